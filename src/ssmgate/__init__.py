@@ -1,0 +1,3 @@
+"""`aws ssm start-session`, with the session-document permission check enforced before anything starts."""
+
+__version__ = "0.1.0"

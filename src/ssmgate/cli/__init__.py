@@ -1,0 +1,1 @@
+"""The verbs of `ssmgate` beside start-session; nothing on the start path imports this."""

@@ -1,0 +1,1 @@
+"""Values, rules and words: standard library only, no I/O."""

@@ -1,0 +1,1 @@
+"""What touches this machine: the plugin, the configuration, signals."""

@@ -1,0 +1,125 @@
+"""The entry points: dispatch, and the only place of the start path that prints and exits."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from ssmgate.core.errors import GateError
+
+
+def ssm_start_session() -> NoReturn:
+    """`ssm-start-session ARGS…`: exactly `aws ssm start-session ARGS…`, checked."""
+    run(["ssm", "start-session", *sys.argv[1:]])
+
+
+def ssmgate() -> NoReturn:
+    """`ssmgate VERB …`: start-session goes straight to the gate, all else to the other verbs."""
+    if sys.argv[1:2] == ["start-session"]:
+        run(["ssm", "start-session", *sys.argv[2:]])
+    from ssmgate.cli.main import main
+
+    main(prog_name="ssmgate")
+    raise SystemExit
+
+
+def run(argv: list[str]) -> NoReturn:
+    """Start a session from `argv`, the words after `aws`, or exit.
+
+    stdout is the plugin's, under ProxyCommand ssh's wire: only help, skeletons and --version
+    print there. After the plugin took over, its status is this process's.
+    """
+    # A start allocates and ends: collecting in between cost a tenth of its time.
+    gc.disable()
+    # Before awscli adds to it: this is what the plugin gets.
+    environ = dict(os.environ)
+    debug = "--debug" in argv
+    try:
+        # Inside, as importing takes long enough for a Ctrl-C.
+        from ssmgate.core.errors import GateError
+        from ssmgate.gate import start
+        from ssmgate.host import signals
+    except KeyboardInterrupt:
+        _exit(130)
+    try:
+        code = start(argv, environ, tell=_tell)
+        sys.stdout.flush()
+    except GateError as error:
+        _show(error, environ)
+        if debug:
+            _traceback()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _tell("")
+        code = 130
+    except signals.Interrupted as interrupted:
+        _notes(interrupted)
+        if interrupted.number != signals.INTERRUPT:
+            signals.die_of(interrupted.number)
+        _tell("")
+        code = 130
+    except Exception as error:
+        _tell(f"\nssmgate: [ERROR]: {type(error).__name__}: {error}")
+        if debug:
+            _traceback()
+        else:
+            _tell("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
+        code = 255
+    _exit(code)
+
+
+def _show(error: GateError, environ: dict[str, str]) -> None:
+    """Print an error as AWS CLI v2 prints it, with our name, then what we add."""
+    error_format = error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")
+    if error_format in ("json", "yaml"):  # JSON is YAML
+        shown: dict[str, object] = {"Code": error.code, "Message": error.message}
+        shown |= {"Notes": error.notes} if error.notes else {}
+        shown |= {"Hints": error.hints} if error.hints else {}
+        _tell(json.dumps(shown, indent=4))
+        return
+    if error.preamble:
+        _tell(error.preamble)
+    text = error.message if error_format == "legacy" else error.text
+    _tell(f"\nssmgate: [ERROR]: {text.strip()}")
+    for note in error.notes:
+        _tell(f"ssmgate: {note}")
+    _notes(error)
+    for hint in error.hints:
+        _tell(f"ssmgate: hint: {hint}")
+
+
+def _notes(error: BaseException) -> None:
+    """What went wrong besides, on the way out."""
+    for note in [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]:
+        _tell(f"ssmgate: {note}")
+
+
+def _tell(text: str) -> None:
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody listens; the status still tells
+
+
+def _traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
+def _exit(code: int) -> NoReturn:
+    """Leave without the interpreter's farewell, which takes longer than some refusals."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        code = code or 255
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    ssmgate()

@@ -1,0 +1,20 @@
+"""What touches AWS: the CLI's parser and the botocore inside awscli, one outside thing each.
+
+No other room imports awscli or botocore. Import this package before anything that might
+import PyPI's botocore: awscli takes the name only when it comes first.
+"""
+
+import os
+
+# A variable of the user's that makes botocore import and run code at every client.
+os.environ.pop("BOTOCORE_EXPERIMENTAL__PLUGINS", None)
+# CLI v1's advice on moving to v2; v2 has no such mode.
+os.environ.pop("AWS_CLI_UPGRADE_DEBUG_MODE", None)
+
+import awscli
+import botocore
+
+AWSCLI_FOLDER = os.path.dirname(os.path.abspath(awscli.__file__))
+
+if not os.path.abspath(botocore.__file__).startswith(AWSCLI_FOLDER + os.sep):
+    raise ImportError("botocore was imported before awscli: which one parses would be a guess")

@@ -1,0 +1,392 @@
+"""Read a command line as the AWS CLI reads it, by the AWS CLI's own parser.
+
+The parser of awscli (v1) is driven up to the point where it would call the service; there it
+hands over the finished parameters. Where CLI v2 reads a line differently, v2's way is put in
+through the extension points that both have. Facts: docs/aws-cli.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentError, Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+from awscli.argparser import ArgTableArgParser, MainArgParser, ServiceArgParser
+from awscli.argprocess import ParamError, ParamShorthandParser, ParamSyntaxError
+from awscli.arguments import CustomArgument
+from awscli.clidriver import CLIDriver, ServiceCommand, ServiceOperation
+from awscli.customizations import globalargs
+from awscli.customizations.cliinputjson import CliInputJSONArgument
+from awscli.customizations.generatecliskeleton import GenerateCliSkeletonArgument
+from awscli.paramfile import LOCAL_PREFIX_MAP, URIArgumentHandler, get_paramfile
+from botocore.exceptions import ParamValidationError
+from botocore.validate import ParamValidator
+
+from ssmgate.aws import failures
+from ssmgate.aws.sessions import MfaPrompt, new_session
+from ssmgate.core.errors import GateError, InvalidRequest
+from ssmgate.core.request import MEMBERS, SessionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global options that reach past the parser, as typed.
+
+    `region` and `profile` are what the flags said, None where they were not given: the
+    environment and the configuration files are the session's to read. `verify` is botocore's:
+    False for --no-verify-ssl, a path for --ca-bundle, else None. Time-outs are in seconds,
+    None where no flag was given.
+    """
+
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+    verify: bool | str | None
+    debug: bool
+    error_format: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One finished command line: the request, the options, and the session that they set up."""
+
+    request: SessionRequest
+    options: Options
+    session: Any = field(repr=False)
+    mfa: MfaPrompt = field(repr=False)
+
+
+def read(argv: list[str]) -> Invocation | int:
+    """Parse `argv`, the words after `aws`, up to the call that the CLI would make.
+
+    Returns the exit code instead where the words ask for an answer and not for a session: help,
+    a skeleton, the version. Those have been printed.
+
+    Raises `InvalidRequest` for a line that AWS CLI v2 refuses, for an unsigned request, and for
+    a document name that the API's pattern does not match; other `GateError`s for what else the
+    parser meets (an unknown profile, an unreadable configuration file).
+
+    Reads the files that file:// names, as the CLI does. Calls no service.
+    """
+    _refuse_prompting(argv)
+    mfa = MfaPrompt()
+    session = new_session(mfa)
+    driver = _Driver(session)
+    try:
+        captured = driver.read(argv)
+    except SystemExit as done:  # argparse's way out of --version
+        if done.code:
+            raise
+        return 0
+    except GateError as error:
+        error.error_format = driver.error_format
+        raise
+    except Exception as error:
+        translated = failures.translate(error)
+        translated.error_format = driver.error_format
+        raise translated from error
+    if not isinstance(captured, _Captured):
+        return int(captured)
+    try:
+        return _invocation(captured, session, mfa)
+    except GateError as error:
+        error.error_format = driver.error_format
+        raise
+
+
+def _invocation(captured: _Captured, session: Any, mfa: MfaPrompt) -> Invocation:
+    parsed = captured.parsed_globals
+    if not parsed.sign_request:
+        raise InvalidRequest(
+            "--no-sign-request is not supported: nobody can be asked about, and StartSession"
+            " takes no unsigned requests",
+            code="ParamValidation",
+        )
+    return Invocation(
+        request=SessionRequest.from_parameters(captured.parameters),
+        options=Options(
+            region=parsed.region,
+            profile=parsed.profile,
+            endpoint_url=parsed.endpoint_url,
+            verify=parsed.verify_ssl,
+            debug=bool(parsed.debug),
+            error_format=parsed.cli_error_format,
+        ),
+        session=session,
+        mfa=mfa,
+    )
+
+
+def _refuse_prompting(argv: list[str]) -> None:
+    """CLI v2's interactive prompt would build another line than the one that was typed."""
+    if "--cli-auto-prompt" not in argv:
+        return
+    raise InvalidRequest(
+        "Both --cli-auto-prompt and --no-cli-auto-prompt cannot be specified at the same time."
+        if "--no-cli-auto-prompt" in argv
+        else "--cli-auto-prompt is not supported by ssmgate",
+        code="ParamValidation",
+    )
+
+
+# The parsers. CLI v2's raise instead of exiting, and word an invalid choice in their own way.
+
+
+class _Raises:
+    def error(self, message: str) -> NoReturn:
+        raise InvalidRequest(f"{message}\n\nusage: {failures.USAGE}", code="ParamValidation")
+
+    def _check_value(self, action: Any, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        message = [f"Found invalid choice '{value}'\n"]
+        if possible := get_close_matches(value, action.choices, cutoff=0.8):
+            message += ["Maybe you meant:\n", *(f"  * {word}" for word in possible)]
+        raise ArgumentError(action, "\n".join(message))
+
+
+class _MainParser(_Raises, MainArgParser):
+    pass
+
+
+class _ServiceParser(_Raises, ServiceArgParser):
+    pass
+
+
+class _OperationParser(_Raises, ArgTableArgParser):
+    pass
+
+
+# The command tree, cut down to the one command: the CLI's driver, its ssm, its start-session.
+
+
+@dataclass(frozen=True, slots=True)
+class _Captured:
+    parameters: Mapping[str, Any]
+    parsed_globals: Namespace
+
+
+class _Capture:
+    """In the place of the CLI's operation caller: the parameters are handed over, not sent.
+
+    It runs after every calling-command handler, so --cli-input-json has been merged. A handler
+    of that event would run before the merge.
+    """
+
+    def __init__(self, input_shape: Any) -> None:
+        self._input_shape = input_shape
+
+    def invoke(
+        self, service_name: str, operation_name: str, parameters: Any, parsed_globals: Namespace
+    ) -> _Captured:
+        # Whatever parameter_validation is configured to be: an unvalidated request could carry
+        # a document that is none.
+        report = ParamValidator().validate(parameters, self._input_shape)
+        if report.has_errors():
+            raise ParamValidationError(report=report.generate_report())
+        return _Captured(parameters, parsed_globals)
+
+
+class _StartSession(ServiceOperation):
+    def create_help_command(self) -> Any:
+        from awscli.customizations.addexamples import add_examples
+
+        self._session.register("doc-examples.*.*", add_examples)
+        command = super().create_help_command()
+        # As in the CLI: the command prints no output of the service's.
+        self._operation_model.output_shape = None
+        return command
+
+    def _create_operation_parser(self, arg_table: Any) -> _OperationParser:
+        return _OperationParser(arg_table)
+
+    def _detect_binary_file_migration_change(self, *args: Any, **kwargs: Any) -> None:
+        """v1's advice on v2; it would look up the profile too early."""
+
+
+class _Ssm(ServiceCommand):
+    def _create_command_table(self) -> dict[str, Any]:
+        model = self._get_service_model().operation_model("StartSession")
+        if set(model.input_shape.members) != set(MEMBERS):
+            raise GateError(
+                "this awscli knows a StartSession parameter that ssmgate does not: refusing to"
+                " guess what it does"
+            )
+        table = {
+            "start-session": _StartSession(
+                "start-session", "ssm", _Capture(model.input_shape), model, self.session
+            )
+        }
+        self._add_lineage(table)
+        return table
+
+    def create_help_command(self) -> None:
+        """Only the operation has help here."""
+
+    def _create_parser(self) -> _ServiceParser:
+        return _ServiceParser(
+            operations_table={**self._get_command_table(), "help": None}, service_name=self._name
+        )
+
+
+class _Driver(CLIDriver):
+    """The CLI's driver without its main(): that prints v1's words and expands aliases."""
+
+    error_format: str | None = None
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session)
+        for event, handler in _handlers():
+            session.register(event, handler)
+
+    def read(self, argv: list[str]) -> Any:
+        commands = self._get_command_table()
+        parsed, remaining = self._create_parser(commands).parse_known_args(argv)
+        self.error_format = parsed.cli_error_format
+        self._handle_top_level_args(parsed, remaining)
+        self._emit_session_event(parsed)
+        return commands[parsed.command](remaining, parsed)
+
+    def _build_builtin_commands(self, session: Any) -> dict[str, Any]:
+        return {"ssm": _Ssm("ssm", session, "ssm")}
+
+    def create_help_command(self) -> None:
+        """Only the operation has help here."""
+
+    def _create_parser(self, command_table: Any) -> _MainParser:
+        return _MainParser(
+            command_table, self.session.user_agent(), "", self._get_argument_table(), prog="aws"
+        )
+
+
+# CLI v2's differences, each through an extension point of the CLI's own.
+
+
+def _handlers() -> list[tuple[str, Callable[..., Any]]]:
+    return [
+        ("building-top-level-params", _v2_global_options),
+        ("top-level-args-parsed", _resolve_types),
+        ("top-level-args-parsed", globalargs.no_sign_request),
+        ("top-level-args-parsed", globalargs.resolve_verify_ssl),
+        ("top-level-args-parsed", globalargs.resolve_cli_read_timeout),
+        ("top-level-args-parsed", globalargs.resolve_cli_connect_timeout),
+        # Local prefixes only: v2 sends an http(s) value as it stands, v1 fetches it.
+        ("load-cli-arg", URIArgumentHandler(LOCAL_PREFIX_MAP)),
+        ("process-cli-arg", ParamShorthandParser()),
+        ("building-argument-table", _add_inputs),
+    ]
+
+
+def _v2_global_options(argument_table: dict[str, Any], **_: Any) -> None:
+    del argument_table["v2-debug"]
+    argument_table["output"].choices.extend(["yaml", "yaml-stream", "off"])
+    flag: dict[str, Any] = {"action": "store_true"}
+    for name, kwargs in {
+        "cli-binary-format": {"choices": ["base64", "raw-in-base64-out"]},
+        "no-cli-pager": flag,
+        "cli-auto-prompt": flag,
+        "no-cli-auto-prompt": flag,
+        "cli-error-format": {
+            "choices": ["legacy", "json", "yaml", "text", "table", "enhanced"],
+        },
+    }.items():
+        CustomArgument(name, dest=name.replace("-", "_"), **kwargs).add_to_arg_table(argument_table)
+
+
+def _resolve_types(parsed_args: Namespace, **_: Any) -> None:
+    try:
+        globalargs.resolve_types(parsed_args)
+    except ValueError as error:  # a usage error in v2, any error in v1
+        raise InvalidRequest(str(error), code="ParamValidation") from error
+
+
+def _add_inputs(
+    session: Any, operation_model: Any, argument_table: dict[str, Any], **_: Any
+) -> None:
+    for argument in (
+        _InputJson(session),
+        _InputYaml(session),
+        _Skeleton(session, operation_model),
+    ):
+        argument.add_to_arg_table(argument_table)
+
+
+class _Input(CliInputJSONArgument):
+    """--cli-input-json and --cli-input-yaml as v2 has them: one of the two, and a mapping."""
+
+    def add_to_call_parameters(
+        self, call_parameters: dict[str, Any], parsed_args: Namespace, **_: Any
+    ) -> None:
+        text = getattr(parsed_args, self.py_name, None)
+        if text is None:
+            return
+        inputs = (parsed_args.cli_input_json, parsed_args.cli_input_yaml)
+        if None not in inputs:
+            raise ParamSyntaxError("Only one --cli-input- parameter may be specified.")
+        from_file = get_paramfile(text, LOCAL_PREFIX_MAP)
+        loaded = self._load(text if from_file is None else from_file)
+        if not isinstance(loaded, dict):
+            raise ParamError(self.cli_name, f"Invalid type: expecting map, received {type(loaded)}")
+        self._update_call_parameters(call_parameters, loaded)
+
+    def _load(self, text: str | bytes) -> Any:
+        raise NotImplementedError
+
+
+class _InputJson(_Input):
+    def _load(self, text: str | bytes) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ParamError(self.name, "Invalid JSON received.") from error
+
+
+class _InputYaml(_Input):
+    ARG_DATA = {  # noqa: RUF012 - the CLI's own attribute
+        "name": "cli-input-yaml",
+        "help_text": (
+            "Reads arguments from the YAML string provided. If other arguments are provided on"
+            " the command line, those values will override the YAML-provided values. This may"
+            " not be specified along with ``--cli-input-json``."
+        ),
+    }
+
+    def _load(self, text: str | bytes) -> Any:
+        # Only here: the import is worth a third of a whole start.
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        try:
+            return YAML(typ="safe", pure=True).load(text)
+        except YAMLError as error:
+            raise ParamError(self.name, "Invalid YAML received.") from error
+
+
+class _Skeleton(GenerateCliSkeletonArgument):
+    """--generate-cli-skeleton with v2's third choice, yaml-input."""
+
+    ARG_DATA = {  # noqa: RUF012 - the CLI's own attribute
+        **GenerateCliSkeletonArgument.ARG_DATA,
+        "choices": ["input", "output", "yaml-input"],
+    }
+
+    def generate_json_skeleton(
+        self, call_parameters: Any, parsed_args: Namespace, parsed_globals: Namespace, **_: Any
+    ) -> Any:
+        if getattr(parsed_args, "generate_cli_skeleton", None) != "yaml-input":
+            return super().generate_json_skeleton(call_parameters, parsed_args, parsed_globals)
+        from botocore.utils import ArgumentGenerator
+        from ruamel.yaml import YAML
+
+        shape = self._operation_model.input_shape
+        skeleton = YAML().map()
+        # Through JSON, as YAML would write an OrderedDict with a tag.
+        skeleton.update(json.loads(json.dumps(ArgumentGenerator().generate_skeleton(shape))))
+        for name in shape.required_members:
+            skeleton.yaml_add_eol_comment("# [REQUIRED]", name)
+        YAML().dump(skeleton, sys.stdout)
+        return 0

@@ -1,0 +1,117 @@
+"""Exceptions of awscli and botocore as our errors, in AWS CLI v2's words and codes."""
+
+from __future__ import annotations
+
+from awscli.argprocess import ParamError, ParamSyntaxError
+from awscli.arguments import UnknownArgumentError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    MissingDependencyException,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    SSOError,
+    UnauthorizedSSOTokenError,
+)
+
+from ssmgate.core.decision import CannotTell
+from ssmgate.core.errors import ConfigurationProblem, GateError, InvalidRequest, ServiceFailed
+from ssmgate.core.question import Question
+
+USAGE = (
+    "aws [options] <command> <subcommand> [<subcommand> ...] [parameters]\n"
+    "To see help text, you can run:\n\n"
+    "  aws help\n  aws <command> help\n  aws <command> <subcommand> help\n"
+)
+"""AWS CLI v2's, as this command stands in for that one."""
+
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+_THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests")
+
+
+def translate(error: Exception) -> GateError:
+    """Our error for one of awscli's or botocore's, or for any other.
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html
+    """
+    match error:
+        case GateError():
+            return error
+        case UnknownArgumentError():
+            return InvalidRequest(str(error), preamble=f"\nusage: {USAGE}")
+        case ParamError() | ParamSyntaxError() | ParamValidationError():
+            return InvalidRequest(str(error), code="ParamValidation")
+        case NoRegionError():
+            return ConfigurationProblem(
+                f'{error} You can also configure your region by running "aws configure".',
+                code="NoRegion",
+            )
+        case NoCredentialsError():
+            return ConfigurationProblem(
+                f'{error}. You can configure credentials by running "aws login".',
+                code="NoCredentials",
+            )
+        case MissingDependencyException():
+            return ConfigurationProblem(
+                str(error), hints=("profiles of 'aws login' need: pip install 'ssmgate[login]'",)
+            )
+        case ClientError():
+            return _service_failed(error)
+        case ProfileNotFound():
+            return GateError(str(error), hints=("'aws configure list-profiles' lists them",))
+        case SSOError() | UnauthorizedSSOTokenError():
+            return GateError(str(error), hints=("run 'aws sso login' with this profile",))
+    return GateError(str(error) or type(error).__name__)
+
+
+def _service_failed(error: ClientError) -> ServiceFailed:
+    details = error.response.get("Error", {})
+    return ServiceFailed(
+        str(error),
+        error_code=str(details.get("Code", "Unknown")),
+        operation=error.operation_name,
+        details=str(details.get("Message", "")),
+    )
+
+
+def cannot_ask(error: Exception, question: Question | None = None) -> CannotTell:
+    """Why STS or IAM did not answer, as an outcome of the check."""
+    match error:
+        case ClientError():
+            failed = _service_failed(error)
+            reason_code = _reason_code(failed)
+            if reason_code == "not-allowed-to-simulate":
+                # Not in IAM's words: they would read as if the session had been denied.
+                return CannotTell(
+                    reason_code,
+                    "the caller may not ask IAM (iam:SimulatePrincipalPolicy)",
+                    question,
+                )
+            return CannotTell(reason_code, str(error), question)
+        case ReadTimeoutError() | ConnectTimeoutError():
+            return CannotTell("timed-out", str(error), question)
+        case EndpointConnectionError() | HTTPClientError():
+            return CannotTell("unreachable", str(error), question)
+    return CannotTell("failed", str(error) or type(error).__name__, question)
+
+
+def _reason_code(failed: ServiceFailed) -> str:
+    if failed.error_code in _EXPIRED:
+        return "expired"
+    if failed.error_code in _THROTTLED:
+        return "throttled"
+    if failed.operation != "SimulatePrincipalPolicy":
+        return "failed"
+    # IAM is a query API: AccessDenied, where JSON services say AccessDeniedException.
+    if failed.error_code == "AccessDenied":
+        return "not-allowed-to-simulate"
+    if failed.error_code == "InvalidInput" and "does not have access to policies in" in (
+        failed.details
+    ):
+        return "other-account"
+    return "failed"

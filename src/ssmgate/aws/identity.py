@@ -1,0 +1,66 @@
+"""Who the caller is, and which IAM user or role is to be simulated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ssmgate.aws import failures
+from ssmgate.core.arn import account_of, principal
+from ssmgate.core.decision import CannotTell
+from ssmgate.core.question import Caller
+
+
+def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
+    """Ask STS who signs, and IAM for the path of a role.
+
+    GetCallerIdentity needs no permission and its answer is the signer's own. A role's path is
+    not in it: iam:GetRole tells, and where that is refused the ARN without path stands, which
+    simulation resolves by name. Root, federated users and everything unknown: CannotTell.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+    try:
+        answer = sts.get_caller_identity()
+    except Exception as error:
+        return failures.cannot_ask(error)
+    arn, account, user_id = (answer.get(name) for name in ("Arn", "Account", "UserId"))
+    if not (isinstance(arn, str) and isinstance(account, str) and isinstance(user_id, str)):
+        return CannotTell("identity", "GetCallerIdentity's answer lacks a member")
+    who = principal(arn)
+    if account_of(arn) != account or not user_id:
+        return CannotTell("identity", "GetCallerIdentity's answer contradicts itself")
+    match who.kind:
+        case "user":
+            return Caller(account, arn, who.policy_source_arn, user_id, "User", partition)
+        case "role":
+            path_arn = _role_arn(iam, who.name, account)
+            if path_arn is not None and not path_arn.endswith(f"/{who.name}"):
+                return CannotTell("identity", "GetRole answered for another role")
+            return Caller(
+                account,
+                arn,
+                path_arn or who.policy_source_arn,
+                user_id,
+                "AssumedRole",
+                partition,
+                role_path_known=path_arn is not None,
+            )
+        case "root":
+            return CannotTell("root", f"the caller is the root user, {arn}")
+        case "federated-user":
+            return CannotTell("federated-user", f"the caller is a federated user, {arn}")
+    return CannotTell("identity", f"the caller {arn!r} is neither an IAM user nor a role")
+
+
+def _role_arn(iam: Any, role_name: str, account: str) -> str | None:
+    """The role's ARN with its path, None where IAM does not tell.
+
+    A role of the same name in another account, the checker's, is not the caller's: None.
+    """
+    try:
+        role = iam.get_role(RoleName=role_name).get("Role", {})
+    except Exception:
+        return None
+    arn = role.get("Arn")
+    if not isinstance(arn, str) or ":role/" not in arn or account_of(arn) != account:
+        return None
+    return arn

@@ -1,0 +1,116 @@
+"""botocore sessions that read configuration as AWS CLI v2 does, and nothing that a user planted."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import awscli
+import botocore.session
+from awscli.customizations.assumerole import CACHE_DIR
+from botocore.configprovider import (
+    ChainProvider,
+    EnvironmentProvider,
+    InstanceVarProvider,
+    ScopedConfigProvider,
+)
+from botocore.exceptions import ProfileNotFound
+from botocore.loaders import Loader
+from botocore.utils import IMDSRegionProvider, JSONFileCache
+
+from ssmgate import __version__
+from ssmgate.aws import AWSCLI_FOLDER
+from ssmgate.core.errors import ConfigurationProblem
+
+_BOTOCORE_DATA = os.path.join(AWSCLI_FOLDER, "botocore", "data")
+
+# botocore's session variables: name -> (key in the profile, variables, default, conversion).
+_VARIABLES = {
+    **awscli.EnvironmentVariables,
+    "profile": (None, ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"], None, None),
+    # v2 has no such setting: it would choose another model than the one that was checked.
+    "api_versions": (None, None, {}, None),
+    # v2's retries: three attempts.
+    "retry_mode": ("retry_mode", "AWS_RETRY_MODE", "standard", None),
+}
+
+
+class AwscliModels(Loader):
+    """awscli's own service models and endpoint rules, and no others.
+
+    With AWS_DATA_PATH or ~/.aws/models a user could rename a member of StartSession, so that
+    another document is sent than the one checked, or move the endpoints of STS and IAM.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            extra_search_paths=[os.path.join(AWSCLI_FOLDER, "data"), _BOTOCORE_DATA],
+            include_default_search_paths=False,
+        )
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """The folders of awscli's data. botocore would look into each of some 430."""
+        return os.listdir(_BOTOCORE_DATA)
+
+
+class MfaPrompt:
+    """Asks for an MFA code on the terminal, and remembers that it did.
+
+    stdin is the session's, under ProxyCommand ssh's wire: it is never read.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def __call__(self, prompt: str) -> str:
+        import getpass
+
+        try:
+            os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        except OSError as error:
+            raise ConfigurationProblem(
+                "the profile asks for an MFA code, and there is no terminal to ask on",
+                hints=("run any aws command with this profile first: its credentials are cached",),
+            ) from error
+        code = getpass.getpass(prompt)
+        self.done = True
+        return code
+
+
+def new_session(mfa: MfaPrompt) -> Any:
+    """A botocore session with AWS CLI v2's reading of environment and files.
+
+    It loads no plugins, runs no initializers of a user's, and knows awscli's models alone.
+    Credentials of assumed roles and of IAM Identity Center are cached where the CLI caches them,
+    else MFA would be asked for at every start.
+    """
+    session = botocore.session.Session(_VARIABLES)
+    session.user_agent_name = "aws-cli"
+    session.user_agent_version = awscli.__version__
+    session.user_agent_extra = f"ssmgate/{__version__}"
+    session.register_component("data_loader", AwscliModels())
+    session.get_component("config_store").set_config_provider(
+        "region",
+        ChainProvider(
+            [
+                InstanceVarProvider("region", session),
+                EnvironmentProvider("AWS_REGION", os.environ),
+                EnvironmentProvider("AWS_DEFAULT_REGION", os.environ),
+                ScopedConfigProvider("region", session),
+                IMDSRegionProvider(session),
+            ]
+        ),
+    )
+    session.register("session-initialized", lambda **_: _prepare_credentials(session, mfa))
+    return session
+
+
+def _prepare_credentials(session: Any, mfa: MfaPrompt) -> None:
+    try:
+        chain = session.get_component("credential_provider")
+    except ProfileNotFound:
+        return  # told when the profile is used: help does not use it
+    for name in ("assume-role", "assume-role-with-web-identity", "sso"):
+        provider = chain.get_provider(name)
+        provider.cache = JSONFileCache(CACHE_DIR)
+    chain.get_provider("assume-role")._prompter = mfa

@@ -1,0 +1,136 @@
+"""Spend a permit: ssm:StartSession, and ssm:TerminateSession for a session that no plugin took."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from ssmgate.aws import failures
+from ssmgate.core.decision import Permit
+from ssmgate.core.errors import GateError, ServiceFailed
+from ssmgate.core.request import SessionRequest
+
+_MEMBERS = ("SessionId", "TokenValue", "StreamUrl")
+
+# After these nobody knows whether the service took the request: a second one might start a
+# second session.
+_PERHAPS_RECEIVED = (ReadTimeoutError, ConnectionClosedError, ResponseStreamingError)
+
+
+@dataclass(frozen=True, slots=True)
+class StartedSession:
+    """StartSession's answer to `request`, the request that was sent last.
+
+    The token lets whoever has it into the session: it hides from `repr`.
+    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
+    """
+
+    session_id: str
+    token_value: str = field(repr=False)
+    stream_url: str = field(repr=False)
+    request: SessionRequest
+
+
+def start_session(ssm: Any, permit: Permit) -> StartedSession:
+    """Send the permitted request, and no other.
+
+    Just before signing, the serialized body is compared with the permit. An unnamed default
+    document that the service refuses is sent once more with its name, as accounts with the
+    older condition demand; if that fails, the first error is raised.
+
+    Raises `ServiceFailed` where the service answers with an error, `GateError` for anything
+    else. A session whose answer lacks what the plugin needs is terminated.
+    """
+    with _silent():
+        try:
+            return _send(ssm, permit.request)
+        except ServiceFailed as first:
+            spelled_out = permit.spelled_out()
+            if first.error_code != "AccessDeniedException" or spelled_out is None:
+                raise
+            try:
+                return _send(ssm, spelled_out)
+            except GateError:
+                raise first from None
+
+
+def terminate_session(ssm: Any, session_id: str) -> str | None:
+    """End a session that no plugin took over. Returns why that failed, None if it did not.
+
+    Never raises for a failure of the service's: what went wrong before must stay in sight.
+    """
+    with _silent():
+        try:
+            ssm.terminate_session(SessionId=session_id)
+        except (BotoCoreError, ClientError) as error:
+            return str(error)
+    return None
+
+
+def _send(ssm: Any, request: SessionRequest) -> StartedSession:
+    events = ssm.meta.events
+    compare = _comparer(request)
+    events.register_last("before-sign.ssm.StartSession", compare)
+    events.register_first("needs-retry.ssm.StartSession", _never_twice)
+    try:
+        answer = ssm.start_session(**request.to_parameters())
+    except _PERHAPS_RECEIVED as error:
+        raise GateError(
+            str(error),
+            notes=("the service may have started a session all the same; it was not asked twice",),
+            hints=("'aws ssm describe-sessions --state Active' lists the sessions",),
+        ) from error
+    except (BotoCoreError, ClientError) as error:
+        raise failures.translate(error) from error
+    finally:
+        events.unregister("before-sign.ssm.StartSession", compare)
+        events.unregister("needs-retry.ssm.StartSession", _never_twice)
+    missing = [name for name in _MEMBERS if not isinstance(answer.get(name), str)]
+    if missing:
+        note = "no session was named to terminate"
+        if isinstance(answer.get("SessionId"), str):
+            failure = terminate_session(ssm, answer["SessionId"])
+            note = f"terminating it failed: {failure}" if failure else "the session was terminated"
+        raise GateError(f"StartSession's answer lacks {', '.join(missing)}", notes=(note,))
+    return StartedSession(answer["SessionId"], answer["TokenValue"], answer["StreamUrl"], request)
+
+
+def _comparer(request: SessionRequest) -> Any:
+    def compare(request: Any, **_: Any) -> None:
+        try:
+            sent = json.loads(request.data)
+        except (TypeError, ValueError):
+            sent = None
+        if sent != expected:
+            raise GateError("the request changed between the check and the call: not sent")
+
+    expected = request.to_parameters()
+    return compare
+
+
+def _never_twice(caught_exception: Exception | None = None, **_: Any) -> None:
+    if caught_exception is not None and isinstance(caught_exception, _PERHAPS_RECEIVED):
+        raise caught_exception
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the answer out of --debug: botocore and urllib3 log it, with the token."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,43 @@
+"""`ssmgate --help` and what leads to the verbs."""
+
+from __future__ import annotations
+
+import click
+
+from ssmgate import __version__
+
+_EPILOG = """\b
+Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
+  252  the command line is not valid
+  253  no region, no credentials, or a broken ssmgate configuration
+  254  refused, cannot tell, or an error of the service
+  255  anything else
+  130  interrupted
+
+\b
+Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then
+SSMGATE_MODE, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN, SSMGATE_CONTEXT.
+"""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, prog_name="ssmgate")
+def main() -> None:
+    """aws ssm start-session, with the session-document permission check enforced.
+
+    Asks IAM whether you have explicit access (ssm:StartSession) to the session document that
+    you name, or to the default one when you name none, and refuses if not.
+    """
+
+
+@main.command(
+    "start-session",
+    add_help_option=False,
+    short_help="Start a session; takes what 'aws ssm start-session' takes.",
+)
+def start_session() -> None:
+    """Listed here for `--help`; `__main__` sends the verb straight to the gate."""
+    raise click.UsageError("write 'ssmgate start-session' with the verb first")

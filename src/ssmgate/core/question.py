@@ -1,0 +1,143 @@
+"""The question put to IAM: may this principal start a session with this document?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ssmgate.core.arn import account_of
+
+ACTION = "ssm:StartSession"
+
+FIXED_KEYS = frozenset(
+    {
+        "ssm:sessiondocumentaccesscheck",
+        "aws:requestedregion",
+        "aws:userid",
+        "aws:principalarn",
+        "aws:principaltype",
+        "aws:securetransport",
+        "aws:viaawsservice",
+        "aws:resourceaccount",
+        "aws:currenttime",
+        "aws:epochtime",
+    }
+)
+"""Condition keys, in lower case, that ssmgate itself knows: the configuration cannot set them."""
+
+MFA_KEY = "aws:MultiFactorAuthPresent"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who starts the session.
+
+    `caller_arn`, `account` and `user_id` are GetCallerIdentity's. `policy_source_arn` is the
+    IAM user or role that is simulated. `principal_type` is IAM's word for `aws:PrincipalType`.
+    `role_path_known` is false where iam:GetRole did not tell the role's path.
+    """
+
+    account: str
+    caller_arn: str
+    policy_source_arn: str
+    user_id: str
+    principal_type: str
+    partition: str
+    role_path_known: bool = True
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ContextEntry:
+    """A condition key with its values, as iam:SimulatePrincipalPolicy takes it.
+
+    `key_type` is one of API_ContextEntry's words: `string`, `boolean`, `numeric`, `date`, `ip`
+    and their `…List` forms.
+    """
+
+    key_name: str
+    key_type: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May `policy_source_arn` do ssm:StartSession on `document_arn` in this context?
+
+    The document is asked about alone. A question about the target in the same call would
+    share its context: the node's tags would then count for the document too.
+    The time of day is not in it: it is added when the question is asked.
+    """
+
+    policy_source_arn: str
+    document_arn: str
+    context: tuple[ContextEntry, ...]
+
+    @classmethod
+    def about(
+        cls,
+        caller: Caller,
+        document_arn: str,
+        *,
+        region: str,
+        secure_transport: bool,
+        mfa_done: bool,
+        configured: tuple[ContextEntry, ...] = (),
+    ) -> Question:
+        """Ask for `caller` about `document_arn` as the service would in `region`.
+
+        `secure_transport`: whether StartSession will travel over TLS. `mfa_done`: whether this
+        very process asked for an MFA code to get its credentials; false leaves the key out, as
+        nothing is known then. `configured` are the configuration's entries, none of them in
+        `FIXED_KEYS`.
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+        """
+        entries = [
+            ContextEntry("ssm:SessionDocumentAccessCheck", "boolean", ("true",)),
+            ContextEntry("aws:RequestedRegion", "string", (region,)),
+            # IAM would fill in the ARN here, not the id.
+            ContextEntry("aws:userid", "string", (caller.user_id,)),
+            ContextEntry("aws:PrincipalArn", "string", (caller.policy_source_arn,)),
+            ContextEntry("aws:PrincipalType", "string", (caller.principal_type,)),
+            ContextEntry("aws:SecureTransport", "boolean", (_word(secure_transport),)),
+            ContextEntry("aws:ViaAWSService", "boolean", ("false",)),
+        ]
+        if owner := account_of(document_arn):
+            entries.append(ContextEntry("aws:ResourceAccount", "string", (owner,)))
+        keys = {entry.key_name.lower() for entry in configured}
+        if mfa_done and MFA_KEY.lower() not in keys:
+            entries.append(ContextEntry(MFA_KEY, "boolean", ("true",)))
+        return cls(caller.policy_source_arn, document_arn, (*entries, *configured))
+
+
+def context_entry(key_name: str, value: object) -> ContextEntry:
+    """Make a context entry of a configured value.
+
+    `value` is a string, a boolean, a number, or a non-empty list of one of these. Raises
+    `ValueError` for anything else.
+    """
+    values = value if isinstance(value, list) else [value]
+    kinds = {_kind(key_name, item) for item in values}
+    if len(kinds) != 1:
+        raise ValueError("takes a string, a boolean, a number, or a list of one of these")
+    kind = kinds.pop()
+    texts = tuple(_word(item) if isinstance(item, bool) else str(item) for item in values)
+    return ContextEntry(key_name, kind + "List" if isinstance(value, list) else kind, texts)
+
+
+def configured_context(context: Mapping[str, object]) -> tuple[ContextEntry, ...]:
+    """The configuration's `context` table as entries, ordered by key."""
+    return tuple(sorted(context_entry(name, value) for name, value in context.items()))
+
+
+def _kind(key_name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "numeric"
+    if isinstance(value, str):
+        return "ip" if key_name.lower() in ("aws:sourceip", "aws:vpcsourceip") else "string"
+    raise ValueError("takes a string, a boolean, a number, or a list of one of these")
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"

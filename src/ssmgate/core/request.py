@@ -1,0 +1,119 @@
+"""The one request that is parsed, simulated, permitted and sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ssmgate.core.errors import InvalidRequest
+
+DEFAULT_DOCUMENT_NAME = "SSM-SessionManagerRunShell"
+"""The session document that StartSession uses when none is named.
+
+https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-default-session-document.html
+"""
+
+MEMBERS = ("Target", "DocumentName", "Reason", "Parameters")
+"""StartSession's input members. With any other, what is checked might not be what is sent.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
+"""
+
+# The API's pattern for DocumentName. \Z, as $ also matches before a final newline.
+_DOCUMENT_NAME = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """StartSession's input, immutable from the parser to the wire.
+
+    `document_name` is None when the caller named none, and is then not sent.
+    `parameters` has each name with its values, in the order typed.
+    `member_order` is the order in which the members were given. It means nothing to AWS;
+    the plugin's argument repeats it.
+    """
+
+    target: str
+    document_name: str | None = None
+    reason: str | None = None
+    parameters: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    member_order: tuple[str, ...] = field(default=MEMBERS, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.document_name is not None and not _DOCUMENT_NAME.match(self.document_name):
+            raise InvalidRequest(
+                f"Invalid value for --document-name: {self.document_name!r} is not the name of a"
+                " session document (3 to 128 letters, digits and _ - . : /)",
+                code="ParamValidation",
+                hints=("give the name or the full ARN of a session document",),
+            )
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, object]) -> SessionRequest:
+        """Freeze the parameters of a StartSession call.
+
+        `parameters` are botocore's: the four members by AWS's names. Raises `InvalidRequest`
+        for any other member, type or null, whatever `parameter_validation` in the caller's
+        AWS configuration says. Lengths are not checked beyond DocumentName's pattern.
+        """
+        unknown = [name for name in parameters if name not in MEMBERS]
+        if unknown:
+            raise _invalid(f"Unknown parameter in input: {unknown[0]!r}")
+        if "Target" not in parameters:
+            raise _invalid('Missing required parameter in input: "Target"')
+        for name in ("Target", "DocumentName", "Reason"):
+            if name in parameters and type(parameters[name]) is not str:
+                raise _invalid(
+                    f"Invalid type for parameter {name}, value: {parameters[name]!r},"
+                    f" type: {type(parameters[name])}, valid types: {str}"
+                )
+        return cls(
+            target=str(parameters["Target"]),
+            document_name=_optional(parameters, "DocumentName"),
+            reason=_optional(parameters, "Reason"),
+            parameters=_frozen(parameters["Parameters"]) if "Parameters" in parameters else None,
+            member_order=tuple(parameters),
+        )
+
+    def to_parameters(self) -> dict[str, object]:
+        """The request as botocore takes it, a fresh mutable copy."""
+        values: dict[str, object] = {
+            "Target": self.target,
+            "DocumentName": self.document_name,
+            "Reason": self.reason,
+            "Parameters": None
+            if self.parameters is None
+            else {name: list(texts) for name, texts in self.parameters},
+        }
+        return {name: values[name] for name in self.member_order if values[name] is not None}
+
+    def named(self, document_name: str) -> SessionRequest:
+        """This request with its document spelled out."""
+        order = tuple(name for name in self.member_order if name != "DocumentName")
+        return replace(self, document_name=document_name, member_order=(*order, "DocumentName"))
+
+
+def _optional(parameters: Mapping[str, object], name: str) -> str | None:
+    return str(parameters[name]) if name in parameters else None
+
+
+def _frozen(parameters: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if type(parameters) is not dict:
+        raise _invalid(
+            f"Invalid type for parameter Parameters, value: {parameters!r},"
+            f" type: {type(parameters)}, valid types: {dict}"
+        )
+    for name, values in parameters.items():
+        if type(name) is not str:
+            raise _invalid(f"Invalid type for parameter Parameters (key: {name!r})")
+        if type(values) is not list or any(type(value) is not str for value in values):
+            raise _invalid(
+                f"Invalid type for parameter Parameters.{name}, value: {values!r}:"
+                " expecting a list of strings"
+            )
+    return tuple((name, tuple(values)) for name, values in parameters.items())
+
+
+def _invalid(message: str) -> InvalidRequest:
+    return InvalidRequest(f"Parameter validation failed:\n{message}", code="ParamValidation")

@@ -1,0 +1,182 @@
+"""What a refusal and a "cannot tell" say: what was asked, for whom, why, and the next step."""
+
+from __future__ import annotations
+
+import json
+
+from ssmgate.core.arn import account_of, principal, target_arn
+from ssmgate.core.decision import CannotTell, Layer, Refusal
+from ssmgate.core.errors import AccessRefused, CannotTellAccess, GateError
+from ssmgate.core.question import ACTION, Caller, Question
+from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+
+CONFIG_FILE = "~/.config/ssmgate/config.toml"
+
+
+def explain(
+    outcome: Refusal | CannotTell, request: SessionRequest, caller: Caller | None
+) -> GateError:
+    """The error that tells `outcome` to the person refused, in at most ten lines."""
+    if isinstance(outcome, Refusal):
+        return _refused(outcome, request, caller)
+    notes = [f"nothing was started: whether there is access to {document(request)} is not known"]
+    if outcome.question is not None and caller is not None:
+        notes.append(_checked(outcome.question, caller))
+    return CannotTellAccess(
+        f"cannot tell whether the session is permitted: {outcome.reason}",
+        notes=tuple(notes),
+        hints=_cannot_tell_hints(outcome, caller),
+    )
+
+
+def document(request: SessionRequest) -> str:
+    """The session document of `request`, for a sentence."""
+    if request.document_name is None:
+        return (
+            f"session document {DEFAULT_DOCUMENT_NAME!r}"
+            " (the default, as no --document-name was given)"
+        )
+    return f"session document {request.document_name!r}"
+
+
+def _refused(outcome: Refusal, request: SessionRequest, caller: Caller | None) -> AccessRefused:
+    question = outcome.question
+    who = caller.caller_arn if caller else question.policy_source_arn
+    # AWS's own sentence, so that whatever reads aws's errors understands this one too:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    why = (
+        f"with an explicit deny in {_article(outcome.layer)}"
+        if outcome.reason_code == "explicit-deny"
+        else f"because no {outcome.layer.value} allows the {ACTION} action"
+    )
+    notes = [f"refused before the call: no explicit access to {document(request)}"]
+    if caller:
+        notes.append(_checked(question, caller))
+    if outcome.reason_code == "explicit-deny" and outcome.matched_policies:
+        notes.append("denied by: " + ", ".join(dict.fromkeys(outcome.matched_policies)))
+    if outcome.missing_context:
+        notes.append("condition keys that IAM was not given: " + ", ".join(outcome.missing_context))
+    return AccessRefused(
+        f"An error occurred (AccessDeniedException) when calling the StartSession operation:"
+        f" User: {who} is not authorized to perform: {ACTION} on resource:"
+        f" {question.document_arn} {why}",
+        notes=tuple(notes),
+        hints=(*_refusal_hints(outcome, request), *_context_hints(outcome.missing_context)),
+    )
+
+
+def _refusal_hints(outcome: Refusal, request: SessionRequest) -> tuple[str, ...]:
+    if outcome.reason_code == "explicit-deny":
+        return (
+            "an explicit deny outweighs every allow: ask the owner of that"
+            f" {outcome.layer.value} to exempt the document, or name another --document-name",
+        )
+    statement = least_statement(outcome.question, request)
+    if outcome.layer is Layer.IDENTITY:
+        return (f"ask your administrator for this statement: {statement}",)
+    return (
+        f"the {outcome.layer.value} has to allow this, beside the caller's own policies:"
+        f" {statement}",
+    )
+
+
+def least_statement(question: Question, request: SessionRequest) -> str:
+    """The least policy statement that permits `request`, as one line of JSON.
+
+    It names both resources that StartSession authorises, and has the condition that makes the
+    service enforce the document check itself. A target of a kind that IAM does not list is a
+    placeholder in it.
+    """
+    region = next(e.values[0] for e in question.context if e.key_name == "aws:RequestedRegion")
+    source = question.policy_source_arn
+    node = target_arn(
+        request.target,
+        partition=source.split(":")[1],
+        region=region,
+        account=account_of(source),
+    )
+    return json.dumps(
+        {
+            "Effect": "Allow",
+            "Action": ACTION,
+            "Resource": [question.document_arn, node or f"ARN of target {request.target}"],
+            "Condition": {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}},
+        }
+    )
+
+
+def _cannot_tell_hints(outcome: CannotTell, caller: Caller | None) -> tuple[str, ...]:
+    match outcome.reason_code:
+        case "not-allowed-to-simulate" if caller is not None:
+            return (
+                f"let the caller ask IAM about itself: {simulate_statement(caller)}",
+                "or name a profile or role that may ask, as checker.profile or checker.role_arn in"
+                f" {CONFIG_FILE}",
+            )
+        case "live-context":
+            return _context_hints(outcome.live_context)
+        case "root":
+            return ("IAM policies do not bind the root user: use an IAM user or role",)
+        case "federated-user":
+            return (
+                "a session of GetFederationToken has policies that nobody can look up:"
+                " use an IAM user or role",
+            )
+        case "throttled":
+            return ("IAM allows an account few simulations a second: try again in a moment",)
+        case "timed-out" | "unreachable":
+            return (
+                "StartSession's --endpoint-url is not used for STS and IAM: for a local AWS set"
+                " AWS_ENDPOINT_URL, behind a proxy HTTPS_PROXY",
+            )
+        case "other-account":
+            return ("use credentials of the caller's own account as checker",)
+        case "expired":
+            return ("get fresh credentials, for example with 'aws sso login' or 'aws login'",)
+    return ()
+
+
+def simulate_statement(caller: Caller) -> str:
+    """The statement that lets `caller` simulate itself and no one else, as one line of JSON.
+
+    A role whose path is not known gets a wildcard where IAM Identity Center puts one.
+    """
+    who = principal(caller.caller_arn)
+    resource = caller.policy_source_arn
+    if not caller.role_path_known and who.name.startswith("AWSReservedSSO_"):
+        # The path has a region segment or not, depending on the directory's region.
+        resource = resource.replace(":role/", ":role/aws-reserved/sso.amazonaws.com/*")
+    actions = ["iam:SimulatePrincipalPolicy", *(["iam:GetRole"] if who.kind == "role" else [])]
+    return json.dumps({"Effect": "Allow", "Action": actions, "Resource": resource})
+
+
+def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
+    lines = [f'"{key}" = {_example(key)}' for key in keys if "/" not in key or len(keys) == 1]
+    if not lines:
+        return ()
+    return (
+        f"if you know what the service will see, put it under [context] in {CONFIG_FILE}: "
+        + "; ".join(lines[:3]),
+    )
+
+
+def _example(key: str) -> str:
+    lowered = key.lower()
+    if lowered.endswith(("present", "viaawsservice", "accesscheck")):
+        return "true"
+    if lowered.endswith("age"):
+        return "0"
+    return '"…"'
+
+
+def _checked(question: Question, caller: Caller) -> str:
+    as_whom = (
+        ""
+        if caller.caller_arn == caller.policy_source_arn
+        else f" by the policies of {caller.policy_source_arn}"
+    )
+    return f"checked: {ACTION} on {question.document_arn} for {caller.caller_arn}{as_whom}"
+
+
+def _article(layer: Layer) -> str:
+    return f"an {layer.value}" if layer is Layer.IDENTITY else f"a {layer.value}"

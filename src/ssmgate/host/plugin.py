@@ -1,0 +1,167 @@
+"""The session-manager-plugin: find it before anything is started, then become it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from ssmgate.core.errors import GateError
+
+PROGRAM = "session-manager-plugin"
+RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
+
+# As in AWS CLI's customizations/sessionmanager.py.
+_LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
+_RECOMMENDED = (1, 2, 764, 0)
+_OUTDATED = (
+    "WARNING: An outdated SessionManagerPlugin version detected. Please upgrade it to the latest"
+    " version. \nFor more information, refer:\n  https://docs.aws.amazon.com/systems-manager/"
+    "latest/userguide/session-manager-working-with-install-plugin.html\n"
+)
+_NOT_FOUND = (
+    "SessionManagerPlugin is not found. Please refer to SessionManager Documentation here:"
+    " http://docs.aws.amazon.com/console/systems-manager/session-manager-plugin-not-found"
+)
+_VERSION_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """An executable plugin. `version` is None where it printed none that can be compared."""
+
+    path: str
+    version: tuple[int, ...] | None
+
+    @property
+    def reads_variable(self) -> bool:
+        """Whether it takes the session's token from the environment instead of its arguments."""
+        return self.version is not None and self.version > _LAST_WITHOUT_VARIABLE
+
+    @property
+    def warning(self) -> str:
+        """The CLI's words about an old plugin, empty for a new one."""
+        return _OUTDATED if self.version is not None and self.version < _RECOMMENDED else ""
+
+
+def find(environ: Mapping[str, str]) -> Plugin:
+    """Find the plugin on PATH as the CLI would, and ask for its version.
+
+    Raises `GateError` if there is none, if it cannot be executed, or if it does not answer
+    `--version` with success in time. What it answers is not judged: the CLI takes an odd
+    version for an old plugin.
+    """
+    path = _on_path(environ)
+    try:
+        asked = subprocess.run(
+            [PROGRAM, "--version"],
+            executable=path,
+            env=dict(environ),
+            # Under ProxyCommand stdin is ssh's wire.
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=_VERSION_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _unusable(path, f"did not tell its version within {_VERSION_SECONDS} s") from None
+    except OSError as error:
+        raise _unusable(path, f"cannot be executed: {error.strerror}") from error
+    if asked.returncode != 0:
+        raise _unusable(path, f"--version ended with status {asked.returncode}")
+    return Plugin(path, _version(asked.stdout.decode(errors="replace")))
+
+
+def _on_path(environ: Mapping[str, str]) -> str:
+    present = ""
+    for folder in os.get_exec_path(environ):
+        path = os.path.abspath(os.path.join(folder, PROGRAM))
+        if os.path.isfile(path):
+            if os.access(path, os.X_OK):
+                return path
+            present = present or path
+    if present:
+        raise _unusable(present, "is not executable")
+    raise GateError(
+        _NOT_FOUND, hints=(f"no {PROGRAM} on PATH: {environ.get('PATH', '(PATH is not set)')}",)
+    )
+
+
+def _unusable(path: str, why: str) -> GateError:
+    return GateError(
+        f"SessionManagerPlugin cannot be used: {path} {why}",
+        notes=("nothing was started",),
+        hints=("reinstall it, or put another one first on PATH",),
+    )
+
+
+def _version(text: str) -> tuple[int, ...] | None:
+    digits = re.sub(r"\s+", "", text)
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", digits):
+        return None
+    parts = [int(part) for part in digits.split(".")]
+    return tuple(parts + [0] * (4 - len(parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The program to become. Arguments of old plugins and the environment hold the token."""
+
+    path: str
+    argv: tuple[str, ...] = field(repr=False)
+    environ: Mapping[str, str] = field(repr=False)
+
+    def become(self) -> NoReturn:
+        """Replace this process, with the signal dispositions that the CLI gives its plugin.
+
+        Raises `GateError` if the system refuses; the dispositions are then as before.
+        https://docs.python.org/3/library/subprocess.html (restore_signals)
+        """
+        before = {number: signal.getsignal(number) for number in (*_IGNORED, *_DEFAULT)}
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        for number in _DEFAULT:
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            os.execve(self.path, list(self.argv), dict(self.environ))
+        except (OSError, ValueError) as error:
+            for number, disposition in before.items():
+                with contextlib.suppress(TypeError):  # set by no Python code
+                    signal.signal(number, disposition)
+            why = error.strerror if isinstance(error, OSError) else "invalid arguments"
+            raise _unusable(self.path, f"cannot be executed: {why}") from None
+
+
+# The plugin turns the first three into bytes for the node. Python ignores the last two.
+_IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
+_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def handover(
+    plugin: Plugin,
+    *,
+    response: Mapping[str, str],
+    region: str,
+    profile: str,
+    parameters: Mapping[str, object],
+    endpoint_url: str,
+    environ: Mapping[str, str],
+) -> Handover:
+    """The plugin's six arguments and its environment, as the CLI makes them.
+
+    `response` is SessionId, TokenValue and StreamUrl. `profile` is what --profile said, empty
+    without it. `parameters` is the request that was sent. `environ` is the caller's.
+    """
+    text = json.dumps(response)
+    variables = dict(environ)
+    if plugin.reads_variable:
+        variables[RESPONSE_VARIABLE] = text
+        text = RESPONSE_VARIABLE
+    argv = (PROGRAM, text, region, "StartSession", profile, json.dumps(parameters), endpoint_url)
+    return Handover(plugin.path, argv, variables)

@@ -1,0 +1,94 @@
+"""Signals and the clock: the handover's window, and a limit on how long a check may take."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+INTERRUPT = signal.SIGINT
+_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Interrupted(BaseException):
+    """A held signal came. No Exception, so that nothing on the way takes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class OutOfTime(BaseException):
+    """The time for the check is up. No Exception: botocore would wrap it and try again."""
+
+
+class Window:
+    """What came while signals were held."""
+
+    def __init__(self) -> None:
+        self._came: list[int] = []
+
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        """The handler: remember, do nothing."""
+        self._came.append(number)
+
+    def check(self) -> None:
+        """Raise `Interrupted` for the first signal that came."""
+        if self._came:
+            raise Interrupted(self._came[0])
+
+
+@contextmanager
+def held() -> Iterator[Window]:
+    """Hold INT, TERM, HUP and QUIT, so that a session cannot be left between start and plugin.
+
+    Signals that were ignored stay ignored (nohup). They are held by handlers and not by a mask,
+    which the plugin would inherit. Outside the main thread nothing is held: nobody may set
+    handlers there.
+    """
+    window = Window()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _HELD:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, window.note)
+    try:
+        yield window
+    finally:
+        for number, disposition in before.items():
+            signal.signal(number, disposition)
+
+
+def die_of(number: int) -> NoReturn:
+    """End this process as `number`'s default would."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `OutOfTime` in the main thread if the block takes longer than `seconds`.
+
+    Connect and read time-outs bound a silence, not an answer that comes byte by byte.
+    Outside the main thread there is no limit.
+    """
+
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        raise OutOfTime
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        # Before exec, too: a timer outlives it.
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,154 @@
+"""What every test finds: no AWS of the developer's, a scripted one, and a plugin that records."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fakes.scripted_aws import ScriptedAws
+
+FAKES = Path(__file__).parent / "fakes"
+TARGET = "i-02573cafcfEXAMPLE"
+
+
+@pytest.fixture(autouse=True)
+def _no_developers_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SSMGATE_")):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+
+
+@dataclass(frozen=True)
+class FakePlugin:
+    """The recording stand-in of `fakes/session-manager-plugin`, and its folder of records."""
+
+    folder: Path
+
+    @property
+    def started(self) -> bool:
+        return (self.folder / "argv").exists()
+
+    @property
+    def argv(self) -> list[str]:
+        """The arguments after the program's name."""
+        return (self.folder / "argv").read_text().split("\0")[1:-1]
+
+    @property
+    def environ(self) -> dict[str, str]:
+        lines = (self.folder / "environ").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    @property
+    def ignored_signals(self) -> int:
+        """The mask of ignored signals, bit 0 for signal 1."""
+        status = (self.folder / "status").read_text()
+        return int(status.partition("SigIgn:")[2].split()[0], 16)
+
+    def version(self, text: str) -> None:
+        (self.folder / "version").write_text(text)
+
+    def on_version(self, script: str) -> None:
+        (self.folder / "on_version").write_text(script)
+
+    def on_start(self, script: str) -> None:
+        (self.folder / "on_start").write_text(script)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of the program ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Machine:
+    """A user's machine: its environment, a plugin on PATH, and AWS as scripted."""
+
+    aws: ScriptedAws
+    plugin: FakePlugin
+    home: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def run(
+        self,
+        *words: str,
+        aws_words: bool = False,
+        input: str | None = None,
+        timeout: float = 60,
+        **environ: str | None,
+    ) -> Ended:
+        """Run `ssm-start-session WORDS`; with `aws_words`, WORDS are all that follows `aws`.
+
+        `environ` is added to the environment; None takes a variable away.
+        """
+        if aws_words:
+            program = ["-c", "import sys; from ssmgate.__main__ import run; run(sys.argv[1:])"]
+        else:
+            program = ["-m", "ssmgate", "start-session"]
+        ended = subprocess.run(
+            [sys.executable, *program, *words],
+            env=self.variables(**environ),
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=self.home,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def variables(self, **environ: str | None) -> dict[str, str]:
+        merged: dict[str, str | None] = {**self.environ, **environ}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedAws]:
+    with ScriptedAws() as server:
+        yield server
+
+
+@pytest.fixture
+def machine(scripted: ScriptedAws, tmp_path: Path) -> Machine:
+    return make_machine(scripted, tmp_path)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[[ScriptedAws], Machine]:
+    return lambda server: make_machine(server, tmp_path)
+
+
+def make_machine(server: ScriptedAws, folder: Path) -> Machine:
+    records, home = folder / "plugin", folder / "home"
+    records.mkdir(exist_ok=True)
+    home.mkdir(exist_ok=True)
+    return Machine(
+        aws=server,
+        plugin=FakePlugin(records),
+        home=home,
+        environ={
+            "PATH": f"{FAKES}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "FAKE_PLUGIN": str(records),
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "secret-of-example",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONWARNINGS": "error",
+        },
+    )

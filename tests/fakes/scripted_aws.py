@@ -1,0 +1,298 @@
+"""A scripted STS, IAM and SSM on loopback: real HTTP, answers in recorded shapes, and faults.
+
+The shapes of SimulatePrincipalPolicy are those recorded of the real one: one result per action,
+ResourceSpecificResults in request order, empty members left out.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+ACCOUNT = "111122223333"
+TOKEN = "TOKEN-THAT-NOBODY-MAY-SEE"
+STREAM_URL = "wss://STREAM-THAT-NOBODY-MAY-SEE.example/v1/data-channel/alice-0abc"
+SESSION_ID = "alice-0123456789abcdef0"
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it arrived: `parameters` of a query, or SSM's JSON body."""
+
+    operation: str
+    parameters: dict[str, Any]
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def access_key(self) -> str:
+        return self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+
+    @property
+    def context(self) -> dict[str, tuple[str, list[str]]]:
+        """ContextEntries of a simulation: name -> (type, values)."""
+        found: dict[str, tuple[str, list[str]]] = {}
+        number = 1
+        while f"ContextEntries.member.{number}.ContextKeyName" in self.parameters:
+            prefix = f"ContextEntries.member.{number}."
+            values = [
+                v for k, v in self.parameters.items() if k.startswith(prefix + "ContextKeyValues")
+            ]
+            found[self.parameters[prefix + "ContextKeyName"]] = (
+                self.parameters[prefix + "ContextKeyType"],
+                values,
+            )
+            number += 1
+        return found
+
+
+Answer = Callable[[BaseHTTPRequestHandler, Received], None]
+
+
+def send(
+    handler: BaseHTTPRequestHandler, status: int, body: str, content_type: str = "text/xml"
+) -> None:
+    data = body.encode()
+    handler.send_response(status)
+    handler.send_header("Content-Type", content_type)
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+def xml(result: str, status: int = 200) -> Answer:
+    """A query answer: `result` is the inside of <…Result>."""
+
+    def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        name = received.operation
+        body = (
+            f'<{name}Response xmlns="https://example.amazonaws.com/doc/"><{name}Result>{result}'
+            f"</{name}Result><ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata>"
+            f"</{name}Response>"
+        )
+        send(handler, status, body)
+
+    return answer
+
+
+def xml_error(code: str, message: str, status: int = 400) -> Answer:
+    return lambda handler, _: send(
+        handler,
+        status,
+        f'<ErrorResponse xmlns="https://example.amazonaws.com/doc/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        "<RequestId>r-1</RequestId></ErrorResponse>",
+    )
+
+
+def json_ok(body: object) -> Answer:
+    text = json.dumps(body)
+    return lambda handler, _: send(handler, 200, text, "application/x-amz-json-1.1")
+
+
+def json_error(code: str, message: str, status: int = 400) -> Answer:
+    text = json.dumps({"__type": code, "message": message})
+    return lambda handler, _: send(handler, status, text, "application/x-amz-json-1.1")
+
+
+def text(body: str, status: int = 200, content_type: str = "text/html") -> Answer:
+    return lambda handler, _: send(handler, status, body, content_type)
+
+
+def hang(seconds: float) -> Answer:
+    return lambda handler, received: time.sleep(seconds)
+
+
+def slowly(answer: Answer, seconds: float) -> Answer:
+    def late(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        time.sleep(seconds)
+        answer(handler, received)
+
+    return late
+
+
+def reset() -> Answer:
+    """Take the request, then reset the connection."""
+
+    def answer(handler: BaseHTTPRequestHandler, _: Received) -> None:
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.connection.close()
+
+    return answer
+
+
+def truncated(body: str = "<GetCaller") -> Answer:
+    """Promise more than is sent."""
+
+    def answer(handler: BaseHTTPRequestHandler, _: Received) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "5000")
+        handler.end_headers()
+        handler.wfile.write(body.encode())
+        handler.wfile.flush()
+        handler.connection.shutdown(socket.SHUT_RDWR)
+
+    return answer
+
+
+def identity(arn: str, user_id: str = "AIDAEXAMPLE", account: str = ACCOUNT) -> Answer:
+    return xml(f"<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account}</Account>")
+
+
+def role(arn: str) -> Answer:
+    name = arn.rpartition("/")[2]
+    return xml(
+        f"<Role><Path>/</Path><Arn>{arn}</Arn><RoleName>{name}</RoleName><RoleId>AROAX</RoleId>"
+        "<CreateDate>2024-01-01T00:00:00Z</CreateDate></Role>"
+    )
+
+
+def evaluation(
+    decision: str = "allowed",
+    *,
+    name: str | None = None,
+    specific: str | None = None,
+    action: str = "ssm:StartSession",
+    policies: tuple[str, ...] = (),
+    missing: tuple[str, ...] = (),
+    boundary: bool | None = None,
+    organizations: bool | None = None,
+    with_specific: bool = True,
+) -> Answer:
+    """SimulatePrincipalPolicy about one ARN, which is echoed unless `name` says otherwise."""
+
+    def flag(tag: str, member: str, value: bool | None) -> str:
+        return "" if value is None else f"<{tag}><{member}>{str(value).lower()}</{member}></{tag}>"
+
+    def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        arn = escape(name or received.parameters["ResourceArns.member.1"])
+        statements = "".join(
+            f"<member><SourcePolicyId>{p}</SourcePolicyId><SourcePolicyType>IAM Policy"
+            "</SourcePolicyType></member>"
+            for p in policies
+        )
+        matched = f"<MatchedStatements>{statements}</MatchedStatements>" if policies else ""
+        keys = "".join(f"<member>{key}</member>" for key in missing)
+        lacked = f"<MissingContextValues>{keys}</MissingContextValues>" if missing else ""
+        layer = flag("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary", boundary)
+        org = flag("OrganizationsDecisionDetail", "AllowedByOrganizations", organizations)
+        inner = (
+            "<ResourceSpecificResults><member>"
+            f"<EvalResourceName>{arn}</EvalResourceName>"
+            f"<EvalResourceDecision>{specific or decision}</EvalResourceDecision>"
+            f"{matched}{lacked}{layer}</member></ResourceSpecificResults>"
+            if with_specific
+            else ""
+        )
+        xml(
+            f"<IsTruncated>false</IsTruncated><EvaluationResults><member>"
+            f"<EvalActionName>{action}</EvalActionName><EvalResourceName>{arn}</EvalResourceName>"
+            f"<EvalDecision>{decision}</EvalDecision>{matched}{lacked}{layer}{org}{inner}"
+            "</member></EvaluationResults>"
+        )(handler, received)
+
+    return answer
+
+
+STARTED = {"SessionId": SESSION_ID, "TokenValue": TOKEN, "StreamUrl": STREAM_URL}
+
+
+@dataclass
+class ScriptedAws:
+    """The server. `answers` has, for each operation, what comes one after the other.
+
+    The last answer is repeated. `received` is everything that arrived, in order.
+    """
+
+    delay: float = 0.0
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    received: list[Received] = field(default_factory=list)
+    address: tuple[str, int] = ("127.0.0.1", 0)
+
+    def __post_init__(self) -> None:
+        self.answers = {
+            "GetCallerIdentity": [identity(f"arn:aws:iam::{ACCOUNT}:user/alice")],
+            "SimulatePrincipalPolicy": [evaluation()],
+            "GetRole": [xml_error("AccessDenied", "not authorized to perform: iam:GetRole", 403)],
+            "StartSession": [json_ok(STARTED)],
+            "TerminateSession": [json_ok({"SessionId": SESSION_ID})],
+            **self.answers,
+        }
+        scripted = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            # One segment an answer: without it the delays of Nagle's algorithm are measured.
+            wbufsize = -1
+
+            def do_POST(self) -> None:
+                scripted._answer(self)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+            def handle_one_request(self) -> None:
+                try:
+                    super().handle_one_request()
+                except (OSError, ValueError):
+                    self.close_connection = True
+
+        self._server = ThreadingHTTPServer(self.address, Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def __enter__(self) -> ScriptedAws:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def script(self, operation: str, *answers: Answer) -> None:
+        self.answers[operation] = list(answers)
+
+    def calls(self, operation: str) -> list[Received]:
+        return [r for r in self.received if r.operation == operation]
+
+    @property
+    def operations(self) -> list[str]:
+        return [r.operation for r in self.received]
+
+    def open_sessions(self) -> int:
+        """Sessions that were started and not terminated, if every StartSession succeeded."""
+        return len(self.calls("StartSession")) - len(self.calls("TerminateSession"))
+
+    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0)).decode()
+        headers = {name.title(): value for name, value in handler.headers.items()}
+        if target := headers.get("X-Amz-Target"):
+            operation, parameters = target.rpartition(".")[2], json.loads(body)
+        else:
+            parameters = dict(parse_qsl(body, keep_blank_values=True))
+            operation = parameters.get("Action", "?")
+        received = Received(operation, parameters, headers, body)
+        self.received.append(received)
+        queue = self.answers.get(operation)
+        if self.delay:
+            time.sleep(self.delay)
+        if not queue:
+            xml_error("InvalidAction", f"no answer is scripted for {operation}")(handler, received)
+            return
+        answer = queue.pop(0) if len(queue) > 1 else queue[0]
+        answer(handler, received)
+        handler.wfile.flush() if not handler.wfile.closed else None

@@ -90,7 +90,7 @@ def read(argv: list[str]) -> Invocation | int:
         translated.error_format = driver.error_format
         raise translated from error
     if not isinstance(captured, _Captured):
-        return int(captured)
+        return int(captured or 0)  # help ends in None
     try:
         return _invocation(captured, session, mfa)
     except GateError as error:

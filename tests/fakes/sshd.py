@@ -1,0 +1,83 @@
+"""A throw-away OpenSSH server on loopback, with a key of its own and one for its only user."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def program() -> str | None:
+    """The sshd of this machine, which is rarely on a user's PATH."""
+    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+@dataclass
+class Sshd:
+    """The server, from `with` to its end. `folder` is private to it."""
+
+    folder: Path
+    port: int = 0
+    _server: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def __enter__(self) -> Sshd:
+        for name in ("host_key", "user_key"):
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)],
+                check=True,
+                stdin=subprocess.DEVNULL,
+            )
+        shutil.copy(self.folder / "user_key.pub", self.folder / "authorized_keys")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (self.folder / "sshd_config").write_text(
+            f"ListenAddress 127.0.0.1:{self.port}\n"
+            f"HostKey {self.folder}/host_key\n"
+            f"AuthorizedKeysFile {self.folder}/authorized_keys\n"
+            f"PidFile {self.folder}/pid\n"
+            "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n"
+            "StrictModes no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
+            "MaxStartups 100\n"
+        )
+        if os.getuid() == 0:
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+        with (self.folder / "sshd.log").open("wb") as log:
+            self._server = subprocess.Popen(
+                [program() or "sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return self
+        raise RuntimeError(f"sshd does not listen: {(self.folder / 'sshd.log').read_text()}")
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.terminate()
+        self._server.wait(10)
+
+    def client_config(self, proxy_command: str) -> Path:
+        """An ssh_config with a `Host i-*` block that goes through `proxy_command`."""
+        host_key = (self.folder / "host_key.pub").read_text().split()
+        (self.folder / "known_hosts").write_text(f"* {host_key[0]} {host_key[1]}\n")
+        path = self.folder / "ssh_config"
+        path.write_text(
+            f"Host i-*\n  User {getpass.getuser()}\n  Port {self.port}\n"
+            f"  ProxyCommand {proxy_command}\n"
+            f"  IdentityFile {self.folder}/user_key\n  IdentitiesOnly yes\n"
+            f"  UserKnownHostsFile {self.folder}/known_hosts\n  StrictHostKeyChecking yes\n"
+            "  BatchMode yes\n  ConnectTimeout 30\n"
+        )
+        return path

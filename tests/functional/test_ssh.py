@@ -1,0 +1,109 @@
+"""ssh, scp and sftp of the machine's own OpenSSH through ProxyCommand."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from conftest import FAKES, Machine
+from fakes import sshd
+from fakes.scripted_aws import ACCOUNT, evaluation
+
+pytestmark = pytest.mark.skipif(sshd.program() is None, reason="there is no sshd on this machine")
+
+NODE = "i-02573cafcf0123456"
+PROXY = "{program} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[sshd.Sshd]:
+    folder = tmp_path / "sshd"
+    folder.mkdir()
+    with sshd.Sshd(folder) as running:
+        yield running
+
+
+def run(
+    machine: Machine, server: sshd.Sshd, *command: str, proxy: str = PROXY, data: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    program = Path(sys.executable).with_name("ssm-start-session")
+    config = server.client_config(proxy.format(program=program))
+    return run_with(machine, config, *command, data=data)
+
+
+def run_with(
+    machine: Machine, config: Path, *command: str, data: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [command[0], "-F", str(config), *command[1:]],
+        env=machine.variables(PATH=f"{FAKES / 'stream'}{os.pathsep}{os.environ['PATH']}"),
+        input=data,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_login_asks_about_awss_own_document(machine: Machine, server: sshd.Sshd) -> None:
+    ended = run(machine, server, "ssh", NODE, "echo from the node; cat", data=b"to the node")
+
+    assert (ended.returncode, ended.stdout) == (0, b"from the node\nto the node")
+    asked = machine.aws.calls("SimulatePrincipalPolicy")[0].parameters
+    assert asked["ResourceArns.member.1"] == "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
+    assert machine.aws.calls("StartSession")[0].parameters == {
+        "Target": NODE,
+        "DocumentName": "AWS-StartSSHSession",
+        "Parameters": {"portNumber": [str(server.port)]},
+    }
+
+
+def test_awss_documented_form_in_sh(machine: Machine, server: sshd.Sshd) -> None:
+    proxy = (
+        'sh -c "{program} --target %h --document-name AWS-StartSSHSession'
+        " --parameters 'portNumber=%p'\""
+    )
+
+    assert run(machine, server, "ssh", NODE, "true", proxy=proxy).returncode == 0
+
+
+def test_scp_carries_bytes_unchanged(machine: Machine, server: sshd.Sshd, tmp_path: Path) -> None:
+    sent, got = tmp_path / "sent", tmp_path / "got"
+    sent.write_bytes(os.urandom(5_000_000))
+
+    ended = run(machine, server, "scp", "-q", str(sent), f"{NODE}:{got}")
+
+    assert ended.returncode == 0, ended.stderr
+    assert hashlib.sha256(sent.read_bytes()).digest() == hashlib.sha256(got.read_bytes()).digest()
+
+
+def test_a_refusal_is_one_readable_error_and_no_session(
+    machine: Machine, server: sshd.Sshd
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+
+    ended = run(machine, server, "ssh", NODE, "true")
+
+    assert (ended.returncode, ended.stdout) == (255, b"")
+    assert b"no explicit access to session document 'AWS-StartSSHSession'" in ended.stderr
+    assert b"user/alice is not authorized" in ended.stderr
+    assert f":{ACCOUNT}:".encode() in ended.stderr
+    assert machine.aws.calls("StartSession") == []
+
+
+def test_many_at_once(machine: Machine, server: sshd.Sshd) -> None:
+    program = Path(sys.executable).with_name("ssm-start-session")
+    config = server.client_config(PROXY.format(program=program))
+    with ThreadPoolExecutor(8) as pool:
+        ended = list(
+            pool.map(lambda n: run_with(machine, config, "ssh", NODE, f"echo {n}"), range(16))
+        )
+
+    assert [e.stdout for e in ended] == [f"{n}\n".encode() for n in range(16)]
+    assert len(machine.aws.calls("StartSession")) == 16

@@ -1,0 +1,83 @@
+"""The question put to IAM: its context, and what the configuration adds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ssmgate.core.question import Caller, ContextEntry, Question, configured_context, context_entry
+
+CALLER = Caller(
+    account="111122223333",
+    caller_arn="arn:aws:sts::111122223333:assumed-role/Dev/alice",
+    policy_source_arn="arn:aws:iam::111122223333:role/team/Dev",
+    user_id="AROAX:alice",
+    principal_type="AssumedRole",
+    partition="aws",
+)
+MINE = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
+AWSS = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
+
+
+def context(arn: str = MINE, **kwargs: Any) -> dict[str, ContextEntry]:
+    known: dict[str, Any] = {
+        "region": "us-east-1",
+        "secure_transport": True,
+        "mfa_done": False,
+        **kwargs,
+    }
+    return {entry.key_name: entry for entry in Question.about(CALLER, arn, **known).context}
+
+
+def test_what_is_known_is_given() -> None:
+    assert {name: (e.key_type, *e.values) for name, e in context().items()} == {
+        "ssm:SessionDocumentAccessCheck": ("boolean", "true"),
+        "aws:RequestedRegion": ("string", "us-east-1"),
+        "aws:userid": ("string", "AROAX:alice"),
+        "aws:PrincipalArn": ("string", "arn:aws:iam::111122223333:role/team/Dev"),
+        "aws:PrincipalType": ("string", "AssumedRole"),
+        "aws:SecureTransport": ("boolean", "true"),
+        "aws:ViaAWSService": ("boolean", "false"),
+        "aws:ResourceAccount": ("string", "111122223333"),
+    }
+
+
+def test_no_account_owns_a_document_of_awss() -> None:
+    assert "aws:ResourceAccount" not in context(AWSS)
+
+
+def test_mfa_is_claimed_only_when_it_was_done_here() -> None:
+    assert "aws:MultiFactorAuthPresent" not in context()
+    assert context(mfa_done=True)["aws:MultiFactorAuthPresent"].values == ("true",)
+
+
+def test_a_configured_key_stands_once() -> None:
+    configured = configured_context({"AWS:multifactorauthpresent": False})
+    entries = context(mfa_done=True, configured=configured)
+
+    assert "aws:MultiFactorAuthPresent" not in entries
+    assert entries["AWS:multifactorauthpresent"].values == ("false",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "key_type", "values"),
+    [
+        ("aws:MultiFactorAuthPresent", True, "boolean", ("true",)),
+        ("aws:MultiFactorAuthAge", 60, "numeric", ("60",)),
+        ("aws:PrincipalTag/team", "ops", "string", ("ops",)),
+        ("aws:SourceIp", "203.0.113.1", "ip", ("203.0.113.1",)),
+        ("aws:TagKeys", ["a", "b"], "stringList", ("a", "b")),
+        ("x:y", [1, 2.5], "numericList", ("1", "2.5")),
+    ],
+)
+def test_configured_values_have_iams_types(
+    key: str, value: object, key_type: str, values: tuple[str, ...]
+) -> None:
+    assert context_entry(key, value) == ContextEntry(key, key_type, values)
+
+
+@pytest.mark.parametrize("value", [None, {}, [], ["a", 1], [["a"]], b"a"])
+def test_other_values_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="takes a string"):
+        context_entry("a:b", value)

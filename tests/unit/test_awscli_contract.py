@@ -1,0 +1,142 @@
+"""Every private thing of awscli and of the botocore inside it that ssmgate leans on.
+
+When a new awscli breaks ssmgate, a line here says which of them is gone or changed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+import pytest
+
+import ssmgate.aws  # noqa: F401 - first: it decides whose botocore is seen
+
+SIGNATURES = {
+    # The parser's seam.
+    "awscli.clidriver:CLIDriver.__init__": "(self, session=None)",
+    "awscli.clidriver:CLIDriver._get_command_table": "(self)",
+    "awscli.clidriver:CLIDriver._get_argument_table": "(self)",
+    "awscli.clidriver:CLIDriver._build_builtin_commands": "(self, session)",
+    "awscli.clidriver:CLIDriver._create_parser": "(self, command_table)",
+    "awscli.clidriver:CLIDriver._handle_top_level_args": "(self, args, remaining)",
+    "awscli.clidriver:CLIDriver._emit_session_event": "(self, parsed_args)",
+    "awscli.clidriver:CLIDriver.create_help_command": "(self)",
+    "awscli.clidriver:ServiceCommand.__init__": "(self, cli_name, session, service_name=None)",
+    "awscli.clidriver:ServiceCommand.__call__": "(self, args, parsed_globals)",
+    "awscli.clidriver:ServiceCommand._create_command_table": "(self)",
+    "awscli.clidriver:ServiceCommand._create_parser": "(self)",
+    "awscli.clidriver:ServiceCommand._get_command_table": "(self)",
+    "awscli.clidriver:ServiceCommand._get_service_model": "(self)",
+    "awscli.clidriver:ServiceCommand._add_lineage": "(self, command_table)",
+    "awscli.clidriver:ServiceOperation.__init__": (
+        "(self, name, parent_name, operation_caller, operation_model, session)"
+    ),
+    "awscli.clidriver:ServiceOperation.__call__": "(self, args, parsed_globals)",
+    "awscli.clidriver:ServiceOperation._create_operation_parser": "(self, arg_table)",
+    "awscli.clidriver:ServiceOperation._detect_binary_file_migration_change": (
+        "(self, session, parsed_args, parsed_globals, arg_table)"
+    ),
+    "awscli.clidriver:CLIOperationCaller.invoke": (
+        "(self, service_name, operation_name, parameters, parsed_globals)"
+    ),
+    "awscli.argparser:MainArgParser.__init__": (
+        "(self, command_table, version_string, description, argument_table, prog=None)"
+    ),
+    "awscli.argparser:ServiceArgParser.__init__": "(self, operations_table, service_name)",
+    "awscli.argparser:ArgTableArgParser.__init__": "(self, argument_table, command_table=None)",
+    "awscli.argparser:CLIArgParser._check_value": "(self, action, value)",
+    # The extension points.
+    "awscli.argprocess:ParamShorthandParser.__call__": (
+        "(self, cli_argument, value, event_name, **kwargs)"
+    ),
+    "awscli.paramfile:URIArgumentHandler.__init__": "(self, prefixes=None)",
+    "awscli.paramfile:get_paramfile": "(path, cases)",
+    "awscli.customizations.globalargs:resolve_types": "(parsed_args, **kwargs)",
+    "awscli.customizations.globalargs:no_sign_request": "(parsed_args, session, **kwargs)",
+    "awscli.customizations.globalargs:resolve_verify_ssl": "(parsed_args, session, **kwargs)",
+    "awscli.customizations.globalargs:resolve_cli_read_timeout": "(parsed_args, session, **kwargs)",
+    "awscli.customizations.globalargs:resolve_cli_connect_timeout": (
+        "(parsed_args, session, **kwargs)"
+    ),
+    "awscli.customizations.cliinputjson:CliInputJSONArgument.add_to_call_parameters": (
+        "(self, call_parameters, parsed_args, parsed_globals, **kwargs)"
+    ),
+    "awscli.customizations.cliinputjson:CliInputJSONArgument._update_call_parameters": (
+        "(self, call_parameters, input_data)"
+    ),
+    "awscli.customizations.generatecliskeleton:GenerateCliSkeletonArgument"
+    ".generate_json_skeleton": ("(self, call_parameters, parsed_args, parsed_globals, **kwargs)"),
+    "awscli.customizations.addexamples:add_examples": "(help_command, **kwargs)",
+    # botocore's.
+    "botocore.session:Session.__init__": (
+        "(self, session_vars=None, event_hooks=None, include_builtin_handlers=True, profile=None)"
+    ),
+    "botocore.loaders:Loader.__init__": (
+        "(self, extra_search_paths=None, file_loader=None, cache=None,"
+        " include_default_search_paths=True, include_default_extras=True)"
+    ),
+    "botocore.loaders:Loader.list_available_services": "(self, *args, **kwargs)",  # cached
+    "botocore.credentials:CredentialResolver.get_provider": "(self, name)",
+    "botocore.utils:IMDSRegionProvider.__init__": "(self, session, environ=None, fetcher=None)",
+    "botocore.validate:ParamValidator.validate": "(self, params, shape)",
+}
+
+
+def find(path: str) -> Any:
+    module, _, names = path.partition(":")
+    thing: Any = importlib.import_module(module)
+    for name in names.split("."):
+        thing = getattr(thing, name)
+    return thing
+
+
+@pytest.mark.parametrize("path", SIGNATURES)
+def test_signature(path: str) -> None:
+    thing = find(path)
+
+    assert "/awscli/" in inspect.getfile(thing)
+    assert str(inspect.signature(thing)) == SIGNATURES[path]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "awscli:EnvironmentVariables",
+        "awscli.paramfile:LOCAL_PREFIX_MAP",
+        "awscli.customizations.assumerole:CACHE_DIR",
+        "awscli.customizations.cliinputjson:CliInputJSONArgument.ARG_DATA",
+        "awscli.customizations.generatecliskeleton:GenerateCliSkeletonArgument.ARG_DATA",
+        "awscli.argprocess:ParamError",
+        "awscli.argprocess:ParamSyntaxError",
+        "awscli.arguments:UnknownArgumentError",
+        "awscli.arguments:CustomArgument",
+        "botocore.configprovider:ChainProvider",
+        "botocore.configprovider:EnvironmentProvider",
+        "botocore.configprovider:InstanceVarProvider",
+        "botocore.configprovider:ScopedConfigProvider",
+        "botocore.utils:JSONFileCache",
+    ],
+)
+def test_is_there(path: str) -> None:
+    assert find(path) is not None
+
+
+def test_start_session_has_the_four_members_and_no_more() -> None:
+    from ssmgate.aws.sessions import MfaPrompt, new_session
+    from ssmgate.core.request import MEMBERS
+
+    model = new_session(MfaPrompt()).get_service_model("ssm").operation_model("StartSession")
+
+    assert tuple(model.input_shape.members) == MEMBERS
+
+
+@pytest.mark.parametrize("name", ["assume-role", "assume-role-with-web-identity", "sso"])
+def test_the_providers_whose_cache_is_set(name: str) -> None:
+    from ssmgate.aws.sessions import MfaPrompt, new_session
+
+    provider = new_session(MfaPrompt()).get_component("credential_provider").get_provider(name)
+
+    assert hasattr(provider, "cache")
+    assert name != "assume-role" or hasattr(provider, "_prompter")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -47,7 +48,8 @@ def run(argv: list[str]) -> NoReturn:
         _exit(130)
     try:
         code = start(argv, environ, tell=_tell)
-        sys.stdout.flush()
+        if sys.stdout:  # None where the descriptor is closed
+            sys.stdout.flush()
     except GateError as error:
         _show(error, environ)
         if debug:
@@ -57,7 +59,9 @@ def run(argv: list[str]) -> NoReturn:
         _tell("")
         code = 130
     except signals.Interrupted as interrupted:
-        _notes(interrupted)
+        if isinstance(interrupted.__cause__, GateError):
+            _show(interrupted.__cause__, environ)
+        _tell_all(_extras(interrupted))
         if interrupted.number != signals.INTERRUPT:
             signals.die_of(interrupted.number)
         _tell("")
@@ -77,7 +81,8 @@ def _show(error: GateError, environ: dict[str, str]) -> None:
     error_format = error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")
     if error_format in ("json", "yaml"):  # JSON is YAML
         shown: dict[str, object] = {"Code": error.code, "Message": error.message}
-        shown |= {"Notes": error.notes} if error.notes else {}
+        notes = [*error.notes, *_extras(error)]
+        shown |= {"Notes": notes} if notes else {}
         shown |= {"Hints": error.hints} if error.hints else {}
         _tell(json.dumps(shown, indent=4))
         return
@@ -85,16 +90,18 @@ def _show(error: GateError, environ: dict[str, str]) -> None:
         _tell(error.preamble)
     text = error.message if error_format == "legacy" else error.text
     _tell(f"\nssmgate: [ERROR]: {text.strip()}")
-    for note in error.notes:
-        _tell(f"ssmgate: {note}")
-    _notes(error)
+    _tell_all([*error.notes, *_extras(error)])
     for hint in error.hints:
         _tell(f"ssmgate: hint: {hint}")
 
 
-def _notes(error: BaseException) -> None:
+def _extras(error: BaseException) -> list[str]:
     """What went wrong besides, on the way out."""
-    for note in [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]:
+    return [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
+
+
+def _tell_all(notes: list[str]) -> None:
+    for note in notes:
         _tell(f"ssmgate: {note}")
 
 
@@ -102,20 +109,22 @@ def _tell(text: str) -> None:
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-    except (OSError, ValueError):
-        pass  # nobody listens; the status still tells
+    except (AttributeError, OSError, ValueError):
+        pass  # closed or full: nobody listens; the status still tells
 
 
 def _traceback() -> None:
     import traceback
 
-    traceback.print_exc()
+    with contextlib.suppress(OSError, ValueError):
+        traceback.print_exc()
 
 
 def _exit(code: int) -> NoReturn:
     """Leave without the interpreter's farewell, which takes longer than some refusals."""
     try:
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except (OSError, ValueError):
         code = code or 255
     os._exit(code)

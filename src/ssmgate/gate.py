@@ -26,8 +26,6 @@ from ssmgate.host.plugin import Handover, Plugin
 CHECK_SECONDS = 45
 """How long STS and IAM may take altogether before the answer is no."""
 
-TERMINATE_SECONDS = 15
-
 
 @dataclass(frozen=True, slots=True)
 class Examination:
@@ -129,6 +127,8 @@ def start(
     except Exception as error:
         translated = failures.translate(error)
         translated.error_format = translated.error_format or invocation.options.error_format
+        if translated is error:
+            raise
         raise translated from error
 
 
@@ -171,12 +171,7 @@ def _terminated_if_not_taken(ssm: Any, started: StartedSession) -> Iterator[None
     try:
         yield
     except BaseException as error:
-        failure: str | None
-        try:
-            with signals.time_limit(TERMINATE_SECONDS):
-                failure = terminate_session(ssm, started.session_id)
-        except signals.OutOfTime:
-            failure = f"no answer within {TERMINATE_SECONDS} s"
-        if failure is not None:
-            error.add_note(f"session {started.session_id} could not be terminated: {failure}")
+        failure = terminate_session(ssm, started.session_id)
+        end = "was terminated" if failure is None else f"could not be terminated: {failure}"
+        error.add_note(f"session {started.session_id} {end}")
         raise

@@ -7,6 +7,7 @@ ResourceSpecificResults in request order, empty members left out.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import threading
@@ -96,7 +97,13 @@ def xml_error(code: str, message: str, status: int = 400) -> Answer:
 
 def json_ok(body: object) -> Answer:
     text = json.dumps(body)
-    return lambda handler, _: send(handler, 200, text, "application/x-amz-json-1.1")
+
+    def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        # Before it is sent: the client may act on it at once.
+        handler.server.answered.append((received.operation, body))
+        send(handler, 200, text, "application/x-amz-json-1.1")
+
+    return answer
 
 
 def json_error(code: str, message: str, status: int = 400) -> Answer:
@@ -120,12 +127,47 @@ def slowly(answer: Answer, seconds: float) -> Answer:
     return late
 
 
+def dripping(seconds: float) -> Answer:
+    """An answer that comes byte by byte: no silence that a read time-out would end."""
+
+    def answer(handler: BaseHTTPRequestHandler, _: Received) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "5000")
+        handler.end_headers()
+        for _ in range(int(seconds / 0.05)):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.05)
+
+    return answer
+
+
+def after(event: threading.Event, answer: Answer) -> Answer:
+    """Take the request, and answer it once `event` is set."""
+
+    def late(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        event.wait(30)
+        answer(handler, received)
+
+    return late
+
+
+def credentials(access_key: str) -> Answer:
+    """AssumeRole."""
+    return xml(
+        f"<Credentials><AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>secret"
+        "</SecretAccessKey><SessionToken>session-token</SessionToken>"
+        "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+    )
+
+
 def reset() -> Answer:
     """Take the request, then reset the connection."""
 
     def answer(handler: BaseHTTPRequestHandler, _: Received) -> None:
         handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        handler.connection.close()
+        # Not close(): the handler's files would keep the connection open.
+        os.close(handler.connection.detach())
 
     return answer
 
@@ -216,6 +258,7 @@ class ScriptedAws:
     delay: float = 0.0
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
+    answered: list[tuple[str, object]] = field(default_factory=list)
     address: tuple[str, int] = ("127.0.0.1", 0)
 
     def __post_init__(self) -> None:
@@ -248,6 +291,7 @@ class ScriptedAws:
 
         self._server = ThreadingHTTPServer(self.address, Handler)
         self._server.daemon_threads = True
+        self._server.answered = self.answered
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> ScriptedAws:
@@ -276,6 +320,25 @@ class ScriptedAws:
     def open_sessions(self) -> int:
         """Sessions that were started and not terminated, if every StartSession succeeded."""
         return len(self.calls("StartSession")) - len(self.calls("TerminateSession"))
+
+    def sessions_left(self) -> list[str]:
+        """SessionIds that StartSession's answers gave away and no TerminateSession ended."""
+        opened: list[str] = []
+        for operation, body in self.answered:
+            session_id = body.get("SessionId") if isinstance(body, dict) else None
+            if operation == "StartSession" and isinstance(session_id, str):
+                opened.append(session_id)
+            elif operation == "TerminateSession" and session_id in opened:
+                opened.remove(session_id)
+        return opened
+
+    def wait_for(self, operation: str, count: int = 1, seconds: float = 20) -> None:
+        """Return when `operation` has arrived `count` times."""
+        deadline = time.monotonic() + seconds
+        while len(self.calls(operation)) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{operation} did not arrive {count} times")
+            time.sleep(0.005)
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0)).decode()

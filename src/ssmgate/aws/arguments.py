@@ -7,7 +7,9 @@ through the extension points that both have. Facts: docs/aws-cli.md.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from argparse import ArgumentError, Namespace
 from collections.abc import Callable, Mapping
@@ -22,8 +24,14 @@ from awscli.clidriver import CLIDriver, ServiceCommand, ServiceOperation
 from awscli.customizations import globalargs
 from awscli.customizations.cliinputjson import CliInputJSONArgument
 from awscli.customizations.generatecliskeleton import GenerateCliSkeletonArgument
-from awscli.paramfile import LOCAL_PREFIX_MAP, URIArgumentHandler, get_paramfile
-from botocore.exceptions import ParamValidationError
+from awscli.paramfile import (
+    LOCAL_PREFIX_MAP,
+    ResourceLoadingError,
+    URIArgumentHandler,
+    get_file,
+    get_paramfile,
+)
+from botocore.exceptions import BotoCoreError, ParamValidationError
 from botocore.validate import ParamValidator
 
 from ssmgate.aws import failures
@@ -83,22 +91,22 @@ def read(argv: list[str]) -> Invocation | int:
             raise
         return 0
     except GateError as error:
-        error.error_format = driver.error_format
+        error.error_format = driver.error_format()
         raise
     except Exception as error:
         translated = failures.translate(error)
-        translated.error_format = driver.error_format
+        translated.error_format = driver.error_format()
         raise translated from error
     if not isinstance(captured, _Captured):
         return int(captured or 0)  # help ends in None
     try:
-        return _invocation(captured, session, mfa)
+        return _invocation(captured, driver, mfa)
     except GateError as error:
-        error.error_format = driver.error_format
+        error.error_format = driver.error_format()
         raise
 
 
-def _invocation(captured: _Captured, session: Any, mfa: MfaPrompt) -> Invocation:
+def _invocation(captured: _Captured, driver: _Driver, mfa: MfaPrompt) -> Invocation:
     parsed = captured.parsed_globals
     if not parsed.sign_request:
         raise InvalidRequest(
@@ -114,9 +122,9 @@ def _invocation(captured: _Captured, session: Any, mfa: MfaPrompt) -> Invocation
             endpoint_url=parsed.endpoint_url,
             verify=parsed.verify_ssl,
             debug=bool(parsed.debug),
-            error_format=parsed.cli_error_format,
+            error_format=driver.error_format(),
         ),
-        session=session,
+        session=driver.session,
         mfa=mfa,
     )
 
@@ -236,7 +244,7 @@ class _Ssm(ServiceCommand):
 class _Driver(CLIDriver):
     """The CLI's driver without its main(): that prints v1's words and expands aliases."""
 
-    error_format: str | None = None
+    _error_format: str | None = None
 
     def __init__(self, session: Any) -> None:
         super().__init__(session)
@@ -246,10 +254,20 @@ class _Driver(CLIDriver):
     def read(self, argv: list[str]) -> Any:
         commands = self._get_command_table()
         parsed, remaining = self._create_parser(commands).parse_known_args(argv)
-        self.error_format = parsed.cli_error_format
+        self._error_format = parsed.cli_error_format
         self._handle_top_level_args(parsed, remaining)
         self._emit_session_event(parsed)
         return commands[parsed.command](remaining, parsed)
+
+    def error_format(self) -> str | None:
+        """What the flag, the environment or the profile says about the look of errors."""
+        if said := self._error_format or os.environ.get("AWS_CLI_ERROR_FORMAT"):
+            return said
+        try:
+            configured = self.session.get_scoped_config().get("cli_error_format")
+        except BotoCoreError:  # told where the profile or the file is used
+            return None
+        return configured if isinstance(configured, str) else None
 
     def _build_builtin_commands(self, session: Any) -> dict[str, Any]:
         return {"ssm": _Ssm("ssm", session, "ssm")}
@@ -302,6 +320,25 @@ def _resolve_types(parsed_args: Namespace, **_: Any) -> None:
         globalargs.resolve_types(parsed_args)
     except ValueError as error:  # a usage error in v2, any error in v1
         raise InvalidRequest(str(error), code="ParamValidation") from error
+
+
+def _get_file(prefix: str, path: str, mode: str) -> str | bytes:
+    """A file:// value, in the encoding for which v2 has a variable and v1 has none."""
+    encoding = os.environ.get("AWS_CLI_FILE_ENCODING")
+    if encoding is None:
+        return get_file(prefix, path, mode)  # type: ignore[no-any-return]
+    try:
+        text: bytes = get_file(prefix, path, "rb")
+        return io.TextIOWrapper(io.BytesIO(text), encoding=encoding).read()
+    except UnicodeDecodeError as error:
+        raise ResourceLoadingError(
+            f"Unable to load paramfile ({path.removeprefix(prefix)}), text contents could not be"
+            f" decoded as {encoding}"
+        ) from error
+
+
+# In place, as `key@=file://` in shorthand looks here too.
+LOCAL_PREFIX_MAP["file://"] = (_get_file, {"mode": "r"})
 
 
 def _add_inputs(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from awscli.argprocess import ParamError, ParamSyntaxError
 from awscli.arguments import UnknownArgumentError
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -97,7 +98,12 @@ def cannot_ask(error: Exception, question: Question | None = None) -> CannotTell
             return CannotTell("timed-out", str(error), question)
         case EndpointConnectionError() | HTTPClientError():
             return CannotTell("unreachable", str(error), question)
-    return CannotTell("failed", str(error) or type(error).__name__, question)
+        case BotoCoreError():
+            return CannotTell("failed", str(error), question)
+    # The parsers' own errors: they quote the whole answer, or say no more than a member's name.
+    who = "STS" if question is None else "IAM"
+    why = f"{who}'s answer cannot be read ({type(error).__name__})"
+    return CannotTell("unreadable", why, question)
 
 
 def _reason_code(failed: ServiceFailed) -> str:

@@ -47,7 +47,7 @@ def simulate(iam: Any, question: Question, now: datetime) -> tuple[Evaluation, .
             evaluations += evaluations_of(answer, question.document_arn)
             if not answer.get("IsTruncated"):
                 return evaluations
-            request["Marker"] = answer["Marker"]
+            request["Marker"] = _marker(answer)
     except UnreadableAnswer as error:
         return CannotTell("unreadable", f"IAM's answer cannot be read: {error}", question)
     except Exception as error:
@@ -100,6 +100,13 @@ def evaluations_of(answer: Mapping[str, Any], document_arn: str) -> tuple[Evalua
                 )
             )
     return tuple(found)
+
+
+def _marker(answer: Mapping[str, Any]) -> str:
+    marker: str | None = answer.get("Marker")
+    if not marker:
+        raise UnreadableAnswer("it is truncated and has no marker")
+    return marker
 
 
 def _decision(word: object) -> EvalDecision:

@@ -12,21 +12,29 @@ from typing import Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionClosedError,
-    ReadTimeoutError,
-    ResponseStreamingError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
 )
 
 from ssmgate.aws import failures
 from ssmgate.core.decision import Permit
 from ssmgate.core.errors import GateError, ServiceFailed
 from ssmgate.core.request import SessionRequest
+from ssmgate.host import signals
+
+TERMINATE_SECONDS = 15
+"""How long TerminateSession may take, attempts included."""
 
 _MEMBERS = ("SessionId", "TokenValue", "StreamUrl")
 
-# After these nobody knows whether the service took the request: a second one might start a
-# second session.
-_PERHAPS_RECEIVED = (ReadTimeoutError, ConnectionClosedError, ResponseStreamingError)
+# There was no connection yet. After any other failure on the way nobody knows whether the
+# service took the request: a second one might start a second session.
+_NOT_RECEIVED = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+
+_PERHAPS_STARTED = "the service may have started a session all the same; it was not asked twice"
+_LIST_SESSIONS = "'aws ssm describe-sessions --state Active' lists the sessions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,9 @@ def start_session(ssm: Any, permit: Permit) -> StartedSession:
                 raise
             try:
                 return _send(ssm, spelled_out)
-            except GateError:
+            except GateError as second:
+                first.notes += second.notes
+                first.hints += second.hints
                 raise first from None
 
 
@@ -71,11 +81,15 @@ def terminate_session(ssm: Any, session_id: str) -> str | None:
 
     Never raises for a failure of the service's: what went wrong before must stay in sight.
     """
-    with _silent():
-        try:
+    try:
+        with _silent(), signals.time_limit(TERMINATE_SECONDS):
             ssm.terminate_session(SessionId=session_id)
-        except (BotoCoreError, ClientError) as error:
-            return str(error)
+    except (BotoCoreError, ClientError) as error:
+        return str(error)
+    except signals.OutOfTime:
+        return f"no answer within {TERMINATE_SECONDS} s"
+    except Exception as error:  # an answer of another shape than JSON's or the model's
+        return f"its answer cannot be read ({type(error).__name__})"
     return None
 
 
@@ -86,21 +100,25 @@ def _send(ssm: Any, request: SessionRequest) -> StartedSession:
     events.register_first("needs-retry.ssm.StartSession", _never_twice)
     try:
         answer = ssm.start_session(**request.to_parameters())
-    except _PERHAPS_RECEIVED as error:
-        raise GateError(
-            str(error),
-            notes=("the service may have started a session all the same; it was not asked twice",),
-            hints=("'aws ssm describe-sessions --state Active' lists the sessions",),
-        ) from error
+    except GateError:
+        raise
+    except HTTPClientError as error:
+        raise GateError(str(error), notes=(_PERHAPS_STARTED,), hints=(_LIST_SESSIONS,)) from error
     except (BotoCoreError, ClientError) as error:
         raise failures.translate(error) from error
+    except Exception as error:  # an answer of another shape than JSON's or the model's
+        raise GateError(
+            f"StartSession's answer cannot be read ({type(error).__name__})",
+            notes=(_PERHAPS_STARTED,),
+            hints=(_LIST_SESSIONS,),
+        ) from error
     finally:
         events.unregister("before-sign.ssm.StartSession", compare)
         events.unregister("needs-retry.ssm.StartSession", _never_twice)
-    missing = [name for name in _MEMBERS if not isinstance(answer.get(name), str)]
+    missing = [name for name in _MEMBERS if not _is_text(answer.get(name))]
     if missing:
         note = "no session was named to terminate"
-        if isinstance(answer.get("SessionId"), str):
+        if _is_text(answer.get("SessionId")):
             failure = terminate_session(ssm, answer["SessionId"])
             note = f"terminating it failed: {failure}" if failure else "the session was terminated"
         raise GateError(f"StartSession's answer lacks {', '.join(missing)}", notes=(note,))
@@ -121,8 +139,12 @@ def _comparer(request: SessionRequest) -> Any:
 
 
 def _never_twice(caught_exception: Exception | None = None, **_: Any) -> None:
-    if caught_exception is not None and isinstance(caught_exception, _PERHAPS_RECEIVED):
+    if caught_exception is not None and not isinstance(caught_exception, _NOT_RECEIVED):
         raise caught_exception
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def _optional(parameters: Mapping[str, object], name: str) -> str | None:
 
 
 def _frozen(parameters: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    if type(parameters) is not dict:
+    if not isinstance(parameters, dict):  # a JSON value is the CLI's OrderedDict
         raise _invalid(
             f"Invalid type for parameter Parameters, value: {parameters!r},"
             f" type: {type(parameters)}, valid types: {dict}"

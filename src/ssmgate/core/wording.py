@@ -10,6 +10,8 @@ from ssmgate.core.errors import AccessRefused, CannotTellAccess, GateError
 from ssmgate.core.question import ACTION, Caller, Question
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
+_RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
+
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 
 
@@ -151,13 +153,20 @@ def simulate_statement(caller: Caller) -> str:
 
 
 def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
-    lines = [f'"{key}" = {_example(key)}' for key in keys if "/" not in key or len(keys) == 1]
-    if not lines:
-        return ()
-    return (
-        f"if you know what the service will see, put it under [context] in {CONFIG_FILE}: "
-        + "; ".join(lines[:3]),
-    )
+    tags = [key for key in keys if key.lower().startswith(_RESOURCE_TAGS)]
+    lines = [f'"{key}" = {_example(key)}' for key in keys if key not in tags]
+    hints = []
+    if tags:
+        hints.append(
+            "a session document does not have the node's tags: a statement with a condition on"
+            f" {tags[0]} never matches it; list the document in a statement without"
+        )
+    if lines:
+        hints.append(
+            f"if you know what the service will see, put it under [context] in {CONFIG_FILE}: "
+            + "; ".join(lines[:3])
+        )
+    return tuple(hints)
 
 
 def _example(key: str) -> str:

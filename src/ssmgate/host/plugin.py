@@ -21,9 +21,9 @@ RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 _LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
 _RECOMMENDED = (1, 2, 764, 0)
 _OUTDATED = (
-    "WARNING: An outdated SessionManagerPlugin version detected. Please upgrade it to the latest"
+    "\nWARNING: An outdated SessionManagerPlugin version detected. Please upgrade it to the latest"
     " version. \nFor more information, refer:\n  https://docs.aws.amazon.com/systems-manager/"
-    "latest/userguide/session-manager-working-with-install-plugin.html\n"
+    "latest/userguide/session-manager-working-with-install-plugin.html\n\n"
 )
 _NOT_FOUND = (
     "SessionManagerPlugin is not found. Please refer to SessionManager Documentation here:"
@@ -70,11 +70,11 @@ def find(environ: Mapping[str, str]) -> Plugin:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _unusable(path, f"did not tell its version within {_VERSION_SECONDS} s") from None
+        raise _unfit(path, f"did not tell its version within {_VERSION_SECONDS} s") from None
     except OSError as error:
-        raise _unusable(path, f"cannot be executed: {error.strerror}") from error
+        raise _unfit(path, f"cannot be executed: {error.strerror}") from error
     if asked.returncode != 0:
-        raise _unusable(path, f"--version ended with status {asked.returncode}")
+        raise _unfit(path, f"--version ended with status {asked.returncode}")
     return Plugin(path, _version(asked.stdout.decode(errors="replace")))
 
 
@@ -87,16 +87,20 @@ def _on_path(environ: Mapping[str, str]) -> str:
                 return path
             present = present or path
     if present:
-        raise _unusable(present, "is not executable")
+        raise _unfit(present, "is not executable")
     raise GateError(
         _NOT_FOUND, hints=(f"no {PROGRAM} on PATH: {environ.get('PATH', '(PATH is not set)')}",)
     )
 
 
-def _unusable(path: str, why: str) -> GateError:
+def _unfit(path: str, why: str) -> GateError:
+    return _unusable(path, why, notes=("nothing was started",))
+
+
+def _unusable(path: str, why: str, notes: tuple[str, ...] = ()) -> GateError:
     return GateError(
         f"SessionManagerPlugin cannot be used: {path} {why}",
-        notes=("nothing was started",),
+        notes=notes,
         hints=("reinstall it, or put another one first on PATH",),
     )
 

@@ -30,16 +30,16 @@ class Window:
     """What came while signals were held."""
 
     def __init__(self) -> None:
-        self._came: list[int] = []
+        self.came: int | None = None
 
     def note(self, number: int, _frame: FrameType | None) -> None:
         """The handler: remember, do nothing."""
-        self._came.append(number)
+        self.came = self.came or number
 
     def check(self) -> None:
         """Raise `Interrupted` for the first signal that came."""
-        if self._came:
-            raise Interrupted(self._came[0])
+        if self.came is not None:
+            raise Interrupted(self.came)
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def held() -> Iterator[Window]:
 
     Signals that were ignored stay ignored (nohup). They are held by handlers and not by a mask,
     which the plugin would inherit. Outside the main thread nothing is held: nobody may set
-    handlers there.
+    handlers there. If the block fails and a signal came, `Interrupted` is raised from the failure.
     """
     window = Window()
     before = {}
@@ -58,6 +58,10 @@ def held() -> Iterator[Window]:
                 before[number] = signal.signal(number, window.note)
     try:
         yield window
+    except Exception as error:
+        if window.came is not None:
+            raise Interrupted(window.came) from error
+        raise
     finally:
         for number, disposition in before.items():
             signal.signal(number, disposition)

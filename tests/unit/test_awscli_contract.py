@@ -53,6 +53,7 @@ SIGNATURES = {
     ),
     "awscli.paramfile:URIArgumentHandler.__init__": "(self, prefixes=None)",
     "awscli.paramfile:get_paramfile": "(path, cases)",
+    "awscli.paramfile:get_file": "(prefix, path, mode)",
     "awscli.customizations.globalargs:resolve_types": "(parsed_args, **kwargs)",
     "awscli.customizations.globalargs:no_sign_request": "(parsed_args, session, **kwargs)",
     "awscli.customizations.globalargs:resolve_verify_ssl": "(parsed_args, session, **kwargs)",
@@ -105,6 +106,7 @@ def test_signature(path: str) -> None:
     [
         "awscli:EnvironmentVariables",
         "awscli.paramfile:LOCAL_PREFIX_MAP",
+        "awscli.paramfile:ResourceLoadingError",
         "awscli.customizations.assumerole:CACHE_DIR",
         "awscli.customizations.cliinputjson:CliInputJSONArgument.ARG_DATA",
         "awscli.customizations.generatecliskeleton:GenerateCliSkeletonArgument.ARG_DATA",

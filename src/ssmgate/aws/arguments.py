@@ -2,7 +2,7 @@
 
 The parser of awscli (v1) is driven up to the point where it would call the service; there it
 hands over the finished parameters. Where CLI v2 reads a line differently, v2's way is put in
-through the extension points that both have. Facts: docs/aws-cli.md.
+through the extension points that both have.
 """
 
 from __future__ import annotations
@@ -133,12 +133,14 @@ def _refuse_prompting(argv: list[str]) -> None:
     """CLI v2's interactive prompt would build another line than the one that was typed."""
     if "--cli-auto-prompt" not in argv:
         return
-    raise InvalidRequest(
-        "Both --cli-auto-prompt and --no-cli-auto-prompt cannot be specified at the same time."
-        if "--no-cli-auto-prompt" in argv
-        else "--cli-auto-prompt is not supported by ssmgate",
-        code="ParamValidation",
-    )
+    if "--no-cli-auto-prompt" in argv:
+        raise InvalidRequest(
+            "Both --cli-auto-prompt and --no-cli-auto-prompt cannot be specified at the same time.",
+            code="ParamValidation",
+        )
+    if "help" in argv or "--version" in argv:
+        return  # v2 does not prompt with these words anywhere on the line
+    raise InvalidRequest("--cli-auto-prompt is not supported by ssmgate", code="ParamValidation")
 
 
 # The parsers. CLI v2's raise instead of exiting, and word an invalid choice in their own way.
@@ -333,7 +335,8 @@ def _get_file(prefix: str, path: str, mode: str) -> str | bytes:
     except UnicodeDecodeError as error:
         raise ResourceLoadingError(
             f"Unable to load paramfile ({path.removeprefix(prefix)}), text contents could not be"
-            f" decoded as {encoding}"
+            " decoded.  If this is a binary file, please use the fileb:// prefix instead of the"
+            " file:// prefix."
         ) from error
 
 
@@ -352,8 +355,28 @@ def _add_inputs(
         argument.add_to_arg_table(argument_table)
 
 
-class _Input(CliInputJSONArgument):
-    """--cli-input-json and --cli-input-yaml as v2 has them: one of the two, and a mapping."""
+def _from_json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ParamError("cli-input-json", "Invalid JSON received.") from error
+
+
+def _from_yaml(text: str | bytes) -> Any:
+    # Only here: the import is worth a third of a whole start.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ParamError("cli-input-yaml", "Invalid YAML received.") from error
+
+
+class _InputJson(CliInputJSONArgument):
+    """--cli-input-json as v2 has it: not along with --cli-input-yaml, and a mapping."""
+
+    load = staticmethod(_from_json)
 
     def add_to_call_parameters(
         self, call_parameters: dict[str, Any], parsed_args: Namespace, **_: Any
@@ -361,28 +384,19 @@ class _Input(CliInputJSONArgument):
         text = getattr(parsed_args, self.py_name, None)
         if text is None:
             return
-        inputs = (parsed_args.cli_input_json, parsed_args.cli_input_yaml)
-        if None not in inputs:
+        if None not in (parsed_args.cli_input_json, parsed_args.cli_input_yaml):
             raise ParamSyntaxError("Only one --cli-input- parameter may be specified.")
         from_file = get_paramfile(text, LOCAL_PREFIX_MAP)
-        loaded = self._load(text if from_file is None else from_file)
+        loaded = self.load(text if from_file is None else from_file)
         if not isinstance(loaded, dict):
             raise ParamError(self.cli_name, f"Invalid type: expecting map, received {type(loaded)}")
         self._update_call_parameters(call_parameters, loaded)
 
-    def _load(self, text: str | bytes) -> Any:
-        raise NotImplementedError
 
+class _InputYaml(_InputJson):
+    """--cli-input-yaml, which v1 does not have: YAML 1.2."""
 
-class _InputJson(_Input):
-    def _load(self, text: str | bytes) -> Any:
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise ParamError(self.name, "Invalid JSON received.") from error
-
-
-class _InputYaml(_Input):
+    load = staticmethod(_from_yaml)
     ARG_DATA = {  # noqa: RUF012 - the CLI's own attribute
         "name": "cli-input-yaml",
         "help_text": (
@@ -391,16 +405,6 @@ class _InputYaml(_Input):
             " not be specified along with ``--cli-input-json``."
         ),
     }
-
-    def _load(self, text: str | bytes) -> Any:
-        # Only here: the import is worth a third of a whole start.
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-
-        try:
-            return YAML(typ="safe", pure=True).load(text)
-        except YAMLError as error:
-            raise ParamError(self.name, "Invalid YAML received.") from error
 
 
 class _Skeleton(GenerateCliSkeletonArgument):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.config import Config as ClientConfig
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import NoCredentialsError, NoRegionError
 
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.sessions import MfaPrompt, new_session
@@ -44,10 +44,15 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
     IAM must not follow it. Raises botocore's errors for a missing region or missing credentials.
     """
     session, options = invocation.session, invocation.options
+    region = options.region
+    if region is None:
+        region = session.get_config_variable("region")
+    if region is None:  # before credentials, which may ask for an MFA code
+        raise NoRegionError
     frozen = _freeze(session)
     ssm = session.create_client(
         "ssm",
-        region_name=options.region,
+        region_name=region,
         endpoint_url=options.endpoint_url,
         verify=options.verify,
         **frozen,

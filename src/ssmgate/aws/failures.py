@@ -19,6 +19,7 @@ from botocore.exceptions import (
     SSOError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
 
 from ssmgate.core.decision import CannotTell
 from ssmgate.core.errors import ConfigurationProblem, GateError, InvalidRequest, ServiceFailed
@@ -59,7 +60,8 @@ def translate(error: Exception) -> GateError:
             )
         case MissingDependencyException():
             return ConfigurationProblem(
-                str(error), hints=("profiles of 'aws login' need: pip install 'ssmgate[login]'",)
+                "profiles of 'aws login' need the package awscrt, which is not installed",
+                hints=("pip install 'ssmgate[login]'",),
             )
         case ClientError():
             return _service_failed(error)
@@ -67,6 +69,10 @@ def translate(error: Exception) -> GateError:
             return GateError(str(error), hints=("'aws configure list-profiles' lists them",))
         case SSOError() | UnauthorizedSSOTokenError():
             return GateError(str(error), hints=("run 'aws sso login' with this profile",))
+        case ResponseParserError():  # its words hold the whole answer
+            return GateError("an answer of AWS's is no answer: it cannot be parsed")
+        case KeyError():
+            return GateError(f"an answer of AWS's lacks {error}")
     return GateError(str(error) or type(error).__name__)
 
 

@@ -23,7 +23,7 @@ _RECOMMENDED = (1, 2, 764, 0)
 _OUTDATED = (
     "\nWARNING: An outdated SessionManagerPlugin version detected. Please upgrade it to the latest"
     " version. \nFor more information, refer:\n  https://docs.aws.amazon.com/systems-manager/"
-    "latest/userguide/session-manager-working-with-install-plugin.html\n\n"
+    "latest/userguide/session-manager-working-with-install-plugin.html\n"
 )
 _NOT_FOUND = (
     "SessionManagerPlugin is not found. Please refer to SessionManager Documentation here:"
@@ -107,7 +107,7 @@ def _unusable(path: str, why: str, notes: tuple[str, ...] = ()) -> GateError:
 
 def _version(text: str) -> tuple[int, ...] | None:
     digits = re.sub(r"\s+", "", text)
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}", digits):
+    if not re.fullmatch(r"[0-9]{1,99}(\.[0-9]{1,99}){0,3}", digits):
         return None
     parts = [int(part) for part in digits.split(".")]
     return tuple(parts + [0] * (4 - len(parts)))

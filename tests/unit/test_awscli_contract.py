@@ -78,6 +78,7 @@ SIGNATURES = {
         "(self, extra_search_paths=None, file_loader=None, cache=None,"
         " include_default_search_paths=True, include_default_extras=True)"
     ),
+    "botocore.loaders:Loader.load_service_model": "(self, *args, **kwargs)",  # cached
     "botocore.loaders:Loader.list_available_services": "(self, *args, **kwargs)",  # cached
     "botocore.credentials:CredentialResolver.get_provider": "(self, name)",
     "botocore.utils:IMDSRegionProvider.__init__": "(self, session, environ=None, fetcher=None)",

@@ -363,7 +363,7 @@ def _from_json(text: str | bytes) -> Any:
 
 
 def _from_yaml(text: str | bytes) -> Any:
-    # Only here: the import is worth a third of a whole start.
+    # Only here: few lines have YAML, and a start need not pay for its parser.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 

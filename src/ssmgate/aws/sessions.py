@@ -34,6 +34,12 @@ _VARIABLES = {
     "retry_mode": ("retry_mode", "AWS_RETRY_MODE", "standard", None),
 }
 
+_CALLED = {
+    "ssm": ("StartSession", "TerminateSession"),
+    "iam": ("GetRole", "SimulatePrincipalPolicy"),
+    "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
+}
+
 
 class AwscliModels(Loader):
     """awscli's own service models and endpoint rules, and no others.
@@ -51,6 +57,16 @@ class AwscliModels(Loader):
     def list_available_services(self, type_name: str) -> list[str]:
         """The folders of awscli's data. botocore would look into each of some 430."""
         return os.listdir(_BOTOCORE_DATA)
+
+    def load_service_model(
+        self, service_name: str, type_name: str, api_version: str | None = None
+    ) -> Any:
+        """The model, without the operations that are never called: clients are built of it."""
+        model = super().load_service_model(service_name, type_name, api_version)
+        if type_name != "service-2" or service_name not in _CALLED:
+            return model
+        operations = {name: model["operations"][name] for name in _CALLED[service_name]}
+        return {**model, "operations": operations}
 
 
 class MfaPrompt:

@@ -1,0 +1,1204 @@
+"""The fault table: whatever breaks, wherever, the start ends in the right words and no session."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import FAKES, TARGET, Ended, Machine
+from fakes.scripted_aws import (
+    ACCOUNT,
+    SESSION_ID,
+    STARTED,
+    STREAM_URL,
+    TOKEN,
+    Answer,
+    after,
+    dripping,
+    evaluation,
+    hang,
+    identity,
+    json_error,
+    json_ok,
+    reset,
+    role,
+    text,
+    truncated,
+    xml,
+    xml_error,
+)
+
+RUN = """
+import random, sys
+random.random = lambda: 0.0  # no waits between attempts
+{patch}
+from ssmgate.__main__ import run
+run(["ssm", "start-session", *sys.argv[1:]])
+"""
+SHORT_READS = """
+import ssmgate.aws.clients as clients
+from botocore.config import Config
+clients._CHECK = clients._CHECK.merge(Config(read_timeout=0.2))
+"""
+SHORT_CHECK = "import ssmgate.gate; ssmgate.gate.CHECK_SECONDS = 0.4"
+SHORT_VERSION = "import ssmgate.host.plugin; ssmgate.host.plugin._VERSION_SECONDS = 0.3"
+SHORT_TERMINATE = (
+    "import ssmgate.aws.start_session; ssmgate.aws.start_session.TERMINATE_SECONDS = 0.3"
+)
+
+ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/alice"
+PERHAPS = "the service may have started a session all the same"
+NAMED = ("--target", TARGET, "--document-name", "AWS-StartSSHSession")
+
+
+def launch(
+    machine: Machine, *words: str, patch: str = "", **environ: str | None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN.format(patch=patch), *words],
+        env=machine.variables(**environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=machine.home,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Ended:
+    """Wait for the program; what it left behind must not keep its streams open."""
+    with process:
+        try:
+            stdout, stderr = "", ""
+            process.wait(30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            stdout, stderr = process.communicate()
+    return Ended(process.returncode, stdout, stderr)
+
+
+def start(machine: Machine, *words: str, patch: str = "", **environ: str | None) -> Ended:
+    words = words or ("--target", TARGET)
+    return finish(launch(machine, *words, patch=patch, **environ))
+
+
+def assert_stopped(machine: Machine, ended: Ended, code: int, *words: str, starts: int = 0) -> None:
+    """It ended with `code` and `words`, after `starts` calls of StartSession, with nothing left."""
+    assert ended.returncode == code, ended.stderr
+    assert ended.stdout == ""
+    for word in words:
+        assert word in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.splitlines()) <= 12, ended.stderr
+    assert TOKEN not in ended.stderr
+    assert STREAM_URL not in ended.stderr
+    assert len(machine.aws.calls("StartSession")) == starts
+    assert machine.aws.sessions_left() == []
+    assert not machine.plugin.started
+
+
+def closed_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+# STS and IAM: each fault is a "cannot tell".
+
+CHECK_FAULTS = [
+    # answer, attempts, words
+    pytest.param(
+        xml_error("ServiceFailure", "broken", 500),
+        3,
+        "An error occurred (ServiceFailure) when calling the {operation} operation"
+        " (reached max retries: 2): broken",
+        id="service error",
+    ),
+    pytest.param(
+        xml_error("ValidationError", "no such thing"),
+        1,
+        "An error occurred (ValidationError) when calling the {operation} operation: no such",
+        id="request not liked",
+    ),
+    pytest.param(
+        xml_error("Throttling", "Rate exceeded"),
+        3,
+        "ssmgate: hint: IAM allows an account few simulations a second",
+        id="throttled",
+    ),
+    pytest.param(
+        xml_error("ExpiredToken", "The security token included in the request is expired", 403),
+        1,
+        "ssmgate: hint: get fresh credentials",
+        id="expired credentials",
+    ),
+    pytest.param(
+        xml_error("InvalidClientTokenId", "The security token is invalid", 403),
+        1,
+        "An error occurred (InvalidClientTokenId) when calling the {operation} operation",
+        id="unknown credentials",
+    ),
+    pytest.param(reset(), 3, "Connection was closed before we received", id="reset"),
+    pytest.param(truncated(), 3, "Connection was closed before we received", id="truncated"),
+    pytest.param(text("", 200), 1, "answer cannot be read", id="empty"),
+    pytest.param(text("no XML " * 5000), 1, "answer cannot be read", id="garbage"),
+    pytest.param(text("<html><p>login</p></html>"), 1, "answer cannot be read", id="another shape"),
+    pytest.param(json_ok({"Arn": "x"}), 1, "answer cannot be read", id="JSON"),
+    pytest.param(text("busy", 503), 1, "answer cannot be read", id="no AWS error"),
+    pytest.param(text("<x/>", 302), 1, "cannot tell", id="redirected to nowhere"),
+    pytest.param(xml(""), 1, "cannot tell", id="every member missing"),
+]
+
+
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "SimulatePrincipalPolicy"])
+@pytest.mark.parametrize(("answer", "attempts", "words"), CHECK_FAULTS)
+def test_a_check_that_fails_is_cannot_tell(
+    machine: Machine, operation: str, answer: Answer, attempts: int, words: str
+) -> None:
+    machine.aws.script(operation, answer)
+
+    ended = start(machine)
+
+    assert_stopped(
+        machine,
+        ended,
+        254,
+        "\nssmgate: [ERROR]: cannot tell whether the session is permitted: ",
+        "nothing was started: whether there is access to session document"
+        " 'SSM-SessionManagerRunShell' (the default, as no --document-name was given)",
+        words.format(operation=operation),
+    )
+    assert len(machine.aws.calls(operation)) == attempts
+    assert "is not authorized to perform: ssm:StartSession" not in ended.stderr
+
+
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
+def test_an_answer_that_never_ends_is_out_of_time(machine: Machine, operation: str) -> None:
+    machine.aws.script("GetCallerIdentity", identity(ROLE))
+    machine.aws.script(operation, dripping(5))
+
+    ended = start(machine, patch=SHORT_CHECK)
+
+    assert_stopped(machine, ended, 254, "STS and IAM took longer than 0.4 s", "AWS_ENDPOINT_URL")
+
+
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "SimulatePrincipalPolicy"])
+def test_silence_is_three_attempts(machine: Machine, operation: str) -> None:
+    machine.aws.script(operation, hang(3))
+
+    ended = start(machine, patch=SHORT_READS)
+
+    assert_stopped(machine, ended, 254, "cannot tell", "Read timeout on endpoint URL")
+    assert len(machine.aws.calls(operation)) == 3
+
+
+@pytest.mark.parametrize("service", ["STS", "IAM"])
+def test_nobody_listens(machine: Machine, service: str) -> None:
+    url = closed_port()
+
+    ended = start(machine, **{f"AWS_ENDPOINT_URL_{service}": url})
+
+    assert_stopped(
+        machine, ended, 254, f'Could not connect to the endpoint URL: "{url}/"', "AWS_ENDPOINT_URL"
+    )
+
+
+def test_identity_refused_names_no_permission_to_simulate(machine: Machine) -> None:
+    machine.aws.script("GetCallerIdentity", xml_error("AccessDenied", "endpoint policy", 403))
+
+    ended = start(machine)
+
+    assert_stopped(machine, ended, 254, "(AccessDenied) when calling the GetCallerIdentity")
+    assert "SimulatePrincipalPolicy" not in ended.stderr
+
+
+def test_simulation_refused_is_not_told_in_iams_words(machine: Machine) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", xml_error("AccessDenied", "no, alice", 403))
+
+    ended = start(machine)
+
+    statement = (
+        '{"Effect": "Allow", "Action": ["iam:SimulatePrincipalPolicy"],'
+        f' "Resource": "arn:aws:iam::{ACCOUNT}:user/alice"}}'
+    )
+    assert_stopped(
+        machine,
+        ended,
+        254,
+        "cannot tell whether the session is permitted: the caller may not ask IAM",
+        f"ssmgate: hint: let the caller ask IAM about itself: {statement}",
+        "checker.profile",
+    )
+    assert "no, alice" not in ended.stderr
+
+
+ALICE = f"<Arn>arn:aws:iam::{ACCOUNT}:user/alice</Arn>"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param(f"<UserId>AIDA</UserId><Account>{ACCOUNT}</Account>", id="no Arn"),
+        pytest.param(f"{ALICE}<Account>{ACCOUNT}</Account>", id="no UserId"),
+        pytest.param(f"{ALICE}<UserId>AIDA</UserId>", id="no Account"),
+        pytest.param(f"{ALICE}<UserId></UserId><Account>{ACCOUNT}</Account>", id="empty UserId"),
+        pytest.param(f"{ALICE}<UserId>A</UserId><Account></Account>", id="empty Account"),
+        pytest.param(
+            f"<Arn></Arn><UserId>AIDA</UserId><Account>{ACCOUNT}</Account>", id="empty Arn"
+        ),
+    ],
+)
+def test_an_identity_without_a_member_is_none(machine: Machine, members: str) -> None:
+    machine.aws.script("GetCallerIdentity", xml(members))
+
+    assert_stopped(machine, start(machine), 254, "cannot tell", "GetCallerIdentity's answer")
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts"),
+    [
+        pytest.param(xml_error("AccessDenied", "no", 403), 1, id="refused"),
+        pytest.param(xml_error("NoSuchEntity", "no", 404), 1, id="no such role"),
+        pytest.param(xml_error("ServiceFailure", "no", 500), 3, id="service error"),
+        pytest.param(xml_error("Throttling", "Rate exceeded"), 3, id="throttled"),
+        pytest.param(reset(), 3, id="reset"),
+        pytest.param(truncated(), 3, id="truncated"),
+        pytest.param(text("no XML"), 1, id="garbage"),
+        pytest.param(text("<html/>"), 1, id="another shape"),
+        pytest.param(xml(""), 1, id="no Role"),
+        pytest.param(xml("<Role><Path>/</Path></Role>"), 1, id="no Arn"),
+        pytest.param(role(f"arn:aws:iam::{ACCOUNT}:user/Ops"), 1, id="no role's Arn"),
+    ],
+)
+def test_a_role_whose_path_is_not_told_is_asked_about_without(
+    machine: Machine, answer: Answer, attempts: int
+) -> None:
+    machine.aws.script("GetCallerIdentity", identity(ROLE, "AROAX:alice"))
+    machine.aws.script("GetRole", answer)
+
+    ended = start(machine)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(machine.aws.calls("GetRole")) == attempts
+    asked = machine.aws.calls("SimulatePrincipalPolicy")[0].parameters
+    assert asked["PolicySourceArn"] == f"arn:aws:iam::{ACCOUNT}:role/Ops"
+    assert machine.plugin.started
+
+
+# Simulation: an answer, but not a yes.
+
+DOCUMENT = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell"
+TEMPLATE = "arn:aws:ssm:us-east-1:${Account}:document/${DocumentName}"
+
+
+def page(
+    decision: str = "allowed", *, more: str = "<IsTruncated>false</IsTruncated>", name: str = ""
+) -> Answer:
+    named = name or DOCUMENT
+    return xml(
+        f"{more}<EvaluationResults><member><EvalActionName>ssm:StartSession</EvalActionName>"
+        f"<EvalResourceName>{named}</EvalResourceName><EvalDecision>{decision}</EvalDecision>"
+        "<ResourceSpecificResults><member>"
+        f"<EvalResourceName>{named}</EvalResourceName>"
+        f"<EvalResourceDecision>{decision}</EvalResourceDecision>"
+        "</member></ResourceSpecificResults></member></EvaluationResults>"
+    )
+
+
+MORE = "<IsTruncated>true</IsTruncated><Marker>m</Marker>"
+
+
+def result(inside: str) -> Answer:
+    return xml(
+        "<IsTruncated>false</IsTruncated><EvaluationResults><member>"
+        f"{inside}</member></EvaluationResults>"
+    )
+
+
+ACTION = "<EvalActionName>ssm:StartSession</EvalActionName>"
+NAME = f"<EvalResourceName>{DOCUMENT}</EvalResourceName>"
+ALLOWED = "<EvalDecision>allowed</EvalDecision>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param(evaluation("Allowed"), "'Allowed' is not a decision", id="unknown word"),
+        pytest.param(
+            evaluation("allowed", specific="maybe"), "'maybe' is not a decision", id="unknown below"
+        ),
+        pytest.param(
+            xml("<IsTruncated>false</IsTruncated><EvaluationResults/>"),
+            "does not speak of the session document",
+            id="empty list",
+        ),
+        pytest.param(
+            evaluation(name=TEMPLATE, with_specific=False),
+            "does not speak of the session document",
+            id="template name only",
+        ),
+        pytest.param(
+            evaluation(name="*", with_specific=False),
+            "does not speak of the session document",
+            id="wildcard only",
+        ),
+        pytest.param(
+            evaluation(name=f"{DOCUMENT}2"),
+            "does not speak of the session document",
+            id="another document",
+        ),
+        pytest.param(
+            evaluation(action="ssm:SendCommand"), "about another action", id="another action"
+        ),
+        pytest.param(result(f"{NAME}{ALLOWED}"), "about another action", id="no action"),
+        pytest.param(result(f"{ACTION}{NAME}"), "None is not a decision", id="no decision"),
+        pytest.param(
+            result(f"{ACTION}{ALLOWED}"), "does not speak of the session document", id="no name"
+        ),
+        pytest.param(
+            result(f"{ACTION}{NAME}{ALLOWED}<ResourceSpecificResults/>"),
+            "does not speak of the session document",
+            id="no result for the document",
+        ),
+        pytest.param(
+            result(
+                f"{ACTION}{NAME}{ALLOWED}<ResourceSpecificResults><member>{NAME}</member>"
+                "</ResourceSpecificResults>"
+            ),
+            "None is not a decision",
+            id="no decision below",
+        ),
+        pytest.param(
+            evaluation("allowed", specific="implicitDeny"),
+            "allows at one level and denies at the other",
+            id="denied below",
+        ),
+        pytest.param(
+            evaluation("explicitDeny", specific="allowed"),
+            "allows at one level and denies at the other",
+            id="denied above",
+        ),
+        pytest.param(
+            evaluation("allowed", organizations=False),
+            "IAM's answer contradicts itself",
+            id="allowed, but not by the organization",
+        ),
+        pytest.param(
+            evaluation("allowed", boundary=False),
+            "IAM's answer contradicts itself",
+            id="allowed, but not by the boundary",
+        ),
+        pytest.param(
+            page(more="<IsTruncated>true</IsTruncated>"),
+            "it is truncated and has no marker",
+            id="truncated without a marker",
+        ),
+        pytest.param(page(more=MORE), "IAM's answer has no end", id="endless pages"),
+        pytest.param(
+            xml_error("InvalidInput", "Invalid ARN provided in the request: x"),
+            "An error occurred (InvalidInput)",
+            id="ARN not liked",
+        ),
+        pytest.param(
+            xml_error(
+                "InvalidInput",
+                "Invalid Policy Source Arn: caller's account 1 does not have access to policies"
+                " in account 2.",
+            ),
+            "use credentials of the caller's own account as checker",
+            id="another account",
+        ),
+    ],
+)
+def test_an_answer_that_is_no_answer_is_cannot_tell(
+    machine: Machine, answer: Answer, words: str
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", answer)
+
+    ended = start(machine)
+
+    assert_stopped(machine, ended, 254, "cannot tell whether the session is permitted", words)
+    assert len(machine.aws.calls("SimulatePrincipalPolicy")) <= 5
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        pytest.param([page(name="x", more=MORE), page()], 0, id="the yes on the second page"),
+        pytest.param([page(more=MORE), page("implicitDeny")], 254, id="a no on the second page"),
+        pytest.param([page("implicitDeny", more=MORE), page()], 254, id="a no on the first page"),
+        pytest.param([page(more=MORE), text("no XML")], 254, id="the second page unreadable"),
+        pytest.param(
+            [xml_error("Throttling", "Rate exceeded"), page()], 0, id="throttled once, then a yes"
+        ),
+        pytest.param([reset(), page()], 0, id="reset once, then a yes"),
+    ],
+)
+def test_pages_and_attempts_of_a_simulation(
+    machine: Machine, answers: list[Answer], code: int
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", *answers)
+
+    ended = start(machine)
+
+    assert ended.returncode == code, ended.stderr
+    assert len(machine.aws.calls("SimulatePrincipalPolicy")) == 2
+    assert machine.plugin.started == (code == 0)
+
+
+# Credentials.
+
+PROFILE = {
+    "AWS_ACCESS_KEY_ID": None,
+    "AWS_SECRET_ACCESS_KEY": None,
+    "AWS_PROFILE": "p",
+}
+
+
+def configure(machine: Machine, lines: str) -> None:
+    (machine.home / ".aws").mkdir(exist_ok=True)
+    (machine.home / ".aws" / "config").write_text(lines)
+
+
+def process_profile(machine: Machine, script: str) -> None:
+    program = machine.home / "credentials"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    configure(machine, f"[profile p]\ncredential_process = {program}\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        pytest.param("exit 1", "retrieving credentials from custom-process", id="dies"),
+        pytest.param("echo no JSON", "Expecting value", id="prints garbage"),
+        pytest.param("exit 0", "Expecting value", id="prints nothing"),
+        pytest.param("echo '{\"Version\": 2}'", "Unsupported version", id="another version"),
+        pytest.param(
+            'echo \'{"Version": 1, "AccessKeyId": "A"}\'',
+            "Missing required key in response: 'SecretAccessKey'",
+            id="lacks a member",
+        ),
+    ],
+)
+def test_a_credential_process_that_fails(machine: Machine, script: str, words: str) -> None:
+    process_profile(machine, script)
+
+    assert_stopped(machine, start(machine, **PROFILE), 255, "\nssmgate: [ERROR]: ", words)
+    assert machine.aws.operations == []
+
+
+SSO = "sso_start_url=https://x.example\nsso_region=us-east-1\nsso_account_id=1\nsso_role_name=r\n"
+CHAIN = (
+    f"[profile p]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/Ops\nsource_profile = base\n"
+    "[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = x\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "environ", "code", "words"),
+    [
+        pytest.param("", {**PROFILE, "AWS_PROFILE": None}, 253, "(NoCredentials)", id="none"),
+        pytest.param("", PROFILE, 255, "The config profile (p) could not be found", id="profile"),
+        pytest.param(
+            "",
+            {"AWS_SECRET_ACCESS_KEY": None},
+            255,
+            "Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY",
+            id="half a key in the environment",
+        ),
+        pytest.param(
+            "[profile p]\naws_access_key_id = A\n",
+            PROFILE,
+            255,
+            "Partial credentials found in config-file",
+            id="half a key in the profile",
+        ),
+        pytest.param("", {"AWS_REGION": None}, 253, "(NoRegion)", id="no region"),
+        pytest.param("[profile", {}, 255, "Unable to parse config file", id="broken file"),
+        pytest.param(f"[profile p]\n{SSO}", PROFILE, 255, "aws sso login", id="no SSO token"),
+        pytest.param(
+            f"[profile p]\nlogin_session = arn:aws:iam::{ACCOUNT}:user/alice\n",
+            PROFILE,
+            253,
+            "pip install 'ssmgate[login]'",
+            id="aws login without awscrt",
+        ),
+        pytest.param(
+            "[profile p]\ncredential_process = /no/such/program\n",
+            PROFILE,
+            255,
+            "/no/such/program",
+            id="credential_process missing",
+        ),
+    ],
+)
+def test_credentials_that_are_not_there(
+    machine: Machine, config: str, environ: dict[str, str | None], code: int, words: str
+) -> None:
+    configure(machine, config)
+
+    assert_stopped(machine, start(machine, **environ), code, "\nssmgate: [ERROR]: ", words)
+    assert machine.aws.operations == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        pytest.param(
+            xml_error("AccessDenied", "no", 403),
+            254,
+            "An error occurred (AccessDenied) when calling the AssumeRole operation: no",
+            id="refused",
+        ),
+        pytest.param(reset(), 255, "Connection was closed", id="reset"),
+        pytest.param(text("no XML " * 5000), 255, "an answer of AWS's is no answer", id="garbage"),
+        pytest.param(xml(""), 255, "an answer of AWS's lacks 'Credentials'", id="no Credentials"),
+    ],
+)
+@pytest.mark.parametrize("who", ["starter", "checker"])
+def test_a_role_that_cannot_be_assumed(
+    machine: Machine, who: str, answer: Answer, code: int, words: str
+) -> None:
+    configure(machine, CHAIN)
+    machine.aws.script("AssumeRole", answer)
+    environ = PROFILE if who == "starter" else {"SSMGATE_CHECKER_PROFILE": "p"}
+
+    assert_stopped(machine, start(machine, **environ), code, words)
+    assert set(machine.aws.operations) == {"AssumeRole"}
+
+
+@pytest.mark.parametrize("expires", ["", ', "Expiration": "SOON"'], ids=["static", "expiring"])
+def test_credentials_that_rotate_at_each_call_are_one_identity(
+    machine: Machine, expires: str
+) -> None:
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 5))
+    asked = machine.home / "asked"
+    shape = (
+        '{"Version": 1, "AccessKeyId": "AKIA%s", "SecretAccessKey": "s", "SessionToken": "t%s"'
+        + expires.replace("SOON", soon)
+        + "}"
+    )
+    process_profile(
+        machine, f'echo x >> {asked}\nn=$(wc -l < {asked})\nprintf \'{shape}\' "$n" "$n"'
+    )
+    machine.aws.script("GetCallerIdentity", identity(ROLE, "AROAX:alice"))
+    machine.aws.script(
+        "StartSession", json_error("AccessDeniedException", "no", 400), json_ok(STARTED)
+    )
+    own_plugin(machine, 'rm "$0"')
+
+    ended = start(machine, **PROFILE)
+
+    assert ended.returncode == 255
+    assert machine.aws.operations == [
+        "GetCallerIdentity",
+        "GetRole",
+        "SimulatePrincipalPolicy",
+        "StartSession",
+        "StartSession",
+        "TerminateSession",
+    ]
+    assert len({r.access_key for r in machine.aws.received}) == 1
+    assert len({r.headers["X-Amz-Security-Token"] for r in machine.aws.received}) == 1
+
+
+# StartSession.
+
+
+def without(*names: str) -> Answer:
+    return json_ok({name: value for name, value in STARTED.items() if name not in names})
+
+
+def with_(**members: object) -> Answer:
+    return json_ok({**STARTED, **members})
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "calls", "words"),
+    [
+        pytest.param(
+            json_error("TargetNotConnected", f"{TARGET} is not connected."),
+            254,
+            1,
+            "\nssmgate: [ERROR]: An error occurred (TargetNotConnected) when calling the"
+            f" StartSession operation: {TARGET} is not connected.\n",
+            id="service error",
+        ),
+        pytest.param(
+            json_error("AccessDeniedException", "not authorized"),
+            254,
+            1,
+            "An error occurred (AccessDeniedException) when calling the StartSession operation:"
+            " not authorized",
+            id="access denied",
+        ),
+        pytest.param(
+            json_error("ExpiredTokenException", "expired"),
+            254,
+            1,
+            "An error occurred (ExpiredTokenException)",
+            id="expired credentials",
+        ),
+        pytest.param(
+            json_error("ThrottlingException", "Rate exceeded"),
+            254,
+            3,
+            "An error occurred (ThrottlingException) when calling the StartSession operation"
+            " (reached max retries: 2): Rate exceeded",
+            id="throttled",
+        ),
+        pytest.param(
+            json_error("InternalServerError", "broken", 500),
+            254,
+            3,
+            "(reached max retries: 2): broken",
+            id="internal error",
+        ),
+        pytest.param(reset(), 255, 1, PERHAPS, id="reset"),
+        pytest.param(truncated('{"SessionId": "alice"'), 255, 1, PERHAPS, id="truncated"),
+        pytest.param(hang(3), 255, 1, PERHAPS, id="time-out"),
+        pytest.param(text("", 200), 255, 1, "lacks SessionId, TokenValue, StreamUrl", id="empty"),
+        pytest.param(text("<html>"), 255, 1, "lacks SessionId, TokenValue", id="garbage"),
+        pytest.param(json_ok([TOKEN]), 255, 1, PERHAPS, id="a list"),
+        pytest.param(json_ok(TOKEN), 255, 1, PERHAPS, id="a string"),
+        pytest.param(json_ok(5), 255, 1, PERHAPS, id="a number"),
+        pytest.param(json_ok(None), 255, 1, "ssmgate: [ERROR]: StartSession's answer", id="null"),
+        pytest.param(json_ok({}), 255, 1, "lacks SessionId, TokenValue, StreamUrl", id="no member"),
+        pytest.param(without("SessionId"), 255, 1, "no session was named", id="no SessionId"),
+        pytest.param(without("TokenValue"), 255, 1, "lacks TokenValue", id="no TokenValue"),
+        pytest.param(without("StreamUrl"), 255, 1, "lacks StreamUrl", id="no StreamUrl"),
+        pytest.param(with_(TokenValue=None), 255, 1, "lacks TokenValue", id="null TokenValue"),
+        pytest.param(with_(TokenValue=[TOKEN]), 255, 1, "lacks TokenValue", id="odd TokenValue"),
+        pytest.param(with_(TokenValue=""), 255, 1, "lacks TokenValue", id="empty TokenValue"),
+        pytest.param(with_(StreamUrl={"a": 1}), 255, 1, "lacks StreamUrl", id="odd StreamUrl"),
+        pytest.param(with_(SessionId=5), 255, 1, "no session was named", id="odd SessionId"),
+    ],
+)
+def test_a_start_that_fails(
+    machine: Machine, answer: Answer, code: int, calls: int, words: str
+) -> None:
+    machine.aws.script("StartSession", answer)
+
+    ended = start(machine, *NAMED, "--cli-read-timeout", "1")
+
+    assert_stopped(machine, ended, code, words, starts=calls)
+
+
+def test_a_session_without_a_token_is_terminated(machine: Machine) -> None:
+    machine.aws.script("StartSession", without("TokenValue"))
+
+    ended = start(machine)
+
+    assert "the session was terminated" in ended.stderr
+    assert machine.aws.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
+
+
+def test_nobody_listens_for_a_start(machine: Machine) -> None:
+    url = closed_port()
+
+    ended = start(machine, "--target", TARGET, "--endpoint-url", url)
+
+    assert_stopped(machine, ended, 255, f'Could not connect to the endpoint URL: "{url}/"')
+    assert PERHAPS not in ended.stderr
+
+
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+def test_no_retry_mode_repeats_a_start_after_a_reset(machine: Machine, mode: str) -> None:
+    machine.aws.script("StartSession", reset(), json_ok(STARTED))
+
+    ended = start(machine, AWS_RETRY_MODE=mode, AWS_MAX_ATTEMPTS="5")
+
+    assert_stopped(machine, ended, 255, PERHAPS, "describe-sessions", starts=1)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(json_error("ThrottlingException", "Rate exceeded"), id="throttled"),
+        pytest.param(json_error("InternalServerError", "broken", 500), id="internal error"),
+    ],
+)
+def test_a_start_is_repeated_after_an_answer_that_says_so(machine: Machine, first: Answer) -> None:
+    machine.aws.script("StartSession", first, json_ok(STARTED))
+
+    ended = start(machine)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(machine.aws.calls("StartSession")) == 2
+    assert machine.plugin.started
+
+
+# The default document's second spelling.
+
+DENIED = json_error("AccessDeniedException", "the first refusal", 400)
+
+
+@pytest.mark.parametrize(
+    ("second", "calls", "words"),
+    [
+        pytest.param(DENIED, 2, "", id="access denied"),
+        pytest.param(json_error("InvalidDocument", "no document"), 2, "", id="service error"),
+        pytest.param(json_error("ThrottlingException", "Rate exceeded"), 4, "", id="throttled"),
+        pytest.param(json_error("ExpiredTokenException", "expired"), 2, "", id="expired"),
+        pytest.param(reset(), 2, PERHAPS, id="reset"),
+        pytest.param(truncated(), 2, PERHAPS, id="truncated"),
+        pytest.param(hang(3), 2, PERHAPS, id="time-out"),
+        pytest.param(text("<html>"), 2, "no session was named to terminate", id="garbage"),
+        pytest.param(json_ok([1]), 2, PERHAPS, id="another shape"),
+        pytest.param(without("TokenValue"), 2, "the session was terminated", id="missing member"),
+    ],
+)
+def test_a_second_spelling_that_fails_shows_the_first_error(
+    machine: Machine, second: Answer, calls: int, words: str
+) -> None:
+    machine.aws.script("StartSession", DENIED, second)
+
+    ended = start(machine, "--target", TARGET, "--cli-read-timeout", "1")
+
+    assert_stopped(
+        machine,
+        ended,
+        254,
+        "\nssmgate: [ERROR]: An error occurred (AccessDeniedException) when calling the"
+        " StartSession operation: the first refusal\n",
+        words,
+        starts=calls,
+    )
+    assert ended.stderr.count("ssmgate: [ERROR]") == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        pytest.param(json_error("TargetNotConnected", "no"), (), id="another error"),
+        pytest.param(json_error("AccessDenied", "no", 403), (), id="IAM's spelling of the code"),
+        pytest.param(
+            DENIED, ("--document-name", "SSM-SessionManagerRunShell"), id="the default named"
+        ),
+        pytest.param(DENIED, ("--document-name", "AWS-StartSSHSession"), id="another named"),
+    ],
+)
+def test_no_second_spelling(machine: Machine, first: Answer, words: tuple[str, ...]) -> None:
+    machine.aws.script("StartSession", first, json_ok(STARTED))
+
+    assert_stopped(machine, start(machine, "--target", TARGET, *words), 254, starts=1)
+
+
+# The plugin, before anything is started.
+
+
+def own_plugin(machine: Machine, on_version: str = "") -> Path:
+    """A copy of the fake plugin first on PATH; `on_version` runs after it told its version."""
+    folder = machine.home / "bin"
+    folder.mkdir()
+    path = folder / "session-manager-plugin"
+    shutil.copy(FAKES / "session-manager-plugin", path)
+    if on_version:
+        machine.plugin.on_version(f"{on_version}\n")
+    machine.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return path
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def not_executable(path: Path) -> None:
+    path.chmod(0o644)
+
+
+def a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def dangling(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def link_to_itself(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def without_interpreter(path: Path) -> None:
+    path.write_text("#!/no/such/interpreter\n")
+
+
+def no_program(path: Path) -> None:
+    path.write_bytes(b"\x7fELF and no more")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param(missing, "SessionManagerPlugin is not found.", id="missing"),
+        pytest.param(not_executable, "is not executable", id="not executable"),
+        pytest.param(a_directory, "SessionManagerPlugin is not found.", id="a directory"),
+        pytest.param(dangling, "SessionManagerPlugin is not found.", id="a dangling link"),
+        pytest.param(link_to_itself, "SessionManagerPlugin is not found.", id="a link to itself"),
+        pytest.param(
+            without_interpreter, "cannot be executed: No such file", id="without interpreter"
+        ),
+        pytest.param(no_program, "cannot be executed: Exec format error", id="no program"),
+    ],
+)
+def test_a_plugin_that_cannot_run_starts_nothing(
+    machine: Machine, spoil: object, words: str
+) -> None:
+    spoil(own_plugin(machine))
+
+    assert_stopped(machine, start(machine), 255, words, "ssmgate: hint: ")
+    assert machine.aws.operations == []
+
+
+def test_the_search_for_the_plugin_is_told(machine: Machine) -> None:
+    own_plugin(machine).unlink()
+
+    ended = start(machine)
+
+    assert f"no session-manager-plugin on PATH: {machine.environ['PATH']}\n" in ended.stderr
+    assert "http://docs.aws.amazon.com/console/systems-manager/session-manager-plugin" in (
+        ended.stderr
+    )
+
+
+@pytest.mark.parametrize("spoil", [missing, not_executable, a_directory, dangling])
+def test_a_plugin_further_on_is_found(machine: Machine, spoil: object) -> None:
+    spoil(own_plugin(machine))
+    machine.environ["PATH"] += f"{os.pathsep}{FAKES}"
+
+    assert start(machine).returncode == 0
+    assert machine.plugin.started
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        pytest.param("exec sleep 5", "did not tell its version within 0.3 s", id="hangs"),
+        pytest.param("echo 1.2.804.0; sleep 5", "did not tell its version", id="hangs after it"),
+        pytest.param("trap '' TERM; sleep 5", "did not tell its version", id="ignores TERM"),
+        pytest.param("echo 1.2.804.0; exit 1", "--version ended with status 1", id="fails"),
+        pytest.param("kill -SEGV $$", "--version ended with status -11", id="crashes"),
+    ],
+)
+def test_a_plugin_that_does_not_tell_its_version(machine: Machine, script: str, words: str) -> None:
+    machine.plugin.on_version(script)
+
+    ended = start(machine, patch=SHORT_VERSION)
+
+    assert_stopped(machine, ended, 255, "SessionManagerPlugin cannot be used", words)
+    assert machine.aws.operations == []
+
+
+@pytest.mark.parametrize("version", ["", "garbage", "\x00\x1b[31m", "1.2.804.0 and more"])
+def test_a_plugin_that_tells_nonsense_is_an_old_one(machine: Machine, version: str) -> None:
+    machine.plugin.version(version)
+
+    ended = start(machine)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert machine.plugin.argv[0].startswith('{"SessionId"')
+
+
+# The plugin, when it is to take over.
+
+
+@pytest.mark.parametrize(
+    ("on_version", "words"),
+    [
+        pytest.param('rm "$0"', "No such file or directory", id="removed meanwhile"),
+        pytest.param('chmod a-x "$0"', "Permission denied", id="not executable meanwhile"),
+        pytest.param(
+            'printf "#!/no/such\\n" > "$0.new"; chmod +x "$0.new"; mv "$0.new" "$0"',
+            "No such file or directory",
+            id="interpreter gone meanwhile",
+        ),
+        pytest.param('rm "$0"; mkdir "$0"', "Permission denied", id="a directory meanwhile"),
+    ],
+)
+def test_a_plugin_that_cannot_take_over_leaves_no_session(
+    machine: Machine, on_version: str, words: str
+) -> None:
+    own_plugin(machine, on_version)
+
+    ended = start(machine)
+
+    assert_stopped(machine, ended, 255, "SessionManagerPlugin cannot be used", words, starts=1)
+    assert "nothing was started" not in ended.stderr
+    assert machine.aws.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
+
+
+def test_arguments_too_long_for_the_plugin_leave_no_session(machine: Machine) -> None:
+    long = machine.home / "long.json"
+    long.write_text(json.dumps({"portNumber": ["1" * 70_000, "2" * 70_000]}))
+
+    ended = start(machine, *NAMED, "--parameters", f"file://{long}")
+
+    assert_stopped(machine, ended, 255, "Argument list too long", starts=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param(
+            json_error("AccessDeniedException", "may not terminate"),
+            "An error occurred (AccessDeniedException) when calling the TerminateSession operation:"
+            " may not terminate",
+            id="access denied",
+        ),
+        pytest.param(
+            json_error("InternalServerError", "broken", 500), "(reached max", id="service error"
+        ),
+        pytest.param(
+            json_error("ThrottlingException", "Rate exceeded"), "Rate exceeded", id="throttled"
+        ),
+        pytest.param(json_error("ExpiredTokenException", "expired"), "expired", id="expired"),
+        pytest.param(reset(), "Connection was closed", id="reset"),
+        pytest.param(truncated(), "Connection was closed", id="truncated"),
+        pytest.param(hang(3), "no answer within 0.3 s", id="silence"),
+        pytest.param(dripping(3), "no answer within 0.3 s", id="byte by byte"),
+        pytest.param(json_ok([1]), "its answer cannot be read", id="another shape"),
+        pytest.param(
+            lambda handler, _: handler.wfile.write(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\xfe"
+            ),
+            "its answer cannot be read",
+            id="no text",
+        ),
+    ],
+)
+@pytest.mark.parametrize("error_format", ["", "json"], ids=["", "as JSON"])
+def test_a_failing_end_does_not_hide_the_first_error(
+    machine: Machine, answer: Answer, words: str, error_format: str
+) -> None:
+    own_plugin(machine, 'rm "$0"')
+    machine.aws.script("TerminateSession", answer)
+
+    ended = start(machine, patch=SHORT_TERMINATE, AWS_CLI_ERROR_FORMAT=error_format)
+
+    assert (ended.returncode, ended.stdout) == (255, "")
+    assert "SessionManagerPlugin cannot be used" in ended.stderr
+    note = f"session {SESSION_ID} could not be terminated: "
+    assert ended.stderr.count(note) == 1
+    assert words in ended.stderr.partition(note)[2]
+    assert "Traceback" not in ended.stderr
+    assert machine.aws.sessions_left() == [SESSION_ID]
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        pytest.param("exit 1", 1, id="fails"),
+        pytest.param("exit 254", 254, id="fails with one of our codes"),
+        pytest.param("echo gone >&2; exit 3", 3, id="fails with words"),
+        pytest.param("kill -KILL $$", -signal.SIGKILL, id="killed"),
+        pytest.param("kill -TERM $$", -signal.SIGTERM, id="terminated"),
+        pytest.param("kill -HUP $$", -signal.SIGHUP, id="hung up"),
+    ],
+)
+def test_a_plugin_that_dies_at_once_keeps_its_status(
+    machine: Machine, script: str, status: int
+) -> None:
+    machine.plugin.on_start(script)
+
+    ended = start(machine)
+
+    assert ended.returncode == status
+    assert "ssmgate" not in ended.stderr
+    assert machine.aws.calls("TerminateSession") == []
+
+
+# Signals.
+
+SIGNALS = [
+    pytest.param(signal.SIGINT, 130, id="INT"),
+    pytest.param(signal.SIGTERM, -signal.SIGTERM, id="TERM"),
+    pytest.param(signal.SIGHUP, -signal.SIGHUP, id="HUP"),
+    pytest.param(signal.SIGQUIT, -signal.SIGQUIT, id="QUIT"),
+]
+
+
+def appears(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} did not appear"
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+@pytest.mark.parametrize("step", ["credential_process", "plugin --version"])
+def test_a_signal_while_a_program_is_asked(
+    machine: Machine, step: str, number: int, code: int
+) -> None:
+    marker = machine.home / "asked"
+    script = f"touch {marker}; exec sleep 5"
+    # subprocess warns of a child that it did not wait for.
+    environ: dict[str, str | None] = {"PYTHONWARNINGS": "error,ignore::ResourceWarning"}
+    if step == "credential_process":
+        process_profile(machine, script)
+        environ |= PROFILE
+    else:
+        machine.plugin.on_version(script)
+    process = launch(machine, "--target", TARGET, **environ)
+    appears(marker)
+    process.send_signal(number)
+
+    assert_stopped(machine, finish(process), code)
+    assert machine.aws.operations == []
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
+def test_a_signal_during_the_check(
+    machine: Machine, operation: str, number: int, code: int
+) -> None:
+    machine.aws.script("GetCallerIdentity", identity(ROLE, "AROAX:alice"))
+    answer_now = threading.Event()
+    machine.aws.script(operation, after(answer_now, machine.aws.answers[operation][0]))
+    process = launch(machine, "--target", TARGET)
+    machine.aws.wait_for(operation)
+    process.send_signal(number)
+    ended = finish(process)
+    answer_now.set()
+
+    assert_stopped(machine, ended, code)
+    assert ended.stderr == ("\n" if code == 130 else "")
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        pytest.param([json_ok(STARTED)], "", id="StartSession"),
+        pytest.param([DENIED, json_ok(STARTED)], "", id="second spelling"),
+        pytest.param([without("TokenValue")], "lacks TokenValue", id="an odd answer"),
+        pytest.param(
+            [json_error("TargetNotConnected", "gone")], "(TargetNotConnected)", id="an error"
+        ),
+    ],
+)
+def test_a_signal_while_the_session_starts(
+    machine: Machine, answers: list[Answer], words: str, number: int, code: int
+) -> None:
+    answer_now = threading.Event()
+    machine.aws.script("StartSession", *answers[:-1], after(answer_now, answers[-1]))
+    process = launch(machine, "--target", TARGET)
+    machine.aws.wait_for("StartSession", len(answers))
+    process.send_signal(number)
+    process.send_signal(number)
+    time.sleep(0.05)
+    assert process.poll() is None
+    answer_now.set()
+
+    assert_stopped(machine, finish(process), code, words, starts=len(answers))
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_while_the_session_is_terminated(machine: Machine, number: int, code: int) -> None:
+    own_plugin(machine, 'rm "$0"')
+    answer_now = threading.Event()
+    machine.aws.script("TerminateSession", after(answer_now, json_ok({"SessionId": SESSION_ID})))
+    process = launch(machine, "--target", TARGET)
+    machine.aws.wait_for("TerminateSession")
+    process.send_signal(number)
+    time.sleep(0.05)
+    answer_now.set()
+
+    assert_stopped(machine, finish(process), code, "cannot be executed", starts=1)
+
+
+def test_a_signal_and_a_failing_end(machine: Machine) -> None:
+    answer_now = threading.Event()
+    machine.aws.script("StartSession", after(answer_now, json_ok(STARTED)))
+    machine.aws.script("TerminateSession", json_error("AccessDeniedException", "no"))
+    process = launch(machine, "--target", TARGET)
+    machine.aws.wait_for("StartSession")
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    answer_now.set()
+    ended = finish(process)
+
+    assert ended.returncode == -signal.SIGTERM
+    assert f"ssmgate: session {SESSION_ID} could not be terminated: An error" in ended.stderr
+    assert not machine.plugin.started
+
+
+# Nowhere to speak.
+
+
+def start_without(machine: Machine, redirection: str, *words: str) -> int:
+    """Run under sh with `redirection`; the status alone tells."""
+    command = f'exec "$@" {redirection}'
+    return subprocess.run(
+        ["sh", "-c", command, "sh", sys.executable, "-m", "ssmgate", "start-session", *words],
+        env=machine.variables(),
+        timeout=30,
+        cwd=machine.home,
+        capture_output=True,
+        check=False,
+    ).returncode
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]], ids=["", "with --debug"])
+@pytest.mark.parametrize(
+    "redirection",
+    ["2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", ">&-"],
+)
+def test_a_refusal_that_nobody_can_read_is_one(
+    machine: Machine, redirection: str, debug: list[str]
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+
+    status = start_without(machine, redirection, "--target", TARGET, *debug)
+
+    assert status == 254
+    assert machine.aws.calls("StartSession") == []
+    assert not machine.plugin.started
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "<&- >&- 2>&-"])
+def test_a_warning_that_nobody_can_read_stops_nothing(machine: Machine, redirection: str) -> None:
+    machine.plugin.version("1.2.500.0")
+
+    assert start_without(machine, redirection, "--target", TARGET) == 0
+    assert machine.plugin.started
+    assert machine.aws.calls("TerminateSession") == []
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
+@pytest.mark.parametrize(
+    ("answers", "words", "status"),
+    [
+        pytest.param({}, ["--bogus"], 252, id="usage"),
+        pytest.param(
+            {"StartSession": json_error("TargetNotConnected", "no")},
+            ["--target", TARGET],
+            254,
+            id="service error",
+        ),
+        pytest.param({"StartSession": json_ok({})}, ["--target", TARGET], 255, id="odd answer"),
+    ],
+)
+def test_an_error_that_nobody_can_read_keeps_its_code(
+    machine: Machine, redirection: str, answers: dict[str, Answer], words: list[str], status: int
+) -> None:
+    for operation, answer in answers.items():
+        machine.aws.script(operation, answer)
+
+    assert start_without(machine, redirection, *words) == status

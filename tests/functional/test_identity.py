@@ -1,0 +1,589 @@
+"""Who is simulated, about which document, in which context, and who asks."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import TARGET, Machine
+from fakes.scripted_aws import (
+    ACCOUNT,
+    Answer,
+    credentials,
+    evaluation,
+    identity,
+    role,
+    xml_error,
+)
+
+OTHER = "444455556666"
+USER = f"arn:aws:iam::{ACCOUNT}:user"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role"
+ASSUMED = f"arn:aws:sts::{ACCOUNT}:assumed-role"
+SSO = "AWSReservedSSO_Ops_0123456789abcdef"
+REFUSED = xml_error("AccessDenied", "not authorized to perform: iam:GetRole", 403)
+
+
+def asked(machine: Machine) -> list[dict[str, str]]:
+    return [call.parameters for call in machine.aws.calls("SimulatePrincipalPolicy")]
+
+
+@pytest.mark.parametrize(
+    ("caller", "source"),
+    [
+        pytest.param(f"{USER}/alice", f"{USER}/alice", id="a user"),
+        pytest.param(f"{USER}/a/b/alice", f"{USER}/a/b/alice", id="a user with a path"),
+        pytest.param(f"{USER}/al+i=c,e.@-_", f"{USER}/al+i=c,e.@-_", id="a user's odd name"),
+        pytest.param(f"{USER}/!x~/alice", f"{USER}/!x~/alice", id="a user's odd path"),
+        pytest.param(
+            f"arn:aws-cn:iam::{ACCOUNT}:user/alice",
+            f"arn:aws-cn:iam::{ACCOUNT}:user/alice",
+            id="a user of another partition",
+        ),
+    ],
+)
+def test_a_user_is_simulated_as_is(machine: Machine, caller: str, source: str) -> None:
+    machine.aws.script("GetCallerIdentity", identity(caller))
+
+    assert machine.run("--target", TARGET).returncode == 0
+    assert [a["PolicySourceArn"] for a in asked(machine)] == [source]
+    assert machine.aws.calls("GetRole") == []
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    assert context["aws:PrincipalArn"] == ("string", [source])
+    assert context["aws:PrincipalType"] == ("string", ["User"])
+
+
+@pytest.mark.parametrize(
+    ("session", "get_role", "source"),
+    [
+        pytest.param("Ops/alice", role(f"{ROLE}/Ops"), f"{ROLE}/Ops", id="a role"),
+        pytest.param("Ops/alice", role(f"{ROLE}/a/b/Ops"), f"{ROLE}/a/b/Ops", id="with a path"),
+        pytest.param("Ops/alice", REFUSED, f"{ROLE}/Ops", id="whose path is not told"),
+        pytest.param("Ops/i-0123", role(f"{ROLE}/x/Ops"), f"{ROLE}/x/Ops", id="an instance's"),
+        pytest.param(
+            f"{SSO}/alice@example.com",
+            role(f"{ROLE}/aws-reserved/sso.amazonaws.com/eu-west-1/{SSO}"),
+            f"{ROLE}/aws-reserved/sso.amazonaws.com/eu-west-1/{SSO}",
+            id="a permission set, with a region",
+        ),
+        pytest.param(
+            f"{SSO}/alice",
+            role(f"{ROLE}/aws-reserved/sso.amazonaws.com/{SSO}"),
+            f"{ROLE}/aws-reserved/sso.amazonaws.com/{SSO}",
+            id="a permission set, without a region",
+        ),
+        pytest.param(f"{SSO}/alice", REFUSED, f"{ROLE}/{SSO}", id="a permission set, untold"),
+        pytest.param(
+            "Ops/alice",
+            role(f"arn:aws:iam::{OTHER}:role/x/Ops"),
+            f"{ROLE}/Ops",
+            id="a namesake of another account",
+        ),
+    ],
+)
+def test_a_session_is_simulated_as_its_role(
+    machine: Machine, session: str, get_role: Answer, source: str
+) -> None:
+    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/{session}", "AROAX:alice"))
+    machine.aws.script("GetRole", get_role)
+
+    assert machine.run("--target", TARGET).returncode == 0
+    assert [a["PolicySourceArn"] for a in asked(machine)] == [source]
+    name = session.partition("/")[0]
+    assert [c.parameters["RoleName"] for c in machine.aws.calls("GetRole")] == [name]
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    assert context["aws:PrincipalArn"] == ("string", [source])
+    assert context["aws:PrincipalType"] == ("string", ["AssumedRole"])
+    assert context["aws:userid"] == ("string", ["AROAX:alice"])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(role(f"{ROLE}/Other"), id="another role"),
+        pytest.param(role(f"{ROLE}/Ops/Other"), id="our name as a path"),
+        pytest.param(role(f"{ROLE}/NotOps"), id="a longer name"),
+    ],
+)
+def test_an_answer_about_another_role_is_none(machine: Machine, answer: Answer) -> None:
+    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice"))
+    machine.aws.script("GetRole", answer)
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 254
+    assert "GetRole answered for another role" in ended.stderr
+    assert asked(machine) == []
+
+
+@pytest.mark.parametrize(
+    ("caller", "account", "words"),
+    [
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "the root user", id="root"),
+        pytest.param(
+            f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+            ACCOUNT,
+            "a federated user",
+            id="federated",
+        ),
+        pytest.param(f"{ROLE}/Ops", ACCOUNT, "neither an IAM user nor a role", id="a role's ARN"),
+        pytest.param(f"{ASSUMED}/Ops", ACCOUNT, "neither", id="no session name"),
+        pytest.param(f"{ASSUMED}/a/Ops/alice", ACCOUNT, "neither", id="a path in a session"),
+        pytest.param(f"{USER}/", ACCOUNT, "neither", id="no name"),
+        pytest.param(f"{USER}/alice ", ACCOUNT, "neither", id="a space"),
+        pytest.param(f"{USER}/alice\n", ACCOUNT, "neither", id="a line break"),
+        pytest.param(f"{USER}/al*ce", ACCOUNT, "neither", id="a wildcard"),
+        pytest.param(f"{USER}/alíce", ACCOUNT, "neither", id="a letter beyond ASCII"),
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:group/g", ACCOUNT, "neither", id="a group"),
+        pytest.param(f"arn:aws:sts::{ACCOUNT}:self", ACCOUNT, "neither", id="what is new"),
+        pytest.param("arn:aws:iam::123:user/alice", "123", "neither", id="a short account"),
+        pytest.param("alice", ACCOUNT, "contradicts itself", id="no ARN"),
+        pytest.param(f"{USER}/alice", OTHER, "contradicts itself", id="another account"),
+        pytest.param(f"{ASSUMED}/Ops/alice", OTHER, "contradicts itself", id="a role's, too"),
+    ],
+)
+def test_whoever_cannot_be_placed_is_cannot_tell(
+    machine: Machine, caller: str, account: str, words: str
+) -> None:
+    machine.aws.script("GetCallerIdentity", identity(caller, account=account))
+
+    ended = machine.run("--target", TARGET)
+
+    assert (ended.returncode, ended.stdout) == (254, "")
+    assert "cannot tell whether the session is permitted: " in ended.stderr
+    assert words in ended.stderr
+    assert "is not authorized to perform" not in ended.stderr
+    assert machine.aws.operations == ["GetCallerIdentity"]
+
+
+# Chains of roles.
+
+KEYS = "aws_access_key_id = {}\naws_secret_access_key = s\n"
+CHAIN = (
+    f"[profile base]\n{KEYS.format('AKIABASE')}"
+    f"[profile one]\nrole_arn = {ROLE}/One\nsource_profile = base\n"
+    f"[profile two]\nrole_arn = arn:aws:iam::{OTHER}:role/Two\nsource_profile = one\n"
+)
+
+
+def configure(machine: Machine, text: str) -> None:
+    (machine.home / ".aws").mkdir()
+    (machine.home / ".aws" / "config").write_text(text)
+
+
+def test_a_chained_role_of_another_account_asks_by_its_own_credentials(machine: Machine) -> None:
+    configure(machine, CHAIN)
+    machine.aws.script("AssumeRole", credentials("ASIAONE"), credentials("ASIATWO"))
+    two = f"arn:aws:iam::{OTHER}:role/deep/Two"
+    machine.aws.script(
+        "GetCallerIdentity",
+        identity(f"arn:aws:sts::{OTHER}:assumed-role/Two/s", "AROAY:s", OTHER),
+    )
+    machine.aws.script("GetRole", role(two))
+
+    ended = machine.run("--target", TARGET, "--profile", "two")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [(c.operation, c.access_key) for c in machine.aws.received] == [
+        ("AssumeRole", "AKIABASE"),
+        ("AssumeRole", "ASIAONE"),
+        ("GetCallerIdentity", "ASIATWO"),
+        ("GetRole", "ASIATWO"),
+        ("SimulatePrincipalPolicy", "ASIATWO"),
+        ("StartSession", "ASIATWO"),
+    ]
+    assert [(a["PolicySourceArn"], a["ResourceArns.member.1"]) for a in asked(machine)] == [
+        (two, f"arn:aws:ssm:us-east-1:{OTHER}:document/SSM-SessionManagerRunShell")
+    ]
+
+
+# The checker.
+
+CHECKER = f"[profile checker]\n{KEYS.format('AKIACHECKER')}"
+CHECKING_ROLE = f"{ROLE}/Checker"
+
+
+def settle(machine: Machine, how: str, keys: dict[str, str]) -> None:
+    """Set `checker.…` by the user's file or by variables."""
+    if how == "file":
+        folder = machine.home / ".config" / "ssmgate"
+        folder.mkdir(parents=True)
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in keys.items()]
+        (folder / "config.toml").write_text("[checker]\n" + "".join(lines))
+    else:
+        for name, value in keys.items():
+            machine.environ[f"SSMGATE_CHECKER_{name.upper()}"] = value
+
+
+@pytest.mark.parametrize("how", ["file", "environment"])
+@pytest.mark.parametrize(
+    ("keys", "assumed_by", "asks"),
+    [
+        pytest.param({"profile": "checker"}, [], "AKIACHECKER", id="a profile"),
+        pytest.param({"role_arn": CHECKING_ROLE}, ["AKIAEXAMPLE"], "ASIACHECKER", id="a role"),
+        pytest.param(
+            {"profile": "checker", "role_arn": CHECKING_ROLE},
+            ["AKIACHECKER"],
+            "ASIACHECKER",
+            id="a role, by a profile",
+        ),
+    ],
+)
+def test_a_checker_asks_about_the_starter(
+    machine: Machine, how: str, keys: dict[str, str], assumed_by: list[str], asks: str
+) -> None:
+    configure(machine, CHECKER)
+    settle(machine, how, keys)
+    machine.aws.script("AssumeRole", credentials("ASIACHECKER"))
+    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
+    machine.aws.script("GetRole", role(f"{ROLE}/a/Ops"))
+
+    ended = machine.run("--target", TARGET)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    keys_of = {c.operation: c.access_key for c in machine.aws.received}
+    assert keys_of.pop("AssumeRole", None) == (assumed_by[0] if assumed_by else None)
+    assert keys_of == {
+        "GetCallerIdentity": "AKIAEXAMPLE",
+        "GetRole": asks,
+        "SimulatePrincipalPolicy": asks,
+        "StartSession": "AKIAEXAMPLE",
+    }
+    assert [a["PolicySourceArn"] for a in asked(machine)] == [f"{ROLE}/a/Ops"]
+    for call in machine.aws.calls("AssumeRole"):
+        assert call.parameters["RoleArn"] == CHECKING_ROLE
+
+
+def test_a_checker_of_another_account_cannot_tell(machine: Machine) -> None:
+    configure(machine, CHECKER)
+    settle(machine, "environment", {"profile": "checker"})
+    machine.aws.script(
+        "SimulatePrincipalPolicy",
+        xml_error(
+            "InvalidInput",
+            f"Invalid Policy Source Arn: caller's account {OTHER} does not have access to policies"
+            f" in account {ACCOUNT}.",
+        ),
+    )
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 254
+    assert "cannot tell" in ended.stderr
+    assert "ssmgate: hint: use credentials of the caller's own account as checker" in ended.stderr
+    assert machine.aws.calls("StartSession") == []
+
+
+def test_a_checker_that_is_not_there_starts_nothing(machine: Machine) -> None:
+    settle(machine, "environment", {"profile": "nobody"})
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 255
+    assert "The config profile (nobody) could not be found" in ended.stderr
+    assert machine.aws.operations == []
+
+
+# The document's ARN.
+
+DEFAULT = "SSM-SessionManagerRunShell"
+MINE = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document"
+AWSS = "arn:aws:ssm:us-east-1::document"
+
+
+@pytest.mark.parametrize(
+    ("name", "arns"),
+    [
+        pytest.param(None, [f"{MINE}/{DEFAULT}"], id="the default, unnamed"),
+        pytest.param(DEFAULT, [f"{MINE}/{DEFAULT}"], id="the default, named"),
+        pytest.param("Shell", [f"{MINE}/Shell"], id="a customer's"),
+        pytest.param("SSM-Other_1.2", [f"{MINE}/SSM-Other_1.2"], id="SSM- is not reserved"),
+        pytest.param("AWS-StartSSHSession", [f"{AWSS}/AWS-StartSSHSession"], id="AWS's"),
+        pytest.param("AmazonX", [f"{AWSS}/AmazonX"], id="Amazon's"),
+        pytest.param("AWSSupport-X", [f"{AWSS}/AWSSupport-X"], id="AWSSupport's"),
+        pytest.param(
+            "aws-startsshsession",
+            [f"{AWSS}/aws-startsshsession", f"{MINE}/aws-startsshsession"],
+            id="reserved, spelled oddly",
+        ),
+        pytest.param("AWSome", [f"{AWSS}/AWSome", f"{MINE}/AWSome"], id="reserved, not AWS's"),
+        pytest.param("amzn-x", [f"{AWSS}/amzn-x", f"{MINE}/amzn-x"], id="reserved, amzn"),
+        pytest.param(
+            f"arn:aws:ssm:us-east-1:{OTHER}:document/Shared",
+            [f"arn:aws:ssm:us-east-1:{OTHER}:document/Shared"],
+            id="another account's",
+        ),
+        pytest.param(
+            f"arn:aws:ssm:eu-west-1:{ACCOUNT}:document/Shell",
+            [f"arn:aws:ssm:eu-west-1:{ACCOUNT}:document/Shell"],
+            id="another region's",
+        ),
+        pytest.param(
+            f"{AWSS}/AWS-StartSSHSession", [f"{AWSS}/AWS-StartSSHSession"], id="AWS's in full"
+        ),
+        pytest.param(
+            f"{MINE}/AWS-StartSSHSession",
+            [f"{MINE}/AWS-StartSSHSession", f"{AWSS}/AWS-StartSSHSession"],
+            id="AWS's, in an account",
+        ),
+        pytest.param(
+            f"{AWSS}/Shell", [f"{AWSS}/Shell", f"{MINE}/Shell"], id="a customer's, in none"
+        ),
+    ],
+)
+def test_each_document_is_asked_about_alone(
+    machine: Machine, name: str | None, arns: list[str]
+) -> None:
+    words = [] if name is None else ["--document-name", name]
+
+    ended = machine.run("--target", TARGET, *words)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [a["ResourceArns.member.1"] for a in asked(machine)] == arns
+    assert [a for a in asked(machine) if "ResourceArns.member.2" in a] == []
+    assert {a["ActionNames.member.1"] for a in asked(machine)} == {"ssm:StartSession"}
+    sent = machine.aws.calls("StartSession")[0].parameters
+    assert sent.get("DocumentName") == name
+
+
+@pytest.mark.parametrize(
+    "name", ["aws-x", f"{MINE}/AWS-StartSSHSession", f"{AWSS}/Shell"], ids=["odd", "in", "out"]
+)
+@pytest.mark.parametrize(
+    "decisions",
+    [("allowed", "implicitDeny"), ("implicitDeny", "allowed"), ("allowed", "explicitDeny")],
+    ids=" then ".join,
+)
+def test_both_documents_are_required(
+    machine: Machine, name: str, decisions: tuple[str, str]
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", *map(evaluation, decisions))
+
+    ended = machine.run("--target", TARGET, "--document-name", name)
+
+    assert ended.returncode == 254
+    assert "is not authorized to perform: ssm:StartSession on resource: " in ended.stderr
+    denied = asked(machine)[0 if decisions[0] != "allowed" else 1]["ResourceArns.member.1"]
+    assert f"on resource: {denied} " in ended.stderr
+    assert machine.aws.calls("StartSession") == []
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("eu-central-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eusc-de-east-1", "aws-eusc"),
+    ],
+)
+@pytest.mark.parametrize("name", [None, "AWS-StartSSHSession"], ids=["default", "AWS's"])
+def test_the_partition_is_the_regions(
+    machine: Machine, region: str, partition: str, name: str | None
+) -> None:
+    machine.aws.script("GetCallerIdentity", identity(f"arn:{partition}:iam::{ACCOUNT}:user/alice"))
+    words = [] if name is None else ["--document-name", name]
+
+    ended = machine.run("--target", TARGET, "--region", region, *words)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    account = ACCOUNT if name is None else ""
+    document = f"arn:{partition}:ssm:{region}:{account}:document/{name or DEFAULT}"
+    assert [a["ResourceArns.member.1"] for a in asked(machine)] == [document]
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    assert context["aws:RequestedRegion"] == ("string", [region])
+
+
+# The context.
+
+
+def test_the_context_is_that_of_the_call_to_come(machine: Machine) -> None:
+    assert machine.run("--target", TARGET).returncode == 0
+
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    kind, (moment,) = context.pop("aws:CurrentTime")
+    assert kind == "date"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment)
+    kind, (seconds,) = context.pop("aws:EpochTime")
+    assert kind == "numeric"
+    assert abs(int(seconds) - time.time()) < 60
+    assert context == {
+        "ssm:SessionDocumentAccessCheck": ("boolean", ["true"]),
+        "aws:RequestedRegion": ("string", ["us-east-1"]),
+        "aws:userid": ("string", ["AIDAEXAMPLE"]),
+        "aws:PrincipalArn": ("string", [f"{USER}/alice"]),
+        "aws:PrincipalType": ("string", ["User"]),
+        "aws:SecureTransport": ("boolean", ["false"]),
+        "aws:ViaAWSService": ("boolean", ["false"]),
+        "aws:ResourceAccount": ("string", [ACCOUNT]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        pytest.param("Shell", [ACCOUNT], id="the caller's"),
+        pytest.param(f"arn:aws:ssm:us-east-1:{OTHER}:document/Shared", [OTHER], id="another's"),
+        pytest.param("AWS-StartSSHSession", None, id="AWS's"),
+    ],
+)
+def test_the_resources_account_is_its_owners(
+    machine: Machine, name: str, owner: list[str] | None
+) -> None:
+    machine.run("--target", TARGET, "--document-name", name)
+
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    assert context.get("aws:ResourceAccount") == (owner and ("string", owner))
+
+
+def test_secure_transport_is_that_of_the_start(machine: Machine) -> None:
+    url = machine.aws.url.replace("http://", "https://")
+
+    ended = machine.run("--target", TARGET, "--endpoint-url", url)
+
+    assert ended.returncode == 255
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    assert context["aws:SecureTransport"] == ("boolean", ["true"])
+    assert machine.aws.calls("StartSession") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "entry"),
+    [
+        pytest.param('"aws:SourceIp" = "203.0.113.7"', ("ip", ["203.0.113.7"]), id="an address"),
+        pytest.param('"aws:SourceVpc" = "vpc-1"', ("string", ["vpc-1"]), id="a string"),
+        pytest.param('"aws:MultiFactorAuthAge" = 30', ("numeric", ["30"]), id="a number"),
+        pytest.param('"aws:MultiFactorAuthAge" = 1.5', ("numeric", ["1.5"]), id="a fraction"),
+        pytest.param('"aws:MultiFactorAuthPresent" = true', ("boolean", ["true"]), id="a boolean"),
+        pytest.param('"aws:PrincipalTag/team" = ""', ("string", [""]), id="an empty string"),
+        pytest.param('"aws:PrincipalOrgPaths" = ["a", "b"]', ("stringList", ["a", "b"]), id="list"),
+        pytest.param('"my:Flags" = [true, false]', ("booleanList", ["true", "false"]), id="flags"),
+        pytest.param('"my:Numbers" = [1, 2]', ("numericList", ["1", "2"]), id="numbers"),
+    ],
+)
+def test_the_configurations_context_is_added(
+    machine: Machine, line: str, entry: tuple[str, list[str]]
+) -> None:
+    folder = machine.home / ".config" / "ssmgate"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(f"[context]\n{line}\n")
+
+    ended = machine.run("--target", TARGET)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    assert context[line.split('"')[1]] == entry
+
+
+def test_the_environments_context_goes_before_the_files(machine: Machine) -> None:
+    folder = machine.home / ".config" / "ssmgate"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('[context]\n"aws:SourceIp" = "1.1.1.1"\n"my:Team" = "a"\n')
+
+    machine.run("--target", TARGET, SSMGATE_CONTEXT='{"AWS:sourceip": "2.2.2.2"}')
+
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    assert context["AWS:sourceip"] == ("ip", ["2.2.2.2"])
+    assert "aws:SourceIp" not in context
+    assert context["my:Team"] == ("string", ["a"])
+
+
+@pytest.mark.parametrize(
+    "key", ["ssm:SessionDocumentAccessCheck", "aws:userid", "AWS:PRINCIPALARN", "aws:CurrentTime"]
+)
+def test_what_ssmgate_knows_cannot_be_configured(machine: Machine, key: str) -> None:
+    ended = machine.run("--target", TARGET, SSMGATE_CONTEXT=json.dumps({key: "x"}))
+
+    assert ended.returncode == 253
+    assert machine.aws.operations == []
+
+
+# MFA.
+
+MFA_PROFILE = (
+    f"[profile base]\n{KEYS.format('AKIABASE')}"
+    f"[profile mfa]\nrole_arn = {ROLE}/Ops\nsource_profile = base\n"
+    f"mfa_serial = arn:aws:iam::{ACCOUNT}:mfa/alice\n"
+)
+
+
+def on_a_terminal(machine: Machine, code: str) -> tuple[int, str]:
+    """Run with a controlling terminal on which `code` is typed; its status and what it showed."""
+    master, slave = pty.openpty()
+    try:
+        with subprocess.Popen(
+            # A session's leader gets the first terminal that it opens as its own.
+            ["sh", "-c", 'exec 3<> "$0"; exec 3>&-; exec "$@"', os.ttyname(slave),
+             sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET,
+             "--profile", "mfa"],
+            env=machine.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=machine.home,
+            start_new_session=True,
+        ) as process:  # fmt: skip
+            shown = b""
+            while b"code" not in shown:
+                shown += os.read(master, 1000)
+            os.write(master, f"{code}\n".encode())
+            output, _ = process.communicate(timeout=30)
+    finally:
+        os.close(master)
+        os.close(slave)
+    return process.returncode, output.decode()
+
+
+def test_mfa_that_this_process_did_is_told(machine: Machine) -> None:
+    configure(machine, MFA_PROFILE)
+    machine.aws.script("AssumeRole", credentials("ASIAMFA"))
+    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
+
+    status, output = on_a_terminal(machine, "123456")
+
+    assert (status, output) == (0, "")
+    assumed = machine.aws.calls("AssumeRole")[0].parameters
+    assert assumed["TokenCode"] == "123456"
+    context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
+    assert context["aws:MultiFactorAuthPresent"] == ("boolean", ["true"])
+
+    # The credentials are cached where the CLI caches them; how they were got is not known then.
+    again = machine.run("--target", TARGET, "--profile", "mfa")
+
+    assert (again.returncode, again.stderr) == (0, "")
+    assert len(machine.aws.calls("AssumeRole")) == 1
+    context = machine.aws.calls("SimulatePrincipalPolicy")[1].context
+    assert "aws:MultiFactorAuthPresent" not in context
+    assert [path.name for path in (machine.home / ".aws" / "cli").iterdir()] == ["cache"]
+
+
+def test_mfa_without_a_terminal_is_a_configuration_problem(
+    machine: Machine, tmp_path: Path
+) -> None:
+    configure(machine, MFA_PROFILE)
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET, "--profile", "mfa"],
+        env=machine.variables(),
+        input="123456\n",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=tmp_path,
+        start_new_session=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (253, "")
+    assert "there is no terminal to ask on" in ended.stderr
+    assert machine.aws.operations == []

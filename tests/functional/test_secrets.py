@@ -1,0 +1,288 @@
+"""TokenValue and StreamUrl: whoever has them is in. They are the plugin's, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import TARGET, Ended, Machine
+from fakes.scripted_aws import (
+    SESSION_ID,
+    STARTED,
+    STREAM_URL,
+    TOKEN,
+    Answer,
+    hang,
+    json_error,
+    json_ok,
+    reset,
+    text,
+    truncated,
+)
+
+SECRETS = (TOKEN, STREAM_URL, "NOBODY-MAY-SEE")
+OLD, NEW = "1.2.497.0", "1.2.804.0"
+DENIED = json_error("AccessDeniedException", "no")
+
+
+def assert_kept(machine: Machine, ended: Ended) -> None:
+    """Neither said nor written anywhere."""
+    for secret in SECRETS:
+        assert secret not in ended.stdout
+        assert secret not in ended.stderr
+    for path in machine.home.rglob("*"):
+        if path.is_file():
+            assert b"NOBODY-MAY-SEE" not in path.read_bytes(), path
+
+
+def without(*names: str) -> Answer:
+    return json_ok({name: value for name, value in STARTED.items() if name not in names})
+
+
+def vanishing_plugin(machine: Machine, version: str) -> None:
+    """A plugin that tells its version and cannot be executed after that."""
+    folder = machine.home / "bin"
+    folder.mkdir()
+    path = folder / "session-manager-plugin"
+    path.write_text(f'#!/bin/sh\necho {version}\nrm "$0"\n')
+    path.chmod(0o755)
+    machine.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_debug_shows_all_but_the_answer(machine: Machine) -> None:
+    ended = machine.run("--target", TARGET, "--debug")
+
+    assert ended.returncode == 0
+    assert "SimulatePrincipalPolicyResponse" in ended.stderr
+    assert_kept(machine, ended)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([DENIED, json_ok(STARTED)], id="a second spelling"),
+        pytest.param([json_error("ThrottlingException", "x"), json_ok(STARTED)], id="throttled"),
+    ],
+)
+def test_no_way_to_a_session_shows_it(machine: Machine, answers: list[Answer]) -> None:
+    machine.aws.script("StartSession", *answers)
+
+    ended = machine.run("--target", TARGET, "--debug")
+
+    assert ended.returncode == 0, ended.stderr
+    assert_kept(machine, ended)
+
+
+ODD = [
+    pytest.param([json_ok([STARTED])], id="a list"),
+    pytest.param([json_ok(TOKEN)], id="a string"),
+    pytest.param([json_ok({**STARTED, "SessionId": None})], id="no SessionId"),
+    pytest.param([json_ok({**STARTED, "SessionId": {"a": TOKEN}})], id="an odd SessionId"),
+    pytest.param([without("TokenValue")], id="no TokenValue"),
+    pytest.param([without("StreamUrl")], id="no StreamUrl"),
+    pytest.param([json_ok({**STARTED, "StreamUrl": [STREAM_URL]})], id="an odd StreamUrl"),
+    pytest.param([text(json.dumps(STARTED)[:-1])], id="broken JSON"),
+    pytest.param([truncated(json.dumps(STARTED))], id="truncated"),
+    pytest.param([text(json.dumps(STARTED), 500)] * 3, id="with status 500"),
+    pytest.param([text(json.dumps(STARTED), 302)], id="with status 302"),
+    pytest.param([text(json.dumps(STARTED), 403)], id="with status 403"),
+    pytest.param([DENIED, json_ok([STARTED])], id="second spelling, a list"),
+    pytest.param([DENIED, without("TokenValue")], id="second spelling, no TokenValue"),
+]
+
+
+@pytest.mark.parametrize("words", [[], ["--debug"]], ids=["", "with --debug"])
+@pytest.mark.parametrize("answers", ODD)
+def test_no_odd_answer_is_shown(machine: Machine, answers: list[Answer], words: list[str]) -> None:
+    machine.aws.script("StartSession", *answers)
+
+    ended = machine.run("--target", TARGET, *words)
+
+    assert ended.returncode in (254, 255)
+    assert ("Traceback" in ended.stderr) == bool(words)
+    assert not machine.plugin.started
+    assert_kept(machine, ended)
+
+
+@pytest.mark.parametrize("words", [[], ["--debug"]], ids=["", "with --debug"])
+@pytest.mark.parametrize("version", [OLD, NEW], ids=["an old plugin", "a new plugin"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(json_ok({}), id="ended"),
+        pytest.param(DENIED, id="refused"),
+        pytest.param(reset(), id="reset"),
+        pytest.param(json_ok([STARTED]), id="odd"),
+        pytest.param(text(json.dumps(STARTED), 403), id="echoed"),
+    ],
+)
+def test_no_failing_handover_shows_it(
+    machine: Machine, version: str, end: Answer, words: list[str]
+) -> None:
+    vanishing_plugin(machine, version)
+    machine.aws.script("TerminateSession", end)
+
+    ended = machine.run("--target", TARGET, *words)
+
+    assert ended.returncode == 255
+    assert "cannot be executed: No such file or directory" in ended.stderr
+    assert machine.aws.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
+    assert_kept(machine, ended)
+
+
+def test_an_old_plugins_arguments_too_long_are_not_shown(machine: Machine) -> None:
+    machine.plugin.version(OLD)
+    (machine.home / "long.json").write_text(json.dumps({"a": ["x" * 150_000]}))
+
+    ended = machine.run("--target", TARGET, "--parameters", "file://long.json", "--debug")
+
+    assert ended.returncode == 255
+    assert "Argument list too long" in ended.stderr
+    assert_kept(machine, ended)
+
+
+@pytest.mark.parametrize("error_format", ["legacy", "json", "yaml", "text", "table", "enhanced"])
+def test_no_error_format_shows_it(machine: Machine, error_format: str) -> None:
+    vanishing_plugin(machine, OLD)
+
+    ended = machine.run("--target", TARGET, "--cli-error-format", error_format, "--debug")
+
+    assert ended.returncode == 255
+    assert_kept(machine, ended)
+
+
+def test_a_start_that_times_out_shows_nothing(machine: Machine) -> None:
+    machine.aws.script("StartSession", hang(3))
+
+    ended = machine.run("--target", TARGET, "--cli-read-timeout", "1", "--debug")
+
+    assert ended.returncode == 255
+    assert_kept(machine, ended)
+
+
+# The plugin's command line, which everyone on the machine can read.
+
+
+@pytest.mark.parametrize(
+    ("version", "seen"), [(NEW, False), (OLD, True)], ids=["a new plugin", "an old plugin"]
+)
+def test_the_command_line_of_new_plugins_is_clean(
+    machine: Machine, version: str, seen: bool
+) -> None:
+    machine.plugin.version(version)
+    machine.plugin.on_start('tr "\\0" " " < /proc/$$/cmdline > "$FAKE_PLUGIN/cmdline"')
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 0
+    shown = (machine.plugin.folder / "cmdline").read_text()
+    assert ("NOBODY-MAY-SEE" in shown) == seen
+    assert_kept(machine, ended)
+
+
+def test_the_plugin_asked_for_its_version_knows_no_token(machine: Machine) -> None:
+    machine.plugin.on_version('env > "$FAKE_PLUGIN/asked"')
+
+    machine.run("--target", TARGET)
+
+    assert "NOBODY-MAY-SEE" not in (machine.plugin.folder / "asked").read_text()
+
+
+def test_the_clis_history_does_not_record_it(machine: Machine) -> None:
+    (machine.home / ".aws").mkdir()
+    (machine.home / ".aws" / "config").write_text("[default]\ncli_history = enabled\n")
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 0
+    assert not list(machine.home.rglob("history*"))
+    assert_kept(machine, ended)
+
+
+# Values.
+
+REPR = """
+import os, sys, traceback
+import ssmgate.gate as gate
+from ssmgate.host.plugin import Handover
+
+seen = []
+def become(handover):
+    frame = sys._getframe()
+    while frame:
+        seen.extend(
+            repr(value) for value in frame.f_locals.values()
+            if type(value).__module__.startswith("ssmgate")
+        )
+        frame = frame.f_back
+    raise OSError("stop")
+
+try:
+    gate.start(
+        ["ssm", "start-session", *sys.argv[1:]], dict(os.environ), tell=seen.append, become=become
+    )
+except Exception as error:
+    chain = error
+    while chain:
+        seen += [repr(chain), str(chain), *traceback.format_exception(chain)]
+        chain = chain.__cause__ or chain.__context__
+print("\\n".join(seen))
+"""
+
+
+@pytest.mark.parametrize("version", [OLD, NEW], ids=["an old plugin", "a new plugin"])
+def test_no_value_shows_it(machine: Machine, version: str) -> None:
+    machine.plugin.version(version)
+
+    ended = subprocess.run(
+        [sys.executable, "-c", REPR, "--target", TARGET],
+        env=machine.variables(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    for name in ("StartedSession", "Handover", "Permit", "Plugin", "Examination", "Invocation"):
+        assert f"{name}(" in ended.stdout
+    assert SESSION_ID in ended.stdout
+    for secret in SECRETS:
+        assert secret not in ended.stdout + ended.stderr
+
+
+# Keys.
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda machine: None, id="a start"),
+        pytest.param(
+            lambda machine: machine.aws.script("GetCallerIdentity", reset()), id="a failing check"
+        ),
+    ],
+)
+def test_the_callers_secret_key_is_not_shown(
+    machine: Machine, spoil: Callable[[Machine], None]
+) -> None:
+    spoil(machine)
+
+    ended = machine.run(
+        "--target", TARGET, "--debug", AWS_SECRET_ACCESS_KEY="KEY-THAT-NOBODY-MAY-SEE"
+    )
+
+    assert_kept(machine, ended)
+
+
+def test_a_recording_would_find_it(machine: Machine, tmp_path: Path) -> None:
+    """The search itself works: what the plugin got is found."""
+    machine.run("--target", TARGET)
+
+    assert TOKEN in (tmp_path / "plugin" / "environ").read_text()

@@ -38,7 +38,7 @@ def run(argv: list[str]) -> NoReturn:
     gc.disable()
     # Before awscli adds to it: this is what the plugin gets.
     environ = dict(os.environ)
-    debug = "--debug" in argv
+    debug = any(len(word) > 2 and "--debug".startswith(word) for word in argv)
     try:
         # Inside, as importing takes long enough for a Ctrl-C.
         from ssmgate.core.errors import GateError

@@ -1071,14 +1071,13 @@ DIFFERS = [
 ]
 
 ARN = "is neither the name of a session document nor its full ARN"
-NAME = "is not the name of a session document"
 
 ON_PURPOSE = [
     *(
         OnPurpose(
             Row(f"document {text!r}", f"START NODE {shlex.quote('--document-name=' + text)}"),
             "outside the API's pattern",
-            NAME,
+            ARN,
         )
         for text in (
             "",
@@ -1113,17 +1112,17 @@ ON_PURPOSE = [
             files={"d": "Doc\n"},
         ),
         "outside the API's pattern",
-        NAME,
+        ARN,
     ),
     OnPurpose(
         Row("document from a file with BOM", "START NODE --doc file://d", files={"d": "\ufeffDoc"}),
         "outside the API's pattern",
-        NAME,
+        ARN,
     ),
     OnPurpose(
         Row("document from an empty file", "START NODE --doc file://d", files={"d": ""}),
         "outside the API's pattern",
-        NAME,
+        ARN,
     ),
     OnPurpose(
         Row(
@@ -1131,32 +1130,32 @@ ON_PURPOSE = [
             """START NODE --cli-input-json '{"DocumentName": "Doc\\n"}'""",
         ),
         "outside the API's pattern",
-        NAME,
+        ARN,
     ),
     OnPurpose(
         Row("empty document over JSON's", f"START --cli-input-json '{JSON}' --document-name ''"),
         "outside the API's pattern",
-        NAME,
+        ARN,
     ),
     OnPurpose(
         Row("glued space before =", "START NODE --document-name =X"),
         "outside the API's pattern",
-        NAME,
+        ARN,
     ),
     *(
         OnPurpose(
             Row(f"document {text}", f"START NODE --document-name {text}"),
             "no ARN can be placed for it",
-            says,
+            ARN,
         )
-        for text, says in (
-            ("Doc:1", ARN),
-            ("Doc:$LATEST", NAME),
-            ("folder/Doc", ARN),
-            ("document/Doc", ARN),
-            ("arn:aws:ssm:us-east-1:123456789012:document/Doc:1", ARN),
-            ("arn:aws:ssm:us-east-1:123456789012:parameter/Doc", ARN),
-            ("arn:aws:s3:::bucket", ARN),
+        for text in (
+            "Doc:1",
+            "Doc:$LATEST",
+            "folder/Doc",
+            "document/Doc",
+            "arn:aws:ssm:us-east-1:123456789012:document/Doc:1",
+            "arn:aws:ssm:us-east-1:123456789012:parameter/Doc",
+            "arn:aws:s3:::bucket",
         )
     ),
     OnPurpose(

@@ -983,14 +983,13 @@ def test_arguments_too_long_for_the_plugin_leave_no_session(machine: Machine) ->
         ),
     ],
 )
-@pytest.mark.parametrize("error_format", ["", "json"], ids=["", "as JSON"])
 def test_a_failing_end_does_not_hide_the_first_error(
-    machine: Machine, answer: Answer, words: str, error_format: str
+    machine: Machine, answer: Answer, words: str
 ) -> None:
     own_plugin(machine, 'rm "$0"')
     machine.aws.script("TerminateSession", answer)
 
-    ended = start(machine, patch=SHORT_TERMINATE, AWS_CLI_ERROR_FORMAT=error_format)
+    ended = start(machine, patch=SHORT_TERMINATE)
 
     assert (ended.returncode, ended.stdout) == (255, "")
     assert "SessionManagerPlugin cannot be used" in ended.stderr
@@ -999,6 +998,19 @@ def test_a_failing_end_does_not_hide_the_first_error(
     assert words in ended.stderr.partition(note)[2]
     assert "Traceback" not in ended.stderr
     assert machine.aws.sessions_left() == [SESSION_ID]
+
+
+def test_a_failing_end_is_in_the_json_too(machine: Machine) -> None:
+    own_plugin(machine, 'rm "$0"')
+    machine.aws.script("TerminateSession", json_error("AccessDeniedException", "no"))
+
+    ended = start(machine, AWS_CLI_ERROR_FORMAT="json")
+
+    shown = json.loads(ended.stderr)
+    assert "cannot be executed" in shown["Message"]
+    assert [note.partition(": ")[0] for note in shown["Notes"]] == [
+        f"session {SESSION_ID} could not be terminated"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -1155,10 +1167,17 @@ def start_without(machine: Machine, redirection: str, *words: str) -> int:
     ).returncode
 
 
-@pytest.mark.parametrize("debug", [[], ["--debug"]], ids=["", "with --debug"])
 @pytest.mark.parametrize(
-    "redirection",
-    ["2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", ">&-"],
+    ("redirection", "debug"),
+    [
+        ("2>/dev/full", []),
+        ("2>/dev/full", ["--debug"]),
+        ("2>&-", []),
+        ("2>&-", ["--debug"]),
+        ("<&- >&- 2>&-", []),
+        (">/dev/full", []),
+        (">&-", []),
+    ],
 )
 def test_a_refusal_that_nobody_can_read_is_one(
     machine: Machine, redirection: str, debug: list[str]

@@ -30,11 +30,9 @@ OUTDATED, QUIET = True, False
     [
         pytest.param("1", IN_ARGUMENT, OUTDATED, id="1"),
         pytest.param("1.2.0.0", IN_ARGUMENT, OUTDATED, id="1.2.0.0"),
-        pytest.param("1.2.496.9", IN_ARGUMENT, OUTDATED, id="1.2.496.9"),
         pytest.param("1.2.497", IN_ARGUMENT, OUTDATED, id="1.2.497"),
         pytest.param("1.2.497.0", IN_ARGUMENT, OUTDATED, id="1.2.497.0, the last without"),
         pytest.param("1.2.497.1", IN_VARIABLE, OUTDATED, id="1.2.497.1"),
-        pytest.param("1.2.536.0", IN_VARIABLE, OUTDATED, id="1.2.536.0"),
         pytest.param("1.2.763.9", IN_VARIABLE, OUTDATED, id="1.2.763.9"),
         pytest.param("1.2.764", IN_VARIABLE, QUIET, id="1.2.764"),
         pytest.param("1.2.764.0", IN_VARIABLE, QUIET, id="1.2.764.0, the first recommended"),
@@ -48,7 +46,6 @@ OUTDATED, QUIET = True, False
         pytest.param("1.2.707.0-rc1", IN_ARGUMENT, QUIET, id="1.2.707.0-rc1"),
         pytest.param("1.2.804.0.1", IN_ARGUMENT, QUIET, id="five numbers"),
         pytest.param("1..804.0", IN_ARGUMENT, QUIET, id="a number missing"),
-        pytest.param("1.2.804.", IN_ARGUMENT, QUIET, id="a point at the end"),
         pytest.param("-1.2.804.0", IN_ARGUMENT, QUIET, id="negative"),
         pytest.param("session-manager-plugin 1.2.804.0", IN_ARGUMENT, QUIET, id="with its name"),
         pytest.param("", IN_ARGUMENT, QUIET, id="nothing"),
@@ -260,9 +257,9 @@ def test_a_signal_after_the_handover(machine: Machine, number: int, status: int)
 
 def test_no_timer_is_left(machine: Machine) -> None:
     """A timer outlives exec: the plugin would be killed by SIGALRM."""
-    machine.plugin.on_start("sleep 1; exit 5")
+    machine.plugin.on_start("sleep 1.6; exit 5")
     code = (
-        "import sys, ssmgate.gate; ssmgate.gate.CHECK_SECONDS = 0.9\n"
+        "import sys, ssmgate.gate; ssmgate.gate.CHECK_SECONDS = 1.5\n"
         "from ssmgate.__main__ import run; run(sys.argv[1:])"
     )
     ended = subprocess.run(
@@ -308,7 +305,7 @@ def test_the_plugin_asked_for_its_version_reads_nothing(machine: Machine) -> Non
     assert machine.run("--target", TARGET, input="for the node").stdout == "for the node"
 
 
-@pytest.mark.parametrize("status", [0, 1, 2, 130, 254, 255])
+@pytest.mark.parametrize("status", [1, 130, 255])
 def test_the_status_is_the_plugins(machine: Machine, status: int) -> None:
     machine.plugin.on_start(f"exit {status}")
 

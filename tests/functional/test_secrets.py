@@ -89,28 +89,28 @@ ODD = [
     pytest.param([json_ok({**STARTED, "StreamUrl": [STREAM_URL]})], id="an odd StreamUrl"),
     pytest.param([text(json.dumps(STARTED)[:-1])], id="broken JSON"),
     pytest.param([truncated(json.dumps(STARTED))], id="truncated"),
-    pytest.param([text(json.dumps(STARTED), 500)] * 3, id="with status 500"),
+    pytest.param([text(json.dumps(STARTED), 500)], id="with status 500"),
     pytest.param([text(json.dumps(STARTED), 302)], id="with status 302"),
+    pytest.param([text(json.dumps(STARTED)[:-1], 403)], id="broken JSON with status 403"),
+    pytest.param([text(json.dumps(STARTED)[:-1], 500)], id="broken JSON with status 500"),
     pytest.param([text(json.dumps(STARTED), 403)], id="with status 403"),
     pytest.param([DENIED, json_ok([STARTED])], id="second spelling, a list"),
     pytest.param([DENIED, without("TokenValue")], id="second spelling, no TokenValue"),
 ]
 
 
-@pytest.mark.parametrize("words", [[], ["--debug"]], ids=["", "with --debug"])
 @pytest.mark.parametrize("answers", ODD)
-def test_no_odd_answer_is_shown(machine: Machine, answers: list[Answer], words: list[str]) -> None:
+def test_no_odd_answer_is_shown(machine: Machine, answers: list[Answer]) -> None:
     machine.aws.script("StartSession", *answers)
 
-    ended = machine.run("--target", TARGET, *words)
+    ended = machine.run("--target", TARGET, "--debug", AWS_MAX_ATTEMPTS="1")
 
     assert ended.returncode in (254, 255)
-    assert ("Traceback" in ended.stderr) == bool(words)
+    assert "Traceback" in ended.stderr
     assert not machine.plugin.started
     assert_kept(machine, ended)
 
 
-@pytest.mark.parametrize("words", [[], ["--debug"]], ids=["", "with --debug"])
 @pytest.mark.parametrize("version", [OLD, NEW], ids=["an old plugin", "a new plugin"])
 @pytest.mark.parametrize(
     "end",
@@ -122,13 +122,11 @@ def test_no_odd_answer_is_shown(machine: Machine, answers: list[Answer], words: 
         pytest.param(text(json.dumps(STARTED), 403), id="echoed"),
     ],
 )
-def test_no_failing_handover_shows_it(
-    machine: Machine, version: str, end: Answer, words: list[str]
-) -> None:
+def test_no_failing_handover_shows_it(machine: Machine, version: str, end: Answer) -> None:
     vanishing_plugin(machine, version)
     machine.aws.script("TerminateSession", end)
 
-    ended = machine.run("--target", TARGET, *words)
+    ended = machine.run("--target", TARGET, "--debug", AWS_MAX_ATTEMPTS="1")
 
     assert ended.returncode == 255
     assert "cannot be executed: No such file or directory" in ended.stderr
@@ -147,7 +145,7 @@ def test_an_old_plugins_arguments_too_long_are_not_shown(machine: Machine) -> No
     assert_kept(machine, ended)
 
 
-@pytest.mark.parametrize("error_format", ["legacy", "json", "yaml", "text", "table", "enhanced"])
+@pytest.mark.parametrize("error_format", ["legacy", "json", "enhanced"])
 def test_no_error_format_shows_it(machine: Machine, error_format: str) -> None:
     vanishing_plugin(machine, OLD)
 
@@ -265,7 +263,8 @@ def test_no_value_shows_it(machine: Machine, version: str) -> None:
     [
         pytest.param(lambda machine: None, id="a start"),
         pytest.param(
-            lambda machine: machine.aws.script("GetCallerIdentity", reset()), id="a failing check"
+            lambda machine: machine.aws.script("GetCallerIdentity", text("no XML")),
+            id="a failing check",
         ),
     ],
 )

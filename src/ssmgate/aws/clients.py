@@ -63,7 +63,11 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
     if checker is None:
         iam = session.create_client("iam", **common, **frozen)
     else:
-        iam = _checker_iam(checker, session, frozen, common)
+        try:
+            iam = _checker_iam(checker, session, frozen, common)
+        except Exception as error:
+            error.add_note("that was about the checker, which asks IAM instead of the caller")
+            raise
     return Clients(
         sts=sts,
         iam=iam,

@@ -105,13 +105,21 @@ def _send(ssm: Any, request: SessionRequest) -> StartedSession:
     except HTTPClientError as error:
         raise GateError(str(error), notes=(_PERHAPS_STARTED,), hints=(_LIST_SESSIONS,)) from error
     except (BotoCoreError, ClientError) as error:
+        if "TokenValue" in str(error) or "StreamUrl" in str(error):
+            # A body that is no error of AWS's becomes botocore's message as it stands.
+            raise GateError(
+                "StartSession was answered with a session and an HTTP error at once",
+                notes=(_PERHAPS_STARTED,),
+                hints=(_LIST_SESSIONS,),
+            ) from None
         raise failures.translate(error) from error
     except Exception as error:  # an answer of another shape than JSON's or the model's
+        # From None: a parser's error may quote the answer, and --debug would print it.
         raise GateError(
             f"StartSession's answer cannot be read ({type(error).__name__})",
             notes=(_PERHAPS_STARTED,),
             hints=(_LIST_SESSIONS,),
-        ) from error
+        ) from None
     finally:
         events.unregister("before-sign.ssm.StartSession", compare)
         events.unregister("needs-retry.ssm.StartSession", _never_twice)

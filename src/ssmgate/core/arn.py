@@ -5,16 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ssmgate.core.errors import InvalidRequest
-from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
-
-# A customer's document can have no other name (CreateDocument, Name), and AWS's keep to it.
-# StartSession's own pattern also lets ':' and '/' through, for ARNs.
-_NAME = r"[a-zA-Z0-9_\-.]{3,128}"
-_BARE_NAME = re.compile(_NAME + r"\Z")
-_DOCUMENT_ARN = re.compile(
-    rf"arn:(aws[a-z-]*):ssm:([a-z0-9-]+):([0-9]{{12}})?:document/({_NAME})\Z"
-)
+from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, DocumentName
 
 # Customers cannot create documents with these beginnings, in whatever case:
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
@@ -34,32 +25,21 @@ def document_arns(
     but not in AWS's spelling, or when a full ARN puts a document into an account where its
     name does not belong: the service might take it for either.
 
-    Raises `InvalidRequest` for a name that is neither, `Name:Version` among them. Whether the
-    document exists is not checked.
+    Raises `InvalidRequest` for a name that is neither. Whether the document exists is not
+    checked.
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
     """
-    name = DEFAULT_DOCUMENT_NAME if document_name is None else document_name
-    if _BARE_NAME.match(name):
-        given: tuple[str, ...] = ()
-        accounts: tuple[str, ...] = _accounts(name, account)
-    elif match := _DOCUMENT_ARN.match(name):
-        given = (name,)
-        partition, region, owner, name = match[1], match[2], match[3] or "", match[4]
-        belongs = _accounts(name, owner or account)
-        accounts = () if owner in belongs else belongs
-    else:
-        raise InvalidRequest(
-            f"Invalid value for --document-name: {name!r} is neither the name of a session"
-            " document nor its full ARN",
-            code="ParamValidation",
-            hints=(
-                "StartSession has no document version: leave ':VERSION' out"
-                if ":" in name and "/" not in name
-                else "a document of another account is named by its full ARN,"
-                " arn:PARTITION:ssm:REGION:ACCOUNT:document/NAME",
-            ),
-        )
-    return given + tuple(f"arn:{partition}:ssm:{region}:{a}:document/{name}" for a in accounts)
+    given = DEFAULT_DOCUMENT_NAME if document_name is None else document_name
+    document = DocumentName.parse(given)
+    owner = document.account
+    accounts = _accounts(document.name, owner or account)
+    if owner is not None:
+        accounts = (owner, *(() if owner in accounts else accounts))
+    return tuple(
+        f"arn:{document.partition or partition}:ssm:{document.region or region}:{a}"
+        f":document/{document.name}"
+        for a in accounts
+    )
 
 
 def _accounts(name: str, account: str) -> tuple[str, ...]:

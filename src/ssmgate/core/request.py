@@ -21,7 +21,51 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession
 """
 
 # The API's pattern for DocumentName. \Z, as $ also matches before a final newline.
-_DOCUMENT_NAME = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")
+_API_PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")
+
+# A customer's document can have no other name (CreateDocument, Name), and AWS's keep to it.
+# The API's pattern lets ':' and '/' through for ARNs alone.
+_NAME = r"[a-zA-Z0-9_\-.]{3,128}"
+_DOCUMENT = re.compile(
+    rf"(?:arn:(aws[a-z-]*):ssm:([a-z0-9-]+):([0-9]{{12}})?:document/)?({_NAME})\Z"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentName:
+    """A document's name, and where a full ARN puts it: None for a bare name.
+
+    `account` is empty in the ARN of one of AWS's own documents.
+    """
+
+    name: str
+    partition: str | None = None
+    region: str | None = None
+    account: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> DocumentName:
+        """Read what StartSession takes as DocumentName.
+
+        Raises `InvalidRequest` for what is neither a name nor a full document ARN: what the
+        API's pattern does not match in full, `Name:Version`, a path.
+        """
+        match = _DOCUMENT.match(text)
+        if not _API_PATTERN.match(text) or match is None:
+            raise InvalidRequest(
+                f"Invalid value for --document-name: {text!r} is neither the name of a session"
+                " document nor its full ARN",
+                code="ParamValidation",
+                hints=(
+                    "StartSession has no document version: leave ':VERSION' out"
+                    if re.match(rf"{_NAME}:[^:/]*\Z", text)
+                    else "a name has 3 to 128 letters, digits and _ - . and a document of another"
+                    " account is named by its ARN, arn:PARTITION:ssm:REGION:ACCOUNT:document/NAME",
+                ),
+            )
+        if match[1] is None:
+            return cls(match[4])
+        return cls(match[4], match[1], match[2], match[3] or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +85,8 @@ class SessionRequest:
     member_order: tuple[str, ...] = field(default=MEMBERS, compare=False)
 
     def __post_init__(self) -> None:
-        if self.document_name is not None and not _DOCUMENT_NAME.match(self.document_name):
-            raise InvalidRequest(
-                f"Invalid value for --document-name: {self.document_name!r} is not the name of a"
-                " session document (3 to 128 letters, digits and _ - . : /)",
-                code="ParamValidation",
-                hints=("give the name or the full ARN of a session document",),
-            )
+        if self.document_name is not None:
+            DocumentName.parse(self.document_name)
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, object]) -> SessionRequest:
@@ -55,7 +94,7 @@ class SessionRequest:
 
         `parameters` are botocore's: the four members by AWS's names. Raises `InvalidRequest`
         for any other member, type or null, whatever `parameter_validation` in the caller's
-        AWS configuration says. Lengths are not checked beyond DocumentName's pattern.
+        AWS configuration says. Lengths are not checked beyond DocumentName's.
         """
         unknown = [name for name in parameters if name not in MEMBERS]
         if unknown:

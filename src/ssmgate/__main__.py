@@ -131,4 +131,7 @@ def _exit(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # `python -m` looks into the current folder first: whoever owns that would be imported.
+        del sys.path[0]
     ssmgate()

@@ -405,3 +405,35 @@ def test_configured_endpoints_that_are_ignored_are_ignored(
 
     assert ended.returncode == 254
     assert (elsewhere.operations, machine.aws.operations) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param([sys.executable, "-m", "ssmgate", "start-session"], id="python -m ssmgate"),
+        pytest.param(
+            [str(Path(sys.executable).with_name("ssm-start-session"))], id="ssm-start-session"
+        ),
+        pytest.param(
+            [str(Path(__file__).parents[2] / "bin" / "ssm-start-session")],
+            id="bin/ssm-start-session",
+        ),
+    ],
+)
+def test_a_library_in_the_current_folder_is_not_imported(
+    machine: Machine, program: list[str]
+) -> None:
+    for name in ("awscli", "botocore", "urllib3", "tomllib"):
+        (machine.home / f"{name}.py").write_text("print('PLANTED')")
+    ended = subprocess.run(
+        [*program, "--target", TARGET],
+        env=machine.variables(),
+        cwd=machine.home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert machine.plugin.started

@@ -26,9 +26,10 @@ class Permit:
         """The second request that this permit covers: the default document by its name.
 
         An account with the older form of the ssm:SessionDocumentAccessCheck condition refuses a
-        request that leaves the permitted default document out. None when a document was named.
+        request that leaves the permitted default document out. None when a document was named,
+        and when IAM did not allow it.
         """
-        if self.request.document_name is not None:
+        if self.request.document_name is not None or self.overridden is not None:
             return None
         return self.request.named(DEFAULT_DOCUMENT_NAME)
 

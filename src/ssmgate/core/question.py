@@ -113,8 +113,11 @@ def context_entry(key_name: str, value: object) -> ContextEntry:
     """Make a context entry of a configured value.
 
     `value` is a string, a boolean, a number, or a non-empty list of one of these. Raises
-    `ValueError` for anything else.
+    `ValueError` for anything else, and for a key that IAM would not take.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_ContextEntry.html
     """
+    if not 5 <= len(key_name) <= 256:
+        raise ValueError("is no condition key: those have 5 to 256 characters")
     values = value if isinstance(value, list) else [value]
     kinds = {_kind(key_name, item) for item in values}
     if len(kinds) != 1:

@@ -144,4 +144,7 @@ def test_a_permit_spells_out_the_default_document_and_no_other() -> None:
 def test_an_override_keeps_what_it_set_aside() -> None:
     refusal = Refusal("no-allow", QUESTION, Layer.IDENTITY)
 
-    assert override(REQUEST, refusal) == Permit(REQUEST, overridden=refusal)
+    permit = override(REQUEST, refusal)
+
+    assert permit == Permit(REQUEST, overridden=refusal)
+    assert permit.spelled_out() is None, "what IAM did not allow is not asked for twice"

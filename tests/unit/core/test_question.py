@@ -68,7 +68,7 @@ def test_a_configured_key_stands_once() -> None:
         ("aws:PrincipalTag/team", "ops", "string", ("ops",)),
         ("aws:SourceIp", "203.0.113.1", "ip", ("203.0.113.1",)),
         ("aws:TagKeys", ["a", "b"], "stringList", ("a", "b")),
-        ("x:y", [1, 2.5], "numericList", ("1", "2.5")),
+        ("xy:xy", [1, 2.5], "numericList", ("1", "2.5")),
     ],
 )
 def test_configured_values_have_iams_types(
@@ -80,4 +80,10 @@ def test_configured_values_have_iams_types(
 @pytest.mark.parametrize("value", [None, {}, [], ["a", 1], [["a"]], b"a"])
 def test_other_values_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match="takes a string"):
-        context_entry("a:b", value)
+        context_entry("aa:bb", value)
+
+
+@pytest.mark.parametrize("key", ["", "a:b", "a" * 257])
+def test_keys_that_iam_would_not_take_are_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="is no condition key"):
+        context_entry(key, "x")

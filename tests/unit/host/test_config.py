@@ -32,8 +32,8 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
     config = read(
         tmp_path,
         system='mode = "permissive"\n[checker]\nprofile = "sys"\n'
-        '[context]\n"a:b" = "sys"\n"c:d" = 1',
-        user='[checker]\nprofile = "user"\n[context]\n"A:B" = "user"',
+        '[context]\n"aa:bb" = "sys"\n"cc:dd" = 1',
+        user='[checker]\nprofile = "user"\n[context]\n"AA:BB" = "user"',
         SSMGATE_MODE="enforce",
         SSMGATE_CHECKER_ROLE_ARN="arn:aws:iam::111122223333:role/Checker",
         SSMGATE_CONTEXT='{"aws:MultiFactorAuthPresent": true}',
@@ -43,9 +43,9 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
         permissive=False,
         checker=Checker("user", "arn:aws:iam::111122223333:role/Checker"),
         context=(
-            ContextEntry("A:B", "string", ("user",)),
+            ContextEntry("AA:BB", "string", ("user",)),
             MFA,
-            ContextEntry("c:d", "numeric", ("1",)),
+            ContextEntry("cc:dd", "numeric", ("1",)),
         ),
     )
 
@@ -62,10 +62,11 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
         ('[checker]\nrole_arn = "Checker"', "checker.role_arn is the ARN of an IAM role"),
         ("checker = 1", "unknown key 'checker'"),
         ('context = "a"', "context is a table"),
-        ('[context]\n"a:b" = {}', "context.a:b takes a string"),
-        ('[context]\n"a:b" = 2024-01-01', "context.a:b takes a string"),
+        ('[context]\n"aa:bb" = {}', "context.aa:bb takes a string"),
+        ('[context]\n"aa:bb" = 2024-01-01', "context.aa:bb takes a string"),
         ('[context]\n"SSM:sessiondocumentaccesscheck" = false', "ssmgate's own to fill in"),
         ('[context]\n"aws:userid" = "x"', "ssmgate's own to fill in"),
+        ('[context]\n"a:b" = 1', "context.a:b is no condition key"),
         ("mode = ", "Invalid value"),
         ("\udcff", "utf-8"),
     ],

@@ -23,7 +23,10 @@ import ssmgate.aws  # noqa: F401 - before botocore
 from ssmgate.aws import arguments, sessions
 from ssmgate.core.errors import GateError
 
-PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}")
+# A bare name or a full ARN, and the API's limit on the whole.
+PATTERN = re.compile(
+    r"(?!.{129})(?:arn:aws[a-z-]*:ssm:[a-z0-9-]+:(?:[0-9]{12})?:document/)?[a-zA-Z0-9_\-.]{3,128}"
+)
 
 EXAMPLES = settings(
     max_examples=250,

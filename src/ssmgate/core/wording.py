@@ -27,7 +27,7 @@ def explain(
     return CannotTellAccess(
         f"cannot tell whether the session is permitted: {outcome.reason}",
         notes=tuple(notes),
-        hints=_cannot_tell_hints(outcome, caller),
+        hints=_cannot_tell_hints(outcome, request, caller),
     )
 
 
@@ -107,7 +107,9 @@ def least_statement(question: Question, request: SessionRequest) -> str:
     )
 
 
-def _cannot_tell_hints(outcome: CannotTell, caller: Caller | None) -> tuple[str, ...]:
+def _cannot_tell_hints(
+    outcome: CannotTell, request: SessionRequest, caller: Caller | None
+) -> tuple[str, ...]:
     match outcome.reason_code:
         case "not-allowed-to-simulate" if caller is not None:
             return (
@@ -115,8 +117,13 @@ def _cannot_tell_hints(outcome: CannotTell, caller: Caller | None) -> tuple[str,
                 "or name a profile or role that may ask, as checker.profile or checker.role_arn in"
                 f" {CONFIG_FILE}",
             )
-        case "live-context":
-            return _context_hints(outcome.live_context)
+        case "live-context" if outcome.question is not None:
+            # IAM names the keys of every statement, so there may be no grant at all.
+            return (
+                *_context_hints(outcome.live_context),
+                "or, if no statement names the document, ask your administrator for:"
+                f" {least_statement(outcome.question, request)}",
+            )
         case "root":
             return ("IAM policies do not bind the root user: use an IAM user or role",)
         case "federated-user":

@@ -154,6 +154,11 @@ def test_the_nodes_tags_are_not_suggested_for_the_document() -> None:
             USER,
             '"aws:MultiFactorAuthPresent" = true',
         ),
+        (
+            CannotTell("live-context", "MFA", question(), ("aws:MultiFactorAuthPresent",)),
+            USER,
+            f'"Resource": ["{DOCUMENT}"',
+        ),
     ],
 )
 def test_cannot_tell_has_a_next_step_and_none_of_iams_words(

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "host": {"core"},
     "aws": {"core", "host"},
     "gate": {"core", "host", "aws"},
+    "policy": {"core"},
     "cli": {"core"},
     "__main__": {"core", "host", "gate", "cli"},
     "__init__": set(),
@@ -41,6 +42,7 @@ START_PACKAGES = {
 }  # fmt: skip
 NEVER_ON_THE_START_PATH = {
     "boto3", "click", "ruamel", "yaml", "rsa", "pyasn1", "awscrt", "moto", "ssmgate.cli",
+    "ssmgate.policy",
     "tomllib", "asyncio", "unittest", "pydoc",
 }  # fmt: skip
 

@@ -19,7 +19,8 @@ def check(operator: str, values: str | list[str], present: str | list[str]) -> b
     texts = (values,) if isinstance(values, str) else tuple(values)
     condition = Condition(operator, "k:K", texts)
     validate(condition)
-    context = request("a:b", "*", {"K:k": present, "aws:username": "alice", "x:star": "*"}).context
+    known = {"K:k": present, "aws:username": "alice", "x:star": "*", "x:many": ["a", "b"]}
+    context = request("a:b", "*", known).context
     return holds(condition, context, variables=True)
 
 
@@ -37,6 +38,7 @@ def check(operator: str, values: str | list[str], present: str | list[str]) -> b
         ("StringEquals", "${aws:Username}", "alice", True),
         ("StringEquals", "${aws:nobody}", "${aws:nobody}", False),
         ("StringEquals", "${aws:nobody, 'guest'}", "guest", True),
+        ("StringEquals", "${x:many, 'guest'}", "guest", False),
         ("StringEquals", "a${*}${?}${$}", "a*?$", True),
         ("StringNotEquals", "ops", "dev", True),
         ("StringNotEquals", "ops", "ops", False),

@@ -67,6 +67,7 @@ class PolicyDocument:
 
     @property
     def has_variables(self) -> bool:
+        """Whether `${…}` is a policy variable: only in the later version."""
         return self.version == "2012-10-17"
 
 

@@ -80,7 +80,7 @@ def _show(error: GateError, environ: dict[str, str]) -> None:
     """Print an error as AWS CLI v2 prints it, with our name, then what we add."""
     error_format = error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")
     if error_format in ("json", "yaml"):  # JSON is YAML
-        shown: dict[str, object] = {"Code": error.code, "Message": error.message}
+        shown: dict[str, object] = {"Code": error.error_code, "Message": error.details}
         notes = [*error.notes, *_extras(error)]
         shown |= {"Notes": notes} if notes else {}
         shown |= {"Hints": error.hints} if error.hints else {}
@@ -89,7 +89,10 @@ def _show(error: GateError, environ: dict[str, str]) -> None:
     if error.preamble:
         _tell(error.preamble)
     text = error.message if error_format == "legacy" else error.text
-    _tell(f"\nssmgate: [ERROR]: {text.strip()}")
+    if error_format == "text" and error.error_code:
+        _tell(f"{error.error_code}\t{error.details}")
+    else:
+        _tell(f"\nssmgate: [ERROR]: {text.strip()}")
     _tell_all([*error.notes, *_extras(error)])
     for hint in error.hints:
         _tell(f"ssmgate: hint: {hint}")

@@ -30,6 +30,9 @@ class GateError(Exception):
         super().__init__(message)
         self.message = message
         self.code = code
+        # What a machine reads with --cli-error-format json or text.
+        self.error_code = code
+        self.details = message
         self.notes = notes
         self.hints = hints
         self.preamble = preamble
@@ -67,9 +70,20 @@ class ServiceFailed(GateError):
 
 
 class AccessRefused(GateError):
-    """IAM says no: there is no explicit access to the session document. Exits 254."""
+    """IAM says no: there is no explicit access to the session document. Exits 254.
+
+    `message` is the whole sentence in AWS's shape, `details` the part of it that the service
+    would have sent.
+    """
 
     exit_code = 254
+
+    def __init__(
+        self, message: str, *, details: str, notes: tuple[str, ...], hints: tuple[str, ...]
+    ) -> None:
+        super().__init__(message, notes=notes, hints=hints)
+        self.error_code = "AccessDeniedException"
+        self.details = details
 
 
 class CannotTellAccess(GateError):

@@ -58,10 +58,14 @@ def _refused(outcome: Refusal, request: SessionRequest, caller: Caller | None) -
         notes.append("denied by: " + ", ".join(dict.fromkeys(outcome.matched_policies)))
     if outcome.missing_context:
         notes.append("condition keys that IAM was not given: " + ", ".join(outcome.missing_context))
+    details = (
+        f"User: {who} is not authorized to perform: {ACTION} on resource:"
+        f" {question.document_arn} {why}"
+    )
     return AccessRefused(
-        f"An error occurred (AccessDeniedException) when calling the StartSession operation:"
-        f" User: {who} is not authorized to perform: {ACTION} on resource:"
-        f" {question.document_arn} {why}",
+        "An error occurred (AccessDeniedException) when calling the StartSession operation:"
+        f" {details}",
+        details=details,
         notes=tuple(notes),
         hints=(*_refusal_hints(outcome, request), *_context_hints(outcome.missing_context)),
     )

@@ -1,192 +1,195 @@
-"""Condition operators, with IfExists, ForAllValues and ForAnyValue.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
-"""
+"""The Condition element: operators, set operators, absent keys."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
-from collections.abc import Callable
+import enum
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 
-from ssmgate.policy.document import Condition, PolicyError
-from ssmgate.policy.patterns import Context, Text, fill, matches, matches_arn
+from ssmgate.policy.comparisons import COMPARISONS, Comparison, Verdict
+from ssmgate.policy.context import Context
+from ssmgate.policy.errors import PolicyError
+from ssmgate.policy.values import read_bool
+from ssmgate.policy.variables import Version, parse_template
 
-# (the policy's value, the request's value) -> whether they match.
-Test = Callable[[Text, str], bool]
+
+class Outcome(enum.Enum):
+    """Whether an element of a statement matched.
+
+    UNDEFINED means that it cannot be said. An Allow does not apply then, a Deny does.
+    """
+
+    MATCHED = "matched"
+    NOT_MATCHED = "not matched"
+    UNDEFINED = "undefined"
+
+
+class Reason(enum.Enum):
+    """Why a condition matched, or did not."""
+
+    VALUE_EQUAL = "the request's value is among the policy's"
+    VALUE_DIFFERENT = "the request's value is not among the policy's"
+    KEY_PRESENT = "the request has the key"
+    KEY_ABSENT = "the request lacks the key"
+    NEEDS_SET_OPERATOR = "the key is multivalued, the operator lacks ForAllValues or ForAnyValue"
+    VARIABLE_UNRESOLVED = "a policy variable has no value in the request"
+    NOT_COMPARABLE = "the values are not of the operator's type"
+
+
+class SetOperator(enum.Enum):
+    """How the values of a multivalued key are tested.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    """
+
+    FOR_ALL_VALUES = "ForAllValues"
+    FOR_ANY_VALUE = "ForAnyValue"
 
 
 @dataclass(frozen=True, slots=True)
-class _Operator:
-    """`test` compares one pair. `negated`: true when no value of the policy matches.
+class Operator:
+    """A condition operator taken apart: `ForAnyValue:StringLikeIfExists`.
 
-    `variables`: whether the policy's values may have policy variables.
-    `reads`: makes a value of the policy comparable, raising ValueError for one that is none.
+    `base` is a key of COMPARISONS, or `Null`.
     """
 
-    test: Test
-    negated: bool = False
-    variables: bool = False
-    reads: Callable[[str], object] = str
+    base: str
+    set_operator: SetOperator | None = None
+    if_exists: bool = False
+
+    @property
+    def negated(self) -> bool:
+        return self.base != "Null" and COMPARISONS[self.base].negated
+
+    def __str__(self) -> str:
+        prefix = f"{self.set_operator.value}:" if self.set_operator else ""
+        return f"{prefix}{self.base}{'IfExists' if self.if_exists else ''}"
 
 
-def _ordered(read: Callable[[str], object], compare: Callable[[object, object], bool]) -> Test:
-    def test(text: Text, value: str) -> bool:
-        try:
-            return compare(read(value), read(text.literal()))
-        except (ValueError, ArithmeticError, TypeError):
-            return False
+def parse_operator(text: str) -> Operator:
+    """Take an operator apart. Names are taken in AWS's spelling only.
 
-    return test
-
-
-def _number(value: str) -> Decimal:
+    Raises PolicyError for an unknown operator, and for `Null` with IfExists or a set operator.
+    """
+    prefix, colon, name = text.rpartition(":")
+    base = name.removesuffix("IfExists")
     try:
-        number = Decimal(value.strip())
-    except InvalidOperation as error:
-        raise ValueError(f"{value!r} is not a number") from error
-    if not number.is_finite():
-        raise ValueError(f"{value!r} is not a number")
-    return number
-
-
-def _date(value: str) -> datetime:
-    """A W3C form of ISO 8601, or seconds since 1970."""
-    try:
-        return datetime.fromtimestamp(float(_number(value)), UTC)
-    except (ValueError, OverflowError, OSError):
-        moment = datetime.fromisoformat(value.strip())
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _network(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(value.strip(), strict=False)
-
-
-def _in_network(text: Text, value: str) -> bool:
-    try:
-        address, network = ipaddress.ip_address(value.strip()), _network(text.literal())
+        operator = Operator(base, SetOperator(prefix) if colon else None, base != name)
     except ValueError:
-        return False
-    return address.version == network.version and address in network
+        raise PolicyError(f"unknown set operator {prefix!r}") from None
+    if base == "Null" and str(operator) == "Null":
+        return operator
+    if base not in COMPARISONS:
+        raise PolicyError(f"unknown condition operator {text!r}")
+    return operator
 
 
-def _boolean(value: str) -> bool:
-    if value.lower() not in ("true", "false"):
-        raise ValueError(f"{value!r} is not a boolean")
-    return value.lower() == "true"
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One key of a Condition element. `values` are alternatives, as the policy has them."""
+
+    operator: Operator
+    key: str
+    values: tuple[str, ...]
+
+    def check(self, version: Version) -> None:
+        """Raise PolicyError if the operator cannot have these values, or the key is none.
+
+        Whether the key exists is not checked, nor whether its type suits the operator.
+        """
+        vendor, colon, name = self.key.partition(":")
+        if not (vendor and colon and name):
+            raise PolicyError(f"condition key {self.key!r} must be prefaced by a vendor")
+        if self.operator.base != "Null":
+            for value in self.values:
+                COMPARISONS[self.operator.base].check(value, version)
+
+    def variables(self, version: Version) -> tuple[str, ...]:
+        """The keys that the policy's values mention as variables."""
+        if not _takes_variables(self.operator.base):
+            return ()
+        return tuple(
+            variable.key
+            for value in self.values
+            for variable in parse_template(value, version).variables
+        )
 
 
-def _bytes(value: str) -> bytes:
-    try:
-        return base64.b64decode(value, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"{value!r} is not base64") from error
+def _takes_variables(base: str) -> bool:
+    return base.startswith(("String", "Arn", "Bool"))
 
 
-def _equal(one: object, other: object) -> bool:
-    return one == other
+@dataclass(frozen=True, slots=True)
+class ConditionMatch:
+    """How one condition fared. `values` are the request's, None where it lacks the key."""
+
+    condition: Condition
+    outcome: Outcome
+    reason: Reason
+    values: tuple[str, ...] | None
 
 
-_COMPARISONS: dict[str, Callable[[object, object], bool]] = {
-    "Equals": _equal,
-    "LessThan": lambda one, other: one < other,  # type: ignore[operator]
-    "LessThanEquals": lambda one, other: one <= other,  # type: ignore[operator]
-    "GreaterThan": lambda one, other: one > other,  # type: ignore[operator]
-    "GreaterThanEquals": lambda one, other: one >= other,  # type: ignore[operator]
-}
+def match_condition(condition: Condition, version: Version, context: Context) -> ConditionMatch:
+    """Hold `condition`, which has passed its `check`, against the request.
 
-
-def _operators() -> dict[str, _Operator]:
-    def exact(text: Text, value: str) -> bool:
-        return text.literal() == value
-
-    def folded(text: Text, value: str) -> bool:
-        return text.literal().casefold() == value.casefold()
-
-    found = {
-        "Bool": _Operator(_ordered(_boolean, _equal), reads=_boolean),
-        "BinaryEquals": _Operator(_ordered(_bytes, _equal), reads=_bytes),
-        "IpAddress": _Operator(_in_network, reads=_network),
-        "NotIpAddress": _Operator(_in_network, negated=True, reads=_network),
-    }
-    for name, negation, test in (
-        ("StringEquals", "StringNotEquals", exact),
-        ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", folded),
-        ("StringLike", "StringNotLike", matches),
-        # ArnEquals and ArnLike behave identically.
-        ("ArnEquals", "ArnNotEquals", matches_arn),
-        ("ArnLike", "ArnNotLike", matches_arn),
-    ):
-        found[name] = _Operator(test, variables=True)
-        found[negation] = _Operator(test, negated=True, variables=True)
-    for kind, read in (("Numeric", _number), ("Date", _date)):
-        for name, compare in _COMPARISONS.items():
-            found[kind + name] = _Operator(_ordered(read, compare), reads=read)
-        equals = _ordered(read, _equal)
-        found[kind + "NotEquals"] = _Operator(equals, negated=True, reads=read)
-    return found
-
-
-_OPERATORS = _operators()
-
-
-def _split(operator: str) -> tuple[str, str, bool]:
-    """The set operator (or ''), the name, and whether IfExists stands behind it."""
-    quantifier, _, name = operator.rpartition(":")
-    return quantifier, name.removesuffix("IfExists"), name.endswith("IfExists")
-
-
-def validate(condition: Condition) -> None:
-    """Raise `PolicyError` for an unknown operator and for a value that it cannot compare."""
-    quantifier, name, if_exists = _split(condition.operator)
-    if quantifier not in ("", "ForAllValues", "ForAnyValue"):
-        raise PolicyError(f"unknown set operator {quantifier!r}")
-    if name == "Null" and not (quantifier or if_exists):
-        reads: Callable[[str], object] = _boolean
-    elif name in _OPERATORS:
-        reads = _OPERATORS[name].reads
-    else:
-        raise PolicyError(f"unknown condition operator {condition.operator!r}")
-    for value in condition.values:
-        try:
-            reads(value)
-        except ValueError as error:
-            raise PolicyError(f"{condition.operator} {condition.key}: {error}") from error
-
-
-def holds(condition: Condition, context: Context, *, variables: bool) -> bool:
-    """Whether the request with `context` fulfils `condition`, which `validate` has let through.
-
-    A key that is absent fulfils IfExists, ForAllValues and the negated operators, and no other.
-    Of several values without a set operator, one that matches is enough.
+    A key that is absent makes an operator false and its negation true; with IfExists or
+    ForAllValues true, with ForAnyValue false. Set operators are applied after negation, so
+    `ForAnyValue:StringNotEquals` asks for one value that differs.
     """
-    quantifier, name, if_exists = _split(condition.operator)
-    present = context.get(condition.key.lower(), ())
-    if name == "Null":
-        return any(_boolean(value) is (not present) for value in condition.values)
-    operator = _OPERATORS[name]
-    if not present:
-        if if_exists or quantifier == "ForAllValues":
-            return True
-        return operator.negated and quantifier != "ForAnyValue"
-    filled = (
-        fill(value, context, variables=variables and operator.variables)
-        for value in condition.values
-    )
-    texts = [text for text in filled if text is not None]
+    found = context.get(condition.key)
+    operator = condition.operator
+    if found is None:
+        outcome = _matched(_holds_for_absent_key(condition))
+        return ConditionMatch(condition, outcome, Reason.KEY_ABSENT, None)
 
-    def fits(value: str) -> bool:
-        return any(operator.test(text, value) for text in texts) is not operator.negated
+    def result(outcome: Outcome, reason: Reason) -> ConditionMatch:
+        return ConditionMatch(condition, outcome, reason, found.values)
 
-    if quantifier == "ForAllValues":
-        return all(fits(value) for value in present)
-    if quantifier == "ForAnyValue":
-        return any(fits(value) for value in present)
-    matched = any(operator.test(text, value) for text in texts for value in present)
-    return matched is not operator.negated
+    if operator.base == "Null":
+        wants_presence = any(not read_bool(value) for value in condition.values)
+        return result(_matched(wants_presence), Reason.KEY_PRESENT)
+    if found.multivalued and operator.set_operator is None:
+        # Observed for operators, negations and IfExists, even with one value.
+        return result(Outcome.NOT_MATCHED, Reason.NEEDS_SET_OPERATOR)
+
+    comparison = COMPARISONS[operator.base]
+    results = [_match_value(condition, comparison, version, v, context) for v in found.values]
+    every = operator.set_operator is SetOperator.FOR_ALL_VALUES
+    decisive = Outcome.NOT_MATCHED if every else Outcome.MATCHED
+    for outcome in (decisive, Outcome.UNDEFINED):
+        for one in results:
+            if one[0] is outcome:
+                return result(*one)
+    return result(*results[0])
+
+
+def _matched(holds: bool) -> Outcome:
+    return Outcome.MATCHED if holds else Outcome.NOT_MATCHED
+
+
+def _holds_for_absent_key(condition: Condition) -> bool:
+    operator = condition.operator
+    if operator.base == "Null":
+        return any(read_bool(value) for value in condition.values)
+    if operator.if_exists:
+        return True
+    if operator.set_operator is not None:
+        return operator.set_operator is SetOperator.FOR_ALL_VALUES
+    return operator.negated
+
+
+def _match_value(
+    condition: Condition, comparison: Comparison, version: Version, value: str, context: Context
+) -> tuple[Outcome, Reason]:
+    reason = Reason.VALUE_DIFFERENT
+    for text in condition.values:
+        verdict = comparison.compare(text, version, value, context)
+        if verdict is Verdict.EQUAL:
+            return _matched(not comparison.negated), Reason.VALUE_EQUAL
+        # In the policy's order, as observed: what matches before is not spoilt by what comes after.
+        if verdict is Verdict.UNDEFINED:
+            return Outcome.UNDEFINED, Reason.NOT_COMPARABLE
+        if verdict is Verdict.UNREADABLE:
+            return Outcome.NOT_MATCHED, Reason.NOT_COMPARABLE
+        if verdict is Verdict.UNRESOLVED:
+            reason = Reason.VARIABLE_UNRESOLVED
+    return _matched(comparison.negated), reason

@@ -1,227 +1,218 @@
-"""Policy documents: strict parsing, with the place of each statement in the text."""
+"""A policy document: its statements, and where in the text they stand."""
 
 from __future__ import annotations
 
-import json
+import enum
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
-VERSIONS = ("2008-10-17", "2012-10-17")
-"""The two versions. Policy variables exist only in the later; the earlier is the default.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
-"""
-
-_STATEMENT_ELEMENTS = frozenset(
-    {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}
-)
+from ssmgate.policy.conditions import Condition, parse_operator
+from ssmgate.policy.errors import PolicyError
+from ssmgate.policy.patterns import check_action, check_resource
+from ssmgate.policy.source import Number, Object, Position, Span, read_document
+from ssmgate.policy.variables import Version, parse_template
 
 
-class PolicyError(ValueError):
-    """A policy that IAM would not store, or that this package does not understand."""
+class Effect(enum.Enum):
+    """What a statement does when it applies."""
 
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in a policy's text, counted from 1."""
-
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One line of a Condition block: `operator`, `key`, and the values that are ORed."""
-
-    operator: str
-    key: str
-    values: tuple[str, ...]
+    ALLOW = "Allow"
+    DENY = "Deny"
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. `negated_action`: NotAction; `negated_resource`: NotResource.
+    """One statement. `negated_…` stand for NotAction and NotResource."""
 
-    `start` is where the token before the statement ends and `end` is just behind it, as
-    iam:SimulatePrincipalPolicy reports them.
-    """
-
-    sid: str
-    allows: bool
+    effect: Effect
     actions: tuple[str, ...]
-    negated_action: bool
     resources: tuple[str, ...]
-    negated_resource: bool
-    conditions: tuple[Condition, ...]
     start: Position
     end: Position
+    negated_action: bool = False
+    negated_resource: bool = False
+    conditions: tuple[Condition, ...] = ()
+    sid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyDocument:
-    """A parsed identity-based policy, permissions boundary, or service control policy."""
+class Policy:
+    """A policy document that has been understood as a whole.
 
-    version: str
+    `source_policy_id` is IAM's name for where it came from (`PolicyInputList.1`,
+    `role_NAME_INLINE`, the name of a managed policy); the parser is told it.
+    """
+
+    version: Version
     statements: tuple[Statement, ...]
+    source_policy_id: str = ""
 
-    @property
-    def has_variables(self) -> bool:
-        """Whether `${…}` is a policy variable: only in the later version."""
-        return self.version == "2012-10-17"
+    def context_keys(self) -> tuple[str, ...]:
+        """The keys that conditions and variables mention, in the policy's spelling and order."""
+        keys: dict[str, str] = {}
+        for statement in self.statements:
+            mentioned = [
+                variable.key
+                for resource in statement.resources
+                for variable in parse_template(resource, self.version).variables
+            ]
+            for condition in statement.conditions:
+                mentioned += (condition.key, *condition.variables(self.version))
+            for key in mentioned:
+                keys.setdefault(key.lower(), key)
+        return tuple(keys.values())
 
 
-def parse(text: str, validate: Callable[[Condition], None] | None = None) -> PolicyDocument:
-    """Read a policy's JSON `text`.
+_POLICY_ELEMENTS = {"Version", "Id", "Statement"}
+_STATEMENT_ELEMENTS = {
+    "Sid",
+    "Effect",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+}
+_SID = re.compile(r"[A-Za-z0-9]*")
 
-    `validate` is called with each condition and raises `PolicyError` for one that it does not
-    know; without it any operator is taken as it is.
 
-    Raises `PolicyError` for malformed JSON, duplicate keys, an unknown version or element, both
-    or none of Action and NotAction or of Resource and NotResource, an empty list, and a value of
-    the wrong type. Principal is not an element of these kinds of policies.
+def parse_policy(text: str, source_policy_id: str = "") -> Policy:
+    """Read an identity-based policy, a permissions boundary or a service control policy.
+
+    Raises PolicyError for whatever AWS's grammar does not have: text that is no JSON, an
+    element, effect, version or operator that it does not name, a value of the wrong kind, an
+    element twice or not at all, an empty list, a Principal. Not checked: AWS's limits on size,
+    and whether actions, resources and context keys exist.
+
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
     """
-    spans: list[tuple[int, int]] = []
-    try:
-        policy = json.loads(text, object_pairs_hook=_unique)
-        if isinstance(policy, dict):
-            spans = _statement_spans(text)
-    except ValueError as error:
-        raise PolicyError(f"not a policy: {error}") from error
-    if not isinstance(policy, dict):
-        raise PolicyError("a policy is a JSON object")
-    for element in policy:
-        if element not in ("Version", "Id", "Statement"):
-            raise PolicyError(f"unknown element {element!r}")
-    version = policy.get("Version", VERSIONS[0])
-    if version not in VERSIONS:
-        raise PolicyError(f"unknown version {version!r}")
-    statements = policy.get("Statement")
-    if isinstance(statements, dict):
-        statements = [statements]
-    if not isinstance(statements, list) or not statements:
-        raise PolicyError("a policy has a Statement")
-    parsed = tuple(
-        _statement(item, _position(text, start), _position(text, end))
-        for item, (start, end) in zip(statements, spans, strict=True)
+    elements, spans = read_document(text)
+    _only(elements, _POLICY_ELEMENTS, "")
+    version = _word(elements.get("Version", Version.V2008.value), Version, "Version")
+    if "Id" in elements:
+        _string(elements["Id"], "Id")
+    if not spans:
+        raise PolicyError("there is no statement", "Statement")
+
+    statements = tuple(
+        _statement(span, version, f"Statement[{index}]") for index, span in enumerate(spans)
     )
-    if validate is not None:
-        for statement in parsed:
-            for condition in statement.conditions:
-                validate(condition)
-    return PolicyDocument(version, parsed)
+    sids = [statement.sid for statement in statements if statement.sid]
+    if len(sids) != len(set(sids)):
+        raise PolicyError("the Sids of a policy must be unique", "Statement")
+    return Policy(version, statements, source_policy_id)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise PolicyError("an element stands twice")
-    return found
+def _statement(span: Span, version: Version, path: str) -> Statement:
+    if not isinstance(span.value, Object):
+        raise PolicyError("a statement is an object", path)
+    elements = span.value
+    for principal in ("Principal", "NotPrincipal"):
+        if principal in elements:
+            raise PolicyError("only resource-based policies have one", f"{path}.{principal}")
+    _only(elements, _STATEMENT_ELEMENTS, path)
+    if "Effect" not in elements:
+        raise PolicyError("there is no Effect", path)
 
-
-def _statement(item: Any, start: Position, end: Position) -> Statement:
-    if not isinstance(item, dict):
-        raise PolicyError("a statement is a JSON object")
-    for element in item:
-        if element not in _STATEMENT_ELEMENTS:
-            raise PolicyError(f"unknown element {element!r} in a statement")
-    effect = item.get("Effect")
-    if effect not in ("Allow", "Deny"):
-        raise PolicyError(f"unknown Effect {effect!r}")
-    sid = item.get("Sid", "")
-    if not isinstance(sid, str):
-        raise PolicyError("a Sid is a string")
-    actions, negated_action = _one_of(item, "Action", "NotAction")
-    resources, negated_resource = _one_of(item, "Resource", "NotResource")
-    for action in actions:
-        if action != "*" and ":" not in action:
-            raise PolicyError(f"{action!r} is not an action: SERVICE:NAME")
-    for resource in resources:
-        if resource != "*" and resource.count(":") < 5:
-            raise PolicyError(f"{resource!r} is neither an ARN nor *")
+    negated_action, actions = _patterns(elements, "Action", check_action, path)
+    negated_resource, resources = _patterns(
+        elements, "Resource", lambda text: check_resource(text, version), path
+    )
+    sid = _string(elements["Sid"], f"{path}.Sid") if "Sid" in elements else None
+    if sid is not None and not _SID.fullmatch(sid):
+        raise PolicyError("a Sid has letters and digits only", f"{path}.Sid")
     return Statement(
-        sid,
-        effect == "Allow",
-        actions,
-        negated_action,
-        resources,
-        negated_resource,
-        _conditions(item.get("Condition", {})),
-        start,
-        end,
+        effect=_word(elements["Effect"], Effect, f"{path}.Effect"),
+        actions=actions,
+        resources=resources,
+        start=span.start,
+        end=span.end,
+        negated_action=negated_action,
+        negated_resource=negated_resource,
+        conditions=_conditions(elements, version, path),
+        sid=sid,
     )
 
 
-def _one_of(item: dict[str, Any], plain: str, negated: str) -> tuple[tuple[str, ...], bool]:
-    if (plain in item) == (negated in item):
-        raise PolicyError(f"a statement has either {plain} or {negated}")
-    name = plain if plain in item else negated
-    values = item[name] if isinstance(item[name], list) else [item[name]]
-    if not values or not all(isinstance(value, str) and value for value in values):
-        raise PolicyError(f"{name} is a string or a list of strings")
-    return tuple(values), name == negated
+def _patterns(
+    elements: Object, name: str, check: Callable[[str], None], path: str
+) -> tuple[bool, tuple[str, ...]]:
+    present = [word for word in (name, f"Not{name}") if word in elements]
+    if len(present) != 1:
+        raise PolicyError(f"there must be one of {name} and Not{name}", path)
+    path = f"{path}.{present[0]}"
+    texts = tuple(_string(value, path) for value in _list(elements[present[0]], path))
+    for text in texts:
+        try:
+            check(text)
+        except PolicyError as error:
+            raise PolicyError(str(error), path) from None
+    return present[0] != name, texts
 
 
-def _conditions(block: Any) -> tuple[Condition, ...]:
-    if not isinstance(block, dict):
-        raise PolicyError("Condition is a JSON object")
-    found = []
-    for operator, keys in block.items():
-        if not isinstance(keys, dict) or not keys:
-            raise PolicyError(f"{operator} takes condition keys with their values")
-        for key, values in keys.items():
-            items = values if isinstance(values, list) else [values]
-            if not items or not key:
-                raise PolicyError(f"{operator} {key!r} has no value")
-            found.append(Condition(operator, key, tuple(_scalar(item) for item in items)))
-    return tuple(found)
+def _conditions(elements: Object, version: Version, path: str) -> tuple[Condition, ...]:
+    path = f"{path}.Condition"
+    conditions: list[Condition] = []
+    for name, keys in _object(elements.get("Condition", Object()), path).items():
+        here = f"{path}.{name}"
+        seen: set[str] = set()
+        for key, value in _object(keys, here).items():
+            if key.lower() in seen:
+                raise PolicyError(f"key {key!r} stands there twice", here)
+            seen.add(key.lower())
+            texts = tuple(_scalar(one, here) for one in _list(value, here))
+            try:
+                condition = Condition(parse_operator(name), key, texts)
+                condition.check(version)
+            except PolicyError as error:
+                raise PolicyError(str(error), here) from None
+            conditions.append(condition)
+        if not seen:
+            raise PolicyError("an operator needs a key", here)
+    return tuple(conditions)
 
 
-def _scalar(item: Any) -> str:
-    if isinstance(item, bool):
-        return "true" if item else "false"
-    if isinstance(item, str | int | float):
-        return str(item)
-    raise PolicyError(f"a condition's value is a string, a number or a boolean, not {item!r}")
+def _only(elements: Object, known: set[str], path: str) -> None:
+    for name in elements:
+        if name not in known:
+            raise PolicyError(f"unknown element {name!r}", path)
 
 
-def _statement_spans(text: str) -> list[tuple[int, int]]:
-    """Where each statement of the valid JSON `text` starts, by AWS's count, and ends."""
-    decoder = json.JSONDecoder()
-    at = _skip(text, text.index("{") + 1)
-    while text[at] == '"':
-        key, at = decoder.raw_decode(text, at)
-        colon_end = _skip(text, at) + 1
-        value_at = _skip(text, colon_end)
-        if key == "Statement":
-            if text[value_at] != "[":
-                return [(colon_end, decoder.raw_decode(text, value_at)[1])]
-            return _list_spans(text, value_at, decoder)
-        at = _skip(text, decoder.raw_decode(text, value_at)[1])
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-    return []
+_E = TypeVar("_E", bound=enum.Enum)
 
 
-def _list_spans(text: str, opening: int, decoder: json.JSONDecoder) -> list[tuple[int, int]]:
-    spans = []
-    before = opening + 1
-    at = _skip(text, before)
-    while text[at] != "]":
-        end = decoder.raw_decode(text, at)[1]
-        spans.append((before, end))
-        before, at = end, _skip(text, end)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-    return spans
+def _word(value: object, words: type[_E], path: str) -> _E:
+    text = _string(value, path)
+    for word in words:
+        if word.value == text:
+            return word
+    raise PolicyError(f"{text!r} is none of {', '.join(repr(w.value) for w in words)}", path)
 
 
-def _skip(text: str, at: int) -> int:
-    while text[at] in " \t\r\n":
-        at += 1
-    return at
+def _object(value: object, path: str) -> Object:
+    if not isinstance(value, Object):
+        raise PolicyError("must be an object", path)
+    return value
 
 
-def _position(text: str, offset: int) -> Position:
-    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+def _list(value: object, path: str) -> list[object]:
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise PolicyError("must have a value", path)
+    return values
+
+
+def _string(value: object, path: str) -> str:
+    if not isinstance(value, str):
+        raise PolicyError("must be a string", path)
+    return value
+
+
+def _scalar(value: object, path: str) -> str:
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _string(value, path)

@@ -1,207 +1,172 @@
-"""Evaluation: explicit deny first, then every layer has to allow.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
-"""
+"""The decision over all of a principal's policies."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ssmgate.core.evaluation import EvalDecision
-from ssmgate.policy.conditions import holds, validate
-from ssmgate.policy.document import Condition, PolicyDocument, Statement, parse
-from ssmgate.policy.patterns import (
-    Context,
-    fill,
-    matches_action,
-    matches_arn,
-    variables_of,
-)
-from ssmgate.policy.resources import has_type
+from ssmgate.policy.document import Effect, Policy
+from ssmgate.policy.resources import has_resource
+from ssmgate.policy.statements import Request, StatementMatch, match_statement
 
 
 class Layer(enum.Enum):
-    """The kind of policy that decided."""
+    """What can decide, in the order in which IAM looks."""
 
-    IDENTITY = "identity"
-    BOUNDARY = "boundary"
-    ORGANIZATIONS = "organizations"
-    RESOURCE_TYPE = "resource-type"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A document with the name and the type under which IAM reports it."""
-
-    source_id: str
-    source_type: str
-    document: PolicyDocument
-
-    @classmethod
-    def read(cls, text: str, source_id: str, source_type: str = "IAM Policy") -> Policy:
-        """Parse `text`, its conditions included. Raises `PolicyError`."""
-        return cls(source_id, source_type, parse(text, validate))
+    RESOURCE_TYPE = "the action has no resource of this type"
+    ORGANIZATIONS = "service control policies"
+    IDENTITY = "identity-based policies"
+    BOUNDARY = "permissions boundary"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One action on one resource. `context` keys are in lower case; see `request`."""
+class Policies:
+    """What applies to one principal.
 
-    action: str
-    resource_arn: str
-    context: Context
+    `identity` are its own policies and its groups'. `service_control` has one entry for each
+    level from the organization's root to the account, each the policies attached there; empty
+    for a principal outside an organization or in the management account.
 
-
-def request(action: str, resource_arn: str, context: Mapping[str, str | Sequence[str]]) -> Request:
-    """A request whose condition keys may be written in any case, with one value or several.
-
-    A key without a value is absent.
-    """
-    folded = {
-        key.lower(): (value,) if isinstance(value, str) else tuple(value)
-        for key, value in context.items()
-    }
-    return Request(action, resource_arn, {key: value for key, value in folded.items() if value})
-
-
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """The policies of a principal.
-
-    `boundary` is None where there is none; an empty one allows nothing. `organizations` has the
-    service control policies of each level, from the root down to the account: every level has to
-    allow. Without an organization it is empty.
+    There are no session, resource-based, resource control or endpoint policies here: where
+    those exist, the answer is about the rest.
     """
 
-    identity: tuple[Policy, ...]
-    boundary: tuple[Policy, ...] | None = None
-    organizations: tuple[tuple[Policy, ...], ...] = ()
+    identity: tuple[Policy, ...] = ()
+    boundary: Policy | None = None
+    service_control: tuple[tuple[Policy, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class StatementMatch:
-    """How one statement compares with a request. It applies if all of it matches."""
+class LayerMatch:
+    """One layer's statements, all of them, and what they come to by themselves.
 
-    policy: Policy
-    statement: Statement
-    action: bool
-    resource: bool
-    conditions: tuple[tuple[Condition, bool], ...]
+    There is one of ORGANIZATIONS for each level.
+    """
+
+    layer: Layer
+    statements: tuple[StatementMatch, ...]
 
     @property
-    def applies(self) -> bool:
-        return self.action and self.resource and all(held for _, held in self.conditions)
+    def denies(self) -> tuple[StatementMatch, ...]:
+        return self._applying(Effect.DENY)
+
+    @property
+    def allows(self) -> tuple[StatementMatch, ...]:
+        return self._applying(Effect.ALLOW)
+
+    @property
+    def allowed(self) -> bool:
+        return bool(self.allows) and not self.denies
+
+    def _applying(self, effect: Effect) -> tuple[StatementMatch, ...]:
+        return tuple(
+            one for one in self.statements if one.statement.effect is effect and one.applies
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What the layers say together.
+class Evaluation:
+    """What the policies come to for one request, as iam:SimulatePrincipalPolicy would report it.
 
-    `layer` is the one that decided: where it is not allowed, the outermost that keeps it from
-    being. `matched` are the statements that decided: all that deny, or all that allow in the
-    identity-based policies. `missing_context` are absent keys that policies mention, and only
-    on an implicit deny. The two layers' own answers are None where there is no such layer.
+    `matched_statements` are, on an explicit deny, the denying ones, else the identity-based
+    ones that allow; none on an implicit deny, and none of a service control policy. `decided_by`
+    is the layer that said no, or IDENTITY. `missing_context_values` are the keys that the
+    identity-based policies and the boundary mention, for whatever action, and the request
+    lacks; empty unless the decision is an implicit deny. The two booleans are None where there
+    is no such layer. `layers` has every statement with every element, for an explanation.
+
+    This is never a permit: only IAM's own answer is.
     """
 
+    request: Request
     eval_decision: EvalDecision
-    layer: Layer
-    matched: tuple[StatementMatch, ...]
-    missing_context: tuple[str, ...] = ()
-    allowed_by_permissions_boundary: bool | None = None
-    allowed_by_organizations: bool | None = None
+    decided_by: Layer
+    matched_statements: tuple[StatementMatch, ...]
+    missing_context_values: tuple[str, ...]
+    allowed_by_permissions_boundary: bool | None
+    allowed_by_organizations: bool | None
+    layers: tuple[LayerMatch, ...]
 
-
-def evaluate(asked: Request, layers: Layers) -> Decision:
-    """Decide `asked` by `layers` within one account. Resource-based policies have no part."""
-    identity = compare(asked, layers.identity)
-    boundary = None if layers.boundary is None else compare(asked, layers.boundary)
-    levels = [compare(asked, level) for level in layers.organizations]
-    by_boundary = None if boundary is None else _allowed(boundary)
-    by_organizations = all(_allowed(level) for level in levels) if levels else None
-    known_type = has_type(asked.action, asked.resource_arn)
-
-    def decision(
-        decided: EvalDecision, layer: Layer, matched: Iterable[StatementMatch] = ()
-    ) -> Decision:
-        implicit = decided is EvalDecision.IMPLICIT_DENY
-        return Decision(
-            decided,
-            layer,
-            tuple(matched),
-            _missing(asked, (*layers.identity, *(layers.boundary or ()))) if implicit else (),
-            by_boundary,
-            by_organizations,
+    def layer_of(self, match: StatementMatch) -> Layer:
+        """The layer that one of this evaluation's statements stands in."""
+        return next(
+            layer.layer for layer in self.layers if any(one is match for one in layer.statements)
         )
 
-    organizations = [match for level in levels for match in level]
-    for layer, found in (
-        (Layer.ORGANIZATIONS, organizations),
-        (Layer.BOUNDARY, boundary or ()),
-        (Layer.IDENTITY, identity),
-    ):
-        if denying := [m for m in found if m.applies and not m.statement.allows]:
-            return decision(EvalDecision.EXPLICIT_DENY, layer, denying)
-    if not known_type:
-        return decision(EvalDecision.IMPLICIT_DENY, Layer.RESOURCE_TYPE)
-    for layer, allowed in (
-        (Layer.ORGANIZATIONS, by_organizations),
-        (Layer.BOUNDARY, by_boundary),
-    ):
-        if allowed is False:
-            return decision(EvalDecision.IMPLICIT_DENY, layer)
-    allowing = [match for match in identity if match.applies]
-    if not allowing:
-        return decision(EvalDecision.IMPLICIT_DENY, Layer.IDENTITY)
-    return decision(EvalDecision.ALLOWED, Layer.IDENTITY, allowing)
 
+def evaluate(request: Request, policies: Policies) -> Evaluation:
+    """Decide `request` by `policies`.
 
-def compare(asked: Request, policies: Iterable[Policy]) -> tuple[StatementMatch, ...]:
-    """Compare every statement of `policies` with `asked`, part by part."""
-    return tuple(
-        _compare(asked, policy, statement)
-        for policy in policies
-        for statement in policy.document.statements
+    An explicit deny in any layer wins. Otherwise each level of service control policies, the
+    identity-based policies and the boundary must all allow. Without a single policy the answer
+    is an implicit deny. A resource of a type that the action does not have is implicitly
+    denied whatever the policies say.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+    """
+    organizations = tuple(
+        _match(Layer.ORGANIZATIONS, level, request) for level in policies.service_control
+    )
+    identity = _match(Layer.IDENTITY, policies.identity, request)
+    boundary = (
+        ()
+        if policies.boundary is None
+        else (_match(Layer.BOUNDARY, (policies.boundary,), request),)
+    )
+    layers = (*organizations, identity, *boundary)
+
+    decision, decided_by = _decide(request, layers)
+    matched: tuple[StatementMatch, ...] = ()
+    if decision is EvalDecision.EXPLICIT_DENY:
+        matched = tuple(one for layer in (identity, *boundary) for one in layer.denies)
+    elif decision is EvalDecision.ALLOWED:
+        matched = identity.allows
+    reported = policies.identity + ((policies.boundary,) if policies.boundary else ())
+    return Evaluation(
+        request=request,
+        eval_decision=decision,
+        decided_by=decided_by,
+        matched_statements=matched,
+        missing_context_values=(
+            _missing(reported, request) if decision is EvalDecision.IMPLICIT_DENY else ()
+        ),
+        allowed_by_permissions_boundary=boundary[0].allowed if boundary else None,
+        allowed_by_organizations=(
+            all(level.allowed for level in organizations) if organizations else None
+        ),
+        layers=layers,
     )
 
 
-def _compare(asked: Request, policy: Policy, statement: Statement) -> StatementMatch:
-    variables = policy.document.has_variables
-    action = any(matches_action(pattern, asked.action) for pattern in statement.actions)
-    filled = (fill(p, asked.context, variables=variables) for p in statement.resources)
-    resource = any(text is not None and matches_arn(text, asked.resource_arn) for text in filled)
-    return StatementMatch(
-        policy,
-        statement,
-        action is not statement.negated_action,
-        resource is not statement.negated_resource,
+def _match(layer: Layer, policies: Iterable[Policy], request: Request) -> LayerMatch:
+    return LayerMatch(
+        layer,
         tuple(
-            (condition, holds(condition, asked.context, variables=variables))
-            for condition in statement.conditions
+            match_statement(policy, statement, request)
+            for policy in policies
+            for statement in policy.statements
         ),
     )
 
 
-def _allowed(matches: Iterable[StatementMatch]) -> bool:
-    applying = [match for match in matches if match.applies]
-    return bool(applying) and all(match.statement.allows for match in applying)
+def _decide(request: Request, layers: tuple[LayerMatch, ...]) -> tuple[EvalDecision, Layer]:
+    if not has_resource(request.action, request.resource):
+        return EvalDecision.IMPLICIT_DENY, Layer.RESOURCE_TYPE
+    for layer in layers:
+        if layer.denies:
+            return EvalDecision.EXPLICIT_DENY, layer.layer
+    for layer in layers:
+        if not layer.allows:
+            return EvalDecision.IMPLICIT_DENY, layer.layer
+    return EvalDecision.ALLOWED, Layer.IDENTITY
 
 
-def _missing(asked: Request, policies: Iterable[Policy]) -> tuple[str, ...]:
-    """Keys that conditions and variables mention and the request lacks, each once.
-
-    Of every statement, also those for other actions: that is how the simulator reports them.
-    """
-    mentioned: dict[str, str] = {}
+def _missing(policies: tuple[Policy, ...], request: Request) -> tuple[str, ...]:
+    missing: dict[str, str] = {}
     for policy in policies:
-        for statement in policy.document.statements:
-            texts = list(statement.resources)
-            for condition in statement.conditions:
-                mentioned.setdefault(condition.key.lower(), condition.key)
-                texts += condition.values
-            if policy.document.has_variables:
-                for text in texts:
-                    for key in variables_of(text):
-                        mentioned.setdefault(key.lower(), key)
-    return tuple(key for folded, key in mentioned.items() if folded not in asked.context)
+        for key in policy.context_keys():
+            if key not in request.context:
+                missing.setdefault(key.lower(), key)
+    return tuple(missing.values())

@@ -1,118 +1,146 @@
-"""Wildcards and policy variables: patterns of actions, of ARNs, and of condition values."""
+"""Wildcards, ARNs part by part, and action names."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 
-Context = Mapping[str, tuple[str, ...]]
-"""What the request carries: condition keys in lower case, with their values."""
+from ssmgate.policy.context import Context
+from ssmgate.policy.errors import PolicyError
+from ssmgate.policy.variables import Pattern, Variable, Version, Wildcard, parse_template
 
-# ${key}, ${key, 'default'}, and the escapes ${*} ${?} ${$}:
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
-_VARIABLE = re.compile(r"\$\{([^{}]*)\}")
-_WITH_DEFAULT = re.compile(r"\s*([^,\s]+)\s*,\s*'([^']*)'\s*\Z")
+_ARN_PARTS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A pattern whose variables have been filled in.
+def like(pattern: Pattern, text: str) -> bool:
+    """Whether the whole of `text` matches.
 
-    `parts` alternate between pattern text, in which * and ? are wildcards, and literal text,
-    in which they are not: a user named `*` is not everyone.
+    `?` is one UTF-16 code unit, as observed of IAM: two of them match an emoji.
     """
-
-    parts: tuple[tuple[bool, str], ...]
-
-    def regex(self) -> str:
-        """The pattern as a regular expression without anchors."""
-        return "".join(re.escape(text) if literal else _glob(text) for literal, text in self.parts)
-
-    def literal(self) -> str:
-        """The text itself, for operators that know no wildcards."""
-        return "".join(text for _, text in self.parts)
-
-
-def fill(pattern: str, context: Context, *, variables: bool) -> Text | None:
-    """Fill the variables of `pattern` from `context`; None where one has no value.
-
-    Without `variables` (policy version 2008-10-17) `${…}` is plain text. A key with several
-    values cannot be a variable: it has no value then.
-    """
-    if not variables or "${" not in pattern:
-        return Text(((False, pattern),))
-    parts: list[tuple[bool, str]] = []
-    at = 0
-    for match in _VARIABLE.finditer(pattern):
-        parts.append((False, pattern[at : match.start()]))
-        at = match.end()
-        name, default = _name_and_default(match[1])
-        if name in ("*", "?", "$"):
-            parts.append((True, name))
-            continue
-        values = context.get(name.lower(), ())
-        if len(values) == 1:
-            parts.append((True, values[0]))
-        elif default is not None and not values:
-            parts.append((True, default))
+    wanted = [unit for piece in pattern for unit in _units(piece)]
+    have = [unit for character in text for unit in _units(character)]
+    at = mark = 0
+    star = -1
+    i = 0
+    while i < len(have):
+        if at < len(wanted) and wanted[at] is Wildcard.ANY:
+            star, mark = at, i
+            at += 1
+        elif at < len(wanted) and wanted[at] in (Wildcard.ONE, have[i]):
+            at += 1
+            i += 1
+        elif star >= 0:
+            mark += 1
+            at, i = star + 1, mark
         else:
-            return None
-    parts.append((False, pattern[at:]))
-    return Text(tuple(parts))
+            return False
+    return all(piece is Wildcard.ANY for piece in wanted[at:])
 
 
-def variables_of(pattern: str) -> tuple[str, ...]:
-    """The keys of the variables in `pattern` that have no default, as written."""
-    found = (_name_and_default(match[1]) for match in _VARIABLE.finditer(pattern))
-    return tuple(n for n, default in found if default is None and n not in ("*", "?", "$"))
+def _units(piece: str | Wildcard) -> Sequence[str | Wildcard]:
+    if isinstance(piece, Wildcard) or piece <= "\uffff":
+        return (piece,)
+    pair = piece.encode("utf-16-be")
+    return (chr(int.from_bytes(pair[:2])), chr(int.from_bytes(pair[2:])))
 
 
-def matches(text: Text, value: str, *, ignore_case: bool = False) -> bool:
-    """Whether all of `value` fits the pattern. `*` is any text, also none; `?` one character."""
-    return _compiled(text.regex(), ignore_case).fullmatch(value) is not None
+def split_arn(arn: str) -> list[str] | None:
+    """The six parts of an ARN, the last with its colons; None for anything else.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+    """
+    parts = arn.split(":", _ARN_PARTS - 1)
+    return parts if len(parts) == _ARN_PARTS and parts[0] == "arn" and parts[-1] else None
 
 
-def matches_action(pattern: str, action: str) -> bool:
-    """Actions have no case and no variables."""
-    return matches(Text(((False, pattern),)), action, ignore_case=True)
+def arn_like(pattern: Pattern, arn: str) -> bool | None:
+    """Whether `arn` matches, part by part: no wildcard reaches over one of the first five colons.
+
+    A lone `*` matches everything. None if the pattern has fewer than six parts: that is neither
+    a match nor a difference. `arn` must be an ARN.
+    """
+    if pattern == (Wildcard.ANY,):
+        return True
+    parts = _split(pattern)
+    if parts is None:
+        return None
+    return all(map(like, parts, arn.split(":", _ARN_PARTS - 1)))
 
 
-def matches_arn(text: Text, arn: str) -> bool:
-    """Compare ARNs part by part: a wildcard does not reach over a colon, save in the last part.
+def _split(pattern: Pattern) -> list[Pattern] | None:
+    parts: list[Pattern] = []
+    start = 0
+    for at, piece in enumerate(pattern):
+        if piece == ":" and len(parts) < _ARN_PARTS - 1:
+            parts.append(pattern[start:at])
+            start = at + 1
+    parts.append(pattern[start:])
+    return parts if len(parts) == _ARN_PARTS else None
 
-    `*` alone is every resource. An empty part matches `*`.
+
+def check_arn_pattern(text: str, version: Version) -> None:
+    """Raise PolicyError unless `text` is `*` or in ARN format (six parts).
+
+    A text with variables may get its parts from them, so only its variables are checked.
+    """
+    template = parse_template(text, version)
+    if template.pieces == (Wildcard.ANY,) or template.variables:
+        return
+    if not text.startswith(("arn:", "*")) or text.count(":") < _ARN_PARTS - 1:
+        raise PolicyError(f"{text!r} is not in ARN format")
+
+
+def check_resource(text: str, version: Version) -> None:
+    """Raise PolicyError unless `text` can stand in a Resource element: `*`, or an ARN pattern.
+
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
-    if text.parts == ((False, "*"),):
+    template = parse_template(text, version)
+    if template.pieces == (Wildcard.ANY,):
+        return
+    if template.pieces[:4] != tuple("arn:") or template.pieces.count(":") < _ARN_PARTS - 1:
+        raise PolicyError(f"resource {text!r} must be in ARN format or '*'")
+
+
+def resource_matches(text: str, version: Version, resource: str, context: Context) -> bool | None:
+    """Whether one string of a Resource element covers `resource`.
+
+    None where it cannot be said: a variable without a value, or one before the fifth colon,
+    where variables are not supported. The resource `*`, which stands for no resource in
+    particular, is covered by `*` alone.
+    """
+    template = parse_template(text, version)
+    if template.pieces == (Wildcard.ANY,):
         return True
-    patterns, values = _arn_parts(text), arn.split(":", 5)
-    return len(patterns) == len(values) == 6 and all(
-        matches(pattern, value) for pattern, value in zip(patterns, values, strict=True)
-    )
+    colons = 0
+    for piece in template.pieces:
+        if colons == _ARN_PARTS - 1:
+            break
+        if isinstance(piece, Variable):
+            return None
+        colons += piece == ":"
+    if resource == "*":
+        return False
+    pattern = template.resolve(context)
+    return None if pattern is None else arn_like(pattern, resource)
 
 
-def _arn_parts(text: Text) -> list[Text]:
-    parts: list[list[tuple[bool, str]]] = [[]]
-    for literal, piece in text.parts:
-        # A filled-in value counts as one piece of its part, whatever colons it has.
-        pieces = [piece] if literal else piece.split(":", 6 - len(parts))
-        parts[-1].append((literal, pieces[0]))
-        parts += [[(literal, more)] for more in pieces[1:]]
-    return [Text(tuple(part)) for part in parts]
+def check_action(text: str) -> None:
+    """Raise PolicyError unless `text` is `*` or `service:name`.
+
+    Whether the service has such an action is not checked: new ones appear daily.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
+    """
+    service, colon, name = text.partition(":")
+    if text != "*" and not (colon and service and name and ":" not in name):
+        raise PolicyError(f"action {text!r} must be '*' or a service, a colon and a name")
 
 
-def _name_and_default(inside: str) -> tuple[str, str | None]:
-    if match := _WITH_DEFAULT.match(inside):
-        return match[1], match[2]
-    return inside.strip(), None
-
-
-def _glob(text: str) -> str:
-    return "".join({"*": ".*", "?": "."}.get(char) or re.escape(char) for char in text)
-
-
-@lru_cache(maxsize=4096)
-def _compiled(regex: str, ignore_case: bool) -> re.Pattern[str]:
-    return re.compile(regex, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+def action_matches(text: str, action: str) -> bool:
+    """Whether one string of an Action element covers `action`, in any case of letters."""
+    if text == "*":
+        return True
+    pattern = parse_template(text.lower(), Version.V2008).pieces
+    # Version 2008-10-17 has no variables, and actions have none in any version.
+    plain = tuple(piece for piece in pattern if not isinstance(piece, Variable))
+    return like(plain, action.lower())

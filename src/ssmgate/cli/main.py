@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ssmgate import __version__
+from ssmgate.cli.sandbox import sandbox
 
 _EPILOG = """\b
 Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
@@ -41,3 +42,6 @@ def main() -> None:
 def start_session() -> None:
     """Listed here for `--help`; `__main__` sends the verb straight to the gate."""
     raise click.UsageError("write 'ssmgate start-session' with the verb first")
+
+
+main.add_command(sandbox)

@@ -1,0 +1,1 @@
+"""A local AWS on moto: the operations that moto lacks, and permissions that are real."""

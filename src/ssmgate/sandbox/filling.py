@@ -1,0 +1,171 @@
+"""Put a world into moto's state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from moto.ec2.models import ec2_backends, instances
+from moto.iam.models import iam_backends
+from moto.organizations.models import organizations_backends
+from moto.ssm.models import ssm_backends
+from moto.sts.models import sts_backends
+
+from ssmgate.sandbox.world import Node, Principal, World, WorldError
+
+_PARTITION = "aws"
+_SESSION_SECONDS = 12 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What signs as a user, or as a session of a role. They are worth nothing outside."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None
+
+
+def fill(world: World) -> dict[str, Credentials]:
+    """Create what `world` has in the account and region that this process serves.
+
+    Returns the credentials of each user, and of one session of each role, by name.
+    Raises `WorldError` for an attached policy of AWS's that moto does not know.
+    """
+    iam = iam_backends[world.account][_PARTITION]
+    for policy in world.managed_policies:
+        iam.create_policy("", policy.path, policy.text, policy.name, [])
+    for group in world.groups:
+        iam.create_group(group.name, group.path)
+        _give(world, group, iam.put_group_policy, iam.attach_group_policy)
+    credentials = {user.name: _user(world, user) for user in world.users}
+    credentials |= {role.name: _role(world, role) for role in world.roles}
+    for node in world.nodes:
+        _node(world, node)
+    ssm = ssm_backends[world.account][world.region]
+    for document in world.documents:
+        tags = [{"Key": key, "Value": value} for key, value in document.tags.items()]
+        ssm.create_document(
+            document.content, [], [], document.name, "", document.document_type, "JSON", "", tags
+        )
+    if world.service_control_policies:
+        _organization(world)
+    return credentials
+
+
+def _user(world: World, user: Principal) -> Credentials:
+    iam = iam_backends[world.account][_PARTITION]
+    made = iam.create_user(world.region, user.name, user.path, _tags(user))
+    _give(world, user, iam.put_user_policy, iam.attach_user_policy)
+    for group in user.groups:
+        iam.add_user_to_group(group, user.name)
+    if user.boundary is not None:
+        arn = _policy_arn(world, user.boundary)
+        made.permissions_boundary_arn = arn
+        made.permissions_boundary = {
+            "PermissionsBoundaryType": "PermissionsBoundaryPolicy",
+            "PermissionsBoundaryArn": arn,
+        }
+    key = iam.create_access_key(user.name)
+    return Credentials(key.access_key_id, key.secret_access_key, None)
+
+
+def _role(world: World, role: Principal) -> Credentials:
+    iam = iam_backends[world.account][_PARTITION]
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{world.account}:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    boundary = None if role.boundary is None else _policy_arn(world, role.boundary)
+    made = iam.create_role(
+        role_name=role.name,
+        assume_role_policy_document=json.dumps(trust),
+        path=role.path,
+        permissions_boundary=boundary,
+        description="",
+        tags=_tags(role),
+        max_session_duration="43200",
+    )
+    _give(world, role, iam.put_role_policy, iam.attach_role_policy)
+    session = sts_backends[world.account][_PARTITION].assume_role(
+        region_name=world.region,
+        role_session_name="sandbox",
+        role_arn=made.arn,
+        policy=None,
+        duration=_SESSION_SECONDS,
+        external_id=None,
+    )
+    session.mfa_authenticated = role.mfa
+    return Credentials(session.access_key_id, session.secret_access_key, session.session_token)
+
+
+def _give(world: World, who: Principal, put: Any, attach: Any) -> None:
+    for name, text in who.policies.items():
+        put(who.name, name, text)
+    for name in who.attached:
+        attach(_policy_arn(world, name), who.name)
+
+
+def _policy_arn(world: World, name: str) -> str:
+    for policy in world.managed_policies:
+        if policy.name == name:
+            return f"arn:aws:iam::{world.account}:policy{policy.path}{name}"
+    if name not in iam_backends[world.account][_PARTITION].managed_policies:
+        raise WorldError(f"{name!r} is not known to moto as a policy of AWS's")
+    return name
+
+
+def _tags(who: Principal) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in who.tags.items()]
+
+
+def _node(world: World, node: Node) -> None:
+    backend = ec2_backends[world.account][world.region]
+    with _instance_id(node.node_id):
+        backend.run_instances(
+            "ami-00000000000000000",
+            1,
+            None,
+            [],
+            instance_type="t3.micro",
+            is_instance_type_default=False,
+            region_name=world.region,
+            tags={"instance": dict(node.tags)},
+        )
+    if not node.online:
+        backend.stop_instances([node.node_id])
+
+
+@contextmanager
+def _instance_id(node_id: str) -> Iterator[None]:
+    """moto makes up instance ids; a seed names them."""
+    made_up = instances.random_instance_id
+    instances.random_instance_id = lambda: node_id
+    try:
+        yield
+    finally:
+        instances.random_instance_id = made_up
+
+
+def _organization(world: World) -> None:
+    backend = organizations_backends[world.account][_PARTITION]
+    backend.create_organization(region=world.region, FeatureSet="ALL")
+    root = next(unit for unit in backend.ou if unit.id.startswith("r-"))
+    for policy in world.service_control_policies:
+        made = backend.create_policy(
+            Name=policy.name,
+            Description="",
+            Type="SERVICE_CONTROL_POLICY",
+            Content=policy.text,
+        )
+        policy_id = made["Policy"]["PolicySummary"]["Id"]
+        backend.attach_policy(PolicyId=policy_id, TargetId=root.id)

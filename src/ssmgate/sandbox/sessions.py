@@ -1,0 +1,281 @@
+"""ssm:StartSession and TerminateSession: what is authorised, what is an error, what is open."""
+
+from __future__ import annotations
+
+import enum
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ssmgate.core.arn import target_arn
+from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
+from ssmgate.sandbox.enforcement import Caller, authorize
+from ssmgate.sandbox.faults import ServiceFault
+
+_CHECK = "ssm:SessionDocumentAccessCheck"
+
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
+_DOCUMENT_NAME = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")
+_DOCUMENT_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:([0-9]*):document/([a-zA-Z0-9_\-.]+)\Z")
+_AWS_OWNED = ("AWS-", "AWSEC2-", "AWSConfigRemediation-", "AWSSupport-", "Amazon")
+
+
+class Model(enum.Enum):
+    """Which of AWS's published behaviours StartSession has. A custom document that is named is
+    authorised in all of them, beside the target and with the key true.
+
+    `seed` (2021 to 2023): without a name only the target is authorised, with the key false; a
+    statement under the condition thus matches only when a name is given.
+    `2021` (the text before, of 2019 to 2021, read at its most permissive): the default document
+    is nobody's to grant; when it is named the target is asked with the key true, the document
+    is not.
+    `2025`: without a name the default document is authorised as if it had been named.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-default-session-document.html
+    """
+
+    Y2021 = "2021"
+    SEED = "seed"
+    Y2025 = "2025"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A managed node. One that is not `online` has no agent that answers."""
+
+    node_id: str
+    tags: Mapping[str, str]
+    online: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDocument:
+    """An SSM document. `owner` is an account, or `Amazon`."""
+
+    name: str
+    document_type: str
+    owner: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One region of the account: where its nodes and documents are looked up."""
+
+    partition: str
+    name: str
+    account: str
+    node: Callable[[str], Node | None]
+    document: Callable[[str], SessionDocument | None]
+
+    def document_arn(self, name: str) -> str:
+        """The ARN under which IAM knows the document: AWS's own have no account in theirs.
+
+        A full ARN stays as it is. The document need not exist.
+        """
+        if name.startswith("arn:"):
+            return name
+        found = self.document(name)
+        owned_by_aws = name.startswith(_AWS_OWNED) if found is None else found.owner == "Amazon"
+        account = "" if owned_by_aws else self.account
+        return f"arn:{self.partition}:ssm:{self.name}:{account}:document/{name}"
+
+
+@dataclass(slots=True)
+class Session:
+    """A session that was started. `ended` is None while it is open."""
+
+    session_id: str
+    target: str
+    document_name: str
+    owner: str
+    user_id: str
+    region: str
+    reason: str | None
+    started: datetime
+    ended: datetime | None = None
+
+
+@dataclass(slots=True)
+class Sessions:
+    """The sessions of the account, and the rules for starting and ending one.
+
+    Nothing is behind a session: no agent runs, and `stream_host` serves no data channel.
+    """
+
+    model: Model
+    stream_host: str
+    opened: dict[str, Session] = field(default_factory=dict)
+
+    def start(
+        self,
+        members: Mapping[str, object],
+        caller: Caller | None,
+        region: Region,
+        context: Mapping[str, str],
+    ) -> dict[str, str]:
+        """Answer StartSession. A caller of None, the sandbox's owner, is not restricted.
+
+        `Parameters` are not compared with the document's. Authorisation comes before the look
+        for the document and the node: who may not know is not told.
+
+        Raises `ServiceFault`: ValidationException, AccessDeniedException, InvalidDocument for a
+        document that is missing or is no session document, TargetNotConnected for a node that
+        is unknown or offline.
+        """
+        target, name = _validated(members)
+        resource = target_arn(
+            target, partition=region.partition, region=region.name, account=region.account
+        )
+        if resource is None:
+            raise ServiceFault("TargetNotConnected", f"{target} is not connected.")
+        node = region.node(target)
+        if caller is not None:
+            key = {_CHECK: "true" if self._counts_as_named(name) else "false"}
+            node_tags = _tags({} if node is None else node.tags)
+            authorize(caller, "ssm:StartSession", resource, {**context, **node_tags, **key})
+            if self._authorises_document(name):
+                self._authorize_document(name or DEFAULT_DOCUMENT_NAME, caller, region, context)
+        if name is not None:
+            _session_document(name, region)
+        if node is None or not node.online:
+            raise ServiceFault("TargetNotConnected", f"{target} is not connected.")
+        owner = "root" if caller is None else caller.arn.rpartition("/")[2]
+        session = Session(
+            session_id=f"{owner}-{secrets.token_hex(9)[:17]}",
+            target=target,
+            document_name=name or DEFAULT_DOCUMENT_NAME,
+            owner=f"arn:{region.partition}:iam::{region.account}:root"
+            if caller is None
+            else caller.arn,
+            user_id=region.account if caller is None else caller.user_id,
+            region=region.name,
+            reason=None if members.get("Reason") is None else str(members["Reason"]),
+            started=datetime.now(UTC),
+        )
+        self.opened[session.session_id] = session
+        return {
+            "SessionId": session.session_id,
+            "TokenValue": secrets.token_urlsafe(64),
+            "StreamUrl": f"ws://{self.stream_host}/v1/data-channel/{session.session_id}"
+            "?role=publish_subscribe",
+        }
+
+    def terminate(
+        self,
+        members: Mapping[str, object],
+        caller: Caller | None,
+        region: Region,
+        context: Mapping[str, str],
+    ) -> dict[str, str]:
+        """Answer TerminateSession.
+
+        The session's own two tags are in the context, as policies for it name them:
+        https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html
+
+        Raises `ServiceFault`: AccessDeniedException, and ValidationException for a session that
+        is not open in this region.
+        """
+        session_id = str(members.get("SessionId") or "")
+        session = self.opened.get(session_id)
+        if session is not None and (session.region != region.name or session.ended is not None):
+            session = None
+        if caller is not None:
+            tags = {} if session is None else _tags(
+                {
+                    "aws:ssmmessages:session-id": session.user_id,
+                    "aws:ssmmessages:target-id": session.target,
+                }
+            )  # fmt: skip
+            resource = (
+                f"arn:{region.partition}:ssm:{region.name}:{region.account}:session/{session_id}"
+            )
+            authorize(caller, "ssm:TerminateSession", resource, {**context, **tags})
+        if session is None:
+            raise ServiceFault("ValidationException", f"Session {session_id} is not active.")
+        session.ended = datetime.now(UTC)
+        return {"SessionId": session_id}
+
+    def describe(self, state: str, region: str) -> list[dict[str, object]]:
+        """The sessions of a region, `Active` or `History`, as DescribeSessions lists them."""
+        return [
+            {
+                "SessionId": session.session_id,
+                "Target": session.target,
+                "Status": "Connected" if session.ended is None else "Terminated",
+                "StartDate": session.started,
+                "DocumentName": session.document_name,
+                "Owner": session.owner,
+                **({} if session.reason is None else {"Reason": session.reason}),
+                **({} if session.ended is None else {"EndDate": session.ended}),
+            }
+            for session in self.opened.values()
+            if session.region == region and (session.ended is None) is (state == "Active")
+        ]
+
+    def _counts_as_named(self, name: str | None) -> bool:
+        return name is not None or self.model is Model.Y2025
+
+    def _authorises_document(self, name: str | None) -> bool:
+        if name is None:
+            return self.model is Model.Y2025
+        return name != DEFAULT_DOCUMENT_NAME or self.model is not Model.Y2021
+
+    def _authorize_document(
+        self, name: str, caller: Caller, region: Region, context: Mapping[str, str]
+    ) -> None:
+        found = _find(name, region)
+        tags = _tags({} if found is None else found.tags)
+        key = {_CHECK: "true"}
+        resource = region.document_arn(name)
+        authorize(caller, "ssm:StartSession", resource, {**context, **tags, **key})
+
+
+def _validated(members: Mapping[str, object]) -> tuple[str, str | None]:
+    target, name = members.get("Target"), members.get("DocumentName")
+    if not isinstance(target, str) or not 1 <= len(target) <= 400:
+        raise ServiceFault(
+            "ValidationException",
+            f"1 validation error detected: Value '{target or ''}' at 'target' failed to satisfy"
+            " constraint: Member must have length between 1 and 400, inclusive",
+        )
+    if name is not None and not (isinstance(name, str) and _DOCUMENT_NAME.match(name)):
+        raise ServiceFault(
+            "ValidationException",
+            f"1 validation error detected: Value '{name}' at 'documentName' failed to satisfy"
+            " constraint: Member must satisfy regular expression pattern:"
+            r" ^[a-zA-Z0-9_\-.:/]{3,128}$",
+        )
+    return target, name if isinstance(name, str) else None
+
+
+def _find(name: str, region: Region) -> SessionDocument | None:
+    """The document of this name or ARN; none where the ARN is another's."""
+    if not name.startswith("arn:"):
+        return region.document(name)
+    match = _DOCUMENT_ARN.match(name)
+    found = None if match is None else region.document(match[2])
+    return None if found is None or region.document_arn(found.name) != name else found
+
+
+def _session_document(name: str, region: Region) -> None:
+    found = _find(name, region)
+    if found is None:
+        raise ServiceFault("InvalidDocument", f"Document with name {name} does not exist.")
+    # https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-troubleshooting.html
+    if found.document_type != "Session":
+        raise ServiceFault(
+            "InvalidDocument",
+            f"Document type: '{found.document_type}' is not supported. Only type: 'Session' is"
+            " supported for Session Manager.",
+        )
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {
+        f"{prefix}/{key}": value
+        for key, value in tags.items()
+        for prefix in ("ssm:resourceTag", "aws:ResourceTag")
+    }

@@ -1,0 +1,190 @@
+"""StartSession and TerminateSession: the three models as a table, then AWS's errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ssmgate.policy import Policies, parse_policy
+from ssmgate.sandbox.enforcement import Caller
+from ssmgate.sandbox.faults import ServiceFault
+from ssmgate.sandbox.sessions import Model, Node, Region, SessionDocument, Sessions
+
+ACCOUNT = "111122223333"
+DEFAULT = "SSM-SessionManagerRunShell"
+SSH = "AWS-StartSSHSession"
+NODES = "arn:aws:ec2:us-east-1:111122223333:instance/*"
+DEFAULT_ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/{DEFAULT}"
+SSH_ARN = f"arn:aws:ssm:us-east-1::document/{SSH}"
+NODE = "i-0123456789abcdef0"
+
+FLEET = {
+    NODE: Node(NODE, {"Env": "dev"}, online=True),
+    "i-0ff": Node("i-0ff", {}, online=False),
+}
+LIBRARY = {
+    DEFAULT: SessionDocument(DEFAULT, "Session", ACCOUNT, {}),
+    SSH: SessionDocument(SSH, "Session", "Amazon", {}),
+    "AWS-RunShellScript": SessionDocument("AWS-RunShellScript", "Command", "Amazon", {}),
+    "Tagged": SessionDocument("Tagged", "Session", ACCOUNT, {"Env": "dev"}),
+}
+REGION = Region("aws", "us-east-1", ACCOUNT, FLEET.get, LIBRARY.get)
+CONDITION = {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
+
+
+def caller(*statements: dict[str, Any]) -> Caller:
+    text = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    arn = f"arn:aws:iam::{ACCOUNT}:user/alice"
+    layers = Policies((parse_policy(text, "p"),))
+    return Caller("alice", arn, "AIDA", layers, {"aws:username": "alice", "aws:userid": "AIDA"})
+
+
+def allow(*resources: str, action: str = "ssm:StartSession", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": list(resources), **more}
+
+
+def sessions(model: Model = Model.SEED) -> Sessions:
+    return Sessions(model, "127.0.0.1:1")
+
+
+def start(who: Caller | None, model: Model = Model.SEED, target: str = NODE, **more: str) -> str:
+    """How StartSession answers: `yes`, or the error's code and the refused resource's end."""
+    try:
+        sessions(model).start({"Target": target, **more}, who, REGION, {})
+    except ServiceFault as fault:
+        refused = fault.message.partition("on resource: ")[2].partition(" ")[0]
+        return f"{fault.code} {refused.rpartition('/')[2]}".strip()
+    return "yes"
+
+
+DENIED_NODE = f"AccessDeniedException {NODE}"
+DENIED_DEFAULT = f"AccessDeniedException {DEFAULT}"
+NODES_ONLY = [allow(NODES)]
+BOTH = [allow(NODES, DEFAULT_ARN)]
+CHECKED = [allow(NODES, DEFAULT_ARN, Condition=CONDITION)]
+CHECKED_NODES = [allow(NODES, Condition=CONDITION)]
+
+
+@pytest.mark.parametrize(
+    ("statements", "named", "y2021", "seed", "y2025"),
+    [
+        pytest.param(NODES_ONLY, False, "yes", "yes", DENIED_DEFAULT, id="nodes only"),
+        pytest.param(NODES_ONLY, True, "yes", DENIED_DEFAULT, DENIED_DEFAULT, id="and named"),
+        pytest.param(BOTH, False, "yes", "yes", "yes", id="nodes and default"),
+        pytest.param(BOTH, True, "yes", "yes", "yes", id="nodes and default, named"),
+        pytest.param(CHECKED, False, DENIED_NODE, DENIED_NODE, "yes", id="under the condition"),
+        pytest.param(CHECKED, True, "yes", "yes", "yes", id="under the condition, named"),
+        pytest.param(
+            CHECKED_NODES, True, "yes", DENIED_DEFAULT, DENIED_DEFAULT,
+            id="nodes under the condition, named",
+        ),
+        pytest.param(
+            [*CHECKED_NODES, *NODES_ONLY], False, "yes", "yes", DENIED_DEFAULT,
+            id="a second statement without the condition lets through",
+        ),
+        pytest.param(
+            [allow(DEFAULT_ARN)], False, DENIED_NODE, DENIED_NODE, DENIED_NODE,
+            id="the document without the node",
+        ),
+    ],
+)  # fmt: skip
+def test_the_default_document_in_each_model(
+    statements: list[Any], named: bool, y2021: str, seed: str, y2025: str
+) -> None:
+    name = {"DocumentName": DEFAULT} if named else {}
+    answers = [start(caller(*statements), model, **name) for model in Model]
+    assert answers == [y2021, seed, y2025]
+
+
+@pytest.mark.parametrize("model", Model)
+def test_a_custom_document_that_is_named_is_always_checked(model: Model) -> None:
+    assert start(caller(*BOTH), model, DocumentName=SSH) == f"AccessDeniedException {SSH}"
+    assert start(caller(allow(NODES, SSH_ARN)), model, DocumentName=SSH) == "yes"
+
+
+def test_a_nodes_tags_are_not_the_documents() -> None:
+    by_tag = caller(
+        allow("*", Condition={"StringEquals": {"ssm:resourceTag/Env": "dev"}}),
+    )
+    assert start(by_tag) == "yes"
+    assert start(by_tag, DocumentName=SSH) == f"AccessDeniedException {SSH}"
+    assert start(by_tag, DocumentName="Tagged") == "yes"
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "message"),
+    [
+        ({"Target": "i-0ff"}, "TargetNotConnected", "i-0ff is not connected."),
+        ({"Target": "i-0aa"}, "TargetNotConnected", "i-0aa is not connected."),
+        ({"Target": "bastion"}, "TargetNotConnected", "bastion is not connected."),
+        (
+            {"Target": NODE, "DocumentName": "None-Such"},
+            "InvalidDocument",
+            "Document with name None-Such does not exist.",
+        ),
+        (
+            {"Target": NODE, "DocumentName": f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/{SSH}"},
+            "InvalidDocument",
+            f"Document with name arn:aws:ssm:us-east-1:{ACCOUNT}:document/{SSH} does not exist.",
+        ),
+        (
+            {"Target": NODE, "DocumentName": "AWS-RunShellScript"},
+            "InvalidDocument",
+            "Document type: 'Command' is not supported. Only type: 'Session' is supported for"
+            " Session Manager.",
+        ),
+        ({"Target": ""}, "ValidationException", "at 'target' failed"),
+        ({"Target": NODE, "DocumentName": "a b"}, "ValidationException", "at 'documentName'"),
+        ({"Target": NODE, "DocumentName": f"{DEFAULT}\n"}, "ValidationException", "documentName"),
+    ],
+)
+def test_awss_errors(members: dict[str, str], code: str, message: str) -> None:
+    with pytest.raises(ServiceFault, match=message.partition("'")[0]) as raised:
+        sessions().start(members, None, REGION, {})
+    assert raised.value.code == code
+    assert message in raised.value.message
+
+
+def test_an_unnamed_default_document_need_not_exist() -> None:
+    empty = Region("aws", "us-east-1", ACCOUNT, FLEET.get, lambda name: None)
+    assert sessions().start({"Target": NODE}, None, empty, {})["SessionId"].startswith("root-")
+    with pytest.raises(ServiceFault, match=f"{DEFAULT} does not exist"):
+        sessions().start({"Target": NODE, "DocumentName": DEFAULT}, None, empty, {})
+
+
+def test_who_may_not_is_not_told_whether_it_exists() -> None:
+    assert start(caller(*BOTH), target="i-0aa", DocumentName="None-Such") == (
+        "AccessDeniedException None-Such"
+    )
+
+
+def test_ones_own_session_can_be_ended_once() -> None:
+    own = "arn:aws:ssm:*:*:session/${aws:username}-*"
+    who = caller(allow(NODES), allow(own, action="ssm:TerminateSession"))
+    open_sessions = sessions()
+    answer = open_sessions.start({"Target": NODE, "Reason": "r"}, who, REGION, {})
+    session_id = answer["SessionId"]
+    assert answer["StreamUrl"].startswith(f"ws://127.0.0.1:1/v1/data-channel/{session_id}")
+    (shown,) = open_sessions.describe("Active", "us-east-1")
+    assert (shown["SessionId"], shown["Reason"]) == (session_id, "r")
+
+    asked = {"SessionId": session_id}
+    assert open_sessions.terminate(asked, who, REGION, {}) == asked
+    assert open_sessions.describe("Active", "us-east-1") == []
+    assert [s["Status"] for s in open_sessions.describe("History", "us-east-1")] == ["Terminated"]
+    with pytest.raises(ServiceFault, match="is not active") as raised:
+        open_sessions.terminate(asked, who, REGION, {})
+    assert raised.value.code == "ValidationException"
+
+
+def test_a_session_is_ended_by_its_tags_as_documented() -> None:
+    tag = {"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": "${aws:userid}"}}
+    who = caller(allow(NODES), allow("*", action="ssm:TerminateSession", Condition=tag))
+    open_sessions = sessions()
+    mine = open_sessions.start({"Target": NODE}, who, REGION, {})["SessionId"]
+    others = open_sessions.start({"Target": NODE}, None, REGION, {})["SessionId"]
+    open_sessions.terminate({"SessionId": mine}, who, REGION, {})
+    with pytest.raises(ServiceFault, match="not authorized to perform: ssm:TerminateSession"):
+        open_sessions.terminate({"SessionId": others}, who, REGION, {})

@@ -1,0 +1,88 @@
+"""The seed: the world that comes along, and what a bad one is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssmgate.sandbox import world
+
+USER = '[[user]]\nname = "u"\n'
+YES = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+)
+
+
+def test_the_world_that_comes_along() -> None:
+    found = world.default()
+    assert found.default_name == "alice"
+    assert [user.name for user in found.users] == [
+        "alice", "bob", "carol", "dave", "erin", "frank", "admin",
+    ]  # fmt: skip
+    assert [(role.path, role.name) for role in found.roles] == [
+        ("/", "Ops"),
+        ("/bastion/", "SessionUser"),
+    ]
+    assert [node.online for node in found.nodes] == [True, True, False]
+
+
+def test_the_least_world() -> None:
+    found = world.parse(USER)
+    assert (found.account, found.region, found.default_name) == ("111122223333", "us-east-1", "u")
+
+
+def test_a_policy_may_be_a_table() -> None:
+    found = world.parse(
+        USER
+        + '[user.policies.All]\nVersion = "2012-10-17"\n'
+        + '[[user.policies.All.Statement]]\nEffect = "Allow"\nAction = "*"\nResource = "*"\n'
+    )
+    assert '"Effect": "Allow"' in found.users[0].policies["All"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a b", "not TOML: "),
+        ("", r"a world has at least one \[\[user\]\] or \[\[role\]\]"),
+        (USER + "color = 1", "user 1 \\(u\\): 'color' is not a key here"),
+        ('colour = "x"\n' + USER, "'colour' is not a key here"),
+        ("account = 1\n" + USER, "account is a string, not 1"),
+        ('account = "12"\n' + USER, "account is not twelve digits"),
+        ('region = "mars"\n' + USER, "region is not a region"),
+        ('as = "v"\n' + USER, "as = 'v' is neither a user nor a role"),
+        (USER + '[[role]]\nname = "u"', "user or role 'u' stands twice"),
+        (USER + 'path = "x"', "path 'x' does not begin and end with /"),
+        (USER + "attached = 1", "attached is a list of strings, not 1"),
+        (USER + 'attached = ["p"]', "'p' is neither a managed_policy of this world nor"),
+        (USER + 'boundary = "p"', "'p' is neither a managed_policy of this world nor"),
+        (USER + 'groups = ["g"]', "there is no group 'g'"),
+        (USER + "tags = { a = 1 }", "tags.a is a string, not 1"),
+        (USER + "mfa = true", "'mfa' is not a key here"),
+        (
+            USER + "policies = { p = '{}' }",
+            "policies.p is no policy: Statement: there is no statement",
+        ),
+        (USER + "policies = { p = 1 }", "policies.p is JSON in a string, or a table"),
+        ("[[managed_policy]]\nname = 'p'\n" + USER, "managed_policy 1 \\(p\\): policy is JSON"),
+        ("[[node]]\n" + USER, "node 1: id is missing"),
+        ("[[node]]\nid = 'mi-1'\n" + USER, "id 'mi-1' is not an instance id"),
+        ("[[node]]\nid = 'i-12345678'\nonline = 1\n" + USER, "online is true or false, not 1"),
+        ("[node]\nid = 'i-12345678'\n" + USER, r"node is written \[\[node\]\]"),
+        ("[[document]]\nname = 'AWS-X'\n" + USER, "reserved for AWS's own documents"),
+        ("[[document]]\nname = 'Dev'\ntype = 'x'\n" + USER, "type is one of Session, Command"),
+        ("[[document]]\nname = 'Dev'\ncontent = '{'\n" + USER, "content is not JSON"),
+        ("[[document]]\nname = 'Dev'\ncontent = '{}'\n" + USER, "content has no schemaVersion"),
+    ],
+)
+def test_a_bad_seed_is_told_where_and_why(text: str, message: str) -> None:
+    with pytest.raises(world.WorldError, match=message):
+        world.parse(text)
+
+
+def test_references_that_are_there() -> None:
+    found = world.parse(
+        f"[[managed_policy]]\nname = 'p'\npolicy = '{YES}'\n[[group]]\nname = 'g'\n{USER}"
+        "attached = ['p', 'arn:aws:iam::aws:policy/ReadOnlyAccess']\nboundary = 'p'\n"
+        "groups = ['g']\n"
+    )
+    assert found.users[0].groups == ("g",)

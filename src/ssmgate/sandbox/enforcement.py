@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from ssmgate.core.evaluation import EvalDecision
 from ssmgate.policy import Context, Evaluation, Layer, Policies, Policy, Request, evaluate
+from ssmgate.policy.resources import has_resource
 from ssmgate.sandbox.faults import ServiceFault
 
 
@@ -63,7 +64,9 @@ def authorize(caller: Caller, action: str, resource_arn: str, context: Mapping[s
     """
     # Keys have no case: a tag that differs from another in nothing else is the same key.
     keys = {key.lower(): value for key, value in (*context.items(), *caller.context.items())}
-    asked = Request(action, resource_arn, Context(keys))
+    # An operation without resources is granted on `*`, whatever AWS's sentence names.
+    resource = resource_arn if has_resource(action, resource_arn) else "*"
+    asked = Request(action, resource, Context(keys))
     decision = evaluate(asked, caller.layers)
     if decision.eval_decision is not EvalDecision.ALLOWED:
         raise _denied(caller, action, resource_arn, decision, _LAYER_WORDS[decision.decided_by])

@@ -1,0 +1,685 @@
+"""The sandbox as it is used: its server over HTTP, the gate and bare aws in it, its options."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import FAKES, FakePlugin
+
+ACCOUNT = "111122223333"
+NODE, STOPPED = "i-0123456789abcdef0", "i-00000000000000bad"
+DEFAULT = "SSM-SessionManagerRunShell"
+SSH = "AWS-StartSSHSession"
+DEFAULT_ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/{DEFAULT}"
+SSH_ARN = f"arn:aws:ssm:us-east-1::document/{SSH}"
+OWNER = "AKIAOWNEROWNEROWNERX"
+
+
+class Failed(Exception):
+    """An error answer: its code, text and HTTP status."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message, self.status = code, message, status
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running sandbox, called without any SDK: PyPI's botocore must not meet awscli's here."""
+
+    url: str
+    principals: dict[str, dict[str, str | None]]
+
+    def key(self, name: str) -> str:
+        return str(self.principals[name]["access_key_id"]) if name in self.principals else name
+
+    def ssm(self, who: str, operation: str, region: str = "us-east-1", **members: Any) -> Any:
+        headers = {
+            "X-Amz-Target": f"AmazonSSM.{operation}",
+            "Content-Type": "application/x-amz-json-1.1",
+        }
+        body = json.dumps(members).encode()
+        try:
+            return json.loads(self._send(who, "ssm", body, headers, region))
+        except urllib.error.HTTPError as error:
+            told = json.loads(error.read())
+            message = told.get("message") or told["Message"]
+            raise Failed(told["__type"], message, error.code) from None
+
+    def query(self, who: str, service: str, operation: str, **members: Any) -> ET.Element:
+        version = {"iam": "2010-05-08", "sts": "2011-06-15", "ec2": "2016-11-15"}[service]
+        pairs = {"Action": operation, "Version": version}
+        for name, value in members.items():
+            for number, item in enumerate(value if isinstance(value, list) else [], start=1):
+                pairs[f"{name}.member.{number}"] = item
+            if not isinstance(value, list):
+                pairs[name] = value
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = urllib.parse.urlencode(pairs).encode()
+        try:
+            return parsed(self._send(who, service, body, headers))
+        except urllib.error.HTTPError as error:
+            told = parsed(error.read())
+            code, message = told.find(".//Code"), told.find(".//Message")
+            assert code is not None
+            assert message is not None
+            raise Failed(str(code.text), str(message.text), error.code) from None
+
+    def _send(
+        self,
+        who: str,
+        service: str,
+        body: bytes,
+        headers: dict[str, str],
+        region: str = "us-east-1",
+    ) -> bytes:
+        scope = f"{self.key(who)}/20260101/{region}/{service}/aws4_request"
+        authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+        request = urllib.request.Request(
+            self.url, body, {**headers, "Authorization": authorization}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content: bytes = answer.read()
+        return content
+
+    def simulate(self, who: str, source: str, *arns: str) -> ET.Element:
+        return self.query(
+            who,
+            "iam",
+            "SimulatePrincipalPolicy",
+            PolicySourceArn=source,
+            ActionNames=["ssm:StartSession"],
+            ResourceArns=list(arns),
+        )
+
+
+def parsed(content: bytes) -> ET.Element:
+    """XML without its namespaces."""
+    root = ET.fromstring(content)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def text(answer: ET.Element, path: str) -> str | None:
+    found = answer.find(f".//{path}")
+    return None if found is None else found.text
+
+
+@contextmanager
+def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
+    reading, writing = os.pipe()
+    argv = [sys.executable, "-m", "ssmgate.sandbox", "--ready-fd", str(writing), *options]
+    with open(os.devnull if log is None else log, "w") as errors:
+        process = subprocess.Popen(
+            [*argv, "--log"], stdin=subprocess.PIPE, stderr=errors, pass_fds=(writing,)
+        )
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        told = json.loads(pipe.read())
+    try:
+        yield Server(told["url"], told["principals"])
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
+
+
+def user(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:user/{name}"
+
+
+# The server
+
+
+def test_a_grant_and_its_statement(server: Server) -> None:
+    answer = server.simulate("alice", user("alice"), DEFAULT_ARN)
+    entry = answer.find(".//ResourceSpecificResults/member")
+    assert entry is not None
+    assert text(entry, "EvalResourceDecision") == "allowed"
+    assert text(entry, "SourcePolicyId") == "user_alice_Sessions"
+    # Where the token before the statement ends: on the line above it.
+    assert text(entry, "StartPosition/Line") == "3"
+    assert text(entry, "EndPosition/Line") == "11"
+
+
+@pytest.mark.parametrize(
+    ("who", "source", "arn", "decision", "organizations", "boundary"),
+    [
+        ("bob", user("bob"), DEFAULT_ARN, "implicitDeny", "true", None),
+        ("admin", user("dave"), SSH_ARN, "implicitDeny", "true", "false"),
+        ("admin", user("dave"), DEFAULT_ARN, "allowed", "true", "true"),
+        ("admin", user("erin"), DEFAULT_ARN, "explicitDeny", "false", None),
+        ("admin", f"arn:aws:iam::{ACCOUNT}:role/SessionUser", DEFAULT_ARN, "allowed", "true", None),
+        ("admin", user("no/such/path/alice"), DEFAULT_ARN, "allowed", "true", None),
+    ],
+)
+def test_each_layer(
+    server: Server,
+    who: str,
+    source: str,
+    arn: str,
+    decision: str,
+    organizations: str,
+    boundary: str | None,
+) -> None:
+    answer = server.simulate(who, source, arn)
+    assert text(answer, "EvalResourceDecision") == decision
+    assert text(answer, "AllowedByOrganizations") == organizations
+    assert text(answer, "AllowedByPermissionsBoundary") == boundary
+    assert (answer.find(".//MatchedStatements") is None) is (decision != "allowed")
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "status", "message"),
+    [
+        (
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/sandbox", "InvalidInput", 400,
+            "Invalid ARN provided in the request: "
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/sandbox",
+        ),
+        (
+            f"arn:aws:iam::{ACCOUNT}:root", "InvalidInput", 400,
+            f"Invalid ARN provided in the request: arn:aws:iam::{ACCOUNT}:root",
+        ),
+        (
+            "arn:aws:iam::999999999999:user/x", "InvalidInput", 400,
+            f"Invalid Policy Source Arn: caller's account {ACCOUNT} does not have access to"
+            " policies in account 999999999999.",
+        ),
+        (user("nobody"), "NoSuchEntity", 404, "Unable to retrieve specified IAM entity."),
+    ],
+)  # fmt: skip
+def test_who_cannot_be_simulated(
+    server: Server, source: str, code: str, status: int, message: str
+) -> None:
+    with pytest.raises(Failed, match=code) as raised:
+        server.simulate("admin", source, DEFAULT_ARN)
+    assert (raised.value.code, raised.value.status) == (code, status)
+    assert raised.value.message == message
+
+
+def test_nobody_may_simulate_another_without_permission(server: Server) -> None:
+    with pytest.raises(Failed, match="AccessDenied") as raised:
+        server.simulate("alice", user("bob"), DEFAULT_ARN)
+    assert raised.value.status == 403
+    assert raised.value.message == (
+        f"User: {user('alice')} is not authorized to perform: iam:SimulatePrincipalPolicy on"
+        f" resource: {user('bob')} because no identity-based policy allows the"
+        " iam:SimulatePrincipalPolicy action"
+    )
+
+
+def test_custom_policies_and_context_keys(server: Server) -> None:
+    policy = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": {
+                "Effect": "Allow",
+                "Action": "*",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:PrincipalTag/Team": "ops"}},
+            },
+        }
+    )
+    answer = server.query(
+        "admin",
+        "iam",
+        "SimulateCustomPolicy",
+        PolicyInputList=[policy],
+        ActionNames=["ssm:StartSession"],
+    )
+    assert text(answer, "EvalResourceName") == "*"
+    assert text(answer, "MissingContextValues/member") == "aws:PrincipalTag/Team"
+    assert answer.find(".//ResourceSpecificResults") is None
+    keys = server.query("admin", "iam", "GetContextKeysForCustomPolicy", PolicyInputList=[policy])
+    assert text(keys, "ContextKeyNames/member") == "aws:PrincipalTag/Team"
+    keys = server.query(
+        "admin", "iam", "GetContextKeysForPrincipalPolicy", PolicySourceArn=user("frank")
+    )
+    assert [m.text for m in keys.findall(".//member")] == ["aws:MultiFactorAuthPresent"]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "members", "code"),
+    [
+        ("iam", "GetRole", {"RoleName": "Ops"}, "AccessDenied"),
+        ("iam", "GetUser", {"UserName": "alice"}, "AccessDenied"),
+        ("iam", "ListRoleTags", {"RoleName": "Ops"}, "AccessDenied"),
+        ("ec2", "DescribeInstances", {}, "UnauthorizedOperation"),
+        ("ssm", "GetDocument", {"Name": DEFAULT}, "AccessDeniedException"),
+        ("ssm", "DescribeDocument", {"Name": SSH}, "AccessDeniedException"),
+        ("ssm", "ListDocuments", {}, "AccessDeniedException"),
+        ("ssm", "DescribeInstanceInformation", {}, "AccessDeniedException"),
+        (
+            "ssm", "ListTagsForResource",
+            {"ResourceType": "Document", "ResourceId": DEFAULT}, "AccessDeniedException",
+        ),
+    ],
+)  # fmt: skip
+def test_reads_are_refused_to_who_may_not_and_answered_to_who_may(
+    server: Server, service: str, operation: str, members: dict[str, str], code: str
+) -> None:
+    def call(who: str) -> object:
+        if service == "ssm":
+            return server.ssm(who, operation, **members)
+        return server.query(who, service, operation, **members)
+
+    with pytest.raises(Failed, match="not authorized to perform") as raised:
+        call("bob")
+    assert raised.value.code == code
+    call("admin")
+    call(OWNER)
+
+
+def test_awss_documents_are_amazons_in_every_region(server: Server) -> None:
+    for region in ("us-east-1", "eu-west-1"):
+        document = server.ssm("admin", "DescribeDocument", region, Name=SSH)["Document"]
+        assert (document["Owner"], document["DocumentType"]) == ("Amazon", "Session")
+
+
+def test_nodes_are_online_while_they_run(server: Server) -> None:
+    listed = server.ssm("admin", "DescribeInstanceInformation")["InstanceInformationList"]
+    status = {node["InstanceId"]: node["PingStatus"] for node in listed}
+    assert (status[NODE], status[STOPPED]) == ("Online", "ConnectionLost")
+
+
+def test_a_session_from_start_to_end(server: Server) -> None:
+    started = server.ssm("alice", "StartSession", Target=NODE)
+    assert sorted(started) == ["SessionId", "StreamUrl", "TokenValue"]
+    with pytest.raises(Failed, match="AccessDeniedException"):
+        server.ssm("bob", "TerminateSession", SessionId=started["SessionId"])
+    ended = server.ssm("alice", "TerminateSession", SessionId=started["SessionId"])
+    assert ended == {"SessionId": started["SessionId"]}
+    with pytest.raises(Failed, match="TargetNotConnected"):
+        server.ssm("alice", "StartSession", Target=STOPPED)
+
+
+def test_what_is_changed_counts_at_once(server: Server) -> None:
+    """A user, a group, a boundary, made by the sandbox's owner as aws or Terraform would."""
+
+    def own(operation: str, **members: Any) -> ET.Element:
+        return server.query(OWNER, "iam", operation, **members)
+
+    own("CreateUser", UserName="zoe", Path="/x/")
+    own("CreateGroup", GroupName="all")
+    own("AddUserToGroup", GroupName="all", UserName="zoe")
+    own(
+        "AttachGroupPolicy",
+        GroupName="all",
+        PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess",
+    )
+    key = str(text(own("CreateAccessKey", UserName="zoe"), "AccessKeyId"))
+    answer = server.simulate(key, user("x/zoe"), SSH_ARN)
+    assert text(answer, "SourcePolicyId") == "AdministratorAccess"
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/NoSshDocument"
+    own("PutUserPermissionsBoundary", UserName="zoe", PermissionsBoundary=boundary)
+    shown = own("GetUser", UserName="zoe")
+    assert text(shown, "PermissionsBoundaryArn") == boundary
+    with pytest.raises(Failed, match="because no permissions boundary allows"):
+        server.ssm(key, "StartSession", Target=NODE, DocumentName=SSH)
+    own("DeleteUserPermissionsBoundary", UserName="zoe")
+    server.ssm(key, "StartSession", Target=NODE, DocumentName=SSH)
+
+
+def test_temporary_credentials_are_who_asked_for_them(server: Server) -> None:
+    token = server.query("frank", "sts", "GetSessionToken")
+    key = str(text(token, "AccessKeyId"))
+    identity = server.query(key, "sts", "GetCallerIdentity")
+    assert text(identity, "Arn") == user("frank")
+    with pytest.raises(Failed, match="explicit deny in an identity-based policy"):
+        server.ssm(key, "StartSession", Target=NODE)
+    token = server.query("frank", "sts", "GetSessionToken", SerialNumber="mfa", TokenCode="123456")
+    server.ssm(str(text(token, "AccessKeyId")), "StartSession", Target=NODE)
+
+
+def test_a_session_policy_narrows_a_role(server: Server) -> None:
+    nothing = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    assumed = server.query(
+        OWNER,
+        "sts",
+        "AssumeRole",
+        RoleArn=f"arn:aws:iam::{ACCOUNT}:role/bastion/SessionUser",
+        RoleSessionName="narrow",
+        Policy=json.dumps({"Version": "2012-10-17", "Statement": [nothing]}),
+    )
+    with pytest.raises(Failed, match="because no session policy allows") as raised:
+        server.ssm(str(text(assumed, "AccessKeyId")), "StartSession", Target=NODE)
+    assert f"arn:aws:sts::{ACCOUNT}:assumed-role/SessionUser/narrow" in raised.value.message
+
+
+def test_credentials_that_nobody_restricts_are_not_offered(server: Server) -> None:
+    with pytest.raises(Failed, match="GetFederationToken is not offered"):
+        server.query("bob", "sts", "GetFederationToken", Name="bob")
+
+
+def test_the_2025_model_wants_the_default_document_granted() -> None:
+    with serving("--model", "2025") as server:
+        with pytest.raises(Failed, match=f"on resource: {DEFAULT_ARN} because no identity-based"):
+            server.ssm("bob", "StartSession", Target=NODE)
+        server.ssm("alice", "StartSession", Target=NODE)
+
+
+def test_each_request_is_one_line(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serving(log=log) as server:
+        server.simulate("alice", user("alice"), DEFAULT_ARN)
+        server.query(OWNER, "iam", "ListUsers")
+        with pytest.raises(Failed, match="AccessDenied"):
+            server.query("bob", "iam", "GetRole", RoleName="Ops")
+    assert log.read_text().splitlines() == [
+        f"alice iam:SimulatePrincipalPolicy allowed; ssm:StartSession on {DEFAULT_ARN}: allowed",
+        "owner iam:ListUsers not restricted",
+        f"bob iam:GetRole AccessDenied: User: {user('bob')} is not authorized to perform:"
+        f" iam:GetRole on resource: arn:aws:iam::{ACCOUNT}:role/Ops because no identity-based"
+        " policy allows the iam:GetRole action",
+    ]
+
+
+# The command line
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A user's shell with ssmgate, aws and the recording plugin on its PATH."""
+
+    home: Path
+    plugin: FakePlugin
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {
+            "PATH": os.pathsep.join(
+                [str(FAKES), str(Path(sys.executable).parent), os.environ["PATH"]]
+            ),
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "FAKE_PLUGIN": str(self.plugin.folder),
+            "AWS_PROFILE": "of-the-users-own",
+            "AWS_SESSION_TOKEN": "of-the-users-own",
+        }
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ssmgate", "sandbox", *words],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=self.home,
+            check=False,
+        )
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    records, home = tmp_path / "plugin", tmp_path / "home"
+    records.mkdir()
+    home.mkdir(exist_ok=True)
+    return Shell(home, FakePlugin(records))
+
+
+START = ("ssm-start-session", "--target", NODE)
+NAMED = ("--document-name", SSH, "--parameters", "portNumber=22")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "status", "told"),
+    [
+        pytest.param("alice", (), 0, "", id="default document granted"),
+        pytest.param("bob", (), 254, f"no explicit access to session document '{DEFAULT}'",
+                     id="nodes only"),
+        pytest.param("carol", NAMED, 0, "", id="ssh granted"),
+        pytest.param("alice", NAMED, 254, f"on resource: {SSH_ARN}", id="ssh not granted"),
+        pytest.param("dave", (), 0, "", id="inside the boundary"),
+        pytest.param("dave", NAMED, 254, "permissions boundary", id="outside the boundary"),
+        pytest.param("erin", (), 254, "service control policy", id="service control policy"),
+        pytest.param("frank", (), 254, "explicit deny", id="without MFA"),
+        pytest.param("Ops", (), 0, "", id="role under the condition"),
+        pytest.param("SessionUser", (), 0, "", id="role with a path"),
+    ],
+)  # fmt: skip
+def test_the_gate_in_the_sandbox(
+    shell: Shell, name: str, more: tuple[str, ...], status: int, told: str
+) -> None:
+    ended = shell.run("--as", name, "--", *START, *more)
+
+    assert (ended.returncode, ended.stdout) == (status, ""), ended.stderr
+    assert told in ended.stderr
+    assert shell.plugin.started is (status == 0)
+
+
+def test_bare_aws_lets_in_whom_the_gate_refuses(shell: Shell) -> None:
+    ended = shell.run("--as", "bob", "--", "aws", "ssm", "start-session", "--target", NODE)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert shell.plugin.started
+
+
+def test_bare_aws_is_refused_by_the_newest_service(shell: Shell) -> None:
+    ended = shell.run(
+        "--session-document-model", "2025", "--as", "bob", "--",
+        "aws", "ssm", "start-session", "--target", NODE,
+    )  # fmt: skip
+
+    assert ended.returncode != 0
+    assert f"ssm:StartSession on resource: {DEFAULT_ARN} because no identity" in ended.stderr
+    assert not shell.plugin.started
+
+
+def test_a_command_gets_its_place_and_its_identity_only(shell: Shell) -> None:
+    ended = shell.run("--", "env")
+
+    variables = dict(line.split("=", 1) for line in ended.stdout.splitlines() if "=" in line)
+    assert variables["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+    assert (variables["AWS_REGION"], variables["AWS_DEFAULT_REGION"]) == ("us-east-1", "us-east-1")
+    assert variables["AWS_ACCESS_KEY_ID"].startswith("AKIA")
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & set(variables)
+    assert variables["NO_PROXY"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (("sh", "-c", "exit 7"), 7),
+        (("sh", "-c", "kill -TERM $$"), 143),
+        (("no-such-program",), 127),
+    ],
+)
+def test_the_status_is_the_commands(shell: Shell, command: tuple[str, ...], status: int) -> None:
+    assert shell.run("--", *command).returncode == status
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("--as", "nobody", "--", "true"), 253, "there is no user or role 'nobody' here, only"),
+        (("--seed", "none.toml", "--", "true"), 253, "none.toml: No such file or directory"),
+        (("--seed", "bad.toml", "--", "true"), 253, "bad.toml: user 1 (u): 'color' is not a key"),
+        (("--seed", "aws.toml", "--", "true"), 253, "is not known to moto as a policy of AWS's"),
+        (("aws", "s3", "ls"), 2, "write 'sandbox env NAME' or 'sandbox -- COMMAND...'"),
+        (("--",), 2, "there is no command after --"),
+        (("env", "alice"), 253, "none is running: start 'ssmgate sandbox' in a terminal"),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    shell: Shell, words: tuple[str, ...], status: int, told: str
+) -> None:
+    user = '[[user]]\nname = "u"\n'
+    (shell.home / "bad.toml").write_text(user + "color = 1")
+    policy = "arn:aws:iam::aws:policy/NoSuchPolicy"
+    (shell.home / "aws.toml").write_text(user + f'attached = ["{policy}"]')
+
+    ended = shell.run(*words)
+
+    assert ended.returncode == status
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_another_world(shell: Shell) -> None:
+    (shell.home / "world.toml").write_text(
+        'account = "999988887777"\nregion = "eu-west-1"\n'
+        '[[role]]\nname = "r"\npath = "/p/"\n'
+        'attached = ["arn:aws:iam::aws:policy/ReadOnlyAccess"]\n'
+    )
+    ended = shell.run(
+        "--seed", "world.toml", "--",
+        "aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text",
+    )  # fmt: skip
+    assert ended.stdout == "arn:aws:sts::999988887777:assumed-role/r/sandbox\n"
+
+
+def test_boto3_fills_it_and_reads_its_answers(shell: Shell) -> None:
+    code = """
+import boto3, json
+iam, ssm, sts = boto3.client("iam"), boto3.client("ssm"), boto3.client("sts")
+grant = {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*"}
+iam.put_role_policy(RoleName="Ops", PolicyName="More", PolicyDocument=json.dumps(
+    {"Version": "2012-10-17", "Statement": [grant]}))
+answer = iam.simulate_principal_policy(
+    PolicySourceArn="arn:aws:iam::111122223333:role/Ops", ActionNames=["ssm:StartSession"],
+    ResourceArns=["arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"])
+(result,) = answer["EvaluationResults"]
+print(answer["IsTruncated"], result["EvalDecision"], result["MatchedStatements"][0])
+try:
+    ssm.start_session(Target="i-0aa")
+except ssm.exceptions.TargetNotConnected as error:
+    print(error.response["Error"]["Message"])
+"""
+    ended = shell.run("--as", "admin", "--", sys.executable, "-c", code)
+
+    assert ended.stderr == ""
+    assert ended.stdout.splitlines() == [
+        "False allowed {'SourcePolicyId': 'role_Ops_More', 'SourcePolicyType': 'IAM Policy',"
+        " 'StartPosition': {'Line': 1, 'Column': 41}, 'EndPosition': {'Line': 1, 'Column': 107}}",
+        "i-0aa is not connected.",
+    ]
+
+
+def test_a_policy_that_cannot_be_read_is_never_a_yes(server: Server) -> None:
+    def own(operation: str, **members: Any) -> ET.Element:
+        return server.query(OWNER, "iam", operation, **members)
+
+    # IAM would not store it; moto does.
+    strange = {
+        "Effect": "Allow",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"NumericEquals": {"aws:MultiFactorAuthAge": "young"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [strange]})
+    own("CreateUser", UserName="mallory")
+    key = str(text(own("CreateAccessKey", UserName="mallory"), "AccessKeyId"))
+    own("PutUserPolicy", UserName="mallory", PolicyName="p", PolicyDocument=policy)
+    with pytest.raises(Failed, match=r"cannot read policy user_mallory_p: .*NumericEquals"):
+        server.ssm(key, "StartSession", Target=NODE)
+    with pytest.raises(Failed, match=r"cannot read policy user_mallory_p: .*NumericEquals"):
+        server.simulate("admin", user("mallory"), DEFAULT_ARN)
+
+
+@pytest.fixture
+def staying(shell: Shell) -> Iterator[subprocess.Popen[str]]:
+    with start_staying(shell) as process:
+        yield process
+
+
+@contextmanager
+def start_staying(shell: Shell) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmgate", "sandbox"],
+        env=shell.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=20)
+
+
+def usage(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ctrl-C"):
+            break
+    return "".join(lines)
+
+
+def test_it_stays_until_it_is_interrupted(shell: Shell, staying: subprocess.Popen[str]) -> None:
+    told = usage(staying)
+    assert 'eval "$(ssmgate sandbox env alice)"' in told
+    url = told.split()[5].rstrip(",")
+
+    exports = shell.run("env", "Ops")
+    assert exports.returncode == 0
+    assert f"export AWS_ENDPOINT_URL={url}" in exports.stdout
+    assert "unset AWS_PROFILE" in exports.stdout
+    identity = subprocess.run(
+        ["sh", "-c", exports.stdout + "\naws sts get-caller-identity --output text --query Arn"],
+        env=shell.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert identity.stdout == f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/sandbox\n"
+
+    staying.send_signal(signal.SIGINT)
+    _, errors = staying.communicate(timeout=20)
+    assert staying.returncode == 0
+    assert errors == "Ops sts:GetCallerIdentity not restricted\n"
+    assert not (shell.home / ".cache/ssmgate/sandbox.json").exists()
+    wait_until(lambda: not answers(url))
+
+
+def test_nothing_is_left_when_it_is_killed(shell: Shell, staying: subprocess.Popen[str]) -> None:
+    url = usage(staying).split()[5].rstrip(",")
+    assert answers(url)
+    staying.kill()
+    wait_until(lambda: not answers(url))
+
+
+def answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{url}/moto-api/", timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(held: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not held():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -215,7 +215,10 @@ class _Table:
     def json(self, key: str, value: object) -> str:
         """A JSON text, or a table that is written as one."""
         if isinstance(value, dict):
-            return json.dumps(value, indent=2)
+            try:
+                return json.dumps(value, indent=2)
+            except TypeError as error:  # TOML has dates, JSON has none
+                raise self.wrong(key, f"cannot be written as JSON: {error}") from error
         if not isinstance(value, str):
             raise self.wrong(key, "is JSON in a string, or a table")
         return value

@@ -62,6 +62,7 @@ def test_a_policy_may_be_a_table() -> None:
             USER + "policies = { p = '{}' }",
             "policies.p is no policy: Statement: there is no statement",
         ),
+        (USER + "[user.policies.p]\nId = 2026-01-01", "p cannot be written as JSON"),
         (USER + "policies = { p = 1 }", "policies.p is JSON in a string, or a table"),
         ("[[managed_policy]]\nname = 'p'\n" + USER, "managed_policy 1 \\(p\\): policy is JSON"),
         ("[[node]]\n" + USER, "node 1: id is missing"),

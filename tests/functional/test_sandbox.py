@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -370,6 +371,31 @@ def test_a_session_policy_narrows_a_role(server: Server) -> None:
     assert f"arn:aws:sts::{ACCOUNT}:assumed-role/SessionUser/narrow" in raised.value.message
 
 
+@pytest.mark.parametrize(
+    "role", ["arn:aws:iam::999999999999:role/x", f"arn:aws:iam::{ACCOUNT}:role/SessionUser"]
+)
+def test_only_roles_that_are_here_are_assumed(server: Server, role: str) -> None:
+    """The second has a path, which the ARN must tell."""
+    with pytest.raises(Failed, match="not authorized to perform: sts:AssumeRole") as raised:
+        server.query("bob", "sts", "AssumeRole", RoleArn=role, RoleSessionName="s")
+    assert (raised.value.code, raised.value.status) == ("AccessDenied", 403)
+
+
+def test_a_hundred_at_once(server: Server) -> None:
+    def start(_: int) -> str:
+        server.simulate("alice", user("alice"), DEFAULT_ARN)
+        return str(server.ssm("alice", "StartSession", "eu-central-1", Target=NODE))
+
+    def attempt(number: int) -> str:
+        with pytest.raises(Failed, match="not authorized") as raised:
+            start(number)
+        return raised.value.code
+
+    with ThreadPoolExecutor(100) as pool:
+        codes = list(pool.map(attempt, range(100)))
+    assert codes == ["AccessDeniedException"] * 100
+
+
 def test_credentials_that_nobody_restricts_are_not_offered(server: Server) -> None:
     with pytest.raises(Failed, match="GetFederationToken is not offered"):
         server.query("bob", "sts", "GetFederationToken", Name="bob")
@@ -659,6 +685,40 @@ def test_it_stays_until_it_is_interrupted(shell: Shell, staying: subprocess.Pope
     assert errors == "Ops sts:GetCallerIdentity not restricted\n"
     assert not (shell.home / ".cache/ssmgate/sandbox.json").exists()
     wait_until(lambda: not answers(url))
+
+
+def test_a_signal_goes_to_the_command(shell: Shell) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmgate", "sandbox", "--", "sh", "-c",
+         'trap "exit 9" TERM; echo "$AWS_ENDPOINT_URL"; while :; do sleep 0.05; done'],
+        env=shell.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 9
+    assert not answers(url)
+
+
+def test_a_port_that_is_taken(shell: Shell, server: Server) -> None:
+    port = server.url.rpartition(":")[2]
+    ended = shell.run("--port", port, "--", "true")
+    assert (ended.returncode, ended.stdout) == (253, "")
+    assert f"port {port}: Address already in use" in ended.stderr
+
+
+def test_it_starts_within_three_seconds(shell: Shell) -> None:
+    """The best of three: what else runs here is not the sandbox's time."""
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert shell.run("--", "true").returncode == 0
+        took.append(time.monotonic() - began)
+    assert min(took) < 3
 
 
 def test_nothing_is_left_when_it_is_killed(shell: Shell, staying: subprocess.Popen[str]) -> None:

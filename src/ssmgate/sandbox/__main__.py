@@ -40,8 +40,8 @@ def main() -> int:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
         world = _world(options.seed)
-        listening = socket.create_server(("127.0.0.1", options.port))
-        _serve(options, world, listening)
+        with socket.create_server(("127.0.0.1", options.port)) as listening:
+            _serve(options, world, listening)
     except worlds.WorldError as error:
         _log.error("ssmgate: sandbox: %s: %s", options.seed or "the seed", error)
         return 253

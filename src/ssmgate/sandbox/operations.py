@@ -63,8 +63,9 @@ def install(sessions: Sessions, log: Callable[[str], None]) -> None:
     for function in added:
         setattr(IamResponse, function.__name__, function)
     IamResponse.create_user = _with_boundary(IamResponse.create_user)
-    TokenResponse.assume_role = _with_mfa(TokenResponse.assume_role)
-    TokenResponse.get_session_token = get_session_token
+    for name in ("assume_role", "assume_role_with_web_identity"):
+        setattr(TokenResponse, name, _of_a_role(getattr(TokenResponse, name)))
+    TokenResponse.get_session_token = _of_the_user(TokenResponse.get_session_token)
     TokenResponse.get_caller_identity = _of_user_session(TokenResponse.get_caller_identity)
     for name, method in _session_operations(sessions).items():
         setattr(SimpleSystemManagerResponse, name, method)
@@ -255,9 +256,24 @@ def _managed_policy(response: Any, arn: str) -> None:
 # sts
 
 
-def _with_mfa(assume_role: Any) -> Any:
+def _of_a_role(assume_role: Any) -> Any:
+    """AssumeRole for roles that are here. moto also gives keys for others, which nobody restricts.
+
+    Trust policies, and whether the caller may assume the role, are not checked.
+    """
+
     @functools.wraps(assume_role)
     def assume(self: Any) -> Any:
+        arn = str(self._get_param("RoleArn"))
+        if _stored_arn(self, "role", arn.rpartition("/")[2]) != arn:
+            caller = self.sandbox_signer.known()
+            who = f"arn:{self.partition}:iam::{self.current_account}:root"
+            raise ServiceFault(
+                "AccessDenied",
+                f"User: {who if caller is None else caller.arn} is not authorized to perform:"
+                f" sts:AssumeRole on resource: {arn}",
+                403,
+            )
         answer = assume_role(self)
         if self._get_param("SerialNumber") and self._get_param("TokenCode"):
             # Whatever the code: it is not verified.
@@ -267,27 +283,38 @@ def _with_mfa(assume_role: Any) -> Any:
     return assume
 
 
-def get_session_token(self: Any) -> Any:
-    """Temporary credentials of the calling user's. moto's answer has always the same key."""
-    caller = self.sandbox_signer.known()
-    if caller is None or ":user/" not in caller.arn:
-        raise ServiceFault(
-            "AccessDenied", "Cannot call GetSessionToken with session credentials", 403
+def _of_the_user(get_session_token: Any) -> Any:
+    """GetSessionToken for the calling user. moto's answer has always the same key."""
+
+    @functools.wraps(get_session_token)
+    def token(self: Any) -> Any:
+        caller = self.sandbox_signer.known()
+        if caller is None:
+            return get_session_token(self)
+        if ":user/" not in caller.arn:
+            raise ServiceFault(
+                "AccessDenied", "Cannot call GetSessionToken with session credentials", 403
+            )
+        key = iam_backends[self.current_account][self.partition].create_temp_access_key()
+        key.user_name = caller.name
+        key.mfa_authenticated = bool(
+            self._get_param("SerialNumber") and self._get_param("TokenCode")
         )
-    key = iam_backends[self.current_account][self.partition].create_temp_access_key()
-    key.user_name = caller.name
-    key.mfa_authenticated = bool(self._get_param("SerialNumber") and self._get_param("TokenCode"))
-    token = self.backend.get_session_token(duration=self._get_int_param("DurationSeconds", 43200))
-    return ActionResult(
-        {
-            "Credentials": {
-                "AccessKeyId": key.access_key_id,
-                "SecretAccessKey": key.secret_access_key,
-                "SessionToken": "sandbox-session-token",
-                "Expiration": token.expiration,
+        made = self.backend.get_session_token(
+            duration=self._get_int_param("DurationSeconds", 43200)
+        )
+        return ActionResult(
+            {
+                "Credentials": {
+                    "AccessKeyId": key.access_key_id,
+                    "SecretAccessKey": key.secret_access_key,
+                    "SessionToken": "sandbox-session-token",
+                    "Expiration": made.expiration,
+                }
             }
-        }
-    )
+        )
+
+    return token
 
 
 def _of_user_session(get_caller_identity: Any) -> Any:
@@ -399,13 +426,14 @@ def _node(instance: Any) -> Node:
 
 def _put_aws_documents(backend: Any) -> None:
     """Documents of Amazon's are there in every region, whoever filled it."""
-    if "AWS-StartSSHSession" in backend._documents:
+    if "AWS-RunShellScript" in backend._documents:
         return
     contents: dict[str, tuple[str, Any]] = {
         name: ("Session", {"schemaVersion": "1.0", "sessionType": kind, "parameters": parameters})
         for name, (kind, parameters) in _AWS_DOCUMENTS.items()
     }
     contents["AWS-RunShellScript"] = ("Command", {"schemaVersion": "1.2", "runtimeConfig": {}})
+    made = {}
     for name, (document_type, content) in contents.items():
         document = Document(
             account_id="Amazon",
@@ -418,4 +446,6 @@ def _put_aws_documents(backend: Any) -> None:
             attachments=[],
             target_type="",
         )
-        backend._documents[name] = Documents(document)
+        made[name] = Documents(document)
+    # At once: another request may be looking.
+    backend._documents.update(made)

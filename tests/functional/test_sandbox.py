@@ -270,6 +270,7 @@ def test_custom_policies_and_context_keys(server: Server) -> None:
         ("iam", "GetUser", {"UserName": "alice"}, "AccessDenied"),
         ("iam", "ListRoleTags", {"RoleName": "Ops"}, "AccessDenied"),
         ("ec2", "DescribeInstances", {}, "UnauthorizedOperation"),
+        ("ec2", "DescribeTags", {}, "UnauthorizedOperation"),
         ("ssm", "GetDocument", {"Name": DEFAULT}, "AccessDeniedException"),
         ("ssm", "DescribeDocument", {"Name": SSH}, "AccessDeniedException"),
         ("ssm", "ListDocuments", {}, "AccessDeniedException"),
@@ -354,6 +355,25 @@ def test_temporary_credentials_are_who_asked_for_them(server: Server) -> None:
         server.ssm(key, "StartSession", Target=NODE)
     token = server.query("frank", "sts", "GetSessionToken", SerialNumber="mfa", TokenCode="123456")
     server.ssm(str(text(token, "AccessKeyId")), "StartSession", Target=NODE)
+
+
+def test_a_key_that_was_taken_away_is_nobodys(server: Server) -> None:
+    def own(operation: str, **members: Any) -> ET.Element:
+        return server.query(OWNER, "iam", operation, **members)
+
+    own("CreateUser", UserName="gone")
+    key = str(text(own("CreateAccessKey", UserName="gone"), "AccessKeyId"))
+    token = str(text(server.query(key, "sts", "GetSessionToken"), "AccessKeyId"))
+    own("UpdateAccessKey", UserName="gone", AccessKeyId=key, Status="Inactive")
+    with pytest.raises(Failed, match="InvalidClientTokenId: The security token included"):
+        server.query(key, "sts", "GetCallerIdentity")
+    own("DeleteAccessKey", UserName="gone", AccessKeyId=key)
+    own("DeleteUser", UserName="gone")
+    for lost in (key, token):
+        with pytest.raises(Failed, match="UnrecognizedClientException"):
+            server.ssm(lost, "StartSession", Target=NODE)
+        with pytest.raises(Failed, match="AuthFailure"):
+            server.query(lost, "ec2", "DescribeInstances")
 
 
 def test_a_session_policy_narrows_a_role(server: Server) -> None:

@@ -157,7 +157,7 @@ def sandbox(
     with _server(seed, model, port, log=command is None) as (server, running):
         variables = running.variables(name)
         if command is None:
-            _stay(server, running)
+            _stay(server, running, name or running.default_name)
         else:
             ctx.exit(_run(command, variables))
 
@@ -237,7 +237,7 @@ def _run(command: list[str], variables: Mapping[str, str]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _stay(server: subprocess.Popen[bytes], running: Running) -> None:
+def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
     """Print how to use the sandbox, and wait for an interrupt or for the server's end."""
 
     def interrupt(*_: object) -> None:
@@ -253,7 +253,7 @@ def _stay(server: subprocess.Popen[bytes], running: Running) -> None:
             f"nodes: {', '.join(running.nodes) or 'none'}\n"
             f"users and roles: {', '.join(running.principals)}\n"
             "in another terminal:\n"
-            f'  eval "$(ssmgate sandbox env {running.default_name})"\n'
+            f'  eval "$(ssmgate sandbox env {name})"\n'
             "Ctrl-C ends it"
         )
         server.wait()

@@ -11,3 +11,27 @@ class ServiceFault(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+class InvalidKey(ServiceFault):
+    """The access key is the account's, and no longer or not now anybody's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "InvalidClientTokenId", "The security token included in the request is invalid.", 403
+        )
+
+    def for_service(self, service: str) -> ServiceFault:
+        """The fault as `service` words it.
+
+        https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+        """
+        if service == "ssm":
+            return ServiceFault("UnrecognizedClientException", self.message)
+        if service == "ec2":
+            return ServiceFault(
+                "AuthFailure",
+                "AWS was not able to validate the provided access credentials",
+                401,
+            )
+        return self

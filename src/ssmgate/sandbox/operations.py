@@ -24,7 +24,7 @@ from moto.sts.responses import TokenResponse
 from ssmgate.policy import Policies
 from ssmgate.sandbox import simulator
 from ssmgate.sandbox.enforcement import RESOURCES, Caller, Where, authorize, request_context
-from ssmgate.sandbox.faults import ServiceFault
+from ssmgate.sandbox.faults import InvalidKey, ServiceFault
 from ssmgate.sandbox.principals import caller_of, source_of
 from ssmgate.sandbox.sessions import Node, Region, SessionDocument, Sessions
 
@@ -131,6 +131,8 @@ def _check(response: Any, action: str, who: _Signer) -> None:
     if action.partition(":")[2] in _NOT_OFFERED:
         raise ServiceFault("InvalidAction", f"{action} is not offered by the sandbox.")
     response.sandbox_signer = who
+    if isinstance(who.fault, InvalidKey):
+        raise who.fault.for_service(response.service_name)
     if action in ("ssm:StartSession", "ssm:TerminateSession"):
         return
     resource = RESOURCES.get(action)

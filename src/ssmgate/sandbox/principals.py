@@ -9,13 +9,14 @@ from functools import lru_cache
 from typing import Any
 
 from moto.iam.models import iam_backends
+from moto.iam.utils import generate_access_key_id_from_account_id
 from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
 from ssmgate.core.arn import account_of
 from ssmgate.policy import Policies, Policy, PolicyError, Version, parse_policy
 from ssmgate.sandbox.enforcement import Caller
-from ssmgate.sandbox.faults import ServiceFault
+from ssmgate.sandbox.faults import InvalidKey, ServiceFault
 
 # The simulator resolves by name and ignores the path.
 _SOURCE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(user|group|role)/(?:.*/)?([\w+=,.@-]+)\Z")
@@ -74,7 +75,8 @@ def caller_of(access_key: str, account: str, partition: str = "aws") -> Caller |
     """The principal that signs with `access_key`; None for a key that the sandbox never issued.
 
     Signatures are not verified: whoever names a key is believed.
-    Raises `ServiceFault` ServiceFailure for an attached policy that cannot be read.
+    Raises `InvalidKey` for one of the account's that is deleted, inactive, or whose user or role
+    is gone, and `ServiceFault` ServiceFailure for an attached policy that cannot be read.
     """
     backend = iam_backends[account][partition]
     assumed = sts_backends[account][partition].get_assumed_role_from_access_key(access_key)
@@ -82,15 +84,14 @@ def caller_of(access_key: str, account: str, partition: str = "aws") -> Caller |
         return _assumed(backend, assumed, account)
     session = backend.access_keys.get(access_key)
     user = backend.get_user_from_access_key_id(access_key)
+    if getattr(session, "status", "Active") != "Active":
+        raise InvalidKey
     if user is None and getattr(session, "user_name", None) is not None:
         user = backend.users.get(session.user_name)
-        if user is None:
-            raise ServiceFault(
-                "InvalidClientTokenId",
-                "The security token included in the request is invalid.",
-                403,
-            )
     if user is None:
+        # A key that was deleted must not become the owner's.
+        if access_key.startswith(_beginnings(account)):
+            raise InvalidKey
         return None
     # With a user's own key the key is absent; with temporary credentials it is there.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
@@ -115,9 +116,7 @@ def caller_of(access_key: str, account: str, partition: str = "aws") -> Caller |
 def _assumed(backend: Any, assumed: Any, account: str) -> Caller:
     role = _role(backend, assumed.role_arn.rpartition("/")[2])
     if role is None:
-        raise ServiceFault(
-            "InvalidClientTokenId", "The security token included in the request is invalid.", 403
-        )
+        raise InvalidKey
     session = (_read(assumed.policy, "session"),) if assumed.policy else None
     return Caller(
         name=role.name,
@@ -133,6 +132,14 @@ def _assumed(backend: Any, assumed: Any, account: str) -> Caller:
             "aws:MultiFactorAuthPresent": _word(getattr(assumed, "mfa_authenticated", False)),
             **_tags(role.tags or ()),
         },
+    )
+
+
+@lru_cache(maxsize=16)
+def _beginnings(account: str) -> tuple[str, ...]:
+    """How access keys of the account begin: the account is encoded behind the prefix."""
+    return tuple(
+        generate_access_key_id_from_account_id(account, prefix)[:12] for prefix in ("AKIA", "ASIA")
     )
 
 

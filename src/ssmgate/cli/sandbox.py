@@ -213,27 +213,32 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 def _run(command: list[str], variables: Mapping[str, str]) -> int:
     """Run `command` in its own way with the terminal; its status, 128 and more for a signal."""
     environ = {k: v for k, v in os.environ.items() if not _leads_elsewhere(k)} | dict(variables)
-    try:
-        process = subprocess.Popen(command, env=environ)
-    except FileNotFoundError as error:
-        click.echo(f"ssmgate: sandbox: {command[0]}: {error.strerror}", err=True)
-        return 127
-    except OSError as error:
-        click.echo(f"ssmgate: sandbox: {command[0]}: {error.strerror}", err=True)
-        return 126
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def forward(number: int, _: FrameType | None) -> None:
-        process.send_signal(number)
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
 
+    # Before the command is there: a signal in between would leave it behind. An exec gives it
+    # the default dispositions.
     handlers = {number: signal.signal(number, forward) for number in _SIGNALS}
     # The terminal sends Ctrl-C to the command as well: what it makes of it is its own.
     for number in (signal.SIGINT, signal.SIGQUIT):
         handlers[number] = signal.signal(number, lambda *_: None)
     try:
+        process = subprocess.Popen(command, env=environ)
+        for waiting in early:
+            process.send_signal(waiting)
         status = process.wait()
+    except OSError as error:
+        click.echo(f"ssmgate: sandbox: {command[0]}: {error.strerror}", err=True)
+        return 127 if isinstance(error, FileNotFoundError) else 126
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for known, handler in handlers.items():
+            signal.signal(known, handler)
     return status if status >= 0 else 128 - status
 
 

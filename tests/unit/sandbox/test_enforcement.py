@@ -87,7 +87,12 @@ def test_a_denial_names_the_layer(
 
 
 def test_what_every_layer_allows_passes() -> None:
-    authorize(caller(Policies(YES, YES[0], (YES, YES)), YES), "iam:GetRole", ROLE, {})
+    everything = caller(Policies(YES, YES[0], (YES, YES)), YES)
+    nothing = caller(Policies(()))
+
+    assert authorize(everything, "iam:GetRole", ROLE, {}) is None
+    with pytest.raises(ServiceFault, match="no identity-based policy"):
+        authorize(nothing, "iam:GetRole", ROLE, {})
 
 
 def test_the_principals_keys_are_not_the_requests_to_set() -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from ssmgate.aws import arguments, failures, identity, simulation
+from ssmgate.aws import arguments, failures, identity, second_look, simulation
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.clients import Clients, open_clients
+from ssmgate.aws.second_look import FirstLook
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.core import wording
 from ssmgate.core.arn import document_arns
@@ -25,6 +26,9 @@ from ssmgate.host.plugin import Handover, Plugin
 
 CHECK_SECONDS = 45
 """How long STS and IAM may take altogether before the answer is no."""
+
+SECOND_LOOK_SECONDS = 15
+"""How long it may take to look into a denial before it stands as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,21 @@ def _ask(invocation: Invocation, clients: Clients, config: Config) -> tuple[Call
             if isinstance(who, CannotTell):
                 return None, who
             caller = who
-            return caller, _question_iam(invocation, clients, caller, config)
+            first = _question_iam(invocation, clients, caller, config)
     except signals.OutOfTime:
         late = CannotTell("timed-out", f"STS and IAM took longer than {CHECK_SECONDS} s")
         return caller, late
+    try:
+        with signals.time_limit(SECOND_LOOK_SECONDS):
+            return caller, second_look.look_again(clients, caller, first)
+    except signals.OutOfTime:
+        return caller, first.outcome
 
 
 def _question_iam(
     invocation: Invocation, clients: Clients, caller: Caller, config: Config
-) -> Outcome:
-    questions = [
+) -> FirstLook:
+    questions = tuple(
         Question.about(
             caller,
             document_arn,
@@ -83,14 +92,15 @@ def _question_iam(
             region=clients.region,
             account=caller.account,
         )
-    ]
-    evaluations: list[Evaluation] = []
+    )
+    evaluations: tuple[Evaluation, ...] = ()
     for question in questions:
         answer = simulation.simulate(clients.iam, question, datetime.now(UTC))
         if isinstance(answer, CannotTell):
-            return answer
+            return FirstLook(invocation.request, questions, evaluations, answer)
         evaluations += answer
-    return decide(invocation.request, questions, evaluations)
+    outcome = decide(invocation.request, questions, evaluations)
+    return FirstLook(invocation.request, questions, evaluations, outcome)
 
 
 def start(

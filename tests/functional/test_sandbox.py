@@ -503,7 +503,7 @@ NAMED = ("--document-name", SSH, "--parameters", "portNumber=22")
         pytest.param("dave", (), 0, "", id="inside the boundary"),
         pytest.param("dave", NAMED, 254, "permissions boundary", id="outside the boundary"),
         pytest.param("erin", (), 254, "service control policy", id="service control policy"),
-        pytest.param("frank", (), 254, "explicit deny", id="without MFA"),
+        pytest.param("frank", (), 254, '"aws:MultiFactorAuthPresent" = true', id="without MFA"),
         pytest.param("Ops", (), 0, "", id="role under the condition"),
         pytest.param("SessionUser", (), 0, "", id="role with a path"),
     ],

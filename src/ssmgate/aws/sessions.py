@@ -35,8 +35,13 @@ _VARIABLES = {
 }
 
 _CALLED = {
-    "ssm": ("StartSession", "TerminateSession"),
-    "iam": ("GetRole", "SimulatePrincipalPolicy"),
+    "ssm": ("ListTagsForResource", "StartSession", "TerminateSession"),
+    "iam": (
+        "GetContextKeysForPrincipalPolicy",
+        "GetRole",
+        "GetUser",
+        "SimulatePrincipalPolicy",
+    ),
     "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
 }
 

@@ -4,103 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from ssmgate.aws import arguments, failures, identity, second_look, simulation
-from ssmgate.aws.arguments import Invocation
-from ssmgate.aws.clients import Clients, open_clients
-from ssmgate.aws.second_look import FirstLook
+from ssmgate.aws import arguments, failures
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.core import wording
-from ssmgate.core.arn import document_arns
-from ssmgate.core.decision import CannotTell, Outcome, Permit, decide, override
-from ssmgate.core.evaluation import Evaluation
-from ssmgate.core.question import Caller, Question
+from ssmgate.core.decision import Permit, override
+from ssmgate.examination import Examination, examine
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
 from ssmgate.host import signals
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover, Plugin
-
-CHECK_SECONDS = 45
-"""How long STS and IAM may take altogether before the answer is no."""
-
-SECOND_LOOK_SECONDS = 15
-"""How long it may take to look into a denial before it stands as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """Everything up to the decision, and the decision. Nothing has been started."""
-
-    invocation: Invocation
-    plugin: Plugin
-    clients: Clients = field(repr=False)
-    caller: Caller | None
-    outcome: Outcome
-
-
-def examine(invocation: Invocation, environ: Mapping[str, str], config: Config) -> Examination:
-    """Decide whether `invocation` may start its session. Starts nothing.
-
-    `environ` is the caller's environment, as it was before awscli added to it. Raises
-    `GateError` where the machine or its configuration stands in the way; what AWS says, or
-    fails to say, is the outcome.
-    """
-    plugin = plugins.find(environ)
-    clients = open_clients(invocation, config.checker)
-    caller, outcome = _ask(invocation, clients, config)
-    return Examination(invocation, plugin, clients, caller, outcome)
-
-
-def _ask(invocation: Invocation, clients: Clients, config: Config) -> tuple[Caller | None, Outcome]:
-    caller: Caller | None = None
-    try:
-        with signals.time_limit(CHECK_SECONDS):
-            who = identity.identify(clients.sts, clients.iam, clients.partition)
-            if isinstance(who, CannotTell):
-                return None, who
-            caller = who
-            first = _question_iam(invocation, clients, caller, config)
-    except signals.OutOfTime:
-        late = CannotTell("timed-out", f"STS and IAM took longer than {CHECK_SECONDS} s")
-        return caller, late
-    try:
-        with signals.time_limit(SECOND_LOOK_SECONDS):
-            return caller, second_look.look_again(clients, caller, first)
-    except signals.OutOfTime:
-        return caller, first.outcome
-
-
-def _question_iam(
-    invocation: Invocation, clients: Clients, caller: Caller, config: Config
-) -> FirstLook:
-    questions = tuple(
-        Question.about(
-            caller,
-            document_arn,
-            region=clients.region,
-            secure_transport=clients.secure_transport,
-            mfa_done=invocation.mfa.done,
-            configured=config.context,
-        )
-        for document_arn in document_arns(
-            invocation.request.document_name,
-            partition=clients.partition,
-            region=clients.region,
-            account=caller.account,
-        )
-    )
-    evaluations: tuple[Evaluation, ...] = ()
-    for question in questions:
-        answer = simulation.simulate(clients.iam, question, datetime.now(UTC))
-        if isinstance(answer, CannotTell):
-            return FirstLook(invocation.request, questions, evaluations, answer)
-        evaluations += answer
-    outcome = decide(invocation.request, questions, evaluations)
-    return FirstLook(invocation.request, questions, evaluations, outcome)
 
 
 def start(
@@ -124,14 +39,15 @@ def start(
         return invocation
     try:
         config = configuration.load(environ)
-        examination = examine(invocation, environ, config)
+        plugin = plugins.find(environ)
+        examination = examine(invocation, config)
         permit = _permit(examination, config, tell)
         with signals.held() as window:
             started = start_session(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
-                if warning := examination.plugin.warning:
+                if warning := plugin.warning:
                     tell(warning)
-                handover = _handover(examination, started, environ)
+                handover = _handover(examination, plugin, started, environ)
                 window.check()
                 become(handover)
     except Exception as error:
@@ -156,11 +72,14 @@ def _permit(examination: Examination, config: Config, tell: Callable[[str], obje
 
 
 def _handover(
-    examination: Examination, started: StartedSession, environ: Mapping[str, str]
+    examination: Examination,
+    plugin: Plugin,
+    started: StartedSession,
+    environ: Mapping[str, str],
 ) -> Handover:
     ssm = examination.clients.ssm
     return plugins.handover(
-        examination.plugin,
+        plugin,
         response={
             "SessionId": started.session_id,
             "TokenValue": started.token_value,

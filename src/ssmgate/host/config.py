@@ -10,6 +10,7 @@ from typing import Any
 
 from ssmgate.core.errors import ConfigurationProblem
 from ssmgate.core.question import FIXED_KEYS, ContextEntry, configured_context
+from ssmgate.core.rules import Explicit
 
 SYSTEM_FILE = "/etc/ssmgate/config.toml"
 USER_FILE = ".config/ssmgate/config.toml"
@@ -20,7 +21,9 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
     "SSMGATE_CHECKER_PROFILE": ("checker.profile", str),
     "SSMGATE_CHECKER_ROLE_ARN": ("checker.role_arn", str),
     "SSMGATE_CONTEXT": ("context", json.loads),
+    "SSMGATE_EXPLICIT": ("explicit", str),
 }
+_KEYS = ("mode", "explicit", "checker.profile", "checker.role_arn", "context")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,15 @@ class Checker:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The keys that decide. `context` is what the configuration adds to every question."""
+    """The keys that decide. `context` is what the configuration adds to every question.
+
+    `explicit` is what counts as explicit access to a document.
+    """
 
     permissive: bool = False
     checker: Checker | None = None
     context: tuple[ContextEntry, ...] = field(default=())
+    explicit: Explicit = Explicit.ALLOWED
 
 
 def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Config:
@@ -51,6 +58,7 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
     understood must not be passed over.
     """
     mode, profile, role_arn = "enforce", None, None
+    explicit = Explicit.ALLOWED
     context: dict[str, object] = {}
     for origin, key, value in _settings(environ, system_file):
         match key, value:
@@ -58,6 +66,10 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
                 mode = str(value)
             case "mode", _:
                 raise _wrong(origin, key, "is 'enforce' or 'permissive'")
+            case "explicit", "allowed" | "named":
+                explicit = Explicit(value)
+            case "explicit", _:
+                raise _wrong(origin, key, "is 'allowed' or 'named'")
             case "checker.profile", str() if value:
                 profile = value
             case "checker.role_arn", str() if value.startswith("arn:") and ":role/" in value:
@@ -71,12 +83,15 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
             case _:
                 raise ConfigurationProblem(
                     f"{origin}: unknown key {key!r}",
-                    hints=("the keys are mode, checker.profile, checker.role_arn, context",),
+                    hints=(
+                        "the keys are mode, explicit, checker.profile, checker.role_arn, context",
+                    ),
                 )
     return Config(
         permissive=mode == "permissive",
         checker=Checker(profile, role_arn) if profile or role_arn else None,
         context=configured_context(context),
+        explicit=explicit,
     )
 
 

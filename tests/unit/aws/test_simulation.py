@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ssmgate.aws.simulation import UnreadableAnswer, evaluations_of
-from ssmgate.core.evaluation import EvalDecision, Evaluation
+from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
 TEMPLATE = "arn:aws:ssm:${Region}:${Account}:document/${DocumentName}"
@@ -66,7 +66,7 @@ def result(decision: str = "allowed", **members: Any) -> dict[str, Any]:
             Evaluation(
                 ARN,
                 EvalDecision.IMPLICIT_DENY,
-                matched_policies=("p", "?"),
+                matched_statements=(MatchedStatement("p"), MatchedStatement("?")),
                 missing_context=("b", "c", "a"),
                 allowed_by_permissions_boundary=False,
             ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from botocore.config import Config as ClientConfig
@@ -34,6 +36,7 @@ class Clients:
     partition: str
     region: str
     secure_transport: bool
+    another: Callable[[str], Any] = field(repr=False)
 
 
 def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clients:
@@ -75,6 +78,7 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         partition=ssm.meta.partition,
         region=region,
         secure_transport=ssm.meta.endpoint_url.startswith("https://"),
+        another=partial(session.create_client, **common, **frozen),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ MOST_CALLS = 2
 
 Tags = tuple[tuple[str, str], ...]
 
-_DOCUMENT_TAGS = ("aws:ResourceTag/", "ssm:resourceTag/")
+_RESOURCE_TAGS = ("aws:ResourceTag/", "ssm:resourceTag/")
 _PRINCIPAL_TAGS = ("aws:PrincipalTag/",)
 
 
@@ -56,7 +56,7 @@ def look_again(clients: Clients, caller: Caller, first: Look, explicit: Explicit
         and outcome.reason_code != "not-named"
         and outcome.layer is not Layer.ORGANIZATIONS
     ):
-        return replace(last, outcome=unless_live(outcome, _mentioned_keys(clients.iam, caller)))
+        return replace(last, outcome=unless_live(outcome, mentioned_keys(clients.iam, caller)))
     return last
 
 
@@ -73,24 +73,40 @@ def _denied(outcome: Outcome) -> Question | None:
 def _missing_tags(
     clients: Clients, caller: Caller, denied: Question, missing: Sequence[str]
 ) -> tuple[tuple[ContextEntry, ...], int]:
+    name = _own_document(denied, clients, caller)
+    own_tags = None if name is None else lambda: document_tags(clients.ssm, name)
+    return missing_tags(clients.iam, caller, missing, own_tags)
+
+
+def missing_tags(
+    iam: Any,
+    caller: Caller,
+    missing: Sequence[str],
+    own_tags: Callable[[], Tags | None] | None,
+) -> tuple[tuple[ContextEntry, ...], int]:
     """Tags with a value for some key of `missing` (lower case), and how many calls they took.
 
-    One call at most, as the tags are of no use without another question.
+    One call at most, as the tags are of no use without another question. `own_tags` makes the
+    call that tells the resource's own, and is None where there is none.
     """
     entries: tuple[ContextEntry, ...] = ()
     calls = 0
-    tags: Tags | None
     if _any(missing, _PRINCIPAL_TAGS) and caller.principal_tags is not None:
         entries += _entries(_PRINCIPAL_TAGS, caller.principal_tags)
-    if _any(missing, _DOCUMENT_TAGS) and (name := _own_document(denied, clients, caller)):
-        calls, tags = 1, _document_tags(clients.ssm, name)
-        entries += _entries(_DOCUMENT_TAGS, tags)
+    if own_tags is not None and asks_for_tags(missing):
+        calls = 1
+        entries += _entries(_RESOURCE_TAGS, own_tags())
     elif _any(missing, _PRINCIPAL_TAGS) and caller.principal_type == "User":
-        calls, tags = 1, identity.user_tags(clients.iam, caller)
-        entries += _entries(_PRINCIPAL_TAGS, tags)
+        calls = 1
+        entries += _entries(_PRINCIPAL_TAGS, identity.user_tags(iam, caller))
     if not any(entry.key_name.lower() in missing for entry in entries):
         return (), calls
     return entries, calls
+
+
+def asks_for_tags(missing: Sequence[str]) -> bool:
+    """Whether some key of `missing` (lower case) is a tag of the resource's own."""
+    return _any(missing, _RESOURCE_TAGS)
 
 
 def _any(missing: Sequence[str], prefixes: Sequence[str]) -> bool:
@@ -112,7 +128,8 @@ def _own_document(denied: Question, clients: Clients, caller: Caller) -> str | N
     return name if place == here else None
 
 
-def _document_tags(ssm: Any, name: str) -> Tags | None:
+def document_tags(ssm: Any, name: str) -> Tags | None:
+    """The tags of one of the account's documents, None where SSM does not tell."""
     try:
         answer = ssm.list_tags_for_resource(ResourceType="Document", ResourceId=name)
         return tuple((tag["Key"], tag["Value"]) for tag in answer.get("TagList") or ())
@@ -133,7 +150,8 @@ def _asked_with(
     return conclude(iam, first.request, questions, (*others, *answer), explicit)
 
 
-def _mentioned_keys(iam: Any, caller: Caller) -> Sequence[str]:
+def mentioned_keys(iam: Any, caller: Caller) -> Sequence[str]:
+    """The condition keys that the caller's policies mention, empty where IAM does not tell."""
     try:
         answer = iam.get_context_keys_for_principal_policy(PolicySourceArn=caller.policy_source_arn)
         return [str(key) for key in answer.get("ContextKeyNames") or ()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import awscli
@@ -38,11 +39,30 @@ _CALLED = {
     "ssm": ("ListTagsForResource", "StartSession", "TerminateSession"),
     "iam": (
         "GetContextKeysForPrincipalPolicy",
+        "GetGroupPolicy",
+        "GetPolicy",
+        "GetPolicyVersion",
         "GetRole",
+        "GetRolePolicy",
         "GetUser",
+        "GetUserPolicy",
+        "ListAttachedGroupPolicies",
+        "ListAttachedRolePolicies",
+        "ListAttachedUserPolicies",
+        "ListGroupPolicies",
+        "ListGroupsForUser",
+        "ListRolePolicies",
+        "ListUserPolicies",
         "SimulatePrincipalPolicy",
     ),
     "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
+}
+
+# For what only asks: a client of these has no method that starts or ends anything.
+_ASKED = {
+    **_CALLED,
+    "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
+    "ec2": ("DescribeTags",),
 }
 
 
@@ -53,7 +73,8 @@ class AwscliModels(Loader):
     another document is sent than the one checked, or move the endpoints of STS and IAM.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, operations: Mapping[str, Sequence[str]] = _CALLED) -> None:
+        self._operations = operations
         super().__init__(
             extra_search_paths=[os.path.join(AWSCLI_FOLDER, "data"), _BOTOCORE_DATA],
             include_default_search_paths=False,
@@ -68,10 +89,19 @@ class AwscliModels(Loader):
     ) -> Any:
         """The model, without the operations that are never called: clients are built of it."""
         model = super().load_service_model(service_name, type_name, api_version)
-        if type_name != "service-2" or service_name not in _CALLED:
+        if type_name != "service-2" or service_name not in self._operations:
             return model
-        operations = {name: model["operations"][name] for name in _CALLED[service_name]}
+        names = self._operations[service_name]
+        operations = {name: model["operations"][name] for name in names}
         return {**model, "operations": operations}
+
+
+def only_ask(session: Any) -> None:
+    """Leave `session` no way to start anything: clients made from now on cannot.
+
+    To be called when the command line has been read, which takes StartSession's model.
+    """
+    session.register_component("data_loader", AwscliModels(_ASKED))
 
 
 class MfaPrompt:

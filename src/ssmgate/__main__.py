@@ -23,8 +23,13 @@ def ssmgate() -> NoReturn:
     if sys.argv[1:2] == ["start-session"]:
         run(["ssm", "start-session", *sys.argv[2:]])
     from ssmgate.cli.main import main
+    from ssmgate.core.errors import GateError
 
-    main(prog_name="ssmgate")
+    try:
+        main(prog_name="ssmgate")
+    except GateError as error:
+        _show(error, dict(os.environ))
+        raise SystemExit(error.exit_code) from None
     raise SystemExit
 
 

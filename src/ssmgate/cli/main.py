@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ssmgate import __version__
+from ssmgate.cli.check import check
 from ssmgate.cli.sandbox import sandbox
 
 _EPILOG = """\b
@@ -17,7 +18,8 @@ Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own)
 
 \b
 Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then
-SSMGATE_MODE, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN, SSMGATE_CONTEXT.
+SSMGATE_MODE, SSMGATE_EXPLICIT, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN,
+SSMGATE_CONTEXT.
 """
 
 
@@ -44,4 +46,5 @@ def start_session() -> None:
     raise click.UsageError("write 'ssmgate start-session' with the verb first")
 
 
+main.add_command(check)
 main.add_command(sandbox)

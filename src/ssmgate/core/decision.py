@@ -209,9 +209,7 @@ def unless_live(refusal: Refusal, key_names: Sequence[str]) -> Refusal | CannotT
     `key_names` are condition keys that the policies mention. A key that the question gave a
     value for is not waited for: IAM names those among the missing too.
     """
-    live = tuple(
-        key for key in key_names if key.lower() in _LIVE_KEYS and not refusal.question.gives(key)
-    )
+    live = tuple(key for key in key_names if is_live(key) and not refusal.question.gives(key))
     if not live:
         return refusal
     if refusal.reason_code == "explicit-deny":
@@ -220,3 +218,8 @@ def unless_live(refusal: Refusal, key_names: Sequence[str]) -> Refusal | CannotT
         reason_code, what = "live-context", "the policies ask for what"
     reason = f"{what} only the live request has: {', '.join(live)}"
     return CannotTell(reason_code, reason, refusal.question, live)
+
+
+def is_live(key_name: str) -> bool:
+    """Whether only the live request has a value for the condition key, in whatever case."""
+    return key_name.lower() in _LIVE_KEYS

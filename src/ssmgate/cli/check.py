@@ -1,0 +1,137 @@
+"""`ssmgate check`: may I, and why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ssmgate.aws.arguments import Invocation
+    from ssmgate.check.report import DocumentsReport, Report
+
+_FLAGS = {
+    "--explain": "explain",
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "--request": "request",
+}
+
+_EPILOG = """\b
+Exit codes:
+  0    yes: IAM allows the document and the target
+  3    no
+  4    cannot tell, or a service that does not answer
+  252  the command line is not valid
+  253  no region, no credentials, or a broken ssmgate configuration
+"""
+
+
+def own_flags(words: tuple[str, ...], known: dict[str, str]) -> tuple[set[str], list[str]]:
+    """The verb's own flags among `words`, and the words that are left for start-session's parser.
+
+    They are taken by their full names up to `--`. None of them could be a value there: that
+    parser takes no value that begins with a dash and has no space.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    flags = {known[word] for word in words[:end] if word in known}
+    return flags, [word for word in words[:end] if word not in known] + list(words[end:])
+
+
+@click.command(
+    "check",
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    options_metavar="[OPTIONS]",
+    epilog=_EPILOG,
+    short_help="May I start this session, and why not? Asks, and starts nothing.",
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="START-SESSION-ARGUMENTS...")
+@click.pass_context
+def check(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Ask IAM about the session document and the target of this start-session line, each alone.
+
+    Takes the arguments of `aws ssm start-session`, its global options among them. Prints yes,
+    no or cannot tell, and the reason of each answer.
+
+    \b
+    --explain      everything: statements, missing keys, what came close, what to ask for
+    --request      a message to the administrator, with the statement to ask for
+    -q, --quiet    print nothing: the exit code is the answer
+    --output json  for machines; --query takes JMESPath on it
+    """
+    flags, rest = own_flags(words, _FLAGS)
+    from ssmgate.check import ask, text
+
+    invocation = read(rest)
+    machine = wants_json(invocation)
+    report = ask.check(
+        invocation,
+        configuration(),
+        explain=machine or bool(flags & {"explain", "request"}),
+    )
+    if "quiet" in flags:
+        ctx.exit(report.verdict.exit_code)
+    if machine:
+        print_json(report, invocation)
+    elif "request" in flags:
+        click.echo(text.request(report))
+    else:
+        style = text.Style(colour=colour(invocation))
+        click.echo(
+            text.explained(report, style) if "explain" in flags else text.brief(report, style)
+        )
+    ctx.exit(report.verdict.exit_code)
+
+
+def read(words: list[str]) -> Invocation:
+    """The line as start-session's parser reads it. Exits where it asks for an answer of that."""
+    from ssmgate.aws import arguments
+
+    invocation = arguments.read(["ssm", "start-session", *words])
+    if isinstance(invocation, int):
+        sys.stdout.flush()
+        raise click.exceptions.Exit(invocation)
+    return invocation
+
+
+def configuration() -> Any:
+    """ssmgate's configuration, as start-session reads it."""
+    from ssmgate.host import config
+
+    return config.load(os.environ)
+
+
+def wants_json(invocation: Invocation) -> bool:
+    """Whether the output is for a machine. The profile's `output` is not meant for this verb."""
+    from ssmgate.core.errors import InvalidRequest
+
+    options = invocation.options
+    machine = options.output in ("json", "yaml")  # JSON is YAML
+    if options.output not in ("json", "yaml", "text", None):
+        raise InvalidRequest(f"--output {options.output} is not offered here: json, yaml, text")
+    if options.query is not None and not machine:
+        raise InvalidRequest("--query is offered with --output json")
+    return machine
+
+
+def print_json(report: Report | DocumentsReport, invocation: Invocation) -> None:
+    """Print the report, or what --query finds in it."""
+    from ssmgate.check.report import to_json
+
+    shown: Any = to_json(report)
+    if invocation.options.query is not None:
+        shown = invocation.options.query.search(shown)
+    click.echo(json.dumps(shown, indent=2))
+
+
+def colour(invocation: Invocation) -> bool:
+    """Colour on a terminal only, unless NO_COLOR is set or --color says something."""
+    match invocation.options.color:
+        case "on":
+            return True
+        case "off":
+            return False
+    return not os.environ.get("NO_COLOR") and sys.stdout is not None and sys.stdout.isatty()

@@ -63,7 +63,8 @@ class PolicyReader:
         try:
             self._entity(kind, name)
             if kind == "user":
-                for group in self._each("list_groups_for_user", "Groups", UserName=name):
+                what = f"the groups of user {name}"
+                for group in self._each("list_groups_for_user", "Groups", what, UserName=name):
                     self._entity("group", group["GroupName"])
             self._boundary(kind, name)
         except _OutOfCalls:
@@ -71,14 +72,21 @@ class PolicyReader:
 
     def _entity(self, kind: str, name: str) -> None:
         whom = {f"{kind.title()}Name": name}
-        for inline in self._each(f"list_{kind}_policies", "PolicyNames", **whom):
+        whose = f"of {kind} {name}"
+        for inline in self._each(
+            f"list_{kind}_policies", "PolicyNames", f"the inline policies {whose}", **whom
+        ):
             answer = self._call(
-                f"get_{kind}_policy", f"policy {inline} of {kind} {name}", PolicyName=inline, **whom
+                f"get_{kind}_policy", f"policy {inline} {whose}", PolicyName=inline, **whom
             )
             if answer is not None:
                 self._keep(f"{kind}_{name}_{inline}", answer.get("PolicyDocument"))
-        listed = self._each(f"list_attached_{kind}_policies", "AttachedPolicies", **whom)
-        for attached in listed:
+        for attached in self._each(
+            f"list_attached_{kind}_policies",
+            "AttachedPolicies",
+            f"the attached policies {whose}",
+            **whom,
+        ):
             text = self._managed(attached["PolicyArn"])
             if text is not None:
                 self._keep(attached["PolicyName"], text)
@@ -109,8 +117,7 @@ class PolicyReader:
         if isinstance(document, str):
             self.gathered.identity.append(PolicyText(source_policy_id, unquote(document)))
 
-    def _each(self, operation: str, member: str, **asked: str) -> Iterator[Any]:
-        what = f"{operation.replace('_', ' ')} {' '.join(asked.values())}"
+    def _each(self, operation: str, member: str, what: str, **asked: str) -> Iterator[Any]:
         while True:
             answer = self._call(operation, what, **asked)
             if answer is None:
@@ -128,5 +135,6 @@ class PolicyReader:
         try:
             return call(**asked)
         except Exception:
-            self.gathered.unread.append(what)
+            action = "".join(word.title() for word in operation.split("_"))
+            self.gathered.unread.append(f"{what} (iam:{action})")
             return None

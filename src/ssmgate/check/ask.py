@@ -64,7 +64,7 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
         examination = examine(invocation, config)
     except Exception as error:
         if not failures.of_a_service(error):
-            raise
+            raise failures.translate(error) from error
         return _nobody_asked(invocation, "", failures.cannot_ask(error))
     clients, caller = examination.clients, examination.caller
     if caller is None:

@@ -99,17 +99,21 @@ def request(report: Report) -> str:
 
 
 def documents(report: DocumentsReport, style: Style) -> str:
-    """One line for each document: the answer, the name, the kind, the owner; then the rest."""
+    """One line for each document: the answer, the name, the kind; then the preferences."""
     lines: list[str] = []
     if report.target is not None:
         lines += [f"target {report.target_name}: {style.verdict(report.target.verdict)}"]
         lines += [*_wrapped(report.target.reason, "  "), ""]
     width = max([len(entry.name) for entry in report.documents], default=0)
-    for entry in report.documents:
-        verdict = style.verdict(entry.answer.verdict)
-        padding = " " * (len("cannot tell") - len(entry.answer.verdict.value))
-        kind = entry.session_type or "-"
-        lines.append(f"{verdict}{padding}  {entry.name:{width}}  {kind:22}  {entry.owner}".rstrip())
+    for owner, title in (("Self", "this account's"), ("Amazon", "AWS's own")):
+        lines.append(f"{title}:")
+        for entry in report.documents:
+            if entry.owner != owner:
+                continue
+            verdict = style.verdict(entry.answer.verdict)
+            padding = " " * (len("cannot tell") - len(entry.answer.verdict.value))
+            kind = entry.session_type or ""
+            lines.append(f"  {verdict}{padding} {entry.name:{width}} {kind}".rstrip())
     unsure = [e for e in report.documents if e.answer.verdict is Verdict.CANNOT_TELL]
     if unsure:
         lines.append("")

@@ -6,6 +6,7 @@ import click
 
 from ssmgate import __version__
 from ssmgate.cli.check import check
+from ssmgate.cli.documents import documents
 from ssmgate.cli.sandbox import sandbox
 
 _EPILOG = """\b
@@ -47,4 +48,5 @@ def start_session() -> None:
 
 
 main.add_command(check)
+main.add_command(documents)
 main.add_command(sandbox)

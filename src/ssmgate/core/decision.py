@@ -137,12 +137,23 @@ def decide(
     if not questions:
         return CannotTell("no-question", "no document was asked about")
     for question in questions:
-        obstacle = verdict(question, evaluations)
-        if obstacle is None and explicit is not Explicit.ALLOWED:
-            obstacle = _unless_named(question, evaluations, controls)
+        obstacle = obstacle_to(question, evaluations, explicit, controls)
         if obstacle is not None:
             return obstacle
     return Permit(request)
+
+
+def obstacle_to(
+    question: Question,
+    evaluations: Sequence[Evaluation],
+    explicit: Explicit,
+    controls: Sequence[Evaluation],
+) -> Refusal | CannotTell | None:
+    """What keeps the document of `question` from being permitted, None if nothing does."""
+    obstacle = verdict(question, evaluations)
+    if obstacle is None and explicit is not Explicit.ALLOWED:
+        return _unless_named(question, evaluations, controls)
+    return obstacle
 
 
 def _unless_named(

@@ -9,13 +9,20 @@ from typing import Any, NoReturn
 from ssmgate.aws import arguments, failures
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.core import wording
-from ssmgate.core.decision import Permit, override
+from ssmgate.core.decision import Permit, Refusal, override
+from ssmgate.core.errors import GateError, ServiceFailed
 from ssmgate.examination import Examination, examine
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
 from ssmgate.host import signals
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover, Plugin
+
+EXPLAIN_SECONDS = 5
+"""How long a person refused waits for what came close."""
+
+MOST_LINES = 10
+"""Of a refusal, its explanation among them."""
 
 
 def start(
@@ -43,7 +50,7 @@ def start(
         examination = examine(invocation, config)
         permit = _permit(examination, config, tell)
         with signals.held() as window:
-            started = start_session(examination.clients.ssm, permit)
+            started = _send(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
                 if warning := plugin.warning:
                     tell(warning)
@@ -65,10 +72,37 @@ def _permit(examination: Examination, config: Config, tell: Callable[[str], obje
     request = examination.invocation.request
     refusal = wording.explain(outcome, request, examination.caller)
     if not config.permissive:
-        raise refusal
+        raise _explained(refusal, examination)
     tell(f"ssmgate: [WARNING]: {refusal.message}")
     tell("ssmgate: started all the same, as mode is 'permissive'")
     return override(request, outcome)
+
+
+def _explained(refusal: GateError, examination: Examination) -> GateError:
+    """`refusal` with what came close, where policies may be read, in the lines that are left.
+
+    The outcome is certain: whatever happens here, Ctrl-C among it, `refusal` is what is raised.
+    """
+    left = MOST_LINES - 1 - len(refusal.notes) - len(refusal.hints)
+    if left <= 0 or not isinstance(examination.outcome, Refusal):
+        return refusal
+    try:
+        # Only here: an allowed start never loads it.
+        from ssmgate.check.short import short_form
+
+        refusal.notes += short_form(examination, EXPLAIN_SECONDS)[:left]
+    except (Exception, KeyboardInterrupt, signals.OutOfTime):  # noqa: S110 - it explains, no more
+        pass
+    return refusal
+
+
+def _send(ssm: Any, permit: Permit) -> StartedSession:
+    try:
+        return start_session(ssm, permit)
+    except ServiceFailed as failed:
+        if failed.error_code == "AccessDeniedException" and permit.overridden is None:
+            failed.notes += wording.BEYOND_SIMULATION
+        raise
 
 
 def _handover(

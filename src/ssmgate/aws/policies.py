@@ -52,8 +52,8 @@ class PolicyReader:
         # It would hand over the parsed policy: positions are those of the stored text.
         iam.meta.events.unregister("after-call.iam", json_decode_policies)
 
-    def read(self, caller: Caller) -> None:
-        """Read the policies of the user or role, of a user's groups, and the boundary.
+    def read(self, caller: Caller, *, boundary: bool = True) -> None:
+        """Read the policies of the user or role, of a user's groups, and with `boundary` that.
 
         Inline policies first, as they cost one call each. Never raises for what IAM refuses:
         that is noted.
@@ -66,7 +66,8 @@ class PolicyReader:
                 what = f"the groups of user {name}"
                 for group in self._each("list_groups_for_user", "Groups", what, UserName=name):
                     self._entity("group", group["GroupName"])
-            self._boundary(kind, name)
+            if boundary:
+                self._boundary(kind, name)
         except _OutOfCalls:
             self.gathered.unread.append("the rest: there are too many to read now")
 

@@ -75,6 +75,15 @@ def _parsed(texts: Iterable[PolicyText], unread: list[str]) -> Iterable[Source]:
             unread.append(f"policy {one.source_policy_id} is not understood: {error}")
 
 
+def place(policy: str, sid: str | None, line: int | None) -> str:
+    """Where a statement stands, in words."""
+    return (
+        f"policy {policy}"
+        + (f", statement {sid}" if sid else "")
+        + ("" if line is None else f", line {line}")
+    )
+
+
 def with_text(answer: Answer, matched: Iterable[MatchedStatement], sources: Sources) -> Answer:
     """`answer` with the Sid, line and text of the statements that IAM named, where known."""
     return replace(answer, statements=tuple(_shown(one, sources) for one in matched))

@@ -15,6 +15,7 @@ from ssmgate.check.report import (
     Statement,
     Verdict,
 )
+from ssmgate.check.sources import place
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
 
 WIDTH = 80
@@ -180,23 +181,15 @@ def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
         yield from _context(answer)
 
 
-def _place(policy: str, sid: str | None, line: int | None) -> str:
-    return (
-        f"policy {policy}"
-        + (f", statement {sid}" if sid else "")
-        + ("" if line is None else f", line {line}")
-    )
-
-
 def _statement(statement: Statement) -> Iterator[str]:
-    place = _place(statement.policy, statement.sid, statement.line)
-    yield from _wrapped(f"by {place}", "  ")
+    where = place(statement.policy, statement.sid, statement.line)
+    yield from _wrapped(f"by {where}", "  ")
     if statement.text is not None:
         yield _json(json.loads(statement.text), "    ")
 
 
 def _near(near: NearMiss) -> Iterator[str]:
-    yield from _wrapped(f"nearest: {_place(near.policy, near.sid, near.line)}", "  ")
+    yield from _wrapped(f"nearest: {place(near.policy, near.sid, near.line)}", "  ")
     yield from _wrapped(f"its {near.part} fails: {near.why}", "    ")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,7 +91,6 @@ def read(words: list[str]) -> Invocation:
 
     invocation = arguments.read(["ssm", "start-session", *words])
     if isinstance(invocation, int):
-        sys.stdout.flush()
         raise click.exceptions.Exit(invocation)
     return invocation
 
@@ -134,4 +132,4 @@ def colour(invocation: Invocation) -> bool:
             return True
         case "off":
             return False
-    return not os.environ.get("NO_COLOR") and sys.stdout is not None and sys.stdout.isatty()
+    return not os.environ.get("NO_COLOR") and os.isatty(1)

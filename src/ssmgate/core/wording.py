@@ -14,6 +14,14 @@ _RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
 
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 
+BEYOND_SIMULATION = (
+    "IAM simulation allowed the document; the words above are the service's, which also asks"
+    " about the target ('ssmgate check' does too)",
+    "and sees what simulation cannot: session policies, VPC endpoint policies, resource control"
+    " policies, resource policies, and what only the live request has",
+)
+"""Notes for a start that the service refuses after simulation allowed the document."""
+
 
 def explain(
     outcome: Refusal | CannotTell, request: SessionRequest, caller: Caller | None

@@ -24,13 +24,17 @@ class Effect(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. `negated_…` stand for NotAction and NotResource."""
+    """One statement. `negated_…` stand for NotAction and NotResource.
+
+    `start` and `end` are IAM's positions; `opening` is where the statement's `{` stands.
+    """
 
     effect: Effect
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     start: Position
     end: Position
+    opening: Position
     negated_action: bool = False
     negated_resource: bool = False
     conditions: tuple[Condition, ...] = ()
@@ -129,6 +133,7 @@ def _statement(span: Span, version: Version, path: str) -> Statement:
         resources=resources,
         start=span.start,
         end=span.end,
+        opening=span.opening,
         negated_action=negated_action,
         negated_resource=negated_resource,
         conditions=_conditions(elements, version, path),

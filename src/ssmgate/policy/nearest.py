@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ssmgate.core.evaluation import EvalDecision
 from ssmgate.policy.conditions import ConditionMatch, Outcome, Reason
 from ssmgate.policy.context import Context
-from ssmgate.policy.document import Effect
+from ssmgate.policy.document import Effect, Policy, Statement
 from ssmgate.policy.evaluate import Evaluation, Layer
 from ssmgate.policy.patterns import like, split_arn, split_pattern
 from ssmgate.policy.statements import Request, StatementMatch
@@ -61,15 +61,21 @@ class ResourceMiss:
     """Resource or NotResource failed.
 
     `closest` is the pattern that comes nearest or, with NotResource, the one that covers the
-    request; None where no single one is to blame. `difference` is None for NotResource, and
-    for a pattern whose variable has no value or cannot stand where it does (`unresolved`).
+    request; None where no single one is to blame. `differences` are in the order of the ARN's
+    parts; empty for NotResource, and for a pattern whose variable has no value or cannot stand
+    where it does (`unresolved`).
     """
 
     element: str
     closest: str | None
     request: str
-    difference: Difference | None = None
+    differences: tuple[Difference, ...] = ()
     unresolved: bool = False
+
+    @property
+    def difference(self) -> Difference | None:
+        """The first part that differs."""
+        return self.differences[0] if self.differences else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +158,19 @@ def nearest(evaluation: Evaluation) -> Explanation:
     return Explanation(misses=tuple(sorted(misses, key=lambda miss: miss.distance)))
 
 
-def place(match: StatementMatch) -> Place:
-    """Where the statement of `match` stands."""
-    statement = match.statement
-    return Place(
-        match.policy.source_policy_id, statement.sid, statement.opening.line, statement.effect
-    )
+def place(policy: Policy, statement: Statement) -> Place:
+    """Where one of `policy`'s statements stands."""
+    return Place(policy.source_policy_id, statement.sid, statement.opening.line, statement.effect)
 
 
 def _denial(match: StatementMatch, layer: Layer) -> Denial:
     return Denial(
-        place(match), layer, match.action.text, match.resource.text, match.conditions, match
+        place(match.policy, match.statement),
+        layer,
+        match.action.text,
+        match.resource.text,
+        match.conditions,
+        match,
     )
 
 
@@ -170,11 +178,11 @@ def _denial(match: StatementMatch, layer: Layer) -> Denial:
 _ACTION = 1000
 _PART = {
     ArnPart.PARTITION: 40,
-    ArnPart.SERVICE: 200,
+    ArnPart.SERVICE: 500,
     ArnPart.REGION: 40,
     ArnPart.ACCOUNT: 40,
-    ArnPart.TYPE: 150,
-    ArnPart.NAME: 60,
+    ArnPart.TYPE: 400,
+    ArnPart.NAME: 300,
 }
 _CONDITION = 10
 
@@ -194,7 +202,7 @@ def _miss(match: StatementMatch, layer: Layer, request: Request) -> Miss:
         if condition.outcome is not Outcome.MATCHED:
             failures.append(_condition_miss(condition))
             distance += _CONDITION
-    return Miss(place(match), layer, tuple(failures), distance, match)
+    return Miss(place(match.policy, match.statement), layer, tuple(failures), distance, match)
 
 
 def _action_miss(match: StatementMatch, request: Request) -> ActionMiss:
@@ -210,36 +218,36 @@ def _resource_miss(match: StatementMatch, request: Request) -> tuple[ResourceMis
     element = match.resource.element
     if match.statement.negated_resource:
         unresolved = match.resource.outcome is Outcome.UNDEFINED
-        return ResourceMiss(element, match.resource.text, request.resource, None, unresolved), 50
+        return ResourceMiss(element, match.resource.text, request.resource, (), unresolved), 50
     version = match.policy.version
     compared = [
-        (text, *_compare(text, version, request.resource, request.context))
+        (text, *compare(text, version, request.resource, request.context))
         for text in match.statement.resources
     ]
-    text, difference, distance = min(compared, key=lambda one: one[2])
+    text, differences, distance = min(compared, key=lambda one: one[2])
     return ResourceMiss(
-        element, text, request.resource, difference, unresolved=difference is None
+        element, text, request.resource, differences, unresolved=not differences
     ), distance
 
 
-def _compare(
+def compare(
     text: str, version: Version, resource: str, context: Context
-) -> tuple[Difference | None, int]:
-    """The first part that differs, and how far off all of them are. `text` does not match."""
+) -> tuple[tuple[Difference, ...], int]:
+    """The parts of `resource` in which a pattern differs, and how far off all of them are.
+
+    No part where that cannot be said, and where `text` matches, which is not far at all.
+    """
     pattern = parse_template(text, version).resolve(context)
     wanted = None if pattern is None else split_pattern(pattern)
     have = split_arn(resource)
     if wanted is None or have is None:
-        return None, _PART[ArnPart.TYPE]
-    first: Difference | None = None
-    distance = 0
-    for part, want, has in _parts(wanted, have):
-        if like(want, has):
-            continue
-        shown = plain(want)
-        first = first or Difference(part, shown, has)
-        distance += _unlikeness(shown, has, _PART[part])
-    return first, distance
+        return (), _PART[ArnPart.TYPE]
+    found = tuple(
+        Difference(part, plain(want), has)
+        for part, want, has in _parts(wanted, have)
+        if not like(want, has)
+    )
+    return found, sum(_unlikeness(d.policy, d.request, _PART[d.part]) for d in found)
 
 
 def _parts(wanted: Sequence[Pattern], have: Sequence[str]) -> list[tuple[ArnPart, Pattern, str]]:

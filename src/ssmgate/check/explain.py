@@ -2,10 +2,189 @@
 
 from __future__ import annotations
 
-from ssmgate.check.report import Answer
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ssmgate.check.report import DENY, Answer, NearMiss
 from ssmgate.check.sources import Sources
+from ssmgate.core.arn import account_of
+from ssmgate.core.question import Question
+from ssmgate.policy import Context, EvalDecision, Evaluation, Policies, Request, evaluate
+from ssmgate.policy.advice import Advice, advise
+from ssmgate.policy.nearest import (
+    ActionMiss,
+    ConditionMiss,
+    Denial,
+    Explanation,
+    Failure,
+    Miss,
+    ResourceMiss,
+    nearest,
+)
+
+MOST_SHOWN = 3
+"""How many statements that came close are told."""
+
+# Beyond this a statement is about something else: it is told only where nothing is nearer.
+_FAR = 450
+_VALUES_SHOWN = 3
 
 
 def explained(answer: Answer, known: Sources) -> Answer:
     """`answer` with the statements that came close, and advice. Never with another verdict."""
+    for question in answer.questions:
+        evaluation = evaluate(request_of(question), known.policies)
+        explicit = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY
+        if explicit is not (answer.reason_code in ("explicit-deny", "live-deny")):
+            continue  # what decided is not among these policies
+        if evaluation.eval_decision is not EvalDecision.ALLOWED:
+            return with_explanation(answer, evaluation)
     return answer
+
+
+def with_explanation(answer: Answer, evaluation: Evaluation) -> Answer:
+    """`answer` with what `evaluation`, a denial, shows."""
+    explanation = nearest(evaluation)
+    return replace(
+        answer,
+        nearest=tuple(near_misses(explanation)),
+        advice=tuple(sentence(one) for one in advise(evaluation, explanation)),
+    )
+
+
+def request_of(question: Question, now: datetime | None = None) -> Request:
+    """`question` as the local evaluator takes it, with the keys that IAM fills in."""
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    source = question.policy_source_arn
+    filled: dict[str, str | Sequence[str]] = {
+        "aws:PrincipalAccount": account_of(source),
+        "aws:CurrentTime": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:EpochTime": str(int(moment.timestamp())),
+    }
+    if ":user/" in source:
+        filled["aws:username"] = source.rpartition("/")[2]
+    given = {
+        entry.key_name: entry.values if entry.key_type.endswith("List") else entry.values[0]
+        for entry in question.context
+        if entry.values
+    }
+    names = {key.lower() for key in given}
+    context = {key: value for key, value in filled.items() if key.lower() not in names} | given
+    return Request(question.action, question.resource_arn, Context(context))
+
+
+def undecided(evaluation: Evaluation, policies: Policies) -> tuple[str, ...]:
+    """The condition keys on whose absence a denial hangs: with them it might be a yes.
+
+    Empty where something else is in the way. Tags of a document are not waited for.
+    """
+    if evaluation.eval_decision is EvalDecision.ALLOWED:
+        return ()
+    explanation = nearest(evaluation)
+    if explanation.denials:
+        per_denial = [_absent_of_denial(denial) for denial in explanation.denials]
+        if not all(per_denial):
+            return ()
+        return tuple(dict.fromkeys(key for keys in per_denial for key in keys))
+    lacking = [layer for layer in evaluation.layers if not layer.allows]
+    found: dict[str, None] = {}
+    for layer in lacking:
+        ids = {id(match) for match in layer.statements}
+        waiting = [
+            keys
+            for miss in explanation.misses
+            if id(miss.match) in ids and (keys := _absent_of_miss(miss))
+        ]
+        if not waiting:
+            return ()
+        found |= dict.fromkeys(key for keys in waiting for key in keys)
+    return tuple(found)
+
+
+def _absent_of_denial(denial: Denial) -> tuple[str, ...]:
+    return tuple(c.condition.key for c in denial.conditions if c.values is None)
+
+
+def _absent_of_miss(miss: Miss) -> tuple[str, ...]:
+    """The absent keys, if they are all that fails."""
+    if all(isinstance(f, ConditionMiss) and f.values is None for f in miss.failures):
+        return tuple(f.key for f in miss.failures if isinstance(f, ConditionMiss))
+    return ()
+
+
+def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
+    """The nearest statements, each with the parts that failed; denying ones come first."""
+    for denial in explanation.denials[:MOST_SHOWN]:
+        yield NearMiss(
+            denial.place.source_policy_id,
+            denial.place.sid,
+            denial.place.line,
+            DENY,
+            _why_denied(denial),
+        )
+    near = [miss for miss in explanation.misses if miss.distance < _FAR]
+    for miss in (near or explanation.misses[:1])[:MOST_SHOWN]:
+        yield NearMiss(
+            miss.place.source_policy_id,
+            miss.place.sid,
+            miss.place.line,
+            " and ".join(dict.fromkeys(_part(failure) for failure in miss.failures)),
+            "; ".join(_why(failure) for failure in miss.failures),
+        )
+
+
+def sentence(advice: Advice) -> str:
+    """What is wrong and what to write, in one line of text."""
+    return f"{advice.what}: {advice.fix}"
+
+
+def _part(failure: Failure) -> str:
+    match failure:
+        case ActionMiss():
+            return failure.element
+        case ResourceMiss():
+            return failure.element
+    return "Condition"
+
+
+def _why(failure: Failure) -> str:
+    match failure:
+        case ActionMiss():
+            covers = "lists it" if failure.element == "NotAction" else "is the closest"
+            return f"{failure.closest} {covers}, asked was {failure.request}"
+        case ResourceMiss():
+            if failure.difference is not None:
+                difference = failure.difference
+                return (
+                    f"closest is {failure.closest}; its {difference.part.value} is"
+                    f" {difference.policy or 'empty'}, asked was"
+                    f" {difference.request or 'an empty one'}"
+                )
+            if failure.closest is None or failure.unresolved:
+                return f"a variable in {failure.closest or 'it'} has no value"
+            return f"{failure.closest} excludes {failure.request}"
+    return _why_condition(failure)
+
+
+def _why_condition(failure: ConditionMiss) -> str:
+    wanted = _some(failure.wanted)
+    has = "the request lacks the key" if failure.values is None else f"is {_some(failure.values)}"
+    return f"{failure.operator} {failure.key} wants {wanted}, {has}"
+
+
+def _why_denied(denial: Denial) -> str:
+    action = denial.action or "whatever NotAction does not list"
+    resource = denial.resource or "whatever NotResource does not list"
+    conditions = "".join(
+        f", as {c.condition.operator} {c.condition.key} wants {_some(c.condition.values)} and"
+        f" {'the request lacks the key' if c.values is None else f'it is {_some(c.values)}'}"
+        for c in denial.conditions
+    )
+    return f"denies {action} on {resource}{conditions}"
+
+
+def _some(values: Sequence[str]) -> str:
+    shown = ", ".join(values[:_VALUES_SHOWN])
+    more = len(values) - _VALUES_SHOWN
+    return f"{shown} or {more} more" if more > 0 else shown

@@ -15,6 +15,9 @@ SCHEMA_VERSION = 1
 """Raised when a member changes its meaning or goes; a new member does not raise it."""
 
 
+DENY = "deny"
+
+
 class Verdict(enum.Enum):
     """The three answers, as words and as exit codes."""
 
@@ -59,13 +62,22 @@ class MissingKey:
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A statement that comes close, where it stands, and which part of it fails."""
+    """A statement that comes close, where it stands, and which part of it fails.
+
+    `part` is `Action`, `Resource`, `Condition`, their Not… forms, several joined by `and`, or
+    DENY for a statement that denies.
+    """
 
     policy: str
     sid: str | None
     line: int | None
     part: str
     why: str
+
+    @property
+    def sentence(self) -> str:
+        """What fails; of a denying statement, what it denies."""
+        return f"it {self.why}" if self.part == DENY else f"its {self.part} fails: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def _lines(answer: Answer) -> list[str]:
         if s.text is not None
     ]
     lines += [
-        f"nearest: {sources.place(n.policy, n.sid, n.line)}: its {n.part} fails: {n.why}"
+        f"nearest: {sources.place(n.policy, n.sid, n.line)}: {n.sentence}"
         for n in answer.nearest[:1]
     ]
     return [*lines, *answer.advice[:1]]

@@ -190,7 +190,7 @@ def _statement(statement: Statement) -> Iterator[str]:
 
 def _near(near: NearMiss) -> Iterator[str]:
     yield from _wrapped(f"nearest: {place(near.policy, near.sid, near.line)}", "  ")
-    yield from _wrapped(f"its {near.part} fails: {near.why}", "    ")
+    yield from _wrapped(near.sentence, "    ")
 
 
 def _context(answer: Answer) -> Iterator[str]:

@@ -61,6 +61,7 @@ _CALLED = {
 # For what only asks: a client of these has no method that starts or ends anything.
 _ASKED = {
     **_CALLED,
+    "iam": (*_CALLED["iam"], "SimulateCustomPolicy"),
     "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
     "ec2": ("DescribeTags",),
 }

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ssmgate.aws import failures
+from ssmgate.core.arn import account_of
 from ssmgate.core.decision import CannotTell
 from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.question import ACTION, ContextEntry, Question
@@ -37,6 +38,27 @@ def simulate(
     return _ask(iam, (question,), now, read, boundary)
 
 
+def simulate_custom(
+    iam: Any, question: Question, now: datetime, *, policies: Sequence[str], boundary: str | None
+) -> tuple[Evaluation, ...] | CannotTell:
+    """Ask IAM `question` about `policies`, texts of at least one, in the place of a principal's.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
+    """
+
+    def read(answer: Mapping[str, Any]) -> tuple[Evaluation, ...]:
+        return evaluations_of(answer, question.resource_arn, question.action)
+
+    # IAM fills in nothing here, as there is no principal.
+    source = question.policy_source_arn
+    filled = [ContextEntry("aws:PrincipalAccount", "string", (account_of(source),))]
+    if ":user/" in source:
+        filled.append(ContextEntry("aws:username", "string", (source.rpartition("/")[2],)))
+    asked = question.with_context(filled)
+    asked = replace(asked, context=tuple(entry for entry in asked.context if entry.values))
+    return _ask(iam, (asked,), now, read, boundary, policies)
+
+
 def simulate_together(
     iam: Any, questions: Sequence[Question], now: datetime
 ) -> tuple[Evaluation, ...] | CannotTell:
@@ -57,11 +79,12 @@ def _ask(
     now: datetime,
     read: Callable[[Mapping[str, Any]], tuple[Evaluation, ...]],
     boundary: str | None,
+    policies: Sequence[str] | None = None,
 ) -> tuple[Evaluation, ...] | CannotTell:
     question = questions[0]
-    entries = (*question.context, *_clock(now))
+    clock = [entry for entry in _clock(now) if not question.gives(entry.key_name)]
+    entries = (*question.context, *clock)
     request: dict[str, Any] = {
-        "PolicySourceArn": question.policy_source_arn,
         "ActionNames": [question.action],
         "ResourceArns": [q.resource_arn for q in questions],
         "ContextEntries": [
@@ -73,12 +96,16 @@ def _ask(
             for entry in entries
         ],
     }
+    if policies is None:
+        ask, request["PolicySourceArn"] = iam.simulate_principal_policy, question.policy_source_arn
+    else:
+        ask, request["PolicyInputList"] = iam.simulate_custom_policy, list(policies)
     if boundary is not None:
         request["PermissionsBoundaryPolicyInputList"] = [boundary]
     evaluations: tuple[Evaluation, ...] = ()
     try:
         for _ in range(_MOST_PAGES):
-            answer = iam.simulate_principal_policy(**request)
+            answer = ask(**request)
             evaluations += read(answer)
             if not answer.get("IsTruncated"):
                 return evaluations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,8 +10,8 @@ from ssmgate.check.report import DENY, Answer, NearMiss
 from ssmgate.check.sources import Sources
 from ssmgate.core.arn import account_of
 from ssmgate.core.question import Question
-from ssmgate.policy import Context, EvalDecision, Evaluation, Policies, Request, evaluate
-from ssmgate.policy.advice import Advice, advise
+from ssmgate.policy import Context, EvalDecision, Evaluation, Request, evaluate
+from ssmgate.policy.advice import RESOURCE_TAGS, Advice, advise, is_document
 from ssmgate.policy.nearest import (
     ActionMiss,
     ConditionMiss,
@@ -69,48 +69,52 @@ def request_of(question: Question, now: datetime | None = None) -> Request:
         for entry in question.context
         if entry.values
     }
-    names = {key.lower() for key in given}
+    names = {entry.key_name.lower() for entry in question.context}
     context = {key: value for key, value in filled.items() if key.lower() not in names} | given
     return Request(question.action, question.resource_arn, Context(context))
 
 
-def undecided(evaluation: Evaluation, policies: Policies) -> tuple[str, ...]:
+def undecided(evaluation: Evaluation, question: Question) -> tuple[str, ...]:
     """The condition keys on whose absence a denial hangs: with them it might be a yes.
 
-    Empty where something else is in the way. Tags of a document are not waited for.
+    Empty where something else is in the way. Not waited for are the tags of a document, and the
+    keys that `question` has without a value: those are known to be absent.
     """
-    if evaluation.eval_decision is EvalDecision.ALLOWED:
-        return ()
+    known = {entry.key_name.lower() for entry in question.context}
+    document = is_document(question.resource_arn)
+
+    def waits(key: str) -> bool:
+        return key.lower() not in known and not (document and key.lower().startswith(RESOURCE_TAGS))
+
     explanation = nearest(evaluation)
     if explanation.denials:
-        per_denial = [_absent_of_denial(denial) for denial in explanation.denials]
-        if not all(per_denial):
-            return ()
-        return tuple(dict.fromkeys(key for keys in per_denial for key in keys))
-    lacking = [layer for layer in evaluation.layers if not layer.allows]
+        hanging = [_absent_of_denial(denial, waits) for denial in explanation.denials]
+        return tuple(dict.fromkeys(key for keys in hanging for key in keys)) * all(hanging)
     found: dict[str, None] = {}
-    for layer in lacking:
+    for layer in evaluation.layers:
+        if layer.allows:
+            continue
         ids = {id(match) for match in layer.statements}
-        waiting = [
-            keys
-            for miss in explanation.misses
-            if id(miss.match) in ids and (keys := _absent_of_miss(miss))
-        ]
-        if not waiting:
+        here = [m for m in explanation.misses if id(m.match) in ids]
+        keys = [key for miss in here for key in _absent_of_miss(miss, waits)]
+        if not keys:
             return ()
-        found |= dict.fromkeys(key for keys in waiting for key in keys)
+        found |= dict.fromkeys(keys)
     return tuple(found)
 
 
-def _absent_of_denial(denial: Denial) -> tuple[str, ...]:
-    return tuple(c.condition.key for c in denial.conditions if c.values is None)
+def _absent_of_denial(denial: Denial, waits: Callable[[str], bool]) -> tuple[str, ...]:
+    return tuple(
+        c.condition.key
+        for c in denial.conditions
+        if c.values is None and c.condition.operator.base != "Null" and waits(c.condition.key)
+    )
 
 
-def _absent_of_miss(miss: Miss) -> tuple[str, ...]:
+def _absent_of_miss(miss: Miss, waits: Callable[[str], bool]) -> tuple[str, ...]:
     """The absent keys, if they are all that fails."""
-    if all(isinstance(f, ConditionMiss) and f.values is None for f in miss.failures):
-        return tuple(f.key for f in miss.failures if isinstance(f, ConditionMiss))
-    return ()
+    keys = [f.key for f in miss.failures if isinstance(f, ConditionMiss) and f.values is None]
+    return tuple(keys) if len(keys) == len(miss.failures) and all(map(waits, keys)) else ()
 
 
 def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
@@ -136,7 +140,7 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
 
 def sentence(advice: Advice) -> str:
     """What is wrong and what to write, in one line of text."""
-    return f"{advice.what}: {advice.fix}"
+    return f"{advice.what}; {advice.fix}"
 
 
 def _part(failure: Failure) -> str:

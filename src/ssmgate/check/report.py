@@ -17,6 +17,11 @@ SCHEMA_VERSION = 1
 
 DENY = "deny"
 
+PRINCIPAL = "IAM, by the principal's policies"
+SIMULATED = "IAM, by the given policies"
+LOCAL = "local evaluation, not IAM's answer"
+"""Who evaluated the policies."""
+
 
 class Verdict(enum.Enum):
     """The three answers, as words and as exit codes."""
@@ -118,6 +123,7 @@ class Report:
     data_channel: Answer | None = None
     ask_for: Mapping[str, Any] | None = None
     unread: tuple[str, ...] | None = None
+    evaluated_by: str = PRINCIPAL
 
     @property
     def verdict(self) -> Verdict:
@@ -169,6 +175,7 @@ def to_json(report: Report | DocumentsReport) -> dict[str, Any]:
         return {
             **common,
             "kind": "check",
+            "evaluated_by": report.evaluated_by,
             "answer": report.verdict.value,
             "request": {
                 "target": request.target,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ssmgate.check.report import (
+    PRINCIPAL,
     Answer,
     DocumentsReport,
     NearMiss,
@@ -38,7 +39,7 @@ class Style:
 
 def brief(report: Report, style: Style) -> str:
     """The answer alone on the first line, then the reason of each of the two."""
-    lines = [style.verdict(report.verdict)]
+    lines = [_first(report, style)]
     for name, answer in (("document", report.document), ("target", report.target)):
         lines.append(f"{name}: {style.verdict(answer.verdict)} - {answer.reason}")
     return "\n".join(lines)
@@ -46,7 +47,7 @@ def brief(report: Report, style: Style) -> str:
 
 def explained(report: Report, style: Style) -> str:
     """Everything that is known about the two answers."""
-    blocks = [[style.verdict(report.verdict)], [*_who(report)]]
+    blocks = [[_first(report, style)], [*_who(report)]]
     name = report.request.document_name
     title = f"document {name or DEFAULT_DOCUMENT_NAME}"
     if name is None:
@@ -61,6 +62,11 @@ def explained(report: Report, style: Style) -> str:
     if report.verdict is not Verdict.YES and report.ask_for is not None:
         blocks.append(["ask for:", _json(report.ask_for, "  ")])
     return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _first(report: Report, style: Style) -> str:
+    word = style.verdict(report.verdict)
+    return word if report.evaluated_by == PRINCIPAL else f"{word} ({report.evaluated_by})"
 
 
 def request(report: Report) -> str:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssmgate.cli import check_policies
+
 if TYPE_CHECKING:
     from ssmgate.aws.arguments import Invocation
+    from ssmgate.check.redact import Redactor
     from ssmgate.check.report import DocumentsReport, Report
 
 _FLAGS = {
@@ -17,6 +20,7 @@ _FLAGS = {
     "-q": "quiet",
     "--quiet": "quiet",
     "--request": "request",
+    "--redact": "redact",
 }
 
 _EPILOG = """\b
@@ -58,11 +62,20 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
     \b
     --explain      everything: statements, missing keys, what came close, what to ask for
     --request      a message to the administrator, with the statement to ask for
+    --redact       account ids, names and ids masked, each always by the same
     -q, --quiet    print nothing: the exit code is the answer
     --output json  for machines; --query takes JMESPath on it
+
+    \b
+    With --policy FILE --caller ARN no one is asked: the local evaluator answers for these files.
+    --boundary FILE, --scp FILE, --context KEY=VALUE and --document-context KEY=VALUE tell it
+    more; --aws sends the files to iam:SimulateCustomPolicy. See docs/check.md.
     """
+    if check_policies.is_meant(words):
+        report, flags, invocation = check_policies.check_policies(words, _FLAGS)
+        ctx.exit(show(report, flags, invocation))
     flags, rest = own_flags(words, _FLAGS)
-    from ssmgate.check import ask, text
+    from ssmgate.check import ask
 
     invocation = read(rest)
     machine = wants_json(invocation)
@@ -71,18 +84,33 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
         configuration(),
         explain=machine or bool(flags & {"explain", "request"}),
     )
+    ctx.exit(show(report, flags, invocation))
+
+
+def show(report: Report, flags: set[str], invocation: Invocation) -> int:
+    """Print the report as the flags want it. Returns the exit code."""
+    from ssmgate.check import text
+    from ssmgate.check.redact import Redactor
+    from ssmgate.check.report import to_json
+
+    mask = None
+    if "redact" in flags:
+        mask = Redactor()
+        mask.learn(to_json(report))
     if "quiet" in flags:
-        ctx.exit(report.verdict.exit_code)
-    if machine:
-        print_json(report, invocation)
-    elif "request" in flags:
-        click.echo(text.request(report))
+        return report.verdict.exit_code
+    if wants_json(invocation):
+        print_json(report, invocation, mask)
+        return report.verdict.exit_code
+    style = text.Style(colour=colour(invocation))
+    if "request" in flags:
+        told = text.request(report)
+    elif "explain" in flags:
+        told = text.explained(report, style)
     else:
-        style = text.Style(colour=colour(invocation))
-        click.echo(
-            text.explained(report, style) if "explain" in flags else text.brief(report, style)
-        )
-    ctx.exit(report.verdict.exit_code)
+        told = text.brief(report, style)
+    click.echo(told if mask is None else mask.text(told))
+    return report.verdict.exit_code
 
 
 def read(words: list[str]) -> Invocation:
@@ -115,11 +143,13 @@ def wants_json(invocation: Invocation) -> bool:
     return machine
 
 
-def print_json(report: Report | DocumentsReport, invocation: Invocation) -> None:
+def print_json(
+    report: Report | DocumentsReport, invocation: Invocation, mask: Redactor | None = None
+) -> None:
     """Print the report, or what --query finds in it."""
     from ssmgate.check.report import to_json
 
-    shown: Any = to_json(report)
+    shown: Any = to_json(report) if mask is None else mask.json(to_json(report))
     if invocation.options.query is not None:
         shown = invocation.options.query.search(shown)
     click.echo(json.dumps(shown, indent=2))

@@ -100,13 +100,17 @@ def parse_policy(text: str, source_policy_id: str = "") -> Policy:
     if not spans:
         raise PolicyError("there is no statement", "Statement")
 
-    statements = tuple(
-        _statement(span, version, f"Statement[{index}]") for index, span in enumerate(spans)
-    )
+    statements = []
+    for index, span in enumerate(spans):
+        try:
+            statements.append(_statement(span, version, f"Statement[{index}]"))
+        except PolicyError as error:
+            error.line = span.opening.line
+            raise
     sids = [statement.sid for statement in statements if statement.sid]
     if len(sids) != len(set(sids)):
         raise PolicyError("the Sids of a policy must be unique", "Statement")
-    return Policy(version, statements, source_policy_id)
+    return Policy(version, tuple(statements), source_policy_id)
 
 
 def _statement(span: Span, version: Version, path: str) -> Statement:

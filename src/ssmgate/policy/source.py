@@ -59,7 +59,7 @@ def read_document(text: str) -> tuple[Object, tuple[Span, ...]]:
     try:
         return _Reader(text).document()
     except json.JSONDecodeError as error:
-        raise PolicyError(f"no JSON: {error}") from None
+        raise PolicyError(f"no JSON: {error}", line=error.lineno) from None
     except RecursionError:
         raise PolicyError("nested too deeply") from None
 

@@ -13,6 +13,8 @@ from ssmgate.core.evaluation import BOUNDARY_POLICY, MatchedStatement
 from ssmgate.policy import Policies, Policy, PolicyError, Position, parse_policy
 from ssmgate.policy import Statement as ParsedStatement
 
+__all__ = ["PolicyError", "Source", "Sources", "parse", "place", "read", "with_text"]
+
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 
@@ -25,13 +27,8 @@ class Source:
 
     def place(self, statement: ParsedStatement) -> tuple[int, str]:
         """The line where the statement's brace opens, from 1, and the statement's own text."""
-        start = self._offset(statement.start)
-        # IAM's start is where the token before it ended; outside a list, after its own brace.
-        opens = self.text.find("{", max(start - 1, 0))
-        if self.text[start - 1 : start] == "{":
-            opens = start - 1
-        text = self.text[opens : self._offset(statement.end)]
-        return len(_NEWLINE.findall(self.text, 0, opens)) + 1, text
+        opens = self._offset(statement.opening)
+        return statement.opening.line, self.text[opens : self._offset(statement.end)]
 
     def _offset(self, position: Position) -> int:
         starts = [0, *(found.end() for found in _NEWLINE.finditer(self.text))]
@@ -67,10 +64,15 @@ def read(gathered: Gathered) -> Sources:
     return Sources(identity, boundary, gathered.boundary_arn, tuple(unread))
 
 
+def parse(text: str, source_policy_id: str) -> Source:
+    """A policy from elsewhere. Raises `PolicyError` as the parser does."""
+    return Source(parse_policy(text, source_policy_id), text)
+
+
 def _parsed(texts: Iterable[PolicyText], unread: list[str]) -> Iterable[Source]:
     for one in texts:
         try:
-            yield Source(parse_policy(one.text, one.source_policy_id), one.text)
+            yield parse(one.text, one.source_policy_id)
         except PolicyError as error:
             unread.append(f"policy {one.source_policy_id} is not understood: {error}")
 

@@ -124,8 +124,7 @@ def _by_iam(given: Any, situation: Situation, invocation: Invocation) -> Report:
 
 
 def _source(path: str) -> Source:
-    from ssmgate.check.sources import Source
-    from ssmgate.policy import PolicyError, parse_policy
+    from ssmgate.check import sources
 
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -136,8 +135,8 @@ def _source(path: str) -> Source:
     if len(text) > _LARGEST:
         raise _usage(f"policy {path!r} has more than {_LARGEST} characters")
     try:
-        return Source(parse_policy(text, path), text)
-    except PolicyError as error:
+        return sources.parse(text, path)
+    except sources.PolicyError as error:
         line = "" if error.line is None else f", line {error.line}"
         raise _usage(f"policy {path!r}{line}: {error}") from error
 

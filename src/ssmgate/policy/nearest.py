@@ -175,7 +175,7 @@ def _denial(match: StatementMatch, layer: Layer) -> Denial:
 
 
 # An unrelated action makes the rest worthless, another type of resource nearly so.
-_ACTION = 1000
+_ACTION = 3000
 _PART = {
     ArnPart.PARTITION: 40,
     ArnPart.SERVICE: 500,

@@ -20,6 +20,7 @@ from ssmgate.policy.nearest import (
     Failure,
     Miss,
     ResourceMiss,
+    likeness,
     nearest,
 )
 
@@ -28,6 +29,7 @@ MOST_SHOWN = 3
 
 # Beyond this a statement is about something else: it is told only where nothing is nearer.
 _FAR = 450
+_SAME_WORD = 0.8
 _VALUES_SHOWN = 3
 
 
@@ -127,8 +129,9 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
             DENY,
             _why_denied(denial),
         )
-    near = [miss for miss in explanation.misses if miss.distance < _FAR]
-    for miss in (near or explanation.misses[:1])[:MOST_SHOWN]:
+    about = [miss for miss in explanation.misses if _is_about(miss)]
+    near = [miss for miss in about if miss.distance < _FAR]
+    for miss in (near or about[:1])[:MOST_SHOWN]:
         yield NearMiss(
             miss.place.source_policy_id,
             miss.place.sid,
@@ -141,6 +144,16 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
 def sentence(advice: Advice) -> str:
     """What is wrong and what to write, in one line of text."""
     return f"{advice.what}; {advice.fix}"
+
+
+def _is_about(miss: Miss) -> bool:
+    """Whether the statement is about the action at all, be it misspelt or excepted."""
+    return not any(
+        isinstance(f, ActionMiss)
+        and f.element == "Action"
+        and likeness(f.closest, f.request) < _SAME_WORD
+        for f in miss.failures
+    )
 
 
 def _part(failure: Failure) -> str:

@@ -201,7 +201,9 @@ def simulate(given: Given, situation: Situation, iam: Any) -> Report:
 
 
 def _report(situation: Situation, document: Answer, target: Answer) -> Report:
-    asked_for = least_statement(document.questions[0], situation.request)
+    # Whatever the context says of the region, the statement is for the one that is asked about.
+    plain = _question(situation, document.questions[0].resource_arn, ())
+    asked_for = least_statement(plain, situation.request)
     return Report(
         situation.request,
         situation.region,

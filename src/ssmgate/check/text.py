@@ -162,7 +162,7 @@ def _who(report: Report) -> Iterator[str]:
         return
     yield f"caller {report.caller.caller_arn}"
     if report.caller.caller_arn != report.caller.policy_source_arn:
-        yield f"  by the policies of {report.caller.policy_source_arn}"
+        yield from _wrapped(f"by the policies of {report.caller.policy_source_arn}", "  ")
     yield f"region {report.region}"
 
 

@@ -332,7 +332,7 @@ def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
     return Advice(
         "condition-differs",
         f"the condition {failure.operator} on {key} wants {wanted}, and the request has {has}",
-        f"add {has} to the condition's values, or allow it in a statement of its own",
+        "let the condition take that too, or allow it in a statement of its own",
         miss.place,
     )
 
@@ -349,14 +349,32 @@ def _same_role(failure: ConditionMiss) -> bool:
 
 def _of_denial(denial: Denial, request: Request) -> Iterator[Advice]:
     resource, what = request.resource, _what(request.resource)
-    for condition in denial.conditions:
-        if condition.reason is Reason.KEY_ABSENT and condition.condition.operator.base != "Null":
-            yield Advice(
-                "deny-hangs-on-key",
-                f"the deny applies because nothing is known here of {condition.condition.key}",
-                f"if the service will see that key, say so ({condition.condition.key}=…)",
-                denial.place,
-            )
+    absent = [
+        c.condition.key
+        for c in denial.conditions
+        if c.reason is Reason.KEY_ABSENT and c.condition.operator.base != "Null"
+    ]
+    if absent:
+        yield Advice(
+            "deny-hangs-on-key",
+            f"the deny applies because nothing is known here of {', '.join(absent)}",
+            f"if the service will see it, say so ({'=…, '.join(absent)}=…)",
+            denial.place,
+        )
+        return
+    if denial.conditions:
+        seen = " and ".join(
+            f"{c.condition.key} is "
+            + ("absent" if c.values is None else ", ".join(repr(v) for v in c.values))
+            for c in denial.conditions
+        )
+        yield Advice(
+            "denied-by-condition",
+            f"the deny applies because {seen}",
+            "ask where its condition does not hold, or have its owner except you",
+            denial.place,
+        )
+        return
     if denial.match.statement.negated_resource:
         exempt = denial.match.statement.resources
         for text in exempt:

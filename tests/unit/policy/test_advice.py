@@ -85,7 +85,7 @@ FIRES = [
     ("key-absent", [statement("*", **condition("Bool", "aws:MultiFactorAuthPresent", "true"))],
      SHELL, "aws:MultiFactorAuthPresent=…"),
     ("condition-differs", [statement("*", **condition(
-        "StringEquals", "aws:RequestedRegion", "eu-west-1"))], SHELL, "us-east-1"),
+        "StringEquals", "aws:RequestedRegion", "eu-west-1"))], SHELL, "own"),
     ("needs-set-operator", [statement("*", **condition("StringEquals", "aws:TagKeys", "a"))],
      SHELL, "ForAnyValue:StringEquals"),
     ("action-misspelt", [statement("*", action="ssm:StartSessions")], SHELL, START),
@@ -102,6 +102,8 @@ FIRES = [
     ("deny-hangs-on-key", [statement("*"), statement("*", effect="Deny", **condition(
         "BoolIfExists", "aws:MultiFactorAuthPresent", "false"))], SHELL,
      "aws:MultiFactorAuthPresent=…"),
+    ("denied-by-condition", [statement("*"), statement("*", effect="Deny", **condition(
+        "StringNotEquals", "aws:RequestedRegion", "eu-west-1"))], SHELL, "condition"),
     ("no-such-resource", [statement("*")], f"arn:aws:ssm:{HERE}:parameter/a", "kind of target"),
 ]  # fmt: skip
 CONTEXT = {
@@ -146,6 +148,7 @@ KEEPS_SILENT = [
     ("denied-by-name", [statement("*"), statement(CUSTOM, effect="Deny")], SHELL),
     ("deny-hangs-on-key", [statement("*"), statement("*", effect="Deny", **condition(
         "Null", "aws:MultiFactorAuthPresent", "true"))], SHELL),
+    ("denied-by-condition", [statement("*"), statement("*", effect="Deny")], SHELL),
     ("document-not-listed", [statement(SHELL)], SHELL),
     ("document-not-listed", [statement(SHELL.replace("Manager", "Manger"))], SHELL),
     ("resource-not-listed", [statement(NODE.replace("us-east-1", "us-east-2"))], NODE),

@@ -9,8 +9,8 @@ import json
 import os
 import sys
 
-import ssmgate.aws  # noqa: F401 - awscli first, as in the program itself
 from click.testing import CliRunner
+
 from ssmgate.cli.main import main
 
 

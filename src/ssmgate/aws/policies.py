@@ -55,19 +55,19 @@ class PolicyReader:
     def read(self, caller: Caller, *, boundary: bool = True) -> None:
         """Read the policies of the user or role, of a user's groups, and with `boundary` that.
 
-        Inline policies first, as they cost one call each. Never raises for what IAM refuses:
-        that is noted.
+        The boundary first, then inline policies, as they cost one call each. Never raises for
+        what IAM refuses: that is noted.
         """
         kind = "user" if caller.principal_type == "User" else "role"
         name = principal(caller.caller_arn).name
         try:
+            if boundary:
+                self._boundary(kind, name)
             self._entity(kind, name)
             if kind == "user":
                 what = f"the groups of user {name}"
                 for group in self._each("list_groups_for_user", "Groups", what, UserName=name):
                     self._entity("group", group["GroupName"])
-            if boundary:
-                self._boundary(kind, name)
         except _OutOfCalls:
             self.gathered.unread.append("the rest: there are too many to read now")
 

@@ -34,7 +34,12 @@ _VALUES_SHOWN = 3
 
 
 def explained(answer: Answer, known: Sources) -> Answer:
-    """`answer` with the statements that came close, and advice. Never with another verdict."""
+    """`answer` with the statements that came close, and advice. Never with another verdict.
+
+    Nothing is said of policies that nobody could read.
+    """
+    if known.unread and not known.identity and known.boundary is None:
+        return answer
     for question in answer.questions:
         evaluation = evaluate(request_of(question), known.policies)
         explicit = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY

@@ -38,17 +38,17 @@ def short_form(examination: Examination, seconds: float) -> tuple[str, ...]:
         refusal.matched_statements,
         known,
     )
-    return tuple(_lines(explained(answer, known)))
+    return tuple(_lines(explained(answer, known), complete=not known.unread))
 
 
-def _lines(answer: Answer) -> list[str]:
+def _lines(answer: Answer, *, complete: bool) -> list[str]:
+    """`complete`: whether all policies were read. Without, what to write is not certain."""
     lines = [
+        f"nearest: {sources.place(n.policy, n.sid, n.line)}: {n.sentence}"
+        for n in answer.nearest[:1]
+    ] or [
         f"decided by {sources.place(s.policy, s.sid, s.line)}"
         for s in answer.statements[:1]
         if s.text is not None
     ]
-    lines += [
-        f"nearest: {sources.place(n.policy, n.sid, n.line)}: {n.sentence}"
-        for n in answer.nearest[:1]
-    ]
-    return [*lines, *answer.advice[:1]]
+    return [*lines, *answer.advice[:1]] if complete else lines

@@ -160,7 +160,7 @@ def _preferences(report: DocumentsReport) -> Iterator[str]:
 def _who(report: Report) -> Iterator[str]:
     if report.caller is None:
         return
-    yield f"caller {report.caller.caller_arn}"
+    yield from _wrapped(f"caller {report.caller.caller_arn}")
     if report.caller.caller_arn != report.caller.policy_source_arn:
         yield from _wrapped(f"by the policies of {report.caller.policy_source_arn}", "  ")
     yield f"region {report.region}"

@@ -90,13 +90,8 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
 def show(report: Report, flags: set[str], invocation: Invocation) -> int:
     """Print the report as the flags want it. Returns the exit code."""
     from ssmgate.check import text
-    from ssmgate.check.redact import Redactor
-    from ssmgate.check.report import to_json
 
-    mask = None
-    if "redact" in flags:
-        mask = Redactor()
-        mask.learn(to_json(report))
+    mask = redactor(report) if "redact" in flags else None
     if "quiet" in flags:
         return report.verdict.exit_code
     if wants_json(invocation):
@@ -141,6 +136,16 @@ def wants_json(invocation: Invocation) -> bool:
     if options.query is not None and not machine:
         raise InvalidRequest("--query is offered with --output json")
     return machine
+
+
+def redactor(report: Report | DocumentsReport) -> Redactor:
+    """A redactor that has learnt every name in the report."""
+    from ssmgate.check.redact import Redactor
+    from ssmgate.check.report import to_json
+
+    mask = Redactor()
+    mask.learn(to_json(report))
+    return mask
 
 
 def print_json(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from ssmgate.cli.check import colour, configuration, own_flags, print_json, read, wants_json
+from ssmgate.cli.check import (
+    colour,
+    configuration,
+    own_flags,
+    print_json,
+    read,
+    redactor,
+    wants_json,
+)
 
 # What stands in for --target where none is asked about: the parser wants one. The last one
 # counts, so a target that was typed takes its place.
@@ -27,6 +35,7 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
     node are allowed: a session takes both.
 
     \b
+    --redact       mask account ids, names and ids, each in the same way everywhere
     --output json  for machines; --query takes JMESPath on it
     --region, --profile and the other options of aws
 
@@ -36,7 +45,7 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
     from ssmgate.check import text
     from ssmgate.core.errors import InvalidRequest
 
-    _, rest = own_flags(words, {})
+    flags, rest = own_flags(words, {"--redact": "redact"})
     invocation = read(["--target", _NO_TARGET, *rest])
     if invocation.request.document_name is not None:
         raise InvalidRequest("documents lists them all: to ask about one, use 'ssmgate check'")
@@ -45,8 +54,10 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
     report = asking.list_and_ask(
         invocation, configuration(), target=None if target == _NO_TARGET else target
     )
+    mask = redactor(report) if flags else None
     if machine:
-        print_json(report, invocation)
+        print_json(report, invocation, mask)
     else:
-        click.echo(text.documents(report, text.Style(colour=colour(invocation))))
+        shown = text.documents(report, text.Style(colour=colour(invocation)))
+        click.echo(shown if mask is None else mask.text(shown))
     ctx.exit(0)

@@ -104,7 +104,8 @@ def show(report: Report, flags: set[str], invocation: Invocation) -> int:
         told = text.explained(report, style)
     else:
         told = text.brief(report, style)
-    click.echo(told if mask is None else mask.text(told))
+    # It would take colour out where there is no terminal, whatever --color says.
+    click.echo(told if mask is None else mask.text(told), color=style.colour)
     return report.verdict.exit_code
 
 

@@ -58,6 +58,7 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
     if machine:
         print_json(report, invocation, mask)
     else:
-        shown = text.documents(report, text.Style(colour=colour(invocation)))
-        click.echo(shown if mask is None else mask.text(shown))
+        style = text.Style(colour=colour(invocation))
+        shown = text.documents(report, style)
+        click.echo(shown if mask is None else mask.text(shown), color=style.colour)
     ctx.exit(0)

@@ -312,13 +312,11 @@ def test_a_control_that_is_not_answered_is_no_yes(machine: Machine) -> None:
 
 
 def test_documents_in_two_simulations(machine: Machine) -> None:
-    listed = {
-        "DocumentIdentifiers": [{"Name": "Dev-Shell"}, {"Name": "SSM-SessionManagerRunShell"}]
-    }
-    machine.aws.script(
-        "ListDocuments", json_ok({**listed, "NextToken": "t"}), json_ok({"DocumentIdentifiers": []}),
-        json_ok({"DocumentIdentifiers": [{"Name": "AWS-StartSSHSession"}]}),
-    )  # fmt: skip
+    own_names = ("Dev-Shell", "SSM-SessionManagerRunShell")
+    own_page = {"DocumentIdentifiers": [{"Name": name} for name in own_names], "NextToken": "t"}
+    last_page = {"DocumentIdentifiers": []}
+    awss_page = {"DocumentIdentifiers": [{"Name": "AWS-StartSSHSession"}]}
+    machine.aws.script("ListDocuments", *map(json_ok, (own_page, last_page, awss_page)))
     content = {"schemaVersion": "1.0", "sessionType": "Standard_Stream",
                "inputs": {"runAsEnabled": True, "runAsDefaultUser": "ops"}}  # fmt: skip
     machine.aws.script("GetDocument", json_ok({"Content": json.dumps(content)}))

@@ -82,8 +82,8 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
             reasons.answer(target.obstacle, target.questions, target.evaluations),
             enforced=target.demanded,
         ),
-        ask_for=_ask_for(examination),
     )
+    report = replace(report, ask_for=_ask_for(examination, report))
     if not explain:
         return report
     found = _Found(
@@ -124,8 +124,14 @@ def ask_target(examination: Examination, caller: Caller, config: Config) -> Targ
         return TargetLook(CannotTell("timed-out", f"IAM took longer than {TARGET_SECONDS} s"))
 
 
-def _ask_for(examination: Examination) -> dict[str, object] | None:
-    if not examination.look.questions:
+# An allow helps against these. It does nothing against a deny.
+_LACKS_AN_ALLOW = {"no-allow", "not-named", "live-context", "tags-unknown", "hangs-on-the-key"}
+_DENIES = {"explicit-deny", "live-deny"}
+
+
+def _ask_for(examination: Examination, report: Report) -> dict[str, object] | None:
+    codes = {report.document.reason_code, report.target.reason_code}
+    if not examination.look.questions or codes & _DENIES or not codes & _LACKS_AN_ALLOW:
         return None
     text = least_statement(examination.look.questions[0], examination.invocation.request)
     statement: dict[str, object] = json.loads(text)
@@ -235,4 +241,13 @@ def _explained(
     answer: Answer, matched: tuple[MatchedStatement, ...], known: sources.Sources
 ) -> Answer:
     answer = sources.with_text(answer, matched, known)
-    return answer if answer.verdict is Verdict.YES else explained(answer, known)
+    if answer.verdict is Verdict.YES:
+        return answer
+    answer = explained(answer, known)
+    if answer.reason_code == "explicit-deny" and not answer.advice:
+        exempt = (
+            f"an explicit deny outweighs every allow: ask the owner of that {answer.layer} to"
+            f" exempt {answer.questions[-1].resource_arn}"
+        )
+        return replace(answer, advice=(exempt,))
+    return answer

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ssmgate.check.report import (
+    DENY,
     PRINCIPAL,
     Answer,
     DocumentsReport,
@@ -179,8 +180,10 @@ def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
         yield from _statement(statement)
     for key in answer.missing:
         yield from _wrapped(f"missing: {key.key_name} ({key.supplier})", "  ")
+    in_full = any(statement.text is not None for statement in answer.statements)
     for near in answer.nearest:
-        yield from _near(near)
+        if near.part != DENY or not in_full:
+            yield from _near(near)
     for advice in answer.advice:
         yield from _wrapped(f"advice: {advice}", "  ")
     if answer.questions:

@@ -30,6 +30,9 @@ def ssmgate() -> NoReturn:
     except GateError as error:
         _show(error, dict(os.environ))
         raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        _defect(error, debug="--debug" in sys.argv)
+        raise SystemExit(255) from None
     raise SystemExit
 
 
@@ -72,11 +75,7 @@ def run(argv: list[str]) -> NoReturn:
         _tell("")
         code = 130
     except Exception as error:
-        _tell(f"\nssmgate: [ERROR]: {type(error).__name__}: {error}")
-        if debug:
-            _traceback()
-        else:
-            _tell("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
+        _defect(error, debug)
         code = 255
     _exit(code)
 
@@ -119,6 +118,14 @@ def _tell(text: str) -> None:
         sys.stderr.flush()
     except (AttributeError, OSError, ValueError):
         pass  # closed or full: nobody listens; the status still tells
+
+
+def _defect(error: Exception, debug: bool) -> None:
+    _tell(f"\nssmgate: [ERROR]: {type(error).__name__}: {error}")
+    if debug:
+        _traceback()
+    else:
+        _tell("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
 
 
 def _traceback() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from fakes.scripted_aws import (
     TOKEN,
     Answer,
     evaluation,
+    hang,
     json_error,
     json_ok,
     reset,
@@ -156,6 +158,18 @@ def test_policies_that_cannot_be_read_change_nothing(machine: Machine) -> None:
     ended = check(machine, "--explain")
     assert (ended.returncode, ended.stderr) == (3, "")
     assert "policy user_alice_x is not understood" in ended.stdout
+
+
+def test_ctrl_c(machine: Machine) -> None:
+    machine.aws.script("GetCallerIdentity", hang(20))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmgate", "check", "--target", TARGET], text=True,
+        env=machine.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    machine.aws.wait_for("GetCallerIdentity")
+    process.send_signal(signal.SIGINT)
+    shown = process.communicate(timeout=30)
+    assert (process.returncode, *shown) == (130, "", "\n")
 
 
 def test_colour_on_a_terminal_only(machine: Machine) -> None:

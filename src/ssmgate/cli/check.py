@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,12 +81,23 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
 
     invocation = read(rest)
     machine = wants_json(invocation)
-    report = ask.check(
-        invocation,
-        configuration(),
-        explain=machine or bool(flags & {"explain", "request"}),
-    )
+    with interruptible():
+        report = ask.check(
+            invocation,
+            configuration(),
+            explain=machine or bool(flags & {"explain", "request"}),
+        )
     ctx.exit(show(report, flags, invocation))
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """End with 130 on Ctrl-C, as start-session does; click would end with 1."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        raise click.exceptions.Exit(130) from None
 
 
 def show(report: Report, flags: set[str], invocation: Invocation) -> int:

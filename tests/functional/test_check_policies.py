@@ -152,7 +152,7 @@ def test_iam_is_asked_about_the_files(tmp_path: Path, environ: dict[str, str]) -
     """With --aws the files go to iam:SimulateCustomPolicy, and its answer is told."""
     names = ("as-it-should-be", "aws-document-with-account", "boundary-without-document")
     with serving() as server:
-        who = next(signs for signs in server.principals.values() if signs["session_token"] is None)
+        who = server.principals["admin"]
         aws = environ | {
             "NO_PROXY": "*",
             "AWS_ENDPOINT_URL": server.url,

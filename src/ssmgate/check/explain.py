@@ -173,25 +173,30 @@ def _part(failure: Failure) -> str:
 def _why(failure: Failure) -> str:
     match failure:
         case ActionMiss():
-            covers = "lists it" if failure.element == "NotAction" else "is the closest"
-            return f"{failure.closest} {covers}, asked was {failure.request}"
+            if failure.element == "NotAction":
+                return f"it lists {failure.closest}, the request's is {failure.request}"
+            return f"the closest is {failure.closest}, the request's is {failure.request}"
         case ResourceMiss():
             if failure.difference is not None:
                 difference = failure.difference
                 return (
-                    f"closest is {failure.closest}; its {difference.part.value} is"
-                    f" {difference.policy or 'empty'}, asked was"
-                    f" {difference.request or 'an empty one'}"
+                    f"the closest is {failure.closest}; its {difference.part.value} is"
+                    f" {difference.policy or 'empty'}, the request's is"
+                    f" {difference.request or 'empty'}"
                 )
             if failure.closest is None or failure.unresolved:
                 return f"a variable in {failure.closest or 'it'} has no value"
-            return f"{failure.closest} excludes {failure.request}"
+            return f"it lists {failure.closest}"
     return _why_condition(failure)
 
 
 def _why_condition(failure: ConditionMiss) -> str:
     wanted = _some(failure.wanted)
-    has = "the request lacks the key" if failure.values is None else f"is {_some(failure.values)}"
+    has = (
+        "the request lacks the key"
+        if failure.values is None
+        else f"the request has {_some(failure.values)}"
+    )
     return f"{failure.operator} {failure.key} wants {wanted}, {has}"
 
 

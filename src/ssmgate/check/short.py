@@ -5,7 +5,7 @@ from __future__ import annotations
 from ssmgate.aws.policies import PolicyReader
 from ssmgate.check import reasons, sources
 from ssmgate.check.explain import explained
-from ssmgate.check.report import Answer
+from ssmgate.check.report import DENY, Answer
 from ssmgate.core.decision import Layer, Refusal
 from ssmgate.examination import Examination
 from ssmgate.host import signals
@@ -44,7 +44,8 @@ def short_form(examination: Examination, seconds: float) -> tuple[str, ...]:
 def _lines(answer: Answer, *, complete: bool) -> list[str]:
     """`complete`: whether all policies were read. Without, what to write is not certain."""
     lines = [
-        f"nearest: {sources.place(n.policy, n.sid, n.line)}: {n.sentence}"
+        f"{'denied by' if n.part == DENY else 'nearest'}:"
+        f" {sources.place(n.policy, n.sid, n.line)}: {n.sentence}"
         for n in answer.nearest[:1]
     ] or [
         f"decided by {sources.place(s.policy, s.sid, s.line)}"

@@ -198,7 +198,8 @@ def _statement(statement: Statement) -> Iterator[str]:
 
 
 def _near(near: NearMiss) -> Iterator[str]:
-    yield from _wrapped(f"nearest: {place(near.policy, near.sid, near.line)}", "  ")
+    what = "denied by" if near.part == DENY else "nearest"
+    yield from _wrapped(f"{what}: {place(near.policy, near.sid, near.line)}", "  ")
     yield from _wrapped(near.sentence, "    ")
 
 

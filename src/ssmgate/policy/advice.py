@@ -198,7 +198,7 @@ def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
     found = _difference(failure, arn)
     if found is not None:
         code, what = found
-        yield Advice(code, what, f"write {arn} in place of {failure.closest}", miss.place)
+        yield Advice(code, what, _fix(failure, code), miss.place)
 
 
 def miss_request(miss: Miss, arn: str) -> Request:
@@ -229,6 +229,30 @@ def _difference(failure: ResourceMiss, arn: str) -> tuple[str, str] | None:
             f"there is no such resource as {closest}: the ARN of this {_what(arn)} is {arn}",
         )
     return None
+
+
+_FIELDS = {
+    ArnPart.PARTITION: 1,
+    ArnPart.SERVICE: 2,
+    ArnPart.REGION: 3,
+    ArnPart.ACCOUNT: 4,
+}
+
+
+def _fix(failure: ResourceMiss, code: str) -> str:
+    """What to write: the closest pattern with its one mistake corrected, or the ARN itself."""
+    closest, corrected = failure.closest or "", failure.request
+    fields = closest.split(":", 5)
+    first = failure.differences[0]
+    if len(failure.differences) == 1 and len(fields) == 6 and "$" not in ":".join(fields[:5]):
+        if first.part in _FIELDS:
+            fields[_FIELDS[first.part]] = first.request
+            corrected = ":".join(fields)
+        elif first.part is ArnPart.TYPE and "/" in fields[5]:
+            fields[5] = f"{first.request}/{fields[5].partition('/')[2]}"
+            corrected = ":".join(fields)
+    beside = ", or beside it" if code in ("wrong-region", "wrong-account") else ""
+    return f"write {corrected} in place of {closest}{beside}"
 
 
 def _account(difference: Difference, arn: str, closest: str | None) -> tuple[str, str]:
@@ -316,8 +340,8 @@ def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
     if failure.values is None:
         return Advice(
             "key-absent",
-            f"the condition {failure.operator} on {key} wants {wanted}, and nothing is known of"
-            " that key here",
+            f"the condition {failure.operator} on {key} wants {wanted}, and the request does not"
+            " have that key",
             f"if the service will see it, say so ({key}=…); else the statement does not apply",
             miss.place,
         )
@@ -357,7 +381,7 @@ def _of_denial(denial: Denial, request: Request) -> Iterator[Advice]:
     if absent:
         yield Advice(
             "deny-hangs-on-key",
-            f"the deny applies because nothing is known here of {', '.join(absent)}",
+            f"the deny applies because the request does not have {', '.join(absent)}",
             f"if the service will see it, say so ({'=…, '.join(absent)}=…)",
             denial.place,
         )
@@ -386,7 +410,8 @@ def _of_denial(denial: Denial, request: Request) -> Iterator[Advice]:
             )
             if found is not None:
                 code, sentence = found
-                yield Advice(code, sentence, f"write {resource} in place of {text}", denial.place)
+                missed = ResourceMiss("NotResource", text, resource, different)
+                yield Advice(code, sentence, _fix(missed, code), denial.place)
                 return
         unknown = denial.match.resource.outcome is Outcome.UNDEFINED
         yield Advice(

@@ -185,6 +185,8 @@ _PART = {
     ArnPart.NAME: 300,
 }
 _CONDITION = 10
+# What has the name is meant, wherever it is looked for.
+_SAME_NAME = 5
 
 
 def _miss(match: StatementMatch, layer: Layer, request: Request) -> Miss:
@@ -242,12 +244,15 @@ def compare(
     have = split_arn(resource)
     if wanted is None or have is None:
         return (), _PART[ArnPart.TYPE]
+    parts = _parts(wanted, have)
     found = tuple(
-        Difference(part, plain(want), has)
-        for part, want, has in _parts(wanted, have)
-        if not like(want, has)
+        Difference(part, plain(want), has) for part, want, has in parts if not like(want, has)
     )
-    return found, sum(_unlikeness(d.policy, d.request, _PART[d.part]) for d in found)
+    distance = sum(_unlikeness(d.policy, d.request, _PART[d.part]) for d in found)
+    last, want, has = parts[-1]
+    if last is ArnPart.NAME and like(want, has) and plain(want).strip("*"):
+        distance = -(-distance // _SAME_NAME)
+    return found, distance
 
 
 def _parts(wanted: Sequence[Pattern], have: Sequence[str]) -> list[tuple[ArnPart, Pattern, str]]:

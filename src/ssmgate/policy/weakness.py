@@ -137,8 +137,8 @@ def _enumeration(document: Request, policies: Policies) -> Iterator[Advice]:
             ):
                 yield Advice(
                     "deny-by-enumeration",
-                    f"every document is allowed but the {len(named)} that this deny names: one that"
-                    " is created tomorrow is allowed too",
+                    f"every document is allowed but those that this deny names ({len(named)}): one"
+                    " that is created tomorrow is allowed too",
                     "allow the documents by name instead of denying some",
                     place(match.policy, match.statement),
                 )

@@ -201,17 +201,13 @@ def simulate(given: Given, situation: Situation, iam: Any) -> Report:
 
 
 def _report(situation: Situation, document: Answer, target: Answer) -> Report:
+    report = Report(situation.request, situation.region, situation.caller, document, target)
+    codes = {document.reason_code, target.reason_code}
+    if "no-allow" not in codes or "explicit-deny" in codes:
+        return report  # an allow does nothing against a deny
     # Whatever the context says of the region, the statement is for the one that is asked about.
     plain = _question(situation, document.questions[0].resource_arn, ())
-    asked_for = least_statement(plain, situation.request)
-    return Report(
-        situation.request,
-        situation.region,
-        situation.caller,
-        document,
-        target,
-        ask_for=json.loads(asked_for),
-    )
+    return replace(report, ask_for=json.loads(least_statement(plain, situation.request)))
 
 
 def _documents(situation: Situation) -> tuple[Question, ...]:

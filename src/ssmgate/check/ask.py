@@ -21,7 +21,7 @@ from ssmgate.core.decision import CannotTell, Outcome, Permit, Refusal, verdict
 from ssmgate.core.evaluation import Evaluation, MatchedStatement
 from ssmgate.core.question import Caller, Question
 from ssmgate.core.rules import Grant, grant, statements
-from ssmgate.core.wording import least_statement
+from ssmgate.core.wording import least_statement, simulate_statement
 from ssmgate.examination import Examination, examine
 from ssmgate.host import signals
 from ssmgate.host.config import Config
@@ -131,11 +131,17 @@ _DENIES = {"explicit-deny", "live-deny"}
 
 def _ask_for(examination: Examination, report: Report) -> dict[str, object] | None:
     codes = {report.document.reason_code, report.target.reason_code}
+    if report.caller is not None and "not-allowed-to-simulate" in codes:
+        return _parsed(simulate_statement(report.caller))
     if not examination.look.questions or codes & _DENIES or not codes & _LACKS_AN_ALLOW:
         return None
-    text = least_statement(examination.look.questions[0], examination.invocation.request)
-    statement: dict[str, object] = json.loads(text)
-    return statement
+    request = examination.invocation.request
+    return _parsed(least_statement(examination.look.questions[0], request))
+
+
+def _parsed(statement: str) -> dict[str, object]:
+    parsed: dict[str, object] = json.loads(statement)
+    return parsed
 
 
 def _matched(

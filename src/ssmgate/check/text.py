@@ -76,8 +76,10 @@ def request(report: Report) -> str:
     if report.verdict is Verdict.YES:
         return "nothing to ask for: IAM allows the document and the target"
     who = "(not known)" if report.caller is None else report.caller.caller_arn
+    refused = report.verdict is Verdict.NO
     lines = [
-        "I would like to start Session Manager sessions, and may not yet.",
+        "I would like to start Session Manager sessions, and"
+        + (" may not yet." if refused else " whether I may is not known."),
         "",
         f"  as        {who}",
     ]
@@ -99,7 +101,9 @@ def request(report: Report) -> str:
     if report.ask_for is not None:
         lines += [
             "",
-            "The least statement that permits it, both resources in one:",
+            "The least statement that lets me ask IAM about myself:"
+            if report.document.reason_code == "not-allowed-to-simulate"
+            else "The least statement that permits it, both resources in one:",
             "",
             _json(report.ask_for, ""),
         ]

@@ -20,7 +20,7 @@ from ssmgate.core.evaluation import Evaluation
 from ssmgate.core.question import Caller, Question
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
-from ssmgate.host import signals
+from ssmgate.host import signals, terminal
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover, Plugin
 
@@ -126,12 +126,13 @@ def start(
         config = configuration.load(environ)
         examination = examine(invocation, environ, config)
         permit = _permit(examination, config, tell)
+        _foretell(examination, config, tell)
         with signals.held() as window:
             started = start_session(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
                 if warning := examination.plugin.warning:
                     tell(warning)
-                handover = _handover(examination, started, environ)
+                handover = _handover(examination, config, started, environ)
                 window.check()
                 become(handover)
     except Exception as error:
@@ -155,11 +156,27 @@ def _permit(examination: Examination, config: Config, tell: Callable[[str], obje
     return override(request, outcome)
 
 
+def _foretell(examination: Examination, config: Config, tell: Callable[[str], object]) -> None:
+    """Say before the start what the plugin will otherwise fail of without saying why."""
+    only_here = examination.clients.credentials.only_here
+    if only_here and examination.plugin.signs_channel and not config.resolved_credentials:
+        tell(
+            "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may"
+            f" not find those of {only_here}"
+        )
+        tell(
+            f'ssmgate: hint: plugin.credentials = "resolved" in {wording.CONFIG_FILE} hands them on'
+        )
+
+
 def _handover(
-    examination: Examination, started: StartedSession, environ: Mapping[str, str]
+    examination: Examination,
+    config: Config,
+    started: StartedSession,
+    environ: Mapping[str, str],
 ) -> Handover:
     ssm = examination.clients.ssm
-    return plugins.handover(
+    handover = plugins.handover(
         examination.plugin,
         response={
             "SessionId": started.session_id,
@@ -172,7 +189,13 @@ def _handover(
         parameters=started.request.to_parameters(),
         endpoint_url=ssm.meta.endpoint_url,
         environ=environ,
+        credentials=(
+            examination.clients.credentials.for_environment()
+            if config.resolved_credentials
+            else None
+        ),
     )
+    return terminal.kept(handover) if terminal.is_ours() else handover
 
 
 @contextmanager

@@ -516,6 +516,14 @@ MFA_PROFILE = (
 )
 
 
+UNFOUND = (
+    "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may not find"
+    " those of a role that takes an MFA code\n"
+    'ssmgate: hint: plugin.credentials = "resolved" in ~/.config/ssmgate/config.toml hands them'
+    " on\n"
+)
+
+
 def on_a_terminal(machine: Machine, code: str) -> tuple[int, str]:
     """Run with a controlling terminal on which `code` is typed; its status and what it showed."""
     master, slave = pty.openpty()
@@ -550,7 +558,7 @@ def test_mfa_that_this_process_did_is_told(machine: Machine) -> None:
 
     status, output = on_a_terminal(machine, "123456")
 
-    assert (status, output) == (0, "")
+    assert (status, output) == (0, UNFOUND)
     assumed = machine.aws.calls("AssumeRole")[0].parameters
     assert assumed["TokenCode"] == "123456"
     context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
@@ -559,7 +567,7 @@ def test_mfa_that_this_process_did_is_told(machine: Machine) -> None:
     # The credentials are cached where the CLI caches them; how they were got is not known then.
     again = machine.run("--target", TARGET, "--profile", "mfa")
 
-    assert (again.returncode, again.stderr) == (0, "")
+    assert (again.returncode, again.stderr) == (0, UNFOUND)
     assert len(machine.aws.calls("AssumeRole")) == 1
     context = machine.aws.calls("SimulatePrincipalPolicy")[1].context
     assert "aws:MultiFactorAuthPresent" not in context
@@ -586,3 +594,75 @@ def test_mfa_without_a_terminal_is_a_configuration_problem(
     assert (ended.returncode, ended.stdout) == (253, "")
     assert "there is no terminal to ask on" in ended.stderr
     assert machine.aws.operations == []
+
+
+# The plugin's credentials.
+
+
+def plugins_credentials(machine: Machine) -> dict[str, str]:
+    words = ("KEY", "TOKEN", "PROFILE")
+    environ = machine.plugin.environ.items()
+    return {k: v for k, v in environ if any(word in k for word in words)}
+
+
+def test_the_plugin_finds_its_own_credentials_unless_told_otherwise(machine: Machine) -> None:
+    configure(machine, f"[profile p]\n{KEYS.format('AKIAPROFILE')}")
+
+    machine.run("--target", TARGET, "--profile", "p", AWS_PROFILE="other")
+
+    assert machine.plugin.argv[3] == "p"
+    assert plugins_credentials(machine) == {
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-example",
+        "AWS_PROFILE": "other",
+    }
+
+
+@pytest.mark.parametrize("flag", [("--profile", "p"), ()], ids=["--profile", "AWS_PROFILE"])
+@pytest.mark.parametrize("token", ["", "session-token"], ids=["for good", "temporary"])
+def test_resolved_credentials_are_those_that_were_checked(
+    machine: Machine, flag: tuple[str, ...], token: str
+) -> None:
+    process = machine.home / "process"
+    answer = {"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": "process-secret"}
+    process.write_text(json.dumps({**answer, "SessionToken": token} if token else answer))
+    configure(machine, f"[profile p]\ncredential_process = cat {process}\n")
+    if not flag:
+        machine.environ |= {"AWS_PROFILE": "p", "AWS_DEFAULT_PROFILE": "q"}
+        del machine.environ["AWS_ACCESS_KEY_ID"], machine.environ["AWS_SECRET_ACCESS_KEY"]
+
+    ended = machine.run(
+        "--target", TARGET, *flag, SSMGATE_PLUGIN_CREDENTIALS="resolved", AWS_SECURITY_TOKEN="old"
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {call.access_key for call in machine.aws.received} == {"AKIAPROCESS"}
+    assert machine.plugin.argv[3] == ""
+    expected = {"AWS_ACCESS_KEY_ID": "AKIAPROCESS", "AWS_SECRET_ACCESS_KEY": "process-secret"}
+    assert plugins_credentials(machine) == expected | (
+        {"AWS_SESSION_TOKEN": token} if token else {}
+    )
+    assert "process-secret" not in "".join(machine.plugin.argv)
+
+
+@pytest.mark.parametrize(
+    ("version", "setting", "told"),
+    [
+        pytest.param("1.2.804.0", "own", UNFOUND, id="a plugin that signs"),
+        pytest.param("1.2.764.0", "own", UNFOUND, id="the first that signs"),
+        pytest.param("1.2.804.0", "resolved", "", id="handed on"),
+        pytest.param("odd", "own", "", id="a plugin of unknown age"),
+    ],
+)
+def test_credentials_that_the_plugin_will_not_find_are_foretold(
+    machine: Machine, version: str, setting: str, told: str
+) -> None:
+    configure(machine, MFA_PROFILE)
+    machine.aws.script("AssumeRole", credentials("ASIAMFA"))
+    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
+    on_a_terminal(machine, "123456")
+    machine.plugin.version(version)
+
+    ended = machine.run("--target", TARGET, "--profile", "mfa", SSMGATE_PLUGIN_CREDENTIALS=setting)
+
+    assert (ended.returncode, ended.stderr) == (0, told)

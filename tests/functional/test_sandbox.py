@@ -536,6 +536,39 @@ def test_bare_aws_is_refused_by_the_newest_service(shell: Shell) -> None:
     assert not shell.plugin.started
 
 
+@pytest.mark.parametrize(("demanded", "let_in"), [("true", False), ("false", True)])
+def test_the_gate_and_the_service_see_the_same_transport(
+    shell: Shell, demanded: str, let_in: bool
+) -> None:
+    """Plain HTTP. The second policy is nobody's: it shows that the key is there, and false."""
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "iam:*", "Resource": "*"},
+            {
+                "Effect": "Allow",
+                "Action": "ssm:StartSession",
+                "Resource": "*",
+                "Condition": {"Bool": {"aws:SecureTransport": demanded}},
+            },
+        ],
+    }
+    (shell.home / "tls.toml").write_text(
+        f'[[node]]\nid = "{NODE}"\n[[document]]\nname = "{DEFAULT}"\n'
+        f"[[user]]\nname = \"u\"\n[user.policies]\nSessions = '{json.dumps(policy)}'\n"
+    )
+    ended = shell.run(
+        "--seed", "tls.toml", "--", "sh", "-c",
+        f"ssm-start-session --target {NODE}; echo gate $?;"
+        f" aws ssm start-session --target {NODE}; echo aws $?",
+    )  # fmt: skip
+
+    gate, aws = (line.split() for line in ended.stdout.splitlines())
+    assert (gate[0], gate[1] == "0") == ("gate", let_in), ended.stderr
+    assert (aws[0], aws[1] == "0") == ("aws", let_in), ended.stderr
+    assert ended.stderr.count("because no identity-based policy allows") == 2 * (not let_in)
+
+
 def test_a_command_gets_its_place_and_its_identity_only(shell: Shell) -> None:
     ended = shell.run("--", "env")
 

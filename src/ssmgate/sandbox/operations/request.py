@@ -54,8 +54,13 @@ def members(response: Any) -> Mapping[str, Any]:
 
 def context(response: Any) -> dict[str, str]:
     """The condition keys of this request."""
-    address = response.normalized_request.remote_addr or "127.0.0.1"
-    return request_context(response.region, address, datetime.now(UTC))
+    request = response.normalized_request
+    return request_context(
+        response.region,
+        request.remote_addr or "127.0.0.1",
+        datetime.now(UTC),
+        secure_transport=request.scheme == "https",
+    )
 
 
 def stored_arn(response: Any, kind: str, name: str) -> str | None:

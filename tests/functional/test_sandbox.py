@@ -190,7 +190,7 @@ def test_each_layer(
     assert text(answer, "EvalResourceDecision") == decision
     assert text(answer, "AllowedByOrganizations") == organizations
     assert text(answer, "AllowedByPermissionsBoundary") == boundary
-    assert (answer.find(".//MatchedStatements") is None) is (decision != "allowed")
+    assert (answer.find(".//MatchedStatements/member") is None) is (decision != "allowed")
 
 
 @pytest.mark.parametrize(
@@ -261,6 +261,41 @@ def test_custom_policies_and_context_keys(server: Server) -> None:
         "admin", "iam", "GetContextKeysForPrincipalPolicy", PolicySourceArn=user("frank")
     )
     assert [m.text for m in keys.findall(".//member")] == ["aws:MultiFactorAuthPresent"]
+
+
+def test_the_simulated_caller_over_the_wire(server: Server) -> None:
+    policy = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": {
+                "Effect": "Allow",
+                "Action": "*",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:username": "mallory"}},
+            },
+        }
+    )
+
+    def ask(**members: Any) -> ET.Element:
+        return server.query(
+            "admin",
+            "iam",
+            "SimulateCustomPolicy",
+            PolicyInputList=[policy],
+            ActionNames=["ssm:StartSession"],
+            ResourceArns=[DEFAULT_ARN],
+            **members,
+        )
+
+    denied = ask()
+    assert text(denied, "EvalDecision") == "implicitDeny"
+    # There and empty.
+    assert denied.find(".//MatchedStatements") is not None
+    assert denied.find(".//MatchedStatements/member") is None
+    assert denied.find(".//ResourceSpecificResults/member/MatchedStatements") is None
+    assert text(ask(CallerArn=user("x/mallory")), "EvalDecision") == "allowed"
+    with pytest.raises(Failed, match="InvalidInput: Invalid ARN provided in the request: 1111"):
+        ask(ResourceOwner=ACCOUNT)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from moto.core.responses import ActionResult, EmptyResult
 
 from ssmgate.policy import Policies
-from ssmgate.sandbox import simulator
+from ssmgate.sandbox import inputs, simulator
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.principals import source_of
 
@@ -17,12 +17,16 @@ def simulate_principal_policy(self: Any) -> Any:
     """SimulatePrincipalPolicy: `simulator.simulate` about the stored principal."""
     asked = self.params
     source = source_of(asked.get("PolicySourceArn", ""), self.current_account, self.partition)
-    return _simulation(self, simulator.simulate(asked, source.layers, source.context))
+    answer = simulator.simulate(asked, source.layers, source.context, self.current_account)
+    return _simulation(self, answer)
 
 
 def simulate_custom_policy(self: Any) -> Any:
     """SimulateCustomPolicy: of the request's policies alone, without a principal's layers."""
-    return _simulation(self, simulator.simulate(self.params, Policies(()), {}))
+    # Recorded: so it is called while no CallerArn is given.
+    nobody = {"aws:userid": "STUB_PRINCIPAL_FOR_POLICY_SIMULATOR"}
+    answer = simulator.simulate(self.params, Policies(()), nobody, self.current_account)
+    return _simulation(self, answer)
 
 
 def _simulation(response: Any, answer: dict[str, Any]) -> Any:
@@ -41,13 +45,13 @@ def get_context_keys_for_principal_policy(self: Any) -> Any:
     """
     asked = self.params
     source = source_of(asked.get("PolicySourceArn", ""), self.current_account, self.partition)
-    layers = simulator.with_inputs(asked, source.layers)
+    layers = inputs.with_policies(asked, source.layers)
     return ActionResult({"ContextKeyNames": simulator.context_keys(layers.identity)})
 
 
 def get_context_keys_for_custom_policy(self: Any) -> Any:
     """GetContextKeysForCustomPolicy: of the request's policies."""
-    layers = simulator.with_inputs(self.params, Policies(()))
+    layers = inputs.with_policies(self.params, Policies(()))
     return ActionResult({"ContextKeyNames": simulator.context_keys(layers.identity)})
 
 

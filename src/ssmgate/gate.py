@@ -122,6 +122,15 @@ def start(
     invocation = arguments.read(argv)
     if isinstance(invocation, int):
         return invocation
+    return _start(invocation, environ, tell, become)
+
+
+def _start(
+    invocation: Invocation,
+    environ: Mapping[str, str],
+    tell: Callable[[str], object],
+    become: Callable[[Handover], NoReturn],
+) -> NoReturn:
     try:
         config = configuration.load(environ)
         examination = examine(invocation, environ, config)
@@ -141,6 +150,35 @@ def start(
         if translated is error:
             raise
         raise translated from error
+
+
+def go_through(
+    argv: list[str],
+    environ: Mapping[str, str],
+    *,
+    tell: Callable[[str], object],
+    shim_folder: str,
+    real_aws: str,
+) -> int:
+    """Do what `aws` with `argv` would do, with a session start checked.
+
+    `shim_folder` holds the `aws` that stands before the real one; `real_aws` is that one's path,
+    empty if there is none; `aws.path` of the configuration comes before it. Returns and raises as
+    `start` does; a line that starts no session becomes the real AWS CLI.
+    """
+    # Here, as a start by ssmgate's own name needs no more than the parser.
+    from ssmgate.aws.command_line import ExternalAlias, NotAStart, read_line
+    from ssmgate.host import elsewhere
+
+    line = read_line(argv)
+    if isinstance(line, NotAStart):
+        configured = configuration.load(environ).aws_path
+        elsewhere.become_aws(configured or real_aws, argv, environ)
+    if isinstance(line, ExternalAlias):
+        elsewhere.become_shell(line.command, shim_folder, environ)
+    if isinstance(line, int):
+        return line
+    return _start(line, environ, tell, Handover.become)
 
 
 def _permit(examination: Examination, config: Config, tell: Callable[[str], object]) -> Permit:

@@ -21,9 +21,10 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
     "SSMGATE_CHECKER_ROLE_ARN": ("checker.role_arn", str),
     "SSMGATE_CONTEXT": ("context", json.loads),
     "SSMGATE_PLUGIN_CREDENTIALS": ("plugin.credentials", str),
+    "SSMGATE_AWS_PATH": ("aws.path", str),
 }
-_TABLES = ("checker", "plugin")
-_KEYS = "mode, checker.profile, checker.role_arn, context, plugin.credentials"
+_TABLES = ("aws", "checker", "plugin")
+_KEYS = "mode, aws.path, checker.profile, checker.role_arn, context, plugin.credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,15 @@ class Config:
     """The keys of the configuration.
 
     `context` is what it adds to every question. `resolved_credentials`: whether the plugin gets
-    the very credentials that were checked, instead of finding its own.
+    the very credentials that were checked, instead of finding its own. `aws_path` is the real
+    AWS CLI, for lines that start no session; None for the first on PATH.
     """
 
     permissive: bool = False
     checker: Checker | None = None
     context: tuple[ContextEntry, ...] = field(default=())
     resolved_credentials: bool = False
+    aws_path: str | None = None
 
 
 def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Config:
@@ -59,7 +62,7 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
     understood must not be passed over.
     """
     mode, profile, role_arn = "enforce", None, None
-    plugin_credentials = "own"
+    plugin_credentials, aws_path = "own", None
     context: dict[str, object] = {}
     for origin, key, value in _settings(environ, system_file):
         match key, value:
@@ -73,6 +76,10 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
                 role_arn = value
             case "checker.role_arn", _:
                 raise _wrong(origin, key, "is the ARN of an IAM role")
+            case "aws.path", str() if value.startswith("/"):
+                aws_path = value
+            case "aws.path", _:
+                raise _wrong(origin, key, "is an absolute path")
             case "context", dict():
                 _merge(context, value, origin)
             case "plugin.credentials", "own" | "resolved":
@@ -91,6 +98,7 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
         checker=Checker(profile, role_arn) if profile or role_arn else None,
         context=configured_context(context),
         resolved_credentials=plugin_credentials == "resolved",
+        aws_path=aws_path,
     )
 
 

@@ -205,63 +205,11 @@ def test_a_chained_role_of_another_account_asks_by_its_own_credentials(machine: 
 # The checker.
 
 CHECKER = f"[profile checker]\n{KEYS.format('AKIACHECKER')}"
-CHECKING_ROLE = f"{ROLE}/Checker"
-
-
-def settle(machine: Machine, how: str, keys: dict[str, str]) -> None:
-    """Set `checker.…` by the user's file or by variables."""
-    if how == "file":
-        folder = machine.home / ".config" / "ssmgate"
-        folder.mkdir(parents=True)
-        lines = [f"{name} = {json.dumps(value)}\n" for name, value in keys.items()]
-        (folder / "config.toml").write_text("[checker]\n" + "".join(lines))
-    else:
-        for name, value in keys.items():
-            machine.environ[f"SSMGATE_CHECKER_{name.upper()}"] = value
-
-
-@pytest.mark.parametrize("how", ["file", "environment"])
-@pytest.mark.parametrize(
-    ("keys", "assumed_by", "asks"),
-    [
-        pytest.param({"profile": "checker"}, [], "AKIACHECKER", id="a profile"),
-        pytest.param({"role_arn": CHECKING_ROLE}, ["AKIAEXAMPLE"], "ASIACHECKER", id="a role"),
-        pytest.param(
-            {"profile": "checker", "role_arn": CHECKING_ROLE},
-            ["AKIACHECKER"],
-            "ASIACHECKER",
-            id="a role, by a profile",
-        ),
-    ],
-)
-def test_a_checker_asks_about_the_starter(
-    machine: Machine, how: str, keys: dict[str, str], assumed_by: list[str], asks: str
-) -> None:
-    configure(machine, CHECKER)
-    settle(machine, how, keys)
-    machine.aws.script("AssumeRole", credentials("ASIACHECKER"))
-    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
-    machine.aws.script("GetRole", role(f"{ROLE}/a/Ops"))
-
-    ended = machine.run("--target", TARGET)
-
-    assert (ended.returncode, ended.stderr) == (0, "")
-    keys_of = {c.operation: c.access_key for c in machine.aws.received}
-    assert keys_of.pop("AssumeRole", None) == (assumed_by[0] if assumed_by else None)
-    assert keys_of == {
-        "GetCallerIdentity": "AKIAEXAMPLE",
-        "GetRole": asks,
-        "SimulatePrincipalPolicy": asks,
-        "StartSession": "AKIAEXAMPLE",
-    }
-    assert [a["PolicySourceArn"] for a in asked(machine)] == [f"{ROLE}/a/Ops"]
-    for call in machine.aws.calls("AssumeRole"):
-        assert call.parameters["RoleArn"] == CHECKING_ROLE
 
 
 def test_a_checker_of_another_account_cannot_tell(machine: Machine) -> None:
     configure(machine, CHECKER)
-    settle(machine, "environment", {"profile": "checker"})
+    machine.environ["SSMGATE_CHECKER_PROFILE"] = "checker"
     machine.aws.script(
         "SimulatePrincipalPolicy",
         xml_error(
@@ -280,9 +228,7 @@ def test_a_checker_of_another_account_cannot_tell(machine: Machine) -> None:
 
 
 def test_a_checker_that_is_not_there_starts_nothing(machine: Machine) -> None:
-    settle(machine, "environment", {"profile": "nobody"})
-
-    ended = machine.run("--target", TARGET)
+    ended = machine.run("--target", TARGET, SSMGATE_CHECKER_PROFILE="nobody")
 
     assert ended.returncode == 255
     assert "The config profile (nobody) could not be found" in ended.stderr

@@ -22,124 +22,12 @@ from typing import Any
 import pytest
 
 from conftest import FAKES, FakePlugin
+from fakes.sandbox import ACCOUNT, NODE, OWNER, STOPPED, Failed, Server, serving, text
 
-ACCOUNT = "111122223333"
-NODE, STOPPED = "i-0123456789abcdef0", "i-00000000000000bad"
 DEFAULT = "SSM-SessionManagerRunShell"
 SSH = "AWS-StartSSHSession"
 DEFAULT_ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/{DEFAULT}"
 SSH_ARN = f"arn:aws:ssm:us-east-1::document/{SSH}"
-OWNER = "AKIAOWNEROWNEROWNERX"
-
-
-class Failed(Exception):
-    """An error answer: its code, text and HTTP status."""
-
-    def __init__(self, code: str, message: str, status: int) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code, self.message, self.status = code, message, status
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running sandbox, called without any SDK: PyPI's botocore must not meet awscli's here."""
-
-    url: str
-    principals: dict[str, dict[str, str | None]]
-
-    def key(self, name: str) -> str:
-        return str(self.principals[name]["access_key_id"]) if name in self.principals else name
-
-    def ssm(self, who: str, operation: str, region: str = "us-east-1", **members: Any) -> Any:
-        headers = {
-            "X-Amz-Target": f"AmazonSSM.{operation}",
-            "Content-Type": "application/x-amz-json-1.1",
-        }
-        body = json.dumps(members).encode()
-        try:
-            return json.loads(self._send(who, "ssm", body, headers, region))
-        except urllib.error.HTTPError as error:
-            told = json.loads(error.read())
-            message = told.get("message") or told["Message"]
-            raise Failed(told["__type"], message, error.code) from None
-
-    def query(self, who: str, service: str, operation: str, **members: Any) -> ET.Element:
-        version = {"iam": "2010-05-08", "sts": "2011-06-15", "ec2": "2016-11-15"}[service]
-        pairs = {"Action": operation, "Version": version}
-        for name, value in members.items():
-            for number, item in enumerate(value if isinstance(value, list) else [], start=1):
-                pairs[f"{name}.member.{number}"] = item
-            if not isinstance(value, list):
-                pairs[name] = value
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        body = urllib.parse.urlencode(pairs).encode()
-        try:
-            return parsed(self._send(who, service, body, headers))
-        except urllib.error.HTTPError as error:
-            told = parsed(error.read())
-            code, message = told.find(".//Code"), told.find(".//Message")
-            assert code is not None
-            assert message is not None
-            raise Failed(str(code.text), str(message.text), error.code) from None
-
-    def _send(
-        self,
-        who: str,
-        service: str,
-        body: bytes,
-        headers: dict[str, str],
-        region: str = "us-east-1",
-    ) -> bytes:
-        scope = f"{self.key(who)}/20260101/{region}/{service}/aws4_request"
-        authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
-        request = urllib.request.Request(
-            self.url, body, {**headers, "Authorization": authorization}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            content: bytes = answer.read()
-        return content
-
-    def simulate(self, who: str, source: str, *arns: str) -> ET.Element:
-        return self.query(
-            who,
-            "iam",
-            "SimulatePrincipalPolicy",
-            PolicySourceArn=source,
-            ActionNames=["ssm:StartSession"],
-            ResourceArns=list(arns),
-        )
-
-
-def parsed(content: bytes) -> ET.Element:
-    """XML without its namespaces."""
-    root = ET.fromstring(content)
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    return root
-
-
-def text(answer: ET.Element, path: str) -> str | None:
-    found = answer.find(f".//{path}")
-    return None if found is None else found.text
-
-
-@contextmanager
-def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
-    reading, writing = os.pipe()
-    argv = [sys.executable, "-m", "ssmgate.sandbox", "--ready-fd", str(writing), *options]
-    with open(os.devnull if log is None else log, "w") as errors:
-        process = subprocess.Popen(
-            [*argv, "--log"], stdin=subprocess.PIPE, stderr=errors, pass_fds=(writing,)
-        )
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        told = json.loads(pipe.read())
-    try:
-        yield Server(told["url"], told["principals"])
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(20) == 0
 
 
 @pytest.fixture(scope="module")
@@ -525,32 +413,6 @@ def shell(tmp_path: Path) -> Shell:
 
 START = ("ssm-start-session", "--target", NODE)
 NAMED = ("--document-name", SSH, "--parameters", "portNumber=22")
-
-
-@pytest.mark.parametrize(
-    ("name", "more", "status", "told"),
-    [
-        pytest.param("alice", (), 0, "", id="default document granted"),
-        pytest.param("bob", (), 254, f"no explicit access to session document '{DEFAULT}'",
-                     id="nodes only"),
-        pytest.param("carol", NAMED, 0, "", id="ssh granted"),
-        pytest.param("alice", NAMED, 254, f"on resource: {SSH_ARN}", id="ssh not granted"),
-        pytest.param("dave", (), 0, "", id="inside the boundary"),
-        pytest.param("dave", NAMED, 254, "permissions boundary", id="outside the boundary"),
-        pytest.param("erin", (), 254, "service control policy", id="service control policy"),
-        pytest.param("frank", (), 254, '"aws:MultiFactorAuthPresent" = true', id="without MFA"),
-        pytest.param("Ops", (), 0, "", id="role under the condition"),
-        pytest.param("SessionUser", (), 0, "", id="role with a path"),
-    ],
-)  # fmt: skip
-def test_the_gate_in_the_sandbox(
-    shell: Shell, name: str, more: tuple[str, ...], status: int, told: str
-) -> None:
-    ended = shell.run("--as", name, "--", *START, *more)
-
-    assert (ended.returncode, ended.stdout) == (status, ""), ended.stderr
-    assert told in ended.stderr
-    assert shell.plugin.started is (status == 0)
 
 
 def test_bare_aws_lets_in_whom_the_gate_refuses(shell: Shell) -> None:

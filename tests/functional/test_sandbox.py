@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -661,14 +662,14 @@ def test_a_port_that_is_taken(shell: Shell, server: Server) -> None:
     assert f"port {port}: Address already in use" in ended.stderr
 
 
-def test_it_starts_within_three_seconds(shell: Shell) -> None:
-    """The best of three: what else runs here is not the sandbox's time."""
-    took = []
-    for _ in range(3):
-        began = time.monotonic()
-        assert shell.run("--", "true").returncode == 0
-        took.append(time.monotonic() - began)
-    assert min(took) < 3
+def test_it_costs_less_than_three_seconds_to_start(shell: Shell) -> None:
+    """Of the processor's time, all processes together: what else runs here does not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert shell.run("--", "true").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cost = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    # The server is counted: it alone takes half a second at the least.
+    assert 0.5 < cost < 3
 
 
 def test_nothing_is_left_when_it_is_killed(shell: Shell, staying: subprocess.Popen[str]) -> None:

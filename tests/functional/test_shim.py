@@ -63,7 +63,14 @@ class Line:
         )
 
     def command(self) -> list[str]:
-        return [*sh(self.shell), self.program]
+        """The shim, run by `shell` as it is where that is the system's /bin/sh."""
+        path = shutil.which(self.shell)
+        assert path, f"{self.shell} is not installed"
+        shell = self.folder / self.shell / "sh"  # bash and busybox go by their name
+        if not shell.exists():
+            shell.parent.mkdir()
+            shell.symlink_to(path)
+        return [str(shell), self.program]
 
     @property
     def passed_on(self) -> bool:
@@ -72,13 +79,6 @@ class Line:
     @property
     def argv(self) -> list[bytes]:
         return (self.records / "argv").read_bytes().split(b"\0")[:-1]
-
-
-def sh(shell: str) -> list[str]:
-    """How `shell` is run where it is the system's /bin/sh."""
-    path = shutil.which(shell)
-    assert path, f"{shell} is not installed"
-    return {"dash": [path], "bash": [path, "--posix"], "busybox": [path, "sh"]}[shell]
 
 
 @pytest.fixture
@@ -516,6 +516,9 @@ ALIASES: dict[str, tuple[str | bytes, list[str]]] = {
     "beside an external one of the name": (
         f"[toplevel]\ngo = {GO}\n[command s3]\ngo = !true\n", ["go"],
     ),
+    "after an external one of the name": (
+        f"[command s3]\ngo = !true\n[toplevel]\ngo = {GO}\n", ["go"],
+    ),
     "a section of defaults": (f"[DEFAULT]\ngo = {GO}\n[toplevel]\nx = s3\n", ["go"]),
     "external": ("[toplevel]\ngo = !aws ssm start-session --target\n", ["go", TARGET]),
     "external function": (
@@ -595,6 +598,9 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
     "errexit": {"SHELLOPTS": "errexit"},
     "nocasematch": {"BASHOPTS": "nocasematch:extglob"},
     "a function [": {"BASH_FUNC_[%%": "() { return 1; }"},
+    "a function [ that knows": {
+        "BASH_FUNC_[%%": "() { case $1 in -n) return 1 ;; esac; builtin [ \"$@\"; }"
+    },
     "a function exec": {"BASH_FUNC_exec%%": "() { return 0; }"},
     "a function read": {"BASH_FUNC_read%%": "() { return 1; }"},
     "a function aws": {"BASH_FUNC_aws%%": "() { /usr/bin/true; }"},

@@ -599,7 +599,7 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
     "nocasematch": {"BASHOPTS": "nocasematch:extglob"},
     "a function [": {"BASH_FUNC_[%%": "() { return 1; }"},
     "a function [ that knows": {
-        "BASH_FUNC_[%%": "() { case $1 in -n) return 1 ;; esac; builtin [ \"$@\"; }"
+        "BASH_FUNC_[%%": "() { case $1$2 in -n1*) return 1 ;; esac; builtin [ \"$@\"; }"
     },
     "a function exec": {"BASH_FUNC_exec%%": "() { return 0; }"},
     "a function read": {"BASH_FUNC_read%%": "() { return 1; }"},

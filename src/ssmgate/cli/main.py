@@ -6,6 +6,7 @@ import click
 
 from ssmgate import __version__
 from ssmgate.cli.sandbox import sandbox
+from ssmgate.cli.ssh_config import ssh_config
 
 _EPILOG = """\b
 Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
@@ -45,3 +46,4 @@ def start_session() -> None:
 
 
 main.add_command(sandbox)
+main.add_command(ssh_config)

@@ -93,6 +93,11 @@ set -g __ssmgate_taking --target --document-name --reason --parameters --cli-inp
 
 complete -c ssmgate -n "__ssmgate_at ''" -l version -d 'Show the version and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at init" -l function -d 'A shell function instead of a folder on PATH'
+complete -c ssmgate -n "__ssmgate_at init" -l check -d 'Print nothing to evaluate; say whether it is in force'
+complete -c ssmgate -n "__ssmgate_at init" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at init" -a 'bash zsh fish'
+complete -c ssmgate -n "__ssmgate_at ''" -a init -d 'Print what your shell evaluates to have \'aws\' checked'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l as -x -d 'Whose credentials COMMAND gets'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l seed -r -F -d 'Another world than the one that comes along (TOML)'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l session-document-model -x -a '2021 seed 2025' -d 'Which of AWS\'s published behaviours StartSession has'

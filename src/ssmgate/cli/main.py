@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ssmgate import __version__
+from ssmgate.cli.init import init
 from ssmgate.cli.sandbox import sandbox
 from ssmgate.cli.ssh_config import ssh_config
 
@@ -59,5 +60,6 @@ def complete() -> None:
     """
 
 
+main.add_command(init)
 main.add_command(sandbox)
 main.add_command(ssh_config)

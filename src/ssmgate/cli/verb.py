@@ -53,3 +53,16 @@ def installed(program: str) -> str:
     raise Problem(
         f"{program} is not installed beside {sys.executable}", "pipx install ssmgate, or make demo"
     )
+
+
+def data_folder(name: str, in_checkout: str) -> str:
+    """The absolute path of a folder that comes along: `name` in the package, or of a checkout.
+
+    Raises `Problem` where neither is there.
+    """
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    checkout = os.path.join(os.path.dirname(os.path.dirname(package)), in_checkout)
+    for path in (os.path.join(package, name), checkout):
+        if os.path.isdir(path):
+            return path
+    raise Problem(f"{package} has no folder {name}", "install ssmgate again")

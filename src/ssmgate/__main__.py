@@ -24,6 +24,8 @@ def ssmgate() -> NoReturn:
         run(["ssm", "start-session", *sys.argv[2:]])
     if sys.argv[1:2] == ["complete"] and sys.argv[2:3] not in (["--help"], ["-h"]):
         complete()
+    if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
+        run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
     from ssmgate.cli.main import main
 
     main(prog_name="ssmgate")
@@ -45,8 +47,11 @@ def complete() -> NoReturn:
     _exit(code)
 
 
-def run(argv: list[str]) -> NoReturn:
+def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
     """Start a session from `argv`, the words after `aws`, or exit.
+
+    `shim`: the folder of the `aws` that was called and the path of the real one, for a line that
+    may be any of the CLI's.
 
     stdout is the plugin's, under ProxyCommand ssh's wire: only help, skeletons and --version
     print there. After the plugin took over, its status is this process's.
@@ -59,12 +64,16 @@ def run(argv: list[str]) -> NoReturn:
     try:
         # Inside, as importing takes long enough for a Ctrl-C.
         from ssmgate.core.errors import GateError
-        from ssmgate.gate import start
+        from ssmgate.gate import go_through, start
         from ssmgate.host import signals
     except KeyboardInterrupt:
         _exit(130)
     try:
-        code = start(argv, environ, tell=_tell)
+        if shim is None:
+            code = start(argv, environ, tell=_tell)
+        else:
+            folder, real = shim
+            code = go_through(argv, environ, tell=_tell, shim_folder=folder, real_aws=real)
         if sys.stdout:  # None where the descriptor is closed
             sys.stdout.flush()
     except GateError as error:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from ssmgate.aws import arguments, failures, identity, simulation
+from ssmgate.aws import arguments, failures, identity, second_look, simulation
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.clients import Clients, open_clients
+from ssmgate.aws.second_look import FirstLook
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.core import wording
 from ssmgate.core.arn import document_arns
@@ -19,12 +20,15 @@ from ssmgate.core.evaluation import Evaluation
 from ssmgate.core.question import Caller, Question
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
-from ssmgate.host import signals
+from ssmgate.host import signals, terminal
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover, Plugin
 
 CHECK_SECONDS = 45
 """How long STS and IAM may take altogether before the answer is no."""
+
+SECOND_LOOK_SECONDS = 15
+"""How long it may take to look into a denial before it stands as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,21 @@ def _ask(invocation: Invocation, clients: Clients, config: Config) -> tuple[Call
             if isinstance(who, CannotTell):
                 return None, who
             caller = who
-            return caller, _question_iam(invocation, clients, caller, config)
+            first = _question_iam(invocation, clients, caller, config)
     except signals.OutOfTime:
         late = CannotTell("timed-out", f"STS and IAM took longer than {CHECK_SECONDS} s")
         return caller, late
+    try:
+        with signals.time_limit(SECOND_LOOK_SECONDS):
+            return caller, second_look.look_again(clients, caller, first)
+    except signals.OutOfTime:
+        return caller, first.outcome
 
 
 def _question_iam(
     invocation: Invocation, clients: Clients, caller: Caller, config: Config
-) -> Outcome:
-    questions = [
+) -> FirstLook:
+    questions = tuple(
         Question.about(
             caller,
             document_arn,
@@ -83,14 +92,15 @@ def _question_iam(
             region=clients.region,
             account=caller.account,
         )
-    ]
-    evaluations: list[Evaluation] = []
+    )
+    evaluations: tuple[Evaluation, ...] = ()
     for question in questions:
         answer = simulation.simulate(clients.iam, question, datetime.now(UTC))
         if isinstance(answer, CannotTell):
-            return answer
+            return FirstLook(invocation.request, questions, evaluations, answer)
         evaluations += answer
-    return decide(invocation.request, questions, evaluations)
+    outcome = decide(invocation.request, questions, evaluations)
+    return FirstLook(invocation.request, questions, evaluations, outcome)
 
 
 def start(
@@ -112,16 +122,26 @@ def start(
     invocation = arguments.read(argv)
     if isinstance(invocation, int):
         return invocation
+    return _start(invocation, environ, tell, become)
+
+
+def _start(
+    invocation: Invocation,
+    environ: Mapping[str, str],
+    tell: Callable[[str], object],
+    become: Callable[[Handover], NoReturn],
+) -> NoReturn:
     try:
         config = configuration.load(environ)
         examination = examine(invocation, environ, config)
         permit = _permit(examination, config, tell)
+        _foretell(examination, config, tell)
         with signals.held() as window:
             started = start_session(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
                 if warning := examination.plugin.warning:
                     tell(warning)
-                handover = _handover(examination, started, environ)
+                handover = _handover(examination, config, started, environ)
                 window.check()
                 become(handover)
     except Exception as error:
@@ -130,6 +150,35 @@ def start(
         if translated is error:
             raise
         raise translated from error
+
+
+def go_through(
+    argv: list[str],
+    environ: Mapping[str, str],
+    *,
+    tell: Callable[[str], object],
+    shim_folder: str,
+    real_aws: str,
+) -> int:
+    """Do what `aws` with `argv` would do, with a session start checked.
+
+    `shim_folder` holds the `aws` that stands before the real one; `real_aws` is that one's path,
+    empty if there is none; `aws.path` of the configuration comes before it. Returns and raises as
+    `start` does; a line that starts no session becomes the real AWS CLI.
+    """
+    # Here, as a start by ssmgate's own name needs no more than the parser.
+    from ssmgate.aws.command_line import ExternalAlias, NotAStart, read_line
+    from ssmgate.host import elsewhere
+
+    line = read_line(argv)
+    if isinstance(line, NotAStart):
+        configured = configuration.load(environ).aws_path
+        elsewhere.become_aws(configured or real_aws, argv, environ)
+    if isinstance(line, ExternalAlias):
+        elsewhere.become_shell(line.command, shim_folder, environ)
+    if isinstance(line, int):
+        return line
+    return _start(line, environ, tell, Handover.become)
 
 
 def _permit(examination: Examination, config: Config, tell: Callable[[str], object]) -> Permit:
@@ -145,11 +194,27 @@ def _permit(examination: Examination, config: Config, tell: Callable[[str], obje
     return override(request, outcome)
 
 
+def _foretell(examination: Examination, config: Config, tell: Callable[[str], object]) -> None:
+    """Say before the start what the plugin will otherwise fail of without saying why."""
+    only_here = examination.clients.credentials.only_here
+    if only_here and examination.plugin.signs_channel and not config.resolved_credentials:
+        tell(
+            "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may"
+            f" not find those of {only_here}"
+        )
+        tell(
+            f'ssmgate: hint: plugin.credentials = "resolved" in {wording.CONFIG_FILE} hands them on'
+        )
+
+
 def _handover(
-    examination: Examination, started: StartedSession, environ: Mapping[str, str]
+    examination: Examination,
+    config: Config,
+    started: StartedSession,
+    environ: Mapping[str, str],
 ) -> Handover:
     ssm = examination.clients.ssm
-    return plugins.handover(
+    handover = plugins.handover(
         examination.plugin,
         response={
             "SessionId": started.session_id,
@@ -162,7 +227,13 @@ def _handover(
         parameters=started.request.to_parameters(),
         endpoint_url=ssm.meta.endpoint_url,
         environ=environ,
+        credentials=(
+            examination.clients.credentials.for_environment()
+            if config.resolved_credentials
+            else None
+        ),
     )
+    return terminal.kept(handover) if terminal.is_ours() else handover
 
 
 @contextmanager

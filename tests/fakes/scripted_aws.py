@@ -190,12 +190,40 @@ def identity(arn: str, user_id: str = "AIDAEXAMPLE", account: str = ACCOUNT) -> 
     return xml(f"<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account}</Account>")
 
 
-def role(arn: str) -> Answer:
+def role(arn: str, **tags: str) -> Answer:
+    """GetRole."""
     name = arn.rpartition("/")[2]
     return xml(
         f"<Role><Path>/</Path><Arn>{arn}</Arn><RoleName>{name}</RoleName><RoleId>AROAX</RoleId>"
-        "<CreateDate>2024-01-01T00:00:00Z</CreateDate></Role>"
+        f"<CreateDate>2024-01-01T00:00:00Z</CreateDate>{_tags(tags)}</Role>"
     )
+
+
+def user(arn: str, **tags: str) -> Answer:
+    """GetUser."""
+    name = arn.rpartition("/")[2]
+    return xml(
+        f"<User><Path>/</Path><Arn>{arn}</Arn><UserName>{name}</UserName><UserId>AIDAX</UserId>"
+        f"<CreateDate>2024-01-01T00:00:00Z</CreateDate>{_tags(tags)}</User>"
+    )
+
+
+def _tags(tags: dict[str, str]) -> str:
+    members = "".join(
+        f"<member><Key>{name}</Key><Value>{value}</Value></member>" for name, value in tags.items()
+    )
+    return f"<Tags>{members}</Tags>" if tags else ""
+
+
+def document_tags(**tags: str) -> Answer:
+    """ListTagsForResource."""
+    return json_ok({"TagList": [{"Key": name, "Value": value} for name, value in tags.items()]})
+
+
+def context_keys(*names: str) -> Answer:
+    """GetContextKeysForPrincipalPolicy."""
+    members = "".join(f"<member>{name}</member>" for name in names)
+    return xml(f"<ContextKeyNames>{members}</ContextKeyNames>")
 
 
 def evaluation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ssmgate.aws import failures
@@ -32,7 +33,8 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
         case "user":
             return Caller(account, arn, who.policy_source_arn, user_id, "User", partition)
         case "role":
-            path_arn = _role_arn(iam, who.name, account)
+            role = _role(iam, who.name, account)
+            path_arn = None if role is None else role["Arn"]
             if path_arn is not None and not path_arn.endswith(f"/{who.name}"):
                 return CannotTell("identity", "GetRole answered for another role")
             return Caller(
@@ -43,6 +45,7 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
                 "AssumedRole",
                 partition,
                 role_path_known=path_arn is not None,
+                principal_tags=None if role is None else tags_of(role),
             )
         case "root":
             return CannotTell("root", f"the caller is the root user, {arn}")
@@ -51,16 +54,31 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
     return CannotTell("identity", f"the caller {arn!r} is neither an IAM user nor a role")
 
 
-def _role_arn(iam: Any, role_name: str, account: str) -> str | None:
-    """The role's ARN with its path, None where IAM does not tell.
+def user_tags(iam: Any, caller: Caller) -> tuple[tuple[str, str], ...] | None:
+    """The tags of the IAM user that `caller` is, None where IAM does not tell."""
+    try:
+        user = iam.get_user(UserName=principal(caller.caller_arn).name)["User"]
+        return tags_of(user) if user["Arn"] == caller.policy_source_arn else None
+    except Exception:
+        return None
+
+
+def tags_of(entity: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The tags in an answer about a user or a role: name and value. An untagged one has none."""
+    tags = entity.get("Tags") or ()
+    return tuple((tag["Key"], tag["Value"]) for tag in tags if tag.keys() >= {"Key", "Value"})
+
+
+def _role(iam: Any, role_name: str, account: str) -> Mapping[str, Any] | None:
+    """GetRole's answer, with an ARN that has the role's path; None where IAM does not tell.
 
     A role of the same name in another account, the checker's, is not the caller's: None.
     """
     try:
-        role = iam.get_role(RoleName=role_name).get("Role", {})
+        role: Mapping[str, Any] = iam.get_role(RoleName=role_name).get("Role", {})
     except Exception:
         return None
     arn = role.get("Arn")
     if not isinstance(arn, str) or ":role/" not in arn or account_of(arn) != account:
         return None
-    return arn
+    return role

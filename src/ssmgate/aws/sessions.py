@@ -37,8 +37,13 @@ _VARIABLES = {
 
 # The operations of a start.
 CALLED = {
-    "ssm": ("StartSession", "TerminateSession"),
-    "iam": ("GetRole", "SimulatePrincipalPolicy"),
+    "ssm": ("ListTagsForResource", "StartSession", "TerminateSession"),
+    "iam": (
+        "GetContextKeysForPrincipalPolicy",
+        "GetRole",
+        "GetUser",
+        "SimulatePrincipalPolicy",
+    ),
     "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
 }
 

@@ -101,7 +101,9 @@ end
 )
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.option("--function", is_flag=True, help="A shell function instead of a folder on PATH.")
-@click.option("--check", is_flag=True, help="Print nothing to evaluate; say whether it is in force.")
+@click.option(
+    "--check", is_flag=True, help="Print nothing to evaluate; say whether it is in force."
+)
 @click.pass_context
 def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
     """Print shell code that puts ssmgate before 'aws ssm start-session', and the completions.
@@ -146,7 +148,9 @@ def _check(shell: str, shims: str) -> int:
     if not os.path.isfile(ours):
         raise Problem(f"there is no {ours}", "install ssmgate again")
     found = list(_on_path("aws"))
-    real = next((path for path in found if not os.path.samefile(path, ours)), None)
+    real = os.environ.get("SSMGATE_AWS_PATH") or next(
+        (path for path in found if not os.path.samefile(path, ours)), None
+    )
     first = found[0] if found else None
     if os.environ.get(_MARK) == str(os.getppid()):
         click.echo(f"in force: aws is a function of this shell, which runs {ours}")

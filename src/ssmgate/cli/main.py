@@ -19,7 +19,8 @@ Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own)
 
 \b
 Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then
-SSMGATE_MODE, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN, SSMGATE_CONTEXT.
+SSMGATE_MODE, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN, SSMGATE_CONTEXT,
+SSMGATE_PLUGIN_CREDENTIALS.
 """
 
 

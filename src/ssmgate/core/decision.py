@@ -142,18 +142,30 @@ def _denied(question: Question, answer: Evaluation) -> Refusal | CannotTell:
     else:
         layer = Layer.IDENTITY
     explicit = answer.eval_decision is EvalDecision.EXPLICIT_DENY
-    live = tuple(key for key in answer.missing_context if key.lower() in _LIVE_KEYS)
-    if live and not explicit:
-        return CannotTell(
-            "live-context",
-            "the policies ask for what only the live request has: " + ", ".join(live),
-            question,
-            live,
-        )
-    return Refusal(
+    refusal = Refusal(
         "explicit-deny" if explicit else "no-allow",
         question,
         layer,
         answer.matched_policies,
         answer.missing_context,
     )
+    return refusal if explicit else unless_live(refusal, answer.missing_context)
+
+
+def unless_live(refusal: Refusal, key_names: Sequence[str]) -> Refusal | CannotTell:
+    """`refusal`, or CannotTell if one of `key_names` is known only to the live request.
+
+    `key_names` are condition keys that the policies mention. A key that the question gave a
+    value for is not waited for: IAM names those among the missing too.
+    """
+    live = tuple(
+        key for key in key_names if key.lower() in _LIVE_KEYS and not refusal.question.gives(key)
+    )
+    if not live:
+        return refusal
+    if refusal.reason_code == "explicit-deny":
+        reason_code, what = "live-deny", "an explicit deny may hang on what"
+    else:
+        reason_code, what = "live-context", "the policies ask for what"
+    reason = f"{what} only the live request has: {', '.join(live)}"
+    return CannotTell(reason_code, reason, refusal.question, live)

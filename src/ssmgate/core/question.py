@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from ssmgate.core.arn import account_of
 
@@ -34,7 +34,9 @@ class Caller:
 
     `caller_arn`, `account` and `user_id` are GetCallerIdentity's. `policy_source_arn` is the
     IAM user or role that is simulated. `principal_type` is IAM's word for `aws:PrincipalType`.
-    `role_path_known` is false where iam:GetRole did not tell the role's path.
+    `role_path_known` is false where iam:GetRole did not tell the role's path. `principal_tags`
+    are the tags of that user or role, None where nobody has told them yet: a session's own tags
+    are never among them.
     """
 
     account: str
@@ -44,6 +46,7 @@ class Caller:
     principal_type: str
     partition: str
     role_path_known: bool = True
+    principal_tags: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,6 +110,15 @@ class Question:
         if mfa_done and MFA_KEY.lower() not in keys:
             entries.append(ContextEntry(MFA_KEY, "boolean", ("true",)))
         return cls(caller.policy_source_arn, document_arn, (*entries, *configured))
+
+    def gives(self, key_name: str) -> bool:
+        """Whether IAM is told a value of `key_name`, in whatever case."""
+        return any(entry.key_name.lower() == key_name.lower() for entry in self.context)
+
+    def with_context(self, entries: Iterable[ContextEntry]) -> Question:
+        """The same question with `entries` too. What it already gives stays as it is."""
+        added = tuple(entry for entry in entries if not self.gives(entry.key_name))
+        return replace(self, context=(*self.context, *added))
 
 
 def context_entry(key_name: str, value: object) -> ContextEntry:

@@ -121,6 +121,8 @@ def _cannot_tell_hints(
                 "or name a profile or role that may ask, as checker.profile or checker.role_arn in"
                 f" {CONFIG_FILE}",
             )
+        case "live-deny":
+            return _context_hints(outcome.live_context)
         case "live-context" if outcome.question is not None:
             # IAM names the keys of every statement, so there may be no grant at all.
             return (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from ssmgate.aws.arguments import _Driver
+from ssmgate.aws.arguments import Driver
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.cli.main import main as program
 
@@ -73,7 +73,7 @@ class Command:
 
 def start_session() -> Command:
     """What the parser takes that ssmgate reads a start with."""
-    driver = _Driver(new_session(MfaPrompt()))
+    driver = Driver(new_session(MfaPrompt()))
     commands = driver._get_command_table()
     operation = commands["ssm"]._get_command_table()["start-session"]
     told = driver.session.get_data("cli")["options"]

@@ -94,7 +94,7 @@ set -g __ssmgate_taking --target --document-name --reason --parameters --cli-inp
 complete -c ssmgate -n "__ssmgate_at ''" -l version -d 'Show the version and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at init" -l function -d 'A shell function instead of a folder on PATH'
-complete -c ssmgate -n "__ssmgate_at init" -l check -d 'Print nothing to evaluate; say whether it is in force'
+complete -c ssmgate -n "__ssmgate_at init" -l check -d 'Say whether it is in force here'
 complete -c ssmgate -n "__ssmgate_at init" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at init" -a 'bash zsh fish'
 complete -c ssmgate -n "__ssmgate_at ''" -a init -d 'Print what your shell evaluates to have \'aws\' checked'

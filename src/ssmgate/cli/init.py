@@ -101,9 +101,7 @@ end
 )
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.option("--function", is_flag=True, help="A shell function instead of a folder on PATH.")
-@click.option(
-    "--check", is_flag=True, help="Print nothing to evaluate; say whether it is in force."
-)
+@click.option("--check", is_flag=True, help="Say whether it is in force here.")
 @click.pass_context
 def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
     """Print shell code that puts ssmgate before 'aws ssm start-session', and the completions.
@@ -118,7 +116,8 @@ def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
     again, and in shells that are not interactive; it prints nothing and writes no file.
 
     --check says whether that has happened here and which aws runs. Exit code: 0 in force, 1 not,
-    252 for a wrong command line.
+    252 for a wrong command line. A function it knows by a variable: 'exec' of another shell in the
+    same process keeps that and loses the function.
     """
     shims = data_folder("shims", "bin")
     if check:

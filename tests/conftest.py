@@ -7,6 +7,7 @@ keeps what arrived byte for byte: it is for faults, odd shapes, and what is sent
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,17 @@ from fakes.scripted_aws import ScriptedAws
 
 FAKES = Path(__file__).parent / "fakes"
 TARGET = "i-02573cafcfEXAMPLE"
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Skip where a program is not installed; where SKIP_NOTHING is set, run and fail without it."""
+    # sshd is rarely on a user's PATH.
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    missing = [name for name in programs if shutil.which(name, path=path) is None]
+    return pytest.mark.skipif(
+        bool(missing) and "SKIP_NOTHING" not in os.environ,
+        reason=f"not installed: {', '.join(missing)}",
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -22,12 +22,29 @@ def ssmgate() -> NoReturn:
     """`ssmgate VERB …`: start-session goes straight to the gate, all else to the other verbs."""
     if sys.argv[1:2] == ["start-session"]:
         run(["ssm", "start-session", *sys.argv[2:]])
+    if sys.argv[1:2] == ["complete"] and sys.argv[2:3] not in (["--help"], ["-h"]):
+        complete()
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
         run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
     from ssmgate.cli.main import main
 
     main(prog_name="ssmgate")
     raise SystemExit
+
+
+def complete() -> NoReturn:
+    """`ssmgate complete …`: quick and silent, as somebody has pressed TAB."""
+    try:
+        from ssmgate.cli import complete as completion
+
+        lines = completion.complete(sys.argv[2:])
+        code = 252 if lines is None else 0
+        sys.stdout.write("".join(f"{line}\n" for line in lines or ()))
+    except KeyboardInterrupt:
+        code = 130
+    except Exception:
+        code = 255
+    _exit(code)
 
 
 def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import FAKES, Machine
+from conftest import FAKES, Machine, needs
 from fakes import sshd
 from fakes.sandbox import ACCOUNT, NODE
 
-pytestmark = pytest.mark.skipif(sshd.program() is None, reason="there is no sshd on this machine")
+pytestmark = needs("ssh", "scp", "sshd")
 
 PROXY = "{program} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
 

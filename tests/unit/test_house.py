@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "gate": {"core", "host", "aws"},
     "policy": {"core"},
     "sandbox": {"core", "policy"},
-    "cli": {"core"},
+    "cli": {"core", "host", "aws"},
     "__main__": {"core", "host", "gate", "cli"},
     "__init__": set(),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import awscli
@@ -34,7 +35,8 @@ _VARIABLES = {
     "retry_mode": ("retry_mode", "AWS_RETRY_MODE", "standard", None),
 }
 
-_CALLED = {
+# The operations of a start.
+CALLED = {
     "ssm": ("ListTagsForResource", "StartSession", "TerminateSession"),
     "iam": (
         "GetContextKeysForPrincipalPolicy",
@@ -53,7 +55,8 @@ class AwscliModels(Loader):
     another document is sent than the one checked, or move the endpoints of STS and IAM.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, called: Mapping[str, tuple[str, ...]] = CALLED) -> None:
+        self._called = called
         super().__init__(
             extra_search_paths=[os.path.join(AWSCLI_FOLDER, "data"), _BOTOCORE_DATA],
             include_default_search_paths=False,
@@ -68,9 +71,9 @@ class AwscliModels(Loader):
     ) -> Any:
         """The model, without the operations that are never called: clients are built of it."""
         model = super().load_service_model(service_name, type_name, api_version)
-        if type_name != "service-2" or service_name not in _CALLED:
+        if type_name != "service-2" or service_name not in self._called:
             return model
-        operations = {name: model["operations"][name] for name in _CALLED[service_name]}
+        operations = {name: model["operations"][name] for name in self._called[service_name]}
         return {**model, "operations": operations}
 
     def operation_names(self, service_name: str) -> list[str]:
@@ -102,8 +105,10 @@ class MfaPrompt:
         return code
 
 
-def new_session(mfa: MfaPrompt) -> Any:
+def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) -> Any:
     """A botocore session with AWS CLI v2's reading of environment and files.
+
+    `called` has the operations that clients of a service offer; of others they offer all.
 
     It loads no plugins, runs no initializers of a user's, and knows awscli's models alone.
     Credentials of assumed roles and of IAM Identity Center are cached where the CLI caches them,
@@ -113,7 +118,7 @@ def new_session(mfa: MfaPrompt) -> Any:
     session.user_agent_name = "aws-cli"
     session.user_agent_version = awscli.__version__
     session.user_agent_extra = f"ssmgate/{__version__}"
-    session.register_component("data_loader", AwscliModels())
+    session.register_component("data_loader", AwscliModels(called))
     session.get_component("config_store").set_config_provider(
         "region",
         ChainProvider(

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test lint bench format clean
+.PHONY: demo test lint bench completions format clean
 
 demo: .venv/installed
 	$(BIN)/python demo/run.py
@@ -18,6 +18,9 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/start.py
+
+completions: .venv/installed
+	$(BIN)/python completions/generate.py
 
 format: .venv/installed
 	$(BIN)/ruff check --fix

@@ -1,8 +1,13 @@
-"""What every test finds: no AWS of the developer's, a scripted one, and a plugin that records."""
+"""What every test finds: no AWS of the developer's, but two local ones, and a plugin that records.
+
+The sandbox decides by policies: it is for what AWS does. The scripted one answers as it is told and
+keeps what arrived byte for byte: it is for faults, odd shapes, and what is sent.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,10 +16,23 @@ from pathlib import Path
 
 import pytest
 
+import ssmgate
+from fakes.sandbox import NODE, Seen, Server, serving
 from fakes.scripted_aws import ScriptedAws
 
 FAKES = Path(__file__).parent / "fakes"
 TARGET = "i-02573cafcfEXAMPLE"
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Skip where a program is not installed; where SKIP_NOTHING is set, run and fail without it."""
+    # sshd is rarely on a user's PATH.
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    missing = [name for name in programs if shutil.which(name, path=path) is None]
+    return pytest.mark.skipif(
+        bool(missing) and "SKIP_NOTHING" not in os.environ,
+        reason=f"not installed: {', '.join(missing)}",
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +92,9 @@ class Ended:
 
 @dataclass
 class Machine:
-    """A user's machine: its environment, a plugin on PATH, and AWS as scripted."""
+    """A user's machine: its environment, a plugin on PATH, and one of the two AWSs."""
 
-    aws: ScriptedAws
+    aws: ScriptedAws | Seen
     plugin: FakePlugin
     home: Path
     environ: dict[str, str] = field(default_factory=dict)
@@ -110,6 +128,19 @@ class Machine:
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
+    def program(self, *before: str) -> subprocess.Popen[str]:
+        """Start `BEFORE ssm-start-session --target NODE` and leave it running."""
+        target = NODE if isinstance(self.aws, Seen) else TARGET
+        return subprocess.Popen(
+            [*before, sys.executable, "-m", "ssmgate", "start-session", "--target", target],
+            env=self.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home,
+        )
+
     def variables(self, **environ: str | None) -> dict[str, str]:
         merged: dict[str, str | None] = {**self.environ, **environ}
         return {name: value for name, value in merged.items() if value is not None}
@@ -131,7 +162,35 @@ def make(tmp_path: Path) -> Callable[[ScriptedAws], Machine]:
     return lambda server: make_machine(server, tmp_path)
 
 
-def make_machine(server: ScriptedAws, folder: Path) -> Machine:
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The seed of the tests' sandbox: ssmgate's own world, and `fakes/world.toml`."""
+    path = tmp_path_factory.mktemp("sandbox") / "world.toml"
+    own = Path(ssmgate.__file__).parent / "sandbox" / "world.toml"
+    path.write_text(own.read_text() + (FAKES / "world.toml").read_text())
+    return path
+
+
+@pytest.fixture(scope="session")
+def sandbox(world: Path) -> Iterator[Server]:
+    """One sandbox for all tests of a process. Who changes it makes users of its own."""
+    with serving("--seed", str(world), log=world.with_name("log")) as server:
+        yield server
+
+
+@pytest.fixture
+def resident(sandbox: Server, tmp_path: Path) -> Callable[[str], Machine]:
+    """The machine of the user, or of a session of the role, of a name in the sandbox."""
+    return lambda name: make_resident(sandbox, name, tmp_path)
+
+
+def make_resident(server: Server, name: str, folder: Path) -> Machine:
+    machine = make_machine(Seen.from_now(server), folder)
+    machine.environ.update(server.variables(name))
+    return machine
+
+
+def make_machine(server: ScriptedAws | Seen, folder: Path) -> Machine:
     records, home = folder / "plugin", folder / "home"
     records.mkdir(exist_ok=True)
     home.mkdir(exist_ok=True)

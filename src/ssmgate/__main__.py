@@ -22,6 +22,10 @@ def ssmgate() -> NoReturn:
     """`ssmgate VERB …`: start-session goes straight to the gate, all else to the other verbs."""
     if sys.argv[1:2] == ["start-session"]:
         run(["ssm", "start-session", *sys.argv[2:]])
+    if sys.argv[1:2] == ["complete"] and sys.argv[2:3] not in (["--help"], ["-h"]):
+        complete()
+    if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
+        run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
     from ssmgate.cli.main import main
     from ssmgate.core.errors import GateError
 
@@ -36,8 +40,26 @@ def ssmgate() -> NoReturn:
     raise SystemExit
 
 
-def run(argv: list[str]) -> NoReturn:
+def complete() -> NoReturn:
+    """`ssmgate complete …`: quick and silent, as somebody has pressed TAB."""
+    try:
+        from ssmgate.cli import complete as completion
+
+        lines = completion.complete(sys.argv[2:])
+        code = 252 if lines is None else 0
+        sys.stdout.write("".join(f"{line}\n" for line in lines or ()))
+    except KeyboardInterrupt:
+        code = 130
+    except Exception:
+        code = 255
+    _exit(code)
+
+
+def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
     """Start a session from `argv`, the words after `aws`, or exit.
+
+    `shim`: the folder of the `aws` that was called and the path of the real one, for a line that
+    may be any of the CLI's.
 
     stdout is the plugin's, under ProxyCommand ssh's wire: only help, skeletons and --version
     print there. After the plugin took over, its status is this process's.
@@ -50,12 +72,16 @@ def run(argv: list[str]) -> NoReturn:
     try:
         # Inside, as importing takes long enough for a Ctrl-C.
         from ssmgate.core.errors import GateError
-        from ssmgate.gate import start
+        from ssmgate.gate import go_through, start
         from ssmgate.host import signals
     except KeyboardInterrupt:
         _exit(130)
     try:
-        code = start(argv, environ, tell=_tell)
+        if shim is None:
+            code = start(argv, environ, tell=_tell)
+        else:
+            folder, real = shim
+            code = go_through(argv, environ, tell=_tell, shim_folder=folder, real_aws=real)
         if sys.stdout:  # None where the descriptor is closed
             sys.stdout.flush()
     except GateError as error:

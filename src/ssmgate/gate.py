@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from ssmgate.aws import arguments, failures
+from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.core import wording
 from ssmgate.core.decision import Permit, Refusal, override
@@ -14,7 +15,7 @@ from ssmgate.core.errors import GateError, ServiceFailed
 from ssmgate.examination import Examination, examine
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
-from ssmgate.host import signals
+from ssmgate.host import signals, terminal
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover, Plugin
 
@@ -44,17 +45,27 @@ def start(
     invocation = arguments.read(argv)
     if isinstance(invocation, int):
         return invocation
+    return _start(invocation, environ, tell, become)
+
+
+def _start(
+    invocation: Invocation,
+    environ: Mapping[str, str],
+    tell: Callable[[str], object],
+    become: Callable[[Handover], NoReturn],
+) -> NoReturn:
     try:
         config = configuration.load(environ)
         plugin = plugins.find(environ)
         examination = examine(invocation, config)
         permit = _permit(examination, config, tell)
+        _foretell(examination, plugin, config, tell)
         with signals.held() as window:
             started = _send(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
                 if warning := plugin.warning:
                     tell(warning)
-                handover = _handover(examination, plugin, started, environ)
+                handover = _handover(examination, plugin, config, started, environ)
                 window.check()
                 become(handover)
     except Exception as error:
@@ -63,6 +74,35 @@ def start(
         if translated is error:
             raise
         raise translated from error
+
+
+def go_through(
+    argv: list[str],
+    environ: Mapping[str, str],
+    *,
+    tell: Callable[[str], object],
+    shim_folder: str,
+    real_aws: str,
+) -> int:
+    """Do what `aws` with `argv` would do, with a session start checked.
+
+    `shim_folder` holds the `aws` that stands before the real one; `real_aws` is that one's path,
+    empty if there is none; `aws.path` of the configuration comes before it. Returns and raises as
+    `start` does; a line that starts no session becomes the real AWS CLI.
+    """
+    # Here, as a start by ssmgate's own name needs no more than the parser.
+    from ssmgate.aws.command_line import ExternalAlias, NotAStart, read_line
+    from ssmgate.host import elsewhere
+
+    line = read_line(argv)
+    if isinstance(line, NotAStart):
+        configured = configuration.load(environ).aws_path
+        elsewhere.become_aws(configured or real_aws, argv, environ)
+    if isinstance(line, ExternalAlias):
+        elsewhere.become_shell(line.command, shim_folder, environ)
+    if isinstance(line, int):
+        return line
+    return _start(line, environ, tell, Handover.become)
 
 
 def _permit(examination: Examination, config: Config, tell: Callable[[str], object]) -> Permit:
@@ -105,14 +145,30 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
         raise
 
 
+def _foretell(
+    examination: Examination, plugin: Plugin, config: Config, tell: Callable[[str], object]
+) -> None:
+    """Say before the start what the plugin will otherwise fail of without saying why."""
+    only_here = examination.clients.credentials.only_here
+    if only_here and plugin.signs_channel and not config.resolved_credentials:
+        tell(
+            "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may"
+            f" not find those of {only_here}"
+        )
+        tell(
+            f'ssmgate: hint: plugin.credentials = "resolved" in {wording.CONFIG_FILE} hands them on'
+        )
+
+
 def _handover(
     examination: Examination,
     plugin: Plugin,
+    config: Config,
     started: StartedSession,
     environ: Mapping[str, str],
 ) -> Handover:
     ssm = examination.clients.ssm
-    return plugins.handover(
+    handover = plugins.handover(
         plugin,
         response={
             "SessionId": started.session_id,
@@ -125,7 +181,13 @@ def _handover(
         parameters=started.request.to_parameters(),
         endpoint_url=ssm.meta.endpoint_url,
         environ=environ,
+        credentials=(
+            examination.clients.credentials.for_environment()
+            if config.resolved_credentials
+            else None
+        ),
     )
+    return terminal.kept(handover) if terminal.is_ours() else handover
 
 
 @contextmanager

@@ -68,16 +68,19 @@ class Sshd:
         self._server.terminate()
         self._server.wait(10)
 
-    def client_config(self, proxy_command: str) -> Path:
-        """An ssh_config with a `Host i-*` block that goes through `proxy_command`."""
+    def client_options(self) -> str:
+        """What an ssh_config says of this server beside the way to it, for hosts `i-*`."""
         host_key = (self.folder / "host_key.pub").read_text().split()
         (self.folder / "known_hosts").write_text(f"* {host_key[0]} {host_key[1]}\n")
-        path = self.folder / "ssh_config"
-        path.write_text(
+        return (
             f"Host i-*\n  User {getpass.getuser()}\n  Port {self.port}\n"
-            f"  ProxyCommand {proxy_command}\n"
             f"  IdentityFile {self.folder}/user_key\n  IdentitiesOnly yes\n"
             f"  UserKnownHostsFile {self.folder}/known_hosts\n  StrictHostKeyChecking yes\n"
             "  BatchMode yes\n  ConnectTimeout 30\n"
         )
+
+    def client_config(self, proxy_command: str) -> Path:
+        """An ssh_config with a `Host i-*` block that goes through `proxy_command`."""
+        path = self.folder / "ssh_config"
+        path.write_text(f"{self.client_options()}  ProxyCommand {proxy_command}\n")
         return path

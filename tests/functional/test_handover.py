@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
-from conftest import FAKES, TARGET, Machine
+from conftest import TARGET, Machine
 from fakes.scripted_aws import SESSION_ID, STREAM_URL, TOKEN, Answer, json_error, json_ok
 
 RESPONSE = {"SessionId": SESSION_ID, "TokenValue": TOKEN, "StreamUrl": STREAM_URL}
@@ -153,77 +148,9 @@ def test_the_environment_is_the_callers(machine: Machine) -> None:
     assert machine.plugin.environ == {**expected, VARIABLE: json.dumps(RESPONSE)}
 
 
-@pytest.mark.parametrize(
-    "name", ["AWS_DATA_PATH", "BOTOCORE_EXPERIMENTAL__PLUGINS", "AWS_CLI_UPGRADE_DEBUG_MODE"]
-)
-def test_what_ssmgate_sets_aside_the_plugin_still_has(machine: Machine, name: str) -> None:
-    machine.run("--target", TARGET, **{name: "as the caller had it"})
-
-    assert machine.plugin.environ[name] == "as the caller had it"
-
-
-def test_bytes_that_are_no_text_reach_the_plugin(machine: Machine) -> None:
-    machine.run("--target", TARGET, ODD="\udcff\udc80")
-
-    assert b"\nODD=\xff\x80\n" in b"\n" + (machine.plugin.folder / "environ").read_bytes()
-
-
-# The process.
-
-
-def program(machine: Machine, *before: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*before, sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET],
-        env=machine.variables(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=machine.home,
-    )
-
-
-def mask(status: str, name: str) -> set[int]:
-    """The signals in `name`'s mask, read from the text of a /proc/PID/status."""
-    bits = int(status.partition(f"{name}:")[2].split()[0], 16)
-    return {number for number in range(1, 65) if bits >> (number - 1) & 1}
-
-
-def test_the_process_becomes_the_plugin(machine: Machine) -> None:
-    with program(machine) as process:
-        process.communicate(timeout=30)
-
-    assert int((machine.plugin.folder / "pid").read_text()) == process.pid
-
-
-def test_signals_are_those_that_the_cli_gives(machine: Machine) -> None:
-    # By exec: a shell blocks signals while it starts another program.
-    machine.plugin.on_start("exec grep Sig /proc/self/status")
-
-    status = machine.run("--target", TARGET).stdout
-
-    # What whoever started the tests ignores, Python's own two aside, stays ignored.
-    inherited = mask(Path("/proc/self/status").read_text(), "SigIgn") - {
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-    }
-    assert mask(status, "SigIgn") == {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP} | inherited
-    assert mask(status, "SigBlk") == set()
-
-
-@pytest.mark.parametrize(
-    ("trap", "number"), [("HUP", signal.SIGHUP), ("TERM", signal.SIGTERM)], ids=["HUP", "TERM"]
-)
-def test_an_ignored_signal_stays_ignored(machine: Machine, trap: str, number: int) -> None:
-    with program(machine, "sh", "-c", f'trap "" {trap}; exec "$@"', "sh") as process:
-        process.communicate(timeout=30)
-
-    assert number in mask((machine.plugin.folder / "status").read_text(), "SigIgn")
-
-
 def test_a_hang_up_that_is_ignored_stops_nothing(machine: Machine) -> None:
     machine.aws.delay = 0.2
-    with program(machine, "sh", "-c", 'trap "" HUP; exec "$@"', "sh") as process:
+    with machine.program("sh", "-c", 'trap "" HUP; exec "$@"', "sh") as process:
         for operation in ("GetCallerIdentity", "SimulatePrincipalPolicy", "StartSession"):
             machine.aws.wait_for(operation)
             process.send_signal(signal.SIGHUP)
@@ -232,92 +159,6 @@ def test_a_hang_up_that_is_ignored_stops_nothing(machine: Machine) -> None:
     assert process.returncode == 0
     assert machine.plugin.started
     assert machine.aws.calls("TerminateSession") == []
-
-
-@pytest.mark.parametrize(
-    ("number", "status"),
-    [
-        pytest.param(signal.SIGINT, 7, id="INT is the plugin's"),
-        pytest.param(signal.SIGQUIT, 7, id="QUIT is the plugin's"),
-        pytest.param(signal.SIGTERM, -signal.SIGTERM, id="TERM ends it"),
-        pytest.param(signal.SIGHUP, -signal.SIGHUP, id="HUP ends it"),
-    ],
-)
-def test_a_signal_after_the_handover(machine: Machine, number: int, status: int) -> None:
-    machine.plugin.on_start('touch "$FAKE_PLUGIN/ready"; read _ < "$FAKE_PLUGIN/go"; exit 7')
-    go = machine.plugin.folder / "go"
-    os.mkfifo(go)
-    with program(machine) as process:
-        deadline = time.monotonic() + 20
-        while not (machine.plugin.folder / "ready").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(number)
-        if status == 7:
-            go.write_text("\n")
-        process.communicate(timeout=30)
-
-    assert process.returncode == status
-    assert machine.aws.calls("TerminateSession") == []
-
-
-def test_no_timer_is_left(machine: Machine) -> None:
-    """A timer outlives exec: the plugin would be killed by SIGALRM."""
-    machine.plugin.on_start("sleep 1.6; exit 5")
-    code = (
-        "import sys, ssmgate.gate; ssmgate.gate.CHECK_SECONDS = 1.5\n"
-        "from ssmgate.__main__ import run; run(sys.argv[1:])"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-c", code, "ssm", "start-session", "--target", TARGET],
-        env=machine.variables(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-
-    assert ended.returncode == 5, ended.stderr
-
-
-def test_no_descriptors_are_left(machine: Machine) -> None:
-    subprocess.run(
-        [FAKES / "session-manager-plugin", "x"],
-        env=machine.variables(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-    )
-    alone = (machine.plugin.folder / "fds").read_text()
-
-    machine.run("--target", TARGET)
-
-    assert (machine.plugin.folder / "fds").read_text() == alone
-
-
-def test_the_streams_are_the_plugins(machine: Machine) -> None:
-    machine.plugin.on_start("cat; echo to stderr >&2; pwd")
-
-    ended = machine.run("--target", TARGET, input="first line\nsecond\x00line")
-
-    assert ended.stdout == f"first line\nsecond\x00line{os.path.realpath(machine.home)}\n"
-    assert ended.stderr == "to stderr\n"
-
-
-def test_the_plugin_asked_for_its_version_reads_nothing(machine: Machine) -> None:
-    machine.plugin.on_version("cat > /dev/null")
-    machine.plugin.on_start("cat")
-
-    assert machine.run("--target", TARGET, input="for the node").stdout == "for the node"
-
-
-@pytest.mark.parametrize("status", [1, 130, 255])
-def test_the_status_is_the_plugins(machine: Machine, status: int) -> None:
-    machine.plugin.on_start(f"exit {status}")
-
-    ended = machine.run("--target", TARGET)
-
-    assert (ended.returncode, ended.stdout, ended.stderr) == (status, "", "")
 
 
 # The default document's second spelling.

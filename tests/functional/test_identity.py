@@ -205,63 +205,11 @@ def test_a_chained_role_of_another_account_asks_by_its_own_credentials(machine: 
 # The checker.
 
 CHECKER = f"[profile checker]\n{KEYS.format('AKIACHECKER')}"
-CHECKING_ROLE = f"{ROLE}/Checker"
-
-
-def settle(machine: Machine, how: str, keys: dict[str, str]) -> None:
-    """Set `checker.…` by the user's file or by variables."""
-    if how == "file":
-        folder = machine.home / ".config" / "ssmgate"
-        folder.mkdir(parents=True)
-        lines = [f"{name} = {json.dumps(value)}\n" for name, value in keys.items()]
-        (folder / "config.toml").write_text("[checker]\n" + "".join(lines))
-    else:
-        for name, value in keys.items():
-            machine.environ[f"SSMGATE_CHECKER_{name.upper()}"] = value
-
-
-@pytest.mark.parametrize("how", ["file", "environment"])
-@pytest.mark.parametrize(
-    ("keys", "assumed_by", "asks"),
-    [
-        pytest.param({"profile": "checker"}, [], "AKIACHECKER", id="a profile"),
-        pytest.param({"role_arn": CHECKING_ROLE}, ["AKIAEXAMPLE"], "ASIACHECKER", id="a role"),
-        pytest.param(
-            {"profile": "checker", "role_arn": CHECKING_ROLE},
-            ["AKIACHECKER"],
-            "ASIACHECKER",
-            id="a role, by a profile",
-        ),
-    ],
-)
-def test_a_checker_asks_about_the_starter(
-    machine: Machine, how: str, keys: dict[str, str], assumed_by: list[str], asks: str
-) -> None:
-    configure(machine, CHECKER)
-    settle(machine, how, keys)
-    machine.aws.script("AssumeRole", credentials("ASIACHECKER"))
-    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
-    machine.aws.script("GetRole", role(f"{ROLE}/a/Ops"))
-
-    ended = machine.run("--target", TARGET)
-
-    assert (ended.returncode, ended.stderr) == (0, "")
-    keys_of = {c.operation: c.access_key for c in machine.aws.received}
-    assert keys_of.pop("AssumeRole", None) == (assumed_by[0] if assumed_by else None)
-    assert keys_of == {
-        "GetCallerIdentity": "AKIAEXAMPLE",
-        "GetRole": asks,
-        "SimulatePrincipalPolicy": asks,
-        "StartSession": "AKIAEXAMPLE",
-    }
-    assert [a["PolicySourceArn"] for a in asked(machine)] == [f"{ROLE}/a/Ops"]
-    for call in machine.aws.calls("AssumeRole"):
-        assert call.parameters["RoleArn"] == CHECKING_ROLE
 
 
 def test_a_checker_of_another_account_cannot_tell(machine: Machine) -> None:
     configure(machine, CHECKER)
-    settle(machine, "environment", {"profile": "checker"})
+    machine.environ["SSMGATE_CHECKER_PROFILE"] = "checker"
     machine.aws.script(
         "SimulatePrincipalPolicy",
         xml_error(
@@ -280,9 +228,7 @@ def test_a_checker_of_another_account_cannot_tell(machine: Machine) -> None:
 
 
 def test_a_checker_that_is_not_there_starts_nothing(machine: Machine) -> None:
-    settle(machine, "environment", {"profile": "nobody"})
-
-    ended = machine.run("--target", TARGET)
+    ended = machine.run("--target", TARGET, SSMGATE_CHECKER_PROFILE="nobody")
 
     assert ended.returncode == 255
     assert "The config profile (nobody) could not be found" in ended.stderr
@@ -516,6 +462,14 @@ MFA_PROFILE = (
 )
 
 
+UNFOUND = (
+    "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may not find"
+    " those of a role that takes an MFA code\n"
+    'ssmgate: hint: plugin.credentials = "resolved" in ~/.config/ssmgate/config.toml hands them'
+    " on\n"
+)
+
+
 def on_a_terminal(machine: Machine, code: str) -> tuple[int, str]:
     """Run with a controlling terminal on which `code` is typed; its status and what it showed."""
     master, slave = pty.openpty()
@@ -550,7 +504,7 @@ def test_mfa_that_this_process_did_is_told(machine: Machine) -> None:
 
     status, output = on_a_terminal(machine, "123456")
 
-    assert (status, output) == (0, "")
+    assert (status, output) == (0, UNFOUND)
     assumed = machine.aws.calls("AssumeRole")[0].parameters
     assert assumed["TokenCode"] == "123456"
     context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
@@ -559,7 +513,7 @@ def test_mfa_that_this_process_did_is_told(machine: Machine) -> None:
     # The credentials are cached where the CLI caches them; how they were got is not known then.
     again = machine.run("--target", TARGET, "--profile", "mfa")
 
-    assert (again.returncode, again.stderr) == (0, "")
+    assert (again.returncode, again.stderr) == (0, UNFOUND)
     assert len(machine.aws.calls("AssumeRole")) == 1
     context = machine.aws.calls("SimulatePrincipalPolicy")[1].context
     assert "aws:MultiFactorAuthPresent" not in context
@@ -586,3 +540,75 @@ def test_mfa_without_a_terminal_is_a_configuration_problem(
     assert (ended.returncode, ended.stdout) == (253, "")
     assert "there is no terminal to ask on" in ended.stderr
     assert machine.aws.operations == []
+
+
+# The plugin's credentials.
+
+
+def plugins_credentials(machine: Machine) -> dict[str, str]:
+    words = ("KEY", "TOKEN", "PROFILE")
+    environ = machine.plugin.environ.items()
+    return {k: v for k, v in environ if any(word in k for word in words)}
+
+
+def test_the_plugin_finds_its_own_credentials_unless_told_otherwise(machine: Machine) -> None:
+    configure(machine, f"[profile p]\n{KEYS.format('AKIAPROFILE')}")
+
+    machine.run("--target", TARGET, "--profile", "p", AWS_PROFILE="other")
+
+    assert machine.plugin.argv[3] == "p"
+    assert plugins_credentials(machine) == {
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-example",
+        "AWS_PROFILE": "other",
+    }
+
+
+@pytest.mark.parametrize("flag", [("--profile", "p"), ()], ids=["--profile", "AWS_PROFILE"])
+@pytest.mark.parametrize("token", ["", "session-token"], ids=["for good", "temporary"])
+def test_resolved_credentials_are_those_that_were_checked(
+    machine: Machine, flag: tuple[str, ...], token: str
+) -> None:
+    process = machine.home / "process"
+    answer = {"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": "process-secret"}
+    process.write_text(json.dumps({**answer, "SessionToken": token} if token else answer))
+    configure(machine, f"[profile p]\ncredential_process = cat {process}\n")
+    if not flag:
+        machine.environ |= {"AWS_PROFILE": "p", "AWS_DEFAULT_PROFILE": "q"}
+        del machine.environ["AWS_ACCESS_KEY_ID"], machine.environ["AWS_SECRET_ACCESS_KEY"]
+
+    ended = machine.run(
+        "--target", TARGET, *flag, SSMGATE_PLUGIN_CREDENTIALS="resolved", AWS_SECURITY_TOKEN="old"
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {call.access_key for call in machine.aws.received} == {"AKIAPROCESS"}
+    assert machine.plugin.argv[3] == ""
+    expected = {"AWS_ACCESS_KEY_ID": "AKIAPROCESS", "AWS_SECRET_ACCESS_KEY": "process-secret"}
+    assert plugins_credentials(machine) == expected | (
+        {"AWS_SESSION_TOKEN": token} if token else {}
+    )
+    assert "process-secret" not in "".join(machine.plugin.argv)
+
+
+@pytest.mark.parametrize(
+    ("version", "setting", "told"),
+    [
+        pytest.param("1.2.804.0", "own", UNFOUND, id="a plugin that signs"),
+        pytest.param("1.2.764.0", "own", UNFOUND, id="the first that signs"),
+        pytest.param("1.2.804.0", "resolved", "", id="handed on"),
+        pytest.param("odd", "own", "", id="a plugin of unknown age"),
+    ],
+)
+def test_credentials_that_the_plugin_will_not_find_are_foretold(
+    machine: Machine, version: str, setting: str, told: str
+) -> None:
+    configure(machine, MFA_PROFILE)
+    machine.aws.script("AssumeRole", credentials("ASIAMFA"))
+    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
+    on_a_terminal(machine, "123456")
+    machine.plugin.version(version)
+
+    ended = machine.run("--target", TARGET, "--profile", "mfa", SSMGATE_PLUGIN_CREDENTIALS=setting)
+
+    assert (ended.returncode, ended.stderr) == (0, told)

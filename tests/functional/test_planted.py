@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from conftest import TARGET, Machine
+from fakes.sandbox import NODE
 from fakes.scripted_aws import (
     ACCOUNT,
     SESSION_ID,
@@ -421,12 +422,13 @@ def test_configured_endpoints_that_are_ignored_are_ignored(
     ],
 )
 def test_a_library_in_the_current_folder_is_not_imported(
-    machine: Machine, program: list[str]
+    resident: Callable[[str], Machine], program: list[str]
 ) -> None:
+    machine = resident("alice")
     for name in ("awscli", "botocore", "urllib3", "tomllib"):
         (machine.home / f"{name}.py").write_text("print('PLANTED')")
     ended = subprocess.run(
-        [*program, "--target", TARGET],
+        [*program, "--target", NODE],
         env=machine.variables(),
         cwd=machine.home,
         stdin=subprocess.DEVNULL,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from conftest import FAKES, TARGET, Machine
+from conftest import TARGET, Machine
 from fakes.scripted_aws import (
     ACCOUNT,
     Answer,
@@ -301,76 +298,6 @@ def test_a_live_key_that_the_configuration_gives_is_not_waited_for(machine: Mach
     assert "no explicit access" in ended.stderr
 
 
-SEED = """
-[[node]]
-id = "i-0aaaaaaaaaaaaaaaa"
-tags = { Team = "ops" }
-
-[[document]]
-name = "Ops-Shell"
-tags = { Team = "ops" }
-
-[[document]]
-name = "Bare-Shell"
-
-[[managed_policy]]
-name = "Tagged"
-policy = '''{"Version": "2012-10-17", "Statement": [
-  {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*",
-   "Condition": {"StringEquals": {"aws:ResourceTag/Team": "ops"}}},
-  {"Effect": "Allow", "Action": ["iam:Get*", "iam:Simulate*", "ssm:List*"], "Resource": "*"}]}'''
-
-[[managed_policy]]
-name = "TaggedUnreadable"
-policy = '''{"Version": "2012-10-17", "Statement": [
-  {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*",
-   "Condition": {"StringEquals": {"aws:ResourceTag/Team": "ops"}}},
-  {"Effect": "Allow", "Action": ["iam:Get*", "iam:Simulate*"], "Resource": "*"}]}'''
-
-[[managed_policy]]
-name = "MyTeams"
-policy = '''{"Version": "2012-10-17", "Statement": [
-  {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*",
-   "Condition": {"StringEquals": {"ssm:resourceTag/Team": "${aws:PrincipalTag/Team}"}}},
-  {"Effect": "Allow", "Action": ["iam:Get*", "iam:Simulate*", "ssm:List*"], "Resource": "*"}]}'''
-
-[[managed_policy]]
-name = "OpsOnly"
-policy = '''{"Version": "2012-10-17", "Statement": [
-  {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*",
-   "Condition": {"StringEquals": {"aws:PrincipalTag/Team": "ops"}}},
-  {"Effect": "Allow", "Action": ["iam:Get*", "iam:Simulate*"], "Resource": "*"}]}'''
-
-[[user]]
-name = "tagged"
-attached = ["Tagged"]
-
-[[user]]
-name = "unreadable"
-attached = ["TaggedUnreadable"]
-
-[[user]]
-name = "ops-user"
-attached = ["OpsOnly"]
-tags = { Team = "ops" }
-
-[[user]]
-name = "web-user"
-attached = ["OpsOnly"]
-tags = { Team = "web" }
-
-[[role]]
-name = "OpsRole"
-attached = ["MyTeams"]
-tags = { Team = "ops" }
-
-[[role]]
-name = "WebRole"
-attached = ["MyTeams"]
-tags = { Team = "web" }
-"""
-
-
 @pytest.mark.parametrize(
     ("name", "document", "status"),
     [
@@ -385,27 +312,12 @@ tags = { Team = "web" }
         ("WebRole", "Ops-Shell", 254),
     ],
 )
-def test_tags_in_the_sandbox(tmp_path: Path, name: str, document: str, status: int) -> None:
-    seed = tmp_path / "seed.toml"
-    seed.write_text(SEED)
-    ended = subprocess.run(
-        [
-            *(sys.executable, "-m", "ssmgate", "sandbox", "--seed", str(seed), "--as", name, "--"),
-            *("ssm-start-session", "--target", "i-0aaaaaaaaaaaaaaaa", "--document-name", document),
-        ],
-        env={
-            "PATH": os.pathsep.join(
-                (str(FAKES), str(Path(sys.executable).parent), os.environ["PATH"])
-            ),
-            "HOME": str(tmp_path),
-            "FAKE_PLUGIN": str(tmp_path),
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def test_tags_in_the_sandbox(
+    resident: Callable[[str], Machine], name: str, document: str, status: int
+) -> None:
+    machine = resident(name)
+
+    ended = machine.run("--target", "i-0aaaaaaaaaaaaaaaa", "--document-name", document)
 
     assert ended.returncode == status, ended.stderr
-    assert (tmp_path / "argv").exists() == (status == 0)
+    assert machine.plugin.started == (status == 0)

@@ -1,4 +1,4 @@
-"""ssh, scp and sftp of the machine's own OpenSSH through ProxyCommand."""
+"""ssh and scp of the machine's own OpenSSH through ProxyCommand, in the sandbox."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from conftest import FAKES, Machine
+from conftest import FAKES, Machine, needs
 from fakes import sshd
-from fakes.scripted_aws import ACCOUNT, evaluation
+from fakes.sandbox import ACCOUNT, NODE
 
-pytestmark = pytest.mark.skipif(sshd.program() is None, reason="there is no sshd on this machine")
+pytestmark = needs("ssh", "scp", "sshd")
 
-NODE = "i-02573cafcf0123456"
 PROXY = "{program} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
+
+
+@pytest.fixture
+def machine(resident: Callable[[str], Machine]) -> Machine:
+    """Of a user whose policy names AWS's document for ssh."""
+    return resident("carol")
 
 
 @pytest.fixture
@@ -55,13 +60,14 @@ def test_login_asks_about_awss_own_document(machine: Machine, server: sshd.Sshd)
     ended = run(machine, server, "ssh", NODE, "echo from the node; cat", data=b"to the node")
 
     assert (ended.returncode, ended.stdout) == (0, b"from the node\nto the node")
-    asked = machine.aws.calls("SimulatePrincipalPolicy")[0].parameters
-    assert asked["ResourceArns.member.1"] == "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
-    assert machine.aws.calls("StartSession")[0].parameters == {
-        "Target": NODE,
-        "DocumentName": "AWS-StartSSHSession",
-        "Parameters": {"portNumber": [str(server.port)]},
-    }
+    assert machine.aws.requests == [
+        "carol sts:GetCallerIdentity not restricted",
+        "carol iam:SimulatePrincipalPolicy allowed; ssm:StartSession on"
+        " arn:aws:ssm:us-east-1::document/AWS-StartSSHSession: allowed",
+        "carol ssm:StartSession allowed",
+    ]
+    (session,) = machine.aws.sessions
+    assert (session["Target"], session["DocumentName"]) == (NODE, "AWS-StartSSHSession")
 
 
 def test_awss_documented_form_in_sh(machine: Machine, server: sshd.Sshd) -> None:
@@ -84,9 +90,9 @@ def test_scp_carries_bytes_unchanged(machine: Machine, server: sshd.Sshd, tmp_pa
 
 
 def test_a_refusal_is_one_readable_error_and_no_session(
-    machine: Machine, server: sshd.Sshd
+    resident: Callable[[str], Machine], server: sshd.Sshd
 ) -> None:
-    machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+    machine = resident("alice")
 
     ended = run(machine, server, "ssh", NODE, "true")
 
@@ -94,7 +100,8 @@ def test_a_refusal_is_one_readable_error_and_no_session(
     assert b"no explicit access to session document 'AWS-StartSSHSession'" in ended.stderr
     assert b"user/alice is not authorized" in ended.stderr
     assert f":{ACCOUNT}:".encode() in ended.stderr
-    assert machine.aws.calls("StartSession") == []
+    assert machine.aws.of("ssm:StartSession") == []
+    assert machine.aws.sessions == []
 
 
 def test_many_at_once(machine: Machine, server: sshd.Sshd) -> None:
@@ -106,4 +113,4 @@ def test_many_at_once(machine: Machine, server: sshd.Sshd) -> None:
         )
 
     assert [e.stdout for e in ended] == [f"{n}\n".encode() for n in range(16)]
-    assert len(machine.aws.calls("StartSession")) == 16
+    assert len(machine.aws.sessions) == 16

@@ -117,7 +117,8 @@ def calls_of(name: str) -> set[str]:
     [
         ("Permit", "core/decision.py"),
         ("override", "gate.py"),
-        ("execve", "host/plugin.py"),
+        ("become_aws", "gate.py"),
+        ("become_shell", "gate.py"),
         ("print_exc", "__main__.py"),
     ],
 )

@@ -57,7 +57,18 @@ class Invocation:
 
 
 def read(argv: list[str]) -> Invocation | int:
+    """Read `argv`, the words after `aws` of a line that starts a session, and no aliases.
+
+    Returns, raises and reads what `read_with` does.
+    """
+    invocation: Invocation | int = read_with(Driver, argv)
+    return invocation
+
+
+def read_with(driver_class: type[Driver], argv: list[str]) -> Any:
     """Parse `argv`, the words after `aws`, up to the call that the CLI would make.
+
+    Returns an `Invocation`, or whatever `driver_class` has for lines of another kind.
 
     Returns the exit code instead where the words ask for an answer and not for a session: help,
     a skeleton, the version. Those have been printed.
@@ -71,7 +82,7 @@ def read(argv: list[str]) -> Invocation | int:
     _refuse_prompting(argv)
     mfa = MfaPrompt()
     session = new_session(mfa)
-    driver = _Driver(session)
+    driver = driver_class(session)
     try:
         captured = driver.read(argv)
     except SystemExit as done:  # argparse's way out of --version
@@ -85,8 +96,10 @@ def read(argv: list[str]) -> Invocation | int:
         translated = failures.translate(error)
         translated.error_format = driver.error_format()
         raise translated from error
+    if captured is None or isinstance(captured, int):
+        return captured or 0  # help ends in None
     if not isinstance(captured, _Captured):
-        return int(captured or 0)  # help ends in None
+        return captured  # what a driver has besides
     try:
         return _invocation(captured, driver, mfa)
     except GateError as error:
@@ -94,7 +107,7 @@ def read(argv: list[str]) -> Invocation | int:
         raise
 
 
-def _invocation(captured: _Captured, driver: _Driver, mfa: MfaPrompt) -> Invocation:
+def _invocation(captured: _Captured, driver: Driver, mfa: MfaPrompt) -> Invocation:
     parsed = captured.parsed_globals
     if not parsed.sign_request:
         raise InvalidRequest(
@@ -151,12 +164,12 @@ class _Raises:
         raise ArgumentError(action, "\n".join(message))
 
 
-class _MainParser(_Raises, MainArgParser):
-    pass
+class MainParser(_Raises, MainArgParser):
+    """The global options, and the first word that is none."""
 
 
-class _ServiceParser(_Raises, ServiceArgParser):
-    pass
+class ServiceParser(_Raises, ServiceArgParser):
+    """The word after `ssm`."""
 
 
 class _OperationParser(_Raises, ArgTableArgParser):
@@ -212,7 +225,9 @@ class _StartSession(ServiceOperation):
         """v1's advice on v2; it would look up the profile too early."""
 
 
-class _Ssm(ServiceCommand):
+class Ssm(ServiceCommand):
+    """`aws ssm`, with the one operation."""
+
     def _create_command_table(self) -> dict[str, Any]:
         model = self._get_service_model().operation_model("StartSession")
         if set(model.input_shape.members) != set(MEMBERS):
@@ -231,13 +246,13 @@ class _Ssm(ServiceCommand):
     def create_help_command(self) -> None:
         """Only the operation has help here."""
 
-    def _create_parser(self) -> _ServiceParser:
-        return _ServiceParser(
+    def _create_parser(self) -> ServiceParser:
+        return ServiceParser(
             operations_table={**self._get_command_table(), "help": None}, service_name=self._name
         )
 
 
-class _Driver(CLIDriver):
+class Driver(CLIDriver):
     """The CLI's driver without its main(): that prints v1's words and expands aliases."""
 
     _error_format: str | None = None
@@ -252,9 +267,12 @@ class _Driver(CLIDriver):
         commands = self._get_command_table()
         parsed, remaining = self._create_parser(commands).parse_known_args(argv)
         self._error_format = parsed.cli_error_format
+        return self._go_on(commands[parsed.command], parsed, remaining)
+
+    def _go_on(self, command: Any, parsed: Namespace, remaining: list[str]) -> Any:
         self._handle_top_level_args(parsed, remaining)
         self._emit_session_event(parsed)
-        return commands[parsed.command](remaining, parsed)
+        return command(remaining, parsed)
 
     def error_format(self) -> str | None:
         """What the flag, the environment or the profile says about the look of errors."""
@@ -267,12 +285,12 @@ class _Driver(CLIDriver):
         return configured if isinstance(configured, str) else None
 
     def _build_builtin_commands(self, session: Any) -> dict[str, Any]:
-        return {"ssm": _Ssm("ssm", session, "ssm")}
+        return {"ssm": Ssm("ssm", session, "ssm")}
 
     def create_help_command(self) -> None:
         """Only the operation has help here."""
 
-    def _create_parser(self, command_table: Any) -> _MainParser:
-        return _MainParser(
+    def _create_parser(self, command_table: Any) -> MainParser:
+        return MainParser(
             command_table, self.session.user_agent(), "", self._get_argument_table(), prog="aws"
         )

@@ -23,11 +23,45 @@ _CHECK = ClientConfig(
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """One identity, resolved once.
+
+    `only_here` names the kind of credentials where the plugin's own SDK, for Go in version 1,
+    cannot find them: it knows no `aws login`, and has nobody to ask for an MFA code. Empty for
+    the others.
+    """
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(repr=False)
+    only_here: str = ""
+
+    def for_client(self) -> dict[str, str | None]:
+        """As arguments of botocore's `create_client`."""
+        return {
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+            "aws_session_token": self.session_token,
+        }
+
+    def for_environment(self) -> dict[str, str]:
+        """As environment variables, of which every AWS SDK takes its credentials first."""
+        variables = {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+        }
+        if self.session_token:
+            variables["AWS_SESSION_TOKEN"] = self.session_token
+        return variables
+
+
+@dataclass(frozen=True, slots=True)
 class Clients:
     """One identity's clients, and what they say about where the session will be.
 
     `iam` belongs to the checker where the configuration names one. `partition` and `region`
     are those that StartSession goes to; `secure_transport`: whether it travels over TLS.
+    `another` makes a client of another service for the same identity, by its name.
     """
 
     sts: Any = field(repr=False)
@@ -37,6 +71,7 @@ class Clients:
     region: str
     secure_transport: bool
     another: Callable[[str], Any] = field(repr=False)
+    credentials: Credentials
 
 
 def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clients:
@@ -52,7 +87,8 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         region = session.get_config_variable("region")
     if region is None:  # before credentials, which may ask for an MFA code
         raise NoRegionError
-    frozen = _freeze(session)
+    credentials = _freeze(session)
+    frozen = credentials.for_client()
     ssm = session.create_client(
         "ssm",
         region_name=region,
@@ -79,10 +115,11 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         region=region,
         secure_transport=ssm.meta.endpoint_url.startswith("https://"),
         another=partial(session.create_client, **common, **frozen),
+        credentials=credentials,
     )
 
 
-def _freeze(session: Any) -> dict[str, str | None]:
+def _freeze(session: Any) -> Credentials:
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
@@ -90,11 +127,12 @@ def _freeze(session: Any) -> dict[str, str | None]:
     # botocore would go and look for others if one of these were missing.
     if not frozen.access_key or not frozen.secret_key:
         raise NoCredentialsError
-    return {
-        "aws_access_key_id": frozen.access_key,
-        "aws_secret_access_key": frozen.secret_key,
-        "aws_session_token": frozen.token,
-    }
+    only_here = ""
+    if credentials.method == "login":
+        only_here = "an 'aws login' session"
+    elif credentials.method == "assume-role" and session.get_scoped_config().get("mfa_serial"):
+        only_here = "a role that takes an MFA code"
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token, only_here)
 
 
 def _checker_iam(
@@ -105,7 +143,7 @@ def _checker_iam(
         session = new_session(mfa)
         session.set_config_variable("profile", checker.profile)
         session.emit("session-initialized", session=session)
-        frozen = _freeze(session)
+        frozen = _freeze(session).for_client()
     if checker.role_arn is not None:
         sts = session.create_client("sts", **common, **frozen)
         assumed = sts.assume_role(RoleArn=checker.role_arn, RoleSessionName="ssmgate-checker")

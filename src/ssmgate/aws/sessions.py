@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import awscli
@@ -35,7 +35,8 @@ _VARIABLES = {
     "retry_mode": ("retry_mode", "AWS_RETRY_MODE", "standard", None),
 }
 
-_CALLED = {
+# The operations of a start.
+CALLED = {
     "ssm": ("ListTagsForResource", "StartSession", "TerminateSession"),
     "iam": (
         "GetContextKeysForPrincipalPolicy",
@@ -60,8 +61,8 @@ _CALLED = {
 
 # For what only asks: a client of these has no method that starts or ends anything.
 _ASKED = {
-    **_CALLED,
-    "iam": (*_CALLED["iam"], "SimulateCustomPolicy"),
+    **CALLED,
+    "iam": (*CALLED["iam"], "SimulateCustomPolicy"),
     "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
     "ec2": ("DescribeTags",),
 }
@@ -74,8 +75,8 @@ class AwscliModels(Loader):
     another document is sent than the one checked, or move the endpoints of STS and IAM.
     """
 
-    def __init__(self, operations: Mapping[str, Sequence[str]] = _CALLED) -> None:
-        self._operations = operations
+    def __init__(self, called: Mapping[str, tuple[str, ...]] = CALLED) -> None:
+        self._called = called
         super().__init__(
             extra_search_paths=[os.path.join(AWSCLI_FOLDER, "data"), _BOTOCORE_DATA],
             include_default_search_paths=False,
@@ -90,11 +91,14 @@ class AwscliModels(Loader):
     ) -> Any:
         """The model, without the operations that are never called: clients are built of it."""
         model = super().load_service_model(service_name, type_name, api_version)
-        if type_name != "service-2" or service_name not in self._operations:
+        if type_name != "service-2" or service_name not in self._called:
             return model
-        names = self._operations[service_name]
-        operations = {name: model["operations"][name] for name in names}
+        operations = {name: model["operations"][name] for name in self._called[service_name]}
         return {**model, "operations": operations}
+
+    def operation_names(self, service_name: str) -> list[str]:
+        """All operations of the service's model, also those that are never called."""
+        return list(super().load_service_model(service_name, "service-2")["operations"])
 
 
 def only_ask(session: Any) -> None:
@@ -129,8 +133,10 @@ class MfaPrompt:
         return code
 
 
-def new_session(mfa: MfaPrompt) -> Any:
+def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) -> Any:
     """A botocore session with AWS CLI v2's reading of environment and files.
+
+    `called` has the operations that clients of a service offer; of others they offer all.
 
     It loads no plugins, runs no initializers of a user's, and knows awscli's models alone.
     Credentials of assumed roles and of IAM Identity Center are cached where the CLI caches them,
@@ -140,7 +146,7 @@ def new_session(mfa: MfaPrompt) -> Any:
     session.user_agent_name = "aws-cli"
     session.user_agent_version = awscli.__version__
     session.user_agent_extra = f"ssmgate/{__version__}"
-    session.register_component("data_loader", AwscliModels())
+    session.register_component("data_loader", AwscliModels(called))
     session.get_component("config_store").set_config_provider(
         "region",
         ChainProvider(

@@ -7,7 +7,9 @@ import click
 from ssmgate import __version__
 from ssmgate.cli.check import check
 from ssmgate.cli.documents import documents
+from ssmgate.cli.init import init
 from ssmgate.cli.sandbox import sandbox
+from ssmgate.cli.ssh_config import ssh_config
 
 _EPILOG = """\b
 Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
@@ -20,7 +22,7 @@ Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own)
 \b
 Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then
 SSMGATE_MODE, SSMGATE_EXPLICIT, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN,
-SSMGATE_CONTEXT.
+SSMGATE_CONTEXT, SSMGATE_PLUGIN_CREDENTIALS.
 """
 
 
@@ -47,6 +49,22 @@ def start_session() -> None:
     raise click.UsageError("write 'ssmgate start-session' with the verb first")
 
 
+@main.command("complete", hidden=True)
+def complete() -> None:
+    """Print the values that the shells' completions offer, one a line, a TAB before what it is.
+
+    \b
+      ssmgate complete profiles|regions|targets|documents [--quoted] -- WORDS...
+
+    WORDS is the line up to the cursor, as --profile and --region on it count; --quoted where they
+    are as typed. Nodes and documents are asked of AWS for three seconds at most and kept for a
+    minute in ~/.cache/ssmgate. Nothing is ever printed on stderr. Exit code: 0, even when
+    nothing was found; 252 for other words.
+    """
+
+
 main.add_command(check)
 main.add_command(documents)
+main.add_command(init)
 main.add_command(sandbox)
+main.add_command(ssh_config)

@@ -41,6 +41,7 @@ class SandboxProblem(click.ClickException):
     exit_code = 253
 
     def format_message(self) -> str:
+        """The message with the verb in front, as click prints it."""
         return f"sandbox: {self.message}"
 
 
@@ -69,6 +70,7 @@ class Running:
         )
 
     def written(self) -> str:
+        """The JSON that `read` takes, the process id in it."""
         return json.dumps(
             {
                 "pid": self.pid,
@@ -107,6 +109,7 @@ class _Command(click.Command):
     """Click takes `--` away; here it says where COMMAND begins."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put what follows `--` into ctx.meta["command"], and let click parse the rest."""
         if "--" in args:
             at = args.index("--")
             if not args[at + 1 :]:

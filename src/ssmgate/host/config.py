@@ -22,8 +22,11 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
     "SSMGATE_CHECKER_ROLE_ARN": ("checker.role_arn", str),
     "SSMGATE_CONTEXT": ("context", json.loads),
     "SSMGATE_EXPLICIT": ("explicit", str),
+    "SSMGATE_PLUGIN_CREDENTIALS": ("plugin.credentials", str),
+    "SSMGATE_AWS_PATH": ("aws.path", str),
 }
-_KEYS = ("mode", "explicit", "checker.profile", "checker.role_arn", "context")
+_TABLES = ("aws", "checker", "plugin")
+_KEYS = "mode, explicit, aws.path, checker.profile, checker.role_arn, context, plugin.credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,20 @@ class Checker:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The keys that decide. `context` is what the configuration adds to every question.
+    """The keys of the configuration.
 
-    `explicit` is what counts as explicit access to a document.
+    `context` is what it adds to every question. `resolved_credentials`: whether the plugin gets
+    the very credentials that were checked, instead of finding its own. `aws_path` is the real
+    AWS CLI, for lines that start no session; None for the first on PATH. `explicit` is what
+    counts as explicit access to a document.
     """
 
     permissive: bool = False
     checker: Checker | None = None
     context: tuple[ContextEntry, ...] = field(default=())
     explicit: Explicit = Explicit.ALLOWED
+    resolved_credentials: bool = False
+    aws_path: str | None = None
 
 
 def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Config:
@@ -59,6 +67,7 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
     """
     mode, profile, role_arn = "enforce", None, None
     explicit = Explicit.ALLOWED
+    plugin_credentials, aws_path = "own", None
     context: dict[str, object] = {}
     for origin, key, value in _settings(environ, system_file):
         match key, value:
@@ -76,22 +85,30 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
                 role_arn = value
             case "checker.role_arn", _:
                 raise _wrong(origin, key, "is the ARN of an IAM role")
+            case "aws.path", str() if value.startswith("/"):
+                aws_path = value
+            case "aws.path", _:
+                raise _wrong(origin, key, "is an absolute path")
             case "context", dict():
                 _merge(context, value, origin)
+            case "plugin.credentials", "own" | "resolved":
+                plugin_credentials = str(value)
+            case "plugin.credentials", _:
+                raise _wrong(origin, key, "is 'own' or 'resolved'")
             case "checker.profile" | "context", _:
                 raise _wrong(origin, key, "is a table" if key == "context" else "is a name")
             case _:
                 raise ConfigurationProblem(
                     f"{origin}: unknown key {key!r}",
-                    hints=(
-                        "the keys are mode, explicit, checker.profile, checker.role_arn, context",
-                    ),
+                    hints=(f"the keys are {_KEYS}",),
                 )
     return Config(
         permissive=mode == "permissive",
         checker=Checker(profile, role_arn) if profile or role_arn else None,
         context=configured_context(context),
         explicit=explicit,
+        resolved_credentials=plugin_credentials == "resolved",
+        aws_path=aws_path,
     )
 
 
@@ -102,8 +119,8 @@ def _settings(environ: Mapping[str, str], system_file: str) -> list[tuple[str, s
         files.append(os.path.join(home, USER_FILE))
     for path in files:
         for key, value in _read(path).items():
-            if key == "checker" and isinstance(value, dict):
-                settings += [(path, f"checker.{name}", item) for name, item in value.items()]
+            if key in _TABLES and isinstance(value, dict):
+                settings += [(path, f"{key}.{name}", item) for name, item in value.items()]
             else:
                 settings.append((path, key, value))
     for variable, text in environ.items():

@@ -19,7 +19,7 @@ RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 
 # As in AWS CLI's customizations/sessionmanager.py.
 _LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
-_RECOMMENDED = (1, 2, 764, 0)
+_RECOMMENDED = _FIRST_THAT_SIGNS = (1, 2, 764, 0)
 _OUTDATED = (
     "\nWARNING: An outdated SessionManagerPlugin version detected. Please upgrade it to the latest"
     " version. \nFor more information, refer:\n  https://docs.aws.amazon.com/systems-manager/"
@@ -43,6 +43,14 @@ class Plugin:
     def reads_variable(self) -> bool:
         """Whether it takes the session's token from the environment instead of its arguments."""
         return self.version is not None and self.version > _LAST_WITHOUT_VARIABLE
+
+    @property
+    def signs_channel(self) -> bool:
+        """Whether it signs OpenDataChannel, and needs credentials of its own for that.
+
+        https://docs.aws.amazon.com/systems-manager/latest/userguide/plugin-version-history.html
+        """
+        return self.version is not None and self.version >= _FIRST_THAT_SIGNS
 
     @property
     def warning(self) -> str:
@@ -147,6 +155,17 @@ _IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
 _DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
+# What would come before, or beside, the keys in the environment.
+_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+)
+
+
 def handover(
     plugin: Plugin,
     *,
@@ -156,14 +175,21 @@ def handover(
     parameters: Mapping[str, object],
     endpoint_url: str,
     environ: Mapping[str, str],
+    credentials: Mapping[str, str] | None = None,
 ) -> Handover:
     """The plugin's six arguments and its environment, as the CLI makes them.
 
     `response` is SessionId, TokenValue and StreamUrl. `profile` is what --profile said, empty
     without it. `parameters` is the request that was sent. `environ` is the caller's.
+    `credentials` are variables that take the place of every profile and key there.
     """
     text = json.dumps(response)
     variables = dict(environ)
+    if credentials is not None:
+        for name in _CREDENTIALS:
+            variables.pop(name, None)
+        variables |= credentials
+        profile = ""
     if plugin.reads_variable:
         variables[RESPONSE_VARIABLE] = text
         text = RESPONSE_VARIABLE

@@ -58,6 +58,7 @@ class Operator:
 
     @property
     def negated(self) -> bool:
+        """Whether it is a Not… operator, which an absent key satisfies. Null is none."""
         return self.base != "Null" and COMPARISONS[self.base].negated
 
     def __str__(self) -> str:

@@ -50,14 +50,17 @@ class LayerMatch:
 
     @property
     def denies(self) -> tuple[StatementMatch, ...]:
+        """The Deny statements that apply to the request."""
         return self._applying(Effect.DENY)
 
     @property
     def allows(self) -> tuple[StatementMatch, ...]:
+        """The Allow statements that apply to the request."""
         return self._applying(Effect.ALLOW)
 
     @property
     def allowed(self) -> bool:
+        """Whether this layer lets the request through: an Allow applies and no Deny does."""
         return bool(self.allows) and not self.denies
 
     def _applying(self, effect: Effect) -> tuple[StatementMatch, ...]:

@@ -89,6 +89,11 @@ class _Reader:
         )
 
     def document(self) -> tuple[Object, tuple[Span, ...]]:
+        """Read the outer object, and where each of its statements stands.
+
+        Raises JSONDecodeError for text that is not one JSON object, and PolicyError for a
+        member that stands twice.
+        """
         pairs: list[tuple[str, object]] = []
         spans: tuple[Span, ...] = ()
         self._take("{")

@@ -51,6 +51,7 @@ class Template:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
+        """The variables in it, in order, each as often as it stands there."""
         return tuple(piece for piece in self.pieces if isinstance(piece, Variable))
 
     def resolve(self, context: Context) -> Pattern | None:

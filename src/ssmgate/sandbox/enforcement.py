@@ -38,18 +38,19 @@ _LAYER_WORDS = {
 }
 
 
-def request_context(region: str, source_ip: str, now: datetime) -> dict[str, str]:
+def request_context(
+    region: str, source_ip: str, now: datetime, *, secure_transport: bool
+) -> dict[str, str]:
     """The condition keys of every request.
 
-    aws:SecureTransport is true although the sandbox speaks HTTP: it stands for an endpoint of
-    AWS's, and policies demand TLS.
+    `secure_transport` is what the request came over: the sandbox itself speaks plain HTTP.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
     moment = now.astimezone(UTC)
     return {
         "aws:RequestedRegion": region,
         "aws:SourceIp": source_ip,
-        "aws:SecureTransport": "true",
+        "aws:SecureTransport": "true" if secure_transport else "false",
         "aws:ViaAWSService": "false",
         "aws:CurrentTime": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:EpochTime": str(int(moment.timestamp())),

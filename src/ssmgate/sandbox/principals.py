@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,9 +16,7 @@ from ssmgate.core.arn import account_of
 from ssmgate.policy import Policies, Policy, PolicyError, Version, parse_policy
 from ssmgate.sandbox.enforcement import Caller
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
-
-# The simulator resolves by name and ignores the path.
-_SOURCE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(user|group|role)/(?:.*/)?([\w+=,.@-]+)\Z")
+from ssmgate.sandbox.inputs import entity, keys_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +38,22 @@ def source_of(policy_source_arn: str, account: str, partition: str = "aws") -> P
     them) or of another account, NoSuchEntity where there is none of that name, and
     ServiceFailure for an attached policy that cannot be read.
     """
+    kind, name = entity(policy_source_arn)
     owner = account_of(policy_source_arn)
-    match = _SOURCE.match(policy_source_arn)
-    if match is None:
-        raise ServiceFault(
-            "InvalidInput", f"Invalid ARN provided in the request: {policy_source_arn}"
-        )
     if owner != account:
         raise ServiceFault(
             "InvalidInput",
             f"Invalid Policy Source Arn: caller's account {account} does not have access to"
             f" policies in account {owner}.",
         )
-    kind, name = match[1], match[2]
     backend = iam_backends[account][partition]
-    entity = {"user": backend.users, "group": backend.groups}.get(kind, {}).get(name)
+    found = {"user": backend.users, "group": backend.groups}.get(kind, {}).get(name)
     if kind == "role":
-        entity = _role(backend, name)
-    if entity is None:
+        found = _role(backend, name)
+    if found is None:
         raise ServiceFault("NoSuchEntity", "Unable to retrieve specified IAM entity.", 404)
-    context = {
-        "aws:PrincipalArn": policy_source_arn,
-        "aws:PrincipalAccount": account,
-        # Recorded: the value present is the ARN, not the unique id.
-        "aws:userid": policy_source_arn,
-    }
-    if kind == "user":
-        context["aws:username"] = name
-    return Principal(policy_source_arn, _layers(backend, kind, entity, account), context)
+    layers = _layers(backend, kind, found, account)
+    return Principal(policy_source_arn, layers, keys_of(policy_source_arn))
 
 
 def caller_of(access_key: str, account: str, partition: str = "aws") -> Caller | None:

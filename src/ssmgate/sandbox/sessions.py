@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import re
 import secrets
@@ -9,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ssmgate.core.arn import target_arn
+from ssmgate.core.arn import document_arns, target_arn
+from ssmgate.core.errors import InvalidRequest
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.sandbox.enforcement import Caller, authorize
 from ssmgate.sandbox.faults import ServiceFault
@@ -19,7 +21,6 @@ _CHECK = "ssm:SessionDocumentAccessCheck"
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
 _DOCUMENT_NAME = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")
 _DOCUMENT_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:([0-9]*):document/([a-zA-Z0-9_\-.]+)\Z")
-_AWS_OWNED = ("AWS-", "AWSEC2-", "AWSConfigRemediation-", "AWSSupport-", "Amazon")
 
 
 class Model(enum.Enum):
@@ -78,8 +79,13 @@ class Region:
         if name.startswith("arn:"):
             return name
         found = self.document(name)
-        owned_by_aws = name.startswith(_AWS_OWNED) if found is None else found.owner == "Amazon"
-        account = "" if owned_by_aws else self.account
+        if found is None:
+            with contextlib.suppress(InvalidRequest):
+                # The last: in AWS's account only what AWS's spelling puts there for certain.
+                return document_arns(
+                    name, partition=self.partition, region=self.name, account=self.account
+                )[-1]
+        account = "" if found is not None and found.owner == "Amazon" else self.account
         return f"arn:{self.partition}:ssm:{self.name}:{account}:document/{name}"
 
 

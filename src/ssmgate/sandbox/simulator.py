@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ssmgate.core.evaluation import EvalDecision
@@ -14,24 +13,19 @@ from ssmgate.policy import (
     Context,
     Evaluation,
     Layer,
+    Outcome,
     Policies,
     Policy,
-    PolicyError,
     Position,
     Request,
     StatementMatch,
     evaluate,
-    parse_policy,
 )
+from ssmgate.sandbox import inputs
 from ssmgate.sandbox.faults import ServiceFault
-
-Entries = Mapping[str, str | Sequence[str]]
 
 BOUNDARY = "Permissions Boundary Policy"
 """SourcePolicyType of a boundary's statements, as recorded; not the documented enum."""
-
-# Members of the request that change the answer and that the sandbox has no model of.
-_UNKNOWN = ("ResourcePolicy", "ResourceHandlingOption", "PolicyExclusionList")
 
 # The top-level EvalResourceName for several ARNs: the template of the resource's type.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
@@ -48,32 +42,23 @@ _TEMPLATES = (
 _WORST = (EvalDecision.EXPLICIT_DENY, EvalDecision.IMPLICIT_DENY, EvalDecision.ALLOWED)
 
 
-def simulate(asked: Mapping[str, Any], layers: Policies, context: Entries) -> dict[str, Any]:
+def simulate(
+    asked: Mapping[str, Any], layers: Policies, context: Mapping[str, str], account: str
+) -> dict[str, Any]:
     """Answer the request `asked` about a principal with `layers` and the keys IAM fills in.
 
-    `asked` has the members of SimulatePrincipalPolicy or SimulateCustomPolicy. Its context
-    entries override `context`; their types and values are not checked, as IAM does not either.
-    PolicyInputList adds to the identity-based policies, PermissionsBoundaryPolicyInputList
-    takes the boundary's place.
+    `asked` has the members of SimulatePrincipalPolicy or SimulateCustomPolicy, `account` is
+    whose simulator this is. CallerArn's keys take `context`'s place, context entries override.
 
-    Raises `ServiceFault` InvalidInput for a malformed policy or resource, for no action, and
-    for a member that the sandbox does not model: it never answers as if that were not there.
+    Raises `ServiceFault` for what IAM refuses, and InvalidInput for a member that the sandbox
+    does not model: it never answers as if that were not there.
     """
-    for member in _UNKNOWN:
-        if asked.get(member):
-            raise ServiceFault("InvalidInput", f"{member} is not modelled by the sandbox.")
-    actions = list(asked.get("ActionNames") or ())
-    if not actions:
-        raise ServiceFault("InvalidInput", "ActionNames must not be empty.")
-    resources = list(asked.get("ResourceArns") or ())
-    for arn in resources:
-        if arn != "*" and not (arn.startswith("arn:") and arn.count(":") >= 5):
-            raise ServiceFault(
-                "InvalidInput", f"ResourceNames are not in a valid ARN format: {arn}."
-            )
-    layers = with_inputs(asked, layers)
-    filled = Context({**{key.lower(): v for key, v in context.items()}, **_entries(asked)})
-    start, end = _page(asked, len(actions))
+    inputs.refuse_unknown(asked)
+    actions, resources = inputs.actions(asked), inputs.resources(asked)
+    keys = inputs.caller_keys(asked, account, context)
+    layers = inputs.with_policies(asked, layers)
+    filled = Context({**{key.lower(): v for key, v in keys.items()}, **inputs.entries(asked)})
+    start, end = inputs.page(asked, len(actions))
     answer: dict[str, Any] = {
         "EvaluationResults": [
             _result(action, resources, layers, filled) for action in actions[start:end]
@@ -83,16 +68,6 @@ def simulate(asked: Mapping[str, Any], layers: Policies, context: Entries) -> di
     if end < len(actions):
         answer["Marker"] = str(end)
     return answer
-
-
-def with_inputs(asked: Mapping[str, Any], layers: Policies) -> Policies:
-    """`layers` with the policies that the request brings along. Raises `ServiceFault`."""
-    added = _inputs(asked, "PolicyInputList")
-    boundary = _inputs(asked, "PermissionsBoundaryPolicyInputList")
-    if len(boundary) > 1:
-        raise ServiceFault("InvalidInput", "Only one permissions boundary policy can be given.")
-    layers = replace(layers, identity=(*layers.identity, *added))
-    return replace(layers, boundary=boundary[0]) if boundary else layers
 
 
 def context_keys(policies: Iterable[Policy]) -> list[str]:
@@ -107,34 +82,6 @@ def context_keys(policies: Iterable[Policy]) -> list[str]:
     return list(found.values())
 
 
-def _inputs(asked: Mapping[str, Any], member: str) -> tuple[Policy, ...]:
-    found = []
-    for number, text in enumerate(asked.get(member) or (), start=1):
-        try:
-            found.append(parse_policy(text, f"{member}.{number}"))
-        except PolicyError as error:
-            raise ServiceFault("InvalidInput", f"Invalid {member}.{number}: {error}.") from error
-    return tuple(found)
-
-
-def _entries(asked: Mapping[str, Any]) -> dict[str, str | Sequence[str]]:
-    found: dict[str, str | Sequence[str]] = {}
-    for entry in asked.get("ContextEntries") or ():
-        values = [str(value) for value in entry.get("ContextKeyValues") or ()]
-        many = str(entry.get("ContextKeyType", "")).endswith("List") or len(values) != 1
-        found[str(entry.get("ContextKeyName", "")).lower()] = values if many else values[0]
-    return found
-
-
-def _page(asked: Mapping[str, Any], count: int) -> tuple[int, int]:
-    """MaxItems counts actions: one action is one page, however many resources it has."""
-    marker = str(asked.get("Marker") or "0")
-    if not marker.isdecimal() or int(marker) > count:
-        raise ServiceFault("InvalidInput", f"Invalid Marker: {marker}.")
-    size = int(asked.get("MaxItems") or 100)
-    return int(marker), min(count, int(marker) + size)
-
-
 def _result(
     action: str, resources: list[str], layers: Policies, context: Context
 ) -> dict[str, Any]:
@@ -143,53 +90,65 @@ def _result(
         decisions = [evaluate(Request(action, name, context), layers) for name in names]
     except ValueError as error:
         raise ServiceFault("InvalidInput", f"{error}.") from error
-    worst = next(word for word in _WORST if any(d.eval_decision is word for d in decisions))
     result: dict[str, Any] = {
         "EvalActionName": action,
         "EvalResourceName": names[0] if len(names) == 1 else _template(names[0]),
-        "EvalDecision": worst.value,
+        "EvalDecision": next(
+            word for word in _WORST if any(d.eval_decision is word for d in decisions)
+        ).value,
+        # Recorded: empty they stand here nevertheless, and what allowed one ARN stands here
+        # when another is denied.
+        "MatchedStatements": _unique(one for d in decisions for one in _statements(d)),
+        "MissingContextValues": list(dict.fromkeys(key for d in decisions for key in _missing(d))),
+        **_layer_details(_all([d.allowed_by_permissions_boundary for d in decisions])),
     }
-    statements = _unique(
-        statement
-        for decision in decisions
-        if decision.eval_decision is worst
-        for statement in _statements(decision)
-    )
-    missing = list(dict.fromkeys(key for d in decisions for key in d.missing_context_values))
-    boundary = [d.allowed_by_permissions_boundary for d in decisions]
-    organizations = [d.allowed_by_organizations for d in decisions]
-    result |= _present(statements, missing, _all(boundary))
-    if (by_organizations := _all(organizations)) is not None:
+    by_organizations = _all([d.allowed_by_organizations for d in decisions])
+    if by_organizations is not None:
         result["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": by_organizations}
-    result["EvalDecisionDetails"] = {}
     if resources:
+        result["EvalDecisionDetails"] = {}
         result["ResourceSpecificResults"] = [
-            {
-                "EvalResourceName": name,
-                "EvalResourceDecision": decision.eval_decision.value,
-                **_present(
-                    _statements(decision),
-                    list(decision.missing_context_values),
-                    decision.allowed_by_permissions_boundary,
-                ),
-            }
-            for name, decision in zip(resources, decisions, strict=True)
+            _specific(name, decision) for name, decision in zip(resources, decisions, strict=True)
         ]
     return result
 
 
-def _present(
-    statements: list[dict[str, Any]], missing: list[str], boundary: bool | None
-) -> dict[str, Any]:
-    """The members that stand at both levels. An empty one is left out."""
-    members: dict[str, Any] = {}
-    if statements:
-        members["MatchedStatements"] = statements
-    if missing:
-        members["MissingContextValues"] = missing
-    if boundary is not None:
-        members["PermissionsBoundaryDecisionDetail"] = {"AllowedByPermissionsBoundary": boundary}
-    return members
+def _specific(name: str, decision: Evaluation) -> dict[str, Any]:
+    """The entry about one ARN, in which an empty member is left out."""
+    lists = {
+        "MatchedStatements": _statements(decision),
+        "MissingContextValues": _missing(decision),
+    }
+    return {
+        "EvalResourceName": name,
+        "EvalResourceDecision": decision.eval_decision.value,
+        **{member: found for member, found in lists.items() if found},
+        **_layer_details(decision.allowed_by_permissions_boundary),
+    }
+
+
+def _layer_details(boundary: bool | None) -> dict[str, Any]:
+    if boundary is None:
+        return {}
+    return {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": boundary}}
+
+
+def _missing(decision: Evaluation) -> list[str]:
+    """The keys that were not given and, as recorded, those that were and did not match.
+
+    A service control policy's denial tells none.
+    """
+    if decision.allowed_by_organizations is False:
+        return []
+    found = {key.lower(): key for key in decision.missing_context_values}
+    if decision.eval_decision is EvalDecision.IMPLICIT_DENY:
+        for layer in decision.layers:
+            if layer.layer is not Layer.ORGANIZATIONS:
+                for condition in (c for one in layer.statements for c in one.conditions):
+                    if condition.values is not None and condition.outcome is not Outcome.MATCHED:
+                        key = condition.condition.key
+                        found.setdefault(key.lower(), key)
+    return list(found.values())
 
 
 def _statements(decision: Evaluation) -> list[dict[str, Any]]:

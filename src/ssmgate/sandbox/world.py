@@ -177,9 +177,11 @@ class _Table:
         self._left = dict(values)
 
     def wrong(self, key: str, why: str) -> WorldError:
+        """The error to raise about `key` of this table: its place, the key, and `why`."""
         return WorldError(f"{self.place}{': ' if self.place else ''}{key} {why}")
 
     def text(self, key: str, default: str | None = None) -> str:
+        """A string, which must be there unless there is a default. Raises `WorldError`."""
         value = self._left.pop(key, default)
         if value is None:
             raise self.wrong(key, "is missing")
@@ -188,24 +190,34 @@ class _Table:
         return value
 
     def flag(self, key: str, default: bool) -> bool:
+        """true or false; a word in quotes is neither. Raises `WorldError`."""
         value = self._left.pop(key, default)
         if not isinstance(value, bool):
             raise self.wrong(key, f"is true or false, not {value!r}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
+        """A list of strings, empty if it is not there. Raises `WorldError`."""
         value = self._left.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.wrong(key, f"is a list of strings, not {value!r}")
         return tuple(value)
 
     def mapping(self, key: str) -> dict[str, object]:
+        """A table as it stands, empty if it is not there; its values are not checked.
+
+        Raises `WorldError` for what is no table.
+        """
         value = self._left.pop(key, {})
         if not isinstance(value, dict):
             raise self.wrong(key, f"is a table, not {value!r}")
         return value
 
     def tags(self) -> dict[str, str]:
+        """The table `tags`: strings to strings. AWS's limits are not checked.
+
+        Raises `WorldError` for a value that is no string.
+        """
         found = self.mapping("tags")
         for name, value in found.items():
             if not isinstance(value, str):
@@ -213,7 +225,11 @@ class _Table:
         return {name: str(value) for name, value in found.items()}
 
     def json(self, key: str, value: object) -> str:
-        """A JSON text, or a table that is written as one."""
+        """`value`, read from `key`, as JSON: a string as it is, a table written as one.
+
+        Whether a string is JSON is not checked. Raises `WorldError` for another type, and for a
+        table that JSON cannot hold.
+        """
         if isinstance(value, dict):
             try:
                 return json.dumps(value, indent=2)
@@ -224,6 +240,7 @@ class _Table:
         return value
 
     def policy(self, key: str, value: object) -> str:
+        """`value`, read from `key`, as a policy's JSON. Raises `WorldError` if it is no policy."""
         text = self.json(key, value)
         try:
             parse_policy(text, key)
@@ -232,15 +249,21 @@ class _Table:
         return text
 
     def pop(self, key: str) -> object:
+        """Whatever stands under `key`, unchecked; None if nothing does."""
         return self._left.pop(key, None)
 
     def tables(self, key: str) -> list[_Table]:
+        """The tables written `[[key]]`, in order; each knows its number. Raises `WorldError`."""
         value = self._left.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.wrong(key, f"is written [[{key}]]")
         return [_Table(f"{key} {number}", item) for number, item in enumerate(value, start=1)]
 
     def name(self, pattern: re.Pattern[str], what: str, key: str = "name") -> str:
+        """A string that `pattern` matches, from here on part of this table's place in errors.
+
+        Raises `WorldError` otherwise; `what` completes "… is not".
+        """
         name = self.text(key)
         if not pattern.match(name):
             raise self.wrong(key, f"{name!r} is not {what}")

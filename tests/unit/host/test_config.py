@@ -37,6 +37,7 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
         SSMGATE_MODE="enforce",
         SSMGATE_CHECKER_ROLE_ARN="arn:aws:iam::111122223333:role/Checker",
         SSMGATE_CONTEXT='{"aws:MultiFactorAuthPresent": true}',
+        SSMGATE_PLUGIN_CREDENTIALS="resolved",
     )
 
     assert config == Config(
@@ -47,6 +48,7 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
             MFA,
             ContextEntry("cc:dd", "numeric", ("1",)),
         ),
+        resolved_credentials=True,
     )
 
 
@@ -61,6 +63,9 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
         ('[checker]\nprofile = ""', "checker.profile is a name"),
         ('[checker]\nrole_arn = "Checker"', "checker.role_arn is the ARN of an IAM role"),
         ("checker = 1", "unknown key 'checker'"),
+        ('[plugin]\ncredentials = "mine"', "plugin.credentials is 'own' or 'resolved'"),
+        ("[plugin]\ncredentials = true", "plugin.credentials is 'own' or 'resolved'"),
+        ('[plugin]\ncredential = "own"', "unknown key 'plugin.credential'"),
         ('context = "a"', "context is a table"),
         ('[context]\n"aa:bb" = {}', "context.aa:bb takes a string"),
         ('[context]\n"aa:bb" = 2024-01-01', "context.aa:bb takes a string"),

@@ -101,12 +101,13 @@ def test_the_principals_keys_are_not_the_requests_to_set() -> None:
         authorize(caller(layers), "iam:GetRole", ROLE, {"aws:username": "bob"})
 
 
-def test_the_requests_own_keys() -> None:
-    context = request_context("eu-west-1", "127.0.0.1", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
-    assert context == {
+@pytest.mark.parametrize(("secure", "word"), [(False, "false"), (True, "true")])
+def test_the_requests_own_keys(secure: bool, word: str) -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert request_context("eu-west-1", "127.0.0.1", now, secure_transport=secure) == {
         "aws:RequestedRegion": "eu-west-1",
         "aws:SourceIp": "127.0.0.1",
-        "aws:SecureTransport": "true",
+        "aws:SecureTransport": word,
         "aws:ViaAWSService": "false",
         "aws:CurrentTime": "2026-01-02T03:04:05Z",
         "aws:EpochTime": "1767323045",

@@ -14,6 +14,9 @@ from ssmgate.sandbox.simulator import context_keys, simulate
 DOC = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 SSH = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
 ACTION = "ssm:StartSession"
+ACCOUNT = "111122223333"
+MALLORY = f"arn:aws:iam::{ACCOUNT}:user/x/mallory"
+ELSEWHERE = "arn:aws:iam::999988887777:root"
 START, END = "StartPosition", "EndPosition"
 
 
@@ -35,7 +38,7 @@ def deny(resource: Any = "*", **more: Any) -> dict[str, Any]:
 
 def ask(layers: Policies, *arns: str, actions: tuple[str, ...] = (ACTION,), **more: Any) -> Any:
     asked = {"ActionNames": list(actions), "ResourceArns": list(arns), **more}
-    return simulate(asked, layers, {})
+    return simulate(asked, layers, {}, ACCOUNT)
 
 
 def one(layers: Policies, *arns: str, **more: Any) -> Any:
@@ -53,6 +56,7 @@ def test_one_arn_stands_at_both_levels() -> None:
         "EvalResourceName": DOC,
         "EvalDecision": "allowed",
         "MatchedStatements": matched,
+        "MissingContextValues": [],
         "EvalDecisionDetails": {},
         "ResourceSpecificResults": [
             {
@@ -70,16 +74,24 @@ def positions() -> dict[str, Any]:
     return {START: {"Line": 1, "Column": start}, END: {"Line": 1, "Column": end}}
 
 
-def test_a_denied_entry_has_two_members() -> None:
-    assert one(GRANTED, SSH)["ResourceSpecificResults"] == [
-        {"EvalResourceName": SSH, "EvalResourceDecision": "implicitDeny"}
-    ]
+def test_empty_lists_stand_above_and_not_below() -> None:
+    assert one(GRANTED, SSH) == {
+        "EvalActionName": ACTION,
+        "EvalResourceName": SSH,
+        "EvalDecision": "implicitDeny",
+        "MatchedStatements": [],
+        "MissingContextValues": [],
+        "EvalDecisionDetails": {},
+        "ResourceSpecificResults": [
+            {"EvalResourceName": SSH, "EvalResourceDecision": "implicitDeny"}
+        ],
+    }
 
 
 def test_without_resources_there_are_no_specific_results() -> None:
     result = one(Policies((policy(allow()),)))
     assert (result["EvalResourceName"], result["EvalDecision"]) == ("*", "allowed")
-    assert "ResourceSpecificResults" not in result
+    assert not {"ResourceSpecificResults", "EvalDecisionDetails"} & set(result)
 
 
 def test_several_arns_are_in_order_with_duplicates_below_a_template() -> None:
@@ -92,6 +104,42 @@ def test_several_arns_are_in_order_with_duplicates_below_a_template() -> None:
         (entry["EvalResourceName"], entry["EvalResourceDecision"])
         for entry in result["ResourceSpecificResults"]
     ] == [(DOC, "allowed"), (SSH, "implicitDeny"), (DOC, "allowed")]
+    # What allowed one of them stands above nevertheless, once.
+    assert [s["SourcePolicyId"] for s in result["MatchedStatements"]] == ["p"]
+
+
+@pytest.mark.parametrize(
+    ("arn", "template"),
+    [
+        (SSH, "arn:aws:ssm:${Region}:${Account}:document/${DocumentName}"),
+        (
+            f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/i-1",
+            "arn:aws:ec2:${Region}:${Account}:instance/${InstanceId}",
+        ),
+        (
+            f"arn:aws:ssm:us-east-1:{ACCOUNT}:managed-instance/mi-1",
+            "arn:aws:ssm:${Region}:${Account}:managed-instance/${InstanceId}",
+        ),
+        (MALLORY, "arn:aws:iam::${Account}:user/${UserNameWithPath}"),
+        ("arn:aws:s3:::bucket/key", "*"),
+    ],
+)
+def test_the_template_is_that_of_the_type(arn: str, template: str) -> None:
+    assert one(GRANTED, arn, arn)["EvalResourceName"] == template
+
+
+@pytest.mark.parametrize(
+    ("arns", "decision"),
+    [
+        ((DOC,), "allowed"),
+        ((DOC, SSH), "implicitDeny"),
+        ((SSH, DOC), "implicitDeny"),
+        ((DOC, SSH, DOC + "2"), "explicitDeny"),
+    ],
+)
+def test_the_worst_of_all_stands_above(arns: tuple[str, ...], decision: str) -> None:
+    layers = Policies((policy(allow(DOC), deny(DOC + "2")),))
+    assert one(layers, *arns)["EvalDecision"] == decision
 
 
 def test_one_result_for_each_action_and_pages_of_actions() -> None:
@@ -112,7 +160,43 @@ def test_missing_keys_stand_only_on_implicit_denies() -> None:
     assert result["ResourceSpecificResults"][0]["MissingContextValues"] == ["ssm:resourceTag/Env"]
     denied = one(Policies((policy(conditioned, deny(DOC)),)), DOC)
     assert denied["EvalDecision"] == "explicitDeny"
-    assert "MissingContextValues" not in denied
+    assert denied["MissingContextValues"] == []
+    assert "MissingContextValues" not in denied["ResourceSpecificResults"][0]
+
+
+def test_missing_keys_are_a_union_above() -> None:
+    """Of other actions' and resources' statements too; an ARN that is allowed lacks none."""
+    elsewhere = {**allow(), "Action": "ssm:GetDocument"}
+    variable = "arn:aws:ssm:*:*:document/${aws:username}"
+    layers = Policies(
+        (
+            policy(
+                allow(DOC),
+                {**elsewhere, "Condition": {"StringEquals": {"aws:PrincipalTag/Team": "ops"}}},
+                allow(variable),
+            ),
+        )
+    )
+    result = one(layers, DOC, SSH)
+    keys = ["aws:PrincipalTag/Team", "aws:username"]
+    assert result["MissingContextValues"] == keys
+    below = result["ResourceSpecificResults"]
+    assert [entry.get("MissingContextValues") for entry in below] == [None, keys]
+
+
+def test_a_key_that_did_not_match_counts_as_missing() -> None:
+    conditioned = allow(Condition={"StringEquals": {"aws:PrincipalTag/Team": "ops"}})
+    layers = Policies((policy(conditioned),))
+    given = entry("AWS:principaltag/Team", "dev")
+    assert one(layers, DOC, ContextEntries=[given])["MissingContextValues"] == [
+        "aws:PrincipalTag/Team"
+    ]
+    matched = entry("aws:PrincipalTag/Team", "ops")
+    assert one(layers, DOC, ContextEntries=[matched])["MissingContextValues"] == []
+
+
+def entry(name: str, *values: str, kind: str = "string") -> dict[str, Any]:
+    return {"ContextKeyName": name, "ContextKeyType": kind, "ContextKeyValues": list(values)}
 
 
 def test_an_explicit_deny_lists_only_what_denies() -> None:
@@ -121,14 +205,21 @@ def test_an_explicit_deny_lists_only_what_denies() -> None:
     assert [statement["SourcePolicyId"] for statement in matched] == ["no"]
 
 
-def test_a_service_control_policy_denies_without_statements() -> None:
-    layers = Policies((policy(allow()),), service_control=((policy(allow(), deny(DOC)),),))
-    result = one(layers, DOC)
-    assert result["EvalDecision"] == "explicitDeny"
+@pytest.mark.parametrize(
+    ("scp", "decision"), [(deny(DOC), "explicitDeny"), (allow(SSH), "implicitDeny")]
+)
+def test_a_service_control_policy_denies_without_statements_or_keys(
+    scp: dict[str, Any], decision: str
+) -> None:
+    """AllowedByOrganizations stands above only."""
+    conditioned = allow(Condition={"StringNotEquals": {"aws:PrincipalTag/Team": "ops"}})
+    level = (policy(allow(SSH), scp),)
+    result = one(Policies((policy(conditioned),), service_control=(level,)), DOC)
+    assert result["EvalDecision"] == decision
     assert result["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
-    assert "MatchedStatements" not in result
+    assert (result["MatchedStatements"], result["MissingContextValues"]) == ([], [])
     assert result["ResourceSpecificResults"] == [
-        {"EvalResourceName": DOC, "EvalResourceDecision": "explicitDeny"}
+        {"EvalResourceName": DOC, "EvalResourceDecision": decision}
     ]
 
 
@@ -138,6 +229,22 @@ def test_a_boundary_is_reported_at_both_levels() -> None:
     detail = {"AllowedByPermissionsBoundary": False}
     assert result["PermissionsBoundaryDecisionDetail"] == detail
     assert result["ResourceSpecificResults"][0]["PermissionsBoundaryDecisionDetail"] == detail
+    assert "PermissionsBoundaryDecisionDetail" not in one(GRANTED, SSH)
+
+
+def test_a_boundarys_deny_is_named_for_what_it_is() -> None:
+    layers = Policies((policy(allow()),), boundary=policy(deny(DOC), name="B"))
+    (matched,) = one(layers, DOC)["MatchedStatements"]
+    assert (matched["SourcePolicyId"], matched["SourcePolicyType"]) == (
+        "B",
+        "Permissions Boundary Policy",
+    )
+
+
+def test_both_denials_are_listed() -> None:
+    layers = Policies((policy(deny()),), boundary=policy(deny(), name="B"))
+    matched = one(layers, DOC)["MatchedStatements"]
+    assert sorted(s["SourcePolicyId"] for s in matched) == ["B", "p"]
 
 
 def test_the_requests_boundary_takes_the_attached_ones_place() -> None:
@@ -154,31 +261,174 @@ def test_policies_of_the_request_are_added_and_named() -> None:
 
 def test_entries_override_what_is_filled_in() -> None:
     layers = Policies((policy(allow(Condition={"StringEquals": {"aws:PrincipalArn": "b"}})),))
-    entry = {"ContextKeyName": "AWS:principalarn", "ContextKeyType": "x", "ContextKeyValues": ["b"]}
-    asked = {"ActionNames": [ACTION], "ContextEntries": [entry]}
-    (result,) = simulate(asked, layers, {"aws:PrincipalArn": "a"})["EvaluationResults"]
+    asked = {"ActionNames": [ACTION], "ContextEntries": [entry("AWS:principalarn", "b")]}
+    (result,) = simulate(asked, layers, {"aws:PrincipalArn": "a"}, ACCOUNT)["EvaluationResults"]
     assert result["EvalDecision"] == "allowed"
 
 
 def test_an_arn_of_a_type_that_the_action_lacks_is_denied_under_allow_all() -> None:
-    result = one(Policies((policy(allow()),)), "arn:aws:ssm:us-east-1:111122223333:instance/i-1")
+    everything = {**allow(), "Action": "*"}
+    wrong = f"arn:aws:ssm:us-east-1:{ACCOUNT}:instance/i-1"
+    result = one(Policies((policy(everything),)), wrong)
     assert result["EvalDecision"] == "implicitDeny"
+
+
+@pytest.mark.parametrize(
+    ("action", "decision"),
+    [("madeup:Action", "implicitDeny"), ("ssm:StartSessions", "allowed"), ("ssm:", "implicitDeny")],
+)
+def test_an_unknown_action_is_matched_as_it_is(action: str, decision: str) -> None:
+    layers = Policies((policy({**allow(), "Action": "ssm:Start*"}),))
+    result = one(layers, actions=(action,))
+    assert (result["EvalActionName"], result["EvalDecision"]) == (action, decision)
+
+
+PRETTY = """{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Effect": "Allow",
+      "Action": "ssm:StartSession",
+      "Resource": "*",
+      "Sid": "First"
+    },
+    {
+      "Effect": "Deny",
+      "Action": "ssm:TerminateSession",
+      "Resource": "*",
+      "Sid": "Second"
+    }
+  ]
+}"""
+COMPACT = text({"Effect": "Allow", "Action": ACTION, "Resource": "*"}).replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("document", "action", "start", "end"),
+    [
+        pytest.param(PRETTY, ACTION, (3, 17), (9, 6), id="after ["),
+        pytest.param(PRETTY, "ssm:TerminateSession", (9, 6), (15, 6), id="after the one before"),
+        pytest.param(PRETTY.replace("\n", "\r\n"), ACTION, (3, 17), (9, 6), id="CRLF"),
+        pytest.param(COMPACT, ACTION, (1, 38), (1, len(COMPACT) - 1), id="on one line"),
+        pytest.param(
+            '{"Statement": {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*"}}',
+            ACTION, (1, 16), (1, 81), id="no list",
+        ),
+    ],
+)  # fmt: skip
+def test_positions(
+    document: str, action: str, start: tuple[int, int], end: tuple[int, int]
+) -> None:
+    result = one(Policies(()), actions=(action,), PolicyInputList=[document])
+    (matched,) = result["MatchedStatements"]
+    assert tuple(matched[START].values()) == start
+    assert tuple(matched[END].values()) == end
+
+
+@pytest.mark.parametrize(
+    ("caller", "let_in"),
+    [(MALLORY, True), (f"arn:aws:iam::{ACCOUNT}:role/mallory", False), (None, False)],
+)
+def test_the_caller_is_simulated_with_these_policies(caller: str | None, let_in: bool) -> None:
+    """As if Mallory had Alice's policies; the path is told as it was sent."""
+    condition = {"StringEquals": {"aws:username": "mallory", "aws:PrincipalArn": MALLORY}}
+    asked = {"ActionNames": [ACTION], "CallerArn": caller}
+    alice = {"aws:username": "alice", "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/alice"}
+    layers = Policies((policy(allow(Condition=condition)),))
+    (result,) = simulate(asked, layers, alice, ACCOUNT)["EvaluationResults"]
+    assert (result["EvalDecision"] == "allowed") is let_in
+
+
+def test_the_resources_owner_may_be_the_account() -> None:
+    owner = f"arn:aws:iam::{ACCOUNT}:root"
+    assert one(GRANTED, DOC, ResourceOwner=owner)["EvalDecision"] == "allowed"
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"ActionNames": [ACTION], "ResourceArns": ["x"]}, "not in a valid ARN format: x."),
-        ({"ActionNames": []}, "ActionNames"),
-        ({"ActionNames": [ACTION], "PolicyInputList": ["{"]}, "PolicyInputList.1"),
-        ({"ActionNames": [ACTION], "ResourcePolicy": "{}"}, "ResourcePolicy is not modelled"),
-        ({"ActionNames": [ACTION], "Marker": "x"}, "Marker"),
+        ({"ResourceArns": ["x"]}, "ResourceNames are not in a valid ARN format: x."),
+        ({"ResourceArns": ["arn:aws:s3"]}, "ResourceNames are not in a valid ARN format: arn:"),
+        ({"ActionNames": []}, "ActionNames must not be empty."),
+        ({"ActionNames": ["GetObject"]}, "The action is invalid since it is missing names"),
+        ({"PolicyInputList": ["{"]}, "Policy input list item 1 has invalid content"),
+        (
+            {"PolicyInputList": ['{"Version":"2099-01-01","Statement":[]}']},
+            "Policy input list item 1 has invalid content",
+        ),
+        (
+            {"PermissionsBoundaryPolicyInputList": [text(allow())] * 2},
+            "The list of Permissions Boundary policies cannot exceed 1 items.",
+        ),
+        ({"Marker": "x"}, "Invalid marker for pagination."),
+        ({"ContextEntries": [entry("a:b", "1", "2")]}, "Context key string expected a single"),
+        (
+            {"ContextEntries": [entry("a:b", "1"), entry("A:B", "1")]},
+            "Duplicate context key: A:B.",
+        ),
+        (
+            {"ContextEntries": [entry("a:b", "NaN", kind="numeric")]},
+            "Invalid context value for key a:b: expected numeric format.",
+        ),
+        (
+            {"ContextEntries": [entry("a:b", "1", "x", kind="numericList")]},
+            "Invalid context value for key a:b: expected numeric format.",
+        ),
+        (
+            {"ContextEntries": [entry("a:b", "tomorrow", kind="date")]},
+            "Invalid context value for key a:b: expected DateTime format.",
+        ),
+        (
+            {"ContextEntries": [entry("a:b", "999.0.0.1", kind="ip")]},
+            "Invalid context value for key a:b: expected IP address.",
+        ),
+        (
+            {"ContextEntries": [entry("a:b", "!base64", kind="binary")]},
+            "Invalid context value for key a:b: expected base-64 encoded binary format.",
+        ),
+        ({"ResourcePolicy": "{}"}, "ResourcePolicy is not modelled by the sandbox."),
+        ({"ResourceHandlingOption": "EC2-VPC"}, "ResourceHandlingOption is not modelled by"),
+        ({"PolicyExclusionList": [{}]}, "PolicyExclusionList is not modelled by the sandbox."),
+        (
+            {"OrderedOrganizationPolicyInputList": [{}]},
+            "OrderedOrganizationPolicyInputList is not modelled by the sandbox.",
+        ),
+        ({"ResourceOwner": ACCOUNT}, f"Invalid ARN provided in the request: {ACCOUNT}"),
+        ({"ResourceOwner": ELSEWHERE}, "ResourceOwner of another account is not modelled by"),
+        (
+            {"CallerArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/s"},
+            "Invalid ARN provided in the request: arn:aws:sts",
+        ),
+        ({"CallerArn": ELSEWHERE}, f"Invalid ARN provided in the request: {ELSEWHERE}"),
+        (
+            {"CallerArn": "arn:aws:iam::999988887777:user/x"},
+            "CallerArn of another account is not modelled by the sandbox.",
+        ),
     ],
 )
 def test_what_cannot_be_simulated_is_an_error(asked: dict[str, Any], message: str) -> None:
-    with pytest.raises(ServiceFault, match=message) as raised:
-        simulate(asked, GRANTED, {})
+    with pytest.raises(ServiceFault) as raised:
+        simulate({"ActionNames": [ACTION], **asked}, GRANTED, {}, ACCOUNT)
     assert raised.value.code == "InvalidInput"
+    assert raised.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"ContextEntries": [entry("a:b", "1", kind="x")]}, "contextEntries.1.member.contextKey"),
+        ({"MaxItems": 1001}, "Member must have value less than or equal to 1000"),
+    ],
+)
+def test_what_the_model_forbids_is_another_error(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ServiceFault, match=message) as raised:
+        simulate({"ActionNames": [ACTION], **asked}, GRANTED, {}, ACCOUNT)
+    assert raised.value.code == "ValidationError"
+
+
+def test_booleans_and_empty_texts_pass_unchecked() -> None:
+    given = [entry("a:b", "yes", kind="boolean"), entry("c:d", ""), entry("e:f", kind="ipList")]
+    assert one(GRANTED, DOC, ContextEntries=given)["EvalDecision"] == "allowed"
 
 
 def test_context_keys_are_those_of_conditions_and_variables_each_once() -> None:

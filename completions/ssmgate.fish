@@ -1,0 +1,126 @@
+# fish completion of ssmgate, ssm-start-session, and aws ssm start-session.
+# Made by completions/generate.py.
+
+function __ssmgate_values -a kind
+    set -l program ssmgate
+    set -q __ssmgate_program
+    and set program $__ssmgate_program
+    command $program complete $kind -- (commandline -opc) (commandline -ct) 2>/dev/null </dev/null
+end
+
+# Whether the verb typed so far is this one; '' for none.
+function __ssmgate_at -a verb
+    set -l words (commandline -opc)
+    contains -- -- $words
+    and return 1
+    for word in $words[2..-1]
+        if not string match -q -- '-*' $word
+            test "$word" = "$verb"
+            return
+        end
+    end
+    test -z "$verb"
+end
+
+# Whether the line is aws ... ssm ... start-session ...
+function __ssmgate_aws
+    set -l wanted ssm
+    set -l value no
+    set -l words (commandline -opc)
+    for word in $words[2..-1]
+        if test $value = yes
+            set value no
+        else if string match -q -- '-*' $word
+            contains -- $word $__ssmgate_taking
+            and set value yes
+        else if test "$word" = $wanted
+            test $wanted = start-session
+            and return 0
+            set wanted start-session
+        else
+            return 1
+        end
+    end
+    return 1
+end
+
+function __ssmgate_sandboxed
+    set -l words (commandline -opc)
+    test "$words[2]" = sandbox
+    and contains -- -- $words
+end
+
+function __ssmgate_sandboxed_words
+    set -l words (commandline -opc)
+    set -e words[1..(contains -i -- -- $words)]
+    complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
+end
+
+complete -c ssmgate -e
+complete -c ssmgate -f
+complete -c ssm-start-session -e
+complete -c ssm-start-session -f
+
+function __ssmgate_start_session -a program condition
+    complete -c $program -n $condition -l target -x -a '(__ssmgate_values targets)' -d 'The managed node'
+    complete -c $program -n $condition -l document-name -x -a '(__ssmgate_values documents)' -d 'The session document'
+    complete -c $program -n $condition -l reason -x -d 'The reason for connecting to the instance'
+    complete -c $program -n $condition -l parameters -x -d 'The session document\'s parameters'
+    complete -c $program -n $condition -l cli-input-json -x -d 'The request as JSON'
+    complete -c $program -n $condition -l cli-input-yaml -x -d 'The request as YAML'
+    complete -c $program -n $condition -l generate-cli-skeleton -x -a 'input output yaml-input' -d 'Print a request to fill in'
+    complete -c $program -n $condition -l debug -d 'Turn on debug logging'
+    complete -c $program -n $condition -l endpoint-url -x -d 'Where Session Manager is'
+    complete -c $program -n $condition -l no-verify-ssl -d 'Do not verify TLS certificates'
+    complete -c $program -n $condition -l no-paginate -d 'Disable automatic pagination'
+    complete -c $program -n $condition -l output -x -a 'json text table yaml yaml-stream off' -d 'The formatting style for command output'
+    complete -c $program -n $condition -l query -x -d 'A JMESPath query to use in filtering the response data'
+    complete -c $program -n $condition -l profile -x -a '(__ssmgate_values profiles)' -d 'The AWS profile'
+    complete -c $program -n $condition -l region -x -a '(__ssmgate_values regions)' -d 'The AWS region'
+    complete -c $program -n $condition -l color -x -a 'on off auto' -d 'Turn on/off color output'
+    complete -c $program -n $condition -l ca-bundle -r -F -d 'The CA certificate bundle to use when verifying SSL certificates'
+    complete -c $program -n $condition -l cli-read-timeout -x -d 'The maximum socket read time in seconds'
+    complete -c $program -n $condition -l cli-connect-timeout -x -d 'The maximum socket connect time in seconds'
+    complete -c $program -n $condition -l cli-binary-format -x -a 'base64 raw-in-base64-out' -d 'How binary values are given'
+    complete -c $program -n $condition -l no-cli-pager -d 'No pager for output'
+    complete -c $program -n $condition -l no-cli-auto-prompt -d 'No prompt for parameters'
+    complete -c $program -n $condition -l cli-error-format -x -a 'legacy json yaml text table enhanced' -d 'The look of errors'
+    complete -c $program -n $condition -l version -d 'Display the version of this tool'
+    complete -c $program -n $condition -f -a help -d 'The help of the AWS CLI'
+end
+
+set -g __ssmgate_taking --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --endpoint-url --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --cli-error-format
+
+complete -c ssmgate -n "__ssmgate_at ''" -l version -d 'Show the version and exit'
+complete -c ssmgate -n "__ssmgate_at ''" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at init" -l function -d 'A shell function instead of a folder on PATH'
+complete -c ssmgate -n "__ssmgate_at init" -l check -d 'Say whether it is in force here'
+complete -c ssmgate -n "__ssmgate_at init" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at init" -a 'bash zsh fish'
+complete -c ssmgate -n "__ssmgate_at ''" -a init -d 'Print what your shell evaluates to have \'aws\' checked'
+complete -c ssmgate -n "__ssmgate_at sandbox" -l as -x -d 'Whose credentials COMMAND gets'
+complete -c ssmgate -n "__ssmgate_at sandbox" -l seed -r -F -d 'Another world than the one that comes along (TOML)'
+complete -c ssmgate -n "__ssmgate_at sandbox" -l session-document-model -x -a '2021 seed 2025' -d 'Which of AWS\'s published behaviours StartSession has'
+complete -c ssmgate -n "__ssmgate_at sandbox" -l port -x -d 'Default: a free one'
+complete -c ssmgate -n "__ssmgate_at sandbox" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at sandbox" -a 'env'
+complete -c ssmgate -n "__ssmgate_at ''" -a sandbox -d 'A local AWS whose permissions are real, for one command or until Ctrl-C'
+complete -c ssmgate -n "__ssmgate_at ssh-config" -l host -x -d 'Which hosts; may be given again'
+complete -c ssmgate -n "__ssmgate_at ssh-config" -l user -x -d 'Whom to log in as on the node'
+complete -c ssmgate -n "__ssmgate_at ssh-config" -l profile -x -a '(__ssmgate_values profiles)' -d 'The AWS profile to use'
+complete -c ssmgate -n "__ssmgate_at ssh-config" -l region -x -a '(__ssmgate_values regions)' -d 'The AWS region to use'
+complete -c ssmgate -n "__ssmgate_at ssh-config" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at ''" -a ssh-config -d 'Print the block for ~/.ssh/config: ssh to nodes, checked'
+__ssmgate_start_session ssmgate "__ssmgate_at start-session"
+complete -c ssmgate -n "__ssmgate_at ''" -a start-session -d 'Start a session; takes what \'aws ssm start-session\' takes'
+
+complete -c ssmgate -n __ssmgate_sandboxed -a '(__ssmgate_sandboxed_words)'
+__ssmgate_start_session ssm-start-session true
+
+# What completes aws besides stays: fish adds up.
+function __ssmgate_take_aws
+    set -q __ssmgate_aws_taken
+    and return
+    set -g __ssmgate_aws_taken yes
+    __ssmgate_start_session aws __ssmgate_aws
+end

@@ -1,0 +1,185 @@
+"""The sandbox's server in a process of its own, and a client that needs no SDK."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ACCOUNT = "111122223333"
+NODE, STOPPED = "i-0123456789abcdef0", "i-00000000000000bad"
+OWNER = "AKIAOWNEROWNEROWNERX"
+
+
+class Failed(Exception):
+    """An error answer: its code, text and HTTP status."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message, self.status = code, message, status
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running sandbox, called without any SDK: PyPI's botocore must not meet awscli's here."""
+
+    url: str
+    principals: dict[str, dict[str, str | None]]
+    log: Path | None = None
+
+    def key(self, name: str) -> str:
+        return str(self.principals[name]["access_key_id"]) if name in self.principals else name
+
+    def variables(self, name: str) -> dict[str, str]:
+        """What signs as the user, or as a session of the role, of this name."""
+        signs = self.principals[name]
+        found = {f"AWS_{member.upper()}": value for member, value in signs.items()}
+        return {variable: value for variable, value in found.items() if value is not None}
+
+    def ssm(self, who: str, operation: str, region: str = "us-east-1", **members: Any) -> Any:
+        headers = {
+            "X-Amz-Target": f"AmazonSSM.{operation}",
+            "Content-Type": "application/x-amz-json-1.1",
+        }
+        body = json.dumps(members).encode()
+        try:
+            return json.loads(self._send(who, "ssm", body, headers, region))
+        except urllib.error.HTTPError as error:
+            told = json.loads(error.read())
+            message = told.get("message") or told["Message"]
+            raise Failed(told["__type"], message, error.code) from None
+
+    def query(self, who: str, service: str, operation: str, **members: Any) -> ET.Element:
+        version = {"iam": "2010-05-08", "sts": "2011-06-15", "ec2": "2016-11-15"}[service]
+        pairs = {"Action": operation, "Version": version}
+        for name, value in members.items():
+            for number, item in enumerate(value if isinstance(value, list) else [], start=1):
+                pairs[f"{name}.member.{number}"] = item
+            if not isinstance(value, list):
+                pairs[name] = value
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = urllib.parse.urlencode(pairs).encode()
+        try:
+            return parsed(self._send(who, service, body, headers))
+        except urllib.error.HTTPError as error:
+            told = parsed(error.read())
+            code, message = told.find(".//Code"), told.find(".//Message")
+            assert code is not None
+            assert message is not None
+            raise Failed(str(code.text), str(message.text), error.code) from None
+
+    def _send(
+        self,
+        who: str,
+        service: str,
+        body: bytes,
+        headers: dict[str, str],
+        region: str = "us-east-1",
+    ) -> bytes:
+        scope = f"{self.key(who)}/20260101/{region}/{service}/aws4_request"
+        authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+        request = urllib.request.Request(
+            self.url, body, {**headers, "Authorization": authorization}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content: bytes = answer.read()
+        return content
+
+    def simulate(self, who: str, source: str, *arns: str) -> ET.Element:
+        return self.query(
+            who,
+            "iam",
+            "SimulatePrincipalPolicy",
+            PolicySourceArn=source,
+            ActionNames=["ssm:StartSession"],
+            ResourceArns=list(arns),
+        )
+
+
+def parsed(content: bytes) -> ET.Element:
+    """XML without its namespaces."""
+    root = ET.fromstring(content)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def text(answer: ET.Element, path: str) -> str | None:
+    found = answer.find(f".//{path}")
+    return None if found is None else found.text
+
+
+@contextmanager
+def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
+    """A server until the end of the block. `log` gets its line for each request."""
+    reading, writing = os.pipe()
+    argv = [sys.executable, "-m", "ssmgate.sandbox", "--ready-fd", str(writing), *options]
+    with open(os.devnull if log is None else log, "w") as errors:
+        process = subprocess.Popen(
+            [*argv, "--log"], stdin=subprocess.PIPE, stderr=errors, pass_fds=(writing,)
+        )
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        told = json.loads(pipe.read())
+    try:
+        yield Server(told["url"], told["principals"], log)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A server that others use too, and what has come to it from one test."""
+
+    server: Server
+    lines_before: int
+    sessions_before: frozenset[str]
+
+    @classmethod
+    def from_now(cls, server: Server) -> Seen:
+        return cls(server, len(_lines(server)), frozenset(s["SessionId"] for s in _open(server)))
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def requests(self) -> list[str]:
+        """A line for each request of the test's: who, operation, decision."""
+        lines = _lines(self.server)[self.lines_before :]
+        return [line for line in lines if not line.startswith("owner ")]
+
+    @property
+    def operations(self) -> list[str]:
+        return [line.split()[1] for line in self.requests]
+
+    def of(self, operation: str) -> list[str]:
+        return [line for line in self.requests if line.split()[1] == operation]
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        """The sessions that were started and not terminated."""
+        found = _open(self.server)
+        return [one for one in found if one["SessionId"] not in self.sessions_before]
+
+
+def _lines(server: Server) -> list[str]:
+    assert server.log is not None
+    return server.log.read_text().splitlines()
+
+
+def _open(server: Server) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = server.ssm(OWNER, "DescribeSessions", State="Active")["Sessions"]
+    return found

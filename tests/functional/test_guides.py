@@ -1,0 +1,89 @@
+"""The guides, followed: their blocks of commands run one after the other in a real shell."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from conftest import FAKES, needs
+from fakes import sshd
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def blocks(guide: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a guide in order: (language, text)."""
+    text = (DOCS / guide).read_text()
+    return re.findall(r"^```([a-z-]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@needs("ssh", "sshd", "scp", "sftp", "rsync", "git")
+def test_ssh(tmp_path: Path) -> None:
+    (tmp_path / "sshd").mkdir()
+    home = tmp_path / "home"
+    with sshd.Sshd(tmp_path / "sshd") as server, tempfile.TemporaryDirectory() as short:
+        # ssh does not ask HOME for its files: these are its programs with a file that does.
+        options = server.client_options().replace("Host i-*", "Host *")
+        config = tmp_path / "config"
+        config.write_text(
+            f"Include {home}/.ssh/config\nHost private-host\n  HostName 127.0.0.1\n{options}"
+        )
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        for name in ("ssh", "scp", "sftp"):
+            (programs / name).write_text(f'#!/bin/sh\nexec {shutil.which(name)} -F {config} "$@"\n')
+            (programs / name).chmod(0o755)
+        script = [f"cd {home}"]
+        for language, text in blocks("ssh.md"):
+            if language == "ssh-config":
+                script.append(f"cat >>~/.ssh/config <<'END'\n{text}END")
+            elif language == "sh":
+                script.append(text)
+        told = "\n".join(script)
+        told = told.replace("ec2-user", getpass.getuser()).replace("~/.ssh/control", f"{short}/c")
+        # The node's home is the machine's own.
+        told = re.sub(r"(i-0123456789abcdef0:|--bare )", rf"\1{home}/there/", told)
+        told = told.replace("put note note", f"put note {home}/there/note")
+        (home / "there").mkdir()
+        ended = subprocess.run(
+            ["ssmgate", "sandbox", "--as", "carol", "--", "sh", "-eu", "-c", told],
+            env={
+                "PATH": os.pathsep.join(
+                    [
+                        str(programs),
+                        str(FAKES / "stream"),
+                        os.path.dirname(sys.executable),
+                        os.environ["PATH"],
+                    ]
+                ),
+                "HOME": str(home),
+                "LANG": "C.UTF-8",
+            },
+            executable=Path(sys.executable).with_name("ssmgate"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+
+    assert ended.returncode == 0, (ended.stdout, ended.stderr)
+    logins = [line for line in ended.stdout.splitlines() if line == os.uname().nodename]
+    assert len(logins) == 5, ended.stdout
+    assert "ssmgate:" not in ended.stderr
+    for tool in ("scp", "sftp", "rsync"):
+        assert (home / "there" / f"note-by-{tool}").read_text() == "a file\n"
+    assert (home / "project" / ".git").is_dir()
+
+
+def test_every_block_of_the_guides_is_of_a_known_kind() -> None:
+    """A block with a mistyped language would not be followed."""
+    for guide in DOCS.glob("*.md"):
+        kinds = {language for language, _ in blocks(guide.name)}
+        assert kinds <= {"", "sh", "ssh-config"}, guide

@@ -1,0 +1,100 @@
+"""`ssmgate init`, evaluated by the real shells."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import Ended, Machine, needs
+
+BIN = Path(sys.executable).parent
+SHIMS = Path(__file__).parents[2] / "bin"
+EVALUATE = {
+    "bash": 'eval "$(ssmgate init bash{})"\n',
+    "zsh": 'eval "$(ssmgate init zsh{})"\n',
+    "fish": "ssmgate init fish{} | source\n",
+}
+STRICT = {"bash": "set -eu\n", "zsh": "set -eu\n", "fish": ""}
+
+shells = pytest.mark.parametrize("shell", [pytest.param(s, marks=needs(s)) for s in EVALUATE])
+
+
+def run(shell: str, script: str, machine: Machine, **environ: str | None) -> Ended:
+    plain = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
+    # aws is awscli's of this environment, and the shell is found wherever PATH leads.
+    path = f"{BIN}{os.pathsep}{machine.environ['PATH']}"
+    ended = subprocess.run(
+        [str(shutil.which(shell)), *plain, "-c", script],
+        env=machine.variables(**{"PATH": path, "PYTHONWARNINGS": None, **environ}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+@shells
+def test_the_folder_is_first_once_and_nothing_is_said(shell: str, machine: Machine) -> None:
+    evaluate = EVALUATE[shell].format("")
+    script = f"{STRICT[shell]}{evaluate}{evaluate}/usr/bin/env"
+    for path in (
+        f"{BIN}:{os.environ['PATH']}",
+        f"{BIN}:{SHIMS}:/usr/bin:{SHIMS}",
+        f"{SHIMS}:{BIN}:/usr/bin",
+        f"{SHIMS}:{SHIMS}:{BIN}:/usr/bin",
+    ):
+        ended = run(shell, script, machine, PATH=path)
+        assert (ended.returncode, ended.stderr) == (0, ""), path
+        (line,) = (row for row in ended.stdout.splitlines() if row.startswith("PATH="))
+        kept = [folder for folder in path.split(":") if folder != str(SHIMS)]
+        wanted = [str(SHIMS), *kept]
+        if path.startswith(str(SHIMS)):
+            assert line[5:].split(":")[0] == str(SHIMS)
+        else:
+            assert line[5:].split(":") == wanted
+
+
+@shells
+@pytest.mark.parametrize("function", ["", " --function"])
+def test_aws_is_checked_and_the_rest_is_the_real_one(
+    shell: str, function: str, machine: Machine
+) -> None:
+    evaluate = EVALUATE[shell].format(function)
+    before = run(shell, f"ssmgate init {shell} --check", machine)
+    assert before.returncode == 1
+    assert before.stdout.startswith(f"not in force: aws is {BIN}/aws\n")
+
+    after = run(shell, f"{evaluate}{evaluate}ssmgate init {shell} --check; true", machine)
+    assert after.stdout.startswith("in force: aws is ")
+    assert f"the real aws: {BIN}/aws\n" in after.stdout
+    assert after.stderr == ""
+
+    started = run(
+        shell, f"{evaluate}aws ssm start-session --target i-1 --document-name Team-X", machine
+    )
+    assert started.returncode == 0, started.stderr
+    assert machine.aws.operations.count("SimulatePrincipalPolicy") == 1
+    other = run(shell, f"{evaluate}aws --version", machine)
+    assert other.stdout.startswith("aws-cli/")
+
+
+@needs("bash")
+def test_a_function_is_of_its_own_shell_only(machine: Machine) -> None:
+    script = (
+        EVALUATE["bash"].format(" --function")
+        + "bash -c 'ssmgate init bash --check; exit $?'; exit $?"
+    )
+    ended = run("bash", script, machine)
+    assert (ended.returncode, ended.stdout.partition(":")[0]) == (1, "not in force")
+
+
+def test_another_shell_is_refused(machine: Machine) -> None:
+    ended = run("bash", "ssmgate init tcsh", machine)
+    assert (ended.returncode, ended.stdout) == (252, "")

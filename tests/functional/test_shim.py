@@ -1,0 +1,716 @@
+"""The `aws` on PATH: what it passes on untouched, and that no session starts past the check."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
+
+import pytest
+
+from conftest import FAKES, TARGET, Machine
+from fakes.scripted_aws import evaluation
+
+ROOT = FAKES.parent.parent
+SHIM = ROOT / "bin" / "aws"
+REAL = FAKES / "real" / "aws"
+SHELLS = ("dash", "bash", "busybox")
+START = ("ssm", "start-session", "--target", TARGET)
+
+
+@dataclass
+class Line:
+    """A user's `aws …` with the shim first on PATH, a recording real one next, IAM saying no."""
+
+    machine: Machine
+    records: Path
+    folder: Path
+    shell: str = "dash"
+    program: str = str(SHIM)
+    path: list[str] = field(default_factory=lambda: [str(SHIM.parent), str(REAL.parent)])
+
+    def alias(self, text: str | bytes) -> None:
+        file = self.machine.home / ".aws" / "cli" / "alias"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def variables(self, **environ: str | None) -> dict[str, str]:
+        merged = {
+            **self.machine.environ,
+            "PATH": os.pathsep.join([*self.path, str(FAKES), "/usr/bin", "/bin"]),
+            "FAKE_AWS": str(self.records),
+            **environ,
+        }
+        return {name: value for name, value in merged.items() if value is not None}
+
+    def run(self, *words: str | bytes, **environ: str | None) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [*self.command(), *words],
+            env=self.variables(**environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd=self.machine.home,
+            timeout=60,
+            check=False,
+        )
+
+    def command(self) -> list[str]:
+        """The shim, run by `shell` as it is where that is the system's /bin/sh."""
+        path = shutil.which(self.shell)
+        assert path, f"{self.shell} is not installed"
+        shell = self.folder / self.shell / "sh"  # bash and busybox go by their name
+        if not shell.exists():
+            shell.parent.mkdir()
+            shell.symlink_to(path)
+        return [str(shell), self.program]
+
+    @property
+    def passed_on(self) -> bool:
+        return (self.records / "argv").exists()
+
+    @property
+    def argv(self) -> list[bytes]:
+        return (self.records / "argv").read_bytes().split(b"\0")[:-1]
+
+
+@pytest.fixture
+def line(machine: Machine, tmp_path: Path) -> Line:
+    records = tmp_path / "real"
+    records.mkdir()
+    machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+    return Line(machine, records, tmp_path)
+
+
+@pytest.fixture(params=SHELLS)
+def any_line(line: Line, request: pytest.FixtureRequest) -> Line:
+    line.shell = request.param
+    return line
+
+
+# Passed on.
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param(["s3", "ls"], id="another command"),
+        pytest.param(["s3", "cp", "a b", "*", "", "$HOME", "`id`", "x\ny", "\\", "'\""], id="odd"),
+        pytest.param(["x", b"\xff\xfe", "é".encode()], id="bytes"),
+        pytest.param(["ssm", "describe-sessions", "--state", "Active"], id="ssm"),
+        pytest.param(["ssm", "start-session-x"], id="nearly"),
+        pytest.param(["ssm", "start-sessio"], id="no prefix of a command is one"),
+        pytest.param(["SSM", "start-session"], id="nor another case"),
+        pytest.param(["ec2", "start-session"], id="half"),
+        pytest.param(["--version"], id="--version"),
+        pytest.param(["--", "-n", "-e"], id="dashes"),
+        pytest.param(["x" * 100_000], id="long"),
+    ],
+)
+def test_what_is_no_start_is_the_real_ones(any_line: Line, words: list[str | bytes]) -> None:
+    (any_line.records / "do").write_text("cat; echo out; echo err >&2; exit 7")
+
+    ended = subprocess.run(
+        [*any_line.command(), *words], env=any_line.variables(), input=b"in\0put\n",
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, b"in\0put\nout\n", b"err\n")
+    assert any_line.argv == [os.fsencode(word) for word in words]
+    assert any_line.machine.aws.received == []
+
+
+def test_nothing_else_is_different(any_line: Line) -> None:
+    environ = any_line.variables(EMPTY="", ODD="a b\tc")
+    with subprocess.Popen([*any_line.command(), "s3"], env=environ) as process:
+        process.wait(60)
+
+    found = dict(
+        pair.split("=", 1) for pair in (any_line.records / "environ").read_text().splitlines()
+    )
+    assert int((any_line.records / "pid").read_text()) == process.pid
+    shells_own = {"PWD", "OLDPWD", "SHLVL", "_", "_SSMGATE_AWS_TRIED", "AWS_CLI_AUTO_PROMPT"}
+    assert {k: v for k, v in found.items() if k not in shells_own} == environ
+    assert found["AWS_CLI_AUTO_PROMPT"] == "off"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_signals_are_the_real_ones(line: Line, number: int) -> None:
+    (line.records / "do").write_text('touch "$FAKE_AWS/ready"; exec sleep 60')
+    with subprocess.Popen([*line.command(), "s3"], env=line.variables()) as process:
+        deadline = time.monotonic() + 20
+        while not (line.records / "ready").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        process.wait(20)
+
+    assert process.returncode == -number
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["ssm", "list-documents", "start-session"], id="another operation"),
+        pytest.param(["s3", "cp", "ssm", "start-session"], id="another service"),
+        pytest.param(["of-a-later-cli", "ssm", "start-session"], id="a service unknown here"),
+        pytest.param(["ssm", "of-a-later-cli", "start-session"], id="an operation unknown here"),
+        pytest.param(["--version", "ssm", "start-session"], id="--version wins"),
+        pytest.param(["--region", "ssm", "start-session"], id="ssm as a value"),
+        pytest.param(["", *START], id="the empty command"),
+        pytest.param(["s3", "--x", "a b", "", "ssm", "*", "start-session"], id="odd words"),
+    ],
+)
+def test_what_only_looks_like_a_start_is_passed_on(line: Line, words: list[str]) -> None:
+    (line.records / "do").write_text("exit 9")
+
+    ended = line.run(*words)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (9, b"", b"")
+    assert line.argv == [os.fsencode(word) for word in words]
+    assert line.machine.aws.received == []
+
+
+def test_a_start_that_iam_allows_becomes_the_plugin(any_line: Line) -> None:
+    any_line.machine.aws.script("SimulatePrincipalPolicy", evaluation())
+    any_line.machine.plugin.on_start("exit 5")
+
+    ended = any_line.run(*START)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (5, b"", b"")
+    assert not any_line.passed_on
+    added = {"_SSMGATE_AWS_TRIED", "AWS_CLI_AUTO_PROMPT"}
+    assert not added & any_line.machine.plugin.environ.keys()
+
+
+@pytest.mark.parametrize("words", [["--version"], ["s3", "ls"], ["ssm", "nonsense"], ["nonsense"]])
+def test_the_installed_cli_answers_the_same(line: Line, words: list[str]) -> None:
+    bin_folder = str(Path(sys.executable).parent)
+    line.path = [str(SHIM.parent), bin_folder]
+    bare = subprocess.run(
+        [f"{bin_folder}/aws", *words], env=line.variables(AWS_ENDPOINT_URL="http://127.0.0.1:9"),
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    ended = line.run(*words, AWS_ENDPOINT_URL="http://127.0.0.1:9")
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        bare.returncode, bare.stdout, bare.stderr
+    )  # fmt: skip
+
+
+# Aliases that are no start.
+
+
+def test_an_alias_with_an_exclamation_mark_finds_the_shim_first(any_line: Line) -> None:
+    any_line.alias("[toplevel]\nwho = !aws sts get-caller-identity\n")
+    any_line.path = [str(REAL.parent)]  # the shim was called by its path
+
+    any_line.run("who", "x")
+
+    assert any_line.argv == [b"who", b"x"]
+    found = (any_line.records / "environ").read_text()
+    assert f"\nPATH={SHIM.parent}:{REAL.parent}:" in f"\n{found}"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("[toplevel]\nls = s3 ls\n", ["ls"], id="a plain one"),
+        pytest.param("[toplevel]\ns3 = s3 --no-paginate\n", ["s3", "ls"], id="of its own name"),
+        pytest.param(
+            "[command ssm]\nlist-documents = list-documents --max-items 3\n",
+            ["ssm", "list-documents"],
+            id="of an operation's name",
+        ),
+        pytest.param("[toplevel]\ngo = ssm start-session\n", ["s3", "ls"], id="not used"),
+        pytest.param("", ["s3", "ls"], id="an empty file"),
+    ],
+)
+def test_other_aliases_are_the_real_ones(any_line: Line, text: str, words: list[str]) -> None:
+    any_line.alias(text)
+
+    any_line.run(*words)
+
+    assert any_line.argv == [os.fsencode(word) for word in words]
+
+
+def test_what_an_operation_alias_runs_is_run_here(line: Line) -> None:
+    """v1 would take [command ssm] for nothing and start the session of that name."""
+    line.alias("[command ssm]\nstart-session = !echo instead\n")
+
+    ended = line.run(*START)
+
+    assert (ended.returncode, ended.stdout) == (0, f"instead --target {TARGET}\n".encode())
+    assert not line.passed_on
+
+
+# Which aws is the real one.
+
+
+def place(folder: Path, how: Callable[[Path], object]) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    how(folder / "aws")
+    return str(folder)
+
+
+HOWS: dict[str, Callable[[Path], object]] = {
+    "the same folder": lambda path: path.symlink_to(SHIM),
+    "a hard link": lambda path: path.hardlink_to(SHIM),
+    "a copy": lambda path: shutil.copy(SHIM, path),
+    "a link to a link": lambda path: (
+        path.with_name("x").symlink_to(SHIM), path.symlink_to("x")
+    ),
+    "a folder": lambda path: path.mkdir(),
+    "not executable": lambda path: path.write_text("#!/bin/sh\n"),
+    "dangling": lambda path: path.symlink_to("/no/such/aws"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_ourselves_and_no_programs_are_skipped(any_line: Line, how: str) -> None:
+    if how == "a hard link" and os.stat(any_line.folder).st_dev != os.stat(SHIM).st_dev:
+        HOWS["a copy"](any_line.folder / "aws")  # another file system has no hard link
+    with contextlib.suppress(OSError):
+        place(any_line.folder / "decoy", HOWS[how])
+    any_line.path = [
+        str(SHIM.parent), str(any_line.folder / "decoy"), "", "no/such", str(REAL.parent)
+    ]  # fmt: skip
+
+    assert any_line.run("s3").returncode == 0
+    assert any_line.argv == [b"s3"]
+
+
+MANAGER = """#!/bin/sh
+# As pyenv: leaves its own folder out of PATH and executes the next.
+PATH=$(printf %s "$PATH" | tr : '\\n' | grep -vx "${{0%/*}}" | paste -sd :)
+{how} aws "$@"
+"""
+
+
+@pytest.mark.parametrize("how", ["exec", "env"])
+def test_a_version_managers_shim_may_come_back(any_line: Line, how: str) -> None:
+    manager = any_line.folder / "manager" / "aws"
+    manager.parent.mkdir()
+    manager.write_text(MANAGER.format(how=how))
+    manager.chmod(0o755)
+    any_line.path = [str(SHIM.parent), str(manager.parent), str(REAL.parent)]
+
+    assert any_line.run("s3", "a b").returncode == 0
+    assert any_line.argv == [b"s3", b"a b"]
+
+
+@pytest.mark.parametrize("how", ["exec aws", "aws"])
+def test_one_that_finds_nothing_but_us_ends(any_line: Line, how: str) -> None:
+    manager = any_line.folder / "manager" / "aws"
+    manager.parent.mkdir()
+    manager.write_text(f'#!/bin/sh\n{how} "$@"\n')
+    manager.chmod(0o755)
+    any_line.path = [str(SHIM.parent), str(manager.parent)]
+
+    ended = any_line.run("s3")
+
+    assert ended.returncode in (127, 255)
+    assert b"ssmgate: [ERROR]: " in ended.stderr
+
+
+def test_what_the_real_one_runs_finds_it_again(any_line: Line) -> None:
+    """A credential_process that calls aws, say."""
+    (any_line.records / "do").write_text('[ "$1" = s3 ] && { aws sts x; exit $?; }; exit 3')
+
+    assert any_line.run("s3").returncode == 3
+    assert any_line.argv == [b"sts", b"x"]
+
+
+def test_without_a_real_one_that_is_said(any_line: Line) -> None:
+    any_line.path = [str(SHIM.parent)]
+
+    ended = any_line.run("s3")
+
+    assert (ended.returncode, ended.stdout) == (127, b"")
+    assert b"no aws on PATH beside the one of ssmgate" in ended.stderr
+    any_line.machine.aws.script("SimulatePrincipalPolicy", evaluation())
+    assert any_line.run(*START).returncode == 0, "a checked start needs none"
+
+
+@pytest.mark.parametrize(
+    ("text", "variable"),
+    [
+        ('[aws]\npath = "{real}"\n', None),
+        ('aws.path = "{real}"\n', None),
+        ('aws = {{ path = "{real}" }}\n', None),
+        ("", "{real}"),
+    ],
+)
+def test_the_configuration_names_the_real_one(
+    any_line: Line, text: str, variable: str | None
+) -> None:
+    real = Path(place(any_line.folder / "named", lambda path: shutil.copy(REAL, path))) / "aws"
+    config = any_line.machine.home / ".config" / "ssmgate" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(text.format(real=real))
+    any_line.path = [str(SHIM.parent)]
+
+    ended = any_line.run("s3", SSMGATE_AWS_PATH=variable and variable.format(real=real))
+
+    assert ended.returncode == 0, ended.stderr
+    assert any_line.argv == [b"s3"]
+
+
+@pytest.mark.parametrize("path", ["aws", "/no/such/aws", str(SHIM), "/"])
+def test_a_wrong_name_for_it_is_a_configuration_problem(any_line: Line, path: str) -> None:
+    ended = any_line.run("s3", SSMGATE_AWS_PATH=path)
+
+    assert ended.returncode == 253
+    assert not any_line.passed_on
+
+
+# Attacks: each starts a session in the real CLI, unless it is refused or checked. IAM says no.
+
+ARGV: dict[str, list[str]] = {
+    "plain": [*START],
+    "global before ssm": ["--region", "us-east-1", *START],
+    "global between": ["ssm", "--region", "us-east-1", "start-session", "--target", TARGET],
+    "global after": [*START, "--region", "us-east-1"],
+    "global with =": ["--region=us-east-1", *START],
+    "abbreviated global": ["--reg", "us-east-1", *START],
+    "flag before": ["--no-verify-ssl", *START],
+    "flag between": ["ssm", "--no-paginate", "start-session", "--target", TARGET],
+    "global after its option": [
+        "ssm", "start-session", "--target", "--region", "us-east-1", TARGET,
+    ],
+    "-- before ssm": ["--", *START],
+    "-- after ssm": ["ssm", "--", "start-session", "--target", TARGET],
+    "-- after start-session": ["ssm", "start-session", "--", "--target", TARGET],
+    "-- at the end": [*START, "--"],
+    "target with =": ["ssm", "start-session", f"--target={TARGET}"],
+    "abbreviated target": ["ssm", "start-session", "--t", TARGET],
+    "target before ssm": [f"--target={TARGET}", "ssm", "start-session"],
+    "target between": ["ssm", f"--target={TARGET}", "start-session"],
+    "repeated target": [*START, "--target", TARGET],
+    "named default": [*START, "--document-name", "SSM-SessionManagerRunShell"],
+    "abbreviated document": [*START, "--doc", "AWS-StartSSHSession"],
+    "document before ssm": ["--document-name=AWS-StartSSHSession", *START],
+    "full ARN": [
+        *START, "--document-name", "arn:aws:ssm:us-east-1:111122223333:document/Mine",
+    ],
+    "JSON": ["ssm", "start-session", "--cli-input-json", f'{{"Target": "{TARGET}"}}'],
+    "JSON after": [*START, "--cli-input-json", '{"DocumentName": "Mine"}'],
+    "JSON file": ["ssm", "start-session", "--cli-input-json", "file://request.json"],
+    "file": ["ssm", "start-session", "--target", "file://target"],
+    "parameters": [
+        *START, "--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22",
+    ],
+    "reason that looks like another command": [*START, "--reason", "s3 ls"],
+    "query": ["--query", "SessionId", *START],
+    "output": ["--output", "text", *START],
+    "color": ["--color", "off", *START],
+    "empty word first": ["ssm", "start-session", "", "--target", TARGET],
+    "empty word last": [*START, ""],
+    "time-outs": ["--cli-read-timeout", "5", "--cli-connect-timeout", "5", *START],
+    "endpoint": ["--endpoint-url", "@URL@", *START],
+    "many globals": ["--region", "x", "--region", "y", "--region", "us-east-1", *START],
+    "ssm as a value first": ["--query", "ssm", *START],
+    "both words as values first": ["--query", "ssm", "--output", "json", *START],
+}  # fmt: skip
+# AWS CLI v2's alone, or lines that no CLI takes: still never passed on.
+MORE_ARGV: dict[str, list[str]] = {
+    "YAML": ["ssm", "start-session", "--cli-input-yaml", f"Target: {TARGET}"],
+    "no pager": ["--no-cli-pager", *START],
+    "error format": ["--cli-error-format", "json", *START],
+    "binary format": ["--cli-binary-format", "base64", *START],
+    "prompt": ["--cli-auto-prompt"],
+    "prompt before": ["--cli-auto-prompt", "ssm"],
+    "prompt with a start": [*START, "--cli-auto-prompt"],
+    "prompt both ways": ["--no-cli-auto-prompt", "--cli-auto-prompt", "s3"],
+    "unsigned": ["--no-sign-request", *START],
+    "unknown global": ["--of-a-later-cli", *START],
+    "unknown global with a value": ["--of-a-later-cli=x", *START],
+    "a choice that is none": ["--cli-error-format", *START],
+    "unknown option": [*START, "--of-a-later-cli"],
+    "document with a version": [*START, "--document-name", "Mine:1"],
+    "document with a newline": [*START, "--document-name", "Mine\n"],
+    "URL": ["ssm", "start-session", "--target", "https://example.com/x"],
+    "debug": ["--debug", *START],
+    "skeleton from file": [*START, "--cli-input-json", "file:///dev/stdin"],
+}
+
+
+def assert_nothing_started(line: Line, ended: subprocess.CompletedProcess[bytes]) -> None:
+    assert ended.returncode != 0, ended.stdout
+    assert not line.passed_on, line.argv
+    assert line.machine.aws.calls("StartSession") == []
+    assert not line.machine.plugin.started
+
+
+def prepared(line: Line, words: list[str]) -> list[str]:
+    (line.machine.home / "request.json").write_text(f'{{"Target": "{TARGET}"}}')
+    (line.machine.home / "target").write_text(TARGET)
+    return [word.replace("@URL@", line.machine.aws.url) for word in words]
+
+
+@pytest.mark.parametrize("name", ARGV | MORE_ARGV)
+def test_no_line_gets_past(line: Line, name: str) -> None:
+    ended = line.run(*prepared(line, (ARGV | MORE_ARGV)[name]))
+
+    assert_nothing_started(line, ended)
+    assert b"ssmgate: [ERROR]: " in ended.stderr or b'"Code"' in ended.stderr
+    if name in ARGV:
+        assert line.machine.aws.calls("SimulatePrincipalPolicy"), "it was not even a start"
+
+
+@pytest.mark.parametrize("name", ARGV)
+def test_those_lines_do_start_a_session_in_the_real_cli(line: Line, name: str) -> None:
+    aws = Path(sys.executable).parent / "aws"
+    subprocess.run(
+        [aws, *prepared(line, ARGV[name])],
+        env=line.variables(AWS_DEFAULT_REGION="us-east-1"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        cwd=line.machine.home,
+        timeout=60,
+        check=False,
+    )
+
+    assert line.machine.aws.calls("StartSession")
+
+
+GO = f"ssm start-session --target {TARGET}"
+ALIASES: dict[str, tuple[str | bytes, list[str]]] = {
+    "plain": (f"[toplevel]\ngo = {GO}\n", ["go"]),
+    "with a colon": (f"[toplevel]\ngo : {GO}\n", ["go"]),
+    "no blanks": (f"[toplevel]\ngo={GO}\n", ["go"]),
+    "indented": (f"[toplevel]\n   go = {GO}\n", ["go"]),
+    "a tab": (f"[toplevel]\n\tgo\t=\t{GO}\n", ["go"]),
+    "upper case in the file": (f"[toplevel]\nGo = {GO}\n", ["go"]),
+    "all of it": (f"[toplevel]\n{ascii_uppercase} = {GO}\n", [ascii_lowercase]),
+    "value on the next line": (f"[toplevel]\ngo =\n  {GO}\n", ["go"]),
+    "value on two lines": (f"[toplevel]\ngo = ssm\n  start-session\n  --target {TARGET}\n", ["go"]),
+    "quoted": (f'[toplevel]\ngo = "ssm" \'start-session\' --target {TARGET}\n', ["go"]),
+    "half quoted": (f"[toplevel]\ngo = s's'm start-'ses'sion --target {TARGET}\n", ["go"]),
+    "backslashes": (f"[toplevel]\ngo = s\\sm start\\-session --target {TARGET}\n", ["go"]),
+    "half here": ("[toplevel]\ngo = ssm\n", ["go", "start-session", "--target", TARGET]),
+    "a chain": (f"[toplevel]\ngo = on --output json\non = {GO}\n", ["go"]),
+    "globals before it": (f"[toplevel]\ngo = {GO}\n", ["--region", "us-east-1", "go"]),
+    "globals inside": (f"[toplevel]\ngo = --region us-east-1 {GO}\n", ["go"]),
+    "a global as value of the same name": (f"[toplevel]\ngo = {GO}\n", ["--query", "go", "go"]),
+    "for ssm": ("[toplevel]\nssm = ssm --region us-east-1\n", [*START]),
+    "a name with a blank": (f"[toplevel]\na b = {GO}\n", ["a b"]),
+    "a name with a star": (f"[toplevel]\n* = {GO}\n", ["*"]),
+    "a name with brackets": (f"[toplevel]\na[b] = {GO}\n", ["a[b]"]),
+    "a name with a hash": (f"[toplevel]\na#b = {GO}\n", ["a#b"]),
+    "an accent": (f"[toplevel]\né = {GO}\n", ["é"]),
+    "an accent in upper case": (f"[toplevel]\nÉ = {GO}\n", ["é"]),
+    "carriage returns": (f"[toplevel]\r\ngo = {GO}\r\n", ["go"]),
+    "hidden by a carriage return": (f"[toplevel]\nx = !true\rgo = {GO}\r", ["go"]),
+    "no newline at the end": (f"[toplevel]\ngo = {GO}", ["go"]),
+    "after an external one": (f"[toplevel]\nx = !true\ngo = {GO}\n", ["go"]),
+    "beside an external one of the name": (
+        f"[toplevel]\ngo = {GO}\n[command s3]\ngo = !true\n", ["go"],
+    ),
+    "after an external one of the name": (
+        f"[command s3]\ngo = !true\n[toplevel]\ngo = {GO}\n", ["go"],
+    ),
+    "a section of defaults": (f"[DEFAULT]\ngo = {GO}\n[toplevel]\nx = s3\n", ["go"]),
+    "external": ("[toplevel]\ngo = !aws ssm start-session --target\n", ["go", TARGET]),
+    "external function": (
+        '[toplevel]\ngo =\n  !f() {\n    aws ssm start-session --target "$1"\n  }; f\n',
+        ["go", TARGET],
+    ),
+    "an operation": ("[command ssm]\ngo = start-session\n", ["ssm", "go", "--target", TARGET]),
+    "an operation with all": (
+        f"[command ssm]\ngo = start-session --target {TARGET}\n", ["ssm", "go"],
+    ),
+    "odd blanks in the section": (
+        "[command   ssm]\ngo = start-session\n", ["ssm", "go", "--target", TARGET],
+    ),
+    "start-session itself": (
+        f"[command ssm]\nstart-session = start-session --target {TARGET}\n",
+        ["ssm", "start-session"],
+    ),
+    "start-session by another": (
+        f"[command ssm]\nstart-session = list-documents --target {TARGET}\n",
+        ["ssm", "start-session"],
+    ),
+    "both sections": (
+        f"[toplevel]\ns = ssm\n[command ssm]\ng = start-session --target {TARGET}\n", ["s", "g"],
+    ),
+    "an operation, external": (
+        "[command ssm]\ngo = !aws ssm start-session --target\n", ["ssm", "go", TARGET],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_no_alias_gets_past(any_line: Line, name: str) -> None:
+    text, words = ALIASES[name]
+    any_line.alias(text)
+    if "external" in name:  # the real CLI runs it
+        aws = f"{Path(sys.executable).parent}/aws"
+        if name == "an operation, external":  # v2 alone
+            aws = "aws ssm start-session --target"
+        (any_line.records / "do").write_text(
+            f'rm "$FAKE_AWS/argv"; [ "$1" = ssm ] && shift 2; exec {aws} "$@"'
+        )
+
+    ended = any_line.run(*words)
+
+    assert_nothing_started(any_line, ended)
+    assert any_line.machine.aws.calls("SimulatePrincipalPolicy")
+
+
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "a fifo": lambda path: os.mkfifo(path),
+    "a directory": lambda path: path.mkdir(),
+    "a device": lambda path: path.symlink_to("/dev/null"),
+    "broken": lambda path: path.write_text("go = no section\n"),
+    "twice": lambda path: path.write_text("[toplevel]\ngo = s3\ngo = ssm start-session\n"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_an_alias_file_that_is_none_is_refused(any_line: Line, name: str) -> None:
+    file = any_line.machine.home / ".aws" / "cli" / "alias"
+    file.parent.mkdir(parents=True)
+    UNREADABLE[name](file)
+
+    assert_nothing_started(any_line, any_line.run("go", "--target", TARGET))
+
+
+ENVIRONMENTS: dict[str, dict[str, str | None]] = {
+    "IFS": {"IFS": "sm-"},
+    "IFS of letters": {"IFS": "startesion"},
+    "a Turkish locale": {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"},
+    "no locale": {"LC_ALL": None, "LANG": None},
+    "the C locale": {"LC_ALL": "C"},
+    "POSIXLY_CORRECT": {"POSIXLY_CORRECT": "1"},
+    "ENV": {"ENV": "@EVIL@"},
+    "BASH_ENV": {"BASH_ENV": "@EVIL@"},
+    "SHELLOPTS": {"SHELLOPTS": "noglob:nounset:allexport"},
+    "errexit": {"SHELLOPTS": "errexit"},
+    "nocasematch": {"BASHOPTS": "nocasematch:extglob"},
+    "a function [": {"BASH_FUNC_[%%": "() { return 1; }"},
+    "a function [ that knows": {
+        "BASH_FUNC_[%%": "() { case $1$2 in -n1*) return 1 ;; esac; builtin [ \"$@\"; }"
+    },
+    "a function exec": {"BASH_FUNC_exec%%": "() { return 0; }"},
+    "a function read": {"BASH_FUNC_read%%": "() { return 1; }"},
+    "a function aws": {"BASH_FUNC_aws%%": "() { /usr/bin/true; }"},
+    "a function unset": {"BASH_FUNC_unset%%": "() { return 0; }"},
+    "the guard": {"_SSMGATE_AWS_TRIED": "1 1 :"},
+    "the guard, naming us": {"_SSMGATE_AWS_TRIED": f"1 1 :{SHIM}:"},
+    "the guard, deep": {"_SSMGATE_AWS_TRIED": "1 29 :"},
+    "the guard, nonsense": {"_SSMGATE_AWS_TRIED": "$(true) `true` ; exit"},
+    "the guard, overflowing": {"_SSMGATE_AWS_TRIED": "1 99999999999999999999 :"},
+    "the shell's variables": {
+        "ssm": "", "start": "", "alias": "", "real": str(REAL), "prompt": "", "me": str(REAL),
+        "word": "s3", "ascii": "*", "folder": "/", "depth": "0",
+    },
+    "prompt": {"AWS_CLI_AUTO_PROMPT": "on"},
+    "no HOME": {"HOME": None},
+    "an empty HOME": {"HOME": ""},
+    "CDPATH": {"CDPATH": "/tmp:/"},
+    "PYTHONSTARTUP": {"PYTHONSTARTUP": "@EVIL@"},
+    "another awscli's plugins": {"BOTOCORE_EXPERIMENTAL__PLUGINS": "evil=evil"},
+    "models": {"AWS_DATA_PATH": "/tmp"},
+    "the real one named": {"SSMGATE_AWS_PATH": str(REAL)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_no_environment_gets_past(any_line: Line, name: str) -> None:
+    evil = any_line.folder / "evil.sh"
+    evil.write_text(f'exec {REAL} "$@"\n')
+    environ = {
+        key: value.replace("@EVIL@", str(evil)) if value else value
+        for key, value in ENVIRONMENTS[name].items()
+    }
+
+    assert_nothing_started(any_line, any_line.run(*START, **environ))
+
+
+PATHS: dict[str, Callable[[Line], object]] = {
+    "called by a link": lambda line: setattr(
+        line, "program", place(line.folder / "a", lambda path: path.symlink_to(SHIM)) + "/aws"
+    ),
+    "called by a link to a link": lambda line: setattr(
+        line,
+        "program",
+        place(
+            line.folder / "a",
+            lambda path: (path.with_name("b").symlink_to(SHIM), path.symlink_to("b")),
+        )
+        + "/aws",
+    ),
+    "called by another name": lambda line: setattr(
+        line,
+        "program",
+        place(line.folder / "a", lambda path: path.with_name("x").symlink_to(SHIM)) + "/x",
+    ),
+    "a copy without ssmgate": lambda line: setattr(
+        line, "program", place(line.folder / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
+    ),
+    "the real one first": lambda line: line.path.reverse(),
+    "an empty PATH entry": lambda line: line.path.insert(0, ""),
+    "a relative PATH": lambda line: line.path.insert(0, "."),
+    "an aws in the current folder": lambda line: (
+        shutil.copy(REAL, line.machine.home / "aws"), line.path.insert(0, "")
+    ),
+    "an ssmgate in the current folder": lambda line: (
+        place(line.machine.home / "ssmgate", lambda path: path.with_name("__init__.py").touch()),
+        line.path.insert(0, "."),
+    ),
+    "a python in the current folder": lambda line: (
+        shutil.copy(REAL, line.machine.home / "python"), line.path.insert(0, ".")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_no_path_gets_past(any_line: Line, name: str) -> None:
+    PATHS[name](any_line)
+
+    assert_nothing_started(any_line, any_line.run(*START))
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_no_closed_descriptor_gets_past(any_line: Line, closed: tuple[int, ...]) -> None:
+    closing = " ".join(f"{number}>&-" for number in closed)
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closing}', "sh", *any_line.command(), *START],
+        env=any_line.variables(), capture_output=True, timeout=60, check=False,
+        cwd=any_line.machine.home,
+    )  # fmt: skip
+
+    assert_nothing_started(any_line, ended)
+
+
+def test_no_vanished_folder_gets_past(any_line: Line) -> None:
+    gone = any_line.folder / "gone"
+    gone.mkdir()
+    ended = subprocess.run(
+        ["sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', str(gone), *any_line.command(), *START],
+        env=any_line.variables(), capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert_nothing_started(any_line, ended)
+
+
+def test_where_ssmgate_is_missing_a_start_is_refused_and_the_rest_goes_on(any_line: Line) -> None:
+    any_line.program = place(any_line.folder / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
+
+    refused = any_line.run(*START)
+
+    assert refused.returncode == 255
+    assert b"ssmgate itself is not found" in refused.stderr
+    assert not any_line.passed_on
+    assert any_line.run("s3").returncode == 0
+    assert any_line.passed_on

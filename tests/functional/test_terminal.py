@@ -1,0 +1,239 @@
+"""A start at a terminal: what the plugin gets of it, and how it is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from conftest import TARGET, Machine
+from fakes.scripted_aws import TOKEN, Answer, Received
+
+SHELLS = ("dash", "bash", "busybox")
+READY, GO = "ready", "go"
+
+# A plugin in Python: it tells what the terminal sends, until it is told to go.
+TELLING = f"""exec {sys.executable} -c '
+import os, signal, sys, time
+def tell(number, frame):
+    print("got", signal.Signals(number).name, flush=True)
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, tell)
+os.system("stty -icanon -echo")
+print("{READY}", flush=True)
+while sys.stdin.readline() != "{GO}\\n":
+    pass
+sys.exit(7)
+'"""
+
+
+@contextmanager
+def at_terminal(
+    machine: Machine, *words: str, shell: str | None = None
+) -> Iterator[pexpect.spawn[str]]:
+    """`ssm-start-session` as a session's leader on a terminal, with `shell` as its /bin/sh."""
+    code = "import sys; from ssmgate.__main__ import run; "
+    if shell:
+        code += f"import ssmgate.host.terminal as t; t._SHELL = {shutil.which(shell)!r}; "
+    code += "run(['ssm', 'start-session', *sys.argv[1:]])"
+    child = pexpect.spawn(
+        sys.executable,
+        ["-c", code, "--target", TARGET, *words],
+        env=machine.variables(),  # type: ignore[arg-type]
+        cwd=str(machine.home),
+        encoding="utf-8",
+        timeout=30,
+    )
+    try:
+        yield child
+    finally:
+        child.close(force=True)
+
+
+def ended(child: pexpect.spawn[str]) -> int:
+    """The status, or minus the signal."""
+    child.expect(pexpect.EOF)
+    child.wait()
+    return -child.signalstatus if child.signalstatus else int(child.exitstatus or 0)
+
+
+def plugin_pid(machine: Machine) -> int:
+    return int((machine.plugin.folder / "pid").read_text())
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("status", [0, 3, 127, 255])
+def test_the_terminal_is_left_as_it_was_found(machine: Machine, shell: str, status: int) -> None:
+    machine.plugin.on_start(f"stty -icanon -echo -isig; stty -a >&2; exit {status}")
+    with at_terminal(machine, shell=shell) as child:
+        before = termios.tcgetattr(child.child_fd)
+
+        assert ended(child) == status
+        assert "-icanon" in (child.before or "")
+        assert termios.tcgetattr(child.child_fd) == before
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_terminals_signals_are_the_plugins(machine: Machine, shell: str) -> None:
+    machine.plugin.on_start(TELLING)
+    with at_terminal(machine, shell=shell) as child:
+        child.expect_exact(READY)
+        for key, name in (("\x03", "SIGINT"), ("\x1c", "SIGQUIT"), ("\x1a", "SIGTSTP")):
+            child.send(key)
+            child.expect_exact(f"got {name}")
+        child.sendline(GO)
+
+        assert ended(child) == 7
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_what_stays_is_passed_on(machine: Machine, shell: str, number: int) -> None:
+    machine.plugin.on_start(TELLING)
+    with at_terminal(machine, shell=shell) as child:
+        child.expect_exact(READY)
+        for _ in range(3):
+            os.kill(child.pid, number)
+            child.expect_exact(f"got {signal.Signals(number).name}")
+        child.sendline(GO)
+
+        assert ended(child) == 7
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_plugin_that_dies_of_it_leaves_nothing(machine: Machine, shell: str, number: int) -> None:
+    machine.plugin.on_start(f"stty -icanon -echo; echo {READY}; exec sleep 60")
+    with at_terminal(machine, shell=shell) as child:
+        before = termios.tcgetattr(child.child_fd)
+        child.expect_exact(READY)
+        os.kill(child.pid, number)
+
+        assert ended(child) == 128 + number
+        assert termios.tcgetattr(child.child_fd) == before
+        assert gone(plugin_pid(machine))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_terminal_that_is_closed_ends_both(machine: Machine, shell: str) -> None:
+    machine.plugin.on_start(f"echo {READY}; exec sleep 60")
+    with at_terminal(machine, shell=shell) as child:
+        child.expect_exact(READY)
+        pids = (child.pid, plugin_pid(machine))
+        with contextlib.suppress(pexpect.ExceptionPexpect):  # it is alive a little longer
+            child.close(force=False)
+
+        assert all(gone(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_stays_is_small(machine: Machine, shell: str) -> None:
+    machine.plugin.on_start(f"echo {READY}; read _")
+    with at_terminal(machine, shell=shell) as child:
+        child.expect_exact(READY)
+        assert parent_of(plugin_pid(machine)) == child.pid
+        program = os.readlink(f"/proc/{child.pid}/exe")
+        rollup = Path(f"/proc/{child.pid}/smaps_rollup").read_text()
+        pss = int(rollup.partition("\nPss:")[2].split()[0])
+        descriptors = os.listdir(f"/proc/{child.pid}/fd")
+        cmdline = Path(f"/proc/{child.pid}/cmdline").read_text()
+        child.sendline()
+
+        assert ended(child) == 0
+    assert os.path.samefile(program, shutil.which(shell) or "")
+    assert pss < 2048, f"{pss} kB"
+    # busybox and bash read their script on a descriptor of their own.
+    assert len(descriptors) <= 4
+    assert TOKEN not in cmdline
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_plugin_gets_what_it_gets_without_a_terminal(machine: Machine, shell: str) -> None:
+    machine.run("--target", TARGET)
+    alone = machine.plugin.argv, machine.plugin.environ, machine.plugin.ignored_signals
+    fds = (machine.plugin.folder / "fds").read_text()
+
+    with at_terminal(machine, shell=shell) as child:
+        assert ended(child) == 0
+
+    argv, environ, ignored = (
+        machine.plugin.argv, machine.plugin.environ, machine.plugin.ignored_signals
+    )  # fmt: skip
+    # bash tells each program its own path and how deep it is.
+    added = {"_", "SHLVL"} if shell == "bash" else set()
+    assert (argv, {k: v for k, v in environ.items() if k not in added}) == alone[:2]
+    assert ignored & ~alone[2] == 0
+    assert {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP} <= {
+        number for number in range(1, 65) if ignored >> (number - 1) & 1
+    }
+    assert (machine.plugin.folder / "fds").read_text() == fds
+
+
+def test_in_the_background_nothing_stays(machine: Machine) -> None:
+    """What is not in the foreground may not touch the terminal's settings."""
+    machine.plugin.on_start('cat "/proc/$PPID/cmdline" > "$FAKE_PLUGIN/parent"; exit 5')
+    script = (
+        f"set -m; {sys.executable} -m ssmgate start-session --target {TARGET} & wait $!; exit $?"
+    )
+    child = pexpect.spawn(
+        "bash", ["-c", script], env=machine.variables(),  # type: ignore[arg-type]
+        encoding="utf-8", timeout=30,
+    )  # fmt: skip
+    assert ended(child) == 5
+    parent = (machine.plugin.folder / "parent").read_text().split("\0")[0]
+    assert Path(parent).name == "bash"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda path: path.chmod(0o644), id="not executable"),
+        pytest.param(lambda path: path.unlink(), id="gone"),
+    ],
+)
+def test_a_plugin_that_is_spoilt_meanwhile_ends_the_session(
+    machine: Machine, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    plugin = folder / "session-manager-plugin"
+    shutil.copy(Path(__file__).parent.parent / "fakes/session-manager-plugin", plugin)
+    machine.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+    started = machine.aws.answers["StartSession"][0]
+
+    def spoiling(handler: object, received: Received) -> None:
+        spoil(plugin)
+        started(handler, received)  # type: ignore[arg-type]
+
+    answer: Answer = spoiling
+    machine.aws.script("StartSession", answer)
+    with at_terminal(machine) as child:
+        assert ended(child) == 255
+        assert "SessionManagerPlugin cannot be used" in (child.before or "")
+    assert machine.aws.sessions_left() == []

@@ -27,8 +27,16 @@ def ssmgate() -> NoReturn:
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
         run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
     from ssmgate.cli.main import main
+    from ssmgate.core.errors import GateError
 
-    main(prog_name="ssmgate")
+    try:
+        main(prog_name="ssmgate")
+    except GateError as error:
+        _show(error, dict(os.environ))
+        raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        _defect(error, debug="--debug" in sys.argv)
+        raise SystemExit(255) from None
     raise SystemExit
 
 
@@ -93,11 +101,7 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
         _tell("")
         code = 130
     except Exception as error:
-        _tell(f"\nssmgate: [ERROR]: {type(error).__name__}: {error}")
-        if debug:
-            _traceback()
-        else:
-            _tell("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
+        _defect(error, debug)
         code = 255
     _exit(code)
 
@@ -140,6 +144,14 @@ def _tell(text: str) -> None:
         sys.stderr.flush()
     except (AttributeError, OSError, ValueError):
         pass  # closed or full: nobody listens; the status still tells
+
+
+def _defect(error: Exception, debug: bool) -> None:
+    _tell(f"\nssmgate: [ERROR]: {type(error).__name__}: {error}")
+    if debug:
+        _traceback()
+    else:
+        _tell("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
 
 
 def _traceback() -> None:

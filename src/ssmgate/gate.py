@@ -4,103 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from ssmgate.aws import arguments, failures, identity, second_look, simulation
+from ssmgate.aws import arguments, failures
 from ssmgate.aws.arguments import Invocation
-from ssmgate.aws.clients import Clients, open_clients
-from ssmgate.aws.second_look import FirstLook
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.core import wording
-from ssmgate.core.arn import document_arns
-from ssmgate.core.decision import CannotTell, Outcome, Permit, decide, override
-from ssmgate.core.evaluation import Evaluation
-from ssmgate.core.question import Caller, Question
+from ssmgate.core.decision import Permit, Refusal, override
+from ssmgate.core.errors import GateError, ServiceFailed
+from ssmgate.examination import Examination, examine
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
 from ssmgate.host import signals, terminal
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover, Plugin
 
-CHECK_SECONDS = 45
-"""How long STS and IAM may take altogether before the answer is no."""
+EXPLAIN_SECONDS = 5
+"""How long a person refused waits for what came close."""
 
-SECOND_LOOK_SECONDS = 15
-"""How long it may take to look into a denial before it stands as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """Everything up to the decision, and the decision. Nothing has been started."""
-
-    invocation: Invocation
-    plugin: Plugin
-    clients: Clients = field(repr=False)
-    caller: Caller | None
-    outcome: Outcome
-
-
-def examine(invocation: Invocation, environ: Mapping[str, str], config: Config) -> Examination:
-    """Decide whether `invocation` may start its session. Starts nothing.
-
-    `environ` is the caller's environment, as it was before awscli added to it. Raises
-    `GateError` where the machine or its configuration stands in the way; what AWS says, or
-    fails to say, is the outcome.
-    """
-    plugin = plugins.find(environ)
-    clients = open_clients(invocation, config.checker)
-    caller, outcome = _ask(invocation, clients, config)
-    return Examination(invocation, plugin, clients, caller, outcome)
-
-
-def _ask(invocation: Invocation, clients: Clients, config: Config) -> tuple[Caller | None, Outcome]:
-    caller: Caller | None = None
-    try:
-        with signals.time_limit(CHECK_SECONDS):
-            who = identity.identify(clients.sts, clients.iam, clients.partition)
-            if isinstance(who, CannotTell):
-                return None, who
-            caller = who
-            first = _question_iam(invocation, clients, caller, config)
-    except signals.OutOfTime:
-        late = CannotTell("timed-out", f"STS and IAM took longer than {CHECK_SECONDS} s")
-        return caller, late
-    try:
-        with signals.time_limit(SECOND_LOOK_SECONDS):
-            return caller, second_look.look_again(clients, caller, first)
-    except signals.OutOfTime:
-        return caller, first.outcome
-
-
-def _question_iam(
-    invocation: Invocation, clients: Clients, caller: Caller, config: Config
-) -> FirstLook:
-    questions = tuple(
-        Question.about(
-            caller,
-            document_arn,
-            region=clients.region,
-            secure_transport=clients.secure_transport,
-            mfa_done=invocation.mfa.done,
-            configured=config.context,
-        )
-        for document_arn in document_arns(
-            invocation.request.document_name,
-            partition=clients.partition,
-            region=clients.region,
-            account=caller.account,
-        )
-    )
-    evaluations: tuple[Evaluation, ...] = ()
-    for question in questions:
-        answer = simulation.simulate(clients.iam, question, datetime.now(UTC))
-        if isinstance(answer, CannotTell):
-            return FirstLook(invocation.request, questions, evaluations, answer)
-        evaluations += answer
-    outcome = decide(invocation.request, questions, evaluations)
-    return FirstLook(invocation.request, questions, evaluations, outcome)
+MOST_LINES = 10
+"""Of a refusal, its explanation among them."""
 
 
 def start(
@@ -133,15 +56,16 @@ def _start(
 ) -> NoReturn:
     try:
         config = configuration.load(environ)
-        examination = examine(invocation, environ, config)
+        plugin = plugins.find(environ)
+        examination = examine(invocation, config)
         permit = _permit(examination, config, tell)
-        _foretell(examination, config, tell)
+        _foretell(examination, plugin, config, tell)
         with signals.held() as window:
-            started = start_session(examination.clients.ssm, permit)
+            started = _send(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
-                if warning := examination.plugin.warning:
+                if warning := plugin.warning:
                     tell(warning)
-                handover = _handover(examination, config, started, environ)
+                handover = _handover(examination, plugin, config, started, environ)
                 window.check()
                 become(handover)
     except Exception as error:
@@ -188,16 +112,45 @@ def _permit(examination: Examination, config: Config, tell: Callable[[str], obje
     request = examination.invocation.request
     refusal = wording.explain(outcome, request, examination.caller)
     if not config.permissive:
-        raise refusal
+        raise _explained(refusal, examination)
     tell(f"ssmgate: [WARNING]: {refusal.message}")
     tell("ssmgate: started all the same, as mode is 'permissive'")
     return override(request, outcome)
 
 
-def _foretell(examination: Examination, config: Config, tell: Callable[[str], object]) -> None:
+def _explained(refusal: GateError, examination: Examination) -> GateError:
+    """`refusal` with what came close, where policies may be read, in the lines that are left.
+
+    The outcome is certain: whatever happens here, Ctrl-C among it, `refusal` is what is raised.
+    """
+    left = MOST_LINES - 1 - len(refusal.notes) - len(refusal.hints)
+    if left <= 0 or not isinstance(examination.outcome, Refusal):
+        return refusal
+    try:
+        # Only here: an allowed start never loads it.
+        from ssmgate.check.short import short_form
+
+        refusal.notes += short_form(examination, EXPLAIN_SECONDS)[:left]
+    except (Exception, KeyboardInterrupt, signals.OutOfTime):  # noqa: S110 - it explains, no more
+        pass
+    return refusal
+
+
+def _send(ssm: Any, permit: Permit) -> StartedSession:
+    try:
+        return start_session(ssm, permit)
+    except ServiceFailed as failed:
+        if failed.error_code == "AccessDeniedException" and permit.overridden is None:
+            failed.notes += wording.BEYOND_SIMULATION
+        raise
+
+
+def _foretell(
+    examination: Examination, plugin: Plugin, config: Config, tell: Callable[[str], object]
+) -> None:
     """Say before the start what the plugin will otherwise fail of without saying why."""
     only_here = examination.clients.credentials.only_here
-    if only_here and examination.plugin.signs_channel and not config.resolved_credentials:
+    if only_here and plugin.signs_channel and not config.resolved_credentials:
         tell(
             "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may"
             f" not find those of {only_here}"
@@ -209,13 +162,14 @@ def _foretell(examination: Examination, config: Config, tell: Callable[[str], ob
 
 def _handover(
     examination: Examination,
+    plugin: Plugin,
     config: Config,
     started: StartedSession,
     environ: Mapping[str, str],
 ) -> Handover:
     ssm = examination.clients.ssm
     handover = plugins.handover(
-        examination.plugin,
+        plugin,
         response={
             "SessionId": started.session_id,
             "TokenValue": started.token_value,

@@ -70,6 +70,8 @@ SIGNATURES = {
     "awscli.customizations.generatecliskeleton:GenerateCliSkeletonArgument"
     ".generate_json_skeleton": ("(self, call_parameters, parsed_args, parsed_globals, **kwargs)"),
     "awscli.customizations.addexamples:add_examples": "(help_command, **kwargs)",
+    # Unregistered, as it would hand over parsed policies without their text.
+    "botocore.handlers:json_decode_policies": "(parsed, model, **kwargs)",
     # botocore's.
     "botocore.session:Session.__init__": (
         "(self, session_vars=None, event_hooks=None, include_builtin_handlers=True, profile=None)"

@@ -22,13 +22,22 @@ MAY_IMPORT = {
     "core": set(),
     "host": {"core"},
     "aws": {"core", "host"},
-    "gate": {"core", "host", "aws"},
+    "examination": {"core", "host", "aws"},
+    # What explains, and reads policies for it. It cannot reach the gate, nor what starts.
+    "check": {"core", "host", "aws", "examination", "policy"},
+    "gate": {"core", "host", "aws", "examination", "check"},
     "policy": {"core"},
     "sandbox": {"core", "policy"},
-    "cli": {"core", "host", "aws"},
+    "cli": {"core", "host", "aws", "check"},
     "__main__": {"core", "host", "gate", "cli"},
     "__init__": set(),
 }
+
+# Whose botocore each room sees; sandbox and check apart.
+EXPECTED = {
+    "aws": "awscli", "examination": "awscli", "gate": "awscli", "core": "none", "host": "none",
+    "policy": "none", "cli": "none", "__main__": "none", "__init__": "none",
+}  # fmt: skip
 
 # What may be imported from outside, the standard library aside.
 OUTSIDE = {
@@ -45,7 +54,9 @@ START_PACKAGES = {
 }  # fmt: skip
 NEVER_ON_THE_START_PATH = {
     "boto3", "click", "ruamel", "yaml", "rsa", "pyasn1", "awscrt", "moto", "ssmgate.cli",
-    "ssmgate.policy", "ssmgate.sandbox",
+    # A refusal may load these two to explain itself; an allowed start never does.
+    "ssmgate.check", "ssmgate.policy",
+    "ssmgate.sandbox",
     "tomllib", "asyncio", "unittest", "pydoc",
 }  # fmt: skip
 
@@ -119,6 +130,51 @@ def test_only_start_session_sends_the_request() -> None:
     assert calls_of("start_session") == {"aws/start_session.py", "gate.py"}
 
 
+def reach(start: str) -> set[str]:
+    """The modules of ssmgate's that `start` imports, lazily or not, and so on."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        path = SOURCE.joinpath(*name.split(".")[1:])
+        module = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if name in found or not module.exists():
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names if alias.name.startswith("ssmgate")]
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ssmgate"):
+                # What is no module of its own is not found, and passed over.
+                waiting += [f"{node.module}", *(f"{node.module}.{a.name}" for a in node.names)]
+    return found
+
+
+@pytest.mark.parametrize("verb", ["check", "documents"])
+def test_what_only_asks_cannot_start(verb: str) -> None:
+    """Neither what spends a permit, nor the plugin, nor the gate is within its reach."""
+    within = reach(f"ssmgate.cli.{verb}")
+
+    assert within >= {"ssmgate.aws.simulation", "ssmgate.aws.target", "ssmgate.core.decision"}
+    assert not within & {"ssmgate.gate", "ssmgate.aws.start_session", "ssmgate.host.plugin"}
+
+
+def test_clients_that_only_ask_have_no_operation_that_starts() -> None:
+    code = (
+        "from ssmgate.aws import sessions\n"
+        "s = sessions.new_session(sessions.MfaPrompt()); sessions.only_ask(s)\n"
+        "c = [s.create_client(n, region_name='us-east-1', aws_access_key_id='a',"
+        " aws_secret_access_key='b') for n in ('ssm', 'iam', 'sts', 'ec2')]\n"
+        "print(*sorted(o for one in c for o in one.meta.service_model.operation_names))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    operations = told.stdout.split()
+
+    assert "SimulatePrincipalPolicy" in operations
+    others = [o for o in operations if not o.startswith(("Get", "List", "Describe", "Simulate"))]
+    assert others == ["AssumeRole", "AssumeRoleWithWebIdentity"]
+
+
 def test_only_the_entry_point_prints() -> None:
     assert calls_of("print") == set()
     for module in MODULES:
@@ -145,7 +201,9 @@ def test_each_module_says_whose_botocore_it_sees(module: Path) -> None:
         # moto brings PyPI's; awscli is never in that process.
         assert seen != "awscli"
     else:
-        assert seen == ("awscli" if room(module) in ("aws", "gate") else "none")
+        assert seen in (
+            ("none", "awscli") if room(module) == "check" else (EXPECTED[room(module)],)
+        )
 
 
 def test_a_botocore_that_came_first_is_refused(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ class Options:
 
     `region` and `profile` are what the flags said, None where they were not given: the
     environment and the configuration files are the session's to read. `verify` is botocore's:
-    False for --no-verify-ssl, a path for --ca-bundle, else None. Time-outs are in seconds,
-    None where no flag was given.
+    False for --no-verify-ssl, a path for --ca-bundle, else None. `output`, `query` (compiled) and
+    `color` are for verbs with an output of their own; None where the flag was not given.
     """
 
     region: str | None
@@ -41,6 +41,9 @@ class Options:
     verify: bool | str | None
     debug: bool
     error_format: str | None
+    output: str | None = None
+    query: Any = None
+    color: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,9 @@ def _invocation(captured: _Captured, driver: Driver, mfa: MfaPrompt) -> Invocati
             verify=parsed.verify_ssl,
             debug=bool(parsed.debug),
             error_format=driver.error_format(),
+            output=parsed.output,
+            query=parsed.query,
+            color=parsed.color,
         ),
         session=driver.session,
         mfa=mfa,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from botocore.config import Config as ClientConfig
@@ -59,6 +61,7 @@ class Clients:
 
     `iam` belongs to the checker where the configuration names one. `partition` and `region`
     are those that StartSession goes to; `secure_transport`: whether it travels over TLS.
+    `another` makes a client of another service for the same identity, by its name.
     """
 
     sts: Any = field(repr=False)
@@ -67,6 +70,7 @@ class Clients:
     partition: str
     region: str
     secure_transport: bool
+    another: Callable[[str], Any] = field(repr=False)
     credentials: Credentials
 
 
@@ -110,6 +114,7 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         partition=ssm.meta.partition,
         region=region,
         secure_transport=ssm.meta.endpoint_url.startswith("https://"),
+        another=partial(session.create_client, **common, **frozen),
         credentials=credentials,
     )
 

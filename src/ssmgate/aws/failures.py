@@ -86,6 +86,11 @@ def _service_failed(error: ClientError) -> ServiceFailed:
     )
 
 
+def of_a_service(error: Exception) -> bool:
+    """Whether a service, or the way to it, is at fault, and not the line or the configuration."""
+    return isinstance(error, (ClientError, HTTPClientError, ServiceFailed))
+
+
 def cannot_ask(error: Exception, question: Question | None = None) -> CannotTell:
     """Why STS or IAM did not answer, as an outcome of the check."""
     match error:

@@ -40,11 +40,31 @@ CALLED = {
     "ssm": ("ListTagsForResource", "StartSession", "TerminateSession"),
     "iam": (
         "GetContextKeysForPrincipalPolicy",
+        "GetGroupPolicy",
+        "GetPolicy",
+        "GetPolicyVersion",
         "GetRole",
+        "GetRolePolicy",
         "GetUser",
+        "GetUserPolicy",
+        "ListAttachedGroupPolicies",
+        "ListAttachedRolePolicies",
+        "ListAttachedUserPolicies",
+        "ListGroupPolicies",
+        "ListGroupsForUser",
+        "ListRolePolicies",
+        "ListUserPolicies",
         "SimulatePrincipalPolicy",
     ),
     "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
+}
+
+# For what only asks: a client of these has no method that starts or ends anything.
+_ASKED = {
+    **CALLED,
+    "iam": (*CALLED["iam"], "SimulateCustomPolicy"),
+    "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
+    "ec2": ("DescribeTags",),
 }
 
 
@@ -79,6 +99,14 @@ class AwscliModels(Loader):
     def operation_names(self, service_name: str) -> list[str]:
         """All operations of the service's model, also those that are never called."""
         return list(super().load_service_model(service_name, "service-2")["operations"])
+
+
+def only_ask(session: Any) -> None:
+    """Leave `session` no way to start anything: clients made from now on cannot.
+
+    To be called when the command line has been read, which takes StartSession's model.
+    """
+    session.register_component("data_loader", AwscliModels(_ASKED))
 
 
 class MfaPrompt:

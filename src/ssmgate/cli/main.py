@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from ssmgate import __version__
+from ssmgate.cli.check import check
+from ssmgate.cli.documents import documents
 from ssmgate.cli.init import init
 from ssmgate.cli.sandbox import sandbox
 from ssmgate.cli.ssh_config import ssh_config
@@ -19,8 +21,8 @@ Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own)
 
 \b
 Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then
-SSMGATE_MODE, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN, SSMGATE_CONTEXT,
-SSMGATE_PLUGIN_CREDENTIALS.
+SSMGATE_MODE, SSMGATE_EXPLICIT, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN,
+SSMGATE_CONTEXT, SSMGATE_PLUGIN_CREDENTIALS.
 """
 
 
@@ -61,6 +63,8 @@ def complete() -> None:
     """
 
 
+main.add_command(check)
+main.add_command(documents)
 main.add_command(init)
 main.add_command(sandbox)
 main.add_command(ssh_config)

@@ -6,9 +6,10 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssmgate.core.evaluation import EvalDecision, Evaluation
+from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.question import Question
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+from ssmgate.core.rules import Explicit, Grant, grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,22 @@ class Layer(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """IAM says no to `question`. `reason_code` is `explicit-deny` or `no-allow`."""
+    """IAM says no to `question`, or the configuration does where IAM's yes is a wildcard's.
+
+    `reason_code` is `explicit-deny` or `no-allow`, and `not-named` for the configuration's no.
+    `matched_statements` are those that deny, or the wildcards that allow.
+    """
 
     reason_code: str
     question: Question
     layer: Layer
-    matched_policies: tuple[str, ...] = ()
+    matched_statements: tuple[MatchedStatement, ...] = ()
     missing_context: tuple[str, ...] = ()
+
+    @property
+    def matched_policies(self) -> tuple[str, ...]:
+        """The policies of the matched statements, each once."""
+        return tuple(dict.fromkeys(s.source_policy_id for s in self.matched_statements))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +102,76 @@ _LIVE_KEYS = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was asked for `request`, what IAM answered, and the outcome of that.
+
+    `controls` are IAM's answers about the documents that cannot exist, empty where the rule
+    does not ask for them.
+    """
+
+    request: SessionRequest
+    questions: tuple[Question, ...]
+    evaluations: tuple[Evaluation, ...]
+    outcome: Outcome
+    controls: tuple[Evaluation, ...] = ()
+
+
 def decide(
-    request: SessionRequest, questions: Sequence[Question], evaluations: Sequence[Evaluation]
+    request: SessionRequest,
+    questions: Sequence[Question],
+    evaluations: Sequence[Evaluation],
+    *,
+    explicit: Explicit = Explicit.ALLOWED,
+    controls: Sequence[Evaluation] = (),
 ) -> Outcome:
-    """Permit `request` if IAM allows every one of `questions`.
+    """Permit `request` if IAM allows every one of `questions`, and `explicit` holds for each.
 
     `questions` are the documents that `request` may mean, at least one. `evaluations` are all
-    of IAM's answers to them. An evaluation of any other resource, a wildcard or a template
-    included, says nothing. No question, no answer, or a contradiction is never a yes.
+    of IAM's answers to them, `controls` those to their controls. An evaluation of any other
+    resource, a wildcard or a template included, says nothing. No question, no answer, or a
+    contradiction is never a yes.
 
     Access to the target is not examined: StartSession enforces it.
     """
     if not questions:
         return CannotTell("no-question", "no document was asked about")
     for question in questions:
-        verdict = _verdict(question, evaluations)
-        if verdict is not None:
-            return verdict
+        obstacle = obstacle_to(question, evaluations, explicit, controls)
+        if obstacle is not None:
+            return obstacle
     return Permit(request)
+
+
+def obstacle_to(
+    question: Question,
+    evaluations: Sequence[Evaluation],
+    explicit: Explicit,
+    controls: Sequence[Evaluation],
+) -> Refusal | CannotTell | None:
+    """What keeps the document of `question` from being permitted, None if nothing does."""
+    obstacle = verdict(question, evaluations)
+    if obstacle is None and explicit is not Explicit.ALLOWED:
+        return _unless_named(question, evaluations, controls)
+    return obstacle
+
+
+def _unless_named(
+    question: Question, evaluations: Sequence[Evaluation], controls: Sequence[Evaluation]
+) -> Refusal | CannotTell | None:
+    answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
+    control_arn = question.control().resource_arn
+    match grant(answers, [c for c in controls if c.resource_arn == control_arn]):
+        case Grant.NAMED:
+            return None
+        case Grant.WILDCARD:
+            allowing = tuple(dict.fromkeys(s for a in answers for s in a.matched_statements))
+            return Refusal("not-named", question, Layer.IDENTITY, allowing)
+    return CannotTell(
+        "grant-unknown",
+        "IAM does not show whether a statement names the session document (explicit = 'named')",
+        question,
+    )
 
 
 def override(request: SessionRequest, outcome: Refusal | CannotTell) -> Permit:
@@ -117,12 +179,12 @@ def override(request: SessionRequest, outcome: Refusal | CannotTell) -> Permit:
     return Permit(request, overridden=outcome)
 
 
-def _verdict(question: Question, evaluations: Sequence[Evaluation]) -> Refusal | CannotTell | None:
-    """None if IAM allows `question`, and every answer about it says so."""
-    answers = [e for e in evaluations if e.resource_arn == question.document_arn]
+def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Refusal | CannotTell | None:
+    """What stands in the way of `question`: None if every answer about it says allowed."""
+    answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
     if not answers:
         return CannotTell(
-            "no-answer", "IAM's answer does not speak of the session document", question
+            "no-answer", "IAM's answer does not speak of what was asked about", question
         )
     for answer in answers:
         if answer.eval_decision is not EvalDecision.ALLOWED:
@@ -146,7 +208,7 @@ def _denied(question: Question, answer: Evaluation) -> Refusal | CannotTell:
         "explicit-deny" if explicit else "no-allow",
         question,
         layer,
-        answer.matched_policies,
+        answer.matched_statements,
         answer.missing_context,
     )
     return refusal if explicit else unless_live(refusal, answer.missing_context)
@@ -158,9 +220,7 @@ def unless_live(refusal: Refusal, key_names: Sequence[str]) -> Refusal | CannotT
     `key_names` are condition keys that the policies mention. A key that the question gave a
     value for is not waited for: IAM names those among the missing too.
     """
-    live = tuple(
-        key for key in key_names if key.lower() in _LIVE_KEYS and not refusal.question.gives(key)
-    )
+    live = tuple(key for key in key_names if is_live(key) and not refusal.question.gives(key))
     if not live:
         return refusal
     if refusal.reason_code == "explicit-deny":
@@ -169,3 +229,8 @@ def unless_live(refusal: Refusal, key_names: Sequence[str]) -> Refusal | CannotT
         reason_code, what = "live-context", "the policies ask for what"
     reason = f"{what} only the live request has: {', '.join(live)}"
     return CannotTell(reason_code, reason, refusal.question, live)
+
+
+def is_live(key_name: str) -> bool:
+    """Whether only the live request has a value for the condition key, in whatever case."""
+    return key_name.lower() in _LIVE_KEYS

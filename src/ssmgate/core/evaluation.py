@@ -17,19 +17,49 @@ class EvalDecision(enum.Enum):
     IMPLICIT_DENY = "implicitDeny"
 
 
+BOUNDARY_POLICY = "Permissions Boundary Policy"
+"""SourcePolicyType of a boundary's statements, as recorded; not the documented enum."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedStatement:
+    """A statement that decided, as IAM names it: by its policy and its place there.
+
+    `source_policy_id` is `user_NAME_INLINE` (`group_…`, `role_…`) or a managed policy's name.
+    `start` and `end` are line and column from 1, and None where IAM did not tell them: `start`
+    is where the token before the statement ended, `end` is exclusive.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_Statement.html
+    """
+
+    source_policy_id: str
+    source_policy_type: str = ""
+    start: tuple[int, int] | None = None
+    end: tuple[int, int] | None = None
+
+    @property
+    def placed(self) -> bool:
+        """Whether it can be told from the other statements of its policy."""
+        return self.start is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """One resource's part of an iam:SimulatePrincipalPolicy answer.
 
-    `resource_arn` is the ARN that was asked about. `matched_policies` are the SourcePolicyIds
-    of the statements that decided. `missing_context` are keys that IAM says it lacked: it names
-    too many (keys of statements for other actions too), and none on an explicit deny.
-    The two layers are None where IAM did not report them.
+    `resource_arn` is the ARN that was asked about. `matched_statements` are those that decided.
+    `missing_context` are keys that IAM says it lacked: it names too many (keys of statements for
+    other actions too), and none on an explicit deny. The two layers are None where IAM did not
+    report them.
     """
 
     resource_arn: str
     eval_decision: EvalDecision
-    matched_policies: tuple[str, ...] = ()
+    matched_statements: tuple[MatchedStatement, ...] = ()
     missing_context: tuple[str, ...] = ()
     allowed_by_permissions_boundary: bool | None = None
     allowed_by_organizations: bool | None = None
+
+    @property
+    def matched_policies(self) -> tuple[str, ...]:
+        """The policies of the matched statements, one for each statement."""
+        return tuple(statement.source_policy_id for statement in self.matched_statements)

@@ -1,4 +1,4 @@
-"""The question put to IAM: may this principal start a session with this document?"""
+"""The question put to IAM: may this principal start a session with this document, or there?"""
 
 from __future__ import annotations
 
@@ -64,38 +64,41 @@ class ContextEntry:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May `policy_source_arn` do ssm:StartSession on `document_arn` in this context?
+    """May `policy_source_arn` do `action` on `resource_arn` in this context?
 
-    The document is asked about alone. A question about the target in the same call would
-    share its context: the node's tags would then count for the document too.
-    The time of day is not in it: it is added when the question is asked.
+    A document and a target are asked about apart. In one call they would share their context:
+    the node's tags would then count for the document too. `resource_arn` is `*` for an action
+    without resources. The time of day is not in it: it is added when the question is asked.
     """
 
     policy_source_arn: str
-    document_arn: str
+    resource_arn: str
     context: tuple[ContextEntry, ...]
+    action: str = ACTION
 
     @classmethod
     def about(
         cls,
         caller: Caller,
-        document_arn: str,
+        resource_arn: str,
         *,
         region: str,
         secure_transport: bool,
         mfa_done: bool,
         configured: tuple[ContextEntry, ...] = (),
+        document_access_check: bool | None = True,
+        action: str = ACTION,
     ) -> Question:
-        """Ask for `caller` about `document_arn` as the service would in `region`.
+        """Ask for `caller` about `resource_arn` as the service would in `region`.
 
         `secure_transport`: whether StartSession will travel over TLS. `mfa_done`: whether this
         very process asked for an MFA code to get its credentials; false leaves the key out, as
         nothing is known then. `configured` are the configuration's entries, none of them in
-        `FIXED_KEYS`.
+        `FIXED_KEYS`. `document_access_check` is the value of ssm:SessionDocumentAccessCheck,
+        None for an action that does not have it.
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
         """
         entries = [
-            ContextEntry("ssm:SessionDocumentAccessCheck", "boolean", ("true",)),
             ContextEntry("aws:RequestedRegion", "string", (region,)),
             # IAM would fill in the ARN here, not the id.
             ContextEntry("aws:userid", "string", (caller.user_id,)),
@@ -104,12 +107,15 @@ class Question:
             ContextEntry("aws:SecureTransport", "boolean", (_word(secure_transport),)),
             ContextEntry("aws:ViaAWSService", "boolean", ("false",)),
         ]
-        if owner := account_of(document_arn):
+        if document_access_check is not None:
+            word = _word(document_access_check)
+            entries.insert(0, ContextEntry("ssm:SessionDocumentAccessCheck", "boolean", (word,)))
+        if owner := account_of(resource_arn):
             entries.append(ContextEntry("aws:ResourceAccount", "string", (owner,)))
         keys = {entry.key_name.lower() for entry in configured}
         if mfa_done and MFA_KEY.lower() not in keys:
             entries.append(ContextEntry(MFA_KEY, "boolean", ("true",)))
-        return cls(caller.policy_source_arn, document_arn, (*entries, *configured))
+        return cls(caller.policy_source_arn, resource_arn, (*entries, *configured), action)
 
     def gives(self, key_name: str) -> bool:
         """Whether IAM is told a value of `key_name`, in whatever case."""
@@ -119,6 +125,17 @@ class Question:
         """The same question with `entries` too. What it already gives stays as it is."""
         added = tuple(entry for entry in entries if not self.gives(entry.key_name))
         return replace(self, context=(*self.context, *added))
+
+    def control(self) -> Question:
+        """The same question about a document that cannot exist, in the same form of ARN.
+
+        Its name begins and ends as the document's does and is longer than a document's can be
+        (128 characters): a pattern that matches it names no document. All else, tags among it,
+        is as it was, so that nothing but the name can make a difference.
+        """
+        place, _, name = self.resource_arn.partition("/")
+        filler = ".no-such-document." + "-" * 128
+        return replace(self, resource_arn=f"{place}/{name}{filler}.{name}")
 
 
 def context_entry(key_name: str, value: object) -> ContextEntry:

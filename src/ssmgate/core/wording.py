@@ -14,6 +14,14 @@ _RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
 
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 
+BEYOND_SIMULATION = (
+    "IAM simulation allowed the document; the words above are the service's, which also asks"
+    " about the target ('ssmgate check' does too)",
+    "and sees what simulation cannot: session policies, VPC endpoint policies, resource control"
+    " policies, resource policies, and what only the live request has",
+)
+"""Notes for a start that the service refuses after simulation allowed the document."""
+
 
 def explain(
     outcome: Refusal | CannotTell, request: SessionRequest, caller: Caller | None
@@ -46,21 +54,28 @@ def _refused(outcome: Refusal, request: SessionRequest, caller: Caller | None) -
     who = caller.caller_arn if caller else question.policy_source_arn
     # AWS's own sentence, so that whatever reads aws's errors understands this one too:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-    why = (
-        f"with an explicit deny in {_article(outcome.layer)}"
-        if outcome.reason_code == "explicit-deny"
-        else f"because no {outcome.layer.value} allows the {ACTION} action"
-    )
+    match outcome.reason_code:
+        case "explicit-deny":
+            why = f"with an explicit deny in {_article(outcome.layer)}"
+        case "not-named":
+            why = "because no statement names the document, as this machine's configuration demands"
+        case _:
+            why = f"because no {outcome.layer.value} allows the {ACTION} action"
     notes = [f"refused before the call: no explicit access to {document(request)}"]
     if caller:
         notes.append(_checked(question, caller))
     if outcome.reason_code == "explicit-deny" and outcome.matched_policies:
-        notes.append("denied by: " + ", ".join(dict.fromkeys(outcome.matched_policies)))
+        notes.append("denied by: " + ", ".join(outcome.matched_policies))
+    if outcome.reason_code == "not-named":
+        notes.append(
+            "explicit = 'named': IAM allows it by a wildcard only, in "
+            + ", ".join(outcome.matched_policies)
+        )
     if outcome.missing_context:
         notes.append("condition keys that IAM was not given: " + ", ".join(outcome.missing_context))
     details = (
         f"User: {who} is not authorized to perform: {ACTION} on resource:"
-        f" {question.document_arn} {why}"
+        f" {question.resource_arn} {why}"
     )
     return AccessRefused(
         "An error occurred (AccessDeniedException) when calling the StartSession operation:"
@@ -105,7 +120,7 @@ def least_statement(question: Question, request: SessionRequest) -> str:
         {
             "Effect": "Allow",
             "Action": ACTION,
-            "Resource": [question.document_arn, node or f"ARN of target {request.target}"],
+            "Resource": [question.resource_arn, node or f"ARN of target {request.target}"],
             "Condition": {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}},
         }
     )
@@ -144,6 +159,8 @@ def _cannot_tell_hints(
                 "StartSession's --endpoint-url is not used for STS and IAM: for a local AWS set"
                 " AWS_ENDPOINT_URL, behind a proxy HTTPS_PROXY",
             )
+        case "grant-unknown":
+            return ("set explicit = 'allowed' if a wildcard shall do",)
         case "other-account":
             return ("use credentials of the caller's own account as checker",)
         case "expired":
@@ -197,7 +214,7 @@ def _checked(question: Question, caller: Caller) -> str:
         if caller.caller_arn == caller.policy_source_arn
         else f" by the policies of {caller.policy_source_arn}"
     )
-    return f"checked: {ACTION} on {question.document_arn} for {caller.caller_arn}{as_whom}"
+    return f"checked: {ACTION} on {question.resource_arn} for {caller.caller_arn}{as_whom}"
 
 
 def _article(layer: Layer) -> str:

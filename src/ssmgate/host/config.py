@@ -10,6 +10,7 @@ from typing import Any
 
 from ssmgate.core.errors import ConfigurationProblem
 from ssmgate.core.question import FIXED_KEYS, ContextEntry, configured_context
+from ssmgate.core.rules import Explicit
 
 SYSTEM_FILE = "/etc/ssmgate/config.toml"
 USER_FILE = ".config/ssmgate/config.toml"
@@ -20,11 +21,12 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
     "SSMGATE_CHECKER_PROFILE": ("checker.profile", str),
     "SSMGATE_CHECKER_ROLE_ARN": ("checker.role_arn", str),
     "SSMGATE_CONTEXT": ("context", json.loads),
+    "SSMGATE_EXPLICIT": ("explicit", str),
     "SSMGATE_PLUGIN_CREDENTIALS": ("plugin.credentials", str),
     "SSMGATE_AWS_PATH": ("aws.path", str),
 }
 _TABLES = ("aws", "checker", "plugin")
-_KEYS = "mode, aws.path, checker.profile, checker.role_arn, context, plugin.credentials"
+_KEYS = "mode, explicit, aws.path, checker.profile, checker.role_arn, context, plugin.credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class Config:
 
     `context` is what it adds to every question. `resolved_credentials`: whether the plugin gets
     the very credentials that were checked, instead of finding its own. `aws_path` is the real
-    AWS CLI, for lines that start no session; None for the first on PATH.
+    AWS CLI, for lines that start no session; None for the first on PATH. `explicit` is what
+    counts as explicit access to a document.
     """
 
     permissive: bool = False
     checker: Checker | None = None
     context: tuple[ContextEntry, ...] = field(default=())
+    explicit: Explicit = Explicit.ALLOWED
     resolved_credentials: bool = False
     aws_path: str | None = None
 
@@ -62,6 +66,7 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
     understood must not be passed over.
     """
     mode, profile, role_arn = "enforce", None, None
+    explicit = Explicit.ALLOWED
     plugin_credentials, aws_path = "own", None
     context: dict[str, object] = {}
     for origin, key, value in _settings(environ, system_file):
@@ -70,6 +75,10 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
                 mode = str(value)
             case "mode", _:
                 raise _wrong(origin, key, "is 'enforce' or 'permissive'")
+            case "explicit", "allowed" | "named":
+                explicit = Explicit(value)
+            case "explicit", _:
+                raise _wrong(origin, key, "is 'allowed' or 'named'")
             case "checker.profile", str() if value:
                 profile = value
             case "checker.role_arn", str() if value.startswith("arn:") and ":role/" in value:
@@ -97,6 +106,7 @@ def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Confi
         permissive=mode == "permissive",
         checker=Checker(profile, role_arn) if profile or role_arn else None,
         context=configured_context(context),
+        explicit=explicit,
         resolved_credentials=plugin_credentials == "resolved",
         aws_path=aws_path,
     )

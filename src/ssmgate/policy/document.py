@@ -24,13 +24,17 @@ class Effect(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. `negated_…` stand for NotAction and NotResource."""
+    """One statement. `negated_…` stand for NotAction and NotResource.
+
+    `start` and `end` are IAM's positions; `opening` is where the statement's `{` stands.
+    """
 
     effect: Effect
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     start: Position
     end: Position
+    opening: Position
     negated_action: bool = False
     negated_resource: bool = False
     conditions: tuple[Condition, ...] = ()
@@ -96,13 +100,17 @@ def parse_policy(text: str, source_policy_id: str = "") -> Policy:
     if not spans:
         raise PolicyError("there is no statement", "Statement")
 
-    statements = tuple(
-        _statement(span, version, f"Statement[{index}]") for index, span in enumerate(spans)
-    )
+    statements = []
+    for index, span in enumerate(spans):
+        try:
+            statements.append(_statement(span, version, f"Statement[{index}]"))
+        except PolicyError as error:
+            error.line = span.opening.line
+            raise
     sids = [statement.sid for statement in statements if statement.sid]
     if len(sids) != len(set(sids)):
         raise PolicyError("the Sids of a policy must be unique", "Statement")
-    return Policy(version, statements, source_policy_id)
+    return Policy(version, tuple(statements), source_policy_id)
 
 
 def _statement(span: Span, version: Version, path: str) -> Statement:
@@ -129,6 +137,7 @@ def _statement(span: Span, version: Version, path: str) -> Statement:
         resources=resources,
         start=span.start,
         end=span.end,
+        opening=span.opening,
         negated_action=negated_action,
         negated_resource=negated_resource,
         conditions=_conditions(elements, version, path),

@@ -60,13 +60,14 @@ def arn_like(pattern: Pattern, arn: str) -> bool | None:
     """
     if pattern == (Wildcard.ANY,):
         return True
-    parts = _split(pattern)
+    parts = split_pattern(pattern)
     if parts is None:
         return None
     return all(map(like, parts, arn.split(":", _ARN_PARTS - 1)))
 
 
-def _split(pattern: Pattern) -> list[Pattern] | None:
+def split_pattern(pattern: Pattern) -> list[Pattern] | None:
+    """A pattern's six parts as `split_arn` has an ARN's; None if it has fewer."""
     parts: list[Pattern] = []
     start = 0
     for at, piece in enumerate(pattern):

@@ -37,12 +37,14 @@ class Span:
 
     As recorded of the simulator, `start` is where the token before the statement ended (after
     `[`, or after the `}` of the statement before), and a statement outside a list starts after
-    its own `{`. `end` is exclusive.
+    its own `{`. `end` is exclusive. `opening` is where its first character really is, its `{`:
+    what a person looks for.
     """
 
     value: object
     start: Position
     end: Position
+    opening: Position
 
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -57,7 +59,7 @@ def read_document(text: str) -> tuple[Object, tuple[Span, ...]]:
     try:
         return _Reader(text).document()
     except json.JSONDecodeError as error:
-        raise PolicyError(f"no JSON: {error}") from None
+        raise PolicyError(f"no JSON: {error}", line=error.lineno) from None
     except RecursionError:
         raise PolicyError("nested too deeply") from None
 
@@ -113,18 +115,23 @@ class _Reader:
 
     def _statements(self) -> tuple[Span, ...]:
         if not self._skip("["):
-            start = self._space() + 1
+            opening = self._space()
             value = self._value()
-            return (Span(value, self._position(start), self._position(self._at)),)
+            return (self._span(value, opening + 1, opening),)
         spans: list[Span] = []
         start = self._at
         while not self._skip("]"):
             if spans:
                 self._take(",")
+            opening = self._space()
             value = self._value()
-            spans.append(Span(value, self._position(start), self._position(self._at)))
+            spans.append(self._span(value, start, opening))
             start = self._at
         return tuple(spans)
+
+    def _span(self, value: object, start: int, opening: int) -> Span:
+        at = self._position
+        return Span(value, at(start), at(self._at), at(opening))
 
     def _value(self) -> object:
         value: object

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from ssmgate.aws.simulation import UnreadableAnswer, evaluations_of
-from ssmgate.core.evaluation import EvalDecision, Evaluation
+from ssmgate.aws.simulation import (
+    UnreadableAnswer,
+    evaluations_of,
+    evaluations_of_several,
+    simulate_together,
+)
+from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.core.question import ContextEntry, Question
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
 TEMPLATE = "arn:aws:ssm:${Region}:${Account}:document/${DocumentName}"
@@ -66,7 +74,7 @@ def result(decision: str = "allowed", **members: Any) -> dict[str, Any]:
             Evaluation(
                 ARN,
                 EvalDecision.IMPLICIT_DENY,
-                matched_policies=("p", "?"),
+                matched_statements=(MatchedStatement("p"), MatchedStatement("?")),
                 missing_context=("b", "c", "a"),
                 allowed_by_permissions_boundary=False,
             ),
@@ -125,3 +133,101 @@ def test_answers_that_do_not_speak_of_the_document(read: dict[str, Any]) -> None
 def test_what_cannot_be_read(read: dict[str, Any], words: str) -> None:
     with pytest.raises(UnreadableAnswer, match=words):
         evaluations_of(answer(read), ARN)
+
+
+OTHER = "arn:aws:ssm:us-east-1:111122223333:document/Other"
+
+
+def entry(decision: str, arn: str = ARN, **members: Any) -> dict[str, Any]:
+    return {"EvalResourceName": arn, "EvalResourceDecision": decision, **members}
+
+
+def several(top: str, *entries: dict[str, Any], **members: Any) -> dict[str, Any]:
+    read = result(top, EvalResourceName=TEMPLATE, **members)
+    return answer({**read, "EvalDecision": top, "ResourceSpecificResults": list(entries)})
+
+
+STATEMENT = {
+    "SourcePolicyId": "p",
+    "SourcePolicyType": "IAM Policy",
+    "StartPosition": {"Line": 3, "Column": 17},
+    "EndPosition": {"Line": 9, "Column": 6},
+}
+PLACED = MatchedStatement("p", "IAM Policy", (3, 17), (9, 6))
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"),
+    [
+        pytest.param(
+            several("implicitDeny", entry("allowed", MatchedStatements=[STATEMENT]),
+                    entry("implicitDeny", OTHER)),
+            [(ARN, "allowed", (PLACED,), None), (OTHER, "implicitDeny", (), None)],
+            id="the top is the worst of all",
+        ),
+        pytest.param(
+            several("explicitDeny", entry("allowed"), entry("explicitDeny", OTHER),
+                    OrganizationsDecisionDetail={"AllowedByOrganizations": False}),
+            [(ARN, "allowed", (), None), (OTHER, "explicitDeny", (), False)],
+            id="the organization denies what has no statement",
+        ),
+        pytest.param(
+            several("explicitDeny", entry("explicitDeny", MatchedStatements=[STATEMENT]),
+                    OrganizationsDecisionDetail={"AllowedByOrganizations": False}),
+            [(ARN, "explicitDeny", (PLACED,), None)],
+            id="and not what a statement denies",
+        ),
+        pytest.param(
+            several("implicitDeny", entry("allowed", "*"), entry("allowed", ARN + "x")), [],
+            id="resources that were not asked about",
+        ),
+        pytest.param(answer(result("allowed", EvalResourceName=ARN) | {
+            "ResourceSpecificResults": None}), [], id="nothing specific"),
+    ],
+)  # fmt: skip
+def test_several_resources(read: dict[str, Any], expected: list[Any]) -> None:
+    found = evaluations_of_several(read, (ARN, OTHER))
+    assert [
+        (e.resource_arn, e.eval_decision.value, e.matched_statements, e.allowed_by_organizations)
+        for e in found
+    ] == expected
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        several("allowed", entry("implicitDeny")),
+        several("implicitDeny", entry("perhaps")),
+        several("perhaps", entry("allowed")),
+        several("implicitDeny", entry("allowed"), EvalActionName="ssm:SendCommand"),
+    ],
+)
+def test_several_that_cannot_be_read(read: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableAnswer):
+        evaluations_of_several(read, (ARN, OTHER))
+
+
+def test_questions_of_one_call_have_one_context() -> None:
+    asked = Question("arn:aws:iam::111122223333:user/alice", ARN, ())
+    other = replace(asked, context=(ContextEntry("aws:ResourceTag/Team", "string", ("ops",)),))
+    with pytest.raises(ValueError, match="one context"):
+        simulate_together(None, [asked, other], datetime.now(UTC))
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"),
+    [
+        ({"Line": 3, "Column": 1}, (3, 1)),
+        ({"Line": 3}, None),
+        (None, None),
+        ({"Line": "x", "Column": 1}, None),
+    ],
+)
+def test_positions(position: Any, expected: tuple[int, int] | None) -> None:
+    statement = {"SourcePolicyId": "p", "StartPosition": position}
+    (found,) = evaluations_of(
+        answer(result(ResourceSpecificResults=[entry("allowed", MatchedStatements=[statement])])),
+        ARN,
+    )
+    assert found.matched_statements[0].start == expected
+    assert found.matched_statements[0].placed is (expected is not None)

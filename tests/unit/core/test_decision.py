@@ -124,9 +124,9 @@ def test_no_question_is_no_yes() -> None:
 def test_every_document_that_may_be_meant_is_required(
     decisions: tuple[EvalDecision, EvalDecision | None], permitted: bool
 ) -> None:
-    questions = [QUESTION, replace(QUESTION, document_arn=OTHER)]
+    questions = [QUESTION, replace(QUESTION, resource_arn=OTHER)]
     evaluations = [
-        Evaluation(question.document_arn, decision)
+        Evaluation(question.resource_arn, decision)
         for question, decision in zip(questions, decisions, strict=True)
         if decision is not None
     ]

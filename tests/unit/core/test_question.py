@@ -87,3 +87,25 @@ def test_other_values_are_refused(value: object) -> None:
 def test_keys_that_iam_would_not_take_are_refused(key: str) -> None:
     with pytest.raises(ValueError, match="is no condition key"):
         context_entry(key, "x")
+
+
+@pytest.mark.parametrize("arn", [MINE, AWSS])
+def test_a_control_differs_in_the_name_alone_and_cannot_exist(arn: str) -> None:
+    question = Question.about(
+        CALLER, arn, region="us-east-1", secure_transport=True, mfa_done=False
+    )
+    control = question.control()
+    place, _, name = control.resource_arn.partition("/")
+
+    assert control.context == question.context
+    assert place == arn.partition("/")[0]
+    own = arn.partition("/")[2]
+    assert name.startswith(own)
+    assert name.endswith(own)
+    assert len(name) > 128
+
+
+def test_an_action_without_the_documents_key() -> None:
+    assert "ssm:SessionDocumentAccessCheck" not in context(document_access_check=None)
+    entry = context(document_access_check=False)["ssm:SessionDocumentAccessCheck"]
+    assert entry.values == ("false",)

@@ -9,6 +9,7 @@ import pytest
 
 from ssmgate.core.decision import CannotTell, Layer, Refusal
 from ssmgate.core.errors import AccessRefused, CannotTellAccess, GateError
+from ssmgate.core.evaluation import MatchedStatement
 from ssmgate.core.question import Caller, Question
 from ssmgate.core.request import SessionRequest
 from ssmgate.core.wording import explain, least_statement, simulate_statement
@@ -107,7 +108,12 @@ def test_the_statement_to_ask_for_has_both_resources_and_the_condition() -> None
 
 
 def test_a_denial_names_the_policies_that_deny_and_asks_for_no_allow() -> None:
-    refusal = Refusal("explicit-deny", question(), Layer.IDENTITY, matched_policies=("p", "q", "p"))
+    refusal = Refusal(
+        "explicit-deny",
+        question(),
+        Layer.IDENTITY,
+        matched_statements=tuple(MatchedStatement(p) for p in ("p", "q", "p")),
+    )
     error = explain(refusal, REQUEST, USER)
 
     assert "denied by: p, q" in error.notes

@@ -1,0 +1,208 @@
+"""Which session documents the caller may use here, and what the default one sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ssmgate.aws import documents as listing
+from ssmgate.aws import failures, second_look, simulation
+from ssmgate.aws.arguments import Invocation
+from ssmgate.aws.clients import Clients, open_clients
+from ssmgate.aws.first_look import ask_control
+from ssmgate.aws.identity import identify
+from ssmgate.aws.sessions import only_ask
+from ssmgate.aws.target import look_at_target
+from ssmgate.check import reasons
+from ssmgate.check.report import Answer, DocumentEntry, DocumentsReport, Preferences
+from ssmgate.core.arn import document_arns
+from ssmgate.core.decision import (
+    CannotTell,
+    Layer,
+    Refusal,
+    obstacle_to,
+    unless_live,
+    verdict,
+)
+from ssmgate.core.errors import GateError
+from ssmgate.core.evaluation import Evaluation
+from ssmgate.core.question import Caller, Question
+from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
+from ssmgate.core.rules import Explicit
+from ssmgate.host import signals
+from ssmgate.host.config import Config
+
+SECONDS = 60
+"""How long all of it may take."""
+
+MOST_CONTENTS = 20
+"""Documents of the account's own that are read for their session type."""
+
+_TAGS = "tags may decide, which are not looked up here: 'ssmgate check' does, for one document"
+_TAG_KEYS = ("aws:resourcetag/", "ssm:resourcetag/", "aws:principaltag/")
+
+
+def list_and_ask(invocation: Invocation, config: Config, *, target: str | None) -> DocumentsReport:
+    """Every session document of this account and region and of AWS's own, with IAM's answer.
+
+    `invocation` tells the options; of its request only `target` is asked about, and only where
+    one is given. IAM is asked once about the account's own and once about AWS's: they differ in
+    aws:ResourceAccount, and questions of one call share their context. A document's tags are not
+    looked up. Raises `GateError` where the line or the configuration stands in the way.
+    """
+    only_ask(invocation.session)
+    try:
+        clients = open_clients(invocation, config.checker)
+        with signals.time_limit(SECONDS):
+            return _report(invocation, clients, config, target)
+    except signals.OutOfTime:
+        raise GateError(f"AWS took longer than {SECONDS} s") from None
+    except Exception as error:
+        raise failures.translate(error) from error
+
+
+def _report(
+    invocation: Invocation, clients: Clients, config: Config, target: str | None
+) -> DocumentsReport:
+    who = identify(clients.sts, clients.iam, clients.partition)
+    caller = None if isinstance(who, CannotTell) else who
+    entries: list[DocumentEntry] = []
+    notes: list[str] = []
+    exists = False
+    for owner in (listing.SELF, listing.AMAZON):
+        listed = listing.list_documents(clients.ssm, owner)
+        names = listed.names
+        if owner == listing.SELF:
+            exists = listed.complete and DEFAULT_DOCUMENT_NAME in names
+            if DEFAULT_DOCUMENT_NAME not in names:
+                names = (DEFAULT_DOCUMENT_NAME, *names)
+                if listed.complete:
+                    notes.append(
+                        f"{DEFAULT_DOCUMENT_NAME} does not exist here: who names no document gets"
+                        " a plain shell, and needs access to it all the same"
+                    )
+        if not listed.complete:
+            whose = "this account's documents" if owner == listing.SELF else "AWS's documents"
+            notes.append(f"{whose} could not all be listed ({listed.why})")
+        answers = (
+            [reasons.answer(who, (), ())] * len(names)
+            if isinstance(who, CannotTell)
+            else _answers(invocation, clients, who, config, names)
+        )
+        entries += [
+            DocumentEntry(name, owner, listing.WELL_KNOWN.get(name), answer)
+            for name, answer in zip(names, answers, strict=True)
+        ]
+    contents = _contents(clients, entries)
+    report = DocumentsReport(
+        clients.region,
+        caller,
+        tuple(
+            replace(e, session_type=_session_type(contents.get(e.name)) or e.session_type)
+            for e in entries
+        ),
+        _preferences(contents, exists, notes),
+        tuple(notes),
+    )
+    if target is None or caller is None:
+        return report
+    look = look_at_target(
+        clients,
+        caller,
+        target,
+        named=True,
+        mfa_done=invocation.mfa.done,
+        configured=config.context,
+    )
+    answer = reasons.answer(look.obstacle, look.questions, look.evaluations)
+    return replace(report, target_name=target, target=replace(answer, enforced=look.demanded))
+
+
+def _contents(clients: Clients, entries: Sequence[DocumentEntry]) -> dict[str, dict[str, object]]:
+    """The contents of the account's own documents, the default one first, as far as readable."""
+    own = [e.name for e in entries if e.owner == listing.SELF]
+    own.sort(key=lambda name: name != DEFAULT_DOCUMENT_NAME)
+    found: dict[str, dict[str, object]] = {}
+    for name in own[:MOST_CONTENTS]:
+        if (content := listing.content(clients.ssm, name)) is not None:
+            found[name] = dict(content)
+    return found
+
+
+def _session_type(content: dict[str, object] | None) -> str | None:
+    found = None if content is None else content.get("sessionType")
+    return found if isinstance(found, str) else None
+
+
+def _preferences(
+    contents: dict[str, dict[str, object]], exists: bool, notes: list[str]
+) -> Preferences:
+    content = contents.get(DEFAULT_DOCUMENT_NAME)
+    if content is None:
+        if exists:
+            notes.append(f"{DEFAULT_DOCUMENT_NAME} could not be read (ssm:GetDocument)")
+        return Preferences(None)
+    inputs = content.get("inputs")
+    return Preferences(inputs if isinstance(inputs, dict) else {})
+
+
+def _answers(
+    invocation: Invocation,
+    clients: Clients,
+    caller: Caller,
+    config: Config,
+    names: Sequence[str],
+) -> list[Answer]:
+    questions = [
+        Question.about(
+            caller,
+            # One ARN: these are names that a service or a list gave, in their owner's spelling.
+            document_arns(
+                name, partition=clients.partition, region=clients.region, account=caller.account
+            )[0],
+            region=clients.region,
+            secure_transport=clients.secure_transport,
+            mfa_done=invocation.mfa.done,
+            configured=config.context,
+        )
+        for name in names
+    ]
+    if not questions:
+        return []
+    told = simulation.simulate_together(clients.iam, questions, datetime.now(UTC))
+    if isinstance(told, CannotTell):
+        return [reasons.answer(told, (question,), ()) for question in questions]
+    found = [_obstacle(clients, config, question, told) for question in questions]
+    if any(isinstance(one, Refusal) and one.layer is not Layer.ORGANIZATIONS for one in found):
+        keys = second_look.mentioned_keys(clients.iam, caller)
+        found = [_unless_live(one, keys) for one in found]
+    return [
+        reasons.answer(
+            one, (question,), [e for e in told if e.resource_arn == question.resource_arn]
+        )
+        for one, question in zip(found, questions, strict=True)
+    ]
+
+
+def _obstacle(
+    clients: Clients, config: Config, question: Question, told: Sequence[Evaluation]
+) -> Refusal | CannotTell | None:
+    about = [e for e in told if e.resource_arn == question.resource_arn]
+    controls: tuple[Evaluation, ...] = ()
+    if config.explicit is Explicit.NAMED and verdict(question, about) is None:
+        answer = ask_control(clients.iam, question, about)
+        controls = () if isinstance(answer, CannotTell) else answer
+    obstacle = obstacle_to(question, about, config.explicit, controls)
+    missing = [key.lower() for e in about for key in e.missing_context]
+    if obstacle is not None and any(key.startswith(_TAG_KEYS) for key in missing):
+        return CannotTell("tags-unknown", _TAGS, question)
+    return obstacle
+
+
+def _unless_live(
+    obstacle: Refusal | CannotTell | None, keys: Sequence[str]
+) -> Refusal | CannotTell | None:
+    if not isinstance(obstacle, Refusal) or obstacle.layer is Layer.ORGANIZATIONS:
+        return obstacle
+    return obstacle if obstacle.reason_code == "not-named" else unless_live(obstacle, keys)

@@ -1,0 +1,422 @@
+"""`check` and `documents` as they are used: exit codes, faults, and that nothing is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from conftest import TARGET, Ended, Machine
+from fakes.scripted_aws import (
+    ACCOUNT,
+    TOKEN,
+    Answer,
+    evaluation,
+    hang,
+    json_error,
+    json_ok,
+    reset,
+    xml,
+    xml_error,
+)
+from functional.test_sandbox import NODE, SSH, Server, serving
+
+SCHEMA = json.loads(resources.files("ssmgate.check").joinpath("schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+GALLERY = Path(__file__).parent / "gallery"
+STARTS = {"StartSession", "TerminateSession"}
+DEFAULT = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell"
+YES, NO = evaluation(), evaluation("implicitDeny")
+
+
+def verb(machine: Machine, *words: str, **environ: str | None) -> Ended:
+    ended = subprocess.run(
+        [sys.executable, "-m", "ssmgate", *words], env=machine.variables(**environ),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, cwd=machine.home,
+        check=False,
+    )  # fmt: skip
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def check(machine: Machine, *words: str, **environ: str | None) -> Ended:
+    return verb(machine, "check", "--target", TARGET, *words, **environ)
+
+
+@pytest.mark.parametrize(
+    ("answers", "words", "code", "first"),
+    [
+        pytest.param((YES,), ("--document-name", "Dev-Shell"), 0, "yes", id="both"),
+        pytest.param((NO,), ("--document-name", "Dev-Shell"), 3, "no", id="neither"),
+        pytest.param((YES, NO), ("--document-name", "Dev-Shell"), 3, "no", id="the target"),
+        pytest.param((NO, YES), ("--document-name", "Dev-Shell"), 3, "no", id="the document"),
+        pytest.param(
+            (xml_error("Throttling", "Rate exceeded"),), (), 4, "cannot tell", id="throttled"
+        ),
+        pytest.param(
+            (YES, xml_error("AccessDenied", "no", 403)), (), 4, "cannot tell", id="half an answer"
+        ),
+        pytest.param((evaluation("perhaps"),), (), 4, "cannot tell", id="a fourth word"),
+        pytest.param(
+            (NO, xml_error("Throttling", "x")), ("--document-name", "Dev-Shell"), 3, "no",
+            id="a certain no decides",
+        ),
+    ],
+)  # fmt: skip
+def test_three_answers(
+    machine: Machine, answers: tuple[Answer, ...], words: tuple[str, ...], code: int, first: str
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", *answers)
+
+    told = check(machine, *words)
+
+    assert (told.returncode, told.stdout.splitlines()[0], told.stderr) == (code, first, "")
+    assert [line.partition(":")[0] for line in told.stdout.splitlines()[1:]] == [
+        "document", "target",
+    ]  # fmt: skip
+    machine.aws.script("SimulatePrincipalPolicy", *answers)
+    quiet = check(machine, "-q", *words)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (code, "", "")
+    assert not STARTS & set(machine.aws.operations)
+    assert not machine.plugin.started
+
+
+def test_each_is_asked_alone_with_its_own_context(machine: Machine) -> None:
+    """The key is true for what is named; without a name the target is asked about twice."""
+    check(machine)
+    named = len(machine.aws.calls("SimulatePrincipalPolicy"))
+    check(machine, "--document-name", "Dev-Shell")
+
+    asked = machine.aws.calls("SimulatePrincipalPolicy")
+    for call in asked:
+        assert "ResourceArns.member.2" not in call.parameters
+    node = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/{TARGET}"
+    assert [
+        (c.parameters["ResourceArns.member.1"], c.context["ssm:SessionDocumentAccessCheck"][1])
+        for c in asked[:named]
+    ] == [(DEFAULT, ["true"]), (node, ["true"]), (node, ["false"])]
+    assert asked[named].parameters["ResourceArns.member.1"].endswith("document/Dev-Shell")
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "code"),
+    [
+        (("--output", "table"), {}, 252),
+        (("--query", "answer"), {}, 252),
+        (("--documentname", "x"), {}, 252),
+        (("--document-name", "x"), {}, 252),
+        (("--no-sign-request",), {}, 252),
+        ((), {"AWS_REGION": None}, 253),
+        ((), {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 253),
+        ((), {"SSMGATE_EXPLICIT": "perhaps"}, 253),
+        ((), {"SSMGATE_MODES": "x"}, 253),
+    ],
+)
+def test_usage_and_configuration(
+    machine: Machine, words: tuple[str, ...], environ: dict[str, str | None], code: int
+) -> None:
+    ended = check(machine, *words, **environ)
+    assert (ended.returncode, ended.stdout) == (code, ""), ended.stderr
+    assert "ssmgate: [ERROR]: " in ended.stderr
+    assert "SimulatePrincipalPolicy" not in machine.aws.operations
+
+
+def test_a_target_is_required(machine: Machine) -> None:
+    assert verb(machine, "check").returncode == 252
+
+
+def test_the_flags_are_no_words_of_awss(machine: Machine) -> None:
+    """As a value they are refused there as here; behind -- they are the parser's."""
+    assert check(machine, "--reason", "--explain").returncode == 252
+    assert check(machine, "--reason=--explain").returncode == 0
+
+
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "SimulatePrincipalPolicy"])
+def test_a_service_that_does_not_answer(machine: Machine, operation: str) -> None:
+    machine.aws.script(operation, reset())
+    ended = check(machine, "--output", "json")
+    report = json.loads(ended.stdout)
+    VALIDATOR.validate(report)
+    assert (ended.returncode, report["answer"], ended.stderr) == (4, "cannot tell", "")
+
+
+def test_policies_that_cannot_be_read_change_nothing(machine: Machine) -> None:
+    """Whatever explains may fail: the answer is the same."""
+    for operation in ("ListUserPolicies", "ListAttachedUserPolicies", "GetUser"):
+        machine.aws.script(operation, xml("<PolicyNames><member>x</member></PolicyNames>"))
+    machine.aws.script("GetUserPolicy", xml("<PolicyDocument>%7Bno json</PolicyDocument>"))
+    machine.aws.script("SimulatePrincipalPolicy", NO)
+    ended = check(machine, "--explain")
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert "policy user_alice_x is not understood" in ended.stdout
+
+
+def test_ctrl_c(machine: Machine) -> None:
+    machine.aws.script("GetCallerIdentity", hang(20))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssmgate", "check", "--target", TARGET], text=True,
+        env=machine.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    machine.aws.wait_for("GetCallerIdentity")
+    process.send_signal(signal.SIGINT)
+    shown = process.communicate(timeout=30)
+    assert (process.returncode, *shown) == (130, "", "\n")
+
+
+def test_colour_on_a_terminal_only(machine: Machine) -> None:
+    def on_a_terminal(**environ: str) -> str:
+        leader, follower = pty.openpty()
+        subprocess.run(
+            [sys.executable, "-m", "ssmgate", "check", "--target", TARGET], stdout=follower,
+            stdin=subprocess.DEVNULL, env=machine.variables(**environ), check=True, timeout=60,
+        )  # fmt: skip
+        os.close(follower)
+        shown = os.read(leader, 10000).decode()
+        os.close(leader)
+        return shown
+
+    assert "\x1b[32myes\x1b[0m" in on_a_terminal()
+    assert "\x1b" not in on_a_terminal(NO_COLOR="1")
+    assert "\x1b" not in check(machine).stdout
+    assert "\x1b[32m" in check(machine, "--color", "on").stdout
+
+
+# The start path
+
+
+def test_a_refusal_has_ten_lines_at_most_and_says_what_came_close(
+    world: Server, machine: Machine
+) -> None:
+    told = start(world, machine, "node-tags-cover-documents")
+
+    assert told.returncode == 254
+    lines = told.stderr.strip().splitlines()
+    assert len(lines) <= 10
+    nearest = [line for line in lines if line.startswith("ssmgate: nearest: ")]
+    assert nearest
+    assert "statement ByTag" in nearest[0]
+    assert "ssm:resourceTag/Env" in nearest[0]
+
+
+@pytest.mark.parametrize("case", json.loads((GALLERY / "cases.json").read_text())[::6],
+                         ids=lambda case: case["name"])  # fmt: skip
+def test_check_and_start_agree(world: Server, machine: Machine, case: dict[str, Any]) -> None:
+    """What check says of the document is what the gate does; a target is the service's."""
+    report = json.loads((GALLERY / f"{case['name']}.json").read_text())
+    told = start(world, machine, case["as"], words=case["words"], **case["environ"])
+
+    assert len(told.stderr.strip().splitlines()) <= 10 or report["document"]["answer"] == "yes"
+    if report["document"]["answer"] != "yes":
+        assert told.returncode == 254
+        assert not machine.plugin.started
+    elif report["answer"] == "yes":
+        assert told.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("broken", "seconds"),
+    [
+        pytest.param("raise RuntimeError", 0, id="it fails"),
+        pytest.param("raise KeyboardInterrupt", 0, id="Ctrl-C"),
+        pytest.param("import time; time.sleep(30)", 5, id="it takes too long"),
+    ],
+)
+def test_what_explains_cannot_change_a_refusal(machine: Machine, broken: str, seconds: int) -> None:
+    (machine.home / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'ssmgate.check.short':\n"
+        "            import ssmgate.aws.policies as p\n"
+        f"            def read(self, caller, boundary=True):\n                {broken}\n"
+        "            p.PolicyReader.read = read\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    machine.aws.script("SimulatePrincipalPolicy", NO)
+    ended = machine.run("--target", TARGET, PYTHONPATH=str(machine.home), PYTHONWARNINGS=None)
+
+    assert ended.returncode == 254
+    assert "no explicit access" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not machine.plugin.started
+
+
+def test_permissive_explains_nothing(machine: Machine) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", NO)
+    ended = machine.run("--target", TARGET, SSMGATE_MODE="permissive")
+    assert ended.returncode == 0
+    assert "ListUserPolicies" not in machine.aws.operations
+
+
+def test_what_simulation_cannot_see_is_named(machine: Machine) -> None:
+    words = "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: x"
+    machine.aws.script("StartSession", json_error("AccessDeniedException", words))
+    ended = machine.run("--target", TARGET, "--document-name", "Dev-Shell")
+
+    assert ended.returncode == 254
+    assert words in ended.stderr
+    assert "session policies, VPC endpoint policies, resource control policies" in ended.stderr
+
+
+def test_no_such_word_for_another_error_or_an_override(machine: Machine) -> None:
+    machine.aws.script("StartSession", json_error("TargetNotConnected", "not connected"))
+    assert "simulation" not in machine.run("--target", TARGET).stderr
+    machine.aws.script("SimulatePrincipalPolicy", NO)
+    machine.aws.script("StartSession", json_error("AccessDeniedException", "no"))
+    ended = machine.run("--target", TARGET, SSMGATE_MODE="permissive")
+    assert "IAM simulation allowed" not in ended.stderr
+
+
+# explicit = "named"
+
+
+@pytest.mark.parametrize(
+    ("who", "document", "code"),
+    [
+        ("all-is-well", None, 0),
+        ("named-wanted", None, 254),
+        ("named-hidden", None, 254),
+        ("boundary-denies", SSH, 254),
+        ("shell-not-ssh", None, 0),
+        ("deny-by-enumeration", None, 254),
+    ],
+)
+def test_named(world: Server, machine: Machine, who: str, document: str | None, code: int) -> None:
+    words = ["--target", NODE, *(("--document-name", document) if document else ())]
+    wide, named = (
+        start(world, machine, who, words=words, SSMGATE_EXPLICIT=word)
+        for word in ("allowed", "named")
+    )
+    assert wide.returncode == 0, wide.stderr
+    assert named.returncode == code, named.stderr
+    if code:
+        assert "explicit = 'named'" in named.stderr
+
+
+def test_named_costs_one_call_and_the_document_is_asked_alone(machine: Machine) -> None:
+    machine.run("--target", TARGET, SSMGATE_EXPLICIT="named")
+    first, control = machine.aws.calls("SimulatePrincipalPolicy")
+    assert first.parameters["ResourceArns.member.1"] == DEFAULT
+    assert "no-such-document" in control.parameters["ResourceArns.member.1"]
+    assert {k: v for k, v in first.context.items() if "Time" not in k} == {
+        k: v for k, v in control.context.items() if "Time" not in k
+    }
+    # No statement is named in that answer: nobody can tell.
+    assert machine.aws.operations.count("StartSession") == 0
+
+
+def test_a_control_that_is_not_answered_is_no_yes(machine: Machine) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", YES, xml_error("Throttling", "Rate exceeded"))
+    ended = machine.run("--target", TARGET, SSMGATE_EXPLICIT="named")
+    assert ended.returncode == 254
+    assert "cannot tell" in ended.stderr
+    assert "StartSession" not in machine.aws.operations
+
+
+# documents
+
+
+def test_documents_in_two_simulations(machine: Machine) -> None:
+    own_names = ("Dev-Shell", "SSM-SessionManagerRunShell")
+    own_page = {"DocumentIdentifiers": [{"Name": name} for name in own_names], "NextToken": "t"}
+    last_page = {"DocumentIdentifiers": []}
+    awss_page = {"DocumentIdentifiers": [{"Name": "AWS-StartSSHSession"}]}
+    machine.aws.script("ListDocuments", *map(json_ok, (own_page, last_page, awss_page)))
+    content = {"schemaVersion": "1.0", "sessionType": "Standard_Stream",
+               "inputs": {"runAsEnabled": True, "runAsDefaultUser": "ops"}}  # fmt: skip
+    machine.aws.script("GetDocument", json_ok({"Content": json.dumps(content)}))
+    ended = verb(machine, "documents", "--output", "json")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    report = json.loads(ended.stdout)
+    VALIDATOR.validate(report)
+    assert report["default_preferences"] == content["inputs"]
+    own, awss = machine.aws.calls("SimulatePrincipalPolicy")
+    assert own.parameters["ResourceArns.member.2"] == DEFAULT
+    assert "aws:ResourceAccount" in own.context
+    assert awss.parameters["ResourceArns.member.1"].endswith("::document/AWS-StartSSHSession")
+    assert "aws:ResourceAccount" not in awss.context
+    # Scripted about the first alone: what is not spoken of is no yes.
+    assert [d["answer"] for d in report["documents"]] == ["yes", "cannot tell", "yes"]
+    assert not STARTS & set(machine.aws.operations)
+
+
+def test_documents_where_nothing_may_be_listed(machine: Machine) -> None:
+    for operation in ("ListDocuments", "GetDocument"):
+        machine.aws.script(operation, json_error("AccessDeniedException", "no"))
+    ended = verb(machine, "documents", "--target", TARGET)
+    assert ended.returncode == 0
+    assert "AWS-StartSSHSession" in ended.stdout
+    assert "could not all be listed" in ended.stdout
+    assert f"target {TARGET}: yes" in ended.stdout
+
+
+def test_documents_takes_no_document(machine: Machine) -> None:
+    assert verb(machine, "documents", "--document-name", "Dev-Shell").returncode == 252
+
+
+@pytest.mark.parametrize("who", ["all-is-well", "document-tag", "scp-document", "mfa-deny"])
+def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str) -> None:
+    told = as_whom(world, machine, who, "documents", "--target", NODE, "--output", "json")
+    VALIDATOR.validate(told)
+    answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
+    assert answers["SSM-SessionManagerRunShell"] == {
+        "all-is-well": "yes", "document-tag": "cannot tell", "scp-document": "no",
+        "mfa-deny": "cannot tell",
+    }[who]  # fmt: skip
+    assert len(answers) >= 8
+
+
+def test_redacted(world: Server, machine: Machine) -> None:
+    told = as_whom(world, machine, "never-listed", "check", "--target", NODE, "--output", "json",
+                   "--redact", code=3)  # fmt: skip
+    VALIDATOR.validate(told)
+    text = json.dumps(told)
+    assert not [word for word in (ACCOUNT, NODE, "never-listed") if word in text]
+
+
+def test_no_secret_is_printed(world: Server, machine: Machine) -> None:
+    for words in (("check", "--target", NODE, "--explain"), ("documents",)):
+        ended = run_as(world, machine, "all-is-well", *words)
+        for secret in (TOKEN, "secret-of-example", world.key("all-is-well")):
+            assert secret not in ended.stdout + ended.stderr
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Server]:
+    with serving("--seed", str(GALLERY / "world.toml"), "--model", "2025") as server:
+        yield server
+
+
+def environ_of(world: Server, who: str) -> dict[str, str]:
+    signs = world.principals[who]
+    found = {"AWS_ENDPOINT_URL": world.url, "AWS_ACCESS_KEY_ID": str(signs["access_key_id"])}
+    if signs["session_token"]:
+        found["AWS_SESSION_TOKEN"] = str(signs["session_token"])
+    return found
+
+
+def run_as(world: Server, machine: Machine, who: str, *words: str) -> Ended:
+    return verb(machine, *words, **environ_of(world, who))
+
+
+def as_whom(world: Server, machine: Machine, who: str, *words: str, code: int = 0) -> Any:
+    ended = run_as(world, machine, who, *words)
+    assert (ended.returncode, ended.stderr) == (code, "")
+    return json.loads(ended.stdout)
+
+
+def start(
+    world: Server, machine: Machine, who: str, words: list[str] | None = None, **environ: str
+) -> Ended:
+    words = ["--target", NODE] if words is None else words
+    return machine.run(*words, **environ_of(world, who), **environ)

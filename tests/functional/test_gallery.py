@@ -1,0 +1,126 @@
+"""A gallery of refusals: what a person and what a machine is told, for each way of being refused.
+
+The texts were read one by one. After a change on purpose, UPDATE_GALLERY=1 writes them anew: read
+the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from conftest import FAKES
+from functional.test_sandbox import Server, serving
+
+GALLERY = Path(__file__).parent / "gallery"
+CASES = json.loads((GALLERY / "cases.json").read_text())
+SCHEMA = json.loads(resources.files("ssmgate.check").joinpath("schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+Run = Callable[[str, list[str], dict[str, str]], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Server]:
+    with serving("--seed", str(GALLERY / "world.toml")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def run(world: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SSMGATE_"))}
+    environ |= {
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "PATH": f"{FAKES}{os.pathsep}{os.environ['PATH']}",
+        "AWS_ENDPOINT_URL": world.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-example",
+    }
+    runner = subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "gallery_runner.py")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ,
+    )  # fmt: skip
+    assert runner.stdin is not None
+    assert runner.stdout is not None
+    stdin, stdout = runner.stdin, runner.stdout
+
+    def ask(who: str, words: list[str], more: dict[str, str]) -> dict[str, Any]:
+        signs = world.principals[who]
+        as_whom = {"AWS_ACCESS_KEY_ID": str(signs["access_key_id"])}
+        if signs["session_token"]:
+            as_whom["AWS_SESSION_TOKEN"] = str(signs["session_token"])
+        stdin.write(json.dumps({"environ": {**as_whom, **more}, "words": words}) + "\n")
+        stdin.flush()
+        told: dict[str, Any] = json.loads(stdout.readline())
+        for value in (*as_whom.values(), environ["AWS_SECRET_ACCESS_KEY"]):
+            assert value not in told["stdout"] + told["stderr"]
+        return told
+
+    yield ask
+    stdin.close()
+    assert runner.wait(20) == 0
+    stdout.close()
+
+
+def steady(text: str) -> str:
+    """Without the ids that moto makes up, and the time: as long, as lines are wrapped."""
+    text = re.sub(r"(aws:userid=)[a-z0-9]{20}(?=,|$)", r"\1" + "u" * 20, text, flags=re.M)
+    text = re.sub(r"\b(?=[a-z]*[0-9])[a-z0-9]{20}\b", "u" * 20, text)
+    text = re.sub(r"\b20(?!20)\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2030-01-01T00:00:00Z", text)
+    text = re.sub(r"AROA[A-Z0-9]{17}", "AROA" + "R" * 17, text)
+    return re.sub(r'("key": "aws:userid",\s+"type": "string",\s+"values": \[\s+")[a-z0-9]{20}"',
+                  r"\1" + "u" * 20 + '"', text)  # fmt: skip
+
+
+def hold(path: Path, text: str) -> None:
+    if os.environ.get("UPDATE_GALLERY"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_gallery(case: dict[str, Any], run: Run) -> None:
+    told = {
+        how: run(case["as"], ["check", *case["words"], *words], case["environ"])
+        for how, words in {
+            "json": ["--output", "json"],
+            "explain": ["--explain"],
+            "brief": [],
+            "request": ["--request"],
+        }.items()
+    }
+
+    assert {answer["stderr"] for answer in told.values()} == {""}
+    codes = {answer["code"] for answer in told.values()}
+    report = json.loads(told["json"]["stdout"])
+    VALIDATOR.validate(report)
+    assert codes == {{"yes": 0, "no": 3, "cannot tell": 4}[report["answer"]]}
+    assert told["brief"]["stdout"].splitlines()[0] == report["answer"]
+    assert "\x1b" not in "".join(answer["stdout"] for answer in told.values())
+    for line in told["explain"]["stdout"].splitlines():
+        # What cannot be broken, an ARN or a name, may be longer.
+        assert len(line) <= 80 or len(line.split()) <= 3 or '"' in line, line
+    name = case["name"]
+    shown = "\n".join(
+        f"$ ssmgate check {' '.join((*case['words'], *words))}\n{told[how]['stdout']}"
+        for how, words in {"brief": [], "explain": ["--explain"], "request": ["--request"]}.items()
+    )
+    hold(GALLERY / f"{name}.txt", steady(shown))
+    hold(GALLERY / f"{name}.json", steady(told["json"]["stdout"]))
+
+
+def test_there_are_at_least_40_refusals() -> None:
+    answers = [json.loads((GALLERY / f"{c['name']}.json").read_text())["answer"] for c in CASES]
+    assert len([answer for answer in answers if answer != "yes"]) >= 40
+    assert len({c["name"] for c in CASES}) == len(CASES)

@@ -15,10 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import ssmgate
 from fakes.sandbox import NODE, Seen, Server, serving
 from fakes.scripted_aws import ScriptedAws
+
+# A busy machine is no failure.
+settings.register_profile("ssmgate", deadline=None)
+settings.load_profile("ssmgate")
 
 FAKES = Path(__file__).parent / "fakes"
 TARGET = "i-02573cafcfEXAMPLE"

@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmgate.policy import Context, EvalDecision, Layer, Policies, Request, evaluate, parse_policy
@@ -189,6 +189,7 @@ resources = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(statements, min_size=1, max_size=5), resources, contexts)
 def test_what_is_blamed_did_fail(stated, about, context):
     evaluation = evaluate(Request(START, about, Context(context)), policies(*stated))
@@ -212,6 +213,7 @@ def test_what_is_blamed_did_fail(stated, about, context):
     assert distances == sorted(distances)
 
 
+@settings(deadline=None)
 @given(st.lists(statements, min_size=2, max_size=4), resources, contexts)
 def test_the_ranking_does_not_hang_on_the_order_of_statements(stated, about, context):
     def distances(order):

@@ -100,10 +100,13 @@ class Agent:
             # Who does not read for a while is not gone.
             ping_interval=None,
             close_timeout=1,
-        ):
+        ) as server:
             await self._stop
+            server.close(close_connections=False)
             for channel in list(self._channels.values()):
                 channel.end("The sandbox has ended.")
+            while self._channels:
+                await asyncio.sleep(0.01)
 
     async def _connected(self, connection: ServerConnection) -> None:
         wire = _Wire(connection)

@@ -22,7 +22,7 @@ from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
 # The session's first process has no terminal of its own until it opens one; the kernel then
 # makes that one its controlling terminal.
 _TAKE_TERMINAL = 'exec 0<>"$0" 1>&0 2>&0 && exec "$@"'
-_SECONDS_TO_END = 1.0
+_SECONDS_TO_END = 0.5
 _READS_AFTER_EXIT = 16
 _INTERRUPT = b"\x03"
 

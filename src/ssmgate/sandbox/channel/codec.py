@@ -115,9 +115,9 @@ def encode(message: AgentMessage) -> bytes:
 def decode(frame: bytes) -> AgentMessage:
     """The message in `frame`: `encode(decode(frame)) == frame`, or `CodecError`.
 
-    Changed bytes in the creation date, the sequence number, the flags, the id and the payload's
-    type are not seen: they make another message. Any other change, and any other length, is an
-    error, and so are a date of 0 and a negative sequence number.
+    Within one field, a change of the creation date, the sequence number, the flags, the id or
+    the payload's type is not seen, as it makes another message; of any other, the payload among
+    them, it is an error, as is any other length. So are a date of 0 and a negative number.
     """
     if len(frame) < _HEADER.size:
         raise CodecError(f"{len(frame)} bytes are no message")

@@ -57,6 +57,7 @@ class Session:
             while True:
                 self._turn(woken)
         except Ended as ended:
+            self._wire.flush()
             return ended.text
         finally:
             if self._side is not None:

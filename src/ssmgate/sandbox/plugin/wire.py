@@ -11,6 +11,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidURI
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.uri import parse_uri
 
 _SECONDS_TO_OPEN = 10
@@ -74,6 +75,9 @@ class Wire:
         return len(self._unsent)
 
     def send(self, message: bytes | str) -> None:
+        """Nothing is sent once the other end has closed: what it said before is still read."""
+        if self._protocol.state is not State.OPEN:
+            return
         if isinstance(message, str):
             self._protocol.send_text(message.encode())
         else:

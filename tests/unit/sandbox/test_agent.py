@@ -7,6 +7,8 @@ import json
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from fakes.channel_client import Client, connected
 from ssmgate.sandbox.agent.server import TERMINATED, Agent, Nodes
@@ -294,6 +299,35 @@ def test_no_token_is_in_the_log(running: Running) -> None:
     log = "\n".join(running.log)
     assert started["TokenValue"] not in log
     assert "wrong-token" not in log
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a moment")
+def test_another_users_process_is_refused(running: Running) -> None:
+    started = running.start()
+    code = (
+        "import os, socket, sys, urllib.parse\n"
+        "from websockets.sync.client import connect\n"
+        "to = urllib.parse.urlsplit(sys.argv[1])\n"
+        # A connection is whose it was made by.
+        "os.seteuid(65534); sock = socket.socket(); os.seteuid(0)\n"
+        "sock.connect((to.hostname, to.port))\n"
+        "with connect(sys.argv[1], sock=sock, proxy=None) as wire:\n"
+        "    wire.send(sys.stdin.read()); print(wire.recv(timeout=20))\n"
+    )
+    opening = codec.OpenDataChannel(started["TokenValue"], "client", "1.2.3.4").text()
+    told = subprocess.run(
+        [sys.executable, "-c", code, started["StreamUrl"]],
+        input=opening, capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert "the process is of another user" in told.stdout
+    Client.open(started).shake_hands()
+
+
+def test_a_web_page_is_refused(running: Running) -> None:
+    started = running.start()
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(started["StreamUrl"], origin=Origin("http://127.0.0.1"), proxy=None).__enter__()
+    Client.open(started).shake_hands()
 
 
 # Junk

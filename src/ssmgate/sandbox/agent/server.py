@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from ssmgate.sandbox.agent.channel import Channel, WireClosed
+from ssmgate.sandbox.agent.peer import is_ours
 from ssmgate.sandbox.agent.plan import Plan, WorkError, plan
 from ssmgate.sandbox.agent.port import Door, Port, Sshd, Tcp
 from ssmgate.sandbox.agent.work import Program, Terminal, Work
@@ -95,6 +96,8 @@ class Agent:
         async with serve(
             self._connected,
             sock=self._listening,
+            # A browser tells its page's origin, the plugin has none: no page opens a shell.
+            origins=[None],
             compression=None,
             max_size=_FRAME_BYTES,
             # Who does not read for a while is not gone.
@@ -126,6 +129,8 @@ class Agent:
                 self._log(f"{session.session_id} has ended")
 
     async def _opened(self, connection: ServerConnection, wire: _Wire) -> Session:
+        if not is_ours(connection.remote_address[:2], connection.local_address[:2]):
+            raise Refused("the process is of another user")
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 first = await wire.receive()

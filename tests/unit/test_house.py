@@ -43,7 +43,7 @@ EXPECTED = {
 OUTSIDE = {
     "aws": {"awscli", "botocore", "ruamel"},
     "cli": {"click"},
-    "sandbox": {"moto", "werkzeug"},
+    "sandbox": {"moto", "werkzeug", "websockets"},
 }
 
 # Beyond these nothing of ssmgate's or of a library's is loaded by a start.
@@ -204,6 +204,25 @@ def test_each_module_says_whose_botocore_it_sees(module: Path) -> None:
         assert seen in (
             ("none", "awscli") if room(module) == "check" else (EXPECTED[room(module)],)
         )
+
+
+def test_the_stand_in_plugin_is_light() -> None:
+    """It starts twice for each session: nothing of the sandbox's server, no SDK, no event loop."""
+    code = "import sys, ssmgate.sandbox.plugin.session; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    rooms = {tuple(name.split(".")[:3]) for name in loaded if name.startswith("ssmgate.sandbox.")}
+    assert {room[2] for room in rooms} == {"plugin", "channel"}
+    packages = {name.partition(".")[0] for name in loaded}
+    assert not packages & {"moto", "boto3", "botocore", "awscli", "werkzeug", "click", "asyncio"}
+
+
+def test_the_channel_does_no_input_or_output() -> None:
+    effects = {"os", "io", "socket", "subprocess", "pathlib", "sys", "time", "logging", "signal"}
+    for module in MODULES:
+        if module.parent.name == "channel":
+            assert not effects & {name.partition(".")[0] for name in imports(module)}, module
 
 
 def test_a_botocore_that_came_first_is_refused(tmp_path: Path) -> None:

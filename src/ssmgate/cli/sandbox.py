@@ -54,6 +54,8 @@ class Running:
     region: str
     default_name: str
     nodes: tuple[str, ...]
+    path: str
+    ssh_config: str | None
     principals: Mapping[str, Mapping[str, str | None]]
 
     @classmethod
@@ -66,6 +68,8 @@ class Running:
             told["region"],
             told["as"],
             tuple(told["nodes"]),
+            told["path"],
+            told["ssh_config"],
             told["principals"],
         )
 
@@ -78,6 +82,8 @@ class Running:
                 "region": self.region,
                 "as": self.default_name,
                 "nodes": self.nodes,
+                "path": self.path,
+                "ssh_config": self.ssh_config,
                 "principals": self.principals,
             }
         )
@@ -162,6 +168,8 @@ def sandbox(
         if command is None:
             _stay(server, running, name or running.default_name)
         else:
+            # Its ssh and, where no real one is installed, its plugin are for this command only.
+            variables["PATH"] = f"{running.path}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
             ctx.exit(_run(command, variables))
 
 
@@ -262,7 +270,8 @@ def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
             f"users and roles: {', '.join(running.principals)}\n"
             "in another terminal:\n"
             f'  eval "$(ssmgate sandbox env {name})"\n'
-            "Ctrl-C ends it"
+            + (f"  ssh -F {running.ssh_config} NODE\n" if running.ssh_config else "")
+            + "Ctrl-C ends it"
         )
         server.wait()
     except KeyboardInterrupt:

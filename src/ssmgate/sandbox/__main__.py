@@ -13,11 +13,16 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from ssmgate.sandbox import tools
 from ssmgate.sandbox import world as worlds
+from ssmgate.sandbox.agent.server import Agent, Nodes
 from ssmgate.sandbox.sessions import Model, Sessions
 
 # moto reads them when it is imported.
@@ -30,6 +35,7 @@ _MOTO = {
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
 }
 
+_LOOPBACK = "127.0.0.1"
 _log = logging.getLogger("ssmgate.sandbox")
 
 
@@ -40,8 +46,14 @@ def main() -> int:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
         world = _world(options.seed)
-        with socket.create_server(("127.0.0.1", options.port)) as listening:
-            _serve(options, world, listening)
+        with (
+            socket.create_server((_LOOPBACK, options.port)) as listening,
+            tempfile.TemporaryDirectory(prefix="ssmgate-sandbox-") as folder,
+        ):
+            made = tools.make(Path(folder), dict(os.environ))
+            sessions = Sessions(Model(options.model))
+            with _agent(world, sessions, made):
+                _serve(options, world, sessions, made, listening)
     except worlds.WorldError as error:
         _log.error("ssmgate: sandbox: %s: %s", options.seed or "the seed", error)
         return 253
@@ -51,7 +63,28 @@ def main() -> int:
     return 0
 
 
-def _serve(options: argparse.Namespace, world: worlds.World, listening: socket.socket) -> None:
+@contextmanager
+def _agent(world: worlds.World, sessions: Sessions, made: tools.Tools) -> Iterator[None]:
+    """The agent of all nodes, serving the data channels of `sessions` while the block runs."""
+    nodes = Nodes({node.node_id: node.ports for node in world.nodes}, made.serve)
+    with socket.create_server((_LOOPBACK, 0)) as listening:
+        agent = Agent(listening, sessions, nodes, _log.info)
+        sessions.stream_host = "{}:{}".format(*listening.getsockname())
+        sessions.on_terminate = agent.terminate
+        agent.start()
+        try:
+            yield
+        finally:
+            agent.stop()
+
+
+def _serve(
+    options: argparse.Namespace,
+    world: worlds.World,
+    sessions: Sessions,
+    made: tools.Tools,
+    listening: socket.socket,
+) -> None:
     os.environ.update({**_MOTO, "MOTO_ACCOUNT_ID": world.account})
     # Importing moto builds large tables: collecting in between takes a third of the time.
     gc.disable()
@@ -61,7 +94,7 @@ def _serve(options: argparse.Namespace, world: worlds.World, listening: socket.s
     from ssmgate.sandbox import filling, operations
 
     host, port = listening.getsockname()[:2]
-    operations.install(Sessions(Model(options.model), f"{host}:{port}"), _log.info)
+    operations.install(sessions, _log.info)
     credentials = filling.fill(world)
     gc.enable()
     server = make_server(
@@ -80,6 +113,8 @@ def _serve(options: argparse.Namespace, world: worlds.World, listening: socket.s
         "account": world.account,
         "as": world.default_name,
         "nodes": [node.node_id for node in world.nodes],
+        "path": made.path,
+        "ssh_config": made.ssh_config,
         "principals": {name: asdict(signs) for name, signs in credentials.items()},
     }
     with os.fdopen(options.ready_fd, "w") as pipe:

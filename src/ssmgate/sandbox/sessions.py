@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import hmac
 import re
 import secrets
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -51,14 +53,18 @@ class Node:
     online: bool
 
 
+_PLAIN_SHELL = '{"schemaVersion": "1.0", "sessionType": "Standard_Stream"}'
+
+
 @dataclass(frozen=True, slots=True)
 class SessionDocument:
-    """An SSM document. `owner` is an account, or `Amazon`."""
+    """An SSM document. `owner` is an account, or `Amazon`; `content` is JSON."""
 
     name: str
     document_type: str
     owner: str
     tags: Mapping[str, str]
+    content: str = _PLAIN_SHELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +95,14 @@ class Region:
         return f"arn:{self.partition}:ssm:{self.name}:{account}:document/{name}"
 
 
+class Refused(Exception):
+    """A data channel is not opened. The text says why, and holds no token."""
+
+
 @dataclass(slots=True)
 class Session:
-    """A session that was started. `ended` is None while it is open."""
+    """A session that was started: `content` of its document and the request's `parameters` say
+    what it does. `joined` once its data channel was opened. `ended` is None while it is open."""
 
     session_id: str
     target: str
@@ -101,6 +112,10 @@ class Session:
     region: str
     reason: str | None
     started: datetime
+    content: str
+    parameters: Mapping[str, Sequence[str]]
+    token_value: str = field(repr=False)
+    joined: bool = False
     ended: datetime | None = None
 
 
@@ -108,12 +123,15 @@ class Session:
 class Sessions:
     """The sessions of the account, and the rules for starting and ending one.
 
-    Nothing is behind a session: no agent runs, and `stream_host` serves no data channel.
+    `stream_host` is where the agent serves data channels. `on_terminate` is told of each session
+    that TerminateSession has ended.
     """
 
     model: Model
-    stream_host: str
+    stream_host: str = ""
     opened: dict[str, Session] = field(default_factory=dict)
+    on_terminate: Callable[[str], object] = lambda _: None
+    _joining: threading.Lock = field(default_factory=threading.Lock)
 
     def start(
         self,
@@ -144,8 +162,11 @@ class Sessions:
             authorize(caller, "ssm:StartSession", resource, {**context, **node_tags, **key})
             if self._authorises_document(name):
                 self._authorize_document(name or DEFAULT_DOCUMENT_NAME, caller, region, context)
+        content = _PLAIN_SHELL
         if name is not None:
-            _session_document(name, region)
+            content = _session_document(name, region).content
+        elif (default := region.document(DEFAULT_DOCUMENT_NAME)) is not None:
+            content = default.content
         if node is None or not node.online:
             raise ServiceFault("TargetNotConnected", f"{target} is not connected.")
         owner = "root" if caller is None else caller.arn.rpartition("/")[2]
@@ -160,11 +181,14 @@ class Sessions:
             region=region.name,
             reason=None if members.get("Reason") is None else str(members["Reason"]),
             started=datetime.now(UTC),
+            content=content,
+            parameters=_parameters(members.get("Parameters")),
+            token_value=secrets.token_urlsafe(64),
         )
         self.opened[session.session_id] = session
         return {
             "SessionId": session.session_id,
-            "TokenValue": secrets.token_urlsafe(64),
+            "TokenValue": session.token_value,
             "StreamUrl": f"ws://{self.stream_host}/v1/data-channel/{session.session_id}"
             "?role=publish_subscribe",
         }
@@ -202,7 +226,30 @@ class Sessions:
         if session is None:
             raise ServiceFault("ValidationException", f"Session {session_id} is not active.")
         session.ended = datetime.now(UTC)
+        self.on_terminate(session_id)
         return {"SessionId": session_id}
+
+    def join(self, session_id: str, token_value: str) -> Session:
+        """Open the session's data channel, once. From any thread.
+
+        Raises `Refused` for a session that is not open or has been joined, and for any token but
+        its own.
+        """
+        with self._joining:
+            session = self.opened.get(session_id)
+            if session is None or session.ended is not None:
+                raise Refused("there is no such session")
+            if not hmac.compare_digest(session.token_value.encode(), token_value.encode()):
+                raise Refused("the token is not this session's")
+            if session.joined:
+                raise Refused("the token has been used")
+            session.joined = True
+            return session
+
+    def leave(self, session_id: str) -> None:
+        """The session's data channel is closed, and with it the session. From any thread."""
+        if (session := self.opened.get(session_id)) is not None:
+            session.ended = session.ended or datetime.now(UTC)
 
     def describe(self, state: str, region: str) -> list[dict[str, object]]:
         """The sessions of a region, `Active` or `History`, as DescribeSessions lists them."""
@@ -266,7 +313,7 @@ def _find(name: str, region: Region) -> SessionDocument | None:
     return None if found is None or region.document_arn(found.name) != name else found
 
 
-def _session_document(name: str, region: Region) -> None:
+def _session_document(name: str, region: Region) -> SessionDocument:
     found = _find(name, region)
     if found is None:
         raise ServiceFault("InvalidDocument", f"Document with name {name} does not exist.")
@@ -277,6 +324,18 @@ def _session_document(name: str, region: Region) -> None:
             f"Document type: '{found.document_type}' is not supported. Only type: 'Session' is"
             " supported for Session Manager.",
         )
+    return found
+
+
+def _parameters(given: object) -> dict[str, list[str]]:
+    """A map of lists of strings. Whatever else was sent is left out."""
+    if not isinstance(given, dict):
+        return {}
+    return {
+        str(name): [str(value) for value in values]
+        for name, values in given.items()
+        if isinstance(values, list)
+    }
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:

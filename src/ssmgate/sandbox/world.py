@@ -35,11 +35,13 @@ class WorldError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An EC2 instance. One that is not `online` is stopped."""
+    """An EC2 instance. One that is not `online` is stopped. `ports` are ports of the node, and
+    where they are on this machine; any other is the same."""
 
     node_id: str
     online: bool
     tags: Mapping[str, str]
+    ports: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +283,24 @@ def _node(table: _Table) -> Node:
         table.name(_NODE, "an instance id, i- and 8 or 17 hexadecimal digits", "id"),
         table.flag("online", True),
         table.tags(),
+        _ports(table),
     )
     table.finish()
     return found
+
+
+def _ports(table: _Table) -> dict[int, int]:
+    found = {}
+    for name, value in table.mapping("ports").items():
+        here = value if isinstance(value, int) and not isinstance(value, bool) else 0
+        if not (re.fullmatch(r"[0-9]{1,5}", name) and _is_port(int(name)) and _is_port(here)):
+            raise table.wrong("ports", f"{name} = {value!r} is not a port and another's number")
+        found[int(name)] = here
+    return found
+
+
+def _is_port(number: int) -> bool:
+    return 0 < number < 65536
 
 
 def _document(table: _Table) -> Document:

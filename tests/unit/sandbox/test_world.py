@@ -39,6 +39,21 @@ def test_a_policy_may_be_a_table() -> None:
     assert '"Effect": "Allow"' in found.users[0].policies["All"]
 
 
+def test_a_nodes_ports() -> None:
+    node = '[[node]]\nid = "i-01234567"\n'
+    found = world.parse(USER + node + "ports = { 22 = 2222, 5432 = 15432 }")
+    assert found.nodes[0].ports == {22: 2222, 5432: 15432}
+    assert world.parse(USER + node).nodes[0].ports == {}
+
+
+@pytest.mark.parametrize("ports", ["{ 22 = 0 }", "{ 22 = true }", "{ 0 = 1 }", "{ 65536 = 1 }",
+                                   "{ ssh = 22 }", '{ 22 = "22" }'])  # fmt: skip
+def test_a_port_that_is_none(ports: str) -> None:
+    node = f'[[node]]\nid = "i-01234567"\nports = {ports}'
+    with pytest.raises(world.WorldError, match=r"node 1 \(i-01234567\): ports "):
+        world.parse(USER + node)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,23 +10,10 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
 from moto.ssm.models import Document, Documents, ssm_backends
 
+from ssmgate.sandbox.documents import AWS_SESSION_DOCUMENTS
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.operations.request import context, members
 from ssmgate.sandbox.sessions import Node, Region, SessionDocument
-
-# The session documents of AWS's own that are seen in the wild, and one that is no session
-# document. Their content is cut down: sessionType and parameters only.
-_PORT = {"portNumber": {"type": "String", "default": "22"}}
-_REMOTE = {**_PORT, "host": {"type": "String"}}
-_AWS_DOCUMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "AWS-StartSSHSession": ("Port", _PORT),
-    "AWS-StartPortForwardingSession": ("Port", _PORT),
-    "AWS-StartPortForwardingSessionToRemoteHost": ("Port", _REMOTE),
-    "AWS-StartPortForwardingSessionToSocket": ("Port", {"socketPath": {"type": "String"}}),
-    "AWS-StartInteractiveCommand": ("InteractiveCommands", {"command": {"type": "String"}}),
-    "AWS-StartNonInteractiveCommand": ("NonInteractiveCommands", {"command": {"type": "String"}}),
-    "AWS-PasswordReset": ("InteractiveCommands", {"username": {"type": "String"}}),
-}
 
 
 def start_session(self: Any) -> Any:
@@ -103,7 +89,9 @@ def region_of(response: Any) -> Region:
             return None
         current = documents.get_default_version()
         tags = backend._resource_tags.get("Document", {}).get(name, {})
-        return SessionDocument(name, current.document_type, current.owner, dict(tags))
+        return SessionDocument(
+            name, current.document_type, current.owner, dict(tags), current.content
+        )
 
     return Region(response.partition, response.region, response.current_account, node, document)
 
@@ -128,8 +116,7 @@ def put_aws_documents(backend: Any) -> None:
     if "AWS-RunShellScript" in backend._documents:
         return
     contents: dict[str, tuple[str, Any]] = {
-        name: ("Session", {"schemaVersion": "1.0", "sessionType": kind, "parameters": parameters})
-        for name, (kind, parameters) in _AWS_DOCUMENTS.items()
+        name: ("Session", content) for name, content in AWS_SESSION_DOCUMENTS.items()
     }
     contents["AWS-RunShellScript"] = ("Command", {"schemaVersion": "1.2", "runtimeConfig": {}})
     made = {}

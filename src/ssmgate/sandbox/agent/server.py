@@ -1,0 +1,202 @@
+"""The websocket server: who may open which data channel, and what is open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+import urllib.parse
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from ssmgate.sandbox.agent.channel import Channel, WireClosed
+from ssmgate.sandbox.agent.peer import is_ours
+from ssmgate.sandbox.agent.plan import Plan, WorkError, plan
+from ssmgate.sandbox.agent.port import Door, Port, Sshd, Tcp
+from ssmgate.sandbox.agent.work import Program, Terminal, Work
+from ssmgate.sandbox.channel.codec import ChannelClosed, CodecError, OpenDataChannel, SessionType
+from ssmgate.sandbox.sessions import Refused, Session
+
+PATH = "/v1/data-channel/"
+TERMINATED = "The session was terminated."
+
+_OPEN_SECONDS = 10
+_FRAME_BYTES = 1 << 17
+_SSH = 22
+
+
+class Book(Protocol):
+    """The sessions, as `sandbox.sessions.Sessions` keeps them. Called from the agent's thread."""
+
+    def join(self, session_id: str, token_value: str) -> Session: ...
+
+    def leave(self, session_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Where the nodes' ports are: `ports` by node, port to port of this machine; any other is
+    itself. Port 22 is `sshd`, the command that serves one connection, unless `ports` has it."""
+
+    ports: Mapping[str, Mapping[int, int]]
+    sshd: tuple[str, ...] | None = None
+
+    def door(self, node_id: str, port: int) -> Door:
+        mapped = self.ports.get(node_id, {})
+        if port == _SSH and _SSH not in mapped and self.sshd is not None:
+            return Sshd(self.sshd)
+        return Tcp(mapped.get(port, port))
+
+
+class Agent:
+    """The server, on a listening socket, in a thread with an event loop of its own."""
+
+    def __init__(
+        self, listening: socket.socket, book: Book, nodes: Nodes, log: Callable[[str], object]
+    ) -> None:
+        self._listening = listening
+        self._book = book
+        self._nodes = nodes
+        self._log = log
+        self._channels: dict[str, Channel] = {}
+        self._loop = asyncio.new_event_loop()
+        self._stop: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="agent", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every session and the server. Returns when nothing is left."""
+        self._loop.call_soon_threadsafe(self._stop.set_result, None)
+        self._thread.join()
+
+    def terminate(self, session_id: str) -> None:
+        """End a session, if it is live. From any thread."""
+        self._loop.call_soon_threadsafe(self._terminate, session_id)
+
+    def _terminate(self, session_id: str) -> None:
+        if (channel := self._channels.get(session_id)) is not None:
+            channel.end(TERMINATED)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        # It logs every stranger's bad handshake.
+        logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
+        async with serve(
+            self._connected,
+            sock=self._listening,
+            # A browser tells its page's origin, the plugin has none: no page opens a shell.
+            origins=[None],
+            compression=None,
+            max_size=_FRAME_BYTES,
+            # Who does not read for a while is not gone.
+            ping_interval=None,
+            close_timeout=1,
+        ) as server:
+            await self._stop
+            server.close(close_connections=False)
+            for channel in list(self._channels.values()):
+                channel.end("The sandbox has ended.")
+            while self._channels:
+                await asyncio.sleep(0.01)
+
+    async def _connected(self, connection: ServerConnection) -> None:
+        wire = _Wire(connection)
+        with contextlib.suppress(WireClosed):
+            try:
+                session = await self._opened(connection, wire)
+            except Refused as refused:
+                self._log(f"data channel refused: {refused}")
+                session_id = _session_id(connection)
+                await wire.send(ChannelClosed(session_id, "", str(refused)).frame(1))
+                return
+            try:
+                await self._live(session, wire)
+            finally:
+                self._channels.pop(session.session_id, None)
+                self._book.leave(session.session_id)
+                self._log(f"{session.session_id} has ended")
+
+    async def _opened(self, connection: ServerConnection, wire: _Wire) -> Session:
+        if not is_ours(connection.remote_address[:2], connection.local_address[:2]):
+            raise Refused("the process is of another user")
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                first = await wire.receive()
+        except TimeoutError:
+            raise Refused("no OpenDataChannel came") from None
+        try:
+            opening = OpenDataChannel.read(first)
+        except CodecError as error:
+            raise Refused(f"not OpenDataChannel: {error}") from error
+        return self._book.join(_session_id(connection), opening.token_value)
+
+    async def _live(self, session: Session, wire: _Wire) -> None:
+        channel = Channel(session.session_id, session.target, wire, self._log)
+        try:
+            what = plan(session.content, session.parameters)
+        except WorkError as error:
+            end = ChannelClosed(session.session_id, session.target, str(error))
+            await wire.send(end.frame(1))
+            return
+        self._channels[session.session_id] = channel
+        self._log(f"{session.session_id} is live: {what.session_type} on {session.target}")
+        await channel.run(what, lambda: self._start(session, what))
+
+    async def _start(self, session: Session, what: Plan) -> Work:
+        starting: Coroutine[Any, Any, Work]
+        match what.session_type:
+            case SessionType.STANDARD_STREAM:
+                starting = Terminal.start(["sh"], what.profile)
+            case SessionType.INTERACTIVE_COMMANDS:
+                starting = Terminal.start(["sh", "-c", what.command])
+            case SessionType.NON_INTERACTIVE_COMMANDS:
+                starting = Program.start(["sh", "-c", what.command])
+            case SessionType.PORT:
+                starting = self._port(session, what)
+        try:
+            return await starting
+        except OSError as error:
+            raise WorkError(f"the node cannot start it: {error.strerror}") from error
+
+    async def _port(self, session: Session, what: Plan) -> Port:
+        forwarded = what.properties.get("type") == "LocalPortForwarding"
+        port = Port(self._nodes.door(session.target, what.port), forwarded)
+        await port.connect()
+        return port
+
+
+class _Wire:
+    """A websocket as a `Wire`."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def send(self, frame: bytes) -> None:
+        try:
+            await self._connection.send(frame)
+        except ConnectionClosed as error:
+            raise WireClosed from error
+
+    async def receive(self) -> str | bytes:
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed as error:
+            raise WireClosed from error
+
+
+def _session_id(connection: ServerConnection) -> str:
+    path = "" if connection.request is None else connection.request.path
+    name = urllib.parse.urlsplit(path).path.removeprefix(PATH)
+    return urllib.parse.unquote(name)

@@ -1,0 +1,225 @@
+"""What a session does on its node: a program on a terminal, a program without one, a port.
+
+The node is this machine, and programs run as the user who runs the sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import struct
+import termios
+from pathlib import Path
+from typing import Protocol
+
+from ssmgate.sandbox.channel.codec import Size
+from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
+
+# The session's first process has no terminal of its own until it opens one; the kernel then
+# makes that one its controlling terminal.
+_TAKE_TERMINAL = 'exec 0<>"$0" 1>&0 2>&0 && exec "$@"'
+_SECONDS_TO_END = 0.5
+_READS_AFTER_EXIT = 16
+_INTERRUPT = b"\x03"
+
+
+class Work(Protocol):
+    """One session's other end. All are called from one event loop."""
+
+    async def read(self) -> bytes:
+        """What it gives next, at most `PAYLOAD_BYTES`; empty when it has ended."""
+
+    async def write(self, data: bytes) -> None:
+        """Give it `data`; returns when it has room for more."""
+
+    def resize(self, size: Size) -> None:
+        """The client's terminal has this size now."""
+
+    async def disconnect(self) -> None:
+        """The client's local connection has ended; the session has not."""
+
+    async def end(self) -> None:
+        """Leave nothing of it running. May be called at any time, and twice."""
+
+
+class Terminal:
+    """A program on a pty."""
+
+    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
+        self._process = process
+        self._master = master
+        self._exited = asyncio.ensure_future(process.wait())
+        self._closed = False
+        self._reads_left = _READS_AFTER_EXIT
+
+    @classmethod
+    async def start(cls, argv: list[str], typed: str = "") -> Terminal:
+        """`typed` is typed into it first. Raises OSError."""
+        master, slave = pty.openpty()
+        try:
+            os.set_blocking(master, False)
+            process = await asyncio.create_subprocess_exec(
+                "sh", "-c", _TAKE_TERMINAL, os.ttyname(slave), *argv,
+                stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                env=_environment(), cwd=_home(),
+            )  # fmt: skip
+        except BaseException:
+            os.close(master)
+            raise
+        finally:
+            os.close(slave)
+        made = cls(process, master)
+        if typed:
+            await made.write(typed.encode() + b"\n")
+        return made
+
+    async def read(self) -> bytes:
+        while True:
+            exited = self._exited.done()
+            if exited:
+                # What it wrote is in the terminal's buffer. A job that was left behind may write
+                # on for ever.
+                self._reads_left -= 1
+            try:
+                return os.read(self._master, PAYLOAD_BYTES) if self._reads_left else b""
+            except BlockingIOError:
+                if exited:
+                    return b""
+                await _ready(self._master, reading=True, or_else=self._exited)
+            except OSError:  # EIO: nobody has the terminal open any more
+                return b""
+
+    async def write(self, data: bytes) -> None:
+        while data and not self._exited.done():
+            try:
+                data = data[os.write(self._master, data) :]
+            except BlockingIOError:
+                await _ready(self._master, reading=False, or_else=self._exited)
+            except OSError:
+                return
+
+    def resize(self, size: Size) -> None:
+        if not self._closed:
+            packed = struct.pack("HHHH", size.rows, size.columns, 0, 0)
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self._master, termios.TIOCSWINSZ, packed)
+
+    async def disconnect(self) -> None:
+        """Only ports have local connections."""
+
+    async def end(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        # The kernel tells the shell and what is in the foreground that the line is gone.
+        os.close(self._master)
+        await _end(self._process.pid, self._exited)
+
+
+class Program:
+    """A program without a terminal: its output, and no input but Ctrl-C."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._exited = asyncio.ensure_future(process.wait())
+
+    @classmethod
+    async def start(cls, argv: list[str]) -> Program:
+        """Raises OSError."""
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT, start_new_session=True,
+            env=_environment(), cwd=_home(),
+        )  # fmt: skip
+        return cls(process)
+
+    async def read(self) -> bytes:
+        output = self._process.stdout
+        return b"" if output is None else await output.read(PAYLOAD_BYTES)
+
+    async def write(self, data: bytes) -> None:
+        if _INTERRUPT in data:
+            _signal_group(self._process.pid, signal.SIGINT)
+
+    def resize(self, size: Size) -> None:
+        """It has no terminal."""
+
+    async def disconnect(self) -> None:
+        """Only ports have local connections."""
+
+    async def end(self) -> None:
+        await _end(self._process.pid, self._exited)
+
+
+def _environment() -> dict[str, str]:
+    """A login's: nothing of the sandbox's own."""
+    kept = ("HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ")
+    return {
+        "PATH": os.defpath,
+        **{name: os.environ[name] for name in ("PATH", *kept) if name in os.environ},
+        "TERM": "xterm-256color",
+    }
+
+
+def _home() -> str:
+    home = os.path.expanduser("~")
+    return home if os.path.isdir(home) else "/"
+
+
+async def _ready(descriptor: int, *, reading: bool, or_else: asyncio.Future[int]) -> None:
+    """Wait for the descriptor or for the other."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    add = loop.add_reader if reading else loop.add_writer
+    remove = loop.remove_reader if reading else loop.remove_writer
+    add(descriptor, _set, ready)
+    try:
+        await asyncio.wait((ready, or_else), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        remove(descriptor)
+
+
+def _set(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def _end(leader: int, exited: asyncio.Future[int]) -> None:
+    """End the session of processes that `leader` began: HUP and TERM, then KILL."""
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
+        left = _of_session(leader)
+        for process in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, number)
+                os.kill(process, signal.SIGCONT)
+        if not exited.done():
+            _signal_group(leader, number)
+        deadline = asyncio.get_running_loop().time() + _SECONDS_TO_END
+        while asyncio.get_running_loop().time() < deadline:
+            if exited.done() and not _of_session(leader):
+                return
+            await asyncio.sleep(0.01)
+
+
+def _of_session(leader: int) -> list[int]:
+    """The processes of this session, jobs that a shell has put into groups of their own too.
+
+    Where there is no /proc there are none, and the shell's own HUP has to do.
+    """
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # pid (name, which may hold anything) state ppid pgrp session …
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+def _signal_group(leader: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)

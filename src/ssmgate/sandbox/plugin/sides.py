@@ -1,0 +1,275 @@
+"""What the user's side of a session is: a terminal, ssh's two pipes, or a port on loopback.
+
+As in src/sessionmanagerplugin/session/{shellsession,portsession} of session-manager-plugin, its
+words on stdout and its way with signals and the terminal among it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import termios
+from types import FrameType
+from typing import Protocol
+
+from ssmgate.sandbox.channel.codec import Flag, PayloadType, Size, flag_payload
+from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
+
+_STDIN, _STDOUT = 0, 1
+# A pipe that select calls writable takes so much without blocking.
+_PIPE_BYTES = 4096
+_NO_TERMINAL = Size(300, 100)
+_KEYS = {signal.SIGINT: b"\x03", signal.SIGQUIT: b"\x1c", signal.SIGTSTP: b"\x1a"}
+
+
+class Ended(Exception):
+    """The session is over; `text` is the last thing to be said on stdout."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class Channel(Protocol):
+    """The session's other half."""
+
+    def send(self, payload_type: PayloadType, payload: bytes) -> int: ...
+
+    def has_come(self, sequence_number: int) -> bool: ...
+
+
+class Side(Protocol):
+    """`reading` and `writing` are the descriptors to wait for; `read` and `write` are called for
+    those that are ready, `take` with what the node sends."""
+
+    @property
+    def unwritten(self) -> int: ...
+
+    def reading(self) -> list[int]: ...
+
+    def writing(self) -> list[int]: ...
+
+    def read(self, descriptor: int) -> None: ...
+
+    def write(self, descriptor: int) -> None: ...
+
+    def take(self, data: bytes) -> None: ...
+
+    def signalled(self, number: int) -> None: ...
+
+    def finish(self) -> None:
+        """The session is over: write what is left."""
+
+    def leave(self) -> None:
+        """Called once, whatever the end."""
+
+
+class Stdio:
+    """stdin and stdout, for ssh. The end of stdin ends the session, and nothing is said."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._waiting = bytearray()
+
+    @property
+    def unwritten(self) -> int:
+        return len(self._waiting)
+
+    def reading(self) -> list[int]:
+        return [_STDIN]
+
+    def writing(self) -> list[int]:
+        return [_STDOUT] if self._waiting else []
+
+    def read(self, descriptor: int) -> None:
+        data = os.read(_STDIN, PAYLOAD_BYTES)
+        if not data:
+            raise Ended(self._at_end_of_input())
+        self._channel.send(PayloadType.OUTPUT, self._typed(data))
+
+    def write(self, descriptor: int) -> None:
+        while self._waiting:
+            del self._waiting[: os.write(_STDOUT, self._waiting[:_PIPE_BYTES])]
+            if not select.select([], [_STDOUT], [], 0)[1]:
+                return
+
+    def take(self, data: bytes) -> None:
+        self._waiting += data
+
+    def signalled(self, number: int) -> None:
+        """They are left as they were inherited."""
+
+    def finish(self) -> None:
+        while self._waiting:
+            del self._waiting[: os.write(_STDOUT, self._waiting)]
+
+    def leave(self) -> None:
+        """Nothing was changed."""
+
+    def _typed(self, data: bytes) -> bytes:
+        return data
+
+    def _at_end_of_input(self) -> str:
+        return ""
+
+
+class Shell(Stdio):
+    """A terminal, if stdin is one: without line buffering and echo, with its signals as keys.
+
+    Only the echo is put back: the plugin, too, leaves the terminal in non-canonical mode.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel)
+        self._size: Size | None = None
+        self._resize()
+        for number in (*_KEYS, signal.SIGWINCH):
+            signal.signal(number, _wake)
+        with contextlib.suppress(termios.error):
+            attributes = termios.tcgetattr(_STDIN)
+            attributes[3] &= ~(termios.ICANON | termios.ECHO)
+            termios.tcsetattr(_STDIN, termios.TCSADRAIN, attributes)
+
+    def signalled(self, number: int) -> None:
+        if number == signal.SIGWINCH:
+            self._resize()
+        elif number in _KEYS:
+            self._channel.send(PayloadType.OUTPUT, _KEYS[signal.Signals(number)])
+
+    def leave(self) -> None:
+        # A signal that comes while this program ends is not the shell's.
+        for number in _KEYS:
+            signal.signal(number, signal.SIG_IGN)
+        with contextlib.suppress(termios.error):
+            attributes = termios.tcgetattr(_STDIN)
+            attributes[3] |= termios.ECHO
+            termios.tcsetattr(_STDIN, termios.TCSADRAIN, attributes)
+
+    def _typed(self, data: bytes) -> bytes:
+        return b"\r" if data == b"\n" else data
+
+    def _at_end_of_input(self) -> str:
+        return "Cannot perform start session: EOF\n"
+
+    def _resize(self) -> None:
+        size = _NO_TERMINAL
+        with contextlib.suppress(OSError):
+            packed = fcntl.ioctl(_STDOUT, termios.TIOCGWINSZ, bytes(8))
+            rows, columns, _, _ = struct.unpack("HHHH", packed)
+            size = Size(columns, rows)
+        if size != self._size:
+            self._size = size
+            self._channel.send(PayloadType.SIZE, size.payload())
+
+
+class Forward:
+    """A port of this machine's, one connection at a time.
+
+    The next one is accepted when the node has acknowledged the end of the last, so that nothing
+    of that one reaches it. The plugin does not wait for this.
+    """
+
+    def __init__(self, channel: Channel, session_id: str, port: str) -> None:
+        self._channel = channel
+        self._session_id = session_id
+        self._waiting = bytearray()
+        self._local: socket.socket | None = None
+        self._accepted = False
+        self._disconnected = -1
+        for number in _KEYS:
+            signal.signal(number, _wake)
+        try:
+            self._listening = socket.create_server(("127.0.0.1", int(port)))
+        except (OSError, ValueError, OverflowError) as error:
+            raise Ended(f"Cannot perform start session: port {port}: {error}\n") from error
+        self._listening.setblocking(False)
+        opened = self._listening.getsockname()[1]
+        os.write(_STDOUT, f"Port {opened} opened for sessionId {session_id}.\n".encode())
+
+    @property
+    def unwritten(self) -> int:
+        return len(self._waiting)
+
+    def reading(self) -> list[int]:
+        if self._local is not None:
+            return [self._local.fileno()]
+        if self._channel.has_come(self._disconnected):
+            return [self._listening.fileno()]
+        return []
+
+    def writing(self) -> list[int]:
+        return [self._local.fileno()] if self._local is not None and self._waiting else []
+
+    def read(self, descriptor: int) -> None:
+        if descriptor == self._listening.fileno():
+            self._accept()
+        elif self._local is not None:
+            data = b""
+            try:
+                data = self._local.recv(PAYLOAD_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                pass
+            if data:
+                self._channel.send(PayloadType.OUTPUT, data)
+            else:
+                self._disconnect()
+
+    def write(self, descriptor: int) -> None:
+        if self._local is not None:
+            try:
+                del self._waiting[: self._local.send(self._waiting)]
+            except BlockingIOError:
+                return
+            except OSError:
+                self._disconnect()
+
+    def take(self, data: bytes) -> None:
+        if self._local is not None or self._channel.has_come(self._disconnected):
+            self._waiting += data
+
+    def signalled(self, number: int) -> None:
+        if number in _KEYS:
+            os.write(_STDOUT, b"Terminate signal received, exiting.\n")
+            self._channel.send(PayloadType.FLAG, flag_payload(Flag.TERMINATE_SESSION))
+            raise Ended(f"\n\nExiting session with sessionId: {self._session_id}.\n\n")
+
+    def finish(self) -> None:
+        if self._local is not None:
+            self._local.setblocking(True)
+            with contextlib.suppress(OSError):
+                self._local.sendall(self._waiting)
+
+    def leave(self) -> None:
+        if self._local is not None:
+            self._local.close()
+        self._listening.close()
+
+    def _accept(self) -> None:
+        try:
+            self._local, _ = self._listening.accept()
+        except OSError:
+            return
+        self._local.setblocking(False)
+        if not self._accepted:
+            self._accepted = True
+            said = f"Connection accepted for session {self._session_id}.\n"
+            os.write(_STDOUT, said.encode())
+
+    def _disconnect(self) -> None:
+        if self._local is not None:
+            self._local.close()
+        self._local = None
+        self._waiting.clear()
+        flag = flag_payload(Flag.DISCONNECT_TO_PORT)
+        self._disconnected = self._channel.send(PayloadType.FLAG, flag)
+
+
+def _wake(_number: int, _frame: FrameType | None) -> None:
+    """The number itself comes through the wakeup descriptor."""

@@ -1,0 +1,99 @@
+"""The client half of a data channel, one frame at a time, so that a test can misbehave with it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from ssmgate.sandbox.channel import codec
+from ssmgate.sandbox.channel.codec import (
+    AgentMessage,
+    ChannelClosed,
+    HandshakeRequest,
+    HandshakeResponse,
+    MessageType,
+    OpenDataChannel,
+    PayloadType,
+)
+
+SECONDS = 20
+
+
+def connected(url: str) -> ClientConnection:
+    """A websocket that the server ends at the latest."""
+    return connect(url, proxy=None, compression=None, close_timeout=1).__enter__()
+
+
+@dataclass
+class Client:
+    """Connected and opened; nothing is answered by itself but in `until` and `shake_hands`."""
+
+    wire: ClientConnection
+    number: int = 0
+    seen: set[int] = field(default_factory=set)
+    output: bytearray = field(default_factory=bytearray)
+    closed: str | None = None
+
+    @classmethod
+    def open(cls, started: dict[str, str], token: str | None = None) -> Client:
+        wire = connected(started["StreamUrl"])
+        token = started["TokenValue"] if token is None else token
+        wire.send(OpenDataChannel(token, "client", "1.2.3.4").text())
+        return cls(wire)
+
+    def frame(self, payload: bytes, payload_type: int = PayloadType.OUTPUT) -> bytes:
+        """The next message, not sent."""
+        message = AgentMessage(MessageType.INPUT_STREAM_DATA, self.number, payload_type, payload, 1)
+        self.number += 1
+        return codec.encode(message)
+
+    def send(self, payload: bytes, payload_type: int = PayloadType.OUTPUT) -> None:
+        self.wire.send(self.frame(payload, payload_type))
+
+    def receive(self) -> AgentMessage:
+        frame = self.wire.recv(timeout=SECONDS)
+        assert isinstance(frame, bytes)
+        return codec.decode(frame)
+
+    def acknowledge(self, message: AgentMessage) -> None:
+        # What was said before the end may be read after it.
+        with contextlib.suppress(ConnectionClosed):
+            self.wire.send(codec.acknowledge(message, 1))
+
+    def shake_hands(self, *errors: str) -> HandshakeRequest:
+        request = self.receive()
+        assert request.payload_type == PayloadType.HANDSHAKE_REQUEST
+        self.acknowledge(request)
+        self.seen.add(request.sequence_number)
+        response = HandshakeResponse("1.2.3.4", errors)
+        self.send(response.payload(), PayloadType.HANDSHAKE_RESPONSE)
+        return HandshakeRequest.read(request.payload)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Receive and acknowledge, until it holds. What came before does not come into `output`
+        again."""
+        deadline = time.monotonic() + SECONDS
+        while not holds():
+            assert time.monotonic() < deadline, self.output
+            message = self.receive()
+            if message.message_type is MessageType.CHANNEL_CLOSED:
+                self.closed = ChannelClosed.read(message.payload).output
+            elif message.message_type is MessageType.OUTPUT_STREAM_DATA:
+                self.acknowledge(message)
+                if message.sequence_number not in self.seen:
+                    self.seen.add(message.sequence_number)
+                    if message.payload_type == PayloadType.OUTPUT:
+                        self.output += message.payload
+
+    def until_output(self, wanted: bytes) -> None:
+        self.until(lambda: wanted in self.output)
+
+    def until_closed(self) -> str:
+        self.until(lambda: self.closed is not None)
+        assert self.closed is not None
+        return self.closed

@@ -1,0 +1,460 @@
+"""The agent over its real websocket: tokens, junk, order, and what runs on the node."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from fakes.channel_client import Client, connected
+from ssmgate.sandbox.agent.server import TERMINATED, Agent, Nodes
+from ssmgate.sandbox.channel import codec
+from ssmgate.sandbox.channel.codec import (
+    AgentMessage,
+    Flag,
+    MessageType,
+    PayloadType,
+    SessionType,
+    Size,
+)
+from ssmgate.sandbox.channel.sequence import WINDOW
+from ssmgate.sandbox.documents import AWS_SESSION_DOCUMENTS
+from ssmgate.sandbox.sessions import Model, Node, Region, SessionDocument, Sessions
+
+NODE = "i-0123456789abcdef0"
+FORWARD = "AWS-StartPortForwardingSession"
+
+
+def document(name: str) -> SessionDocument | None:
+    content = AWS_SESSION_DOCUMENTS.get(name)
+    if content is None:
+        return None
+    return SessionDocument(name, "Session", "Amazon", {}, json.dumps(content))
+
+
+REGION = Region(
+    "aws", "us-east-1", "111122223333", {NODE: Node(NODE, {}, online=True)}.get, document
+)
+
+
+@dataclass
+class Running:
+    """An agent and its sessions, and the lines of its log."""
+
+    sessions: Sessions
+    agent: Agent
+    log: list[str] = field(default_factory=list)
+
+    def start(self, name: str | None = None, **parameters: str) -> dict[str, str]:
+        members: dict[str, object] = {"Target": NODE} if name is None else {
+            "Target": NODE,
+            "DocumentName": name,
+            "Parameters": {key: [value] for key, value in parameters.items()},
+        }  # fmt: skip
+        return self.sessions.start(members, None, REGION, {})
+
+    def client(self, name: str | None = None, **parameters: str) -> Client:
+        client = Client.open(self.start(name, **parameters))
+        client.shake_hands()
+        return client
+
+    def terminate(self, started: dict[str, str]) -> None:
+        self.sessions.terminate({"SessionId": started["SessionId"]}, None, REGION, {})
+
+    @property
+    def open(self) -> list[str]:
+        return [name for name, session in self.sessions.opened.items() if not session.ended]
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    sessions = Sessions(Model.SEED)
+    log: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        nodes = Nodes({NODE: {7: echo_port()}})
+        agent = Agent(listening, sessions, nodes, log.append)
+        sessions.stream_host = "{}:{}".format(*listening.getsockname())
+        sessions.on_terminate = agent.terminate
+        agent.start()
+        yield Running(sessions, agent, log)
+        agent.stop()
+    assert not any(thread.name == "agent" for thread in threading.enumerate())
+
+
+@functools.cache
+def echo_port() -> int:
+    """A server that sends back what it gets, `bye` aside, which it answers by hanging up."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            while data := connection.recv(65536):
+                if data == b"bye":
+                    return
+                connection.sendall(data)
+
+    def accept() -> None:
+        while True:
+            connection, _ = listening.accept()
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return int(listening.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_there(process: int) -> bool:
+    """Whether it runs. One that has ended and waits for its parent does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+# A shell
+
+
+def test_a_shell_from_start_to_end(running: Running) -> None:
+    client = Client.open(running.start())
+    request = client.shake_hands()
+    assert (request.session_type, request.properties) == (SessionType.STANDARD_STREAM, {})
+    client.send(b"echo a-$((1 + 1)); tty\r")
+    client.until_output(b"a-2\r\n/dev/")
+    client.send(b"exit\r")
+    assert client.until_closed() == ""
+    wait_until(lambda: running.open == [])
+
+
+def test_the_terminals_size(running: Running) -> None:
+    client = running.client()
+    client.send(Size(71, 33).payload(), PayloadType.SIZE)
+    client.send(b"stty size\r")
+    client.until_output(b"33 71")
+
+
+def test_ctrl_c_ends_what_runs(running: Running) -> None:
+    client = running.client()
+    client.send(b"echo be''gun; sleep 1000; echo en''ded=$?\r")
+    client.until_output(b"begun")
+    client.send(b"\x03")
+    client.send(b"echo st=$?\r")
+    client.until_output(b"st=130")
+
+
+def test_much_output_waits_for_the_client(running: Running) -> None:
+    client = running.client()
+    client.send(b"stty -onlcr; head -c 2000000 /dev/zero | tr '\\0' x; echo; echo de''ne\r")
+    under_way: dict[int, AgentMessage] = {}
+    # Nothing is acknowledged: the agent stops by itself, and begins to repeat the oldest.
+    while (message := client.receive()).sequence_number not in under_way or (
+        message.message_type is not MessageType.OUTPUT_STREAM_DATA
+    ):
+        if message.message_type is MessageType.OUTPUT_STREAM_DATA:
+            under_way[message.sequence_number] = message
+    assert len(under_way) <= WINDOW
+    for number, waiting in under_way.items():
+        client.acknowledge(waiting)
+        client.seen.add(number)
+        client.output += waiting.payload
+    client.until_output(b"dene")
+    assert client.output.count(b"x") >= 2_000_000
+
+
+def test_a_client_that_is_slow_to_hear_loses_nothing(running: Running) -> None:
+    """The plugin drops what comes before it is ready, and does not acknowledge it."""
+    client = running.client("AWS-StartNonInteractiveCommand", command="echo once")
+    ignored = 0
+    while ignored < 3:
+        message = client.receive()
+        if message.payload_type == PayloadType.OUTPUT:
+            assert message.payload == b"once\n"
+            ignored += 1
+        elif message.message_type is MessageType.OUTPUT_STREAM_DATA:
+            client.acknowledge(message)
+    client.until_output(b"once")
+    assert client.until_closed() == ""
+
+
+# Commands
+
+
+def test_a_command_on_a_terminal(running: Running) -> None:
+    client = running.client("AWS-StartInteractiveCommand", command="test -t 0 && echo terminal")
+    client.until_output(b"terminal\r\n")
+    assert client.until_closed() == ""
+
+
+def test_a_command_without_one(running: Running) -> None:
+    command = "test -t 0 || echo none; echo error >&2"
+    client = running.client("AWS-StartNonInteractiveCommand", command=command)
+    assert client.until_closed() == ""
+    assert client.output == b"none\nerror\n"
+
+
+def test_ctrl_c_ends_a_command_without_a_terminal(running: Running) -> None:
+    client = running.client("AWS-StartNonInteractiveCommand", command="echo on; exec sleep 1000")
+    client.until_output(b"on")
+    client.send(b"\x03")
+    assert client.until_closed() == ""
+
+
+def test_a_document_that_nothing_comes_of(running: Running) -> None:
+    client = Client.open(running.start("AWS-PasswordReset", username="x"))
+    assert client.until_closed() == "the document has no commands for Linux"
+    wait_until(lambda: running.open == [])
+
+
+# Ports
+
+
+def test_a_stream_ends_with_its_connection(running: Running) -> None:
+    client = running.client("AWS-StartSSHSession", portNumber="7")
+    data = os.urandom(100_000)
+    for start in range(0, len(data), 1024):
+        client.send(data[start : start + 1024])
+    client.until(lambda: len(client.output) == len(data))
+    assert client.output == data
+    client.send(b"bye")
+    assert client.until_closed() == ""
+
+
+def test_a_forwarded_port_outlives_its_connections(running: Running) -> None:
+    client = running.client(FORWARD, portNumber="7")
+    for end in (b"bye", None):
+        client.send(b"to the node")
+        client.until(lambda: client.output == b"to the node")
+        client.output.clear()
+        if end is None:
+            client.send(codec.flag_payload(Flag.DISCONNECT_TO_PORT), PayloadType.FLAG)
+        else:
+            client.send(end)
+            time.sleep(0.2)  # else what follows is still the old connection's
+    client.send(b"again")
+    client.until_output(b"again")
+    client.send(codec.flag_payload(Flag.TERMINATE_SESSION), PayloadType.FLAG)
+    assert client.until_closed() == ""
+    wait_until(lambda: running.open == [])
+
+
+def test_a_port_that_nobody_listens_on(running: Running) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    client = running.client(FORWARD, portNumber=port)
+    assert client.until_closed().startswith(f"Unable to connect to specified port: {port} of")
+
+
+# Who may open a channel
+
+
+def test_only_its_own_unused_token_opens_a_channel(running: Running) -> None:
+    mine, other = running.start(), running.start()
+    for token in ("", "x", mine["TokenValue"] + "x", other["TokenValue"]):
+        assert Client.open(mine, token).until_closed() == "the token is not this session's"
+    client = Client.open(mine)
+    client.shake_hands()
+    assert Client.open(mine).until_closed() == "the token has been used"
+    client.send(b"echo st''ill\r")
+    client.until_output(b"still")
+    # The foreign one was not used up.
+    Client.open(other).shake_hands()
+
+
+def test_a_session_that_is_over_cannot_be_joined(running: Running) -> None:
+    started = running.start()
+    running.terminate(started)
+    assert Client.open(started).until_closed() == "there is no such session"
+    unknown = {**started, "StreamUrl": started["StreamUrl"].replace("root-", "root-x")}
+    assert Client.open(unknown).until_closed() == "there is no such session"
+
+
+def test_no_token_is_in_the_log(running: Running) -> None:
+    started = running.start()
+    Client.open(started, "wrong-token").until_closed()
+    client = Client.open(started)
+    client.shake_hands()
+    client.wire.close()
+    wait_until(lambda: running.open == [])
+    assert running.log
+    log = "\n".join(running.log)
+    assert started["TokenValue"] not in log
+    assert "wrong-token" not in log
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a moment")
+def test_another_users_process_is_refused(running: Running) -> None:
+    started = running.start()
+    code = (
+        "import os, socket, sys, urllib.parse\n"
+        "from websockets.sync.client import connect\n"
+        "to = urllib.parse.urlsplit(sys.argv[1])\n"
+        # A connection is whose it was made by.
+        "os.seteuid(65534); sock = socket.socket(); os.seteuid(0)\n"
+        "sock.connect((to.hostname, to.port))\n"
+        "with connect(sys.argv[1], sock=sock, proxy=None) as wire:\n"
+        "    wire.send(sys.stdin.read()); print(wire.recv(timeout=20))\n"
+    )
+    opening = codec.OpenDataChannel(started["TokenValue"], "client", "1.2.3.4").text()
+    told = subprocess.run(
+        [sys.executable, "-c", code, started["StreamUrl"]],
+        input=opening, capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert "the process is of another user" in told.stdout
+    Client.open(started).shake_hands()
+
+
+def test_a_web_page_is_refused(running: Running) -> None:
+    started = running.start()
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(started["StreamUrl"], origin=Origin("http://127.0.0.1"), proxy=None).__enter__()
+    Client.open(started).shake_hands()
+
+
+# Junk
+
+FIRSTS = [b"", b"\0" * 200, "", "[]", "{}", '{"TokenValue": null}', "x" * 100_000, b"\xff" * 100]
+
+
+@pytest.mark.parametrize("first", FIRSTS, ids=range(len(FIRSTS)))
+def test_a_first_frame_that_opens_nothing(running: Running, first: str | bytes) -> None:
+    started = running.start()
+    wire = connected(started["StreamUrl"])
+    wire.send(first)
+    assert Client(wire).until_closed().startswith("not OpenDataChannel")
+    Client.open(started).shake_hands()
+
+
+def test_junk_in_a_session_is_left_out(running: Running) -> None:
+    client = running.client()
+    good = codec.encode(AgentMessage(MessageType.INPUT_STREAM_DATA, 1, 1, b"echo bad\r", 1))
+    for junk in (
+        b"",
+        b"\0" * 119,
+        b"\0" * 120,
+        os.urandom(500),
+        good[:-1],
+        good + b"x",
+        good.replace(b"bad", b"BAD"),
+        good.replace(b"input_stream", b"imput_stream"),
+        "text",
+        "{}",
+    ):
+        client.wire.send(junk)
+    for kind in MessageType:
+        if kind is not MessageType.INPUT_STREAM_DATA:
+            client.wire.send(codec.encode(AgentMessage(kind, 1, 0, b"[1", 1)))
+    client.send(b"{", PayloadType.SIZE)
+    client.send(b"1", PayloadType.FLAG)
+    client.send(b"what", 4711)
+    client.send(b"echo st''ill\r")
+    client.until_output(b"still")
+    assert b"bad" not in client.output.lower()
+
+
+def test_doubles_and_exchanged_messages(running: Running) -> None:
+    client = running.client()
+    first, second, third = (client.frame(part) for part in (b"echo ", b"o''ne", b"\r"))
+    for frame in (third, second, second, first, first, third):
+        client.wire.send(frame)
+    client.until_output(b"one\r\n")
+    client.send(b"echo t''wo\r")
+    client.until_output(b"two")
+    assert client.output.count(b"one\r\n") == 1
+
+
+def test_what_comes_again_is_acknowledged_again(running: Running) -> None:
+    client = running.client()
+    frame = client.frame(b"#")
+    for _ in range(2):
+        client.wire.send(frame)
+    count = 0
+    while count < 2:
+        message = client.receive()
+        if message.message_type is MessageType.ACKNOWLEDGE:
+            count += codec.acknowledged(message.payload) == 1
+
+
+def test_strangers_do_not_bring_it_down(running: Running) -> None:
+    started = running.start()
+    host, port = running.sessions.stream_host.split(":")
+    for junk in (b"", b"\0" * 1000, b"GET / HTTP/1.1\r\n\r\n", os.urandom(5000)):
+        with socket.create_connection((host, int(port)), 5) as stranger:
+            stranger.sendall(junk)
+    wire = connected(started["StreamUrl"])
+    wire.send(b"x" * 1_000_000)
+    Client.open(started).shake_hands()
+
+
+def test_a_handshake_that_the_client_declines(running: Running) -> None:
+    client = Client.open(running.start())
+    client.shake_hands("cannot", "will not")
+    assert client.until_closed() == "cannot; will not"
+
+
+# The end
+
+
+JOBS = (
+    b"(trap '' HUP TERM; while :; do sleep 1000; done) & one=$!;"
+    b" sleep 1000 & two=$!; nohup sleep 1000 >/dev/null 2>&1 & three=$!;"
+)
+
+
+def processes(client: Client) -> list[int]:
+    """A shell with jobs of all kinds, one in the foreground; the ids of all but that."""
+    client.send(b"stty -echo\r")
+    client.send(JOBS + b" echo pids: $$ $one $two $three end; sleep 1000\r")
+    client.until_output(b"end\r\n")
+    found = re.search(rb"pids: ([0-9\s]+) end", client.output)
+    assert found is not None, client.output
+    there = [int(number) for number in found[1].split()]
+    assert len(there) == 4
+    assert all(is_there(process) for process in there)
+    return there
+
+
+@pytest.mark.parametrize("how", ["terminate", "disconnect", "stop"])
+def test_nothing_is_left(running: Running, how: str) -> None:
+    started = running.start()
+    client = Client.open(started)
+    client.shake_hands()
+    left = processes(client)
+    if how == "terminate":
+        running.terminate(started)
+        assert client.until_closed() == TERMINATED
+    elif how == "disconnect":
+        client.wire.socket.shutdown(socket.SHUT_RDWR)
+    else:
+        stopping = threading.Thread(target=running.agent.stop)
+        stopping.start()
+        assert client.until_closed() == "The sandbox has ended."
+        stopping.join()
+        running.agent.stop = lambda: None  # type: ignore[method-assign]
+    wait_until(lambda: not any(is_there(process) for process in left))
+    wait_until(lambda: running.open == [])
+
+
+def test_a_job_that_was_left_behind_does_not_hold_the_session(running: Running) -> None:
+    client = running.client()
+    client.send(b"yes & sleep 1000 & exit\r")
+    assert client.until_closed() == ""

@@ -1,0 +1,64 @@
+"""What a session document makes the node do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ssmgate.sandbox.agent.plan import WorkError, plan
+from ssmgate.sandbox.channel.codec import SessionType
+from ssmgate.sandbox.documents import AWS_SESSION_DOCUMENTS
+
+
+def aws(name: str, **parameters: str) -> Any:
+    given = {key: [value] for key, value in parameters.items()}
+    return plan(json.dumps(AWS_SESSION_DOCUMENTS[name]), given)
+
+
+def test_ssh() -> None:
+    made = aws("AWS-StartSSHSession")
+    assert (made.session_type, made.port) == (SessionType.PORT, 22)
+    assert made.properties == {"portNumber": "22"}
+    assert aws("AWS-StartSSHSession", portNumber="2222").port == 2222
+
+
+def test_a_forwarded_port_tells_the_client_its_local_one() -> None:
+    made = aws("AWS-StartPortForwardingSession", portNumber="5432", localPortNumber="15432")
+    assert made.port == 5432
+    assert made.properties == {
+        "portNumber": "5432", "type": "LocalPortForwarding", "localPortNumber": "15432",
+    }  # fmt: skip
+
+
+def test_commands() -> None:
+    for name in ("AWS-StartInteractiveCommand", "AWS-StartNonInteractiveCommand"):
+        assert aws(name, command="echo {{ not }} it").command == "echo {{ not }} it"
+
+
+def test_a_shell_profile_is_typed_first() -> None:
+    content = {
+        "sessionType": "Standard_Stream",
+        "inputs": {"shellProfile": {"linux": "exec bash", "windows": "date"}},
+    }
+    made = plan(json.dumps(content), {})
+    assert (made.session_type, made.profile) == (SessionType.STANDARD_STREAM, "exec bash")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "not JSON"),
+        ("[]", "session type None is not known"),
+        ('{"sessionType": "Telepathy"}', "session type 'Telepathy' is not known"),
+        ('{"sessionType": "Port", "properties": {"portNumber": "0"}}', "port number '0'"),
+        ('{"sessionType": "Port", "properties": {"portNumber": "65536"}}', "port number"),
+        ('{"sessionType": "Port", "properties": {"portNumber": "2 2"}}', "port number"),
+        ('{"sessionType": "Port", "properties": {"portNumber": "{{ p }}"}}', "'p'"),
+        ('{"sessionType": "InteractiveCommands", "properties": {}}', "no commands for Linux"),
+    ],
+)
+def test_nothing_comes_of(content: str, told: str) -> None:
+    with pytest.raises(WorkError, match=told):
+        plan(content, {})

@@ -1,0 +1,88 @@
+"""The stand-in's contract with whoever starts it, before there is a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
+PROGRAM = str(Path(sys.executable).with_name("ssmgate-sandbox-plugin"))
+REQUEST = json.dumps({"Target": "i-1"})
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def start(response: object, first: str = VARIABLE) -> subprocess.CompletedProcess[str]:
+    text = response if isinstance(response, str) else json.dumps(response)
+    if first != VARIABLE:
+        return run(text, "us-east-1", "StartSession", "", REQUEST, "http://127.0.0.1:1")
+    return run(
+        VARIABLE, "us-east-1", "StartSession", "", REQUEST, "http://127.0.0.1:1", **{VARIABLE: text}
+    )
+
+
+def response(url: str) -> dict[str, str]:
+    return {"SessionId": "alice-1", "TokenValue": "the-token", "StreamUrl": url}
+
+
+def test_its_version_is_one_that_is_given_the_token_in_the_environment() -> None:
+    ended = run("--version")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    digits = tuple(int(part) for part in ended.stdout.strip().split("."))
+    assert ended.stdout == "{}.{}.{}.{}\n".format(*digits)
+    assert digits > (1, 2, 764, 0)
+
+
+def test_what_is_no_session_ends_as_the_plugins() -> None:
+    assert run().returncode == 0
+    assert "stand-in" in run().stdout
+    ended = run("{}", "us-east-1", "StopSession", "", REQUEST, "http://127.0.0.1:1")
+    assert (ended.returncode, ended.stdout) == (0, "Invalid Operation")
+    for odd in ("", "{", "[]", "null", '{"SessionId": "s"}'):
+        ended = start(odd)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout.startswith("Cannot perform start session: ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://ssmmessages.us-east-1.amazonaws.com/v1/data-channel/alice-1",
+        "ws://192.0.2.1/x",
+        "ws://127.0.0.1.example.org/x",
+        "ws://localhost/x",  # a name may be anyone's
+        "wss://127.0.0.1/x",
+        "http://127.0.0.1/x",
+        "no address",
+        "ws://[::ffff:192.0.2.1]/x",
+    ],
+)
+@pytest.mark.parametrize("first", [VARIABLE, "argument"])
+def test_it_talks_to_loopback_only(url: str, first: str) -> None:
+    ended = start(response(url), first)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "it talks to a sandbox of this machine only" in ended.stderr
+    assert "the-token" not in ended.stderr
+
+
+def test_nobody_there() -> None:
+    ended = start(response("ws://127.0.0.1:1/x"))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    first, second = ended.stderr.splitlines()
+    assert first.endswith("a stand-in for session-manager-plugin, for the sandbox only")
+    assert "no data channel at 127.0.0.1:1" in second

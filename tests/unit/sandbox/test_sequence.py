@@ -1,0 +1,77 @@
+"""A channel's order: whatever is lost, doubled or exchanged on the way, all arrives once."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssmgate.sandbox.channel.codec import AgentMessage, MessageType, PayloadType, decode
+from ssmgate.sandbox.channel.sequence import RESEND_SECONDS, WINDOW, Incoming, Outgoing
+
+
+def outgoing(count: int) -> tuple[Outgoing, list[bytes]]:
+    sending = Outgoing(MessageType.INPUT_STREAM_DATA)
+    return sending, [sending.add(PayloadType.OUTPUT, bytes((n,)), 100.0) for n in range(count)]
+
+
+def test_numbers_count_from_zero() -> None:
+    sending, frames = outgoing(3)
+    assert [decode(frame).sequence_number for frame in frames] == [0, 1, 2]
+    assert sending.latest == 2
+
+
+def test_the_window_closes_and_opens() -> None:
+    sending, _ = outgoing(WINDOW)
+    assert not sending.has_room
+    sending.came(5)
+    assert sending.has_room
+    assert not sending.is_under_way(5)
+    assert sending.is_under_way(6)
+
+
+def test_the_oldest_is_sent_again_in_time_and_not_after_it_came() -> None:
+    sending, frames = outgoing(2)
+    assert sending.overdue(100.0) is None
+    assert sending.overdue(100.0 + RESEND_SECONDS) == frames[0]
+    assert sending.overdue(100.0 + RESEND_SECONDS) is None, "just sent again"
+    sending.came(0)
+    assert sending.overdue(101.0) == frames[1]
+    sending.came(1)
+    sending.came(77)
+    assert sending.overdue(200.0) is None
+    assert sending.all_came
+
+
+@given(st.integers(1, 12), st.data())
+def test_a_bad_way_changes_nothing(count: int, data: st.DataObject) -> None:
+    """Any order, any doubles; then the sender's own resending of what was lost."""
+    sending, frames = outgoing(count)
+    receiving = Incoming()
+    got: list[AgentMessage] = []
+
+    def arrive(frame: bytes) -> None:
+        taken = receiving.take(decode(frame))
+        got.extend(taken.ready)
+        for message in taken.ready:
+            sending.came(message.sequence_number)
+        if taken.again is not None:
+            sending.came(taken.again.sequence_number)
+
+    for index in data.draw(st.lists(st.integers(0, count - 1), max_size=40)):
+        arrive(frames[index])
+    now = 100.0
+    for _ in range(count + 1):
+        now += RESEND_SECONDS
+        if (frame := sending.overdue(now)) is not None:
+            arrive(frame)
+
+    assert sending.all_came
+    assert [message.payload for message in got] == [bytes((n,)) for n in range(count)]
+
+
+def test_one_that_was_used_is_acknowledged_again_and_not_used_again() -> None:
+    _, frames = outgoing(1)
+    receiving = Incoming()
+    assert len(receiving.take(decode(frames[0])).ready) == 1
+    taken = receiving.take(decode(frames[0]))
+    assert (taken.ready, taken.again) == ((), decode(frames[0]))

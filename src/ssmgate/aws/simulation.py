@@ -106,7 +106,7 @@ def _ask(
     try:
         for _ in range(_MOST_PAGES):
             answer = ask(**request)
-            evaluations += read(answer)
+            evaluations += tuple(_really_missing(one, entries) for one in read(answer))
             if not answer.get("IsTruncated"):
                 return evaluations
             request["Marker"] = _marker(answer)
@@ -115,6 +115,13 @@ def _ask(
     except Exception as error:
         return failures.cannot_ask(error, question)
     return CannotTell("unreadable", "IAM's answer has no end", question)
+
+
+def _really_missing(evaluation: Evaluation, entries: Sequence[ContextEntry]) -> Evaluation:
+    """IAM names keys too that it was given and that did not match."""
+    given = {entry.key_name.lower() for entry in entries}
+    missing = tuple(key for key in evaluation.missing_context if key.lower() not in given)
+    return replace(evaluation, missing_context=missing)
 
 
 def evaluations_of(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from awscli.alias import ExternalAliasCommand, ServiceAliasCommand
+from awscli.alias import AliasLoader, ExternalAliasCommand, ServiceAliasCommand
+from botocore import xform_name
 
+from ssmgate.aws import failures
 from ssmgate.aws.arguments import Driver, Invocation, MainParser, ServiceParser, Ssm, read_with
+from ssmgate.core.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,56 @@ def read_line(argv: list[str]) -> Invocation | NotAStart | ExternalAlias | int:
     code of what was answered (help, a skeleton).
 
     `[command ssm]` aliases are v2's alone; under v1 they are gated or run all the same. Raises as
-    `arguments.read` does, for a line with an option that the CLI would refuse too.
+    `arguments.read` does, for a line with an option that the CLI would refuse too. Raises
+    `InvalidRequest` where the words of a start are on the line behind an option that is not known
+    here: a CLI that knows it might take the next word for its value, and another for the command.
     https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-alias.html
     """
+    words, external = _reachable(argv)
+    start = words >= {"ssm", "start-session"}
+    if not start and not external:
+        return NotAStart()
     try:
         line: Invocation | NotAStart | ExternalAlias | int = read_with(_Line, argv)
     except _Version:
         return NotAStart()
+    except _Uncertain:
+        if not start:
+            return NotAStart()
+        raise
     return line
+
+
+def _reachable(argv: Sequence[str]) -> tuple[set[str], bool]:
+    """Every word that `argv` or an alias that it can lead to has; whether one begins with `!`."""
+    loader = AliasLoader()
+    try:
+        loader.get_aliases()
+    except Exception as error:
+        raise failures.translate(error) from error
+    words, external = set(argv), False
+    aliases = [pair for entries in loader._aliases.values() for pair in entries.items()]
+    while used := [pair for pair in aliases if pair[0] in words]:
+        aliases = [pair for pair in aliases if pair[0] not in words]
+        for _, value in used:
+            external = external or value.strip().startswith("!")
+            try:
+                words.update(word.strip("\n") for word in shlex.split(value))
+            except ValueError:  # the CLI refuses it, once it is the alias that is meant
+                external = True
+    return words, external
+
+
+class _Uncertain(InvalidRequest):
+    """It depends on options that are not known here what the command is."""
+
+    def __init__(self, option: str) -> None:
+        super().__init__(
+            f"this line may start a session, as {option!r} before the command is not known to"
+            " ssmgate: refused",
+            code="ParamValidation",
+            hints=("write the command first, or call the real aws by its path",),
+        )
 
 
 class _Version(BaseException):
@@ -72,15 +118,48 @@ class _AnyCommand:
 
 
 class _MainParser(_AnyCommand, MainParser):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.doubts: list[Callable[[], str]] = []
+
+    def parse_known_args(self, args: Any, namespace: Any = None) -> Any:
+        parsed, remaining = super().parse_known_args(args, namespace)
+        self.doubts.append(lambda: self._doubt(args, parsed.command))
+        return parsed, remaining
+
     def exit(self, status: int = 0, message: str | None = None) -> Any:
         raise _Version
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """The real CLI prints its version."""
 
+    def _doubt(self, args: Sequence[str], command: str) -> str:
+        """What stands before `command` and is no option known here, empty if nothing does."""
+        for place, word in enumerate(args):
+            if word != command or command.startswith("-"):
+                continue
+            before = args[:place]
+            try:
+                parsed, unknown = super().parse_known_args([*before, _SOME_COMMAND])
+            except InvalidRequest:
+                continue  # this one is an option's value
+            if parsed.command == _SOME_COMMAND and not unknown and "--" not in before:
+                return ""
+        return next((word for word in args if word.startswith("-")), command)
+
+
+_SOME_COMMAND = "\0"  # no word of a command line's
+
 
 class _ServiceParser(_AnyCommand, ServiceParser):
-    pass
+    doubts: list[Callable[[], str]]
+
+    def parse_known_args(self, args: Any, namespace: Any = None) -> Any:
+        parsed, remaining = super().parse_known_args(args, namespace)
+        # The main parser took out the options that it knows.
+        first = args[0]
+        self.doubts.append(lambda: "" if first == parsed.operation != "--" else first)
+        return parsed, remaining
 
 
 class _Line(Driver):
@@ -99,8 +178,14 @@ class _Line(Driver):
         self._error_format = parsed.cli_error_format
         command = commands[parsed.command]
         if isinstance(command, _Elsewhere):
-            return NotAStart()  # its options are not ours to judge
-        return self._go_on(command, parsed, remaining)
+            line: Any = NotAStart()  # its options are not ours to judge
+        else:
+            line = self._go_on(command, parsed, remaining)
+        if isinstance(line, NotAStart | ExternalAlias):
+            for doubt in parser.doubts:
+                if option := doubt():
+                    raise _Uncertain(option)
+        return line
 
     def _build_builtin_commands(self, session: Any) -> dict[str, Any]:
         return _Commands(ssm=_LineSsm("ssm", session, "ssm"))
@@ -119,6 +204,9 @@ class _LineSsm(Ssm):
 
     def _create_command_table(self) -> dict[str, Any]:
         table = _Commands(super()._create_command_table())
+        if self.aliases:
+            for name in _operations(self.session):
+                table.setdefault(name, _Elsewhere(name))
         for name, value in self.aliases.items():
             table[name] = (
                 ExternalAliasCommand(name, value)
@@ -129,9 +217,11 @@ class _LineSsm(Ssm):
         return table
 
     def _create_parser(self) -> _ServiceParser:
-        return _ServiceParser(
+        parser = _ServiceParser(
             operations_table={**self._get_command_table(), "help": None}, service_name=self._name
         )
+        parser.doubts = self.main_parser.doubts
+        return parser
 
 
 class _OperationAlias(ServiceAliasCommand):
@@ -153,6 +243,12 @@ class _OperationAlias(ServiceAliasCommand):
         if remaining[:1] == [self.name]:  # an operation of the CLI's that is not in this table
             return NotAStart()
         return self._service(remaining, parsed_globals)
+
+
+def _operations(session: Any) -> list[str]:
+    """The CLI's names of what ssm has: its operations, and `wait`."""
+    names = session.get_component("data_loader").operation_names("ssm")
+    return ["wait", *(xform_name(name, "-") for name in names)]
 
 
 def _operation_aliases(loader: Any) -> dict[str, str]:

@@ -73,6 +73,10 @@ class AwscliModels(Loader):
         operations = {name: model["operations"][name] for name in _CALLED[service_name]}
         return {**model, "operations": operations}
 
+    def operation_names(self, service_name: str) -> list[str]:
+        """All operations of the service's model, also those that are never called."""
+        return list(super().load_service_model(service_name, "service-2")["operations"])
+
 
 class MfaPrompt:
     """Asks for an MFA code on the terminal, and remembers that it did.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping
 from typing import NoReturn
 
@@ -22,7 +23,7 @@ def become_aws(real: str, argv: list[str], environ: Mapping[str, str]) -> NoRetu
         raise NoAws("no aws on PATH beside the one of ssmgate", hints=(_INSTALL,))
     variables = {**environ, "AWS_CLI_AUTO_PROMPT": "off", TRIED: _tried(real, environ)}
     try:
-        os.execve(real, ["aws", *argv], variables)
+        _execute(real, ["aws", *argv], variables)
     except (OSError, ValueError) as error:
         raise NoAws(f"{real} cannot be executed: {error}", hints=(_INSTALL,)) from error
 
@@ -31,9 +32,16 @@ def become_shell(command: str, shim_folder: str, environ: Mapping[str, str]) -> 
     """Execute an alias's shell command as the CLI does, with the shim first on its PATH."""
     path = f"{shim_folder}:{environ.get('PATH', os.defpath)}"
     try:
-        os.execve("/bin/sh", ["sh", "-c", command], {**environ, "PATH": path})
+        _execute("/bin/sh", ["sh", "-c", command], {**environ, "PATH": path})
     except (OSError, ValueError) as error:
         raise GateError(f"/bin/sh cannot be executed: {error}") from error
+
+
+def _execute(path: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn:
+    # Python ignores these; the shell's way, and the CLI for what it runs, have the defaults.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    os.execve(path, argv, environ)
 
 
 class NoAws(GateError):

@@ -8,6 +8,7 @@ from ssmgate import __version__
 from ssmgate.cli.check import check
 from ssmgate.cli.documents import documents
 from ssmgate.cli.init import init
+from ssmgate.cli.config import config
 from ssmgate.cli.sandbox import sandbox
 from ssmgate.cli.ssh_config import ssh_config
 
@@ -20,9 +21,9 @@ Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own)
   130  interrupted
 
 \b
-Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then
-SSMGATE_MODE, SSMGATE_EXPLICIT, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN,
-SSMGATE_CONTEXT, SSMGATE_PLUGIN_CREDENTIALS.
+Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then SSMGATE_…
+variables. What the first one locks, the others can only tighten.
+'ssmgate config show --origin' lists the keys, what they are, and where from.
 """
 
 
@@ -66,5 +67,6 @@ def complete() -> None:
 main.add_command(check)
 main.add_command(documents)
 main.add_command(init)
+main.add_command(config)
 main.add_command(sandbox)
 main.add_command(ssh_config)

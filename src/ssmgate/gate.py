@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 from ssmgate.aws import arguments, failures
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
-from ssmgate.core import wording
-from ssmgate.core.decision import Permit, Refusal, override
+from ssmgate.core import local_rules, wording
+from ssmgate.core.decision import Outcome, Permit, Refusal, override
 from ssmgate.core.errors import GateError, ServiceFailed
+from ssmgate.core.local_rules import LocalRefusal, LocalRules
 from ssmgate.examination import Examination, examine
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
@@ -56,7 +57,7 @@ def _start(
 ) -> NoReturn:
     try:
         config = configuration.load(environ)
-        plugin = plugins.find(environ)
+        plugin = plugins.find(environ, config.plugin_path)
         examination = examine(invocation, config)
         permit = _permit(examination, config, tell)
         _foretell(examination, plugin, config, tell)
@@ -106,7 +107,7 @@ def go_through(
 
 
 def _permit(examination: Examination, config: Config, tell: Callable[[str], object]) -> Permit:
-    outcome = examination.outcome
+    outcome = _by_local_rules(examination, config.rules)
     if isinstance(outcome, Permit):
         return outcome
     request = examination.invocation.request
@@ -116,6 +117,15 @@ def _permit(examination: Examination, config: Config, tell: Callable[[str], obje
     tell(f"ssmgate: [WARNING]: {refusal.message}")
     tell("ssmgate: started all the same, as mode is 'permissive'")
     return override(request, outcome)
+
+
+def _by_local_rules(examination: Examination, rules: LocalRules) -> Outcome | LocalRefusal:
+    """The outcome, or what the machine's own rules say against a permit."""
+    look, caller = examination.look, examination.caller
+    if not isinstance(look.outcome, Permit) or caller is None:
+        return look.outcome
+    arns = tuple(question.resource_arn for question in look.questions)
+    return local_rules.refusal(rules, look.request, arns, caller.account) or look.outcome
 
 
 def _explained(refusal: GateError, examination: Examination) -> GateError:

@@ -96,3 +96,9 @@ class RuleRefused(GateError):
     """A rule of the machine's configuration refuses what IAM allows. Nothing starts. Exits 254."""
 
     exit_code = 254
+
+
+class NotRecorded(GateError):
+    """A record is required and could not be written. No session stays. Exits 254."""
+
+    exit_code = 254

@@ -53,6 +53,11 @@ class Plugin:
         return self.version is not None and self.version >= _FIRST_THAT_SIGNS
 
     @property
+    def version_text(self) -> str:
+        """The version with its dots, empty where there is none."""
+        return ".".join(map(str, self.version or ()))
+
+    @property
     def warning(self) -> str:
         """The CLI's words about an old plugin, empty for a new one."""
         return _OUTDATED if self.version is not None and self.version < _RECOMMENDED else ""

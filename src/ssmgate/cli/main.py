@@ -6,9 +6,9 @@ import click
 
 from ssmgate import __version__
 from ssmgate.cli.check import check
+from ssmgate.cli.config import config
 from ssmgate.cli.documents import documents
 from ssmgate.cli.init import init
-from ssmgate.cli.config import config
 from ssmgate.cli.sandbox import sandbox
 from ssmgate.cli.ssh_config import ssh_config
 
@@ -48,6 +48,17 @@ def main() -> None:
 def start_session() -> None:
     """Listed here for `--help`; `__main__` sends the verb straight to the gate."""
     raise click.UsageError("write 'ssmgate start-session' with the verb first")
+
+
+@main.command("login", short_help="On a bastion: start a session, by root's rules alone.")
+def login() -> None:
+    """What people get on a bastion instead of a shell: docs/bastion.md.
+
+    Root's copy of bin/ssmgate-login starts it, as login shell and as sshd's ForceCommand. It takes
+    SSH_ORIGINAL_COMMAND, or -c and a command: start-session with --target, --document-name,
+    --reason and --parameters, and nothing else. Without one it asks on the terminal.
+    """
+    raise click.UsageError("write 'ssmgate login' with the verb first")
 
 
 @main.command("complete", hidden=True)

@@ -42,25 +42,14 @@ def open_trusted(
     Raises `Untrusted`; `FileNotFoundError` where there is no such file, whatever its folders are
     like; `OSError` for what else the system says. Contents are not looked at.
     """
-    names = os.path.relpath(path, base).split(os.sep)
-    if not os.path.isabs(path) or ".." in path.split(os.sep):
-        raise Untrusted(path, "is not an absolute path without '..'")
-    at, problem = base, None
-    folder = os.open(base, _FOLDER)
+    above, _, name = path.rpartition(os.sep)
+    folder, problem = _walk(path, above, owners, base)
     try:
-        for name in names[:-1]:
-            problem = problem or _problem(os.fstat(folder), at, owners)
-            at = os.path.join(at, name)
-            inner = _open_folder(name, folder, at)
-            os.close(folder)
-            folder = inner
-        problem = problem or _problem(os.fstat(folder), at, owners)
-        try:
-            file = os.open(names[-1], flags | _FILE, mode, dir_fd=folder)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise Untrusted(path, "is a symbolic link") from None
-            raise
+        file = os.open(name, flags | _FILE, mode, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Untrusted(path, "is a symbolic link") from None
+        raise
     finally:
         os.close(folder)
     try:
@@ -72,6 +61,14 @@ def open_trusted(
         os.close(file)
         raise problem
     return file
+
+
+def hold_folder(path: str, owners: frozenset[int] = frozenset({0}), *, base: str = "/") -> None:
+    """Raise unless `path` is a folder that only `owners` could have made, as `open_trusted`."""
+    folder, problem = _walk(path, path, owners, base)
+    os.close(folder)
+    if problem is not None:
+        raise problem
 
 
 def judge(file: int, path: str, owners: frozenset[int]) -> None:
@@ -97,6 +94,27 @@ def read(file: int, path: str) -> bytes:
     if len(text) > LARGEST:
         raise Untrusted(path, f"has more than {LARGEST} bytes")
     return text
+
+
+def _walk(
+    path: str, down_to: str, owners: frozenset[int], base: str
+) -> tuple[int, Untrusted | None]:
+    """The descriptor of `down_to`, and what is wrong with it or a folder above it."""
+    if not os.path.isabs(path) or os.path.normpath(path) != path:
+        raise Untrusted(path, "is not an absolute path without detours")
+    within = os.path.relpath(down_to or os.sep, base)
+    at = base
+    folder = os.open(base, _FOLDER)
+    problem = _problem(os.fstat(folder), at, owners)
+    for name in within.split(os.sep) if within != os.curdir else ():
+        at = os.path.join(at, name)
+        try:
+            inner = _open_folder(name, folder, at)
+        finally:
+            os.close(folder)
+        folder = inner
+        problem = problem or _problem(os.fstat(folder), at, owners)
+    return folder, problem
 
 
 def _open_folder(name: str, folder: int, path: str) -> int:

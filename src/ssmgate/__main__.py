@@ -27,7 +27,7 @@ def ssmgate() -> NoReturn:
         complete()
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
         run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
-    if sys.argv[1:2] == ["login"] and sys.argv[2:3] not in (["--help"], ["-h"]):
+    if sys.argv[1:2] == ["login"]:
         login(sys.argv[2:])
     from ssmgate.cli.main import main
     from ssmgate.core.errors import GateError

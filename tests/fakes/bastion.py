@@ -68,20 +68,15 @@ class Bastion:
         )
         (site,) = (root / "venv" / "lib").glob("python3*/site-packages")
         _copy(Path(ssmgate.__file__).parent, site / "ssmgate")
-        config = site / "ssmgate" / "host" / "config.py"
-        lines = config.read_text().splitlines(keepends=True)
-        changed = [
-            f"SYSTEM_FILE = {str(self.config_file)!r}\n" if line.startswith("SYSTEM_FILE") else line
-            for line in lines
-        ]
-        assert changed != lines
-        config.write_text("".join(changed))
+        host = site / "ssmgate" / "host"
+        _set(host / "config.py", "SYSTEM_FILE", str(self.config_file))
+        _set(host / "record.py", "_SYSLOG_SOCKETS", (str(self.syslog_socket),))
         libraries = Path(awscli.__file__).parents[1]
         _copy(libraries / "awscli", site / "awscli")
         for name in PACKAGES:
             _copy(libraries / name, site / name)
         shutil.copy(libraries / "six.py", site)
-        for name in ("etc", "empty", "plugin", "bin", "records"):
+        for name in ("etc", "empty", "plugin", "bin", "records", "syslog"):
             (root / name).mkdir(mode=0o755)
         (root / "recorded").mkdir()
         (root / "recorded").chmod(0o777)
@@ -183,6 +178,10 @@ class Bastion:
         return self.root / "records" / f"{user}.jsonl"
 
     @property
+    def syslog_socket(self) -> Path:
+        return self.root / "syslog" / "log"
+
+    @property
     def plugin(self) -> FakePlugin:
         return FakePlugin(self.root / "recorded")
 
@@ -205,6 +204,14 @@ class Bastion:
     @property
     def plugin_file(self) -> Path:
         return self.root / "plugin" / "session-manager-plugin"
+
+
+def _set(module: Path, constant: str, value: object) -> None:
+    """Change one line: the constants that name a place of the machine's."""
+    lines = module.read_text().splitlines(keepends=True)
+    (number,) = [n for n, line in enumerate(lines) if line.startswith(f"{constant} = ")]
+    lines[number] = f"{constant} = {value!r}\n"
+    module.write_text("".join(lines))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import TARGET, Machine
+from fakes.log import Log
 from fakes.scripted_aws import (
     ACCOUNT,
     SESSION_ID,
@@ -23,33 +22,6 @@ from fakes.scripted_aws import (
     json_error,
     xml_error,
 )
-
-
-class Log:
-    """A syslog daemon that only collects."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-        self._socket.setblocking(False)
-
-    def close(self) -> None:
-        self._socket.close()
-        os.unlink(self.path)
-
-    @property
-    def texts(self) -> list[str]:
-        found = []
-        while True:
-            try:
-                found.append(self._socket.recv(1 << 16).decode())
-            except BlockingIOError:
-                return found
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(text.partition(": ")[2]) for text in self.texts]
 
 
 @pytest.fixture

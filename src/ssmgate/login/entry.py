@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ENTRY = "ssmgate-login"
 """The program's name, which a ForceCommand hands to it as login shell."""
 
+# Until the configuration is known, and where its own places do not take a record.
+_SYSLOG = Records(syslog=True)
+
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # Would end the process too, and mean nothing here.
 _MEANINGLESS = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGXCPU")
@@ -38,8 +41,7 @@ def login(
     `GateError` or `signals.Interrupted` for every other end, each of which is recorded.
     """
     _end_on_signals()
-    # Until the configuration is known: syslog, if there is one.
-    recorder = Recorder(Records(syslog=True), surroundings.kept(environ))
+    recorder = Recorder(_SYSLOG, surroundings.kept(environ))
     line: str | None = None
     try:
         config = configuration.load({})
@@ -115,8 +117,10 @@ def _record_end(
 ) -> None:
     for number in _ENDING:
         signal.signal(number, _nothing)
-    if problem := recorder.write("end", _ended(error, line), notable=True):
+    members = _ended(error, line)
+    if problem := recorder.write("end", members, notable=True):
         tell(f"ssmgate: [WARNING]: this could not be recorded: {problem}")
+        replace(recorder, records=_SYSLOG).write("end", members, notable=True)
 
 
 def _ended(error: BaseException, line: str | None) -> dict[str, object]:

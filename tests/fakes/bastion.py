@@ -23,7 +23,16 @@ import ssmgate
 from conftest import FAKES, Ended, FakePlugin
 
 REPOSITORY = Path(__file__).parents[2]
-PACKAGES = ("colorama", "dateutil", "docutils", "jmespath", "s3transfer", "urllib3", "ruamel")
+PACKAGES = (
+    "click",
+    "colorama",
+    "dateutil",
+    "docutils",
+    "jmespath",
+    "s3transfer",
+    "urllib3",
+    "ruamel",
+)
 SERVICES = {"ssm", "sts", "iam", "ec2", "sso", "sso-oidc", "signin"}
 
 

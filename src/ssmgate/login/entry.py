@@ -97,18 +97,10 @@ def _recorder(config: Config, before: Recorder) -> Recorder:
 
 def _vet(invocation: Invocation, wanted: Wanted) -> None:
     """Raise unless the CLI's parser has read what was meant here, and nothing besides."""
-    request, options = invocation.request, invocation.options
-    read = (request.target, request.document_name, request.reason, options.region, options.profile)
-    meant = (
-        wanted.target,
-        wanted.document_name,
-        wanted.reason,
-        wanted.region,
-        wanted.profile,
-    )
+    options = invocation.options
     rest = (options.endpoint_url, options.verify, options.debug)
-    with_parameters = (request.parameters is None, wanted.parameters is None)
-    if read != meant or rest != (None, None, False) or len(set(with_parameters)) != 1:
+    as_meant = wanted.is_read_as(invocation.request, options.region, options.profile)
+    if not as_meant or rest != (None, None, False):
         raise InvalidRequest("refused: the command can be read in two ways")
 
 

@@ -17,7 +17,7 @@ from ssmgate.host.config import SYSTEM_FILE, Config
 USER = "{user}"
 """In `login.profile`: the unix user's name."""
 
-_KEPT = ("TERM", "LANG", "SSH_CONNECTION", "SSH_TTY")
+_KEPT = ("TERM", "LANG", "SSH_CONNECTION")
 _PLAIN = re.compile(r"[a-zA-Z0-9._:/@%+ \-]{0,200}\Z")
 _USER_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.\-]{0,63}\Z")
 _PATH = "/usr/bin:/bin"

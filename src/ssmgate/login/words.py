@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from ssmgate.core.errors import InvalidRequest
-from ssmgate.core.request import DocumentName
+from ssmgate.core.request import DocumentName, SessionRequest
 
 LONGEST = 4096
 """Characters of a command line."""
@@ -22,6 +24,7 @@ _FORMS = (
 _USUAL = ("target", "document-name", "reason", "parameters")
 # What StartSession takes, colons for targets other than nodes.
 _TARGET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9:_.\-]{0,399}\Z")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+\Z")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+=,.@_\-]{0,127}\Z")
 
 
@@ -43,6 +46,23 @@ class Wanted:
         ]
         options = [f"--{name}={value}" for name, value in given if value is not None]
         return ["ssm", "start-session", *options]
+
+    def is_read_as(self, request: SessionRequest, region: str | None, profile: str | None) -> bool:
+        """Whether that is what the CLI's parser made of `argv`, and nothing from elsewhere."""
+        read = (request.target, request.document_name, request.reason, region, profile)
+        meant = (self.target, self.document_name, self.reason, self.region, self.profile)
+        return read == meant and self._parameters_are(request.parameters)
+
+    def _parameters_are(self, read: tuple[tuple[str, tuple[str, ...]], ...] | None) -> bool:
+        if self.parameters is None or read is None:
+            return self.parameters is None and read is None
+        typed: object = None
+        with contextlib.suppress(ValueError):
+            typed = json.loads(self.parameters)
+        if typed is not None:
+            return typed == {name: list(values) for name, values in read}
+        # In shorthand a value stands as it is, short of escaped quotes.
+        return all(text in self.parameters for _name, values in read for text in values)
 
 
 def read(line: str, permitted: Sequence[str]) -> Wanted:
@@ -76,11 +96,12 @@ def wanted(options: dict[str, str]) -> Wanted:
         # The CLI would read them, as this user and with this user's rights.
         if re.match(r"\s*fileb?:", value, re.IGNORECASE):
             raise _refused(f"--{name} takes no file here")
-    if "@=" in options.get("parameters", ""):
+    # name@=file://…, with spaces wherever the CLI's shorthand lets them be.
+    if re.search(r"@\s*=|\bfileb?:", options.get("parameters", ""), re.IGNORECASE):
         raise _refused("--parameters takes no file here")
     if "target" not in options:
         raise _refused("--target is missing")
-    for name, pattern in (("target", _TARGET), ("region", _NAME), ("profile", _NAME)):
+    for name, pattern in (("target", _TARGET), ("region", _REGION), ("profile", _NAME)):
         if name in options and not pattern.match(options[name]):
             raise _refused(f"{_shown(options[name])} is no --{name}")
     if "document-name" in options:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ssmgate.core.errors import InvalidRequest
+from ssmgate.core.request import SessionRequest
 from ssmgate.login.words import LONGEST, Wanted, read
 
 NODE = "i-02573cafcf0123456"
@@ -50,6 +51,43 @@ def test_the_cli_gets_each_value_tied_to_its_option() -> None:
         f"--target={NODE}",
         "--reason=-x y",
     ]
+
+
+PARAMETERS = (("portNumber", ("22",)), ("command", ("ls -l",)))
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        ("portNumber=22,command=ls -l", True),
+        ("portNumber=22,command='ls -l'", True),
+        ('{"portNumber": ["22"], "command": ["ls -l"]}', True),
+        ('{"portNumber": ["23"], "command": ["ls -l"]}', False),
+        ('{"portNumber": ["22"]}', False),
+        ("portNumber=22,command=secret", False),
+        (None, False),
+    ],
+)
+def test_parameters_are_read_from_nowhere_else(typed: str | None, same: bool) -> None:
+    request = SessionRequest(NODE, parameters=PARAMETERS)
+
+    assert Wanted(NODE, parameters=typed).is_read_as(request, None, None) is same
+    assert not Wanted(NODE, parameters="a=b").is_read_as(SessionRequest(NODE), None, None)
+
+
+@pytest.mark.parametrize(
+    "request_", [SessionRequest("i-2"), SessionRequest(NODE, "Dev-Shell"), SessionRequest(NODE)]
+)
+def test_what_the_cli_reads_has_to_be_what_was_meant(request_: SessionRequest) -> None:
+    assert not Wanted(NODE, reason="x").is_read_as(request_, None, None)
+    assert not Wanted(NODE).is_read_as(request_, "us-east-1", None)
+    assert not Wanted(NODE).is_read_as(request_, None, "admin")
+
+
+@pytest.mark.parametrize("region", ["evil.example", "us-east-1.evil", "x@y-1", "US-EAST-1", "a-"])
+def test_a_region_is_one(region: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no --region"):
+        read(f"{START} --region {region}", ("region",))
 
 
 def test_a_long_line_is_not_read() -> None:

@@ -199,9 +199,7 @@ def _line(record: Mapping[str, object]) -> bytes:
     """`record` as one line of ASCII, whatever is in it, of at most `LARGEST` bytes."""
     line = b""
     for longest in (1024, 256, 64, 16):
-        # DEL is the one control character that JSON leaves as it is.
-        text = json.dumps(_clipped(record, longest)).replace("\x7f", "\\u007f")
-        line = text.encode("ascii")
+        line = json.dumps(_clipped(record, longest)).encode("ascii")
         if len(line) <= LARGEST:
             break
     return line

@@ -286,7 +286,9 @@ def test_a_log_that_takes_nothing_more_is_not_waited_for(
     monkeypatch.setattr("ssmgate.host.record._SYSLOG_SECONDS", 0.1)
     one = Recorder(Records(syslog=syslog.getsockname()), {})
 
-    problems = [one.decision(None, REQUEST, NO) for _ in range(600)]
+    problems = [one.decision(None, REQUEST, NO)]
+    while not problems[-1] and len(problems) < 10_000:
+        problems.append(one.decision(None, REQUEST, NO))
 
     assert problems[0] == ""
     assert "timed out" in problems[-1] or "unavailable" in problems[-1]

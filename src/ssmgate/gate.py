@@ -68,7 +68,7 @@ def _start(
         recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
         examination = examine(invocation, config)
         outcome = _by_local_rules(examination, config.rules)
-        _warn(recorder.decision(examination.caller, invocation.request, outcome), tell)
+        _warn(recorder.decision(examination.caller, examination.look, outcome), tell)
         permit = _permit(examination, outcome, config, tell)
         _foretell(examination, plugin, config, tell)
         with signals.held() as window:

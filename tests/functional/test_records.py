@@ -56,7 +56,14 @@ def test_a_refusal_leaves_its_reason(machine: Machine, log: Log) -> None:
 
     (record,) = log.records
     assert (record["verdict"], record["starts"]) == ("no", False)
-    assert record["evidence"] == {
+    evidence = record["evidence"]
+    (evaluated,) = evidence.pop("evaluations")
+    assert evaluated["decision"] == "explicitDeny"
+    assert [s["policy"] for s in evaluated["matched_statements"]] == ["Fence"]
+    assert {"key": "aws:userid", "type": "string", "values": ["AIDAEXAMPLE"]} in evidence.pop(
+        "context"
+    )
+    assert evidence == {
         "reason_code": "explicit-deny",
         "document_arn": f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell",
         "layer": "identity-based policy",

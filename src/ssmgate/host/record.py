@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ssmgate import __version__
-from ssmgate.core.decision import CannotTell, Permit, Refusal
+from ssmgate.core.decision import CannotTell, Look, Permit, Refusal
 from ssmgate.core.errors import NotRecorded
+from ssmgate.core.evaluation import Evaluation
 from ssmgate.core.local_rules import LocalRefusal
-from ssmgate.core.question import Caller
+from ssmgate.core.question import Caller, ContextEntry
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.host import trusted
 from ssmgate.host.config import Records
@@ -84,20 +85,28 @@ class Recorder:
     def decision(
         self,
         caller: Caller | None,
-        request: SessionRequest,
+        look: Look,
         outcome: Permit | Refusal | CannotTell | LocalRefusal,
     ) -> str:
         """Record what was decided. Returns what kept it from being recorded, empty if nothing.
 
-        Raises `NotRecorded` where that was required for what would start now.
+        `outcome` is that of `look`, or what a rule of the machine's made of it. Raises
+        `NotRecorded` where the record was required for what would start now.
         """
         permitted = isinstance(outcome, Permit)
         starts = permitted or self.permissive
         members = {
             "verdict": _verdict(outcome),
             "starts": starts,
-            **_asked(caller, request),
-            "evidence": _evidence(outcome),
+            **_asked(caller, look.request),
+            "evidence": {
+                **_why(outcome),
+                "evaluations": [_evaluation(evaluation) for evaluation in look.evaluations],
+                # The same for all documents but the account that owns one.
+                "context": [_told(entry) for entry in look.questions[0].context]
+                if look.questions
+                else [],
+            },
         }
         problem = self.write("decision", members, notable=not permitted)
         return self._heed(problem) if starts else problem
@@ -168,7 +177,26 @@ def _asked(caller: Caller | None, request: SessionRequest) -> dict[str, object]:
     }
 
 
-def _evidence(outcome: Permit | Refusal | CannotTell | LocalRefusal) -> dict[str, object]:
+def _evaluation(evaluation: Evaluation) -> dict[str, object]:
+    return {
+        "document_arn": evaluation.resource_arn,
+        "decision": evaluation.eval_decision.value,
+        "matched_statements": [
+            {
+                "policy": statement.source_policy_id,
+                "policy_type": statement.source_policy_type,
+                "line": statement.start[0] if statement.start else None,
+            }
+            for statement in evaluation.matched_statements
+        ],
+    }
+
+
+def _told(entry: ContextEntry) -> dict[str, object]:
+    return {"key": entry.key_name, "type": entry.key_type, "values": list(entry.values)}
+
+
+def _why(outcome: Permit | Refusal | CannotTell | LocalRefusal) -> dict[str, object]:
     match outcome:
         case Refusal():
             return {
@@ -197,12 +225,13 @@ def _evidence(outcome: Permit | Refusal | CannotTell | LocalRefusal) -> dict[str
 
 def _line(record: Mapping[str, object]) -> bytes:
     """`record` as one line of ASCII, whatever is in it, of at most `LARGEST` bytes."""
-    line = b""
     for longest in (1024, 256, 64, 16):
         line = json.dumps(_clipped(record, longest)).encode("ascii")
         if len(line) <= LARGEST:
-            break
-    return line
+            return line
+    # Lists within lists: what is left is bounded.
+    without = {name: value for name, value in record.items() if name != "evidence"}
+    return json.dumps(_clipped({**without, "evidence": None}, 16)).encode("ascii")
 
 
 def _clipped(value: object, longest: int) -> object:

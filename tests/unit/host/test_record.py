@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from ssmgate.core.decision import CannotTell, Permit, override
+from ssmgate.core.decision import CannotTell, Look, Permit, override
 from ssmgate.core.errors import NotRecorded
+from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.local_rules import LocalRefusal
-from ssmgate.core.question import Caller
+from ssmgate.core.question import Caller, ContextEntry, Question
 from ssmgate.core.request import SessionRequest
 from ssmgate.host.config import Records
 from ssmgate.host.record import LARGEST, Recorder
@@ -30,7 +31,16 @@ CALLER = Caller(
     "User",
     "aws",
 )
+DOCUMENT = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 REQUEST = SessionRequest("i-1", reason="TICKET-1")
+QUESTION = Question(
+    CALLER.policy_source_arn, DOCUMENT, (ContextEntry("aws:SourceIp", "ip", ("203.0.113.10",)),)
+)
+EVALUATION = Evaluation(
+    DOCUMENT, EvalDecision.ALLOWED, (MatchedStatement("Dev", "IAM Policy", (7, 1), (9, 2)),)
+)
+NO_ANSWER = CannotTell("no-answer", "IAM does not speak")
+LOOK = Look(REQUEST, (QUESTION,), (EVALUATION,), NO_ANSWER)
 NO = LocalRefusal("document-denied", "documents.deny", "session document 'X' is denied")
 
 
@@ -61,7 +71,7 @@ def read(log: Path) -> list[dict[str, Any]]:
 
 def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> None:
     one = recorder(tmp_path, SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22")
-    assert one.decision(CALLER, REQUEST, override(REQUEST, NO)) == ""
+    assert one.decision(CALLER, LOOK, override(REQUEST, NO)) == ""
     assert one.start(CALLER, REQUEST, "alice-0123") == ""
 
     decision, start = read(log)
@@ -80,6 +90,17 @@ def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> 
         "SSM-SessionManagerRunShell",
         False,
     )
+    assert decision["evidence"] == {
+        "reason_code": "allowed",
+        "evaluations": [
+            {
+                "document_arn": DOCUMENT,
+                "decision": "allowed",
+                "matched_statements": [{"policy": "Dev", "policy_type": "IAM Policy", "line": 7}],
+            }
+        ],
+        "context": [{"key": "aws:SourceIp", "type": "ip", "values": ["203.0.113.10"]}],
+    }
     assert log.stat().st_mode & 0o7777 == 0o600
 
 
@@ -93,7 +114,7 @@ def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> 
 def test_a_refusal_tells_why(
     tmp_path: Path, log: Path, outcome: LocalRefusal | CannotTell, verdict: str, code: str
 ) -> None:
-    recorder(tmp_path).decision(None, REQUEST, outcome)
+    recorder(tmp_path).decision(None, LOOK, outcome)
 
     (record,) = read(log)
     assert (record["verdict"], record["starts"], record["caller"]) == (verdict, False, None)
@@ -122,11 +143,24 @@ def test_no_value_makes_a_record_of_its_own(tmp_path: Path, log: Path, where: st
 @pytest.mark.parametrize("long", ["a" * 200_000, "\U0001f600" * 200_000])
 def test_a_flood_of_words_is_cut(tmp_path: Path, log: Path, long: str) -> None:
     recorder(tmp_path, SSH_CONNECTION=long).decision(
-        None, SessionRequest(long, reason=long), CannotTell("failed", long)
+        None,
+        Look(SessionRequest(long, reason=long), (), (EVALUATION,) * 2000, NO_ANSWER),
+        CannotTell("failed", long),
     )
 
     assert log.stat().st_size <= LARGEST + 1
     assert read(log)[0]["reason"].endswith("… (200000 characters)")
+
+
+def test_evidence_without_end_is_left_out(tmp_path: Path, log: Path) -> None:
+    statements = tuple(MatchedStatement(f"{n}" * 20, "IAM Policy") for n in range(100, 200))
+    many = (Evaluation(DOCUMENT, EvalDecision.ALLOWED, statements),) * 50
+
+    recorder(tmp_path).decision(None, Look(REQUEST, (QUESTION,), many, NO_ANSWER), NO)
+
+    assert log.stat().st_size <= LARGEST + 1
+    (record,) = read(log)
+    assert (record["evidence"], record["target"]) == (None, "i-1")
 
 
 @contextmanager
@@ -146,16 +180,16 @@ def file_size_limit(size: int) -> Iterator[None]:
 def test_what_does_not_fit_is_not_recorded(tmp_path: Path, log: Path, size: int) -> None:
     one = recorder(tmp_path, required=True)
     with file_size_limit(size), pytest.raises(NotRecorded, match=r"record\.required is set"):
-        one.decision(None, REQUEST, override(REQUEST, NO))
+        one.decision(None, LOOK, override(REQUEST, NO))
 
-    assert one.decision(None, REQUEST, NO) == ""
+    assert one.decision(None, LOOK, NO) == ""
     assert json.loads(log.read_bytes().splitlines()[-1])["event"] == "decision"
 
 
 def test_two_disks_full_in_a_row_lose_no_later_record(tmp_path: Path, log: Path) -> None:
     one = recorder(tmp_path)
     with file_size_limit(100):
-        assert "only part" in one.decision(None, REQUEST, NO)
+        assert "only part" in one.decision(None, LOOK, NO)
     assert one.start(None, REQUEST, "s-1") == ""
     assert one.start(None, REQUEST, "s-2") == ""
 
@@ -204,7 +238,7 @@ def test_a_place_that_cannot_be_trusted_takes_no_record(
 ) -> None:
     prepare(log)
 
-    assert words in recorder(tmp_path).decision(None, REQUEST, NO)
+    assert words in recorder(tmp_path).decision(None, LOOK, NO)
     with pytest.raises(NotRecorded):
         recorder(tmp_path, required=True).start(None, REQUEST, "s-1")
 
@@ -214,7 +248,7 @@ def test_somebody_elses_file_takes_no_record(tmp_path: Path, log: Path) -> None:
     log.touch(0o600)
     os.chown(log, 12345, -1)
 
-    assert "belongs to uid 12345" in recorder(tmp_path).decision(None, REQUEST, NO)
+    assert "belongs to uid 12345" in recorder(tmp_path).decision(None, LOOK, NO)
 
 
 def test_the_users_name_is_part_of_the_path(
@@ -223,20 +257,20 @@ def test_the_users_name_is_part_of_the_path(
     import pwd
 
     path = str(log.parent / "{user}.jsonl")
-    Recorder(Records(path), {}).decision(None, REQUEST, NO)
+    Recorder(Records(path), {}).decision(None, LOOK, NO)
     assert (log.parent / f"{pwd.getpwuid(os.getuid()).pw_name}.jsonl").exists()
 
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
-    assert "has no name" in Recorder(Records(path), {}).decision(None, REQUEST, NO)
+    assert "has no name" in Recorder(Records(path), {}).decision(None, LOOK, NO)
 
 
 def test_required_without_a_place_is_a_refusal() -> None:
     with pytest.raises(NotRecorded, match=r"neither record\.file nor record\.syslog is set"):
-        Recorder(Records(required=True), {}).decision(None, REQUEST, override(REQUEST, NO))
+        Recorder(Records(required=True), {}).decision(None, LOOK, override(REQUEST, NO))
 
 
 def test_a_refusal_needs_no_record_to_stand() -> None:
-    assert Recorder(Records(required=True), {}).decision(None, REQUEST, NO) != ""
+    assert Recorder(Records(required=True), {}).decision(None, LOOK, NO) != ""
 
 
 def test_without_a_place_nothing_is_written_and_nothing_missed() -> None:
@@ -260,7 +294,7 @@ def syslog(tmp_path: Path) -> Iterator[socket.socket]:
 def test_syslog_gets_it_as_authpriv(
     syslog: socket.socket, outcome: Permit | LocalRefusal, severity: int
 ) -> None:
-    Recorder(Records(syslog=syslog.getsockname()), {}).decision(None, REQUEST, outcome)
+    Recorder(Records(syslog=syslog.getsockname()), {}).decision(None, LOOK, outcome)
 
     head, _, body = syslog.recv(1 << 16).partition(b": ")
     assert head.startswith(b"<%d>" % (10 * 8 + severity))
@@ -286,9 +320,9 @@ def test_a_log_that_takes_nothing_more_is_not_waited_for(
     monkeypatch.setattr("ssmgate.host.record._SYSLOG_SECONDS", 0.1)
     one = Recorder(Records(syslog=syslog.getsockname()), {})
 
-    problems = [one.decision(None, REQUEST, NO)]
+    problems = [one.decision(None, LOOK, NO)]
     while not problems[-1] and len(problems) < 10_000:
-        problems.append(one.decision(None, REQUEST, NO))
+        problems.append(one.decision(None, LOOK, NO))
 
     assert problems[0] == ""
     assert "timed out" in problems[-1] or "unavailable" in problems[-1]

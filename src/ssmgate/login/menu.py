@@ -10,6 +10,7 @@ from typing import Any
 from ssmgate.aws import arguments, failures, identity, simulation
 from ssmgate.aws.clients import Clients, open_clients
 from ssmgate.aws.listing import Listing
+from ssmgate.aws.sessions import only_ask
 from ssmgate.core import local_rules
 from ssmgate.core.arn import document_arns
 from ssmgate.core.decision import CannotTell, Permit, decide
@@ -148,6 +149,7 @@ def _permitted(config: Config, names: Sequence[str]) -> list[str]:
     invocation = arguments.read(["ssm", "start-session", "--target=i-0"])
     if isinstance(invocation, int):  # never: that line asks for a session
         return []
+    only_ask(invocation.session)
     clients = open_clients(invocation, config.checker)
     caller = identity.identify(clients.sts, clients.iam, clients.partition)
     if isinstance(caller, CannotTell):

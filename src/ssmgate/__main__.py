@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def ssmgate() -> NoReturn:
         complete()
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
         run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
+    if sys.argv[1:2] == ["login"]:
+        login(sys.argv[2:])
     from ssmgate.cli.main import main
     from ssmgate.core.errors import GateError
 
@@ -64,24 +67,42 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
     stdout is the plugin's, under ProxyCommand ssh's wire: only help, skeletons and --version
     print there. After the plugin took over, its status is this process's.
     """
+
+    def begin(environ: dict[str, str]) -> int:
+        from ssmgate.gate import go_through, start
+
+        if shim is None:
+            return start(argv, environ, tell=_tell)
+        folder, real = shim
+        return go_through(argv, environ, tell=_tell, shim_folder=folder, real_aws=real)
+
+    _run(begin, debug=any(len(word) > 2 and "--debug".startswith(word) for word in argv))
+
+
+def login(arguments: list[str]) -> NoReturn:
+    """`ssmgate login`: a person on a bastion, who may start sessions and nothing else."""
+
+    def begin(environ: dict[str, str]) -> int:
+        from ssmgate.login.entry import login
+
+        return login(arguments, environ, tell=_tell)
+
+    _run(begin, debug=False)
+
+
+def _run(begin: Callable[[dict[str, str]], int], *, debug: bool) -> NoReturn:
     # A start allocates and ends: collecting in between cost a tenth of its time.
     gc.disable()
     # Before awscli adds to it: this is what the plugin gets.
     environ = dict(os.environ)
-    debug = any(len(word) > 2 and "--debug".startswith(word) for word in argv)
     try:
         # Inside, as importing takes long enough for a Ctrl-C.
         from ssmgate.core.errors import GateError
-        from ssmgate.gate import go_through, start
         from ssmgate.host import signals
     except KeyboardInterrupt:
         _exit(130)
     try:
-        if shim is None:
-            code = start(argv, environ, tell=_tell)
-        else:
-            folder, real = shim
-            code = go_through(argv, environ, tell=_tell, shim_folder=folder, real_aws=real)
+        code = begin(environ)
         if sys.stdout:  # None where the descriptor is closed
             sys.stdout.flush()
     except GateError as error:

@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from ssmgate.aws import arguments, failures
+from ssmgate.aws import AWSCLI_VERSION, arguments, failures
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
-from ssmgate.core import wording
-from ssmgate.core.decision import Permit, Refusal, override
+from ssmgate.core import local_rules, wording
+from ssmgate.core.decision import Outcome, Permit, Refusal, override
 from ssmgate.core.errors import GateError, ServiceFailed
+from ssmgate.core.local_rules import LocalRefusal, LocalRules
 from ssmgate.examination import Examination, examine
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
 from ssmgate.host import signals, terminal
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover, Plugin
+from ssmgate.host.record import Recorder
 
 EXPLAIN_SECONDS = 5
 """How long a person refused waits for what came close."""
@@ -32,12 +34,15 @@ def start(
     *,
     tell: Callable[[str], object],
     become: Callable[[Handover], NoReturn] = Handover.become,
+    recorder: Recorder | None = None,
+    vet: Callable[[Invocation], object] = lambda _invocation: None,
 ) -> int:
     """Check, start, and become the plugin.
 
     `argv` are the words after `aws`. `tell` takes lines for stderr. `become` does not return; if
-    it raises, the session is terminated. Returns an exit code only for lines that ask for no
-    session (help, a skeleton).
+    it raises, the session is terminated. `recorder` is None where one is made of the configuration.
+    `vet` may raise for what was parsed. Returns an exit code only for lines that ask for no session
+    (help, a skeleton).
 
     Raises `GateError` for every other end, and `signals.Interrupted` for a signal that came
     while the session was being handed over.
@@ -45,7 +50,8 @@ def start(
     invocation = arguments.read(argv)
     if isinstance(invocation, int):
         return invocation
-    return _start(invocation, environ, tell, become)
+    vet(invocation)
+    return _start(invocation, environ, tell, become, recorder)
 
 
 def _start(
@@ -53,12 +59,17 @@ def _start(
     environ: Mapping[str, str],
     tell: Callable[[str], object],
     become: Callable[[Handover], NoReturn],
+    recorder: Recorder | None = None,
 ) -> NoReturn:
     try:
         config = configuration.load(environ)
-        plugin = plugins.find(environ)
+        plugin = plugins.find(environ, config.plugin_path)
+        recorder = recorder or Recorder(config.records, environ, config.permissive)
+        recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
         examination = examine(invocation, config)
-        permit = _permit(examination, config, tell)
+        outcome = _by_local_rules(examination, config.rules)
+        _warn(recorder.decision(examination.caller, examination.look, outcome), tell)
+        permit = _permit(examination, outcome, config, tell)
         _foretell(examination, plugin, config, tell)
         with signals.held() as window:
             started = _send(examination.clients.ssm, permit)
@@ -66,6 +77,8 @@ def _start(
                 if warning := plugin.warning:
                     tell(warning)
                 handover = _handover(examination, plugin, config, started, environ)
+                session_id = started.session_id
+                _warn(recorder.start(examination.caller, started.request, session_id), tell)
                 window.check()
                 become(handover)
     except Exception as error:
@@ -105,8 +118,12 @@ def go_through(
     return _start(line, environ, tell, Handover.become)
 
 
-def _permit(examination: Examination, config: Config, tell: Callable[[str], object]) -> Permit:
-    outcome = examination.outcome
+def _permit(
+    examination: Examination,
+    outcome: Outcome | LocalRefusal,
+    config: Config,
+    tell: Callable[[str], object],
+) -> Permit:
     if isinstance(outcome, Permit):
         return outcome
     request = examination.invocation.request
@@ -116,6 +133,20 @@ def _permit(examination: Examination, config: Config, tell: Callable[[str], obje
     tell(f"ssmgate: [WARNING]: {refusal.message}")
     tell("ssmgate: started all the same, as mode is 'permissive'")
     return override(request, outcome)
+
+
+def _by_local_rules(examination: Examination, rules: LocalRules) -> Outcome | LocalRefusal:
+    """The outcome, or what the machine's own rules say against a permit."""
+    look, caller = examination.look, examination.caller
+    if not isinstance(look.outcome, Permit) or caller is None:
+        return look.outcome
+    arns = tuple(question.resource_arn for question in look.questions)
+    return local_rules.refusal(rules, look.request, arns, caller.account) or look.outcome
+
+
+def _warn(problem: str, tell: Callable[[str], object]) -> None:
+    if problem:
+        tell(f"ssmgate: [WARNING]: this could not be recorded: {problem}")
 
 
 def _explained(refusal: GateError, examination: Examination) -> GateError:

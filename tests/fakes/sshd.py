@@ -19,10 +19,11 @@ def program() -> str | None:
 
 @dataclass
 class Sshd:
-    """The server, from `with` to its end. `folder` is private to it."""
+    """The server, from `with` to its end. `folder` is private to it. `more` is configuration."""
 
     folder: Path
     port: int = 0
+    more: str = ""
     _server: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def __enter__(self) -> Sshd:
@@ -43,7 +44,7 @@ class Sshd:
             f"PidFile {self.folder}/pid\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n"
             "StrictModes no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
-            "MaxStartups 100\n"
+            "MaxStartups 100\n" + self.more
         )
         if os.getuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)

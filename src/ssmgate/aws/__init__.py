@@ -14,6 +14,7 @@ os.environ.pop("AWS_CLI_UPGRADE_DEBUG_MODE", None)
 import awscli
 import botocore
 
+AWSCLI_VERSION: str = awscli.__version__
 AWSCLI_FOLDER = os.path.dirname(os.path.abspath(awscli.__file__))
 
 if not os.path.abspath(botocore.__file__).startswith(AWSCLI_FOLDER + os.sep):

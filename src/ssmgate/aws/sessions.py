@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -133,6 +134,14 @@ class MfaPrompt:
         return code
 
 
+class _Cache(JSONFileCache):
+    """The CLI's cache, which does without where nothing can be kept: HOME may be read-only."""
+
+    def __setitem__(self, cache_key: str, value: Any) -> None:
+        with contextlib.suppress(OSError):
+            super().__setitem__(cache_key, value)
+
+
 def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) -> Any:
     """A botocore session with AWS CLI v2's reading of environment and files.
 
@@ -170,5 +179,5 @@ def _prepare_credentials(session: Any, mfa: MfaPrompt) -> None:
         return  # told when the profile is used: help does not use it
     for name in ("assume-role", "assume-role-with-web-identity", "sso"):
         provider = chain.get_provider(name)
-        provider.cache = JSONFileCache(CACHE_DIR)
+        provider.cache = _Cache(CACHE_DIR)
     chain.get_provider("assume-role")._prompter = mfa

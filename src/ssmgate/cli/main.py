@@ -6,6 +6,7 @@ import click
 
 from ssmgate import __version__
 from ssmgate.cli.check import check
+from ssmgate.cli.config import config
 from ssmgate.cli.documents import documents
 from ssmgate.cli.init import init
 from ssmgate.cli.sandbox import sandbox
@@ -20,9 +21,9 @@ Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own)
   130  interrupted
 
 \b
-Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then
-SSMGATE_MODE, SSMGATE_EXPLICIT, SSMGATE_CHECKER_PROFILE, SSMGATE_CHECKER_ROLE_ARN,
-SSMGATE_CONTEXT, SSMGATE_PLUGIN_CREDENTIALS.
+Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then SSMGATE_…
+variables. What the first one locks, the others can only tighten.
+'ssmgate config show --origin' lists the keys, what they are, and where from.
 """
 
 
@@ -49,6 +50,17 @@ def start_session() -> None:
     raise click.UsageError("write 'ssmgate start-session' with the verb first")
 
 
+@main.command("login", short_help="On a bastion: start a session, by root's rules alone.")
+def login() -> None:
+    """What people get on a bastion instead of a shell: docs/bastion.md.
+
+    Root's copy of bin/ssmgate-login starts it, as login shell and as sshd's ForceCommand. It takes
+    SSH_ORIGINAL_COMMAND, or -c and a command: start-session with --target, --document-name,
+    --reason and --parameters, and nothing else. Without one it asks on the terminal.
+    """
+    raise click.UsageError("write 'ssmgate login' with the verb first")
+
+
 @main.command("complete", hidden=True)
 def complete() -> None:
     """Print the values that the shells' completions offer, one a line, a TAB before what it is.
@@ -66,5 +78,6 @@ def complete() -> None:
 main.add_command(check)
 main.add_command(documents)
 main.add_command(init)
+main.add_command(config)
 main.add_command(sandbox)
 main.add_command(ssh_config)

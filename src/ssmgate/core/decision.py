@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.core.local_rules import LocalRefusal
 from ssmgate.core.question import Question
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.core.rules import Explicit, Grant, grant
@@ -21,7 +22,7 @@ class Permit:
     """
 
     request: SessionRequest
-    overridden: Refusal | CannotTell | None = None
+    overridden: Refusal | CannotTell | LocalRefusal | None = None
 
     def spelled_out(self) -> SessionRequest | None:
         """The second request that this permit covers: the default document by its name.
@@ -174,7 +175,7 @@ def _unless_named(
     )
 
 
-def override(request: SessionRequest, outcome: Refusal | CannotTell) -> Permit:
+def override(request: SessionRequest, outcome: Refusal | CannotTell | LocalRefusal) -> Permit:
     """Permit `request` although it was refused: `mode = "permissive"`, and nothing else."""
     return Permit(request, overridden=outcome)
 

@@ -90,3 +90,15 @@ class CannotTellAccess(GateError):
     """IAM could not be asked, or not completely. Nothing starts. Exits 254."""
 
     exit_code = 254
+
+
+class RuleRefused(GateError):
+    """A rule of the machine's configuration refuses what IAM allows. Nothing starts. Exits 254."""
+
+    exit_code = 254
+
+
+class NotRecorded(GateError):
+    """A record is required and could not be written. No session stays. Exits 254."""
+
+    exit_code = 254

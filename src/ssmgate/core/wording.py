@@ -6,7 +6,8 @@ import json
 
 from ssmgate.core.arn import account_of, principal, target_arn
 from ssmgate.core.decision import CannotTell, Layer, Refusal
-from ssmgate.core.errors import AccessRefused, CannotTellAccess, GateError
+from ssmgate.core.errors import AccessRefused, CannotTellAccess, GateError, RuleRefused
+from ssmgate.core.local_rules import LocalRefusal
 from ssmgate.core.question import ACTION, Caller, Question
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
@@ -24,9 +25,11 @@ BEYOND_SIMULATION = (
 
 
 def explain(
-    outcome: Refusal | CannotTell, request: SessionRequest, caller: Caller | None
+    outcome: Refusal | CannotTell | LocalRefusal, request: SessionRequest, caller: Caller | None
 ) -> GateError:
     """The error that tells `outcome` to the person refused, in at most ten lines."""
+    if isinstance(outcome, LocalRefusal):
+        return _refused_here(outcome)
     if isinstance(outcome, Refusal):
         return _refused(outcome, request, caller)
     notes = [f"nothing was started: whether there is access to {document(request)} is not known"]
@@ -83,6 +86,20 @@ def _refused(outcome: Refusal, request: SessionRequest, caller: Caller | None) -
         details=details,
         notes=tuple(notes),
         hints=(*_refusal_hints(outcome, request), *_context_hints(outcome.missing_context)),
+    )
+
+
+def _refused_here(outcome: LocalRefusal) -> RuleRefused:
+    # Not in IAM's words: IAM allows it, and nobody there could help.
+    hints = (
+        ("say why you need it: --reason 'TICKET-1 …'",)
+        if outcome.reason_code == "reason-required"
+        else ("'ssmgate config show --origin' names the file that says so",)
+    )
+    return RuleRefused(
+        f"refused by this machine's rules: {outcome.reason} ({outcome.rule})",
+        notes=("nothing was started, though IAM allows the session document",),
+        hints=hints,
     )
 
 

@@ -1,32 +1,39 @@
-"""ssmgate's configuration: two files and the environment, the later one over the earlier."""
+"""ssmgate's configuration: two files and the environment, the later one over the earlier.
+
+What the system file locks, the later ones may only tighten.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ssmgate.core.errors import ConfigurationProblem
-from ssmgate.core.question import FIXED_KEYS, ContextEntry, configured_context
+from ssmgate.core.local_rules import LocalRules
+from ssmgate.core.question import ContextEntry, configured_context
 from ssmgate.core.rules import Explicit
+from ssmgate.host import trusted
+from ssmgate.host.keys import KEYS, TABLES, VARIABLES, Key, Relaxed
+from ssmgate.host.trusted import Untrusted
 
-SYSTEM_FILE = "/etc/ssmgate/config.toml"
+# There /etc is a link.
+SYSTEM_FILE = f"{'/private' if sys.platform == 'darwin' else ''}/etc/ssmgate/config.toml"
 USER_FILE = ".config/ssmgate/config.toml"
 
-# variable -> (the key's name in a file, how its text is read)
-_VARIABLES: dict[str, tuple[str, Callable[[str], object]]] = {
-    "SSMGATE_MODE": ("mode", str),
-    "SSMGATE_CHECKER_PROFILE": ("checker.profile", str),
-    "SSMGATE_CHECKER_ROLE_ARN": ("checker.role_arn", str),
-    "SSMGATE_CONTEXT": ("context", json.loads),
-    "SSMGATE_EXPLICIT": ("explicit", str),
-    "SSMGATE_PLUGIN_CREDENTIALS": ("plugin.credentials", str),
-    "SSMGATE_AWS_PATH": ("aws.path", str),
-}
-_TABLES = ("aws", "checker", "plugin")
-_KEYS = "mode, explicit, aws.path, checker.profile, checker.role_arn, context, plugin.credentials"
+EVERY_KEY = "*"
+"""In `locked`: all keys, those of later versions among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Where the system file is, and who may own it: root, in the folders from the top."""
+
+    path: str = SYSTEM_FILE
+    base: str = "/"
+    owner: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,134 +48,272 @@ class Checker:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """Where decisions are recorded. `syslog` is true for the system's own socket, or a path.
+
+    `required`: without a record there is no session.
+    """
+
+    file: str | None = None
+    syslog: bool | str = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What `ssmgate login` goes by. `options` are those that a user may type beyond the usual."""
+
+    aws_config_file: str | None = None
+    aws_credentials_file: str | None = None
+    home: str = "/var/empty"
+    profile: str | None = None
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The keys of the configuration.
 
     `context` is what it adds to every question. `resolved_credentials`: whether the plugin gets
-    the very credentials that were checked, instead of finding its own. `aws_path` is the real
-    AWS CLI, for lines that start no session; None for the first on PATH. `explicit` is what
-    counts as explicit access to a document.
+    the very credentials that were checked, instead of finding its own. `plugin_path` is None
+    where PATH is searched, and so is `aws_path`, the real AWS CLI's. `explicit` is what counts as
+    explicit access to a document. `locked` has the names of the locked keys.
     """
 
     permissive: bool = False
+    explicit: Explicit = Explicit.ALLOWED
+    aws_path: str | None = None
     checker: Checker | None = None
     context: tuple[ContextEntry, ...] = field(default=())
-    explicit: Explicit = Explicit.ALLOWED
     resolved_credentials: bool = False
-    aws_path: str | None = None
+    plugin_path: str | None = None
+    rules: LocalRules = field(default=LocalRules())
+    records: Records = field(default=Records())
+    login: Login = field(default=Login())
+    locked: frozenset[str] = field(default=frozenset())
 
 
-def load(environ: Mapping[str, str], *, system_file: str = SYSTEM_FILE) -> Config:
-    """Read `system_file`, the user's file below `HOME`, and the SSMGATE_… variables.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key's value and where it comes from: files and variables, the last one at the end.
+
+    No `origins` means that it is the default.
+    """
+
+    value: Any
+    origins: tuple[str, ...] = ()
+
+
+def load(environ: Mapping[str, str], system: Tier | None = None) -> Config:
+    """Read the system file, the user's file below `HOME`, and the SSMGATE_… variables.
 
     A file that does not exist says nothing. Raises `ConfigurationProblem` for a file that cannot
-    be read, an unknown key or variable, and a value of the wrong type: a rule that is not
-    understood must not be passed over.
+    be read or that somebody else could have written, an unknown key or variable, a value of the
+    wrong type, and what would relax a locked key: a rule that is not understood must not be
+    passed over.
     """
-    mode, profile, role_arn = "enforce", None, None
-    explicit = Explicit.ALLOWED
-    plugin_credentials, aws_path = "own", None
-    context: dict[str, object] = {}
-    for origin, key, value in _settings(environ, system_file):
-        match key, value:
-            case "mode", "enforce" | "permissive":
-                mode = str(value)
-            case "mode", _:
-                raise _wrong(origin, key, "is 'enforce' or 'permissive'")
-            case "explicit", "allowed" | "named":
-                explicit = Explicit(value)
-            case "explicit", _:
-                raise _wrong(origin, key, "is 'allowed' or 'named'")
-            case "checker.profile", str() if value:
-                profile = value
-            case "checker.role_arn", str() if value.startswith("arn:") and ":role/" in value:
-                role_arn = value
-            case "checker.role_arn", _:
-                raise _wrong(origin, key, "is the ARN of an IAM role")
-            case "aws.path", str() if value.startswith("/"):
-                aws_path = value
-            case "aws.path", _:
-                raise _wrong(origin, key, "is an absolute path")
-            case "context", dict():
-                _merge(context, value, origin)
-            case "plugin.credentials", "own" | "resolved":
-                plugin_credentials = str(value)
-            case "plugin.credentials", _:
-                raise _wrong(origin, key, "is 'own' or 'resolved'")
-            case "checker.profile" | "context", _:
-                raise _wrong(origin, key, "is a table" if key == "context" else "is a name")
-            case _:
-                raise ConfigurationProblem(
-                    f"{origin}: unknown key {key!r}",
-                    hints=(f"the keys are {_KEYS}",),
-                )
+    return made(*settings(environ, system))
+
+
+def settings(
+    environ: Mapping[str, str], system: Tier | None = None
+) -> tuple[dict[str, Setting], frozenset[str]]:
+    """Every key with its value and origins, and the names of the locked ones. Raises as `load`."""
+    system = system or Tier()
+    found = {key.name: Setting(key.default) for key in KEYS.values()}
+    first = _flat(_system(system), system.path)
+    locked = _locked(first.pop("locked", (system.path, [])))
+    _lay(found, first, {})
+    home = environ.get("HOME")
+    user_file = os.path.join(home, USER_FILE) if home else ""
+    locks = dict.fromkeys(locked, system.path)
+    for tier in (_flat(_user(user_file), user_file), _from_variables(environ)):
+        for name, (origin, _value) in tier.items():
+            if name == "locked" or (name in KEYS and KEYS[name].text is None):
+                raise ConfigurationProblem(f"{origin}: {name} can only be set in {system.path}")
+        _lay(found, tier, locks)
+    return found, locked
+
+
+def check(path: str) -> tuple[dict[str, Setting], frozenset[str]]:
+    """Read one file as the system file, whoever owns it. Raises `ConfigurationProblem`."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(trusted.LARGEST + 1)
+    except OSError as error:
+        raise ConfigurationProblem(f"{path}: {error.strerror}") from error
+    if len(text) > trusted.LARGEST:
+        raise ConfigurationProblem(f"{path} has more than {trusted.LARGEST} bytes")
+    tier = _flat(_toml(text, path), path)
+    locked = _locked(tier.pop("locked", (path, [])))
+    found = {key.name: Setting(key.default) for key in KEYS.values()}
+    _lay(found, tier, {})
+    return found, locked
+
+
+def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
+    """The `Config` of settings."""
+    value = {name: setting.value for name, setting in found.items()}
+    profile, role_arn = value["checker.profile"], value["checker.role_arn"]
     return Config(
-        permissive=mode == "permissive",
+        permissive=value["mode"] == "permissive",
+        explicit=Explicit(value["explicit"]),
+        aws_path=value["aws.path"],
         checker=Checker(profile, role_arn) if profile or role_arn else None,
-        context=configured_context(context),
-        explicit=explicit,
-        resolved_credentials=plugin_credentials == "resolved",
-        aws_path=aws_path,
+        context=configured_context(value["context"]),
+        resolved_credentials=value["plugin.credentials"] == "resolved",
+        plugin_path=value["plugin.path"],
+        rules=LocalRules(
+            value["documents.allow"],
+            value["documents.deny"],
+            value["targets.allow"],
+            value["require_reason"],
+        ),
+        records=Records(value["record.file"], value["record.syslog"], value["record.required"]),
+        login=Login(
+            value["login.aws_config_file"],
+            value["login.aws_credentials_file"],
+            value["login.home"],
+            value["login.profile"],
+            value["login.options"],
+        ),
+        locked=locked,
     )
 
 
-def _settings(environ: Mapping[str, str], system_file: str) -> list[tuple[str, str, Any]]:
-    settings: list[tuple[str, str, Any]] = []
-    files = [system_file]
-    if home := environ.get("HOME"):
-        files.append(os.path.join(home, USER_FILE))
-    for path in files:
-        for key, value in _read(path).items():
-            if key in _TABLES and isinstance(value, dict):
-                settings += [(path, f"{key}.{name}", item) for name, item in value.items()]
-            else:
-                settings.append((path, key, value))
+# One tier: the keys that it has, each with the name of its origin and its raw value.
+_Tier = dict[str, tuple[str, Any]]
+
+
+def _flat(table: Mapping[str, Any], origin: str) -> _Tier:
+    tier: _Tier = {}
+    for name, value in table.items():
+        if name in TABLES and isinstance(value, dict):
+            tier |= {f"{name}.{inner}": (origin, item) for inner, item in value.items()}
+        else:
+            tier[name] = (origin, value)
+    return tier
+
+
+def _from_variables(environ: Mapping[str, str]) -> _Tier:
+    tier: _Tier = {}
     for variable, text in environ.items():
         if not variable.startswith("SSMGATE_"):
             continue
-        if variable not in _VARIABLES:
+        key = VARIABLES.get(variable)
+        if key is None or key.text is None:
             raise ConfigurationProblem(
                 f"unknown variable {variable}",
-                hints=(f"the variables are {', '.join(_VARIABLES)}",),
+                hints=(f"the variables are {', '.join(VARIABLES)}",),
             )
-        key, parse = _VARIABLES[variable]
         try:
-            settings.append((variable, key, parse(text)))
+            tier[key.name] = (variable, key.text(text))
         except ValueError as error:
-            raise _wrong(variable, key, "is a JSON object of condition keys") from error
-    return settings
+            raise ConfigurationProblem(f"{variable}: {key.name} {error}") from error
+    return tier
 
 
-def _read(path: str) -> dict[str, Any]:
+def _lay(found: dict[str, Setting], tier: _Tier, locks: Mapping[str, str]) -> None:
+    """Lay `tier` over `found`. `locks` are locked keys with the file that locks them."""
+    for name, (origin, raw) in tier.items():
+        key = KEYS.get(name)
+        if key is None:
+            raise ConfigurationProblem(
+                f"{origin}: unknown key {name!r}", hints=(f"the keys are {', '.join(KEYS)}",)
+            )
+        value = _read(key, raw, origin)
+        above = found[name]
+        lock = locks.get(name)
+        try:
+            merged = (key.merge if lock is None else key.tighten)(above.value, value)
+        except Relaxed:
+            raise ConfigurationProblem(
+                f"{origin}: {name} is locked by {lock}, and this would relax it"
+            ) from None
+        found[name] = Setting(merged, (*above.origins, origin))
+
+
+def _read(key: Key, raw: Any, origin: str) -> Any:
     try:
-        with open(path, "rb") as file:
-            # Most machines have neither file, and the import costs as much as the reading.
-            import tomllib
+        return key.read(raw)
+    except ValueError as error:
+        words = str(error)
+        raise ConfigurationProblem(
+            f"{origin}: {key.name}{'' if words.startswith('.') else ' '}{words}"
+        ) from error
 
-            return tomllib.load(file)
+
+def _locked(said: tuple[str, Any]) -> frozenset[str]:
+    origin, names = said
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationProblem(f"{origin}: locked is a list of keys")
+    for name in names:
+        if name not in KEYS and name != EVERY_KEY:
+            raise ConfigurationProblem(
+                f"{origin}: locked has an unknown key {name!r}",
+                hints=(f"the keys are {', '.join(KEYS)}, and {EVERY_KEY!r} for all",),
+            )
+    return frozenset(KEYS if EVERY_KEY in names else names)
+
+
+def _system(system: Tier) -> dict[str, Any]:
+    try:
+        file = trusted.open_trusted(
+            system.path, owners=frozenset({0, system.owner}), base=system.base
+        )
+        return _toml(trusted.read(file, system.path), system.path)
+    except FileNotFoundError:
+        return {}
+    except Untrusted as error:
+        raise ConfigurationProblem(
+            f"{system.path}: not trusted: {error}",
+            hints=("it and its folders have to be root's, and writable by root alone",),
+        ) from error
+    except OSError as error:
+        raise ConfigurationProblem(f"{system.path}: {error.strerror}") from error
+
+
+def _user(path: str) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            trusted.judge(file, path, frozenset({0, os.geteuid()}))
+        except Untrusted:
+            os.close(file)
+            raise
+        return _toml(trusted.read(file, path), path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except Untrusted as error:
+        raise ConfigurationProblem(f"{path}: not trusted: {error}") from error
     except OSError as error:
         raise ConfigurationProblem(f"{path}: {error.strerror}") from error
+
+
+def _toml(text: bytes, path: str) -> dict[str, Any]:
+    # Most machines have neither file, and the import costs as much as the reading.
+    import tomllib
+
+    try:
+        return tomllib.loads(text.decode())
     except ValueError as error:  # TOML, or UTF-8
         raise ConfigurationProblem(f"{path}: {error}") from error
+    except RecursionError:
+        raise ConfigurationProblem(f"{path}: is nested too deeply") from None
 
 
-def _merge(context: dict[str, object], table: Mapping[str, object], origin: str) -> None:
-    for name, value in table.items():
-        if name.lower() in FIXED_KEYS:
-            raise ConfigurationProblem(
-                f"{origin}: context key {name!r} is ssmgate's own to fill in"
-            )
-        try:
-            configured_context({name: value})
-        except ValueError as error:
-            raise _wrong(origin, f"context.{name}", str(error)) from error
-        # IAM's condition keys have no case.
-        for known in [key for key in context if key.lower() == name.lower()]:
-            del context[known]
-        context[name] = value
+def lines(found: Mapping[str, Setting], locked: frozenset[str]) -> Iterator[str]:
+    """Each key as a line of TOML, its origins behind `#`."""
+    for name, setting in found.items():
+        origins = ", then ".join(setting.origins) or "default"
+        yield f"{name} = {_shown(setting.value)}  # {origins}{', locked' * (name in locked)}"
 
 
-def _wrong(origin: str, key: str, expected: str) -> ConfigurationProblem:
-    return ConfigurationProblem(f"{origin}: {key} {expected}")
+def _shown(value: Any) -> str:
+    import json
+
+    if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], tuple):
+        value = value[0]
+    return "unset" if value in (None, ()) else json.dumps(value)

@@ -53,19 +53,26 @@ class Plugin:
         return self.version is not None and self.version >= _FIRST_THAT_SIGNS
 
     @property
+    def version_text(self) -> str:
+        """The version with its dots, empty where there is none."""
+        return ".".join(map(str, self.version or ()))
+
+    @property
     def warning(self) -> str:
         """The CLI's words about an old plugin, empty for a new one."""
         return _OUTDATED if self.version is not None and self.version < _RECOMMENDED else ""
 
 
-def find(environ: Mapping[str, str]) -> Plugin:
+def find(environ: Mapping[str, str], configured: str | None = None) -> Plugin:
     """Find the plugin on PATH as the CLI would, and ask for its version.
+
+    `configured` is the plugin's absolute path: PATH is not searched then.
 
     Raises `GateError` if there is none, if it cannot be executed, or if it does not answer
     `--version` with success in time. What it answers is not judged: the CLI takes an odd
     version for an old plugin.
     """
-    path = _on_path(environ)
+    path = _on_path(environ) if configured is None else _at(configured)
     try:
         asked = subprocess.run(
             [PROGRAM, "--version"],
@@ -99,6 +106,14 @@ def _on_path(environ: Mapping[str, str]) -> str:
     raise GateError(
         _NOT_FOUND, hints=(f"no {PROGRAM} on PATH: {environ.get('PATH', '(PATH is not set)')}",)
     )
+
+
+def _at(path: str) -> str:
+    if not os.path.isfile(path):
+        raise _unfit(path, "is not there (plugin.path)")
+    if not os.access(path, os.X_OK):
+        raise _unfit(path, "is not executable")
+    return path
 
 
 def _unfit(path: str, why: str) -> GateError:

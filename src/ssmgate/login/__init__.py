@@ -1,0 +1,1 @@
+"""`ssmgate login`: what people get on a bastion instead of a shell."""

@@ -1,0 +1,143 @@
+"""The story of a login: from what sshd or login(1) hands over to the gate, or to a refusal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from ssmgate.core.errors import GateError, InvalidRequest
+from ssmgate.host import config as configuration
+from ssmgate.host import signals
+from ssmgate.host.config import Config, Records
+from ssmgate.host.record import Recorder
+from ssmgate.login import surroundings, words
+from ssmgate.login.words import Wanted
+
+if TYPE_CHECKING:
+    from ssmgate.aws.arguments import Invocation
+
+ENTRY = "ssmgate-login"
+"""The program's name, which a ForceCommand hands to it as login shell."""
+
+# Until the configuration is known, and where its own places do not take a record.
+_SYSLOG = Records(syslog=True)
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+# Would end the process too, and mean nothing here.
+_MEANINGLESS = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGXCPU")
+
+
+def login(
+    arguments: Sequence[str], environ: Mapping[str, str], *, tell: Callable[[str], object]
+) -> int:
+    """Let a person start a session, by the rules of the system's configuration and no others.
+
+    `arguments` are those of the login shell: none, or `-c` and a command. `environ` is whatever
+    there is; little of it is kept, and `os.environ` is made to be that. Becomes the plugin. Raises
+    `GateError` or `signals.Interrupted` for every other end, each of which is recorded.
+    """
+    _end_on_signals()
+    recorder = Recorder(_SYSLOG, surroundings.kept(environ))
+    line: str | None = None
+    try:
+        config = configuration.load({})
+        recorder = _recorder(config, recorder)
+        line = _line(arguments, environ)
+        surroundings.hold_to_root(config)
+        kept = surroundings.environment(config, environ)
+        os.environ.clear()
+        os.environ.update(kept)
+        # Not before: awscli reads the environment while it is imported.
+        from ssmgate import gate
+
+        if line is None:
+            from ssmgate.login import menu
+
+            wanted = menu.ask(config, tell)
+        else:
+            wanted = words.read(line, config.login.options)
+        return gate.start(
+            wanted.argv(), kept, tell=tell, recorder=recorder, vet=lambda i: _vet(i, wanted)
+        )
+    except BaseException as error:
+        try:
+            _record_end(recorder, error, line, tell)
+        except signals.Interrupted:  # it came before they meant nothing any more
+            _record_end(recorder, error, line, tell)
+        raise
+
+
+def _line(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """The command, None where none was given. Raises `InvalidRequest` for two of them."""
+    forced = environ.get("SSH_ORIGINAL_COMMAND") or None
+    if not arguments:
+        return forced
+    if len(arguments) != 2 or arguments[0] != "-c":
+        raise InvalidRequest("refused: the login takes no arguments but -c and a command")
+    given = arguments[1]
+    # As ForceCommand of somebody whose shell it is too.
+    if given.strip().rpartition("/")[2] == ENTRY and " " not in given.strip():
+        return forced
+    if forced is not None:
+        raise InvalidRequest("refused: there are two commands, of which one is sshd's")
+    return given or None
+
+
+def _recorder(config: Config, before: Recorder) -> Recorder:
+    """With the configuration's places; every login is recorded, so somewhere it has to be."""
+    records = config.records
+    if not (records.file or records.syslog):
+        records = replace(records, syslog=True)
+    return replace(before, records=records, permissive=config.permissive)
+
+
+def _vet(invocation: Invocation, wanted: Wanted) -> None:
+    """Raise unless the CLI's parser has read what was meant here, and nothing besides."""
+    options = invocation.options
+    rest = (options.endpoint_url, options.verify, options.debug)
+    as_meant = wanted.is_read_as(invocation.request, options.region, options.profile)
+    if not as_meant or rest != (None, None, False):
+        raise InvalidRequest("refused: the command can be read in two ways")
+
+
+def _record_end(
+    recorder: Recorder, error: BaseException, line: str | None, tell: Callable[[str], object]
+) -> None:
+    for number in _ENDING:
+        signal.signal(number, _nothing)
+    members = _ended(error, line)
+    if problem := recorder.write("end", members, notable=True):
+        tell(f"ssmgate: [WARNING]: this could not be recorded: {problem}")
+        replace(recorder, records=_SYSLOG).write("end", members, notable=True)
+
+
+def _ended(error: BaseException, line: str | None) -> dict[str, object]:
+    if isinstance(error, GateError):
+        why, code = error.message, error.exit_code
+    elif isinstance(error, signals.Interrupted):
+        why, code = f"signal {error.number}", 128 + error.number
+    else:
+        why, code = f"{type(error).__name__}: {error}", 255
+    notes = [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
+    return {"command": line, "error": why, "exit_code": code, "notes": notes}
+
+
+def _end_on_signals() -> None:
+    """Signals end a login by an exception, so that its end is recorded."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise signals.Interrupted(number)
+
+    for number in _ENDING:
+        signal.signal(number, end)
+    for name in _MEANINGLESS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _nothing)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """A handler, so that the plugin does not inherit that the signal is ignored."""

@@ -1,0 +1,193 @@
+"""Without a command: what a person may open, and a choice, on the terminal and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ssmgate.aws import arguments, failures, identity, simulation
+from ssmgate.aws.clients import Clients, open_clients
+from ssmgate.aws.listing import Listing
+from ssmgate.aws.sessions import only_ask
+from ssmgate.core import local_rules
+from ssmgate.core.arn import document_arns
+from ssmgate.core.decision import CannotTell, Permit, decide
+from ssmgate.core.errors import GateError, InvalidRequest
+from ssmgate.core.evaluation import Evaluation
+from ssmgate.core.question import Caller, Question
+from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+from ssmgate.host import signals
+from ssmgate.host.config import Config
+from ssmgate.login import words
+from ssmgate.login.words import Wanted
+
+LISTING_SECONDS = 30
+"""How long the lists may take. Without them there is the question for a node's id."""
+
+MOST_DOCUMENTS = 20
+"""Each one is a question to IAM, which an account may not ask many of in a second."""
+
+_TRIES = 3
+_LONGEST = 512
+# Sessions with these are not for a terminal.
+_NOT_SHELLS = ("AWS-StartSSHSession", "AWS-StartPortForwarding", "AWS-PasswordReset")
+
+
+class Terminal:
+    """The controlling terminal, a line at a time. stdin may be something else."""
+
+    def __init__(self) -> None:
+        try:
+            self._file = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        except OSError:
+            raise InvalidRequest(
+                "refused: no command, and no terminal to ask on",
+                hints=("start-session --target NODE, or ssh -t",),
+            ) from None
+
+    def say(self, text: str) -> None:
+        """Write a line. What cannot be printed is replaced: names are whatever somebody wrote."""
+        shown = "".join(c if c.isprintable() else "?" for c in text)
+        self._write(f"{shown}\r\n")
+
+    def ask(self, prompt: str) -> str:
+        """Read one line. Raises `InvalidRequest` at the end of what is typed, and if it is long."""
+        self._write(prompt)
+        typed = b""
+        while not typed.endswith((b"\n", b"\r")):
+            some = os.read(self._file, _LONGEST)
+            typed += some
+            if not some or len(typed) > _LONGEST:
+                raise InvalidRequest("refused: nothing was chosen")
+        return typed.decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """Let go of the terminal."""
+        os.close(self._file)
+
+    def _write(self, text: str) -> None:
+        os.write(self._file, text.encode(errors="replace"))
+
+
+def ask(config: Config, tell: Callable[[str], object]) -> Wanted:
+    """Offer nodes and documents, and ask for a reason where the rules want one.
+
+    What is offered is no promise: the gate decides about what was chosen. Raises `GateError` where
+    there is no terminal, or after a few answers that are none.
+    """
+    terminal = Terminal()
+    try:
+        nodes, documents = _offer(config, tell)
+        options = {"target": _choose_node(terminal, nodes)}
+        if document := _choose(terminal, "document", [(name, "") for name in documents]):
+            options["document-name"] = document
+        if config.rules.require_reason:
+            options["reason"] = _answer(terminal, "Reason: ", lambda text: text or None)
+        return words.wanted(options)
+    finally:
+        terminal.close()
+
+
+def _choose_node(terminal: Terminal, nodes: Sequence[tuple[str, str]]) -> str:
+    if nodes:
+        return _choose(terminal, "node", nodes)
+    return _answer(terminal, "Node (its id): ", lambda text: text or None)
+
+
+def _choose(terminal: Terminal, what: str, offered: Sequence[tuple[str, str]]) -> str:
+    """The id of what was chosen by number, id or name. Without a choice, the only one, or ''."""
+    if len(offered) < 2:
+        return offered[0][0] if offered else ""
+    for number, (identifier, name) in enumerate(offered, 1):
+        terminal.say(f"{number:4}  {identifier}  {name[:60]}".rstrip())
+
+    def chosen(text: str) -> str | None:
+        if text.isascii() and text.isdigit() and 1 <= int(text) <= len(offered):
+            return offered[int(text) - 1][0]
+        matches = [
+            identifier for identifier, name in offered if text and text in (identifier, name)
+        ]
+        return matches[0] if len(matches) == 1 else None
+
+    return _answer(terminal, f"{what.capitalize()} (1 to {len(offered)}): ", chosen)
+
+
+def _answer(terminal: Terminal, prompt: str, read: Callable[[str], str | None]) -> str:
+    for _ in range(_TRIES):
+        answer = read(terminal.ask(prompt))
+        if answer is not None:
+            return answer
+    raise InvalidRequest("refused: nothing was chosen")
+
+
+def _offer(
+    config: Config, tell: Callable[[str], object]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Online nodes that the rules let through, and documents that IAM and the rules do."""
+    nodes: list[tuple[str, str]] = []
+    documents: list[str] = []
+    try:
+        with signals.time_limit(LISTING_SECONDS):
+            listing = Listing(None, None, None, None)
+            nodes = [node for node in listing.targets() if _target_allowed(config, node[0])]
+            documents = _permitted(config, [name for name, _owner in listing.documents()])
+    except signals.OutOfTime:
+        tell("ssmgate: the list took too long")
+    except Exception as error:
+        tell(f"ssmgate: there is no list: {failures.translate(error).message}")
+    return nodes, documents
+
+
+def _target_allowed(config: Config, target: str) -> bool:
+    only_targets = local_rules.LocalRules(targets_allow=config.rules.targets_allow)
+    return local_rules.refusal(only_targets, SessionRequest(target), (), "") is None
+
+
+def _permitted(config: Config, names: Sequence[str]) -> list[str]:
+    invocation = arguments.read(["ssm", "start-session", "--target=i-0"])
+    if isinstance(invocation, int):  # never: that line asks for a session
+        return []
+    only_ask(invocation.session)
+    clients = open_clients(invocation, config.checker)
+    caller = identity.identify(clients.sts, clients.iam, clients.partition)
+    if isinstance(caller, CannotTell):
+        raise GateError(caller.reason)
+    shells = [name for name in names if not name.startswith(_NOT_SHELLS)]
+    # The default first: it may not be in the list, where nobody has changed it.
+    first = dict.fromkeys((DEFAULT_DOCUMENT_NAME, *sorted(shells)))
+    return [name for name in list(first)[:MOST_DOCUMENTS] if _holds(clients, caller, config, name)]
+
+
+def _holds(clients: Clients, caller: Caller, config: Config, name: str) -> bool:
+    request = SessionRequest("i-0", name, "a reason")
+    where: dict[str, Any] = {
+        "partition": clients.partition,
+        "region": clients.region,
+        "account": caller.account,
+    }
+    arns = document_arns(name, **where)
+    only_documents = local_rules.LocalRules(
+        config.rules.documents_allow, config.rules.documents_deny
+    )
+    if local_rules.refusal(only_documents, request, arns, caller.account):
+        return False
+    questions = tuple(
+        Question.about(
+            caller,
+            arn,
+            region=clients.region,
+            secure_transport=clients.secure_transport,
+            mfa_done=False,
+            configured=config.context,
+        )
+        for arn in arns
+    )
+    evaluations: tuple[Evaluation, ...] = ()
+    for question in questions:
+        answer = simulation.simulate(clients.iam, question, datetime.now(UTC))
+        if isinstance(answer, CannotTell):
+            return False
+        evaluations += answer
+    return isinstance(decide(request, questions, evaluations), Permit)

@@ -1,0 +1,36 @@
+"""A syslog daemon that only collects."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+
+class Log:
+    """Listens from the beginning to `close`; what came is given once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.path)
+        self._socket.setblocking(False)
+
+    def close(self) -> None:
+        self._socket.close()
+        os.unlink(self.path)
+
+    @property
+    def texts(self) -> list[str]:
+        found = []
+        while True:
+            try:
+                found.append(self._socket.recv(1 << 16).decode())
+            except BlockingIOError:
+                return found
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(text.partition(": ")[2]) for text in self.texts]

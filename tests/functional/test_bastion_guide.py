@@ -1,0 +1,396 @@
+"""docs/bastion.md, followed: its blocks are run and used, with other paths and names in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from conftest import Ended, FakePlugin
+from fakes import bastion as bastions
+from fakes import sshd
+from fakes.bastion import REPOSITORY, Bastion
+from fakes.log import Log
+from fakes.scripted_aws import SESSION_ID, ScriptedAws, credentials, evaluation, identity
+
+OBSTACLE = bastions.obstacle() or ("" if sshd.program() else "there is no sshd on this machine")
+pytestmark = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
+
+GUIDE = (REPOSITORY / "docs" / "bastion.md").read_text()
+BLOCKS = {
+    match[1]: match[2]
+    for match in re.finditer(r"^```\w+ title=(\w+)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
+}
+NODE = "i-02573cafcf0123456"
+ALICE = f"ssmg{os.getpid() % 100000}g"
+GROUP = f"{ALICE}s"
+START = f"start-session --target {NODE} --reason TICKET-1"
+
+
+@dataclass
+class Host:
+    """The bastion as the guide makes it, with a client's key for its one person."""
+
+    bastion: Bastion
+    server: sshd.Sshd
+    aws: ScriptedAws
+    log: Log
+
+    def ssh(self, *words: str, program: str = "ssh", port: str = "-p") -> Ended:
+        ended = subprocess.run(
+            [program, *self.options(port), *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"PATH": os.environ["PATH"], "SSMGATE_MODE": "permissive", "LANG": "C.UTF-8"},
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def options(self, port: str = "-p") -> list[str]:
+        folder = self.server.folder
+        settings = (
+            f"IdentityFile={folder}/user_key", "IdentitiesOnly=yes", "BatchMode=yes",
+            "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
+        )  # fmt: skip
+        return [port, str(self.server.port), *(w for s in settings for w in ("-o", s))]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        text = (self.bastion.root / "var" / "records" / f"{ALICE}.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
+
+    @property
+    def plugin(self) -> FakePlugin:
+        return self.bastion.plugin
+
+
+def here(text: str, root: Path) -> str:
+    """A block with the places and names of this test."""
+    for there, place in (
+        ("/opt/ssmgate/", f"{root}/venv/"),
+        ("/etc/ssmgate", f"{root}/etc"),
+        ("/etc/ssh/authorized_keys", f"{root}/keys"),
+        ("/var/lib/ssmgate", f"{root}/var"),
+        ("/usr/local/sessionmanagerplugin/bin", f"{root}/plugin"),
+        ("/home/", f"{root}/homes/"),
+        ("ssm-sessions", GROUP),
+        ("alice", ALICE),
+    ):
+        text = text.replace(there, place)
+    return text
+
+
+def run_block(name: str, root: Path, cwd: Path, **environ: str) -> None:
+    subprocess.run(
+        ["sh", "-eu", "-c", here(BLOCKS[name], root)],
+        cwd=cwd,
+        check=True,
+        env={"PATH": f"/usr/sbin:/usr/bin:/sbin:/bin:{environ.pop('MORE', '')}", **environ},
+    )
+
+
+@pytest.fixture(scope="module")
+def followed() -> Iterator[tuple[Bastion, sshd.Sshd]]:
+    bastion = Bastion.build()
+    root = bastion.root
+    keys = root / "sshd"
+    keys.mkdir(mode=0o700)
+    server = sshd.Sshd(keys, more=here(BLOCKS["sshd"], root))
+    try:
+        install = BLOCKS["install"].splitlines()[-1]
+        assert install == "install -m 755 bin/ssmgate-login /opt/ssmgate/bin/ssmgate-login"
+        shutil.copy(bastion.entry, root / "venv" / "bin" / "ssmgate-login")
+        run_block("files", root, root)
+        bastion.config_file.write_text(here(BLOCKS["config"], root))
+        with server:
+            shutil.copy(keys / "user_key.pub", root / f"{ALICE}.pub")
+            run_block("person", root, root)
+            yield bastion, server
+    finally:
+        records = root / "var" / "records" / f"{ALICE}.jsonl"
+        subprocess.run(["chattr", "-a", str(records)], check=False, capture_output=True)
+        subprocess.run(["userdel", "-f", ALICE], check=False, capture_output=True)
+        subprocess.run(["groupdel", GROUP], check=False, capture_output=True)
+        bastion.remove()
+
+
+@pytest.fixture(scope="module")
+def renewed(
+    followed: tuple[Bastion, sshd.Sshd], tmp_path_factory: pytest.TempPathFactory
+) -> list[str]:
+    """The roles that the guide's script assumed, after it has written the credentials."""
+    bastion, _ = followed
+    empty = tmp_path_factory.mktemp("renewed")
+    with ScriptedAws() as aws:
+        aws.script("AssumeRole", credentials("AKIACHECKER"), credentials("AKIAALICE"))
+        run_block(
+            "credentials",
+            bastion.root,
+            empty,
+            MORE=str(Path(sys.executable).parent),
+            AWS_ENDPOINT_URL=aws.url,
+            AWS_ACCESS_KEY_ID="AKIAINSTANCE",
+            AWS_SECRET_ACCESS_KEY="x",
+            AWS_DEFAULT_REGION="us-east-1",
+            HOME=str(empty),
+        )
+        return [call.parameters["RoleArn"] for call in aws.calls("AssumeRole")]
+
+
+@pytest.fixture
+def host(
+    followed: tuple[Bastion, sshd.Sshd], renewed: list[str], scripted: ScriptedAws
+) -> Iterator[Host]:
+    bastion, server = followed
+    scripted.script(
+        "GetCallerIdentity",
+        identity(f"arn:aws:sts::111122223333:assumed-role/session-alice/{ALICE}", "AROAX:alice"),
+    )
+    bastion.aws_file.write_text(here(BLOCKS["aws"], bastion.root))
+    # The scripted AWS is nowhere but here.
+    file = bastion.root / "etc" / "credentials"
+    lines = [line for line in file.read_text().splitlines() if "endpoint_url" not in line]
+    endpoint = f"endpoint_url = {scripted.url}\nregion ="
+    file.write_text("\n".join(line.replace("region =", endpoint) for line in lines))
+    for left in (bastion.root / "recorded").iterdir():
+        left.unlink()
+    records = bastion.root / "var" / "records" / f"{ALICE}.jsonl"
+    subprocess.run(["chattr", "-a", str(records)], check=False, capture_output=True)
+    os.truncate(records, 0)
+    log = Log(bastion.syslog_socket)
+    os.chmod(log.path, 0o666)
+    yield Host(bastion, server, scripted, log)
+    log.close()
+
+
+@pytest.fixture
+def at() -> str:
+    return f"{ALICE}@127.0.0.1"
+
+
+def test_the_credentials_are_each_persons_own(host: Host, renewed: list[str]) -> None:
+    file = host.bastion.root / "etc" / "credentials"
+    assert oct(file.stat().st_mode & 0o7777) == oct(0o640)
+    assert [arn.rpartition("/")[2] for arn in renewed] == ["SsmChecker", f"session-{ALICE}"]
+
+
+def test_a_person_starts_a_session(host: Host, at: str) -> None:
+    ended = host.ssh(at, START)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert host.aws.calls("SimulatePrincipalPolicy")[0].access_key == "AKIACHECKER"
+    assert host.aws.calls("StartSession")[0].access_key == "AKIAALICE"
+    decision, start = host.records
+    assert start["session_id"] == SESSION_ID
+    assert start["unix"]["user"] == ALICE
+    assert start["unix"]["ssh_connection"].startswith("127.0.0.1 ")
+    assert host.log.records == [decision, start]
+    assert host.plugin.environ.keys().isdisjoint({"SSH_AUTH_SOCK", "DISPLAY", "SSMGATE_MODE"})
+
+
+def test_a_person_is_asked(host: Host, at: str) -> None:
+    terminal = pexpect.spawn(
+        "ssh", [*host.options(), "-tt", at], timeout=60, encoding="utf-8", env=dict(os.environ)
+    )
+    terminal.expect("Node \\(its id\\): ")
+    terminal.sendline(NODE)
+    terminal.expect("Reason: ")
+    terminal.sendline("TICKET-1")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert terminal.exitstatus == 0
+    assert host.aws.calls("StartSession")[0].parameters == {"Target": NODE, "Reason": "TICKET-1"}
+
+
+def refused(host: Host, ended: Ended, *codes: int) -> None:
+    assert ended.returncode in codes, ended.stderr
+    assert host.aws.calls("StartSession") == []
+    assert not host.plugin.started
+    assert host.records[-1]["event"] == "end"
+    assert host.log.records[-1]["event"] == "end"
+
+
+UNREASONED = f"start-session --target {NODE}"
+
+
+@pytest.mark.parametrize(
+    ("options", "command", "code"),
+    [
+        ("", "sh", 252),
+        ("-tt", "sh", 252),
+        ("", f"{START}; sh", 252),
+        ("", f"{START}\nsh", 252),
+        ("", "scp -t /tmp", 252),
+        ("-s", "sftp", 252),
+        ("-o SendEnv=SSMGATE_MODE", UNREASONED, 254),
+        ("-o SetEnv=SSMGATE_MODE=permissive", UNREASONED, 254),
+        ("-o SetEnv=BASH_ENV=/tmp/x", "sh", 252),
+        ("", f"{START} --document-name Ops-Shell", 254),
+        ("", "", 252),
+    ],
+)
+def test_nothing_else(host: Host, at: str, options: str, command: str, code: int) -> None:
+    ended = host.ssh(*options.split(), at, *([command] if command else []))
+
+    refused(host, ended, code)
+
+
+def test_no_other_subsystem(host: Host, at: str) -> None:
+    ended = host.ssh("-s", at, "netconf")
+
+    assert ended.returncode == 255
+    assert "subsystem request failed" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [["scp"], ["scp", "-O"], ["sftp"]], ids=" ".join)
+def test_no_files(host: Host, at: str, words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    there = [f"{at}:/tmp/x"] if words[0] == "sftp" else [str(tmp_path / "file"), f"{at}:/tmp/x"]
+
+    ended = host.ssh(*words[1:], *there, program=words[0], port="-P")
+
+    refused(host, ended, 1, 252, 255)
+
+
+def test_no_forwarding_to_elsewhere(host: Host, at: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as secret:
+        secret.settimeout(1)
+        address = f"127.0.0.1:{secret.getsockname()[1]}"
+        ended = host.ssh("-W", address, at)
+        assert ended.returncode != 0
+        assert "stdio forwarding failed" in ended.stderr
+        with pytest.raises(TimeoutError):
+            secret.accept()
+
+
+@pytest.mark.parametrize(
+    "forward", [["-R", "0:127.0.0.1:22"], ["-R", "/tmp/ssmgate-socket:127.0.0.1:22"], ["-R", "0"]]
+)
+def test_no_forwarding_from_elsewhere(host: Host, at: str, forward: list[str]) -> None:
+    ended = host.ssh("-N", "-o", "ExitOnForwardFailure=yes", *forward, at)
+
+    assert ended.returncode == 255
+    assert "remote port forwarding failed" in ended.stderr
+
+
+def test_no_agent_and_no_display(host: Host, at: str, tmp_path: Path) -> None:
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")])
+    while not (tmp_path / "agent").exists():
+        time.sleep(0.01)
+    try:
+        before = set(Path("/tmp").glob("ssh-*/agent.*"))
+        ended = host.ssh("-A", "-o", f"IdentityAgent={tmp_path}/agent", "-X", at, START)
+        assert set(Path("/tmp").glob("ssh-*/agent.*")) == before
+    finally:
+        agent.terminate()
+        agent.wait()
+
+    assert ended.returncode == 0
+    assert host.plugin.environ.keys().isdisjoint({"SSH_AUTH_SOCK", "DISPLAY", "XAUTHORITY"})
+
+
+def test_one_session_a_connection(host: Host, at: str, tmp_path: Path) -> None:
+    """A second one would come from a person who has left, or is somebody else."""
+    host.plugin.on_start("sleep 5")
+    control = ["-o", f"ControlPath={tmp_path}/c"]
+    first = subprocess.Popen(
+        ["ssh", *host.options(), *control, "-M", at, START],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    host.aws.wait_for("StartSession")
+
+    # ssh would go on with a connection of its own.
+    alone = ["-o", "ControlMaster=no", "-o", "ProxyCommand=false"]
+    second = host.ssh(*control, *alone, at, START)
+
+    first.terminate()
+    first.wait()
+    assert second.returncode == 255
+    assert len(host.aws.calls("StartSession")) == 1
+
+
+def test_what_lies_in_the_home_is_not_run(host: Host, at: str) -> None:
+    folder = host.bastion.root / "homes" / ALICE / ".ssh"
+    folder.mkdir()
+    for name in ("rc", "environment", "authorized_keys"):
+        (folder / name).write_text(f"touch {folder}/owned\n")
+    try:
+        ended = host.ssh(at, START)
+        assert not (folder / "owned").exists()
+    finally:
+        shutil.rmtree(folder)
+
+    assert ended.returncode == 0
+
+
+def test_nobody_can_write_into_the_home(host: Host) -> None:
+    home = Path(pwd.getpwnam(ALICE).pw_dir)
+
+    assert (home.stat().st_uid, home.stat().st_mode & 0o022) == (0, 0)
+
+
+@pytest.mark.parametrize("words", [["-c", "sh"], ["-c", f"{START}; sh"], ["-"], []])
+def test_nor_by_su(host: Host, words: list[str]) -> None:
+    """The login shell is the entry too, for whoever does not come by ssh."""
+    dash, rest = (["-"], []) if words == ["-"] else ([], words)
+    ended = subprocess.run(
+        ["setsid", "su", *dash, ALICE, *rest],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    refused(host, Ended(ended.returncode, ended.stdout, ended.stderr), 252)
+
+
+def test_iam_refuses_the_person(host: Host, at: str) -> None:
+    host.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+
+    ended = host.ssh(at, START)
+
+    refused(host, ended, 254)
+    assert f"assumed-role/session-alice/{ALICE} is not authorized to perform" in ended.stderr
+
+
+def test_the_configuration_is_as_the_guide_says(host: Host) -> None:
+    program = [host.bastion.python, "-I", "-m", "ssmgate", "config", "check"]
+    checked = host.bastion.run(ALICE, str(host.bastion.config_file), program=program)
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "note:" not in checked.stdout
+
+
+def test_the_firewall_is_nfts_language(tmp_path: Path) -> None:
+    nft = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin")
+    if nft is None or subprocess.run([nft, "list", "tables"], check=False).returncode != 0:
+        pytest.skip("nft is missing, or may not ask the kernel")
+    (tmp_path / "rules").write_text(BLOCKS["firewall"])
+
+    subprocess.run([nft, "-c", "-f", str(tmp_path / "rules")], check=True)
+
+
+def test_no_accept_env_stands_in_the_guide() -> None:
+    lines = [line.strip() for line in BLOCKS["sshd"].splitlines()]
+
+    assert not any(line.startswith("AcceptEnv") for line in lines)
+    assert {"DisableForwarding yes", "PermitUserRC no", "PermitUserEnvironment no"} <= set(lines)

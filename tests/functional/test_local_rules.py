@@ -1,0 +1,86 @@
+"""The machine's own rules, run as a program: after IAM's yes, and never instead of it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from conftest import FAKES, TARGET, Machine
+from fakes.scripted_aws import evaluation
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("SSMGATE_DOCUMENTS_ALLOW", "Dev-*", "'SSM-SessionManagerRunShell' is not among those"),
+        ("SSMGATE_DOCUMENTS_DENY", "SSM-*", "'SSM-SessionManagerRunShell' is denied (documents.de"),
+        ("SSMGATE_TARGETS_ALLOW", "mi-*", f"target '{TARGET}' is not among those allowed"),
+        ("SSMGATE_REQUIRE_REASON", "true", "a session needs a --reason (require_reason)"),
+    ],
+)
+def test_a_rule_refuses_what_iam_allows(
+    machine: Machine, variable: str, value: str, words: str
+) -> None:
+    ended = machine.run("--target", TARGET, **{variable: value})
+
+    assert (ended.returncode, ended.stdout) == (254, "")
+    assert "ssmgate: [ERROR]: refused by this machine's rules: " in ended.stderr
+    assert words in ended.stderr
+    assert "is not authorized to perform" not in ended.stderr
+    assert machine.aws.calls("SimulatePrincipalPolicy")
+    assert machine.aws.calls("StartSession") == []
+    assert not machine.plugin.started
+
+
+def test_what_the_rules_allow_starts(machine: Machine) -> None:
+    ended = machine.run(
+        "--target",
+        TARGET,
+        "--reason",
+        "TICKET-1",
+        SSMGATE_DOCUMENTS_ALLOW="SSM-*",
+        SSMGATE_DOCUMENTS_DENY="Dev-*",
+        SSMGATE_TARGETS_ALLOW="i-*",
+        SSMGATE_REQUIRE_REASON="true",
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert machine.plugin.started
+
+
+def test_no_rule_widens_iams_no(machine: Machine) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+
+    ended = machine.run("--target", TARGET, SSMGATE_DOCUMENTS_ALLOW="*", SSMGATE_TARGETS_ALLOW="*")
+
+    assert ended.returncode == 254
+    assert "is not authorized to perform" in ended.stderr
+    assert machine.aws.calls("StartSession") == []
+
+
+def test_permissive_says_what_a_rule_would_refuse(machine: Machine) -> None:
+    ended = machine.run(
+        "--target", TARGET, SSMGATE_MODE="permissive", SSMGATE_REQUIRE_REASON="true"
+    )
+
+    assert ended.returncode == 0
+    assert "[WARNING]: refused by this machine's rules: a session needs a --reason" in ended.stderr
+    assert machine.plugin.started
+
+
+def test_a_plugin_by_its_path_is_the_one_that_runs(machine: Machine) -> None:
+    plugin = str(FAKES / "session-manager-plugin")
+    path = os.environ["PATH"]
+
+    ended = machine.run("--target", TARGET, SSMGATE_PLUGIN_PATH=plugin, PATH=path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert machine.plugin.started
+
+
+def test_a_plugin_path_that_leads_nowhere_is_no_reason_to_search(machine: Machine) -> None:
+    ended = machine.run("--target", TARGET, SSMGATE_PLUGIN_PATH="/nowhere/session-manager-plugin")
+
+    assert ended.returncode == 255
+    assert "/nowhere/session-manager-plugin is not there (plugin.path)" in ended.stderr
+    assert machine.aws.received == []

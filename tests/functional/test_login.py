@@ -1,0 +1,247 @@
+"""`ssmgate login` on a bastion: real unix users, root's files, and the gate behind it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+
+from fakes import bastion as bastions
+from fakes.bastion import Bastion
+from fakes.scripted_aws import SESSION_ID, ScriptedAws, evaluation, json_ok
+
+pytestmark = pytest.mark.skipif(bool(bastions.obstacle()), reason=bastions.obstacle())
+
+NODE = "i-02573cafcf0123456"
+ALICE = f"ssmg{os.getpid() % 100000}a"
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Bastion]:
+    bastion = Bastion.build()
+    try:
+        bastion.add_user(ALICE)
+        yield bastion
+    finally:
+        bastion.remove()
+
+
+@pytest.fixture
+def bastion(built: Bastion, scripted: ScriptedAws) -> Bastion:
+    built.configure(scripted.url)
+    built.forget(ALICE)
+    return built
+
+
+def test_a_command_becomes_the_plugin(bastion: Bastion, scripted: ScriptedAws) -> None:
+    ended = bastion.run(
+        ALICE, "-c", f"start-session --target {NODE} --reason 'TICKET 1; rm -rf /'", LANG="C.UTF-8"
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert scripted.calls("StartSession")[0].parameters == {
+        "Target": NODE,
+        "Reason": "TICKET 1; rm -rf /",
+    }
+    assert scripted.calls("SimulatePrincipalPolicy")[0].access_key == "AKIABASTION"
+    environ = bastion.plugin.environ
+    assert environ.keys() == {
+        "AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_SSM_START_SESSION_RESPONSE", "HOME", "LANG", "PATH", "TERM",
+    }  # fmt: skip
+    assert environ["HOME"] == f"{bastion.root}/empty"
+    decision, start = bastion.records(ALICE)
+    assert (decision["verdict"], start["session_id"]) == ("yes", SESSION_ID)
+    assert start["unix"]["user"] == ALICE
+    assert os.listdir(bastion.root / "empty") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"aws ssm start-session --target {NODE}",
+        f"ssm-start-session --target={NODE}",
+        f"ssmgate start-session --target '{NODE}' --document-name Dev-Shell",
+        f"start-session --parameters portNumber=22 --target {NODE} --document-name AWS-StartSSHSes",
+        f"""start-session --target {NODE} --parameters '{{"command":["ls -l"]}}'""",
+        f"start-session --target {NODE} --reason --reason=-x".replace(
+            "--reason --reason=", "--reason="
+        ),
+        f"start-session --target {NODE} --reason 'http://tickets.example/1'",
+        f"start-session --target {NODE} --reason 'ä€ \"quoted\" --debug'",
+    ],
+)
+def test_what_is_offered(bastion: Bastion, scripted: ScriptedAws, line: str) -> None:
+    ended = bastion.run(ALICE, SSH_ORIGINAL_COMMAND=line, LANG="C.UTF-8")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert scripted.calls("StartSession")[0].parameters["Target"] == NODE
+
+
+def test_a_refusal_is_the_gates(bastion: Bastion, scripted: ScriptedAws) -> None:
+    scripted.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+
+    ended = bastion.run(ALICE, "-c", f"start-session --target {NODE}")
+
+    assert ended.returncode == 254
+    assert "no explicit access to session document 'SSM-SessionManagerRunShell'" in ended.stderr
+    decision, end = bastion.records(ALICE)
+    assert (decision["verdict"], decision["evidence"]["reason_code"]) == ("no", "no-allow")
+    assert (end["event"], end["exit_code"]) == ("end", 254)
+    assert decision["decision_id"] == end["decision_id"]
+
+
+def test_forced_command_and_login_shell_at_once(bastion: Bastion, scripted: ScriptedAws) -> None:
+    line = f"start-session --target {NODE}"
+    ended = bastion.run(ALICE, "-c", str(bastion.entry), SSH_ORIGINAL_COMMAND=line)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_each_unix_user_has_an_aws_profile(bastion: Bastion, scripted: ScriptedAws) -> None:
+    bastion.configure(scripted.url, more=f'[targets]\nallow = ["{NODE}"]\n')
+    text = bastion.config_file.read_text()
+    bastion.config_file.write_text(text.replace("[login]", '[login]\nprofile = "{user}"'))
+    profile = bastion.aws_file.read_text().replace("[default]", f"[profile {ALICE}]")
+    bastion.aws_file.write_text(profile.replace("AKIABASTION", "AKIAALICE"))
+
+    assert bastion.run(ALICE, "-c", f"start-session --target {NODE}").returncode == 0
+    assert scripted.calls("StartSession")[0].access_key == "AKIAALICE"
+
+
+def test_region_and_profile_where_they_are_permitted(
+    bastion: Bastion, scripted: ScriptedAws
+) -> None:
+    line = f"start-session --target {NODE} --region eu-west-1"
+    assert bastion.run(ALICE, "-c", line).returncode == 252
+
+    text = bastion.config_file.read_text()
+    bastion.config_file.write_text(text.replace("[login]", '[login]\noptions = ["region"]'))
+    assert bastion.run(ALICE, "-c", line).returncode == 0
+    assert bastion.plugin.argv[1] == "eu-west-1"
+
+
+def test_assumed_roles_are_cached_nowhere(bastion: Bastion, scripted: ScriptedAws) -> None:
+    from fakes.scripted_aws import credentials
+
+    scripted.script("AssumeRole", credentials("AKIAASSUMED"))
+    with bastion.aws_file.open("a") as file:
+        file.write(
+            "role_arn = arn:aws:iam::111122223333:role/Starter\nsource_profile = source\n"
+            "[profile source]\naws_access_key_id = AKIASOURCE\naws_secret_access_key = s\n"
+            f"region = us-east-1\nendpoint_url = {scripted.url}\n"
+        )
+    text = bastion.aws_file.read_text()
+    bastion.aws_file.write_text(text.replace("aws_access_key_id = AKIABASTION\n", "", 1))
+
+    ended = bastion.run(ALICE, "-c", f"start-session --target {NODE}")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert scripted.calls("StartSession")[0].access_key == "AKIAASSUMED"
+    assert os.listdir(bastion.root / "empty") == []
+
+
+# Without a command.
+
+NODES = {
+    "InstanceInformationList": [
+        {"InstanceId": NODE, "Name": "web", "PingStatus": "Online"},
+        {"InstanceId": "i-0fedcba9876543210", "Name": "db\x1b[2J", "PingStatus": "Online"},
+    ]
+}
+DOCUMENTS = {"DocumentIdentifiers": [{"Name": "Dev-Shell"}, {"Name": "Ops-Shell"}]}
+
+
+@pytest.fixture
+def listed(scripted: ScriptedAws) -> ScriptedAws:
+    scripted.script("DescribeInstanceInformation", json_ok(NODES))
+    scripted.script("ListDocuments", json_ok(DOCUMENTS))
+    return scripted
+
+
+def sit_down(bastion: Bastion) -> pexpect.spawn:
+    return pexpect.spawn(
+        "setpriv",
+        ["--reuid", ALICE, "--regid", ALICE, "--clear-groups", str(bastion.entry)],
+        env={"TERM": "xterm", "PATH": "/usr/bin:/bin"},
+        timeout=60,
+        encoding="utf-8",
+    )
+
+
+def test_a_person_is_asked(bastion: Bastion, listed: ScriptedAws) -> None:
+    bastion.configure(
+        listed.url, top='locked = ["*"]\nrequire_reason = true\ndocuments.deny=["Ops-*"]'
+    )
+    terminal = sit_down(bastion)
+
+    terminal.expect("Node \\(1 to 2\\): ")
+    assert f"2  {NODE}  web" in terminal.before
+    assert "db?[2J" in terminal.before
+    terminal.sendline("web")
+    terminal.expect("Document \\(1 to 2\\): ")
+    assert "Ops-Shell" not in terminal.before
+    terminal.sendline("2")
+    terminal.expect("Reason: ")
+    terminal.sendline("TICKET-1")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert terminal.exitstatus == 0, terminal.before
+    assert listed.calls("StartSession")[0].parameters == {
+        "Target": NODE,
+        "DocumentName": "Dev-Shell",
+        "Reason": "TICKET-1",
+    }
+    assert bastion.records(ALICE)[-1]["event"] == "start"
+
+
+def test_without_a_list_the_id_is_asked_for(bastion: Bastion, scripted: ScriptedAws) -> None:
+    terminal = sit_down(bastion)
+
+    terminal.expect("there is no list")
+    terminal.expect("Node \\(its id\\): ")
+    terminal.sendline(NODE)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert terminal.exitstatus == 0
+    assert scripted.calls("StartSession")[0].parameters == {"Target": NODE}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["9", "0", "-1"],
+        ["", "", ""],
+        ["--debug", "$(id)", "; sh"],
+        ["\x04"],
+        ["\x03"],
+        ["x" * 600],
+        ["1", "Ops Shell", "../x", "\u0661"],
+    ],
+)
+def test_no_answer_is_a_way_past(bastion: Bastion, listed: ScriptedAws, typed: list[str]) -> None:
+    terminal = sit_down(bastion)
+    terminal.expect("Node \\(1 to 2\\): ")
+    for line in typed:
+        if line in ("\x03", "\x04"):
+            terminal.send(line)
+        else:
+            terminal.sendline(line)
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert terminal.exitstatus in (252, 130)
+    assert listed.calls("StartSession") == []
+    assert bastion.records(ALICE)[-1]["event"] == "end"
+
+
+def test_without_a_terminal_nobody_is_asked(bastion: Bastion, scripted: ScriptedAws) -> None:
+    ended = bastion.run(ALICE)
+
+    assert ended.returncode == 252
+    assert "no command, and no terminal to ask on" in ended.stderr
+    assert bastion.records(ALICE)[-1]["event"] == "end"

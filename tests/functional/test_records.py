@@ -1,0 +1,171 @@
+"""Records of real runs: what is decided and started, and that no required one is done without."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from conftest import TARGET, Machine
+from fakes.log import Log
+from fakes.scripted_aws import (
+    ACCOUNT,
+    SESSION_ID,
+    STREAM_URL,
+    TOKEN,
+    evaluation,
+    json_error,
+    xml_error,
+)
+
+
+@pytest.fixture
+def log(machine: Machine) -> Iterator[Log]:
+    log = Log(machine.home / "syslog")
+    machine.environ["SSMGATE_RECORD_SYSLOG"] = log.path
+    yield log
+    if os.path.exists(log.path):
+        log.close()
+
+
+def test_a_start_leaves_a_decision_and_a_start(machine: Machine, log: Log) -> None:
+    ended = machine.run("--target", TARGET, "--reason", "TICKET-1", SSH_CONNECTION="a 1 b 2")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    texts = log.texts
+    assert not any(secret in text for text in texts for secret in (TOKEN, STREAM_URL, "secret-of"))
+    decision, start = (json.loads(text.partition(": ")[2]) for text in texts)
+    assert (decision["event"], decision["verdict"], decision["starts"]) == ("decision", "yes", True)
+    assert (start["event"], start["session_id"]) == ("start", SESSION_ID)
+    assert decision["decision_id"] == start["decision_id"]
+    assert start["caller"]["arn"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
+    assert (start["target"], start["reason"]) == (TARGET, "TICKET-1")
+    assert start["unix"]["ssh_connection"] == "a 1 b 2"
+    assert start["versions"]["plugin"] == "1.2.804.0"
+    assert start["versions"].keys() == {"ssmgate", "awscli", "plugin"}
+
+
+def test_a_refusal_leaves_its_reason(machine: Machine, log: Log) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", evaluation("explicitDeny", policies=("Fence",)))
+    machine.run("--target", TARGET)
+
+    (record,) = log.records
+    assert (record["verdict"], record["starts"]) == ("no", False)
+    evidence = record["evidence"]
+    (evaluated,) = evidence.pop("evaluations")
+    assert evaluated["decision"] == "explicitDeny"
+    assert [s["policy"] for s in evaluated["matched_statements"]] == ["Fence"]
+    assert {"key": "aws:userid", "type": "string", "values": ["AIDAEXAMPLE"]} in evidence.pop(
+        "context"
+    )
+    assert evidence == {
+        "reason_code": "explicit-deny",
+        "document_arn": f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell",
+        "layer": "identity-based policy",
+        "matched_policies": ["Fence"],
+        "missing_context": [],
+    }
+
+
+def test_a_rules_refusal_too(machine: Machine, log: Log) -> None:
+    machine.run("--target", TARGET, SSMGATE_TARGETS_ALLOW="mi-*")
+
+    (record,) = log.records
+    assert record["evidence"]["rule"] == "targets.allow"
+
+
+def test_cannot_tell_too(machine: Machine, log: Log) -> None:
+    machine.aws.script("GetCallerIdentity", xml_error("ExpiredToken", "expired", 403))
+    machine.run("--target", TARGET)
+
+    (record,) = log.records
+    assert (record["verdict"], record["caller"]) == ("cannot tell", None)
+    assert record["evidence"]["reason_code"] == "expired"
+
+
+def test_permissive_records_what_would_be_refused(machine: Machine, log: Log) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+    assert machine.run("--target", TARGET, SSMGATE_MODE="permissive").returncode == 0
+
+    decision, start = log.records
+    assert (decision["mode"], decision["verdict"], decision["starts"]) == ("permissive", "no", True)
+    assert decision["evidence"]["reason_code"] == "no-allow"
+    assert start["session_id"] == SESSION_ID
+
+
+def test_a_required_decision_record_that_fails_starts_nothing(machine: Machine) -> None:
+    ended = machine.run(
+        "--target",
+        TARGET,
+        SSMGATE_RECORD_SYSLOG=str(machine.home / "nobody"),
+        SSMGATE_RECORD_REQUIRED="true",
+    )
+
+    assert (ended.returncode, ended.stdout) == (254, "")
+    assert "could not be recorded, and record.required is set: syslog" in ended.stderr
+    assert machine.aws.calls("StartSession") == []
+    assert not machine.plugin.started
+
+
+def test_a_required_start_record_that_fails_ends_the_session(machine: Machine, log: Log) -> None:
+    """The log goes away between the two records: while StartSession is answered."""
+    (answer,) = machine.aws.answers["StartSession"]
+
+    def close_and_answer(handler: Any, received: Any) -> None:
+        log.close()
+        answer(handler, received)
+
+    machine.aws.script("StartSession", close_and_answer)
+
+    ended = machine.run("--target", TARGET, SSMGATE_RECORD_REQUIRED="true")
+
+    assert ended.returncode == 254
+    assert "could not be recorded" in ended.stderr
+    assert f"session {SESSION_ID} was terminated" in ended.stderr
+    assert machine.aws.sessions_left() == []
+    assert not machine.plugin.started
+
+
+def test_where_none_is_required_it_is_said_and_started(machine: Machine) -> None:
+    ended = machine.run("--target", TARGET, SSMGATE_RECORD_SYSLOG=str(machine.home / "nobody"))
+
+    assert ended.returncode == 0
+    assert ended.stderr.count("[WARNING]: this could not be recorded: syslog") == 2
+    assert machine.plugin.started
+
+
+def test_a_service_error_after_the_decision_is_no_start(machine: Machine, log: Log) -> None:
+    machine.aws.script("StartSession", json_error("TargetNotConnected", "no"))
+    machine.run("--target", TARGET)
+
+    assert [record["event"] for record in log.records] == ["decision"]
+
+
+def test_many_at_once_leave_whole_lines(machine: Machine) -> None:
+    """Into one file: each record is one write to its end."""
+    folder = machine.home / "records"
+    folder.mkdir()
+    code = (
+        "import sys; from ssmgate.host import trusted\n"
+        "opened = trusted.open_trusted\n"
+        "trusted.open_trusted = lambda *a, **k: opened(*a, **{**k, 'base': sys.argv[1]})\n"
+        "from ssmgate.host.record import Recorder\n"
+        "from ssmgate.host.config import Records\n"
+        "one = Recorder(Records(sys.argv[1] + '/records'), {})\n"
+        "for n in range(50): assert one.write('x', {'n': n, 'fill': 'y' * 1000}) == ''\n"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(folder)], env=machine.variables())
+        for _ in range(6)
+    ]
+    assert [process.wait(60) for process in running] == [0] * 6
+
+    lines = (folder / "records").read_text().splitlines()
+    records = [json.loads(line) for line in lines if line]
+    assert len(records) == 300
+    assert len({record["decision_id"] for record in records}) == 6

@@ -162,6 +162,8 @@ def test_descriptors_are_the_real_ones(any_line: Line, closed: tuple[int, ...]) 
             seen.append((any_line.records / "fds").read_text())
             (any_line.records / "argv").unlink()
 
+    if any_line.shell == "bash" and closed == (2,):
+        seen[0] += "2\n"  # bash reads its script on the first free descriptor
     assert seen[0] == seen[1]
     assert seen[0]
 

@@ -1,8 +1,8 @@
 """The main job on real input, in under a minute: `make demo`.
 
 A local AWS, `ssmgate sandbox`, decides by the policies of the world that comes with it; the
-commands are the installed programs, and ssh and scp are the machine's own OpenSSH. What takes
-over a session is a stand-in for session-manager-plugin that joins streams on loopback.
+commands are the installed programs, and ssh and scp are the machine's own OpenSSH. Where no real
+session-manager-plugin is installed, the sandbox's stand-in takes over the sessions.
 Every step says what is expected. The first that comes out otherwise ends the demo with status 1.
 """
 
@@ -12,28 +12,24 @@ import contextlib
 import hashlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from fakes import sshd  # noqa: E402
-
 PROGRAMS = Path(sys.executable).parent
-# Another plugin, the real one among them, is taken from another folder.
-PLUGIN = ROOT / "tests" / "fakes" / "stream"
+PLUGIN = "session-manager-plugin"
 NODE = "i-0123456789abcdef0"
 START = ("ssm-start-session", "--target", NODE)
 SSH = ("--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22")
-PROXY = (
-    "ssm-start-session --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
-)
+FORWARD = ("--document-name", "AWS-StartPortForwardingSession", "--parameters")
 # A role whose ARN has a path, assumed with whatever credentials the environment has.
 PROFILE = """[profile bastion]
 role_arn = arn:aws:iam::111122223333:role/bastion/SessionUser
@@ -48,9 +44,12 @@ def main() -> None:
         with_ssh(aws)
         other_layers(aws)
         role_with_a_path(aws)
+        shell(aws)
+        port_forward(aws)
     say("All as expected. Try it yourself:")
-    print('  export PATH="$PWD/.venv/bin:$PWD/tests/fakes/stream:$PATH"')
+    print('  export PATH="$PWD/.venv/bin:$PATH"')
     print(f"  ssmgate sandbox --as bob -- ssm-start-session --target {NODE}")
+    print("  ssmgate sandbox --as admin -- bash")
 
 
 def default_document(aws: Aws) -> None:
@@ -89,28 +88,26 @@ def named_document(aws: Aws) -> None:
 
 
 def with_ssh(aws: Aws) -> None:
-    if sshd.program() is None:
-        say("5. There is no sshd on this machine: the ssh and scp part is left out.")
+    if not shutil.which("ssh") or not shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin"):
+        say("5. There is no OpenSSH on this machine: the ssh and scp part is left out.")
         return
-    say("5. carol was. ssmgate as ProxyCommand of a real OpenSSH, in ssh_config:")
-    print(f"    ProxyCommand {PROXY}")
-    with sshd.Sshd(aws.folder) as server:
-        config = str(server.client_config(PROXY))
-        ended = aws.show("carol", "ssh", "-F", config, NODE, "echo logged in as $(id -un)")
-        expect("carol is logged in", ended.status == 0, "logged in as" in ended.output)
+    say("5. carol was. ssmgate is the ProxyCommand of a real OpenSSH, as the sandbox sets it up")
+    say("   for the command that it runs:", 0)
+    ended = aws.show_inside("carol", "ssh", NODE, "echo logged in as $(id -un)")
+    expect("carol is logged in", ended.status == 0, "logged in as" in ended.output)
 
-        sent, got = aws.folder / "sent", aws.folder / "received"
-        sent.write_bytes(os.urandom(1_000_000))
-        ended = aws.show("carol", "scp", "-q", "-F", config, str(sent), f"{NODE}:{got}")
-        print(f"sha256 sent     {digest(sent)}\nsha256 received {digest(got)}")
-        expect("a megabyte came across unchanged", ended.status == 0, digest(sent) == digest(got))
+    sent, got = aws.folder / "sent", aws.folder / "received"
+    sent.write_bytes(os.urandom(10_000_000))
+    ended = aws.show_inside("carol", "scp", "-q", str(sent), f"{NODE}:{got}")
+    print(f"sha256 sent     {digest(sent)}\nsha256 received {digest(got)}")
+    expect("ten megabytes came across unchanged", ended.status == 0, digest(sent) == digest(got))
 
-        ended = aws.show("alice", "ssh", "-F", config, NODE, "id")
-        expect(
-            "alice's ssh ends with the reason, not with a hang",
-            ended.status == 255,
-            "no explicit access to session document 'AWS-StartSSHSession'" in ended.output,
-        )
+    ended = aws.show_inside("alice", "ssh", NODE, "id")
+    expect(
+        "alice's ssh ends with the reason, not with a hang",
+        ended.status == 255,
+        "no explicit access to session document 'AWS-StartSSHSession'" in ended.output,
+    )
 
 
 def other_layers(aws: Aws) -> None:
@@ -149,6 +146,55 @@ def role_with_a_path(aws: Aws) -> None:
     )
 
 
+def shell(aws: Aws) -> None:
+    say("9. What takes over is a real session: a shell on the node, which is this machine.")
+    typed = 'echo "6 times 7 is $((6 * 7))"\nexit\n'
+    ended = aws.show("alice", *START, typed=typed)
+    expect(
+        "alice's lines were answered, and her shell has ended",
+        ended.status == 0,
+        "6 times 7 is 42" in ended.output,
+        "Exiting session with sessionId: alice-" in ended.output,
+    )
+
+
+def port_forward(aws: Aws) -> None:
+    say("10. And a port forward, to a web server that listens on the node.")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hello) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        words = (*START, *FORWARD, f"portNumber={server.server_port},localPortNumber=0")
+        print(f"\nadmin$ {shlex.join(words)} &")
+        with aws.running("admin", *words) as forward:
+            url = ""
+            for line in forward.stdout or ():
+                print(line, end="", flush=True)
+                if line.startswith("Port "):
+                    url = f"http://127.0.0.1:{line.split()[1]}/"
+                    break
+            print(f"\nadmin$ curl {url}")
+            answer = url and urllib.request.urlopen(url, timeout=30).read().decode()
+            print(answer)
+            forward.send_signal(signal.SIGINT)
+            forward.communicate(timeout=30)
+        expect("the web server's answer came through", answer == Hello.text)
+        server.shutdown()
+
+
+class Hello(BaseHTTPRequestHandler):
+    """A web server on the node."""
+
+    text = "hello from the node"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.text)))
+        self.end_headers()
+        self.wfile.write(self.text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended: its status, what it wrote, and what the sandbox logged meanwhile."""
@@ -169,34 +215,73 @@ class Aws:
     def log(self) -> Path:
         return self.folder / "log"
 
-    def show(self, who: str, *command: str) -> Ended:
+    def show(self, who: str, *command: str, typed: str = "exit\n") -> Ended:
         """Run `command` as `who`, and show it with what it writes."""
-        before = len(self.log.read_text())
-        print(f"\n{who}$ {shlex.join(command)}", flush=True)
-        ended = subprocess.run(
-            ["sh", "-c", f'eval "$(ssmgate sandbox env {who})" && exec "$@"', "sh", *command],
+        return self._show(who, command, self.as_user(who, command), typed)
+
+    def show_inside(self, who: str, *command: str) -> Ended:
+        """The same as the command of a sandbox of its own, where ssh is set up too."""
+        return self._show(who, command, ["ssmgate", "sandbox", "--as", who, "--", *command])
+
+    def running(self, who: str, *command: str) -> subprocess.Popen[str]:
+        """`command`, started as `who`."""
+        return subprocess.Popen(
+            self.as_user(who, command),
             env=self.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @staticmethod
+    def as_user(who: str, command: tuple[str, ...]) -> list[str]:
+        line = f'eval "$(ssmgate sandbox env {who})" && exec "$@"'
+        return ["sh", "-c", line, "sh", *command]
+
+    def _show(
+        self, who: str, command: tuple[str, ...], words: list[str], typed: str = "exit\n"
+    ) -> Ended:
+        before = len(self.log.read_text())
+        print(f"\n{who}$ {shlex.join(command)}", flush=True)
+        with subprocess.Popen(
+            words,
+            env=self.environ,
+            # Open to the end, as a terminal's: the plugin ends at the end of its input.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
-            check=False,
-        )
-        output = ended.stdout.strip("\n")
+        ) as ended:
+            assert ended.stdin is not None
+            assert ended.stdout is not None
+            late = threading.Timer(60, ended.kill)
+            late.daemon = True
+            late.start()
+            with contextlib.suppress(BrokenPipeError):
+                ended.stdin.write(typed)
+                ended.stdin.flush()
+            written = ended.stdout.read()
+            ended.wait()
+            late.cancel()
+        output = written.strip("\n")
         print(f"{output}\n" * bool(output) + f"[status {ended.returncode}]", flush=True)
-        return Ended(ended.returncode, ended.stdout, self.log.read_text()[before:])
+        return Ended(ended.returncode, written, self.log.read_text()[before:])
 
 
 @contextlib.contextmanager
 def aws_in(folder: str) -> Iterator[Aws]:
     """A sandbox, ready, until the end of the block. Nobody's own AWS is in its environment."""
     left_out = ("AWS_", "SSMGATE_", "XDG_")
+    path = [str(PROGRAMS), os.environ["PATH"]]
+    if shutil.which(PLUGIN) is None:
+        (Path(folder) / "bin").mkdir()
+        (Path(folder) / "bin" / PLUGIN).symlink_to(PROGRAMS / "ssmgate-sandbox-plugin")
+        path.append(f"{folder}/bin")
     aws = Aws(
         Path(folder),
         {
             **{k: v for k, v in os.environ.items() if not k.startswith(left_out)},
-            "PATH": os.pathsep.join([str(PROGRAMS), str(PLUGIN), os.environ["PATH"]]),
+            "PATH": os.pathsep.join(path),
             "HOME": folder,
         },
     )

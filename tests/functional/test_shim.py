@@ -620,6 +620,9 @@ ALIASES: dict[str, tuple[str | bytes, list[str]]] = {
     "beside an external one of the name": (
         f"[toplevel]\ngo = {GO}\n[command s3]\ngo = !true\n", ["go"],
     ),
+    "after an external one of the name": (
+        f"[command s3]\ngo = !true\n[toplevel]\ngo = {GO}\n", ["go"],
+    ),
     "a section of defaults": (f"[DEFAULT]\ngo = {GO}\n[toplevel]\nx = s3\n", ["go"]),
     "external": ("[toplevel]\ngo = !aws ssm start-session --target\n", ["go", TARGET]),
     "external function": (
@@ -792,6 +795,13 @@ def test_no_function_from_the_environment_gets_past(line: Line, name: str) -> No
     ended = line.run(*START, **{f"BASH_FUNC_{name}%%": f'() {{ exec {REAL} "$@"; }}'})
 
     assert_nothing_started(line, ended)
+
+
+def test_no_function_that_knows_the_shim_gets_past(line: Line) -> None:
+    line.shell = "bash"
+    function = '() { case $1$2 in -n1*) return 1 ;; esac; builtin [ "$@"; }'
+
+    assert_nothing_started(line, line.run(*START, **{"BASH_FUNC_[%%": function}))
 
 
 PATHS: dict[str, Callable[[Line], object]] = {

@@ -447,6 +447,18 @@ def test_the_configuration_names_the_real_one(
     assert any_line.argv == [b"s3"]
 
 
+def test_a_configured_one_that_is_not_there_is_said(line: Line) -> None:
+    config = line.machine.home / ".config" / "ssmgate" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[aws]\npath = "/no/such/aws"\n')
+
+    ended = line.run("s3")
+
+    assert (ended.returncode, ended.stdout) == (127, b"")
+    assert b"/no/such/aws cannot be executed" in ended.stderr
+    assert not line.passed_on
+
+
 def test_a_copy_is_a_wrong_name_for_it(any_line: Line) -> None:
     copy = place(any_line.folder / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
 

@@ -47,6 +47,19 @@ SIGNATURES = {
     "awscli.argparser:ServiceArgParser.__init__": "(self, operations_table, service_name)",
     "awscli.argparser:ArgTableArgParser.__init__": "(self, argument_table, command_table=None)",
     "awscli.argparser:CLIArgParser._check_value": "(self, action, value)",
+    "awscli.argparser:CLIArgParser.parse_known_args": "(self, args, namespace=None)",
+    # Aliases.
+    "awscli.clidriver:CLIDriver._add_aliases": "(self, command_table, parser)",
+    "awscli.alias:AliasLoader.get_aliases": "(self)",
+    "awscli.alias:ServiceAliasCommand.__init__": (
+        "(self, alias_name, alias_value, session, command_table, parser, shadow_proxy_command=None)"
+    ),
+    "awscli.alias:ServiceAliasCommand.__call__": "(self, args, parsed_globals)",
+    "awscli.alias:ServiceAliasCommand._get_alias_args": "(self)",
+    "awscli.alias:ServiceAliasCommand._update_parsed_globals": (
+        "(self, parsed_alias_args, parsed_globals, remaining)"
+    ),
+    "awscli.alias:ExternalAliasCommand.__call__": "(self, args, parsed_globals)",
     # The extension points.
     "awscli.argprocess:ParamShorthandParser.__call__": (
         "(self, cli_argument, value, event_name, **kwargs)"
@@ -126,6 +139,18 @@ def test_signature(path: str) -> None:
 )
 def test_is_there(path: str) -> None:
     assert find(path) is not None
+
+
+def test_what_aliases_keep() -> None:
+    from awscli.alias import AliasLoader, ExternalAliasCommand, ServiceAliasCommand
+
+    assert list(inspect.signature(AliasLoader).parameters) == ["alias_filename"]
+    loader = AliasLoader("/no/such/file")
+    assert loader.get_aliases() == {}
+    assert loader._aliases == {"toplevel": {}}
+    plain = ServiceAliasCommand("a", "s3", None, {}, None)
+    assert plain._shadow_proxy_command is None
+    assert ExternalAliasCommand("a", "!b", invoker=len)._invoker is len
 
 
 def test_start_session_has_the_four_members_and_no_more() -> None:

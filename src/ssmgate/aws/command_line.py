@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -56,9 +57,14 @@ def read_line(argv: list[str]) -> Invocation | NotAStart | ExternalAlias | int:
     return line
 
 
+def _alias_loader() -> Any:
+    # The CLI's own default is of the moment when its module was imported.
+    return AliasLoader(os.path.expanduser(os.path.join("~", ".aws", "cli", "alias")))
+
+
 def _reachable(argv: Sequence[str]) -> tuple[set[str], bool]:
     """Every word that `argv` or an alias that it can lead to has; whether one begins with `!`."""
-    loader = AliasLoader()
+    loader = _alias_loader()
     try:
         loader.get_aliases()
     except Exception as error:
@@ -167,6 +173,7 @@ class _Line(Driver):
 
     def read(self, argv: list[str]) -> Any:
         """As the CLI's driver in its main()."""
+        self.alias_loader = _alias_loader()
         commands = self._get_command_table()
         parser = self._create_parser(commands)
         commands["ssm"].main_parser = parser

@@ -1,0 +1,87 @@
+"""What is built and installed: the shim as data that runs, and no `aws` among the programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from conftest import FAKES, TARGET, Machine
+from fakes.scripted_aws import evaluation
+
+ROOT = FAKES.parent.parent
+
+
+def run(*words: str | Path, cwd: Path) -> None:
+    ended = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built as a stranger's would be: of the sdist, not of this checkout."""
+    folder = tmp_path_factory.mktemp("built")
+    hatchling = (sys.executable, "-m", "hatchling", "build", "-d", folder)
+    run(*hatchling, "-t", "sdist", cwd=ROOT)
+    (sdist,) = folder.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder / "source", filter="data")
+    (source,) = (folder / "source").iterdir()
+    run(*hatchling, "-t", "wheel", cwd=source)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def prefix(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the wheel is installed, awscli coming from this environment."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install")
+    run(
+        *pip, "--no-deps", "--no-index", "--ignore-installed", f"--prefix={folder}", wheel, cwd=ROOT
+    )
+    return folder
+
+
+def test_the_wheel_has_no_program_called_aws(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (entry_points,) = (n for n in names if n.endswith("entry_points.txt"))
+        scripts = archive.read(entry_points).decode()
+
+    assert [name for name in names if name.endswith("/aws")] == ["ssmgate/shims/aws"]
+    assert "aws =" not in scripts
+
+
+def test_the_installed_shim_finds_the_program_it_came_with(prefix: Path, machine: Machine) -> None:
+    (shim,) = prefix.glob("lib/python*/site-packages/ssmgate/shims/aws")
+    fakes = machine.home / "real"
+    fakes.mkdir()
+    shutil.copy(FAKES / "real" / "aws", fakes)
+    environ = machine.variables(
+        PATH=f"{shim.parent}:{fakes}:{FAKES}:/usr/bin:/bin",
+        PYTHONPATH=str(shim.parent.parent.parent),
+        FAKE_AWS=str(machine.home),
+    )
+
+    def aws(*words: str) -> int:
+        # Found by its name: it has to have kept its run bit.
+        return subprocess.run(
+            ["env", "aws", *words], env=environ, capture_output=True, timeout=60, check=False
+        ).returncode
+
+    assert os.path.exists(prefix / "bin" / "ssmgate")
+    assert not os.path.exists(prefix / "bin" / "aws")
+    assert aws("s3", "ls") == 0
+    assert (machine.home / "argv").read_text() == "s3\0ls\0"
+    machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+    assert aws("ssm", "start-session", "--target", TARGET) == 254
+    machine.aws.script("SimulatePrincipalPolicy", evaluation())
+    assert aws("ssm", "start-session", "--target", TARGET) == 0
+    assert machine.plugin.started

@@ -80,6 +80,7 @@ SIGNATURES = {
         "(self, extra_search_paths=None, file_loader=None, cache=None,"
         " include_default_search_paths=True, include_default_extras=True)"
     ),
+    "botocore.loaders:Loader.load_data_with_path": "(self, *args, **kwargs)",  # cached
     "botocore.loaders:Loader.load_service_model": "(self, *args, **kwargs)",  # cached
     "botocore.loaders:Loader.list_available_services": "(self, *args, **kwargs)",  # cached
     "botocore.credentials:CredentialResolver.get_provider": "(self, name)",
@@ -121,6 +122,9 @@ def test_signature(path: str) -> None:
         "botocore.configprovider:EnvironmentProvider",
         "botocore.configprovider:InstanceVarProvider",
         "botocore.configprovider:ScopedConfigProvider",
+        "botocore.handlers:BUILTIN_HANDLERS",
+        "botocore.handlers:REGISTER_FIRST",
+        "botocore.handlers:REGISTER_LAST",
         "botocore.utils:JSONFileCache",
     ],
 )

@@ -22,6 +22,11 @@ bench: .venv/installed
 completions: .venv/installed
 	$(BIN)/python completions/generate.py
 
+# After a new awscli: what a start needs of its models.
+models: .venv/installed
+	$(BIN)/python -c 'import json, ssmgate.aws.models as m; \
+	    json.dump(m.cut_down(), open(m.CUT_DOWN, "w"), separators=(",", ":"))'
+
 format: .venv/installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format

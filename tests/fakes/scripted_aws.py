@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -280,7 +281,8 @@ STARTED = {"SessionId": SESSION_ID, "TokenValue": TOKEN, "StreamUrl": STREAM_URL
 class ScriptedAws:
     """The server. `answers` has, for each operation, what comes one after the other.
 
-    The last answer is repeated. `received` is everything that arrived, in order.
+    The last answer is repeated. `received` is everything that arrived, in order. With `tls`, the
+    server's side of it, it speaks https. `connections` counts those that were opened.
     """
 
     delay: float = 0.0
@@ -288,6 +290,8 @@ class ScriptedAws:
     received: list[Received] = field(default_factory=list)
     answered: list[tuple[str, object]] = field(default_factory=list)
     address: tuple[str, int] = ("127.0.0.1", 0)
+    tls: ssl.SSLContext | None = None
+    connections: int = 0
 
     def __post_init__(self) -> None:
         self.answers = {
@@ -305,6 +309,10 @@ class ScriptedAws:
             # One segment an answer: without it the delays of Nagle's algorithm are measured.
             wbufsize = -1
 
+            def setup(self) -> None:
+                scripted.connections += 1
+                super().setup()
+
             def do_POST(self) -> None:
                 scripted._answer(self)
 
@@ -319,6 +327,11 @@ class ScriptedAws:
 
         self._server = ThreadingHTTPServer(self.address, Handler)
         self._server.daemon_threads = True
+        if self.tls is not None:
+            # Handshakes are the threads' own, or one that fails would end them all.
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._server.answered = self.answered
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
@@ -333,7 +346,8 @@ class ScriptedAws:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.server_port}"
 
     def script(self, operation: str, *answers: Answer) -> None:
         self.answers[operation] = list(answers)

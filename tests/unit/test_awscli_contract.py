@@ -89,10 +89,14 @@ SIGNATURES = {
     "botocore.session:Session.__init__": (
         "(self, session_vars=None, event_hooks=None, include_builtin_handlers=True, profile=None)"
     ),
+    "botocore.httpsession:URLLib3Session._get_connection_manager": "(self, url, proxy_url=None)",
+    "botocore.httpsession:URLLib3Session._setup_ssl_cert": "(self, conn, url, verify)",
+    "botocore.httpsession:ProxyConfiguration.proxy_url_for": "(self, url)",
     "botocore.loaders:Loader.__init__": (
         "(self, extra_search_paths=None, file_loader=None, cache=None,"
         " include_default_search_paths=True, include_default_extras=True)"
     ),
+    "botocore.loaders:Loader.load_data_with_path": "(self, *args, **kwargs)",  # cached
     "botocore.loaders:Loader.load_service_model": "(self, *args, **kwargs)",  # cached
     "botocore.loaders:Loader.list_available_services": "(self, *args, **kwargs)",  # cached
     "botocore.credentials:CredentialResolver.get_provider": "(self, name)",
@@ -134,6 +138,9 @@ def test_signature(path: str) -> None:
         "botocore.configprovider:EnvironmentProvider",
         "botocore.configprovider:InstanceVarProvider",
         "botocore.configprovider:ScopedConfigProvider",
+        "botocore.handlers:BUILTIN_HANDLERS",
+        "botocore.handlers:REGISTER_FIRST",
+        "botocore.handlers:REGISTER_LAST",
         "botocore.utils:JSONFileCache",
     ],
 )
@@ -151,6 +158,31 @@ def test_what_aliases_keep() -> None:
     plain = ServiceAliasCommand("a", "s3", None, {}, None)
     assert plain._shadow_proxy_command is None
     assert ExternalAliasCommand("a", "!b", invoker=len)._invoker is len
+
+
+def test_the_connections_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ssmgate.aws.sessions import MfaPrompt, new_session
+
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    keys = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret"}
+    client = new_session(MfaPrompt()).create_client("sts", region_name="us-east-1", **keys)
+    http = client._endpoint.http_session
+    pool = http._get_connection_manager("http://aws.invalid").connection_from_url(
+        "http://aws.invalid"
+    )
+
+    assert http._verify is True
+    assert http._cert_file is None
+    assert http._proxy_config.proxy_url_for("http://aws.invalid") is None
+    assert "load_verify_locations" not in vars(http._manager.connection_pool_kw["ssl_context"])
+    assert str(inspect.signature(pool._get_conn)) == (
+        "(timeout: 'float | None' = None) -> 'BaseHTTPConnection'"
+    )
+    assert str(inspect.signature(pool._put_conn)) == (
+        "(conn: 'BaseHTTPConnection | None') -> 'None'"
+    )
+    assert pool.timeout.connect_timeout == 60
+    assert pool._get_conn().sock is None
 
 
 def test_start_session_has_the_four_members_and_no_more() -> None:

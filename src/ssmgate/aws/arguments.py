@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ParamValidationError
 from botocore.validate import ParamValidator
 
 from ssmgate.aws import failures, v2
+from ssmgate.aws.models import AwscliModels
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.core.errors import GateError, InvalidRequest
 from ssmgate.core.request import MEMBERS, SessionRequest
@@ -212,6 +213,11 @@ class _StartSession(ServiceOperation):
         """The CLI's own help of the command, its examples included."""
         from awscli.customizations.addexamples import add_examples
 
+        # The models of a start have no documentation.
+        self._session.register_component("data_loader", AwscliModels(documented=True))
+        model = self._session.get_service_model("ssm")
+        self._operation_model = model.operation_model("StartSession")
+        self._arg_table = None
         self._session.register("doc-examples.*.*", add_examples)
         command = super().create_help_command()
         # As in the CLI: the command prints no output of the service's.

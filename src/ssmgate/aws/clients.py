@@ -11,6 +11,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import NoCredentialsError, NoRegionError
 
 from ssmgate.aws.arguments import Invocation
+from ssmgate.aws.connections import open_ahead, share_tls
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.host.config import Checker
 
@@ -99,6 +100,8 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
     region = ssm.meta.region_name
     common = {"region_name": region, "verify": options.verify, "config": _CHECK}
     sts = session.create_client("sts", **common, **frozen)
+    share_tls(sts, ssm)
+    open_ahead(sts)
     if checker is None:
         iam = session.create_client("iam", **common, **frozen)
     else:
@@ -107,6 +110,9 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         except Exception as error:
             error.add_note("that was about the checker, which asks IAM instead of the caller")
             raise
+    share_tls(sts, iam)
+    open_ahead(iam)
+    open_ahead(ssm)
     return Clients(
         sts=sts,
         iam=iam,

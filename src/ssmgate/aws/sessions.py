@@ -17,14 +17,12 @@ from botocore.configprovider import (
     ScopedConfigProvider,
 )
 from botocore.exceptions import ProfileNotFound
-from botocore.loaders import Loader
+from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
 from botocore.utils import IMDSRegionProvider, JSONFileCache
 
 from ssmgate import __version__
-from ssmgate.aws import AWSCLI_FOLDER
+from ssmgate.aws.models import ASKED, CALLED, AwscliModels
 from ssmgate.core.errors import ConfigurationProblem
-
-_BOTOCORE_DATA = os.path.join(AWSCLI_FOLDER, "botocore", "data")
 
 # botocore's session variables: name -> (key in the profile, variables, default, conversion).
 _VARIABLES = {
@@ -36,70 +34,10 @@ _VARIABLES = {
     "retry_mode": ("retry_mode", "AWS_RETRY_MODE", "standard", None),
 }
 
-# The operations of a start.
-CALLED = {
-    "ssm": ("ListTagsForResource", "StartSession", "TerminateSession"),
-    "iam": (
-        "GetContextKeysForPrincipalPolicy",
-        "GetGroupPolicy",
-        "GetPolicy",
-        "GetPolicyVersion",
-        "GetRole",
-        "GetRolePolicy",
-        "GetUser",
-        "GetUserPolicy",
-        "ListAttachedGroupPolicies",
-        "ListAttachedRolePolicies",
-        "ListAttachedUserPolicies",
-        "ListGroupPolicies",
-        "ListGroupsForUser",
-        "ListRolePolicies",
-        "ListUserPolicies",
-        "SimulatePrincipalPolicy",
-    ),
-    "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
-}
 
-# For what only asks: a client of these has no method that starts or ends anything.
-_ASKED = {
-    **CALLED,
-    "iam": (*CALLED["iam"], "SimulateCustomPolicy"),
-    "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
-    "ec2": ("DescribeTags",),
-}
-
-
-class AwscliModels(Loader):
-    """awscli's own service models and endpoint rules, and no others.
-
-    With AWS_DATA_PATH or ~/.aws/models a user could rename a member of StartSession, so that
-    another document is sent than the one checked, or move the endpoints of STS and IAM.
-    """
-
-    def __init__(self, called: Mapping[str, tuple[str, ...]] = CALLED) -> None:
-        self._called = called
-        super().__init__(
-            extra_search_paths=[os.path.join(AWSCLI_FOLDER, "data"), _BOTOCORE_DATA],
-            include_default_search_paths=False,
-        )
-
-    def list_available_services(self, type_name: str) -> list[str]:
-        """The folders of awscli's data. botocore would look into each of some 430."""
-        return os.listdir(_BOTOCORE_DATA)
-
-    def load_service_model(
-        self, service_name: str, type_name: str, api_version: str | None = None
-    ) -> Any:
-        """The model, without the operations that are never called: clients are built of it."""
-        model = super().load_service_model(service_name, type_name, api_version)
-        if type_name != "service-2" or service_name not in self._called:
-            return model
-        operations = {name: model["operations"][name] for name in self._called[service_name]}
-        return {**model, "operations": operations}
-
-    def operation_names(self, service_name: str) -> list[str]:
-        """All operations of the service's model, also those that are never called."""
-        return list(super().load_service_model(service_name, "service-2")["operations"])
+# The services of which clients are made here, by botocore's ids: the last three are those of
+# credential providers.
+_SERVICES = ("ec2", "iam", "ssm", "sts", "sso", "sso-oidc", "signin")
 
 
 def only_ask(session: Any) -> None:
@@ -107,7 +45,7 @@ def only_ask(session: Any) -> None:
 
     To be called when the command line has been read, which takes StartSession's model.
     """
-    session.register_component("data_loader", AwscliModels(_ASKED))
+    session.register_component("data_loader", AwscliModels(ASKED))
 
 
 class MfaPrompt:
@@ -151,7 +89,8 @@ def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) 
     Credentials of assumed roles and of IAM Identity Center are cached where the CLI caches them,
     else MFA would be asked for at every start.
     """
-    session = botocore.session.Session(_VARIABLES)
+    session = botocore.session.Session(_VARIABLES, include_builtin_handlers=False)
+    _register_handlers(session)
     session.user_agent_name = "aws-cli"
     session.user_agent_version = awscli.__version__
     session.user_agent_extra = f"ssmgate/{__version__}"
@@ -170,6 +109,23 @@ def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) 
     )
     session.register("session-initialized", lambda **_: _prepare_credentials(session, mfa))
     return session
+
+
+def _register_handlers(session: Any) -> None:
+    """Register botocore's own handlers, those of other services and of documentation left out.
+
+    An event is named for what happens, then for the service: `before-call.s3.DeleteObjects`.
+    Names are translated and handlers inspected one by one, which is a tenth of a start's time.
+    """
+    register = {
+        REGISTER_FIRST: session.get_component("event_emitter").register_first,
+        REGISTER_LAST: session.get_component("event_emitter").register_last,
+        None: session.register,
+    }
+    for event_name, handler, *place in BUILTIN_HANDLERS:
+        what, _, about = event_name.partition(".")
+        if what != "docs" and about.partition(".")[0] in ("", "*", *_SERVICES):
+            register[place[0] if place else None](event_name, handler)
 
 
 def _prepare_credentials(session: Any, mfa: MfaPrompt) -> None:

@@ -1,0 +1,120 @@
+"""The connections of a start: opened before their turn, and over one TLS context.
+
+Only connections come early: a request is never sent before the step of the check that it
+belongs to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import ssl
+import threading
+import time
+from typing import Any
+
+CONNECT_SECONDS = 5
+"""How long opening ahead may take. What fails here is tried again, and told, in its turn."""
+
+IDLE_SECONDS = 5
+"""An unused connection older than this is given up: its other end may be closing it just then."""
+
+
+def share_tls(client: Any, other: Any) -> None:
+    """Give `other` the TLS context of `client`, so that the CA bundle is read once.
+
+    Only clients that verify alike share one: what one trusts would be trusted by the other too.
+    A client certificate stays with its client. Proxies have contexts of their own.
+    """
+    ours, theirs = client._endpoint.http_session, other._endpoint.http_session
+    if ours._verify == theirs._verify and ours._cert_file is theirs._cert_file is None:
+        context = ours._manager.connection_pool_kw["ssl_context"]
+        theirs._manager.connection_pool_kw["ssl_context"] = _reading_once(context)
+
+
+def _reading_once(context: Any) -> Any:
+    """`context`, which urllib3 lets read the CA bundle again at every connection."""
+    if "load_verify_locations" in vars(context):
+        return context
+    load, lock, read = context.load_verify_locations, threading.Lock(), set()
+
+    def load_once(cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        with lock:
+            if (cafile, capath, cadata) not in read:
+                load(cafile, capath, cadata)
+                read.add((cafile, capath, cadata))
+
+    context.load_verify_locations = load_once
+    return context
+
+
+def open_ahead(client: Any) -> None:
+    """Open the connection of `client`'s first request, in the background.
+
+    The request waits for it. Through a proxy nothing is opened ahead: the tunnel would be a
+    request to it.
+    """
+    if not client._endpoint.http_session._proxy_config.proxy_url_for(client.meta.endpoint_url):
+        ahead = _Ahead(client)
+        client.meta.events.register_first("before-send", ahead.join_in)
+        ahead.start()
+
+
+class _Ahead(threading.Thread):
+    def __init__(self, client: Any) -> None:
+        super().__init__(daemon=True)
+        self._http = client._endpoint.http_session
+        self._url = client.meta.endpoint_url
+        self._connection: Any = None
+        self._opened = 0.0
+
+    def run(self) -> None:
+        # Signals are the main thread's, which may be waiting for an answer.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        # Whatever it is, the request itself meets it again.
+        with contextlib.suppress(Exception):
+            self._open()
+
+    def _open(self) -> None:
+        pool = self._http._get_connection_manager(self._url).connection_from_url(self._url)
+        self._http._setup_ssl_cert(pool, self._url, self._http._verify)
+        connection = pool._get_conn()
+        try:
+            connection.timeout = min(pool.timeout.connect_timeout or 60, CONNECT_SECONDS)
+            connection.connect()
+        except BaseException:
+            connection.close()
+            pool._put_conn(None)
+            raise
+        pool._put_conn(connection)
+        self._connection, self._opened = connection, time.monotonic()
+
+    def join_in(self, **_: Any) -> None:
+        """Before a request is sent: wait until the connection is there, or is not."""
+        self.join()
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if time.monotonic() - self._opened > IDLE_SECONDS or not _is_silent(connection.sock):
+            self._http._manager.clear()
+
+
+def _is_silent(sock: Any) -> bool:
+    """Whether the other end sent nothing but what belongs to the handshake.
+
+    A server of TLS 1.3 sends session tickets after it. urllib3 would take them for the end of the
+    connection, and open another one.
+    """
+    if not isinstance(sock, ssl.SSLSocket):
+        return True
+    timeout = sock.gettimeout()
+    sock.setblocking(False)
+    try:
+        sock.recv(1)
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    finally:
+        sock.settimeout(timeout)
+    return False

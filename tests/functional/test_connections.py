@@ -1,0 +1,110 @@
+"""Connections over TLS, and connections that come before their requests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import TARGET, Machine
+from fakes.certificates import server_context
+from fakes.scripted_aws import ScriptedAws, after, identity, slowly
+
+Make = Callable[[ScriptedAws], Machine]
+ARN = "arn:aws:iam::111122223333:user/alice"
+
+
+def test_a_start_over_tls(make: Make, tmp_path: Path) -> None:
+    context, bundle = server_context(tmp_path)
+    with ScriptedAws(tls=context) as aws:
+        machine = make(aws)
+        ended = machine.run("--target", TARGET, AWS_CA_BUNDLE=str(bundle))
+
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert aws.operations == ["GetCallerIdentity", "SimulatePrincipalPolicy", "StartSession"]
+        # One for each client, and none that was opened twice.
+        assert aws.connections == 3
+    assert machine.plugin.started
+
+
+@pytest.mark.parametrize("trusted", ["none", "another"])
+def test_an_untrusted_server_is_asked_nothing(make: Make, tmp_path: Path, trusted: str) -> None:
+    context, _ = server_context(tmp_path)
+    _, other = server_context(tmp_path, "other")
+    with ScriptedAws(tls=context) as aws:
+        machine = make(aws)
+        environ = {"AWS_CA_BUNDLE": str(other)} if trusted == "another" else {}
+        ended = machine.run("--target", TARGET, **environ)
+
+        assert ended.returncode == 254
+        assert "CERTIFICATE_VERIFY_FAILED" in ended.stderr
+        assert aws.operations == []
+    assert not machine.plugin.started
+
+
+def test_ca_bundle_of_the_flag_before_that_of_the_environment(make: Make, tmp_path: Path) -> None:
+    context, bundle = server_context(tmp_path)
+    _, other = server_context(tmp_path, "other")
+    with ScriptedAws(tls=context) as aws:
+        machine = make(aws)
+        words = ("--target", TARGET, "--ca-bundle", str(bundle))
+
+        assert machine.run(*words, AWS_CA_BUNDLE=str(other)).returncode == 0
+
+
+def test_no_verify_ssl(make: Make, tmp_path: Path) -> None:
+    context, _ = server_context(tmp_path)
+    with ScriptedAws(tls=context) as aws:
+        machine = make(aws)
+        ended = machine.run("--target", TARGET, "--no-verify-ssl", PYTHONWARNINGS="ignore")
+
+        assert ended.returncode == 0, ended.stderr
+        assert aws.connections == 3
+
+
+def test_connections_come_early_and_requests_do_not(scripted: ScriptedAws, make: Make) -> None:
+    go_on = threading.Event()
+    scripted.script("GetCallerIdentity", after(go_on, identity(ARN)))
+    machine = make(scripted)
+    running = threading.Thread(target=machine.run, args=("--target", TARGET))
+    running.start()
+    scripted.wait_for("GetCallerIdentity")
+    deadline = time.monotonic() + 20
+    while scripted.connections < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert scripted.connections == 3
+    assert scripted.operations == ["GetCallerIdentity"]
+    go_on.set()
+    running.join()
+    assert machine.plugin.started
+
+
+def test_a_connection_that_waited_long_is_not_used(scripted: ScriptedAws, make: Make) -> None:
+    scripted.script("GetCallerIdentity", slowly(identity(ARN), 6))
+    machine = make(scripted)
+
+    assert machine.run("--target", TARGET).returncode == 0
+    # IAM's and SSM's once more.
+    assert scripted.connections == 5
+
+
+def test_through_a_proxy_nothing_is_opened_ahead(scripted: ScriptedAws, make: Make) -> None:
+    """The scripted AWS as its own proxy: what it gets are absolute addresses."""
+    machine = make(scripted)
+    away = {"AWS_ENDPOINT_URL": "http://aws.invalid", "http_proxy": scripted.url}
+    seen: list[int] = []
+    scripted.script("GetCallerIdentity", slowly(identity(ARN), 1))
+    running = threading.Thread(
+        target=lambda: seen.append(machine.run("--target", TARGET, **away).returncode)
+    )
+    running.start()
+    scripted.wait_for("GetCallerIdentity")
+    time.sleep(0.3)
+
+    assert scripted.connections == 1
+    running.join()
+    assert seen == [0]

@@ -394,3 +394,19 @@ def test_no_accept_env_stands_in_the_guide() -> None:
 
     assert not any(line.startswith("AcceptEnv") for line in lines)
     assert {"DisableForwarding yes", "PermitUserRC no", "PermitUserEnvironment no"} <= set(lines)
+
+
+def test_every_block_of_the_guide_is_of_a_known_kind() -> None:
+    """A block without its title would not be followed."""
+    heads = re.findall(r"^```(.*)\n(?:.*\n)*?```$", GUIDE, re.MULTILINE)
+    untitled = {head for head in heads if " title=" not in head}
+
+    assert untitled == {"json", "console"}
+    assert BLOCKS.keys() == {
+        "install", "files", "config", "aws", "credentials", "person", "sshd", "firewall",
+    }  # fmt: skip
+
+
+def test_the_statements_are_json() -> None:
+    for text in re.findall(r"^```json\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE):
+        assert json.loads(text)["Version"] == "2012-10-17"

@@ -85,5 +85,7 @@ def test_ssh(tmp_path: Path) -> None:
 def test_every_block_of_the_guides_is_of_a_known_kind() -> None:
     """A block with a mistyped language would not be followed."""
     for guide in DOCS.glob("*.md"):
+        if guide.name == "bastion.md":  # test_bastion_guide.py follows it, by the blocks' titles
+            continue
         kinds = {language for language, _ in blocks(guide.name)}
         assert kinds <= {"", "sh", "ssh-config"}, guide

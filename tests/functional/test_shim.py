@@ -459,6 +459,38 @@ def test_a_configured_one_that_is_not_there_is_said(line: Line) -> None:
     assert not line.passed_on
 
 
+@pytest.mark.parametrize(
+    ("text", "variable", "asks"),
+    [
+        ('[aws]\npath = "/x"\n', None, True),
+        ('[aws]\npath = "/x"\nlocked = ["aws.path"]\n', str(REAL), True),
+        ('locked = ["*"]\n', str(REAL), True),
+        ('locked = ["*"]\n', None, False),
+        ('mode = "enforce"\n', str(REAL), False),
+    ],
+)
+def test_the_systems_file_comes_before_a_variable(
+    any_line: Line, text: str, variable: str | None, asks: bool
+) -> None:
+    """What a lock means is for ssmgate to read, which is missing here."""
+    system = any_line.folder / "config.toml"
+    system.write_text(text)
+    any_line.program = (
+        place(
+            any_line.folder / "a",
+            lambda path: (
+                path.write_text(SHIM.read_text().replace("/etc/ssmgate/config.toml", str(system))),
+                path.chmod(0o755),
+            ),
+        )
+        + "/aws"
+    )
+
+    ended = any_line.run("s3", SSMGATE_AWS_PATH=variable)
+
+    assert (ended.returncode, any_line.passed_on) == ((255, False) if asks else (0, True))
+
+
 def test_a_copy_is_a_wrong_name_for_it(any_line: Line) -> None:
     copy = place(any_line.folder / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
 

@@ -51,7 +51,7 @@ import ssmgate.aws.clients as clients
 from botocore.config import Config
 clients._CHECK = clients._CHECK.merge(Config(read_timeout=0.2))
 """
-SHORT_CHECK = "import ssmgate.gate; ssmgate.gate.CHECK_SECONDS = 0.4"
+SHORT_CHECK = "import ssmgate.examination; ssmgate.examination.CHECK_SECONDS = 0.4"
 SHORT_VERSION = "import ssmgate.host.plugin; ssmgate.host.plugin._VERSION_SECONDS = 0.3"
 SHORT_TERMINATE = (
     "import ssmgate.aws.start_session; ssmgate.aws.start_session.TERMINATE_SECONDS = 0.3"
@@ -342,22 +342,22 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
         ),
         pytest.param(
             xml("<IsTruncated>false</IsTruncated><EvaluationResults/>"),
-            "does not speak of the session document",
+            "does not speak of what was asked about",
             id="empty list",
         ),
         pytest.param(
             evaluation(name=TEMPLATE, with_specific=False),
-            "does not speak of the session document",
+            "does not speak of what was asked about",
             id="template name only",
         ),
         pytest.param(
             evaluation(name="*", with_specific=False),
-            "does not speak of the session document",
+            "does not speak of what was asked about",
             id="wildcard only",
         ),
         pytest.param(
             evaluation(name=f"{DOCUMENT}2"),
-            "does not speak of the session document",
+            "does not speak of what was asked about",
             id="another document",
         ),
         pytest.param(
@@ -366,11 +366,11 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
         pytest.param(result(f"{NAME}{ALLOWED}"), "about another action", id="no action"),
         pytest.param(result(f"{ACTION}{NAME}"), "None is not a decision", id="no decision"),
         pytest.param(
-            result(f"{ACTION}{ALLOWED}"), "does not speak of the session document", id="no name"
+            result(f"{ACTION}{ALLOWED}"), "does not speak of what was asked about", id="no name"
         ),
         pytest.param(
             result(f"{ACTION}{NAME}{ALLOWED}<ResourceSpecificResults/>"),
-            "does not speak of the session document",
+            "does not speak of what was asked about",
             id="no result for the document",
         ),
         pytest.param(

@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from conftest import FAKES, needs
 from fakes import sshd
 
@@ -39,7 +41,8 @@ def test_ssh(tmp_path: Path) -> None:
         for name in ("ssh", "scp", "sftp"):
             (programs / name).write_text(f'#!/bin/sh\nexec {shutil.which(name)} -F {config} "$@"\n')
             (programs / name).chmod(0o755)
-        script = [f"cd {home}"]
+        # The sandbox puts an ssh of its own first on PATH, which reads no file of the user's.
+        script = [f"cd {home}", f"PATH={programs}:$PATH"]
         for language, text in blocks("ssh.md"):
             if language == "ssh-config":
                 script.append(f"cat >>~/.ssh/config <<'END'\n{text}END")
@@ -82,10 +85,37 @@ def test_ssh(tmp_path: Path) -> None:
     assert (home / "project" / ".git").is_dir()
 
 
-def test_every_block_of_the_guides_is_of_a_known_kind() -> None:
+@pytest.mark.parametrize(("user", "status"), [("alice", 0), ("bob", 254)])
+@pytest.mark.parametrize(
+    "shell", [pytest.param(name, marks=needs(name)) for name in ("bash", "zsh", "fish")]
+)
+def test_shell(tmp_path: Path, shell: str, user: str, status: int) -> None:
+    script = "".join(text for language, text in blocks("shell.md") if language in (shell, "sh"))
+    path = (str(FAKES / "stream"), os.path.dirname(sys.executable), os.environ["PATH"])
+    ended = subprocess.run(
+        ["ssmgate", "sandbox", "--as", user, "--", shell, "-c", script],
+        env={"PATH": os.pathsep.join(path), "HOME": str(tmp_path), "LANG": "C.UTF-8"},
+        executable=Path(sys.executable).with_name("ssmgate"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == status, ended.stderr
+    told = ended.stdout.splitlines()
+    assert told[0].startswith("in force: aws is ")
+    assert told[1] == f"the real aws: {Path(sys.executable).with_name('aws')}"
+    assert any(line.startswith("aws-cli/") for line in told)
+    assert ("Starting session" in ended.stdout) == (status == 0)
+    assert ("no explicit access to session document" in ended.stderr) == (status == 254)
+
+
+def test_every_block_of_a_followed_guide_is_of_a_known_kind() -> None:
     """A block with a mistyped language would not be followed."""
-    for guide in DOCS.glob("*.md"):
-        if guide.name == "bastion.md":  # test_bastion_guide.py follows it, by the blocks' titles
-            continue
-        kinds = {language for language, _ in blocks(guide.name)}
-        assert kinds <= {"", "sh", "ssh-config"}, guide
+    for guide, known in {
+        "ssh.md": {"", "sh", "ssh-config"},
+        "shell.md": {"sh", "bash", "zsh", "fish"},
+    }.items():
+        assert {language for language, _ in blocks(guide)} <= known, guide

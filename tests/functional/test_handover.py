@@ -9,6 +9,7 @@ import pytest
 
 from conftest import TARGET, Machine
 from fakes.scripted_aws import SESSION_ID, STREAM_URL, TOKEN, Answer, json_error, json_ok
+from ssmgate.core.wording import BEYOND_SIMULATION
 
 RESPONSE = {"SessionId": SESSION_ID, "TokenValue": TOKEN, "StreamUrl": STREAM_URL}
 VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
@@ -196,6 +197,7 @@ def test_if_that_fails_the_first_error_is_shown(machine: Machine, second: Answer
     assert ended.stderr == (
         "\nssmgate: [ERROR]: An error occurred (AccessDeniedException) when calling the"
         " StartSession operation: the first refusal\n"
+        + "".join(f"ssmgate: {note}\n" for note in BEYOND_SIMULATION)
     )
     assert len(machine.aws.calls("StartSession")) == 2
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import jsonschema
+
+_SCHEMA = json.loads(resources.files("ssmgate.check").joinpath("schema.json").read_text())
+_RECORD = jsonschema.Draft202012Validator({**_SCHEMA, "oneOf": [{"$ref": "#/$defs/record"}]})
 
 
 class Log:
@@ -33,4 +39,8 @@ class Log:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        return [json.loads(text.partition(": ")[2]) for text in self.texts]
+        """Each held to the schema."""
+        records = [json.loads(text.partition(": ")[2]) for text in self.texts]
+        for record in records:
+            _RECORD.validate(record)
+        return records

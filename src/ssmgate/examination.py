@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ssmgate.aws import first_look, identity, second_look
 from ssmgate.aws.arguments import Invocation
@@ -10,6 +10,7 @@ from ssmgate.aws.clients import Clients, open_clients
 from ssmgate.core.arn import document_arns
 from ssmgate.core.decision import CannotTell, Look, Outcome
 from ssmgate.core.question import Caller, Question
+from ssmgate.core.values import frozen
 from ssmgate.host import signals
 from ssmgate.host.config import Config
 
@@ -20,7 +21,7 @@ SECOND_LOOK_SECONDS = 15
 """How long it may take to look into a denial before it stands as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Examination:
     """The decision, and what it stands on.
 

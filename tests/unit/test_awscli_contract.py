@@ -160,6 +160,13 @@ def test_what_aliases_keep() -> None:
     assert ExternalAliasCommand("a", "!b", invoker=len)._invoker is len
 
 
+def test_the_names_that_events_once_had() -> None:
+    from ssmgate.aws.sessions import MfaPrompt, new_session
+
+    assert new_session(MfaPrompt()).get_component("event_emitter")._event_aliases == {}
+    assert find("botocore.hooks:EVENT_ALIASES")
+
+
 def test_the_connections_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
     from ssmgate.aws.sessions import MfaPrompt, new_session
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentError, Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -24,9 +24,10 @@ from ssmgate.aws.models import AwscliModels
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.core.errors import GateError, InvalidRequest
 from ssmgate.core.request import MEMBERS, SessionRequest
+from ssmgate.core.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """The global options that reach past the parser, as typed.
 
@@ -47,7 +48,7 @@ class Options:
     color: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Invocation:
     """One finished command line: the request, the options, and the session that they set up."""
 
@@ -180,7 +181,7 @@ class _OperationParser(_Raises, ArgTableArgParser):
 # The command tree, cut down to the one command: the CLI's driver, its ssm, its start-session.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Captured:
     parameters: Mapping[str, Any]
     parsed_globals: Namespace

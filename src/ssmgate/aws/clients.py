@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from botocore.exceptions import NoCredentialsError, NoRegionError
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.connections import open_ahead, share_tls
 from ssmgate.aws.sessions import MfaPrompt, new_session
+from ssmgate.core.values import frozen
 from ssmgate.host.config import Checker
 
 # Whatever the caller's AWS configuration says: an answer that does not come is a refusal.
@@ -23,7 +24,7 @@ _CHECK = ClientConfig(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """One identity, resolved once.
 
@@ -56,7 +57,7 @@ class Credentials:
         return variables
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clients:
     """One identity's clients, and what they say about where the session will be.
 

@@ -117,10 +117,13 @@ def _register_handlers(session: Any) -> None:
     An event is named for what happens, then for the service: `before-call.s3.DeleteObjects`.
     Names are translated and handlers inspected one by one, which is a tenth of a start's time.
     """
+    events = session.get_component("event_emitter")
+    # No event of ours has a name that was another once; each would be compared with all 290.
+    events._event_aliases = {}
     register = {
-        REGISTER_FIRST: session.get_component("event_emitter").register_first,
-        REGISTER_LAST: session.get_component("event_emitter").register_last,
-        None: session.register,
+        REGISTER_FIRST: events.register_first,
+        REGISTER_LAST: events.register_last,
+        None: events.register,
     }
     for event_name, handler, *place in BUILTIN_HANDLERS:
         what, _, about = event_name.partition(".")

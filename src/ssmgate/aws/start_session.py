@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from botocore.exceptions import (
@@ -22,6 +22,7 @@ from ssmgate.aws import failures
 from ssmgate.core.decision import Permit
 from ssmgate.core.errors import GateError, ServiceFailed
 from ssmgate.core.request import SessionRequest
+from ssmgate.core.values import frozen
 from ssmgate.host import signals
 
 TERMINATE_SECONDS = 15
@@ -37,7 +38,7 @@ _PERHAPS_STARTED = "the service may have started a session all the same; it was 
 _LIST_SESSIONS = "'aws ssm describe-sessions --state Active' lists the sessions"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartedSession:
     """StartSession's answer to `request`, the request that was sent last.
 

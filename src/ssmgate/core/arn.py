@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, DocumentName
+from ssmgate.core.values import frozen
 
 # Customers cannot create documents with these beginnings, in whatever case:
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
@@ -50,7 +50,7 @@ def _accounts(name: str, account: str) -> tuple[str, ...]:
     return (account,)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Principal:
     """Who signed a call, read from GetCallerIdentity's ARN.
 

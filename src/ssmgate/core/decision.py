@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.local_rules import LocalRefusal
 from ssmgate.core.question import Question
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.core.rules import Explicit, Grant, grant
+from ssmgate.core.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permit:
     """`request` may be sent. Made here alone, spent by `aws.start_session` alone.
 
@@ -44,7 +44,7 @@ class Layer(enum.Enum):
     ORGANIZATIONS = "service control policy"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """IAM says no to `question`, or the configuration does where IAM's yes is a wildcard's.
 
@@ -64,7 +64,7 @@ class Refusal:
         return tuple(dict.fromkeys(s.source_policy_id for s in self.matched_statements))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CannotTell:
     """IAM could not be asked, or not completely. Not a word about what IAM thinks.
 
@@ -103,7 +103,7 @@ _LIVE_KEYS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """What was asked for `request`, what IAM answered, and the outcome of that.
 

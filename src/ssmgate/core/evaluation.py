@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from ssmgate.core.values import frozen
 
 
 class EvalDecision(enum.Enum):
@@ -21,7 +22,7 @@ BOUNDARY_POLICY = "Permissions Boundary Policy"
 """SourcePolicyType of a boundary's statements, as recorded; not the documented enum."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MatchedStatement:
     """A statement that decided, as IAM names it: by its policy and its place there.
 
@@ -42,7 +43,7 @@ class MatchedStatement:
         return self.start is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evaluation:
     """One resource's part of an iam:SimulatePrincipalPolicy answer.
 

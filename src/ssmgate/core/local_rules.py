@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ssmgate.core.arn import account_of
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, DocumentName, SessionRequest
+from ssmgate.core.values import frozen
 
 PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/*?]{1,300}\Z")
 """What a pattern is made of: of everything else one could think that it had a meaning."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalRules:
     """What sessions this machine starts, whatever IAM allows. Empty rules refuse nothing.
 
@@ -29,7 +29,7 @@ class LocalRules:
     require_reason: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalRefusal:
     """A rule says no. `rule` is its key in the configuration, `reason` one clause."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ssmgate.core.arn import account_of
+from ssmgate.core.values import frozen
 
 ACTION = "ssm:StartSession"
 
@@ -28,7 +29,7 @@ FIXED_KEYS = frozenset(
 MFA_KEY = "aws:MultiFactorAuthPresent"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """Who starts the session.
 
@@ -62,7 +63,7 @@ class ContextEntry:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """May `policy_source_arn` do `action` on `resource_arn` in this context?
 

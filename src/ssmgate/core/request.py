@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from ssmgate.core.errors import InvalidRequest
+from ssmgate.core.values import frozen
 
 DEFAULT_DOCUMENT_NAME = "SSM-SessionManagerRunShell"
 """The session document that StartSession uses when none is named.
@@ -31,7 +32,7 @@ _DOCUMENT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DocumentName:
     """A document's name, and where a full ARN puts it: None for a bare name.
 
@@ -68,7 +69,7 @@ class DocumentName:
         return cls(match[4], match[1], match[2], match[3] or "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionRequest:
     """StartSession's input, immutable from the parser to the wire.
 

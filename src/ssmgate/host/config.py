@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ssmgate.core.errors import ConfigurationProblem
 from ssmgate.core.local_rules import LocalRules
 from ssmgate.core.question import ContextEntry, configured_context
 from ssmgate.core.rules import Explicit
+from ssmgate.core.values import frozen
 from ssmgate.host import trusted
 from ssmgate.host.keys import KEYS, TABLES, VARIABLES, Key, Relaxed
 from ssmgate.host.trusted import Untrusted
@@ -27,7 +28,7 @@ EVERY_KEY = "*"
 """In `locked`: all keys, those of later versions among them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tier:
     """Where the system file is, and who may own it: root, in the folders from the top."""
 
@@ -36,7 +37,7 @@ class Tier:
     owner: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checker:
     """Who asks IAM instead of the caller. With both, the role is assumed with the profile.
 
@@ -47,7 +48,7 @@ class Checker:
     role_arn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Records:
     """Where decisions are recorded. `syslog` is true for the system's own socket, or a path.
 
@@ -59,7 +60,7 @@ class Records:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Login:
     """What `ssmgate login` goes by. `options` are those that a user may type beyond the usual."""
 
@@ -70,7 +71,7 @@ class Login:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """The keys of the configuration.
 
@@ -93,7 +94,7 @@ class Config:
     locked: frozenset[str] = field(default=frozenset())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """A key's value and where it comes from: files and variables, the last one at the end.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ssmgate.core import local_rules
 from ssmgate.core.question import FIXED_KEYS, configured_context
+from ssmgate.core.values import frozen
 
 # A reader takes a value as TOML or a variable has it and returns the value that counts.
 # It raises ValueError with what the key is: "mode is …".
@@ -22,7 +22,7 @@ class Relaxed(Exception):
     """A lower tier would relax a locked key."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """One key. `variable` and `text` are empty where only the system file has it.
 

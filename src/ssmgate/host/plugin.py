@@ -9,10 +9,11 @@ import re
 import signal
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NoReturn
 
 from ssmgate.core.errors import GateError
+from ssmgate.core.values import frozen
 
 PROGRAM = "session-manager-plugin"
 RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
@@ -32,7 +33,7 @@ _NOT_FOUND = (
 _VERSION_SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plugin:
     """An executable plugin. `version` is None where it printed none that can be compared."""
 
@@ -136,7 +137,7 @@ def _version(text: str) -> tuple[int, ...] | None:
     return tuple(parts + [0] * (4 - len(parts)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Handover:
     """The program to become. Arguments of old plugins and the environment hold the token."""
 

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from ssmgate import __version__
@@ -18,6 +18,7 @@ from ssmgate.core.evaluation import Evaluation
 from ssmgate.core.local_rules import LocalRefusal
 from ssmgate.core.question import Caller, ContextEntry
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+from ssmgate.core.values import frozen
 from ssmgate.host import trusted
 from ssmgate.host.config import Records
 
@@ -37,7 +38,7 @@ _INFORMATIONAL, _WARNING = 10 * 8 + 6, 10 * 8 + 4
 _NO_LOGIN_UID = 4294967295
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Person:
     """Who sits at this process, as the system knows it."""
 
@@ -69,7 +70,7 @@ class Person:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorder:
     """Writes the records of one start, as `records` wants them. They share `decision_id`.
 

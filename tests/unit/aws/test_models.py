@@ -62,8 +62,8 @@ def test_no_member_is_lost_with_the_documentation() -> None:
 
 
 def handlers_of(session: Any, event_name: str) -> list[str]:
-    emitter = session.get_component("event_emitter")._emitter
-    found = emitter._handlers.prefix_search(event_name)
+    events = session.get_component("event_emitter")
+    found = events._emitter._handlers.prefix_search(events._alias_event_name(event_name))
     return [f"{h.__module__}.{h.__qualname__}" for h in found]
 
 
@@ -82,3 +82,17 @@ def test_every_event_of_ours_has_all_of_botocores_handlers() -> None:
                 assert handlers_of(ours, event) == expected, event
                 seen += len(expected)
     assert seen > 100
+
+
+def test_the_clis_own_events_have_no_aliases() -> None:
+    from botocore.hooks import EventAliaser, HierarchicalEmitter
+
+    from ssmgate.aws import v2
+
+    events = EventAliaser(HierarchicalEmitter())
+    names = [event for event, _ in v2.handlers()]
+    for name in (*names, "session-initialized", "calling-command", "doc-examples"):
+        for about in ("", ".main", ".ssm", ".ssm.start-session", ".ssm.start-session.target"):
+            assert events._alias_event_name(name + about) == name + about
+    assert events._alias_event_name("before-call.cloudwatch.X") == "before-call.cloudwatch.X"
+    assert events._alias_event_name("x.runtime.sagemaker.y") != "x.runtime.sagemaker.y"

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from ssmgate.aws.arguments import Driver
+from ssmgate.aws.models import AwscliModels
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.cli.main import main as program
 
@@ -73,7 +74,9 @@ class Command:
 
 def start_session() -> Command:
     """What the parser takes that ssmgate reads a start with."""
-    driver = Driver(new_session(MfaPrompt()))
+    session = new_session(MfaPrompt())
+    session.register_component("data_loader", AwscliModels(documented=True))
+    driver = Driver(session)
     commands = driver._get_command_table()
     operation = commands["ssm"]._get_command_table()["start-session"]
     told = driver.session.get_data("cli")["options"]

@@ -315,7 +315,8 @@ def _is_wrong_type(differences: tuple[Difference, ...], closest: str) -> bool:
 def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
     key, lowered = failure.key, failure.key.lower()
     wanted = " or ".join(repr(value) for value in failure.wanted)
-    if lowered.startswith(RESOURCE_TAGS) and is_document(request.resource):
+    untagged = failure.values is None  # else the document has that tag, with another value
+    if untagged and lowered.startswith(RESOURCE_TAGS) and is_document(request.resource):
         return Advice(
             "tag-condition-on-document",
             f"the statement has a condition on {key}, and a session document does not have the"

@@ -19,6 +19,7 @@ ARN = "arn:aws:iam::111122223333:user/alice"
 
 def test_a_start_over_tls(make: Make, tmp_path: Path) -> None:
     context, bundle = server_context(tmp_path)
+    context.num_tickets = 0  # one that comes just before a request costs a connection
     with ScriptedAws(tls=context) as aws:
         machine = make(aws)
         ended = machine.run("--target", TARGET, AWS_CA_BUNDLE=str(bundle))
@@ -57,6 +58,7 @@ def test_ca_bundle_of_the_flag_before_that_of_the_environment(make: Make, tmp_pa
 
 def test_no_verify_ssl(make: Make, tmp_path: Path) -> None:
     context, _ = server_context(tmp_path)
+    context.num_tickets = 0
     with ScriptedAws(tls=context) as aws:
         machine = make(aws)
         ended = machine.run("--target", TARGET, "--no-verify-ssl", PYTHONWARNINGS="ignore")

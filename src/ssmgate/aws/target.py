@@ -58,27 +58,22 @@ def look_at_target(
         return TargetLook(
             CannotTell("unknown-target", f"IAM lists no kind of resource for target {target!r}")
         )
-    question = Question.about(
-        caller,
-        arn,
-        region=clients.region,
-        secure_transport=clients.secure_transport,
-        mfa_done=mfa_done,
-        configured=configured,
-    )
-    with_key = _look(clients, caller, target, question)
-    without = Question.about(
-        caller,
-        arn,
-        region=clients.region,
-        secure_transport=clients.secure_transport,
-        mfa_done=mfa_done,
-        configured=configured,
-        document_access_check=False,
-    )
+
+    def question(access_check: bool) -> Question:
+        return Question.about(
+            caller,
+            arn,
+            region=clients.region,
+            secure_transport=clients.secure_transport,
+            mfa_done=mfa_done,
+            configured=configured,
+            document_access_check=access_check,
+        )
+
+    with_key = _look(clients, caller, target, question(True))
     asked = with_key.questions[0]
     # The tags that the first look found, so that the key alone makes the difference.
-    without = without.with_context(asked.context)
+    without = question(False).with_context(asked.context)
     if with_key.obstacle is not None and named:
         return with_key
     answer = simulation.simulate(clients.iam, without, datetime.now(UTC))

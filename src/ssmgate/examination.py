@@ -35,6 +35,7 @@ class Examination:
 
     @property
     def outcome(self) -> Outcome:
+        """What the look came to."""
         return self.look.outcome
 
 

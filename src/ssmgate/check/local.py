@@ -72,6 +72,7 @@ class Given:
 
     @property
     def sources(self) -> tuple[Source, ...]:
+        """All that were given, in the order in which they are told."""
         return (
             *self.identity,
             *((self.boundary,) if self.boundary else ()),

@@ -32,6 +32,7 @@ class Verdict(enum.Enum):
 
     @property
     def exit_code(self) -> int:
+        """Of `ssmgate check`."""
         return {Verdict.YES: 0, Verdict.NO: 3, Verdict.CANNOT_TELL: 4}[self]
 
 
@@ -127,6 +128,7 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
+        """The worse of the two answers: both resources are authorised."""
         return worst((self.document.verdict, self.target.verdict))
 
 

@@ -38,9 +38,11 @@ _INBOX = 4096
 class Wire(Protocol):
     """A websocket. Both raise `WireClosed` once the client is gone."""
 
-    async def send(self, frame: bytes) -> None: ...
+    async def send(self, frame: bytes) -> None:
+        """One binary frame."""
 
-    async def receive(self) -> str | bytes: ...
+    async def receive(self) -> str | bytes:
+        """The next frame, text or binary."""
 
 
 class WireClosed(Exception):

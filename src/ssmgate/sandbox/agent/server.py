@@ -34,9 +34,11 @@ _SSH = 22
 class Book(Protocol):
     """The sessions, as `sandbox.sessions.Sessions` keeps them. Called from the agent's thread."""
 
-    def join(self, session_id: str, token_value: str) -> Session: ...
+    def join(self, session_id: str, token_value: str) -> Session:
+        """Use the token up. Raises `Refused` for one that is wrong, used or another session's."""
 
-    def leave(self, session_id: str) -> None: ...
+    def leave(self, session_id: str) -> None:
+        """The session is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Nodes:
     sshd: tuple[str, ...] | None = None
 
     def door(self, node_id: str, port: int) -> Door:
+        """The way to a node's port."""
         mapped = self.ports.get(node_id, {})
         if port == _SSH and _SSH not in mapped and self.sshd is not None:
             return Sshd(self.sshd)
@@ -70,6 +73,7 @@ class Agent:
         self._thread = threading.Thread(target=self._run, name="agent", daemon=True)
 
     def start(self) -> None:
+        """Serve, until `stop`."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -35,6 +35,8 @@ class CodecError(ValueError):
 
 
 class MessageType(enum.StrEnum):
+    """What a message is for, in the words of its header."""
+
     INPUT_STREAM_DATA = "input_stream_data"
     OUTPUT_STREAM_DATA = "output_stream_data"
     ACKNOWLEDGE = "acknowledge"
@@ -48,6 +50,8 @@ _NAMES = {kind: name for name, kind in _TYPES.items()}
 
 
 class PayloadType(enum.IntEnum):
+    """What a stream message carries. The agent knows more of them than are sent here."""
+
     NONE = 0
     OUTPUT = 1
     ERROR = 2
@@ -72,6 +76,8 @@ class Flag(enum.IntEnum):
 
 
 class SessionType(enum.StrEnum):
+    """The `sessionType` of a session document."""
+
     STANDARD_STREAM = "Standard_Stream"
     INTERACTIVE_COMMANDS = "InteractiveCommands"
     NON_INTERACTIVE_COMMANDS = "NonInteractiveCommands"
@@ -164,6 +170,7 @@ class OpenDataChannel:
     client_version: str
 
     def text(self) -> str:
+        """The text frame."""
         return json.dumps(
             {
                 "MessageSchemaVersion": "1.0",
@@ -210,6 +217,7 @@ class HandshakeRequest:
     properties: Mapping[str, Any]
 
     def payload(self) -> bytes:
+        """The content of a HANDSHAKE_REQUEST."""
         action = {
             "ActionType": "SessionType",
             "ActionParameters": {"SessionType": self.session_type, "Properties": self.properties},
@@ -240,6 +248,7 @@ class HandshakeResponse:
     errors: tuple[str, ...] = ()
 
     def payload(self) -> bytes:
+        """The content of a HANDSHAKE_RESPONSE."""
         action = {
             "ActionType": "SessionType",
             "ActionStatus": 2 if self.errors else 1,
@@ -272,6 +281,7 @@ class HandshakeComplete:
     customer_message: str = ""
 
     def payload(self) -> bytes:
+        """The content of a HANDSHAKE_COMPLETE."""
         return _json(
             {
                 "HandshakeTimeToComplete": int(self.seconds * 1e9),
@@ -297,6 +307,7 @@ class ChannelClosed:
     output: str
 
     def frame(self, created: int) -> bytes:
+        """The binary frame. `created` is milliseconds since 1970."""
         identity = uuid.uuid4()
         content = {
             "MessageId": str(identity),
@@ -331,6 +342,7 @@ class Size:
     rows: int
 
     def payload(self) -> bytes:
+        """The content of a SIZE."""
         return _json({"cols": self.columns, "rows": self.rows})
 
     @classmethod
@@ -344,6 +356,7 @@ class Size:
 
 
 def flag_payload(flag: Flag) -> bytes:
+    """The content of a FLAG."""
     return struct.pack(">I", flag)
 
 

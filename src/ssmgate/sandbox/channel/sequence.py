@@ -41,6 +41,7 @@ class Outgoing:
 
     @property
     def all_came(self) -> bool:
+        """Whether every message was acknowledged."""
         return not self._under_way
 
     @property
@@ -62,6 +63,7 @@ class Outgoing:
         self._under_way.pop(sequence_number, None)
 
     def is_under_way(self, sequence_number: int) -> bool:
+        """Whether that message was sent and not acknowledged yet."""
         return sequence_number in self._under_way
 
     def overdue(self, now: float) -> bytes | None:
@@ -90,6 +92,7 @@ class Incoming:
         self._early: dict[int, AgentMessage] = {}
 
     def take(self, message: AgentMessage) -> Taken:
+        """What `message` sets free. One that comes early waits, and is lost where too many do."""
         if message.sequence_number < self._expected:
             return Taken(again=message)
         if message.sequence_number > self._expected:

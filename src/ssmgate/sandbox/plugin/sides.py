@@ -38,9 +38,11 @@ class Ended(Exception):
 class Channel(Protocol):
     """The session's other half."""
 
-    def send(self, payload_type: PayloadType, payload: bytes) -> int: ...
+    def send(self, payload_type: PayloadType, payload: bytes) -> int:
+        """Put a message on its way. Returns its sequence number."""
 
-    def has_come(self, sequence_number: int) -> bool: ...
+    def has_come(self, sequence_number: int) -> bool:
+        """Whether the node has acknowledged that message."""
 
 
 class Side(Protocol):
@@ -48,19 +50,26 @@ class Side(Protocol):
     those that are ready, `take` with what the node sends."""
 
     @property
-    def unwritten(self) -> int: ...
+    def unwritten(self) -> int:
+        """Bytes taken from the node and not written yet."""
 
-    def reading(self) -> list[int]: ...
+    def reading(self) -> list[int]:
+        """Descriptors that may be read from now."""
 
-    def writing(self) -> list[int]: ...
+    def writing(self) -> list[int]:
+        """Descriptors that something is waiting to be written to."""
 
-    def read(self, descriptor: int) -> None: ...
+    def read(self, descriptor: int) -> None:
+        """Take what is there and send it. Raises `Ended` at its end."""
 
-    def write(self, descriptor: int) -> None: ...
+    def write(self, descriptor: int) -> None:
+        """Write as much as it takes."""
 
-    def take(self, data: bytes) -> None: ...
+    def take(self, data: bytes) -> None:
+        """What the node sent, in order."""
 
-    def signalled(self, number: int) -> None: ...
+    def signalled(self, number: int) -> None:
+        """A signal came; its handler has only noted it."""
 
     def finish(self) -> None:
         """The session is over: write what is left."""

@@ -4,6 +4,7 @@
 __ssmgate_options() {
     case $1 in
         ssmgate) __ssmgate_found='--version --help' ;;
+        cache) __ssmgate_found='--help' ;;
         check) __ssmgate_found='--help' ;;
         config) __ssmgate_found='--help' ;;
         documents) __ssmgate_found='--help' ;;
@@ -18,7 +19,7 @@ __ssmgate_options() {
 
 __ssmgate_argument() {
     case $1 in
-        ssmgate) __ssmgate_kind='=check config documents init login sandbox ssh-config start-session' ;;
+        ssmgate) __ssmgate_kind='=cache check config documents init login sandbox ssh-config start-session' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
         sandbox) __ssmgate_kind='=env' ;;
         start-session) __ssmgate_kind='=help' ;;

@@ -64,7 +64,7 @@ complete -c ssm-start-session -f
 function __ssmgate_start_session -a program condition
     complete -c $program -n $condition -l target -x -a '(__ssmgate_values targets)' -d 'The managed node'
     complete -c $program -n $condition -l document-name -x -a '(__ssmgate_values documents)' -d 'The session document'
-    complete -c $program -n $condition -l reason -x -d 'The reason for connecting to the instance'
+    complete -c $program -n $condition -l reason -x -d ''
     complete -c $program -n $condition -l parameters -x -d 'The session document\'s parameters'
     complete -c $program -n $condition -l cli-input-json -x -d 'The request as JSON'
     complete -c $program -n $condition -l cli-input-yaml -x -d 'The request as YAML'
@@ -93,6 +93,8 @@ set -g __ssmgate_taking --target --document-name --reason --parameters --cli-inp
 
 complete -c ssmgate -n "__ssmgate_at ''" -l version -d 'Show the version and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at cache" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at ''" -a cache -d 'Show or forget IAM\'s answers that starts use again for cache.ttl'
 complete -c ssmgate -n "__ssmgate_at check" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -a check -d 'May I start this session, and why not? Asks, and starts nothing'
 complete -c ssmgate -n "__ssmgate_at config" -l help -s h -d 'Show this message and exit'

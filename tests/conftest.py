@@ -214,5 +214,7 @@ def make_machine(server: ScriptedAws | Seen, folder: Path) -> Machine:
             "AWS_SECRET_ACCESS_KEY": "secret-of-example",
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONWARNINGS": "error",
+            # What is kept for seconds has tests of its own: here each start asks.
+            "SSMGATE_CACHE_TTL": "0",
         },
     )

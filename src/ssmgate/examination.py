@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import field
 
 from ssmgate.aws import first_look, identity, second_look
+from ssmgate.aws.answers import Answers
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.clients import Clients, open_clients
 from ssmgate.core.arn import document_arns
-from ssmgate.core.decision import CannotTell, Look, Outcome
+from ssmgate.core.decision import CannotTell, Look, Outcome, Permit, decide
 from ssmgate.core.question import Caller, Question
 from ssmgate.core.values import frozen
 from ssmgate.host import signals
@@ -26,12 +28,14 @@ class Examination:
     """The decision, and what it stands on.
 
     `caller` is None where nobody could tell who asks; `look` is then without questions.
+    `kept`: IAM's answers are those of a start some seconds ago.
     """
 
     invocation: Invocation
     clients: Clients = field(repr=False)
     caller: Caller | None
     look: Look
+    kept: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -39,25 +43,61 @@ class Examination:
         return self.look.outcome
 
 
-def examine(invocation: Invocation, config: Config) -> Examination:
+def examine(
+    invocation: Invocation, config: Config, keep: Callable[[Clients], Answers | None] | None = None
+) -> Examination:
     """Decide whether `invocation` may start its session.
 
-    Raises `GateError` and botocore's errors where the configuration stands in the way; what AWS
-    says, or fails to say, is the outcome.
+    `keep` gives the answers of earlier starts; without it everything is asked anew. Raises
+    `GateError` and botocore's errors where the configuration stands in the way; what AWS says,
+    or fails to say, is the outcome.
     """
     clients = open_clients(invocation, config.checker)
-    caller, look = _ask(invocation, clients, config)
+    answers = keep(clients) if keep is not None else None
+    if answers is None:
+        return Examination(invocation, clients, *_ask(invocation, clients, config))
+    if known := _known(answers, invocation, clients, config):
+        return known
+    with answers.turn() as turn:
+        if turn.waited and (known := _known(answers, invocation, clients, config)):
+            return known
+        caller, look = _ask(invocation, clients, config, answers.caller())
+        first = _questions(invocation, clients, caller, config) if caller else ()
+        if not answers.keep(caller, look, first):
+            turn.in_vain()
     return Examination(invocation, clients, caller, look)
 
 
-def _ask(invocation: Invocation, clients: Clients, config: Config) -> tuple[Caller | None, Look]:
-    caller: Caller | None = None
+def _known(
+    answers: Answers, invocation: Invocation, clients: Clients, config: Config
+) -> Examination | None:
+    """The permit that kept answers to these very questions make, if they do."""
+    kept = answers.permit()
+    if kept is None:
+        return None
+    request = invocation.request
+    questions = _questions(invocation, clients, kept.caller, config)
+    if questions != kept.questions:
+        return None
+    outcome = decide(
+        request, questions, kept.evaluations, explicit=config.explicit, controls=kept.controls
+    )
+    if not isinstance(outcome, Permit):
+        return None
+    look = Look(request, questions, kept.evaluations, outcome, kept.controls)
+    return Examination(invocation, clients, kept.caller, look, kept=True)
+
+
+def _ask(
+    invocation: Invocation, clients: Clients, config: Config, caller: Caller | None = None
+) -> tuple[Caller | None, Look]:
     try:
         with signals.time_limit(CHECK_SECONDS):
-            who = identity.identify(clients.sts, clients.iam, clients.partition)
-            if isinstance(who, CannotTell):
-                return None, Look(invocation.request, (), (), who)
-            caller = who
+            if caller is None:
+                who = identity.identify(clients.sts, clients.iam, clients.partition)
+                if isinstance(who, CannotTell):
+                    return None, Look(invocation.request, (), (), who)
+                caller = who
             first = first_look.look(
                 clients.iam,
                 invocation.request,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from ssmgate.aws import AWSCLI_VERSION, arguments, failures
+from ssmgate.aws import AWSCLI_VERSION, answers, arguments, failures
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.core import local_rules, wording
@@ -66,9 +66,14 @@ def _start(
         plugin = plugins.find(environ, config.plugin_path)
         recorder = recorder or Recorder(config.records, environ, config.permissive)
         recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
-        examination = examine(invocation, config)
+        examination = examine(
+            invocation,
+            config,
+            lambda clients: answers.opened(invocation, clients, config, environ, tell),
+        )
         outcome = _by_local_rules(examination, config.rules)
-        _warn(recorder.decision(examination.caller, examination.look, outcome), tell)
+        caller, look, kept = examination.caller, examination.look, examination.kept
+        _warn(recorder.decision(caller, look, outcome, kept=kept), tell)
         permit = _permit(examination, outcome, config, tell)
         _foretell(examination, plugin, config, tell)
         with signals.held() as window:

@@ -160,6 +160,10 @@ def test_what_aliases_keep() -> None:
     assert ExternalAliasCommand("a", "!b", invoker=len)._invoker is len
 
 
+def test_refreshable_credentials_know_when_they_end() -> None:
+    assert "_expiry_time" in inspect.getsource(find("botocore.credentials:RefreshableCredentials"))
+
+
 def test_the_names_that_events_once_had() -> None:
     from ssmgate.aws.sessions import MfaPrompt, new_session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from botocore.config import Config as ClientConfig
@@ -30,13 +30,14 @@ class Credentials:
 
     `only_here` names the kind of credentials where the plugin's own SDK, for Go in version 1,
     cannot find them: it knows no `aws login`, and has nobody to ask for an MFA code. Empty for
-    the others.
+    the others. `expires_at` is seconds of the wall clock's, None where nobody told.
     """
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(repr=False)
     only_here: str = ""
+    expires_at: float | None = None
 
     def for_client(self) -> dict[str, str | None]:
         """As arguments of botocore's `create_client`."""
@@ -61,23 +62,35 @@ class Credentials:
 class Clients:
     """One identity's clients, and what they say about where the session will be.
 
-    `iam` belongs to the checker where the configuration names one. `partition` and `region`
-    are those that StartSession goes to; `secure_transport`: whether it travels over TLS.
-    `another` makes a client of another service for the same identity, by its name.
+    `partition` and `region` are those that StartSession goes to; `secure_transport`: whether it
+    travels over TLS. `another` makes a client of another service for the same identity, by its
+    name. `asking` makes those of STS and IAM.
     """
 
-    sts: Any = field(repr=False)
-    iam: Any = field(repr=False)
     ssm: Any = field(repr=False)
     partition: str
     region: str
     secure_transport: bool
     another: Callable[[str], Any] = field(repr=False)
     credentials: Credentials
+    asking: Callable[[], tuple[Any, Any]] = field(repr=False)
+
+    @property
+    def sts(self) -> Any:
+        """The caller's client of STS."""
+        return self.asking()[0]
+
+    @property
+    def iam(self) -> Any:
+        """The client of IAM: the checker's where the configuration names one."""
+        return self.asking()[1]
 
 
 def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clients:
-    """Make the clients. Calls no service beyond what credentials need.
+    """Make SSM's client, the others when they are asked for.
+
+    Calls no service beyond what credentials need, and making the others none beyond what a
+    checker's need.
 
     The credentials are resolved once and frozen: a provider that rotates would give STS, IAM
     and SSM three identities. --endpoint-url is StartSession's alone; signed calls to STS and
@@ -100,6 +113,26 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
     )
     region = ssm.meta.region_name
     common = {"region_name": region, "verify": options.verify, "config": _CHECK}
+    return Clients(
+        ssm=ssm,
+        partition=ssm.meta.partition,
+        region=region,
+        secure_transport=ssm.meta.endpoint_url.startswith("https://"),
+        another=partial(session.create_client, **common, **frozen),
+        credentials=credentials,
+        # Not before they are needed: an answer may be kept from the last start.
+        asking=cache(partial(_open_asking, session, ssm, checker, frozen, common)),
+    )
+
+
+def _open_asking(
+    session: Any,
+    ssm: Any,
+    checker: Checker | None,
+    frozen: dict[str, str | None],
+    common: dict[str, Any],
+) -> tuple[Any, Any]:
+    """The clients of STS and IAM, and the connections of all three ahead of their requests."""
     sts = session.create_client("sts", **common, **frozen)
     share_tls(sts, ssm)
     open_ahead(sts)
@@ -114,16 +147,7 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
     share_tls(sts, iam)
     open_ahead(iam)
     open_ahead(ssm)
-    return Clients(
-        sts=sts,
-        iam=iam,
-        ssm=ssm,
-        partition=ssm.meta.partition,
-        region=region,
-        secure_transport=ssm.meta.endpoint_url.startswith("https://"),
-        another=partial(session.create_client, **common, **frozen),
-        credentials=credentials,
-    )
+    return sts, iam
 
 
 def _freeze(session: Any) -> Credentials:
@@ -139,7 +163,14 @@ def _freeze(session: Any) -> Credentials:
         only_here = "an 'aws login' session"
     elif credentials.method == "assume-role" and session.get_scoped_config().get("mfa_serial"):
         only_here = "a role that takes an MFA code"
-    return Credentials(frozen.access_key, frozen.secret_key, frozen.token, only_here)
+    expiry = getattr(credentials, "_expiry_time", None)
+    return Credentials(
+        frozen.access_key,
+        frozen.secret_key,
+        frozen.token,
+        only_here,
+        None if expiry is None else expiry.timestamp(),
+    )
 
 
 def _checker_iam(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ssmgate import __version__
+from ssmgate.cli.cache import cache
 from ssmgate.cli.check import check
 from ssmgate.cli.config import config
 from ssmgate.cli.documents import documents
@@ -75,6 +76,7 @@ def complete() -> None:
     """
 
 
+main.add_command(cache)
 main.add_command(check)
 main.add_command(documents)
 main.add_command(init)

@@ -105,6 +105,8 @@ class Running:
             "AWS_SECRET_ACCESS_KEY": signs["secret_access_key"],
             "AWS_SESSION_TOKEN": signs["session_token"],
             "AWS_EC2_METADATA_DISABLED": "true",
+            # Here a policy is changed to see what comes of it.
+            "SSMGATE_CACHE_TTL": "0",
             "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY", "")),
             "no_proxy": _with_loopback(os.environ.get("no_proxy", "")),
         }

@@ -78,7 +78,8 @@ class Config:
     `context` is what it adds to every question. `resolved_credentials`: whether the plugin gets
     the very credentials that were checked, instead of finding its own. `plugin_path` is None
     where PATH is searched, and so is `aws_path`, the real AWS CLI's. `explicit` is what counts as
-    explicit access to a document. `locked` has the names of the locked keys.
+    explicit access to a document. `cache_ttl` is for how many seconds an answer of IAM's is used
+    again. `locked` has the names of the locked keys.
     """
 
     permissive: bool = False
@@ -90,6 +91,7 @@ class Config:
     plugin_path: str | None = None
     rules: LocalRules = field(default=LocalRules())
     records: Records = field(default=Records())
+    cache_ttl: int = 60
     login: Login = field(default=Login())
     locked: frozenset[str] = field(default=frozenset())
 
@@ -170,6 +172,7 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
             value["targets.allow"],
             value["require_reason"],
         ),
+        cache_ttl=value["cache.ttl"],
         records=Records(value["record.file"], value["record.syslog"], value["record.required"]),
         login=Login(
             value["login.aws_config_file"],

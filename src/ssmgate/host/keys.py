@@ -81,6 +81,17 @@ def flag(value: Any) -> bool:
     return value
 
 
+def seconds(most: int) -> Reader:
+    """Whole seconds up to `most`."""
+
+    def read(value: Any) -> int:
+        if type(value) is not int or not 0 <= value <= most:
+            raise ValueError(f"is a number of seconds from 0 to {most}")
+        return value
+
+    return read
+
+
 def path(value: Any) -> str:
     """An absolute path without detours."""
     if not isinstance(value, str) or not os.path.isabs(value) or os.path.normpath(value) != value:
@@ -158,6 +169,10 @@ def _flag_text(text: str) -> object:
     return {"true": True, "false": False}.get(text, text)
 
 
+def _number_text(text: str) -> object:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
 def _list_text(text: str) -> object:
     return text.split(",") if text else []
 
@@ -181,6 +196,11 @@ def tightest(strictest: Any) -> Merge:
         return same(above, below)
 
     return tighten
+
+
+def least(above: Any, below: Any) -> Any:
+    """The smaller one is tighter."""
+    return below if below <= above else same(above, below)
 
 
 def added(above: Any, below: Any) -> Any:
@@ -219,6 +239,7 @@ KEYS = {
         Key("record.file", path, None, added),
         Key("record.syslog", syslog, False, added, _flag_text),
         Key("record.required", flag, False, tightest(True), _flag_text),
+        Key("cache.ttl", seconds(900), 60, least, _number_text),
         Key("aws.path", path, None, same),
         Key("plugin.path", path, None, same),
         Key("plugin.credentials", one_of("own", "resolved"), "own", same),

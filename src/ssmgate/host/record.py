@@ -88,11 +88,14 @@ class Recorder:
         caller: Caller | None,
         look: Look,
         outcome: Permit | Refusal | CannotTell | LocalRefusal,
+        *,
+        kept: bool = False,
     ) -> str:
         """Record what was decided. Returns what kept it from being recorded, empty if nothing.
 
-        `outcome` is that of `look`, or what a rule of the machine's made of it. Raises
-        `NotRecorded` where the record was required for what would start now.
+        `outcome` is that of `look`, or what a rule of the machine's made of it. `kept` tells that
+        IAM answered an earlier start. Raises `NotRecorded` where the record was required for what
+        would start now.
         """
         permitted = isinstance(outcome, Permit)
         starts = permitted or self.permissive
@@ -102,6 +105,7 @@ class Recorder:
             **_asked(caller, look.request),
             "evidence": {
                 **_why(outcome),
+                **({"kept": True} if kept else {}),
                 "evaluations": [_evaluation(evaluation) for evaluation in look.evaluations],
                 # The same for all documents but the account that owns one.
                 "context": [_told(entry) for entry in look.questions[0].context]

@@ -78,6 +78,10 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
         ("[plugin]\ncredentials = true", "plugin.credentials is 'own' or 'resolved'"),
         ('[plugin]\ncredential = "own"', "unknown key 'plugin.credential'"),
         ('context = "a"', "context is a table"),
+        ("cache.ttl = -1", "cache.ttl is a number of seconds from 0 to 900"),
+        ("cache.ttl = 901", "cache.ttl is a number of seconds"),
+        ("cache.ttl = true", "cache.ttl is a number of seconds"),
+        ("cache.ttl = 1.5", "cache.ttl is a number of seconds"),
         ('[context]\n"aa:bb" = {}', "context.aa:bb takes a string"),
         ('[context]\n"aa:bb" = 2024-01-01', "context.aa:bb takes a string"),
         ('[context]\n"SSM:sessiondocumentaccesscheck" = false', "ssmgate's own to fill in"),
@@ -103,6 +107,9 @@ def test_what_is_not_understood_is_an_error(tmp_path: Path, text: str, words: st
         ("SSMGATE_MODE", "", "mode is"),
         ("SSMGATE_CONTEXT", "{", "is a JSON object"),
         ("SSMGATE_CONTEXT", "[]", "context is a table"),
+        ("SSMGATE_CACHE_TTL", "60s", "cache.ttl is a number of seconds"),
+        ("SSMGATE_CACHE_TTL", "-1", "cache.ttl is a number of seconds"),
+        ("SSMGATE_CACHE_TTL", "", "cache.ttl is a number of seconds"),
     ],
 )
 def test_variables_are_held_to_the_same(tmp_path: Path, name: str, value: str, words: str) -> None:
@@ -196,6 +203,7 @@ def test_a_user_may_tighten_what_is_locked(tmp_path: Path) -> None:
     [
         ("require_reason = true", "require_reason = false", "require_reason"),
         ("record.required = true", "record.required = false", "record.required"),
+        ("cache.ttl = 10", "cache.ttl = 11", "cache.ttl"),
         ("record.syslog = true", "record.syslog = false", "record.syslog"),
         ('record.syslog = "/dev/log"', "record.syslog = true", "record.syslog"),
         ('record.file = "/var/log/a"', 'record.file = "/var/log/b"', "record.file"),
@@ -205,6 +213,12 @@ def test_a_user_may_tighten_what_is_locked(tmp_path: Path) -> None:
 def test_what_looser_is(tmp_path: Path, system: str, user: str, above: str) -> None:
     with pytest.raises(ConfigurationProblem, match=f"{above} is locked"):
         read(tmp_path, system=f'locked = ["*"]\n{system}', user=user)
+
+
+def test_a_locked_time_may_be_shortened(tmp_path: Path) -> None:
+    config = read(tmp_path, system='locked = ["*"]', SSMGATE_CACHE_TTL="0")
+
+    assert config.cache_ttl == 0
 
 
 def test_an_unlocked_list_is_replaced(tmp_path: Path) -> None:

@@ -1,0 +1,269 @@
+"""The private folder: who may have written there, and whose turn it is to ask."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ssmgate.host import answers
+from ssmgate.host.answers import FOLDER, Folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "a home"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def told() -> list[object]:
+    return []
+
+
+@pytest.fixture
+def folder(home: Path, told: list[object]) -> Folder:
+    return Folder(str(home), told.append)
+
+
+def test_nothing_is_kept_at_first(folder: Folder, home: Path, told: list[object]) -> None:
+    assert folder.read("a") is None
+    assert (os.listdir(home), told) == ([], [])
+
+
+def test_what_was_kept(folder: Folder, home: Path, told: list[object]) -> None:
+    before = os.umask(0)
+    try:
+        folder.keep("a", "text")
+    finally:
+        os.umask(before)
+
+    assert folder.read("a") == "text"
+    assert (home / FOLDER).stat().st_mode & 0o7777 == 0o700
+    assert (home / FOLDER / "a").stat().st_mode & 0o7777 == 0o600
+    assert list(folder.texts()) == ["text"]
+    assert told == []
+
+
+def lax_folder(home: Path) -> None:
+    (home / FOLDER).chmod(0o755)
+
+
+def sticky_folder(home: Path) -> None:
+    (home / FOLDER).chmod(0o1777)
+
+
+def writable_parent(home: Path) -> None:
+    (home / ".cache").chmod(0o777)
+
+
+def writable_home(home: Path) -> None:
+    home.chmod(0o777)
+
+
+def link(home: Path) -> None:
+    (home / FOLDER).rename(home / "elsewhere")
+    (home / FOLDER).symlink_to(home / "elsewhere")
+
+
+def a_file(home: Path) -> None:
+    (home / FOLDER).rename(home / "elsewhere")
+    (home / FOLDER).write_text("")
+
+
+def foreign_folder(home: Path) -> None:
+    os.chown(home / FOLDER, 12345, 12345)
+
+
+def foreign_parent(home: Path) -> None:
+    os.chown(home / ".cache", 12345, 12345)
+
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lax_folder, sticky_folder, writable_parent, writable_home, link, a_file,
+        pytest.param(foreign_folder, marks=ROOT), pytest.param(foreign_parent, marks=ROOT),
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_not_ours_alone(
+    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+) -> None:
+    folder.keep("a", "text")
+    spoil(home)
+
+    assert folder.read("a") is None
+    folder.keep("a", "new")
+    with folder.turn("a"):
+        pass
+    assert len(told) == 1
+    assert str(told[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
+
+
+def test_a_sticky_parent_is_allowed(home: Path, told: list[object]) -> None:
+    home.chmod(0o1777)
+    inner = home / "user"
+    inner.mkdir(mode=0o700)
+    folder = Folder(str(inner), told.append)
+    folder.keep("a", "text")
+
+    assert (folder.read("a"), told) == ("text", [])
+
+
+def test_a_linked_cache_folder_is_followed(home: Path, folder: Folder, told: list[object]) -> None:
+    (home / "scratch").mkdir(mode=0o700)
+    (home / ".cache").symlink_to(home / "scratch")
+    folder.keep("a", "text")
+
+    assert (folder.read("a"), told) == ("text", [])
+
+
+def readable(file: Path) -> None:
+    file.chmod(0o644)
+
+
+def linked(file: Path) -> None:
+    file.rename(file.with_name("b"))
+    file.symlink_to(file.with_name("b"))
+
+
+def fifo(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+def big(file: Path) -> None:
+    file.write_text("x" * 70_000)
+
+
+def binary(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe")
+
+
+def foreign(file: Path) -> None:
+    os.chown(file, 12345, 12345)
+
+
+@pytest.mark.parametrize(
+    "spoil", [readable, linked, fifo, big, binary, pytest.param(foreign, marks=ROOT)]
+)
+def test_a_file_that_is_none_of_ours_is_ignored(
+    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+) -> None:
+    folder.keep("a", "text")
+    spoil(home / FOLDER / "a")
+
+    assert folder.read("a") is None
+    folder.keep("a", "new")
+    assert (folder.read("a"), told) == ("new", [])
+
+
+def test_where_nothing_can_be_kept_nothing_is_said(told: list[object]) -> None:
+    folder = Folder("/proc/no-home", told.append)
+    folder.keep("a", "text")
+
+    with folder.turn("a") as turn:
+        assert not turn.waited
+    assert (folder.read("a"), told) == (None, [])
+
+
+def test_what_is_old_is_forgotten(folder: Folder, home: Path) -> None:
+    folder.keep("old", "text")
+    long_ago = time.time() - 1000
+    os.utime(home / FOLDER / "old", (long_ago, long_ago))
+    folder.keep("new", "text")
+
+    assert os.listdir(home / FOLDER) == ["new"]
+    folder.clear()
+    assert os.listdir(home / FOLDER) == []
+
+
+def ask(home: str, asked: str, seconds: float, answer: bool, started: str) -> None:
+    folder = Folder(home, print)
+    Path(started, str(os.getpid())).touch()
+    with folder.turn("a") as turn:
+        if turn.waited and folder.read("a"):
+            return
+        with open(asked, "a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(seconds)
+        if answer:
+            folder.keep("a", "text")
+        else:
+            turn.in_vain()
+
+
+class Crowd:
+    """Processes that ask the same at once."""
+
+    def __init__(self, home: Path, count: int, *, seconds: float, answer: bool) -> None:
+        self.asked = home / "asked"
+        self.started = home / "started"
+        self.started.mkdir()
+        arguments = (str(home), str(self.asked), seconds, answer, str(self.started))
+        context = multiprocessing.get_context("fork")
+        self.processes = [context.Process(target=ask, args=arguments) for _ in range(count)]
+        for process in self.processes:
+            process.start()
+
+    def wait_until_asked(self) -> int:
+        """The process that asks first, once all of them are there."""
+        while len(os.listdir(self.started)) < len(self.processes) or not self.asked.exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        return int(self.asked.read_text().split()[0])
+
+    def end(self) -> int:
+        """How many asked."""
+        for process in self.processes:
+            process.join(30)
+        return len(self.asked.read_text().split())
+
+
+def test_one_asks_for_all(home: Path) -> None:
+    assert Crowd(home, 8, seconds=0.5, answer=True).end() == 1
+
+
+def test_when_the_one_that_asks_dies_another_one_asks(home: Path) -> None:
+    crowd = Crowd(home, 6, seconds=2, answer=True)
+    os.kill(crowd.wait_until_asked(), 9)
+
+    assert crowd.end() == 2
+
+
+def test_after_a_no_all_go_on_at_once(home: Path) -> None:
+    crowd = Crowd(home, 6, seconds=1, answer=False)
+    crowd.wait_until_asked()
+    began = time.monotonic()
+
+    assert crowd.end() == 6
+    # One after the other would take five seconds more.
+    assert time.monotonic() - began < 5
+
+
+def test_nobody_waits_for_ever(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "WAIT_SECONDS", 0.2)
+    in_turn, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with folder.turn("a"):
+            in_turn.set()
+            done.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    in_turn.wait(20)
+    with folder.turn("a") as turn:
+        assert turn.waited
+        assert not done.is_set()
+    done.set()
+    holder.join()

@@ -17,7 +17,7 @@ lint: .venv/installed
 	$(BIN)/mypy
 
 bench: .venv/installed
-	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/run.py
 
 completions: .venv/installed
 	$(BIN)/python completions/generate.py

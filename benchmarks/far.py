@@ -1,0 +1,98 @@
+"""The scripted AWS as a process: `far.py FOLDER ROUND_TRIP`. A line to it is answered by counts.
+
+Without a distance (`None`) it speaks plain HTTP.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import queue
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import awscli
+
+from fakes.certificates import server_context
+from fakes.scripted_aws import ScriptedAws
+
+PUBLIC = Path(awscli.__file__).parent / "botocore" / "cacert.pem"
+
+
+def carry(source: socket.socket, sink: socket.socket, delay: float) -> None:
+    """Each piece arrives `delay` seconds after it was sent."""
+    pieces: queue.Queue[tuple[float, bytes]] = queue.Queue()
+
+    def deliver() -> None:
+        while True:
+            at, piece = pieces.get()
+            time.sleep(max(0.0, at - time.monotonic()))
+            try:
+                if not piece:
+                    sink.shutdown(socket.SHUT_WR)
+                    return
+                sink.sendall(piece)
+            except OSError:
+                return
+
+    threading.Thread(target=deliver, daemon=True).start()
+    while True:
+        try:
+            piece = source.recv(65536)
+        except OSError:
+            piece = b""
+        pieces.put((time.monotonic() + delay, piece))
+        if not piece:
+            return
+
+
+def between(near: socket.socket, address: tuple[str, int], round_trip: float) -> None:
+    """Carry one connection. Loopback connects at once: that round trip comes before all bytes."""
+    time.sleep(round_trip)
+    far = socket.create_connection(address)
+    for end in (near, far):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    threading.Thread(target=carry, args=(far, near, round_trip / 2), daemon=True).start()
+    carry(near, far, round_trip / 2)
+
+
+def serve(address: tuple[str, int], round_trip: float) -> int:
+    """Stand before `address`, `round_trip` away. The port."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+
+    def accept() -> None:
+        while True:
+            near, _ = listening.accept()
+            threading.Thread(target=between, args=(near, address, round_trip), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    port: int = listening.getsockname()[1]
+    return port
+
+
+def main() -> None:
+    folder, said = Path(sys.argv[1]), sys.argv[2]
+    tls = None
+    if said != "None":
+        tls, authority = server_context(folder)
+        (folder / "bundle.pem").write_text(PUBLIC.read_text() + authority.read_text())
+    with ScriptedAws(tls=tls) as aws:
+        url = aws.url
+        if said != "None":
+            port = int(url.rpartition(":")[2])
+            url = f"https://127.0.0.1:{serve(('127.0.0.1', port), float(said))}"
+        print(url, flush=True)
+        seen = 0
+        for _ in sys.stdin:
+            operations = aws.operations
+            print(json.dumps(collections.Counter(operations[seen:])), flush=True)
+            seen = len(operations)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What the benchmarks run in: a scripted AWS in a process of its own, near or far, and one user."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+TARGET = "i-02573cafcfEXAMPLE"
+BARE = [str(BIN / "aws"), "ssm", "start-session", "--target", TARGET]
+CHECKED = [str(BIN / "ssm-start-session"), "--target", TARGET]
+
+
+@dataclass
+class Surroundings:
+    """A user's environment. `calls` tells how often AWS was asked what since the last time."""
+
+    environ: dict[str, str]
+    home: Path
+    plugin: Path
+    _server: subprocess.Popen[str] = field(repr=False)
+
+    def calls(self) -> dict[str, int]:
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write("\n")
+        self._server.stdin.flush()
+        calls: dict[str, int] = json.loads(self._server.stdout.readline())
+        return calls
+
+
+@contextmanager
+def surroundings(round_trip: float | None = None) -> Iterator[Surroundings]:
+    """AWS on loopback by HTTP, or by TLS with `round_trip` seconds between here and there.
+
+    The TLS server's authority comes in a bundle with all the public ones, as its reading costs
+    time. A round trip is counted for the connection, for each flight of TLS, and for the answer.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "home").mkdir()
+        (folder / "plugin").mkdir()
+        server = subprocess.Popen(
+            [sys.executable, str(ROOT / "benchmarks" / "far.py"), name, str(round_trip)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert server.stdout
+        environ = {
+            "PATH": f"{ROOT / 'tests' / 'fakes'}:/usr/bin:/bin",
+            "HOME": str(folder / "home"),
+            "FAKE_PLUGIN": str(folder / "plugin"),
+            "AWS_ENDPOINT_URL": server.stdout.readline().strip(),
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "secret-of-example",
+        }
+        if round_trip is not None:
+            environ["AWS_CA_BUNDLE"] = str(folder / "bundle.pem")
+        try:
+            yield Surroundings(environ, folder / "home", folder / "plugin", server)
+        finally:
+            server.kill()
+            server.communicate()
+
+
+def cold(environ: dict[str, str]) -> dict[str, str]:
+    """`environ` in which nothing is used again."""
+    return {**environ, "SSMGATE_CACHE_TTL": "0"}
+
+
+def versions() -> str:
+    """What is compared, for the report."""
+    told = subprocess.run([BARE[0], "--version"], capture_output=True, text=True, check=True).stdout
+    cli, python, *_ = told.replace("/", " ").split()[1::2]
+    return f"Python {python}, awscli {cli} on both sides, {os.cpu_count()} shared cores"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ssmgate.core.arn import account_of
 from ssmgate.core.values import frozen
@@ -50,7 +50,7 @@ class Caller:
     principal_tags: tuple[tuple[str, str], ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen
 class ContextEntry:
     """A condition key with its values, as iam:SimulatePrincipalPolicy takes it.
 
@@ -159,7 +159,7 @@ def context_entry(key_name: str, value: object) -> ContextEntry:
 
 def configured_context(context: Mapping[str, object]) -> tuple[ContextEntry, ...]:
     """The configuration's `context` table as entries, ordered by key."""
-    return tuple(sorted(context_entry(name, value) for name, value in context.items()))
+    return tuple(context_entry(name, value) for name, value in sorted(context.items()))
 
 
 def _kind(key_name: str, value: object) -> str:

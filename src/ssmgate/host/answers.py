@@ -70,7 +70,10 @@ class Folder:
 
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[Turn]:
-        """Wait for the turn to ask what is kept as `name`. One process at a time has it."""
+        """Wait for the turn to ask what is kept as `name`. One process at a time has it.
+
+        A block that fails has asked in vain.
+        """
         lock = None
         with self._opened(create=True) as folder:
             if folder is not None:
@@ -80,6 +83,9 @@ class Folder:
         try:
             turn.wait()
             yield turn
+        except Exception:
+            turn.in_vain()
+            raise
         finally:
             turn.leave()
 
@@ -136,6 +142,9 @@ class Turn:
                 break
             except BlockingIOError:
                 self.waited = True
+            except OSError:  # a file system that has no locks
+                self.leave()
+                break
             if now().boot - began > WAIT_SECONDS:
                 self.leave()
             else:

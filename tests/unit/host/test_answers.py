@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import multiprocessing
 import os
 import threading
@@ -187,15 +189,17 @@ def test_what_is_old_is_forgotten(folder: Folder, home: Path) -> None:
     assert os.listdir(home / FOLDER) == []
 
 
-def ask(home: str, asked: str, seconds: float, answer: bool, started: str) -> None:
+def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str) -> None:
     folder = Folder(home, print)
     Path(started, str(os.getpid())).touch()
-    with folder.turn("a") as turn:
+    with contextlib.suppress(RuntimeError), folder.turn("a") as turn:
         if turn.waited and folder.read("a"):
             return
         with open(asked, "a") as file:
             file.write(f"{os.getpid()}\n")
         time.sleep(seconds)
+        if answer is None:
+            raise RuntimeError
         if answer:
             folder.keep("a", "text")
         else:
@@ -205,7 +209,7 @@ def ask(home: str, asked: str, seconds: float, answer: bool, started: str) -> No
 class Crowd:
     """Processes that ask the same at once."""
 
-    def __init__(self, home: Path, count: int, *, seconds: float, answer: bool) -> None:
+    def __init__(self, home: Path, count: int, *, seconds: float, answer: bool | None) -> None:
         self.asked = home / "asked"
         self.started = home / "started"
         self.started.mkdir()
@@ -240,14 +244,26 @@ def test_when_the_one_that_asks_dies_another_one_asks(home: Path) -> None:
     assert crowd.end() == 2
 
 
-def test_after_a_no_all_go_on_at_once(home: Path) -> None:
-    crowd = Crowd(home, 6, seconds=1, answer=False)
+@pytest.mark.parametrize("answer", [False, None], ids=["no", "an error"])
+def test_after_a_no_all_go_on_at_once(home: Path, answer: bool | None) -> None:
+    crowd = Crowd(home, 6, seconds=1, answer=answer)
     crowd.wait_until_asked()
     began = time.monotonic()
 
     assert crowd.end() == 6
     # One after the other would take five seconds more.
     assert time.monotonic() - began < 5
+
+
+def test_where_there_are_no_locks_everybody_asks(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(answers.fcntl, "flock", no_locks)
+    with folder.turn("a") as turn:
+        assert not turn.waited
 
 
 def test_nobody_waits_for_ever(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

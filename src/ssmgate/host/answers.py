@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ssmgate.core.kept import Moment
+from ssmgate.host import private
 from ssmgate.host.trusted import Untrusted
 
 FOLDER = ".cache/ssmgate/answers"
@@ -109,7 +110,7 @@ class Folder:
         folder = None
         with contextlib.suppress(OSError):
             try:
-                folder = _open(self._home, create=create)
+                folder = private.open_folder(self._home, FOLDER, create=create)
             except Untrusted as why:
                 self._tell(f"ssmgate: [WARNING]: nothing is cached: {why}")
                 self._tell = lambda _: None
@@ -170,45 +171,6 @@ def _stamp(lock: int) -> float:
         return float(os.pread(lock, 20, 0))
     except (OSError, ValueError):
         return 0.0
-
-
-def _open(home: str, *, create: bool) -> int:
-    above = os.path.realpath(home)
-    _hold_parents(above)
-    for name in FOLDER.split("/"):
-        above = os.path.join(above, name)
-        if create:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(above, 0o700)
-    path = os.path.join(os.path.realpath(os.path.dirname(above)), os.path.basename(above))
-    _hold_parents(os.path.dirname(path))
-    try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except NotADirectoryError:
-        raise Untrusted(path, "is no folder, or a link to one") from None
-    known = os.fstat(folder)
-    if known.st_uid != os.geteuid() or stat.S_IMODE(known.st_mode) != 0o700:
-        os.close(folder)
-        owner, mode = known.st_uid, stat.S_IMODE(known.st_mode)
-        raise Untrusted(path, f"is not this user's alone (uid {owner}, mode {mode:04o})")
-    return folder
-
-
-def _hold_parents(path: str) -> None:
-    """Raise `Untrusted` if somebody else could exchange the folder `path` or one above it.
-
-    Of a folder with the sticky bit, as /tmp, only the owner can move what is in it.
-    """
-    while True:
-        known = os.stat(path)
-        others = 0o002 if known.st_gid == os.getegid() and os.geteuid() != 0 else 0o022
-        if known.st_uid not in (0, os.geteuid()):
-            raise Untrusted(path, f"belongs to uid {known.st_uid}")
-        if known.st_mode & others and not known.st_mode & stat.S_ISVTX:
-            mode = stat.S_IMODE(known.st_mode)
-            raise Untrusted(path, f"can be written by others (mode {mode:04o})")
-        if path == (path := os.path.dirname(path)):
-            return
 
 
 def _read(folder: int, name: str) -> str | None:

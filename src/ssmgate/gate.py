@@ -16,7 +16,7 @@ from ssmgate.core.local_rules import LocalRefusal, LocalRules
 from ssmgate.examination import Examination, examine
 from ssmgate.host import config as configuration
 from ssmgate.host import plugin as plugins
-from ssmgate.host import signals, terminal
+from ssmgate.host import signals
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover, Plugin
 from ssmgate.host.record import Recorder
@@ -51,18 +51,21 @@ def start(
     if isinstance(invocation, int):
         return invocation
     vet(invocation)
-    return _start(invocation, environ, tell, become, recorder)
+    return go_on(invocation, environ, tell=tell, become=become, recorder=recorder)
 
 
-def _start(
+def go_on(
     invocation: Invocation,
     environ: Mapping[str, str],
+    *,
     tell: Callable[[str], object],
     become: Callable[[Handover], NoReturn],
     recorder: Recorder | None = None,
+    config: Config | None = None,
 ) -> NoReturn:
+    """`start`, from the line that was read on. `config` is None where it is to be loaded."""
     try:
-        config = configuration.load(environ)
+        config = config or configuration.load(environ)
         plugin = plugins.find(environ, config.plugin_path)
         recorder = recorder or Recorder(config.records, environ, config.permissive)
         recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
@@ -99,6 +102,7 @@ def go_through(
     environ: Mapping[str, str],
     *,
     tell: Callable[[str], object],
+    become: Callable[[Handover], NoReturn] = Handover.become,
     shim_folder: str,
     real_aws: str,
 ) -> int:
@@ -120,7 +124,7 @@ def go_through(
         elsewhere.become_shell(line.command, shim_folder, environ)
     if isinstance(line, int):
         return line
-    return _start(line, environ, tell, Handover.become)
+    return go_on(line, environ, tell=tell, become=become)
 
 
 def _permit(
@@ -204,7 +208,7 @@ def _handover(
     environ: Mapping[str, str],
 ) -> Handover:
     ssm = examination.clients.ssm
-    handover = plugins.handover(
+    return plugins.handover(
         plugin,
         response={
             "SessionId": started.session_id,
@@ -223,7 +227,6 @@ def _handover(
             else None
         ),
     )
-    return terminal.kept(handover) if terminal.is_ours() else handover
 
 
 @contextmanager

@@ -78,7 +78,7 @@ class Bastion:
         (site,) = (root / "venv" / "lib").glob("python3*/site-packages")
         _copy(Path(ssmgate.__file__).parent, site / "ssmgate")
         host = site / "ssmgate" / "host"
-        _set(host / "config.py", "SYSTEM_FILE", str(self.config_file))
+        _set(host / "trusted.py", "SYSTEM_FILE", str(self.config_file))
         _set(host / "record.py", "_SYSLOG_SOCKETS", (str(self.syslog_socket),))
         libraries = Path(awscli.__file__).parents[1]
         _copy(libraries / "awscli", site / "awscli")

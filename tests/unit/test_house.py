@@ -28,16 +28,18 @@ MAY_IMPORT = {
     "gate": {"core", "host", "aws", "examination", "check"},
     "policy": {"core"},
     "sandbox": {"core", "policy"},
-    "cli": {"core", "host", "aws", "check"},
+    "cli": {"core", "host", "aws", "check", "standby"},
     "login": {"core", "host", "aws", "gate"},
-    "__main__": {"core", "host", "gate", "login", "cli"},
+    "process": {"core", "host", "gate", "login", "cli", "standby"},
+    "standby": {"core", "host", "aws", "gate", "process"},
+    "__main__": {"standby", "process"},
     "__init__": set(),
 }
 
 # Whose botocore each room sees; sandbox and check apart.
 EXPECTED = {
     "aws": "awscli", "examination": "awscli", "gate": "awscli", "core": "none", "host": "none",
-    "policy": "none", "cli": "none", "__main__": "none", "__init__": "none",
+    "policy": "none", "cli": "none", "process": "none", "__main__": "none", "__init__": "none",
 }  # fmt: skip
 
 # What may be imported from outside, the standard library aside.
@@ -120,7 +122,7 @@ def calls_of(name: str) -> set[str]:
         ("override", "gate.py"),
         ("become_aws", "gate.py"),
         ("become_shell", "gate.py"),
-        ("print_exc", "__main__.py"),
+        ("print_exc", "process.py"),
     ],
 )
 def test_one_place_only(what: str, where: str) -> None:
@@ -179,7 +181,7 @@ def test_clients_that_only_ask_have_no_operation_that_starts() -> None:
 def test_only_the_entry_point_prints() -> None:
     assert calls_of("print") == set()
     for module in MODULES:
-        if room(module) not in ("__main__", "aws"):
+        if room(module) not in ("process", "aws"):
             assert "sys.stdout" not in module.read_text(), module
             assert "sys.stderr" not in module.read_text(), module
 
@@ -202,7 +204,7 @@ def test_each_module_says_whose_botocore_it_sees(module: Path) -> None:
         # moto brings PyPI's; awscli is never in that process.
         assert seen != "awscli"
     else:
-        lazily = room(module) in ("check", "login")
+        lazily = room(module) in ("check", "login", "standby")
         assert seen in (("none", "awscli") if lazily else (EXPECTED[room(module)],))
 
 

@@ -58,16 +58,17 @@ class Invocation:
     mfa: MfaPrompt = field(repr=False)
 
 
-def read(argv: list[str]) -> Invocation | int:
+def read(argv: list[str], driver: Driver | None = None) -> Invocation | int:
     """Read `argv`, the words after `aws` of a line that starts a session, and no aliases.
 
-    Returns, raises and reads what `read_with` does.
+    `driver` is one that was made ahead and has read nothing. Returns, raises and reads what
+    `read_with` does.
     """
-    invocation: Invocation | int = read_with(Driver, argv)
+    invocation: Invocation | int = read_with(Driver, argv, driver)
     return invocation
 
 
-def read_with(driver_class: type[Driver], argv: list[str]) -> Any:
+def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -> Any:
     """Parse `argv`, the words after `aws`, up to the call that the CLI would make.
 
     Returns an `Invocation`, or whatever `driver_class` has for lines of another kind.
@@ -82,9 +83,7 @@ def read_with(driver_class: type[Driver], argv: list[str]) -> Any:
     Reads the files that file:// names, as the CLI does. Calls no service.
     """
     _refuse_prompting(argv)
-    mfa = MfaPrompt()
-    session = new_session(mfa)
-    driver = driver_class(session)
+    driver = driver or driver_class()
     try:
         captured = driver.read(argv)
     except SystemExit as done:  # argparse's way out of --version
@@ -103,13 +102,13 @@ def read_with(driver_class: type[Driver], argv: list[str]) -> Any:
     if not isinstance(captured, _Captured):
         return captured  # what a driver has besides
     try:
-        return _invocation(captured, driver, mfa)
+        return _invocation(captured, driver)
     except GateError as error:
         error.error_format = driver.error_format()
         raise
 
 
-def _invocation(captured: _Captured, driver: Driver, mfa: MfaPrompt) -> Invocation:
+def _invocation(captured: _Captured, driver: Driver) -> Invocation:
     parsed = captured.parsed_globals
     if not parsed.sign_request:
         raise InvalidRequest(
@@ -131,7 +130,7 @@ def _invocation(captured: _Captured, driver: Driver, mfa: MfaPrompt) -> Invocati
             color=parsed.color,
         ),
         session=driver.session,
-        mfa=mfa,
+        mfa=driver.mfa,
     )
 
 
@@ -260,14 +259,18 @@ class Ssm(ServiceCommand):
 
 
 class Driver(CLIDriver):
-    """The CLI's driver without its main(): that prints v1's words and expands aliases."""
+    """The CLI's driver without its main(): that prints v1's words and expands aliases.
+
+    It has a session of its own. Neither looks at the environment, or at a file, before it reads.
+    """
 
     _error_format: str | None = None
 
-    def __init__(self, session: Any) -> None:
-        super().__init__(session)
+    def __init__(self) -> None:
+        self.mfa = MfaPrompt()
+        super().__init__(new_session(self.mfa))
         for event, handler in v2.handlers():
-            session.register(event, handler)
+            self.session.register(event, handler)
 
     def read(self, argv: list[str]) -> Any:
         """`_Captured`, or the exit code of what was answered on the way."""

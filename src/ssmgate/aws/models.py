@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import awscli
@@ -104,6 +105,7 @@ class AwscliModels(Loader):
         return list(super().load_service_model(service_name, "service-2")["operations"])
 
 
+@cache
 def _read_cut_down() -> dict[str, Any]:
     with open(CUT_DOWN, "rb") as file:
         cut: dict[str, Any] = json.load(file)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import awscli
 import botocore.session
@@ -16,6 +16,7 @@ from botocore.configprovider import (
     InstanceVarProvider,
     ScopedConfigProvider,
 )
+from botocore.credentials import ProcessProvider
 from botocore.exceptions import ProfileNotFound
 from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
 from botocore.utils import IMDSRegionProvider, JSONFileCache
@@ -48,26 +49,42 @@ def only_ask(session: Any) -> None:
     session.register_component("data_loader", AwscliModels(ASKED))
 
 
+def ask_nobody(instead: Callable[..., NoReturn]) -> None:
+    """From now on, have this process call `instead` where somebody might be asked something.
+
+    That is for an MFA code, and whenever a credential_process would be run: it has the terminal
+    too. For a process that works for somebody at another one's terminal.
+    """
+    MfaPrompt.ask = staticmethod(instead)
+    ProcessProvider._retrieve_credentials_using = instead
+
+
+def _on_the_terminal(prompt: str) -> str:
+    import getpass
+
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError as error:
+        raise ConfigurationProblem(
+            "the profile asks for an MFA code, and there is no terminal to ask on",
+            hints=("run any aws command with this profile first: its credentials are cached",),
+        ) from error
+    return getpass.getpass(prompt)
+
+
 class MfaPrompt:
     """Asks for an MFA code on the terminal, and remembers that it did.
 
     stdin is the session's, under ProxyCommand ssh's wire: it is never read.
     """
 
+    ask: Callable[[str], str] = staticmethod(_on_the_terminal)
+
     def __init__(self) -> None:
         self.done = False
 
     def __call__(self, prompt: str) -> str:
-        import getpass
-
-        try:
-            os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-        except OSError as error:
-            raise ConfigurationProblem(
-                "the profile asks for an MFA code, and there is no terminal to ask on",
-                hints=("run any aws command with this profile first: its credentials are cached",),
-            ) from error
-        code = getpass.getpass(prompt)
+        code = self.ask(prompt)
         self.done = True
         return code
 

@@ -11,6 +11,7 @@ from ssmgate.host import config as configuration
 from ssmgate.host import trusted
 from ssmgate.host.config import Config
 from ssmgate.host.keys import KEYS
+from ssmgate.host.trusted import SYSTEM_FILE
 
 USER_PLACEHOLDER = "{user}"
 
@@ -46,7 +47,7 @@ def check(file: str) -> None:
     try:
         os.close(trusted.open_trusted(path))
     except (trusted.Untrusted, OSError) as error:
-        click.echo(f"note: as {configuration.SYSTEM_FILE} it would be refused: {error}")
+        click.echo(f"note: as {SYSTEM_FILE} it would be refused: {error}")
     for note in notes(configuration.made(found, locked)):
         click.echo(f"note: {note}")
     click.echo(f"{file}: valid; {len(locked)} of {len(KEYS)} keys are locked")

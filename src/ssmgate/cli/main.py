@@ -12,6 +12,7 @@ from ssmgate.cli.documents import documents
 from ssmgate.cli.init import init
 from ssmgate.cli.sandbox import sandbox
 from ssmgate.cli.ssh_config import ssh_config
+from ssmgate.cli.standby import standby
 
 _EPILOG = """\b
 Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
@@ -80,6 +81,7 @@ main.add_command(cache)
 main.add_command(check)
 main.add_command(documents)
 main.add_command(init)
+main.add_command(standby)
 main.add_command(config)
 main.add_command(sandbox)
 main.add_command(ssh_config)

@@ -102,3 +102,7 @@ class NotRecorded(GateError):
     """A record is required and could not be written. No session stays. Exits 254."""
 
     exit_code = 254
+
+
+class NotHere(BaseException):
+    """Another process has to make the start. No Exception: nothing on the way may judge it."""

@@ -6,7 +6,6 @@ What the system file locks, the later ones may only tighten.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
@@ -20,8 +19,6 @@ from ssmgate.host import trusted
 from ssmgate.host.keys import KEYS, TABLES, VARIABLES, Key, Relaxed
 from ssmgate.host.trusted import Untrusted
 
-# There /etc is a link.
-SYSTEM_FILE = f"{'/private' if sys.platform == 'darwin' else ''}/etc/ssmgate/config.toml"
 USER_FILE = ".config/ssmgate/config.toml"
 
 EVERY_KEY = "*"
@@ -32,7 +29,7 @@ EVERY_KEY = "*"
 class Tier:
     """Where the system file is, and who may own it: root, in the folders from the top."""
 
-    path: str = SYSTEM_FILE
+    path: str = trusted.SYSTEM_FILE
     base: str = "/"
     owner: int = 0
 
@@ -79,7 +76,8 @@ class Config:
     the very credentials that were checked, instead of finding its own. `plugin_path` is None
     where PATH is searched, and so is `aws_path`, the real AWS CLI's. `explicit` is what counts as
     explicit access to a document. `cache_ttl` is for how many seconds an answer of IAM's is used
-    again. `locked` has the names of the locked keys.
+    again. `standby` is "off", "on", or "auto" where a start leaves one behind. `locked` has the
+    names of the locked keys.
     """
 
     permissive: bool = False
@@ -92,6 +90,7 @@ class Config:
     rules: LocalRules = field(default=LocalRules())
     records: Records = field(default=Records())
     cache_ttl: int = 60
+    standby: str = "on"
     login: Login = field(default=Login())
     locked: frozenset[str] = field(default=frozenset())
 
@@ -173,6 +172,7 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
             value["require_reason"],
         ),
         cache_ttl=value["cache.ttl"],
+        standby=value["standby"],
         records=Records(value["record.file"], value["record.syslog"], value["record.required"]),
         login=Login(
             value["login.aws_config_file"],

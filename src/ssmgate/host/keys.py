@@ -240,6 +240,7 @@ KEYS = {
         Key("record.syslog", syslog, False, added, _flag_text),
         Key("record.required", flag, False, tightest(True), _flag_text),
         Key("cache.ttl", seconds(900), 60, least, _number_text),
+        Key("standby", one_of("off", "on", "auto"), "on", tightest("off")),
         Key("aws.path", path, None, same),
         Key("plugin.path", path, None, same),
         Key("plugin.credentials", one_of("own", "resolved"), "own", same),

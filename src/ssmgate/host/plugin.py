@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import field
@@ -14,6 +12,7 @@ from typing import NoReturn
 
 from ssmgate.core.errors import GateError
 from ssmgate.core.values import frozen
+from ssmgate.host import takeover, terminal
 
 PROGRAM = "session-manager-plugin"
 RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
@@ -146,29 +145,22 @@ class Handover:
     environ: Mapping[str, str] = field(repr=False)
 
     def become(self) -> NoReturn:
-        """Replace this process, with the signal dispositions that the CLI gives its plugin.
+        """Replace this process, by way of what keeps its terminal, if it has one.
 
-        Raises `GateError` if the system refuses; the dispositions are then as before.
-        https://docs.python.org/3/library/subprocess.html (restore_signals)
+        Raises `GateError` if the system refuses.
         """
-        before = {number: signal.getsignal(number) for number in (*_IGNORED, *_DEFAULT)}
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_IGN)
-        for number in _DEFAULT:
-            signal.signal(number, signal.SIG_DFL)
+        path, argv = self.path, self.argv
+        if terminal.is_ours():
+            path, argv = terminal.kept(path, argv, self.environ)
         try:
-            os.execve(self.path, list(self.argv), dict(self.environ))
+            takeover.execute(path, argv, self.environ)
         except (OSError, ValueError) as error:
-            for number, disposition in before.items():
-                with contextlib.suppress(TypeError):  # set by no Python code
-                    signal.signal(number, disposition)
             why = error.strerror if isinstance(error, OSError) else "invalid arguments"
-            raise _unusable(self.path, f"cannot be executed: {why}") from None
+            raise self.failed(str(why)) from None
 
-
-# The plugin turns the first three into bytes for the node. Python ignores the last two.
-_IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
-_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
+    def failed(self, why: str) -> GateError:
+        """The error for a plugin that could not be executed after all. `why` is a clause."""
+        return _unusable(self.path, f"cannot be executed: {why}")
 
 
 # What would come before, or beside, the keys in the environment.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
-from ssmgate.host.plugin import Handover
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _SHELL = "/bin/sh"
 _SCRIPT = os.path.join(os.path.dirname(__file__), "terminal.sh")
@@ -21,16 +22,15 @@ def is_ours() -> bool:
         return False
 
 
-def kept(handover: Handover) -> Handover:
-    """The same handover, by way of a few lines of sh that put the terminal back at the end.
+def kept(path: str, argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """What to execute instead of the plugin: sh, with a few lines that put the terminal back.
 
     The real plugin leaves it in non-canonical mode, and so does the CLI. Nothing else is
     different: the terminal's signals reach the plugin, TERM and HUP are passed on to it, and its
-    status is the status, 128 and the signal's number if one ended it. Without /bin/sh the handover
-    is as it was; so is one that would fail, for sh could not tell.
+    status is the status, 128 and the signal's number if one ended it. Without /bin/sh the plugin
+    is executed itself; so is one that would fail, for sh could not tell. Both read `environ`.
     """
-    if not (os.access(_SHELL, os.X_OK) and os.access(handover.path, os.X_OK)):
-        return handover
-    added = " ".join(name for name in _SHELLS_OWN if name not in handover.environ)
-    argv = ("sh", _SCRIPT, added, handover.path, *handover.argv[1:])
-    return replace(handover, path=_SHELL, argv=argv)
+    if not (os.access(_SHELL, os.X_OK) and os.access(path, os.X_OK)):
+        return path, tuple(argv)
+    added = " ".join(name for name in _SHELLS_OWN if name not in environ)
+    return _SHELL, ("sh", _SCRIPT, added, path, *argv[1:])

@@ -5,6 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
+
+# There /etc is a link.
+SYSTEM_FILE = f"{'/private' if sys.platform == 'darwin' else ''}/etc/ssmgate/config.toml"
+"""What an administrator says, and may lock."""
 
 LARGEST = 1 << 16
 """Bytes of a configuration file. A bigger one is no configuration."""

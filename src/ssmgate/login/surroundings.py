@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import ssmgate
 from ssmgate.core.errors import ConfigurationProblem
 from ssmgate.host import trusted
-from ssmgate.host.config import SYSTEM_FILE, Config
+from ssmgate.host.config import Config
+from ssmgate.host.trusted import SYSTEM_FILE
 
 USER = "{user}"
 """In `login.profile`: the unix user's name."""

@@ -1,0 +1,97 @@
+"""`ssmgate standby`: the fork server that makes starts quick."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from ssmgate.core.errors import ConfigurationProblem, GateError
+from ssmgate.host import config as configuration
+from ssmgate.standby import client, launch, lease, place, wire
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--idle",
+    type=click.IntRange(min=0),
+    default=place.IDLE_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="End after so long without a start; 0: never.",
+)
+@click.option("--in-place", is_flag=True, hidden=True)
+@click.option("--lock", type=int, hidden=True)
+@click.pass_context
+def standby(context: click.Context, idle: int, in_place: bool, lock: int | None) -> None:
+    """Wait for starts of yours, and make them in a few milliseconds.
+
+    The standby holds what a start has to load, and neither credentials nor anything else that a
+    start is told. It serves this user, in this HOME and locale, and only where the system's
+    configuration locks nothing. It runs until it has been idle for a while, or is stopped.
+
+    `standby` in the configuration is "on" to use one that runs, "auto" to have a start leave
+    one behind, and "off".
+    """
+    if context.invoked_subcommand is not None:
+        return
+    environ = _environ()
+    if not in_place:
+        config = configuration.load(environ)
+        if config.locked or config.standby == "off":
+            why = "the system's configuration locks keys" if config.locked else 'standby is "off"'
+            raise ConfigurationProblem(f"there is no standby: {why}")
+        options = ["--idle", str(idle)]
+        # Again, with variables that hold no secrets: they are in memory from the beginning.
+        argv = launch.words(*options)
+        os.execve(argv[0], argv, launch.variables(environ))
+    if lock is not None:
+        os.setsid()
+    with lease.place_taken(environ, lock) as here:
+        # Not before: it loads what a start loads.
+        from ssmgate.standby.server import Standby
+
+        Standby(here, idle or float("inf")).serve()
+
+
+@standby.command()
+def status() -> None:
+    """Tell whether one runs here; exit with 1 if none does."""
+    pid, seconds, made, under_way = _asked(wire.STATUS)
+    click.echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
+
+
+@standby.command()
+def stop() -> None:
+    """End it. Starts that are under way go on."""
+    _asked(wire.STOP)
+
+
+def _asked(kind: bytes) -> list[str]:
+    environ = _environ()
+    said = place.surroundings(environ)
+    try:
+        sock = client.connected(environ["HOME"], said)
+        if sock is None:
+            raise SystemExit(_none())
+        with open(os.devnull) as nothing:
+            number = nothing.fileno()
+            wire.send_with_descriptors(sock, wire.packed(kind, said), (number,) * 3)
+            answered, lists = wire.receive(sock)
+        sock.close()
+    except (wire.Broken, OSError) as error:
+        raise GateError("the standby does not answer") from error
+    if answered != wire.END:
+        raise GateError("the standby does not answer")
+    return lists[0]
+
+
+def _none() -> int:
+    click.echo("none is running here", err=True)
+    return 1
+
+
+def _environ() -> dict[str, str]:
+    if not os.path.isabs(os.environ.get("HOME", "")):
+        raise ConfigurationProblem("there is no standby without a HOME")
+    return dict(os.environ)

@@ -1,0 +1,204 @@
+"""The process around a start: what it prints, how it ends. The only place of the start path that
+does either."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from ssmgate.core.errors import GateError
+
+
+def run(argv: list[str], shim: tuple[str, str] | None, *, leave_standby: bool = False) -> NoReturn:
+    """Make the start of `argv` in this process. Everything else is as in `ssmgate.__main__.run`.
+
+    `leave_standby`: no standby was found; if the configuration wants one, one is started.
+    """
+
+    def begin(environ: dict[str, str]) -> int:
+        from ssmgate.gate import go_through, start
+        from ssmgate.host.plugin import Handover
+
+        def become(handover: Handover) -> NoReturn:
+            if leave_standby:
+                from ssmgate.standby import launch
+
+                launch.leave_behind(environ)
+            handover.become()
+
+        if shim is None:
+            return start(argv, environ, tell=tell, become=become)
+        folder, real = shim
+        return go_through(
+            argv, environ, tell=tell, become=become, shim_folder=folder, real_aws=real
+        )
+
+    _run(begin, debug=any(len(word) > 2 and "--debug".startswith(word) for word in argv))
+
+
+def login(arguments: list[str]) -> NoReturn:
+    """`ssmgate login`: a person on a bastion, who may start sessions and nothing else."""
+
+    def begin(environ: dict[str, str]) -> int:
+        from ssmgate.login.entry import login
+
+        return login(arguments, environ, tell=tell)
+
+    _run(begin, debug=False)
+
+
+def complete(words: list[str]) -> NoReturn:
+    """`ssmgate complete …`: quick and silent, as somebody has pressed TAB."""
+    try:
+        from ssmgate.cli import complete as completion
+
+        lines = completion.complete(words)
+        code = 252 if lines is None else 0
+        sys.stdout.write("".join(f"{line}\n" for line in lines or ()))
+    except KeyboardInterrupt:
+        code = 130
+    except Exception:
+        code = 255
+    _exit(code)
+
+
+def verb() -> NoReturn:
+    """The other verbs."""
+    from ssmgate.cli.main import main
+    from ssmgate.core.errors import GateError
+
+    try:
+        main(prog_name="ssmgate")
+    except GateError as error:
+        _show(error, dict(os.environ))
+        raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        _defect(error, debug="--debug" in sys.argv)
+        raise SystemExit(255) from None
+    raise SystemExit
+
+
+def _run(begin: Callable[[dict[str, str]], int], *, debug: bool) -> NoReturn:
+    # A start allocates and ends: collecting in between cost a tenth of its time.
+    gc.disable()
+    # Before awscli adds to it: this is what the plugin gets.
+    environ = dict(os.environ)
+    try:
+        code = ended(begin, environ, debug=debug)
+    except Exception as error:
+        _defect(error, debug)
+        code = 255
+    if code < 0:
+        from ssmgate.host import signals
+
+        signals.die_of(-code)
+    _exit(code)
+
+
+def ended(
+    begin: Callable[[dict[str, str]], int], environ: dict[str, str], *, debug: bool = False
+) -> int:
+    """Call `begin` with `environ`, and tell its error on stderr.
+
+    Returns the exit status, or the number of the signal to die of with a minus before it. Raises
+    what is no error of ours.
+    """
+    try:
+        # Inside, as importing takes long enough for a Ctrl-C.
+        from ssmgate.core.errors import GateError
+        from ssmgate.host import signals
+    except KeyboardInterrupt:
+        return 130
+    try:
+        code = begin(environ)
+        if sys.stdout:  # None where the descriptor is closed
+            sys.stdout.flush()
+    except GateError as error:
+        _show(error, environ)
+        if debug:
+            _traceback()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        tell("")
+        code = 130
+    except signals.Interrupted as interrupted:
+        if isinstance(interrupted.__cause__, GateError):
+            _show(interrupted.__cause__, environ)
+        _tell_all(_extras(interrupted))
+        if interrupted.number != signals.INTERRUPT:
+            return -interrupted.number
+        tell("")
+        code = 130
+    return code
+
+
+def _show(error: GateError, environ: dict[str, str]) -> None:
+    """Print an error as AWS CLI v2 prints it, with our name, then what we add."""
+    error_format = error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")
+    if error_format in ("json", "yaml"):  # JSON is YAML
+        shown: dict[str, object] = {"Code": error.error_code, "Message": error.details}
+        notes = [*error.notes, *_extras(error)]
+        shown |= {"Notes": notes} if notes else {}
+        shown |= {"Hints": error.hints} if error.hints else {}
+        tell(json.dumps(shown, indent=4))
+        return
+    if error.preamble:
+        tell(error.preamble)
+    text = error.message if error_format == "legacy" else error.text
+    if error_format == "text" and error.error_code:
+        tell(f"{error.error_code}\t{error.details}")
+    else:
+        tell(f"\nssmgate: [ERROR]: {text.strip()}")
+    _tell_all([*error.notes, *_extras(error)])
+    for hint in error.hints:
+        tell(f"ssmgate: hint: {hint}")
+
+
+def _extras(error: BaseException) -> list[str]:
+    """What went wrong besides, on the way out."""
+    return [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
+
+
+def _tell_all(notes: list[str]) -> None:
+    for note in notes:
+        tell(f"ssmgate: {note}")
+
+
+def tell(text: str) -> None:
+    """A line on stderr."""
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        pass  # closed or full: nobody listens; the status still tells
+
+
+def _defect(error: Exception, debug: bool) -> None:
+    tell(f"\nssmgate: [ERROR]: {type(error).__name__}: {error}")
+    if debug:
+        _traceback()
+    else:
+        tell("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
+
+
+def _traceback() -> None:
+    import traceback
+
+    with contextlib.suppress(OSError, ValueError):
+        traceback.print_exc()
+
+
+def _exit(code: int) -> NoReturn:
+    """Leave without the interpreter's farewell, which takes longer than some refusals."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        code = code or 255
+    os._exit(code)

@@ -1,0 +1,186 @@
+"""One start, made for another process: in its folder, with its variables and its stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import select
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+from ssmgate import gate, process
+from ssmgate.aws import arguments, sessions
+from ssmgate.aws.arguments import Driver, Invocation
+from ssmgate.aws.command_line import read_line
+from ssmgate.core.errors import GateError, NotHere
+from ssmgate.host import config as configuration
+from ssmgate.host import signals
+from ssmgate.host.config import Config
+from ssmgate.host.plugin import Handover
+from ssmgate.standby import wire
+from ssmgate.standby.client import FORWARDED
+
+BEAT_SECONDS = 1.0
+"""How often the one who asked hears that somebody is at work."""
+
+REQUEST_SECONDS = 5.0
+"""How long a request may take to be said."""
+
+TAKE_SECONDS = 30.0
+"""How long the one who asked may take to become the plugin. It may have been stopped (Ctrl-Z)."""
+
+
+def answer(sock: socket.socket, said: list[str], status: list[str], driver: Driver) -> None:
+    """Answer what is asked at `sock`, in a process of its own that ends after it.
+
+    `said` are the surroundings of the standby, `status` is what it knows of itself; `driver` has
+    read nothing yet.
+    """
+    sock.settimeout(REQUEST_SECONDS)
+    kind, lists, (stdin, stderr, folder) = wire.receive_with_descriptors(sock, 3)
+    asker = _Asker(sock)
+    if lists[:1] != [said]:
+        asker.say(wire.COLD, ["other surroundings"])
+    elif kind == wire.STATUS:
+        asker.say(wire.END, status)
+    elif kind == wire.STOP:
+        os.kill(os.getppid(), signal.SIGTERM)
+        asker.say(wire.END, status)
+    elif kind == wire.REQUEST:
+        _said, (umask, ignored, *shim), argv, variables = lists
+        os.fchdir(folder)
+        os.dup2(stdin, 0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(stderr, 2)
+        os.umask(int(umask))
+        for number in map(int, ignored.split()):
+            signal.signal(number, signal.SIG_IGN)
+        environ = dict(one.split("=", 1) for one in variables)
+        os.environ.clear()
+        os.environ.update(environ)
+        asker.listen()
+        kind, text = _made(lambda: _read(argv, driver, bool(shim)), environ, asker)
+        asker.say(kind, [text])
+
+
+def _made(read: Callable[[], object], environ: dict[str, str], asker: _Asker) -> tuple[bytes, str]:
+    """The end of a start that did not become the plugin: END or COLD, and its text."""
+    try:
+        sessions.ask_nobody(_not_here)
+        config, invocation = _begun(read, environ)
+        status = process.ended(
+            lambda variables: gate.go_on(
+                invocation, variables, tell=process.tell, become=asker.hand_over, config=config
+            ),
+            environ,
+        )
+    except NotHere as why:
+        return wire.COLD, str(why)
+    except Exception as error:
+        # Whatever it is: the one who asks meets it again, and can tell more about it.
+        return wire.COLD, f"{type(error).__name__}"
+    return wire.END, str(status)
+
+
+def _read(argv: list[str], driver: Driver, shim: bool) -> object:
+    return read_line(argv) if shim else arguments.read(argv, driver)
+
+
+def _begun(read: Callable[[], object], environ: dict[str, str]) -> tuple[Config, Invocation]:
+    """The configuration and the line. Raises `NotHere` for all but a plain start."""
+    try:
+        config = configuration.load(environ)
+        if config.locked or config.standby == "off":
+            raise NotHere("the configuration wants no standby")
+        line = read()
+    except (GateError, SystemExit):
+        raise NotHere("the line or the configuration is wrong") from None
+    if not isinstance(line, Invocation):
+        raise NotHere("the line starts no session")
+    return config, line
+
+
+def _not_here(*_: object, **__: object) -> NoReturn:
+    raise NotHere("somebody may be asked something")
+
+
+class _Asker:
+    """The process that asked, at the other end. Two threads speak to it, one listens."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._speaking = threading.Lock()
+        self._heard: queue.SimpleQueue[tuple[bytes, list[list[str]]]] = queue.SimpleQueue()
+        self._has_it = False
+        self._main = threading.get_ident()
+
+    def say(self, kind: bytes, *lists: list[str]) -> None:
+        """Send a message, if there is still somebody."""
+        with self._speaking, contextlib.suppress(OSError):
+            self._sock.sendall(wire.packed(kind, *lists))
+
+    def listen(self) -> None:
+        """From now on, tell each second that somebody is at work, and heed signals."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def hand_over(self, handover: Handover) -> NoReturn:
+        """Have the one who asked become the plugin, and end. Raises if it does not."""
+        variables = [f"{name}={text}" for name, text in handover.environ.items()]
+        self.say(wire.HANDOVER, [handover.path], list(handover.argv), variables)
+        kind, lists = self._next()
+        if kind == wire.TAKE:
+            with self._speaking:
+                self._has_it = True
+                self._sock.sendall(wire.packed(wire.GO))
+            kind, lists = self._next()
+            if kind == _CLOSED:  # by exec
+                os._exit(0)
+        if kind == wire.SIGNAL:
+            raise signals.Interrupted(int(lists[0][0]))
+        if kind == wire.FAILED:
+            raise handover.failed(lists[0][0])
+        raise GateError("the process that asked for the session is gone")
+
+    def _next(self) -> tuple[bytes, list[list[str]]]:
+        try:
+            return self._heard.get(timeout=TAKE_SECONDS)
+        except queue.Empty:
+            return _LOST, []
+
+    def _listen(self) -> None:
+        # They are the main thread's, which may be waiting for an answer of AWS's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            if not select.select([self._sock], [], [], BEAT_SECONDS)[0]:
+                if not self._has_it:
+                    self.say(wire.BEAT)
+                continue
+            kind, lists = self._received()
+            self._heard.put((kind, lists))
+            if self._has_it:
+                number = 0
+            elif kind in (_CLOSED, _LOST):
+                number = signal.SIGTERM
+            else:
+                number = int(lists[0][0]) if kind == wire.SIGNAL else 0
+            if number in FORWARDED:
+                # That thread's own, so that it breaks off what it waits for.
+                signal.pthread_kill(self._main, number)
+            if kind in (_CLOSED, _LOST):
+                return
+
+    def _received(self) -> tuple[bytes, list[list[str]]]:
+        try:
+            return wire.receive(self._sock)
+        except wire.Gone:
+            return _CLOSED, []
+        except (wire.Broken, OSError):
+            return _LOST, []
+
+
+# Heard, as it were.
+_CLOSED, _LOST = b"", b"-"

@@ -1,0 +1,244 @@
+"""Ask a standby for a start: all that the asking process does, up to its becoming the plugin."""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from ssmgate.host import private, takeover, terminal
+from ssmgate.host.trusted import SYSTEM_FILE, Untrusted
+from ssmgate.standby import place, wire
+from ssmgate.standby.wire import Broken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Mapping
+    from typing import NoReturn
+else:
+    import _signal
+
+HELLO_SECONDS = 1.0
+"""A standby that has not answered by then is not waited for."""
+
+SILENT_SECONDS = 5.0
+"""One that is at work says so each second. After such a silence it is left to itself."""
+
+ENDING_SECONDS = 20.0
+"""After a signal: how long its end may take, with a session to terminate."""
+
+FORWARDED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
+
+
+def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
+    """Let a standby make the start of `argv`, the words after `aws`, and become the plugin.
+
+    `shim` as for `ssmgate.__main__.run`. If the standby refuses, this process exits as it would
+    have by itself. It returns where it has to make the start: whether a standby could have been
+    asked, had there been one.
+    """
+    environ = os.environ
+    if not _may_ask(argv, environ):
+        return False
+    try:
+        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    said = place.surroundings(environ)
+    try:
+        sock = connected(environ["HOME"], said)
+        if sock is None:
+            return True
+        try:
+            _Asking(sock).go(said, argv, shim, here)
+        finally:
+            sock.close()
+    except (Broken, OSError):
+        pass
+    finally:
+        os.close(here)
+    return False
+
+
+def connected(home: str, said: list[str]) -> _socket.socket | None:
+    """A connection to this user's standby for the surroundings `said`; None where there is none.
+
+    Raises `Broken` or `OSError` where there is one that does not answer as it should.
+    """
+    path = os.path.join(home, place.FOLDER)
+    try:
+        folder = private.open_folder(home, place.FOLDER)
+    except (Untrusted, OSError):
+        return None
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        sock.settimeout(HELLO_SECONDS)
+        try:
+            sock.connect(place.address(folder, path, place.name_of(said)))
+        except (FileNotFoundError, ConnectionRefusedError):
+            sock.close()
+            return None
+        _greet(sock)
+        sock.settimeout(SILENT_SECONDS)
+    except BaseException:
+        sock.close()
+        raise
+    finally:
+        os.close(folder)
+    return sock
+
+
+def _greet(sock: _socket.socket) -> None:
+    if not wire.is_mine(sock) or wire.receive(sock) != (wire.HELLO, [[wire.PROTOCOL]]):
+        raise Broken
+
+
+def _may_ask(argv: list[str], environ: Mapping[str, str]) -> bool:
+    """Whether this start could be another process's. What is not sure is not."""
+    return (
+        environ.get("SSMGATE_STANDBY") != "off"
+        and os.path.isabs(environ.get("HOME", ""))
+        and os.getuid() == os.geteuid()
+        and os.getgid() == os.getegid()
+        and not any(map(_is_our_own, argv))
+        and _nothing_is_locked()
+        and _is_open(0)
+        and _is_open(2)
+    )
+
+
+def _is_our_own(word: str) -> bool:
+    """Whether a word asks for something that only the process at the terminal has.
+
+    That is a descriptor's path, and what is printed: help, a skeleton, the version, a traceback.
+    Options may be shortened.
+    """
+    return (
+        "/dev/" in word
+        or "/proc/" in word
+        or word == "help"
+        or word.startswith(("--g", "--v"))
+        or (len(word) > 2 and "--debug".startswith(word))
+    )
+
+
+def _nothing_is_locked() -> bool:
+    """Whether the system's configuration surely locks no key: it has no such word, nor an escape.
+
+    The standby reads it too. This holds for one that is not what it seems.
+    """
+    try:
+        file = os.open(SYSTEM_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        text = os.read(file, 1 << 16)
+        return not os.read(file, 1) and b"locked" not in text and b"\\" not in text
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+class _Asking:
+    """One start, as it is asked for. Signals that come are the standby's to heed."""
+
+    def __init__(self, sock: _socket.socket) -> None:
+        self._sock = sock
+        self._came = 0
+        self._forwards = False
+
+    def go(self, said: list[str], argv: list[str], shim: tuple[str, str] | None, here: int) -> None:
+        """Become the plugin, or exit, or return with everything as it was."""
+        before = {number: _signal.getsignal(number) for number in FORWARDED}
+        ignored = [number for number in FORWARDED if before[number] == _signal.SIG_IGN]
+        how = [str(_umask()), " ".join(map(str, ignored)), *(shim or ())]
+        variables = [f"{name}={text}" for name, text in os.environ.items()]
+        request = wire.packed(wire.REQUEST, said, how, argv, variables)
+        try:
+            for number in FORWARDED:
+                if number not in ignored:
+                    _signal.signal(number, self._note)
+            wire.send_with_descriptors(self._sock, request, (0, 2, here))
+            self._forwards = True  # not before: it would stand in the midst of the request
+            if self._came:
+                _die_of(self._came)
+            self._listen()
+        except (Broken, OSError):
+            if self._came:
+                _die_of(self._came)
+            raise
+        finally:
+            for number, disposition in before.items():
+                if disposition is not None:
+                    _signal.signal(number, disposition)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._came = self._came or number
+        if self._forwards:
+            self._sock.settimeout(ENDING_SECONDS)
+            self._sock.sendall(wire.packed(wire.SIGNAL, [str(number)]))
+
+    def _listen(self) -> None:
+        handover: list[list[str]] = []
+        while True:
+            kind, lists = wire.receive(self._sock)
+            if kind == wire.END:
+                _end(int(lists[0][0]))
+            elif kind == wire.COLD:
+                return
+            elif kind == wire.HANDOVER:
+                handover = lists
+                self._sock.sendall(wire.packed(wire.TAKE))
+            elif kind == wire.GO and handover:
+                self._take_over(*handover)
+            elif kind != wire.BEAT:
+                raise Broken
+
+    def _take_over(self, path: list[str], argv: list[str], variables: list[str]) -> None:
+        """Execute the plugin. If that fails, the standby ends the session, and says so."""
+        self._forwards = False
+        if self._came:
+            return
+        environ = dict(one.split("=", 1) for one in variables)
+        program, words = path[0], tuple(argv)
+        if terminal.is_ours():
+            program, words = terminal.kept(program, words, environ)
+        try:
+            takeover.execute(program, words, environ)
+        except OSError as error:
+            why = error.strerror or str(error)
+        except ValueError:
+            why = "invalid arguments"
+        self._sock.sendall(wire.packed(wire.FAILED, [why]))
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _end(status: int) -> NoReturn:
+    if status < 0:
+        _die_of(-status)
+    os._exit(status)
+
+
+def _die_of(number: int) -> NoReturn:
+    if number == _signal.SIGINT:
+        os.write(2, b"\n")
+        os._exit(130)
+    _signal.signal(number, _signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)

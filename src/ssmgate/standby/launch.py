@@ -1,0 +1,63 @@
+"""Start a standby that outlives the one who starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from ssmgate.core.errors import GateError
+from ssmgate.host import config as configuration
+from ssmgate.host import private
+from ssmgate.host.trusted import Untrusted
+from ssmgate.standby import place
+from ssmgate.standby.lease import take_lock
+
+
+def leave_behind(environ: Mapping[str, str]) -> None:
+    """Start one in the background if the configuration wants it and none is there.
+
+    `environ` are the caller's variables. Whatever stands in the way, nothing is said: the next
+    start is as slow as this one.
+    """
+    with contextlib.suppress(GateError, Untrusted, OSError):
+        config = configuration.load(environ)
+        if config.standby != "auto" or config.locked:
+            return
+        folder = private.open_folder(environ["HOME"], place.FOLDER, create=True)
+        try:
+            lock = take_lock(folder, place.name_of(place.surroundings(environ)))
+        finally:
+            os.close(folder)
+        if lock is None:  # another one is just being started
+            return
+        try:
+            # By way of sh, which ends at once: the plugin shall not have a child that it does not
+            # know.
+            subprocess.run(
+                ["/bin/sh", "-c", '"$@" &', "sh", *words("--lock", str(lock))],
+                env=variables(environ),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[lock],
+                timeout=5,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            os.close(lock)
+
+
+def words(*options: str) -> tuple[str, ...]:
+    """The command of a standby's process."""
+    return (sys.executable, "-P", "-m", "ssmgate", "standby", "--in-place", *options)
+
+
+def variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Those that a standby may have: its surroundings', and no credentials."""
+    return {"HOME": environ["HOME"], **place.read_once(environ)}

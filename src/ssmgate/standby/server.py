@@ -1,0 +1,170 @@
+"""The standby itself: it waits, and forks a process for each start that asks.
+
+What a start is told is read by that process. The waiting one reads nothing from anybody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import selectors
+import signal
+import socket
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from ssmgate.standby import child, preload, wire
+from ssmgate.standby.lease import Place
+
+MOST_CHILDREN = 16
+"""Starts that are made at once. Each has some ten megabytes of its own."""
+
+MOST_WAITING = 256
+"""Starts that wait for their turn. More are sent away, and make themselves."""
+
+_OLDEST_CHILD_SECONDS = 600
+_LOOK_SECONDS = 60
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass
+class Standby:
+    """A standby at `place`, from `serve` on."""
+
+    place: Place
+    idle_seconds: float
+    _waiting: deque[socket.socket] = field(default_factory=deque)
+    _children: dict[int, float] = field(default_factory=dict)
+    _made: int = 0
+    _stops: bool = False
+
+    def serve(self) -> None:
+        """Load what a start needs, then wait for starts. Returns after a signal or when idle."""
+        self._driver = preload.everything()
+        program = preload.program()
+        gc.collect()
+        gc.disable()
+        # What is there now is never looked at again, so that its pages stay shared.
+        gc.freeze()
+        self._awake, wake = socket.socketpair()
+        self._awake.setblocking(False)
+        wake.setblocking(False)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        for number in (*_ENDING, signal.SIGCHLD):
+            signal.signal(number, self._note)
+        self._began = self._last = time.monotonic()
+        self._listening = self.place.listen()
+        mine = self.place.inode()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listening, selectors.EVENT_READ)
+            selector.register(self._awake, selectors.EVENT_READ)
+            self._program = program
+            while not self._stops:
+                selector.select(self._patience())
+                self._drain()
+                self._reap()
+                self._accept()
+                self._fork_for_those_who_wait()
+                if self._is_idle() or self.place.inode() != mine:
+                    self._stops = True
+        self._listening.close()
+        for sock in self._waiting:
+            sock.close()
+        if self.place.inode() == mine:
+            os.unlink(self.place.name, dir_fd=self.place.folder)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._stops = self._stops or number in _ENDING
+
+    def _patience(self) -> float:
+        if self._waiting:
+            return child.BEAT_SECONDS
+        left = self._last + self.idle_seconds - time.monotonic()
+        return min(_LOOK_SECONDS, max(left, 0.05))
+
+    def _is_idle(self) -> bool:
+        if self._children or self._waiting:
+            self._last = time.monotonic()
+        return time.monotonic() - self._last >= self.idle_seconds
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._awake.recv(4096):
+                pass
+
+    def _reap(self) -> None:
+        now = time.monotonic()
+        for pid, since in list(self._children.items()):
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                del self._children[pid]
+            elif now - since > _OLDEST_CHILD_SECONDS:
+                # A session that it has started is ended by it; later there is none to end.
+                late = now - since > 2 * _OLDEST_CHILD_SECONDS
+                os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listening.accept()
+            except BlockingIOError:
+                break
+            except OSError:  # as of descriptors that are used up: those who wait try again
+                break
+            self._last = time.monotonic()
+            if preload.program() != self._program:
+                # Another release was installed, or a file was changed: what is loaded is not it.
+                self._stops = True
+            if self._stops or not wire.is_mine(sock) or len(self._waiting) >= MOST_WAITING:
+                sock.close()
+            elif _say(sock, wire.packed(wire.HELLO, [wire.PROTOCOL])):
+                self._waiting.append(sock)
+        for sock in list(self._waiting):
+            if len(self._children) >= MOST_CHILDREN and not _say(sock, wire.packed(wire.BEAT)):
+                self._waiting.remove(sock)
+
+    def _fork_for_those_who_wait(self) -> None:
+        while self._waiting and len(self._children) < MOST_CHILDREN:
+            sock = self._waiting.popleft()
+            pid = os.fork()
+            if not pid:
+                self._become_child(sock)
+            self._children[pid] = time.monotonic()
+            self._made += 1
+            sock.close()
+
+    def _become_child(self, sock: socket.socket) -> NoReturn:
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (*_ENDING, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for other in (self._listening, self._awake, *self._waiting):
+                other.close()
+            for descriptor in (self.place.folder, self.place.lock):
+                os.close(descriptor)
+            child.answer(sock, self.place.said, self._status(), self._driver)
+        except BaseException:
+            os._exit(255)
+        os._exit(0)
+
+    def _status(self) -> list[str]:
+        return [
+            str(os.getppid()),
+            str(int(time.monotonic() - self._began)),
+            str(self._made),
+            str(len(self._children) + len(self._waiting)),
+        ]
+
+
+def _say(sock: socket.socket, message: bytes) -> bool:
+    """Whether the other end can be told, without waiting for it."""
+    try:
+        sock.setblocking(False)
+        return sock.send(message) == len(message)
+    except OSError:
+        sock.close()
+        return False

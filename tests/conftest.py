@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,13 +21,45 @@ from hypothesis import settings
 import ssmgate
 from fakes.sandbox import NODE, Seen, Server, serving
 from fakes.scripted_aws import ScriptedAws
+from fakes.standbys import Standbys
 
 # A busy machine is no failure.
 settings.register_profile("ssmgate", deadline=None)
 settings.load_profile("ssmgate")
 
+WAYS = ("cold", "cached", "standby")
+"""How starts are made by `Machine`. What comes of them is the same."""
+
+_way = {"is": "cold"}
+_standbys = Standbys()
+
 FAKES = Path(__file__).parent / "fakes"
 TARGET = "i-02573cafcfEXAMPLE"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--way", choices=WAYS, default="cold", help="how starts are made")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _way["is"] = config.getoption("--way")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _standbys.made += node.workeroutput.get("made", 0) if hasattr(node, "workeroutput") else 0
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["made"] = _standbys.made
+    elif _way["is"] == "standby" and not _standbys.made:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _way["is"] == "standby":
+        terminalreporter.write_line(f"starts that a standby made: {_standbys.made}")
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
@@ -48,6 +81,12 @@ def _no_developers_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+
+
+@pytest.fixture(autouse=True)
+def _no_standby_stays() -> Iterator[None]:
+    yield
+    _standbys.stop()
 
 
 @dataclass(frozen=True)
@@ -103,6 +142,7 @@ class Machine:
     plugin: FakePlugin
     home: Path
     environ: dict[str, str] = field(default_factory=dict)
+    _has_standby: bool = False
 
     def run(
         self,
@@ -120,6 +160,7 @@ class Machine:
             program = ["-c", "import sys; from ssmgate.__main__ import run; run(sys.argv[1:])"]
         else:
             program = ["-m", "ssmgate", "start-session"]
+        self._be_ready()
         ended = subprocess.run(
             [sys.executable, *program, *words],
             env=self.variables(**environ),
@@ -136,6 +177,7 @@ class Machine:
     def program(self, *before: str) -> subprocess.Popen[str]:
         """Start `BEFORE ssm-start-session --target NODE` and leave it running."""
         target = NODE if isinstance(self.aws, Seen) else TARGET
+        self._be_ready()
         return subprocess.Popen(
             [*before, sys.executable, "-m", "ssmgate", "start-session", "--target", target],
             env=self.variables(),
@@ -145,6 +187,11 @@ class Machine:
             text=True,
             cwd=self.home,
         )
+
+    def _be_ready(self) -> None:
+        if _way["is"] == "standby" and not self._has_standby:
+            _standbys.start(self.environ)
+            self._has_standby = True
 
     def variables(self, **environ: str | None) -> dict[str, str]:
         merged: dict[str, str | None] = {**self.environ, **environ}
@@ -215,6 +262,6 @@ def make_machine(server: ScriptedAws | Seen, folder: Path) -> Machine:
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONWARNINGS": "error",
             # What is kept for seconds has tests of its own: here each start asks.
-            "SSMGATE_CACHE_TTL": "0",
+            **({} if _way["is"] == "cached" else {"SSMGATE_CACHE_TTL": "0"}),
         },
     )

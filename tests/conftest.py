@@ -160,7 +160,6 @@ class Machine:
             program = ["-c", "import sys; from ssmgate.__main__ import run; run(sys.argv[1:])"]
         else:
             program = ["-m", "ssmgate", "start-session"]
-        self._be_ready()
         ended = subprocess.run(
             [sys.executable, *program, *words],
             env=self.variables(**environ),
@@ -177,7 +176,6 @@ class Machine:
     def program(self, *before: str) -> subprocess.Popen[str]:
         """Start `BEFORE ssm-start-session --target NODE` and leave it running."""
         target = NODE if isinstance(self.aws, Seen) else TARGET
-        self._be_ready()
         return subprocess.Popen(
             [*before, sys.executable, "-m", "ssmgate", "start-session", "--target", target],
             env=self.variables(),
@@ -188,12 +186,11 @@ class Machine:
             cwd=self.home,
         )
 
-    def _be_ready(self) -> None:
+    def variables(self, **environ: str | None) -> dict[str, str]:
+        """Those of a start, `environ` added to the user's. By now there is a standby if need be."""
         if _way["is"] == "standby" and not self._has_standby:
             _standbys.start(self.environ)
             self._has_standby = True
-
-    def variables(self, **environ: str | None) -> dict[str, str]:
         merged: dict[str, str | None] = {**self.environ, **environ}
         return {name: value for name, value in merged.items() if value is not None}
 
@@ -238,7 +235,10 @@ def resident(sandbox: Server, tmp_path: Path) -> Callable[[str], Machine]:
 
 def make_resident(server: Server, name: str, folder: Path) -> Machine:
     machine = make_machine(Seen.from_now(server), folder)
+    ttl = machine.environ.get("SSMGATE_CACHE_TTL")
     machine.environ.update(server.variables(name))
+    if ttl is None:
+        del machine.environ["SSMGATE_CACHE_TTL"]
     return machine
 
 

@@ -64,7 +64,7 @@ complete -c ssm-start-session -f
 function __ssmgate_start_session -a program condition
     complete -c $program -n $condition -l target -x -a '(__ssmgate_values targets)' -d 'The managed node'
     complete -c $program -n $condition -l document-name -x -a '(__ssmgate_values documents)' -d 'The session document'
-    complete -c $program -n $condition -l reason -x -d ''
+    complete -c $program -n $condition -l reason -x -d 'The reason for connecting to the instance'
     complete -c $program -n $condition -l parameters -x -d 'The session document\'s parameters'
     complete -c $program -n $condition -l cli-input-json -x -d 'The request as JSON'
     complete -c $program -n $condition -l cli-input-yaml -x -d 'The request as YAML'

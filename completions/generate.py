@@ -125,6 +125,8 @@ def commands() -> list[Command]:
             all_commands.append(Command(name, text, start.options, start.argument))
             continue
         argument = "=env" if name == "sandbox" else ""
+        if isinstance(verb, click.Group):
+            argument = f"={' '.join(sorted(verb.commands))}"
         for parameter in verb.params:
             if isinstance(parameter, click.Argument) and isinstance(parameter.type, click.Choice):
                 argument = _value("", parameter.type.choices)

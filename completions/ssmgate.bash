@@ -20,6 +20,8 @@ __ssmgate_options() {
 __ssmgate_argument() {
     case $1 in
         ssmgate) __ssmgate_kind='=cache check config documents init login sandbox ssh-config start-session' ;;
+        cache) __ssmgate_kind='=clear show' ;;
+        config) __ssmgate_kind='=check show' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
         sandbox) __ssmgate_kind='=env' ;;
         start-session) __ssmgate_kind='=help' ;;

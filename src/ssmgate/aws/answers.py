@@ -85,7 +85,8 @@ class Answers:
         """
         if caller is None:
             return False
-        if self._identity_kept is None:
+        # A role without its path is one that somebody may be able to tell a moment later.
+        if self._identity_kept is None and caller.role_path_known:
             self._write(self._identity, Kept(caller, self._asked))
         if not isinstance(look.outcome, Permit) or look.questions != first:
             return False

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ssmgate import examination
@@ -273,8 +273,21 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+# Who it is was asked long ago, and is no more; then what was asked of IAM with that is used.
+STALE = [
+    (action, "alice", document, 60, "", None, 0.0, passes, 0.0)
+    for action, document, passes in [
+        ("start", None, 0.0), ("another path", None, 1.0), ("start", "Other", 58.0),
+        ("start", "Other", 30.0),
+    ]
+]  # fmt: skip
+SLOW = [("start", "alice", None, 60, "", None, 50.0, passes, 0.0) for passes in (0.0, 30.0)]
+
+
+@settings(deadline=None, max_examples=200)
 @given(STEPS)
+@example(STALE)
+@example(SLOW)
 def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -> None:
     """Each permit stands on a yes to this very question, begun `cache.ttl` seconds ago at most."""
     home = str(tmp_path_factory.mktemp("home"))

@@ -41,7 +41,7 @@ def now() -> Moment:
 def machine() -> str:
     """This machine since its last start, which `Moment.boot` counts from. Homes may be shared."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             return file.read().strip()
     except (OSError, ValueError):  # no Linux
         return os.uname().nodename

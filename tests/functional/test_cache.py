@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 from conftest import TARGET, Machine
 from fakes.scripted_aws import (
+    Received,
     after,
     context_keys,
     document_tags,
@@ -24,6 +27,7 @@ from fakes.scripted_aws import (
     identity,
     role,
     slowly,
+    xml,
     xml_error,
 )
 
@@ -366,6 +370,49 @@ def test_one_that_is_killed_while_it_asks_is_not_waited_for(cached: Machine) -> 
     assert cached.aws.operations.count("GetCallerIdentity") == 2
     assert cached.aws.operations.count("SimulatePrincipalPolicy") == 1
     assert cached.aws.operations.count("StartSession") == 3
+
+
+def test_one_that_waits_can_be_interrupted(cached: Machine) -> None:
+    answer = threading.Event()
+    alice = identity("arn:aws:iam::111122223333:user/alice")
+    cached.aws.script("GetCallerIdentity", after(answer, alice))
+    first = cached.program()
+    while cached.aws.operations != ALLOWED[:1]:
+        time.sleep(0.02)
+    second = cached.program()
+    time.sleep(1)  # until it waits
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=10)
+    answer.set()
+
+    assert second.returncode == 130
+    assert (first.communicate(timeout=30), first.returncode) == (("", ""), 0)
+    assert cached.aws.operations == ALLOWED
+
+
+def by_a_placed_statement(handler: BaseHTTPRequestHandler, received: Received) -> None:
+    """A yes that tells where the statement stands that allows."""
+    arn = received.parameters["ResourceArns.member.1"]
+    xml(
+        "<IsTruncated>false</IsTruncated><EvaluationResults><member>"
+        f"<EvalActionName>ssm:StartSession</EvalActionName><EvalResourceName>{arn}"
+        "</EvalResourceName><EvalDecision>allowed</EvalDecision><MatchedStatements><member>"
+        "<SourcePolicyId>user_alice_p</SourcePolicyId><SourcePolicyType>IAM Policy"
+        "</SourcePolicyType><StartPosition><Line>1</Line><Column>2</Column></StartPosition>"
+        "<EndPosition><Line>1</Line><Column>9</Column></EndPosition></member></MatchedStatements>"
+        "</member></EvaluationResults>"
+    )(handler, received)
+
+
+def test_the_answer_about_the_control_is_kept_with_the_documents(cached: Machine) -> None:
+    simulated = "SimulatePrincipalPolicy"
+    cached.aws.script(simulated, by_a_placed_statement, evaluation("implicitDeny"))
+
+    assert start(cached, SSMGATE_EXPLICIT="named").count(simulated) == 2
+    assert start(cached, SSMGATE_EXPLICIT="named") == ["StartSession"]
+    # Neither counts for the other.
+    cached.aws.script(simulated, evaluation())
+    assert start(cached).count(simulated) == 1
 
 
 def test_many_at_once_and_iam_throttles(cached: Machine) -> None:

@@ -73,6 +73,7 @@ CONFIGURED = {
     "rules": LocalRules(documents_deny=("x",)),
     "records": Records(required=True),
     "cache_ttl": 59,
+    "standby": "off",
     "login": Login(options=("region",)),
     "locked": None,  # nothing is kept there
 }

@@ -16,7 +16,6 @@ import click
 
 from ssmgate.aws.arguments import Driver
 from ssmgate.aws.models import AwscliModels
-from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.cli.main import main as program
 
 HERE = Path(__file__).parent
@@ -74,9 +73,8 @@ class Command:
 
 def start_session() -> Command:
     """What the parser takes that ssmgate reads a start with."""
-    session = new_session(MfaPrompt())
-    session.register_component("data_loader", AwscliModels(documented=True))
-    driver = Driver(session)
+    driver = Driver()
+    driver.session.register_component("data_loader", AwscliModels(documented=True))
     commands = driver._get_command_table()
     operation = commands["ssm"]._get_command_table()["start-session"]
     told = driver.session.get_data("cli")["options"]

@@ -336,15 +336,10 @@ def test_many_at_once_ask_once(cached: Machine) -> None:
     cached.aws.script(
         "GetCallerIdentity", slowly(identity("arn:aws:iam::111122223333:user/alice"), 3)
     )
-    codes: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: codes.append(cached.run("--target", TARGET).returncode))
-        for _ in range(6)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    programs = [cached.program() for _ in range(6)]
+    codes = [program.wait(60) for program in programs]
+    for program in programs:
+        program.communicate()
 
     assert codes == [0] * 6
     assert cached.aws.operations.count("GetCallerIdentity") == 1

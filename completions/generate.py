@@ -16,7 +16,6 @@ import click
 
 from ssmgate.aws.arguments import Driver
 from ssmgate.aws.models import AwscliModels
-from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.cli.main import main as program
 
 HERE = Path(__file__).parent
@@ -74,9 +73,8 @@ class Command:
 
 def start_session() -> Command:
     """What the parser takes that ssmgate reads a start with."""
-    session = new_session(MfaPrompt())
-    session.register_component("data_loader", AwscliModels(documented=True))
-    driver = Driver(session)
+    driver = Driver()
+    driver.session.register_component("data_loader", AwscliModels(documented=True))
     commands = driver._get_command_table()
     operation = commands["ssm"]._get_command_table()["start-session"]
     told = driver.session.get_data("cli")["options"]
@@ -125,6 +123,8 @@ def commands() -> list[Command]:
             all_commands.append(Command(name, text, start.options, start.argument))
             continue
         argument = "=env" if name == "sandbox" else ""
+        if isinstance(verb, click.Group):
+            argument = f"={' '.join(sorted(verb.commands))}"
         for parameter in verb.params:
             if isinstance(parameter, click.Argument) and isinstance(parameter.type, click.Choice):
                 argument = _value("", parameter.type.choices)

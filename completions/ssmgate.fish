@@ -64,7 +64,7 @@ complete -c ssm-start-session -f
 function __ssmgate_start_session -a program condition
     complete -c $program -n $condition -l target -x -a '(__ssmgate_values targets)' -d 'The managed node'
     complete -c $program -n $condition -l document-name -x -a '(__ssmgate_values documents)' -d 'The session document'
-    complete -c $program -n $condition -l reason -x -d ''
+    complete -c $program -n $condition -l reason -x -d 'The reason for connecting to the instance'
     complete -c $program -n $condition -l parameters -x -d 'The session document\'s parameters'
     complete -c $program -n $condition -l cli-input-json -x -d 'The request as JSON'
     complete -c $program -n $condition -l cli-input-yaml -x -d 'The request as YAML'
@@ -94,10 +94,12 @@ set -g __ssmgate_taking --target --document-name --reason --parameters --cli-inp
 complete -c ssmgate -n "__ssmgate_at ''" -l version -d 'Show the version and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at cache" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at cache" -a 'clear show'
 complete -c ssmgate -n "__ssmgate_at ''" -a cache -d 'Show or forget IAM\'s answers that starts use again for cache.ttl'
 complete -c ssmgate -n "__ssmgate_at check" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -a check -d 'May I start this session, and why not? Asks, and starts nothing'
 complete -c ssmgate -n "__ssmgate_at config" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at config" -a 'check show'
 complete -c ssmgate -n "__ssmgate_at ''" -a config -d 'Show the configuration, or check a file of it'
 complete -c ssmgate -n "__ssmgate_at documents" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -a documents -d 'Which session documents may I use here?'
@@ -121,6 +123,10 @@ complete -c ssmgate -n "__ssmgate_at ssh-config" -l profile -x -a '(__ssmgate_va
 complete -c ssmgate -n "__ssmgate_at ssh-config" -l region -x -a '(__ssmgate_values regions)' -d 'The AWS region to use'
 complete -c ssmgate -n "__ssmgate_at ssh-config" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -a ssh-config -d 'Print the block for ~/.ssh/config: ssh to nodes, checked'
+complete -c ssmgate -n "__ssmgate_at standby" -l idle -x -d 'End after so long without a start; 0: never'
+complete -c ssmgate -n "__ssmgate_at standby" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at standby" -a 'status stop'
+complete -c ssmgate -n "__ssmgate_at ''" -a standby -d 'Wait for starts of yours, and make them in a few milliseconds'
 __ssmgate_start_session ssmgate "__ssmgate_at start-session"
 complete -c ssmgate -n "__ssmgate_at ''" -a start-session -d 'Start a session; takes what \'aws ssm start-session\' takes'
 

@@ -61,7 +61,7 @@ def examine(
     with answers.turn() as turn:
         if turn.waited and (known := _known(answers, invocation, clients, config)):
             return known
-        caller, look = _ask(invocation, clients, config, answers.caller())
+        caller, look = _ask(invocation, clients, config, answers.begin())
         first = _questions(invocation, clients, caller, config) if caller else ()
         if not answers.keep(caller, look, first):
             turn.in_vain()
@@ -71,17 +71,23 @@ def examine(
 def _known(
     answers: Answers, invocation: Invocation, clients: Clients, config: Config
 ) -> Examination | None:
-    """The permit that kept answers to these very questions make, if they do."""
-    kept = answers.permit()
-    if kept is None:
+    """The permit that kept answers to these very questions make, if they do.
+
+    Nothing about what is kept can keep IAM from being asked.
+    """
+    try:
+        kept = answers.permit()
+        if kept is None:
+            return None
+        request = invocation.request
+        questions = _questions(invocation, clients, kept.caller, config)
+        if questions != kept.questions:
+            return None
+        outcome = decide(
+            request, questions, kept.evaluations, explicit=config.explicit, controls=kept.controls
+        )
+    except Exception:
         return None
-    request = invocation.request
-    questions = _questions(invocation, clients, kept.caller, config)
-    if questions != kept.questions:
-        return None
-    outcome = decide(
-        request, questions, kept.evaluations, explicit=config.explicit, controls=kept.controls
-    )
     if not isinstance(outcome, Permit):
         return None
     look = Look(request, questions, kept.evaluations, outcome, kept.controls)

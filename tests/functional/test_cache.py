@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
-from functools import partial
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from conftest import TARGET, Machine
 from fakes.scripted_aws import (
+    Received,
+    after,
     context_keys,
     document_tags,
     evaluation,
     identity,
+    role,
     slowly,
+    xml,
     xml_error,
 )
 
@@ -34,7 +37,7 @@ ALLOWED = ["GetCallerIdentity", "SimulatePrincipalPolicy", "StartSession"]
 
 @pytest.fixture
 def cached(machine: Machine) -> Machine:
-    del machine.environ["SSMGATE_CACHE_TTL"]
+    machine.environ.pop("SSMGATE_CACHE_TTL", None)
     return machine
 
 
@@ -82,6 +85,11 @@ def test_another_document_of_the_same_caller(cached: Machine) -> None:
         pytest.param({"AWS_CA_BUNDLE": "/ca.pem"}, id="CA bundle"),
         pytest.param({"REQUESTS_CA_BUNDLE": "/ca.pem"}, id="another CA bundle"),
         pytest.param({"no_proxy": "127.0.0.1"}, id="proxy"),
+        pytest.param(
+            {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}, id="HTTP_PROXY"
+        ),
+        pytest.param({"AWS_MAX_ATTEMPTS": "1"}, id="any other variable of AWS's"),
+        pytest.param({"SSMGATE_CHECKER_PROFILE": "checker"}, id="checker"),
         pytest.param({"SSMGATE_CONTEXT": '{{"aws:SourceIp": "10.0.0.1"}}'}, id="context"),
         pytest.param({"SSMGATE_CACHE_TTL": "0"}, id="switched off"),
         pytest.param({"SSMGATE_CACHE_TTL": "59"}, id="another time"),
@@ -93,6 +101,10 @@ def test_another_document_of_the_same_caller(cached: Machine) -> None:
 def test_whatever_the_answer_depends_on(cached: Machine, other: dict[str, str]) -> None:
     (cached.home / "config").write_text("[default]\nsts_regional_endpoints = legacy\n")
     (cached.home / "other").mkdir()
+    (cached.home / ".aws").mkdir()
+    (cached.home / ".aws" / "credentials").write_text(
+        "[checker]\naws_access_key_id = AKIACHECKER\naws_secret_access_key = s\n"
+    )
     start(cached)
     changed = {k: v.format(url=cached.aws.url, home=cached.home) for k, v in other.items()}
 
@@ -106,6 +118,52 @@ def test_a_changed_file_of_the_aws_configuration(cached: Machine) -> None:
     config.write_text("[default]\nmax_attempts = 2\n")
 
     assert start(cached, AWS_CONFIG_FILE=str(config)) == ALLOWED
+
+
+def test_a_changed_file_of_the_checkers_credentials(cached: Machine) -> None:
+    file = cached.home / ".aws" / "credentials"
+    file.parent.mkdir()
+    file.write_text("[checker]\naws_access_key_id = AKIAONE\naws_secret_access_key = s\n")
+    start(cached, SSMGATE_CHECKER_PROFILE="checker")
+    assert start(cached, SSMGATE_CHECKER_PROFILE="checker") == ["StartSession"]
+    file.write_text("[checker]\naws_access_key_id = AKIATWO\naws_secret_access_key = s\n")
+
+    assert start(cached, SSMGATE_CHECKER_PROFILE="checker") == ALLOWED
+
+
+@pytest.mark.parametrize("how", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "profile", "--ca-bundle"])
+def test_a_changed_bundle_under_the_same_path(cached: Machine, how: str) -> None:
+    """Whatever its size and its time of change are."""
+    bundle = cached.home / "ca.pem"
+    bundle.write_text("one")
+    times = (bundle.stat().st_atime_ns, bundle.stat().st_mtime_ns)
+    words = ("--ca-bundle", str(bundle)) if how.startswith("-") else ()
+    environ = {how: str(bundle)} if how.isupper() else {}
+    if how == "profile":
+        (cached.home / "config").write_text(f"[default]\nca_bundle = {bundle}\n")
+        environ = {"AWS_CONFIG_FILE": str(cached.home / "config")}
+    start(cached, *words, **environ)
+    assert start(cached, *words, **environ) == ["StartSession"]
+    bundle.write_text("two")
+    os.utime(bundle, ns=times)
+
+    assert start(cached, *words, **environ) == ALLOWED
+
+
+def test_the_proxies_as_they_are_found(cached: Machine) -> None:
+    """In a CGI script HTTP_PROXY is the client's word, and is not used."""
+    proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    start(cached, **proxies)
+    assert start(cached, **proxies) == ["StartSession"]
+
+    assert start(cached, REQUEST_METHOD="GET", **proxies) == ALLOWED
+
+
+@pytest.mark.parametrize("name", ["PWD", "TERM", "SSH_TTY", "WINDOWID", "PATH_OF_NOBODY"])
+def test_what_no_answer_depends_on(cached: Machine, name: str) -> None:
+    start(cached)
+
+    assert start(cached, **{name: "other"}) == ["StartSession"]
 
 
 @pytest.mark.parametrize("words", [("--no-verify-ssl",), ("--region", "eu-west-1")])
@@ -172,17 +230,75 @@ def test_a_short_time(cached: Machine) -> None:
     assert start(cached, SSMGATE_CACHE_TTL="1") == ALLOWED
 
 
-def test_a_kept_answer_that_was_changed_is_asked_anew(cached: Machine) -> None:
+def longer(text: str) -> str:
+    seal, _, said = text.partition("\n")
+    entry = json.loads(said)
+    entry["made"] = [at + 3600 for at in entry["made"]]
+    return f"{seal}\n{json.dumps(entry)}"
+
+
+def of_another(text: str) -> str:
+    return text.replace("user/alice", "user/admin")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        longer,
+        of_another,
+        lambda text: text.partition("\n")[2],
+        lambda text: f"{'0' * 64}\n{text.partition(chr(10))[2]}",
+        lambda text: f"\N{SNOWMAN}\n{text.partition(chr(10))[2]}",
+        lambda text: text[:-1],
+        lambda text: text[: len(text) // 2],
+        lambda _: "",
+        lambda _: "\0" * 900,
+        lambda _: "[" * 60_000,
+        lambda _: "x" * 70_000,
+    ],
+    ids=["longer", "another's", "no seal", "zeros", "a strange seal", "without an end", "half",
+         "empty", "zeros of a crash", "deep", "big"],
+)  # fmt: skip
+def test_an_entry_that_was_changed_is_asked_anew(
+    cached: Machine, change: Callable[[str], str]
+) -> None:
     start(cached)
     for file in kept(cached):
-        text = json.loads(file.read_text())
-        for question in text["questions"]:
-            question["resource_arn"] += "x"
-        text["caller"]["user_id"] += "x"
-        text["made"][0] += 3600
-        file.write_text(json.dumps(text))
+        file.write_text(change(file.read_text()))
 
     assert start(cached) == ALLOWED
+    assert start(cached) == ["StartSession"]
+
+
+def test_an_entry_from_before_the_machine_started(cached: Machine) -> None:
+    """Or of another one that shares the home: its boot clock counts from elsewhere."""
+    cached.environ["SSMGATE_STANDBY"] = "off"  # the patch is this start's alone
+    start(cached)
+    assert start(cached) == ["StartSession"]
+    patch = "from ssmgate.host import answers; answers.machine = lambda: 'another'"
+    ended = subprocess.run(
+        [
+            sys.executable, "-c",
+            f"{patch}\nimport sys; from ssmgate.__main__ import run; run(sys.argv[1:])",
+            "ssm", "start-session", "--target", TARGET,
+        ],
+        env=cached.variables(), cwd=cached.home, capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert cached.aws.operations == [*ALLOWED, "StartSession", *ALLOWED]
+
+
+def test_a_role_whose_path_was_not_told_is_asked_about_again(cached: Machine) -> None:
+    """The answer to its next question may be another one."""
+    arn = "arn:aws:sts::111122223333:assumed-role/Ops/alice"
+    cached.aws.script("GetCallerIdentity", identity(arn, "AROAX:alice"))
+    cached.aws.script("GetRole", xml_error("AccessDenied", "no", 403))
+    start(cached)
+    cached.aws.script("GetRole", role("arn:aws:iam::111122223333:role/path/Ops"))
+
+    assert start(cached, "--document-name", "Other") == [ALLOWED[0], "GetRole", *ALLOWED[1:]]
+    assert start(cached, "--document-name", "Third") == ALLOWED[1:]
 
 
 def test_an_entry_under_the_name_of_another(cached: Machine) -> None:
@@ -220,15 +336,10 @@ def test_many_at_once_ask_once(cached: Machine) -> None:
     cached.aws.script(
         "GetCallerIdentity", slowly(identity("arn:aws:iam::111122223333:user/alice"), 3)
     )
-    codes: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: codes.append(cached.run("--target", TARGET).returncode))
-        for _ in range(6)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    programs = [cached.program() for _ in range(6)]
+    codes = [program.wait(60) for program in programs]
+    for program in programs:
+        program.communicate()
 
     assert codes == [0] * 6
     assert cached.aws.operations.count("GetCallerIdentity") == 1
@@ -236,7 +347,110 @@ def test_many_at_once_ask_once(cached: Machine) -> None:
     assert cached.aws.operations.count("StartSession") == 6
 
 
+def test_one_that_is_killed_while_it_asks_is_not_waited_for(cached: Machine) -> None:
+    answer = threading.Event()
+    alice = identity("arn:aws:iam::111122223333:user/alice")
+    cached.aws.script("GetCallerIdentity", after(answer, alice), alice)
+    first = cached.program()
+    while cached.aws.operations != ALLOWED[:1]:
+        time.sleep(0.02)
+    others = [cached.program() for _ in range(3)]
+    time.sleep(1)  # until they wait
+    assert cached.aws.operations == ALLOWED[:1]
+    first.kill()
+    first.communicate(timeout=30)
+    codes = [other.wait(30) for other in others]
+    errors = [other.communicate()[1] for other in others]
+    answer.set()
+
+    assert (codes, errors) == ([0] * 3, [""] * 3)
+    assert cached.aws.operations.count("GetCallerIdentity") == 2
+    assert cached.aws.operations.count("SimulatePrincipalPolicy") == 1
+    assert cached.aws.operations.count("StartSession") == 3
+
+
+def test_one_that_waits_can_be_interrupted(cached: Machine) -> None:
+    answer = threading.Event()
+    alice = identity("arn:aws:iam::111122223333:user/alice")
+    cached.aws.script("GetCallerIdentity", after(answer, alice))
+    first = cached.program()
+    while cached.aws.operations != ALLOWED[:1]:
+        time.sleep(0.02)
+    second = cached.program()
+    time.sleep(1)  # until it waits
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=10)
+    answer.set()
+
+    assert second.returncode == 130
+    assert (first.communicate(timeout=30), first.returncode) == (("", ""), 0)
+    assert cached.aws.operations == ALLOWED
+
+
+def by_a_placed_statement(handler: BaseHTTPRequestHandler, received: Received) -> None:
+    """A yes that tells where the statement stands that allows."""
+    arn = received.parameters["ResourceArns.member.1"]
+    xml(
+        "<IsTruncated>false</IsTruncated><EvaluationResults><member>"
+        f"<EvalActionName>ssm:StartSession</EvalActionName><EvalResourceName>{arn}"
+        "</EvalResourceName><EvalDecision>allowed</EvalDecision><MatchedStatements><member>"
+        "<SourcePolicyId>user_alice_p</SourcePolicyId><SourcePolicyType>IAM Policy"
+        "</SourcePolicyType><StartPosition><Line>1</Line><Column>2</Column></StartPosition>"
+        "<EndPosition><Line>1</Line><Column>9</Column></EndPosition></member></MatchedStatements>"
+        "</member></EvaluationResults>"
+    )(handler, received)
+
+
+def test_the_answer_about_the_control_is_kept_with_the_documents(cached: Machine) -> None:
+    simulated = "SimulatePrincipalPolicy"
+    cached.aws.script(simulated, by_a_placed_statement, evaluation("implicitDeny"))
+
+    assert start(cached, SSMGATE_EXPLICIT="named").count(simulated) == 2
+    assert start(cached, SSMGATE_EXPLICIT="named") == ["StartSession"]
+    # Neither counts for the other.
+    cached.aws.script(simulated, evaluation())
+    assert start(cached).count(simulated) == 1
+
+
+def test_many_at_once_and_iam_throttles(cached: Machine) -> None:
+    """Each tries as often as one alone would, one beginning after another, and then refuses."""
+    alice = identity("arn:aws:iam::111122223333:user/alice")
+    cached.aws.script("GetCallerIdentity", slowly(alice, 3))
+    cached.aws.script("SimulatePrincipalPolicy", xml_error("Throttling", "Rate exceeded"))
+    programs = [cached.program() for _ in range(8)]
+    ended = [(program.wait(60), program.communicate()) for program in programs]
+
+    for code, (out, err) in ended:
+        assert (code, out) == (254, "")
+        assert "cannot tell whether the session is permitted" in err
+        assert "Rate exceeded" in err
+        assert "few simulations a second: try again in a moment" in err
+    assert cached.aws.operations.count("GetCallerIdentity") == 1
+    assert cached.aws.operations.count("SimulatePrincipalPolicy") == 8 * 3
+    assert set(cached.aws.operations) == {"GetCallerIdentity", "SimulatePrincipalPolicy"}
+
+
+def test_many_at_once_and_one_is_throttled(cached: Machine) -> None:
+    """The next one's yes is everybody's."""
+    alice = identity("arn:aws:iam::111122223333:user/alice")
+    cached.aws.script("GetCallerIdentity", slowly(alice, 3))
+    throttled = xml_error("Throttling", "Rate exceeded")
+    cached.aws.script("SimulatePrincipalPolicy", throttled, throttled, throttled, evaluation())
+    programs = [cached.program() for _ in range(6)]
+    codes = sorted(program.wait(60) for program in programs)
+    for program in programs:
+        program.communicate()
+
+    assert codes == [0] * 5 + [254]
+    # Those who went on before the first yes was kept asked too.
+    assert 4 <= cached.aws.operations.count("SimulatePrincipalPolicy") <= 3 + 5
+
+
 def verb(machine: Machine, *words: str, **environ: str) -> str:
+    return run_verb(machine, *words, **environ)[0]
+
+
+def run_verb(machine: Machine, *words: str, **environ: str) -> tuple[str, str]:
     ended = subprocess.run(
         [sys.executable, "-m", "ssmgate", "cache", *words],
         env=machine.variables(**environ),
@@ -244,8 +458,7 @@ def verb(machine: Machine, *words: str, **environ: str) -> str:
         text=True,
         check=True,
     )
-    assert ended.stderr == ""
-    return ended.stdout
+    return ended.stdout, ended.stderr
 
 
 def test_show_and_clear(cached: Machine) -> None:
@@ -256,160 +469,39 @@ def test_show_and_clear(cached: Machine) -> None:
     default = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 
     assert sorted(lines) == [f"N s  {alice}  {default}", f"N s  {alice}  who it is"]
-    assert verb(cached, "show", SSMGATE_CACHE_TTL="0") == "nothing is kept: cache.ttl is 0\n"
-    assert verb(cached, "clear") == ""
+    off = ("", "nothing is kept: cache.ttl is 0\n")
+    assert run_verb(cached, "show", SSMGATE_CACHE_TTL="0") == off
+    identity_alone, permit = sorted(
+        json.loads(verb(cached, "show", "--output", "json")), key=lambda one: len(one["documents"])
+    )
+    assert 0 < permit.pop("seconds_left") <= 60
+    assert permit == {"caller": alice, "documents": [default]}
+    assert identity_alone["documents"] == []
+    assert run_verb(cached, "clear") == ("", "2 answers forgotten\n")
+    assert run_verb(cached, "clear") == ("", "0 answers forgotten\n")
     assert verb(cached, "show") == ""
+    assert verb(cached, "show", "--output", "json") == "[]\n"
     assert start(cached) == ALLOWED
 
 
-def opened_with(home: Path, *, expires_at: float | None = None, **config: Any) -> Any:
-    from ssmgate.aws.answers import opened
-    from ssmgate.core.request import SessionRequest
-    from ssmgate.host.config import Config
+def test_show_prints_nothing_that_is_more_than_text(cached: Machine) -> None:
+    start(cached)
+    for file in kept(cached):
+        file.write_text(file.read_text().replace("user/alice", "user/\\u001b[2Jalice\\n"))
 
-    invocation: Any = SimpleNamespace(
-        request=SessionRequest("i-1"),
-        options=SimpleNamespace(region=None, profile=None, endpoint_url=None, verify=None),
-        session=SimpleNamespace(full_config={}),
-        mfa=SimpleNamespace(done=False),
-    )
-    clients: Any = SimpleNamespace(
-        ssm=SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://ssm")),
-        partition="aws",
-        region="us-east-1",
-        credentials=SimpleNamespace(expires_at=expires_at, for_client=dict),
-    )
-    environ = {"HOME": str(home)} if home else {}
-    return opened(invocation, clients, Config(**config), environ, print)
+    shown = verb(cached, "show")
+    assert "user/?[2Jalice?" in shown
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 2
 
 
-def test_where_nothing_is_kept(tmp_path: Path) -> None:
-    assert opened_with(tmp_path) is not None
-    assert opened_with(tmp_path, locked=frozenset({"mode"})) is None
-    assert opened_with(tmp_path, cache_ttl=0) is None
-    assert opened_with(Path("relative")) is None
+def test_show_in_a_folder_of_everybodys(cached: Machine) -> None:
+    start(cached)
+    (cached.home / FOLDER).chmod(0o777)
 
-
-def test_credentials_that_ended_have_no_answers(tmp_path: Path) -> None:
-    from ssmgate.core.decision import Look, Permit
-    from ssmgate.core.question import Caller, Question
-    from ssmgate.core.request import SessionRequest
-
-    caller = Caller("1", "arn:a", "arn:a", "AIDA", "User", "aws")
-    questions = (Question("arn:a", "arn:d", ()),)
-    request = SessionRequest("i-1")
-    look = Look(request, questions, (), Permit(request))
-    assert opened_with(tmp_path).keep(caller, look, questions)
-
-    assert opened_with(tmp_path, expires_at=time.time() + 100).permit() is not None
-    ended = opened_with(tmp_path, expires_at=time.time() - 1)
-    assert (ended.permit(), ended.caller()) == (None, None)
-
-
-# Interleavings, in this process: what is asked and who answers are replaced, nothing between.
-
-
-def mostly(usual: object, *others: object) -> st.SearchStrategy[Any]:
-    """`usual` in most cases: else hardly two steps would be about the same."""
-    return st.sampled_from([usual] * 3 * len(others) + [*others])
-
-
-DEFAULT = "SSM-SessionManagerRunShell"
-STEPS = st.lists(
-    st.tuples(
-        mostly("start", "grant", "revoke"),
-        mostly("alice", "bob"),
-        mostly(None, DEFAULT, "Other"),
-        mostly(60, 5),  # cache.ttl
-        mostly("", "10.0.0.1"),  # configured context
-        st.sampled_from([0.0, 1.0, 4.0, 30.0, 59.0, 61.0]),  # time that passes before
-        mostly(0.0, -45.0, -3600.0, 3600.0),  # by which the clock is set
-    ),
-    min_size=2,
-    max_size=14,
-)
-
-
-@settings(deadline=None, max_examples=300)
-@given(STEPS)
-def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -> None:
-    """Each permit stands on a yes to this very question, `cache.ttl` seconds ago at most."""
-    from ssmgate import examination
-    from ssmgate.aws.answers import opened
-    from ssmgate.core.decision import Permit, decide
-    from ssmgate.core.evaluation import EvalDecision, Evaluation
-    from ssmgate.core.kept import Moment
-    from ssmgate.core.question import Caller, ContextEntry
-    from ssmgate.core.request import SessionRequest
-    from ssmgate.host import answers as host
-    from ssmgate.host.config import Config
-
-    home = str(tmp_path_factory.mktemp("home"))
-    clock = {"wall": 1_700_000_000.0, "boot": 1000.0}
-    here = "arn:aws:ssm:us-east-1:111122223333:document/"
-    granted = {(who, here + name) for who in ("alice", "bob") for name in (DEFAULT, "Other")}
-    said_yes: dict[object, float] = {}  # what was asked, by whom, how -> when it was allowed
-
-    def caller_of(who: str) -> Caller:
-        arn = f"arn:aws:iam::111122223333:user/{who}"
-        return Caller("111122223333", arn, arn, f"AIDA{who}", "User", "aws")
-
-    def ask(invocation: Any, clients: Any, config: Any, caller: Any = None) -> Any:
-        who = clients.credentials.who
-        assert caller in (None, caller_of(who))
-        questions = examination._questions(invocation, clients, caller_of(who), config)
-        evaluations = []
-        for one in questions:
-            allowed = (who, one.resource_arn) in granted
-            word = EvalDecision.ALLOWED if allowed else EvalDecision.IMPLICIT_DENY
-            evaluations.append(Evaluation(one.resource_arn, word))
-            if allowed:
-                said_yes[who, one] = clock["boot"]
-        outcome = decide(invocation.request, questions, evaluations)
-        look = examination.Look(invocation.request, questions, tuple(evaluations), outcome)
-        return caller_of(who), look
-
-    def clients_of(who: str) -> Any:
-        return SimpleNamespace(
-            ssm=SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://ssm")),
-            partition="aws",
-            region="us-east-1",
-            secure_transport=True,
-            credentials=SimpleNamespace(
-                who=who, expires_at=None, for_client=lambda: {"aws_access_key_id": who}
-            ),
-        )
-
-    for action, who, document, ttl, address, passes, step in steps:
-        clock["boot"] += passes
-        clock["wall"] += passes + step
-        arn = here + (document or DEFAULT)
-        if action != "start":
-            (granted.add if action == "grant" else granted.discard)((who, arn))
-            continue
-        config = Config(
-            cache_ttl=ttl,
-            context=(ContextEntry("aws:SourceIp", "ip", (address,)),) if address else (),
-        )
-        invocation = SimpleNamespace(
-            request=SessionRequest("i-1", document),
-            options=SimpleNamespace(region=None, profile=None, endpoint_url=None, verify=None),
-            session=SimpleNamespace(full_config={}),
-            mfa=SimpleNamespace(done=False),
-        )
-        with (
-            mock.patch.object(host, "now", return_value=Moment(**clock)),
-            mock.patch.object(examination, "open_clients", return_value=clients_of(who)),
-            mock.patch.object(examination, "_ask", ask),
-        ):
-            keep = partial(opened, invocation, config=config, environ={"HOME": home}, tell=print)
-            result = examination.examine(invocation, config, keep)  # type: ignore[arg-type]
-        if isinstance(result.outcome, Permit):
-            assert result.outcome.request == invocation.request
-            assert result.caller == caller_of(who)
-            for question in result.look.questions:
-                assert question.policy_source_arn == caller_of(who).policy_source_arn
-                assert clock["boot"] - said_yes[who, question] <= ttl
-            assert {q.resource_arn for q in result.look.questions} >= {arn}
-        else:
-            assert (who, arn) not in granted
+    for words, more in ((("show",), ""), (("clear",), "0 answers forgotten\n")):
+        out, err = run_verb(cached, *words)
+        assert out == ""
+        assert err.startswith("ssmgate: [WARNING]: nothing is cached: ")
+        assert err.endswith(f"(uid {os.geteuid()}, mode 0777)\n{more}")
+    assert len(kept(cached)) == 2

@@ -195,6 +195,18 @@ def test_an_answer_that_never_ends_is_out_of_time(machine: Machine, operation: s
     assert_stopped(machine, ended, 254, "STS and IAM took longer than 0.4 s", "AWS_ENDPOINT_URL")
 
 
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
+def test_the_wait_before_another_attempt_counts(machine: Machine, operation: str) -> None:
+    """However long botocore means to wait, or the service tells it to."""
+    machine.aws.script("GetCallerIdentity", identity(ROLE))
+    machine.aws.script(operation, xml_error("Throttling", "Rate exceeded"))
+
+    ended = start(machine, patch=f"random.random = lambda: 1.0  # a second\n{SHORT_CHECK}")
+
+    assert_stopped(machine, ended, 254, "cannot tell", "STS and IAM took longer than 0.4 s")
+    assert len(machine.aws.calls(operation)) == 1
+
+
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "SimulatePrincipalPolicy"])
 def test_silence_is_three_attempts(machine: Machine, operation: str) -> None:
     machine.aws.script(operation, hang(3))

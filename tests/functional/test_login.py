@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -121,6 +123,36 @@ def test_region_and_profile_where_they_are_permitted(
     bastion.config_file.write_text(text.replace("[login]", '[login]\noptions = ["region"]'))
     assert bastion.run(ALICE, "-c", line).returncode == 0
     assert bastion.plugin.argv[1] == "eu-west-1"
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_no_answer_is_kept_where_keys_are_locked(
+    bastion: Bastion, scripted: ScriptedAws, tmp_path: Path, locked: bool
+) -> None:
+    """Not by a start outside the login either, and whatever the locked key is."""
+    bastion.config_file.write_text('locked = ["require_reason"]\n' if locked else "")
+    home = tmp_path / "home"
+    environ = {
+        "PATH": f"{bastion.plugin_file.parent}:/usr/bin:/bin",
+        "HOME": str(home),
+        "AWS_CONFIG_FILE": str(bastion.aws_file),
+    }
+    for _ in range(2):
+        ended = subprocess.run(
+            [bastion.python, "-m", "ssmgate", "start-session", "--target", NODE],
+            env=environ, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stderr) == (0, b"")
+    shown = subprocess.run(
+        [bastion.python, "-m", "ssmgate", "cache", "show"],
+        env=environ, cwd="/", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert len(scripted.calls("SimulatePrincipalPolicy")) == (2 if locked else 1)
+    assert (home / ".cache").exists() is not locked
+    words = "nothing is kept: the system's configuration locks keys\n" if locked else ""
+    assert shown.stderr == words
+    assert len(shown.stdout.splitlines()) == (0 if locked else 2)
 
 
 def test_assumed_roles_are_cached_nowhere(bastion: Bastion, scripted: ScriptedAws) -> None:

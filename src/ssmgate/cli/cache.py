@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator
 
 import click
 
@@ -17,30 +19,54 @@ def cache() -> None:
 
 
 @cache.command()
-def show() -> None:
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How it looks.")
+def show(output: str) -> None:
     """Print who was allowed what, and for how many seconds it still counts.
 
-    An answer counts for the very credentials, configuration and endpoints that it was given to.
+    An answer counts for the very credentials, configuration and endpoints that it was given to,
+    until the credentials end at the latest. JSON is a list of objects with seconds_left, caller
+    and documents, both as ARNs; without documents it only says who the credentials belong to.
     """
     config = configuration.load(os.environ)
     if config.locked or not config.cache_ttl:
         why = "the system's configuration locks keys" if config.locked else "cache.ttl is 0"
-        click.echo(f"nothing is kept: {why}")
+        click.echo(f"nothing is kept: {why}", err=True)
+        found = []
+    else:
+        found = list(_entries(config.cache_ttl))
+    if output == "json":
+        entries = [
+            {"seconds_left": round(left, 1), "caller": caller, "documents": documents}
+            for left, caller, *documents in found
+        ]
+        click.echo(json.dumps(entries, indent=4))
         return
-    now = answers.now()
-    for text in _folder().texts():
-        age = kept.age(text, now)
-        if age is None or not 0 <= age <= config.cache_ttl:
-            continue
-        name, *documents = kept.about(text)
-        left = config.cache_ttl - age
-        click.echo(f"{left:4.0f} s  {name}  {' '.join(documents) or 'who it is'}")
+    for left, caller, *documents in found:
+        click.echo(f"{left:4.0f} s  {caller}  {' '.join(documents) or 'who it is'}")
 
 
 @cache.command()
 def clear() -> None:
-    """Forget everything: the next start asks."""
-    _folder().clear()
+    """Forget everything: the next start asks.
+
+    A start that is asking meanwhile may still keep its answer.
+    """
+    count = _folder().clear()
+    click.echo(f"{count} {'answer' if count == 1 else 'answers'} forgotten", err=True)
+
+
+def _entries(ttl: int) -> Iterator[tuple[float, str, *tuple[str, ...]]]:
+    now = answers.now()
+    for text in _folder().texts():
+        age = kept.age(text, now)
+        if age is not None and 0 <= age <= ttl:
+            caller, *documents = (_shown(said) for said in kept.about(text))
+            yield ttl - age, caller, *documents
+
+
+def _shown(text: str) -> str:
+    """`text` that cannot do more than be read: nobody has looked at its seal."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _folder() -> answers.Folder:

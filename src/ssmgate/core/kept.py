@@ -6,9 +6,12 @@ decides about what it says as about a fresh answer.
 
 from __future__ import annotations
 
+import enum
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
@@ -35,30 +38,43 @@ class Moment:
 
 
 @frozen
+class Key:
+    """What an entry is called, and what it is sealed with. Neither shows what it is made of."""
+
+    name: str
+    secret: bytes = field(repr=False)
+
+
+@frozen
 class Kept:
-    """Who asked, what, and what IAM answered. No questions: only who it is was kept."""
+    """Who asked, what, and what IAM answered. No questions: only who it is was kept.
+
+    `made` is when the first of these was asked.
+    """
 
     caller: Caller
+    made: Moment
     questions: tuple[Question, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     controls: tuple[Evaluation, ...] = ()
 
 
-def fingerprint(parts: Mapping[str, object]) -> str:
-    """One name for everything that an answer depends on. `parts` may hold secrets.
+def key(parts: Mapping[str, object]) -> Key:
+    """The key of an entry that depends on `parts`, which may hold secrets.
 
-    Different parts have different names; those that no JSON can be made of count as their text.
+    Different parts have different keys. Raises `TypeError` for what is none of JSON's values, no
+    enum, no set and no frozen value: it might not tell all that it is.
     """
-    text = json.dumps(parts, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    text = json.dumps(_plain(parts), sort_keys=True, ensure_ascii=False)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return Key(hmac.digest(digest, b"name", "sha256").hex(), hmac.digest(digest, b"seal", "sha256"))
 
 
-def write(kept: Kept, name: str, now: Moment) -> str:
-    """`kept` as text, for the fingerprint `name`."""
-    return json.dumps(
+def write(kept: Kept, key: Key) -> str:
+    """`kept` as text, for `key`: a seal, and a line of JSON."""
+    said = json.dumps(
         {
-            "name": name,
-            "made": [now.wall, now.boot],
+            "made": [kept.made.wall, kept.made.boot],
             "caller": _flat(kept.caller),
             "questions": [_flat(one) for one in kept.questions],
             "evaluations": [_flat(one) for one in kept.evaluations],
@@ -66,47 +82,84 @@ def write(kept: Kept, name: str, now: Moment) -> str:
         },
         default=_flat,
     )
+    return f"{_seal(said, key)}\n{said}"
 
 
-def read(text: str, name: str, now: Moment, ttl: float) -> Kept | None:
-    """What `write` wrote for `name` no longer than `ttl` seconds ago; None for anything else.
+def read(text: str, key: Key, now: Moment, ttl: float) -> Kept | None:
+    """What `write` wrote for `key`, asked no longer than `ttl` seconds ago; else None.
 
     The older of two ages counts, so that setting the clock back prolongs nothing. What comes
     from the future was written before a clock was set back, or before a start of the machine.
     """
+    seal, _, said = text.partition("\n")
     try:
-        said = json.loads(text)
-        wall, boot = said["made"]
-        ages = (now.wall - wall, now.boot - boot)
-        if said["name"] != name or not all(0 <= age <= ttl for age in ages):
+        if not hmac.compare_digest(seal, _seal(said, key)):
+            return None
+        found = json.loads(said)
+        wall, boot = found["made"]
+        if not all(0 <= age <= ttl for age in (now.wall - wall, now.boot - boot)):
             return None
         return Kept(
-            _caller(said["caller"]),
-            tuple(_question(one) for one in said["questions"]),
-            tuple(_evaluation(one) for one in said["evaluations"]),
-            tuple(_evaluation(one) for one in said["controls"]),
+            _caller(found["caller"]),
+            Moment(wall, boot),
+            tuple(_question(one) for one in found["questions"]),
+            tuple(_evaluation(one) for one in found["evaluations"]),
+            tuple(_evaluation(one) for one in found["controls"]),
         )
     except _NONE_OF_OURS:
         return None
 
 
 def age(text: str, now: Moment) -> float | None:
-    """How many seconds ago `text` was written, None if it is no text of ours."""
+    """How many seconds ago `text` was made, None if it is no text of ours. For people, too."""
     try:
-        wall, boot = json.loads(text)["made"]
-        return float(max(now.wall - wall, now.boot - boot))
+        wall, boot = _unsealed(text)["made"]
+        ages = (float(now.wall - wall), float(now.boot - boot))
+        return max(ages) if min(ages) >= 0 else None
     except _NONE_OF_OURS:
         return None
 
 
 def about(text: str) -> tuple[str, ...]:
-    """The caller's ARN and those of the documents, of a text that has an `age`; for people."""
+    """The caller's ARN and those of the documents, of a text that has an `age`; for people.
+
+    The seal of neither is looked at: only a start can tell whether it is right.
+    """
     try:
-        said = json.loads(text)
+        said = _unsealed(text)
         documents = [_text(one["resource_arn"]) for one in said["questions"]]
         return (_text(said["caller"]["caller_arn"]), *documents)
     except _NONE_OF_OURS:
         return ("?",)
+
+
+def _unsealed(text: str) -> Any:
+    return json.loads(text.partition("\n")[2])
+
+
+def _seal(said: str, key: Key) -> str:
+    return hmac.digest(key.secret, said.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON that shows all of it, fields among it that `repr` would hide."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        # JSON would make texts of other keys, and two of them one.
+        if not all(isinstance(name, str) for name in value):
+            raise TypeError("a key is no text")
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, enum.Enum):
+        return {type(value).__name__: value.name}
+    if isinstance(value, frozenset):
+        return {"set": sorted(json.dumps(_plain(item), sort_keys=True) for item in value)}
+    if hasattr(value, "__dataclass_fields__"):
+        shown = {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {type(value).__name__: shown}
+    raise TypeError(f"{type(value).__name__} may hide what it is")
 
 
 def _flat(one: Any) -> Any:

@@ -1,8 +1,7 @@
 """A private folder of answers that are kept for seconds, and turns at asking.
 
-Whoever can write here as this user holds the user's credentials, and needs no cache to use them
-as they like: the texts are not sealed against that. Nobody else may be able to write here, which
-is looked at each time.
+That nobody else can write there is looked at each time. What the texts say, and whether they are
+sealed, is `core.kept`'s.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import random
-import stat
 import time
 from collections.abc import Callable, Iterator
 
@@ -23,18 +21,30 @@ FOLDER = ".cache/ssmgate/answers"
 """Below the home folder."""
 
 WAIT_SECONDS = 15.0
-"""How long one of many waits for the one that asks. Then it asks too."""
+"""How long at most one of many waits for the one that asks. Then it asks too."""
+
+PACE_SECONDS = 0.2
+"""How far apart, on average, those go on whom the one that asked could not leave an answer."""
 
 _LARGEST = 1 << 16
 _FORGOTTEN_AFTER = 900.0
 _POLL_SECONDS = 0.02
-_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LOCK = ".lock"
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now() -> Moment:
     """This moment."""
     return Moment(time.time(), time.clock_gettime(_BOOT_CLOCK))
+
+
+def machine() -> str:
+    """This machine since its last start, which `Moment.boot` counts from. Homes may be shared."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+            return file.read().strip()
+    except (OSError, ValueError):  # no Linux
+        return os.uname().nodename
 
 
 class Folder:
@@ -50,24 +60,20 @@ class Folder:
 
     def read(self, name: str) -> str | None:
         """What is kept as `name`: a file of this user's that nobody else can read or write."""
-        with self._opened() as folder:
-            return None if folder is None else _read(folder, name)
+        with self._opened() as folder, contextlib.suppress(ValueError):
+            found = None if folder is None else private.read(folder, name, _LARGEST)
+            return None if found is None else found[0].decode()
+        return None
 
-    def keep(self, name: str, text: str) -> None:
-        """Keep `text` as `name`, all or nothing, and forget what is old."""
+    def keep(self, name: str, text: str) -> bool:
+        """Keep `text` as `name`, all or nothing, and forget what is old. Whether it is kept."""
+        data = text.encode()
         with self._opened(create=True) as folder:
-            if folder is None:
-                return
-            _forget(folder, _FORGOTTEN_AFTER)
-            new = f"{name}.{os.urandom(8).hex()}.new"
-            file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600, dir_fd=folder)
-            try:
-                with os.fdopen(file, "w") as opened:
-                    opened.write(text)
-                os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                os.unlink(new, dir_fd=folder)
-                raise
+            if folder is not None and len(data) <= _LARGEST:
+                private.forget(folder, now=time.time(), after=_FORGOTTEN_AFTER)
+                private.keep(folder, name, data)
+                return True
+        return False
 
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[Turn]:
@@ -78,8 +84,8 @@ class Folder:
         lock = None
         with self._opened(create=True) as folder:
             if folder is not None:
-                flags = os.O_RDWR | os.O_CREAT | _OPEN
-                lock = os.open(f"{name}.lock", flags, 0o600, dir_fd=folder)
+                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                lock = os.open(name + _LOCK, flags, 0o600, dir_fd=folder)
         turn = Turn(lock)
         try:
             turn.wait()
@@ -91,18 +97,19 @@ class Folder:
             turn.leave()
 
     def texts(self) -> Iterator[str]:
-        """Everything that is kept."""
+        """Everything that is kept and can be read."""
         with self._opened() as folder:
-            if folder is not None:
-                for name in sorted(os.listdir(folder)):
-                    if not name.endswith((".lock", ".new")):
-                        yield _read(folder, name) or ""
+            for name in sorted(os.listdir(folder)) if folder is not None else ():
+                if not name.endswith((_LOCK, private.UNFINISHED)):
+                    yield self.read(name) or ""
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def clear(self) -> int:
+        """Forget everything. How many answers that were."""
         with self._opened() as folder:
             if folder is not None:
-                _forget(folder, 0)
+                gone = private.forget(folder)
+                return sum(not name.endswith((_LOCK, private.UNFINISHED)) for name in gone)
+        return 0
 
     @contextlib.contextmanager
     def _opened(self, *, create: bool = False) -> Iterator[int | None]:
@@ -131,12 +138,14 @@ class Turn:
         self.waited = False
 
     def wait(self) -> None:
-        """Return when it is this process's turn, or `WAIT_SECONDS` are over.
+        """Return when it is this process's turn, or after `WAIT_SECONDS` at most.
 
         The system ends a turn with its process. Where the one before got no answer that could be
-        kept, all who waited go on at once, as each has to ask.
+        kept, all who waited have to ask: each goes on a moment after the other, without a turn.
+        Those who are tired of waiting are not tired all at once.
         """
         began = now().boot
+        patience = WAIT_SECONDS * random.uniform(0.5, 1)  # noqa: S311
         while self._lock is not None:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,11 +155,12 @@ class Turn:
             except OSError:  # a file system that has no locks
                 self.leave()
                 break
-            if now().boot - began > WAIT_SECONDS:
+            if now().boot - began > patience:
                 self.leave()
             else:
-                time.sleep(_POLL_SECONDS * (0.5 + random.random()))  # noqa: S311
+                time.sleep(_POLL_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
         if self._lock is not None and self.waited and _stamp(self._lock) >= began:
+            time.sleep(PACE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
             self.leave()
 
     def in_vain(self) -> None:
@@ -171,27 +181,3 @@ def _stamp(lock: int) -> float:
         return float(os.pread(lock, 20, 0))
     except (OSError, ValueError):
         return 0.0
-
-
-def _read(folder: int, name: str) -> str | None:
-    try:
-        file = os.open(name, os.O_RDONLY | _OPEN, dir_fd=folder)
-    except OSError:
-        return None
-    with os.fdopen(file, "rb") as opened:
-        known = os.fstat(file)
-        ours = known.st_uid == os.geteuid() and not known.st_mode & 0o077
-        if not (ours and stat.S_ISREG(known.st_mode) and known.st_size <= _LARGEST):
-            return None
-        try:
-            return opened.read(_LARGEST).decode()
-        except (OSError, ValueError):
-            return None
-
-
-def _forget(folder: int, seconds: float) -> None:
-    for name in os.listdir(folder):
-        with contextlib.suppress(OSError):
-            known = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if not seconds or abs(time.time() - known.st_mtime) > seconds:
-                os.unlink(name, dir_fd=folder)

@@ -1,4 +1,4 @@
-"""A folder that is one user's alone.
+"""A folder that is one user's alone, and the files in it.
 
 No imports but the system's: it stands at the very beginning of a start.
 """
@@ -9,6 +9,12 @@ import os
 import stat
 
 from ssmgate.host.trusted import Untrusted
+
+UNFINISHED = ".new"
+"""How the names of files end that `keep` has not finished."""
+
+# Without O_NONBLOCK the opening of a FIFO would wait for a writer.
+_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def open_folder(home: str, below: str, *, create: bool = False) -> int:
@@ -35,11 +41,68 @@ def open_folder(home: str, below: str, *, create: bool = False) -> int:
     except NotADirectoryError:
         raise Untrusted(path, "is no folder, or a link to one") from None
     known = os.fstat(folder)
-    if known.st_uid != os.geteuid() or stat.S_IMODE(known.st_mode) != 0o700:
+    # Not the set-group-ID bit: a folder inherits it from the one above.
+    if known.st_uid != os.geteuid() or known.st_mode & 0o777 != 0o700:
         os.close(folder)
         owner, mode = known.st_uid, stat.S_IMODE(known.st_mode)
         raise Untrusted(path, f"is not this user's alone (uid {owner}, mode {mode:04o})")
     return folder
+
+
+def read(folder: int, name: str, most: int) -> tuple[bytes, float] | None:
+    """What the file `name` in an opened folder holds, and when that was written (wall clock).
+
+    None unless it is a regular file of at most `most` bytes that nobody but this user can read or
+    write; None too where it cannot be read.
+    """
+    try:
+        file = os.open(name, os.O_RDONLY | _OPEN, dir_fd=folder)
+    except OSError:
+        return None
+    with os.fdopen(file, "rb") as opened:
+        known = os.fstat(file)
+        ours = known.st_uid == os.geteuid() and not known.st_mode & 0o077
+        if not (ours and stat.S_ISREG(known.st_mode) and known.st_size <= most):
+            return None
+        try:
+            return opened.read(most), known.st_mtime
+        except OSError:
+            return None
+
+
+def keep(folder: int, name: str, text: bytes) -> None:
+    """Make `text` all that the file `name` in an opened folder holds, or leave it as it was.
+
+    Raises `OSError` where it cannot be written.
+    """
+    new = f"{name}.{os.urandom(8).hex()}{UNFINISHED}"
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(file, "wb") as opened:
+            opened.write(text)
+        os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        os.unlink(new, dir_fd=folder)
+        raise
+
+
+def forget(folder: int, beginning: str = "", *, now: float = 0, after: float = -1) -> list[str]:
+    """Delete the files in an opened folder that begin so, and return their names.
+
+    With `after` only those that were written more than so many seconds before `now`, or so many
+    after it, as the clock may have been set.
+    """
+    gone = []
+    for name in os.listdir(folder):
+        if name.startswith(beginning):
+            try:
+                written = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime
+                if abs(now - written) > after:
+                    os.unlink(name, dir_fd=folder)
+                    gone.append(name)
+            except OSError:  # a folder, or another process was first
+                pass
+    return gone
 
 
 def _hold_parents(path: str) -> None:

@@ -1,8 +1,11 @@
+"""Kept answers as text: for the same question, for seconds, and as they were written."""
+
 from __future__ import annotations
 
+import enum
 import json
 import math
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any
 
 import pytest
@@ -11,9 +14,10 @@ from hypothesis import strategies as st
 
 from ssmgate.core.decision import Permit, decide
 from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
-from ssmgate.core.kept import Kept, Moment, about, age, fingerprint, read, write
+from ssmgate.core.kept import Kept, Moment, _seal, about, age, key, read, write
 from ssmgate.core.question import Caller, ContextEntry, Question
 from ssmgate.core.request import SessionRequest
+from ssmgate.core.values import frozen
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 ALICE = "arn:aws:iam::111122223333:user/alice"
@@ -27,9 +31,9 @@ YES = Evaluation(
     True,
     None,
 )
-KEPT = Kept(CALLER, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),))
 NOW = Moment(1_700_000_000.0, 5_000.0)
-NAME = fingerprint({"a": 1})
+KEPT = Kept(CALLER, NOW, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),))
+KEY = key({"a": 1})
 
 
 def after(seconds: float, *, wall: float | None = None) -> Moment:
@@ -40,13 +44,13 @@ def after(seconds: float, *, wall: float | None = None) -> Moment:
     "kept",
     [
         KEPT,
-        Kept(CALLER),
+        Kept(CALLER, NOW),
         replace(KEPT, caller=replace(CALLER, principal_tags=None, role_path_known=False)),
         replace(KEPT, evaluations=(replace(YES, eval_decision=EvalDecision.IMPLICIT_DENY),)),
     ],
 )
 def test_what_is_read_is_what_was_written(kept: Kept) -> None:
-    assert read(write(kept, NAME, NOW), NAME, NOW, 60) == kept
+    assert read(write(kept, KEY), KEY, NOW, 60) == kept
 
 
 @pytest.mark.parametrize(
@@ -63,11 +67,32 @@ def test_what_is_read_is_what_was_written(kept: Kept) -> None:
     ],
 )
 def test_for_how_long(moment: Moment, ttl: int, valid: bool) -> None:
-    assert (read(write(KEPT, NAME, NOW), NAME, moment, ttl) is not None) is valid
+    assert (read(write(KEPT, KEY), KEY, moment, ttl) is not None) is valid
+    if not valid:
+        shown = age(write(KEPT, KEY), moment)
+        assert shown is None or shown > ttl
 
 
-def test_under_another_name_it_says_nothing() -> None:
-    assert read(write(KEPT, NAME, NOW), fingerprint({"a": 2}), NOW, 60) is None
+def test_for_another_key_it_says_nothing() -> None:
+    assert read(write(KEPT, KEY), key({"a": 2}), NOW, 60) is None
+
+
+def test_its_name_does_not_seal_it() -> None:
+    """Who sees the folder knows the names, and not what the credentials are."""
+    forger = replace(KEY, secret=KEY.name.encode())
+
+    assert read(write(KEPT, forger), KEY, NOW, 60) is None
+    assert KEY.secret.hex() not in write(KEPT, KEY) + KEY.name + repr(KEY)
+
+
+@given(st.data())
+def test_one_changed_byte_is_enough(data: st.DataObject) -> None:
+    text = write(KEPT, KEY)
+    at = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.characters(codec="utf-8").filter(lambda sign: sign != text[at]))
+
+    assert read(text[:at] + other + text[at + 1 :], KEY, NOW, 60) is None
+    assert read(text[:at], KEY, NOW, 60) is None
 
 
 def members(value: Any) -> list[tuple[Any, ...]]:
@@ -81,22 +106,31 @@ def members(value: Any) -> list[tuple[Any, ...]]:
     return [path for key, inner in pairs for path in ((key,), *((key, *p) for p in members(inner)))]
 
 
+def entry() -> Any:
+    return json.loads(write(KEPT, KEY).partition("\n")[2])
+
+
+def sealed(said: str) -> str:
+    return f"{_seal(said, KEY)}\n{said}"
+
+
 def spoilt(path: tuple[Any, ...], junk: object) -> str:
-    said = json.loads(write(KEPT, NAME, NOW))
+    """A changed entry with the right seal."""
+    said = entry()
     at = said
-    for key in path[:-1]:
-        at = at[key]
+    for step in path[:-1]:
+        at = at[step]
     at[path[-1]] = junk
-    return json.dumps(said)
+    return sealed(json.dumps(said))
 
 
-@pytest.mark.parametrize("path", members(json.loads(write(KEPT, NAME, NOW))), ids=str)
+@pytest.mark.parametrize("path", members(entry()), ids=str)
 @pytest.mark.parametrize("junk", [{}, [], [[]], 7, 0.5, True, "x", math.nan], ids=repr)
 def test_a_changed_entry_never_permits_what_was_not_allowed(
     path: tuple[Any, ...], junk: object
 ) -> None:
     """It is not read, or it is decided upon as any answer: never an exception."""
-    found = read(spoilt(path, junk), NAME, NOW, 60)
+    found = read(spoilt(path, junk), KEY, NOW, 60)
     if found is not None and found.questions == KEPT.questions:
         permitted = isinstance(
             decide(SessionRequest("i-1"), found.questions, found.evaluations), Permit
@@ -107,31 +141,131 @@ def test_a_changed_entry_never_permits_what_was_not_allowed(
 
 @given(st.text() | st.binary().map(lambda b: b.decode("latin-1")))
 def test_junk_is_no_entry(text: str) -> None:
-    assert read(text, NAME, NOW, 60) is None
-    assert age(text, NOW) is None
-    assert about(text) == ("?",)
+    for said in (text, sealed(text)):
+        assert read(said, KEY, NOW, 60) is None
+        assert age(said, NOW) is None
+        assert about(said) == ("?",)
 
 
-@pytest.mark.parametrize("text", ["[]", "null", "1", '"x"', "[" * 100_000, '{"made": null}', "{}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "null",
+        "1",
+        '"x"',
+        "[" * 100_000,
+        '{"made": null}',
+        '{"made": [1e999, 0]}',
+        "9" * 5000,
+        "{}",
+    ],
+)
 def test_json_of_another_kind_is_no_entry(text: str) -> None:
-    assert read(text, NAME, NOW, 60) is None
+    assert read(text, KEY, NOW, 60) is None
+    assert read(sealed(text), KEY, NOW, 60) is None
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=6,
 )
+PARTS = st.dictionaries(st.text(max_size=3), VALUES, max_size=3)
+
+
+def told_apart(value: Any) -> Any:
+    """`value` with its types: for Python 1, 1.0 and True are the same."""
+    if isinstance(value, dict):
+        return {name: told_apart(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [told_apart(item) for item in value]
+    return type(value), repr(value)
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.text(max_size=3), VALUES), st.dictionaries(st.text(max_size=3), VALUES))
-def test_different_parts_have_different_fingerprints(a: Any, b: Any) -> None:
-    same = json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+@given(PARTS, PARTS)
+def test_different_parts_have_different_keys(a: Any, b: Any) -> None:
+    assert (key(a) == key(b)) is (told_apart(a) == told_apart(b))
+    assert (key(a).name == key(b).name) is (key(a).secret == key(b).secret)
 
-    assert (fingerprint(a) == fingerprint(b)) is same
+
+class Colour(enum.Enum):
+    RED = 1
+    GREEN = 1.5
 
 
-def test_a_fingerprint_shows_no_secret_and_takes_any_text() -> None:
-    assert "secret" not in fingerprint({"key": "secret"})
-    assert fingerprint({"key": "\udcff"}) != fingerprint({"key": "\udcfe"})
+class Other(enum.Enum):
+    RED = 1
+
+
+@frozen
+class Discreet:
+    """Shows less of itself than it is."""
+
+    shown: int = 1
+    hidden: object = field(default="", repr=False)
+    uncompared: object = field(default="", compare=False)
+
+
+@frozen
+class Twin:
+    """Has the fields of another."""
+
+    shown: int = 1
+    hidden: object = ""
+    uncompared: object = ""
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        pytest.param("1", 1, id="a text and a number"),
+        pytest.param(None, "null", id="nothing and its name"),
+        pytest.param({"a": None}, {}, id="nothing and not there"),
+        pytest.param("\ud83d\ude00", "\U0001f600", id="two halves of a sign and the sign"),
+        pytest.param("\udcff", "\\udcff", id="no text, and how JSON spells it"),
+        pytest.param("\udcff", "\udcfe", id="two that are no text"),
+        pytest.param("\u00e9", "e\u0301", id="composed and decomposed"),
+        pytest.param(["a", "b"], ["b", "a"], id="another order"),
+        pytest.param(["a,b"], ["a", "b"], id="one text or two"),
+        pytest.param({"a": ["b"], "c": []}, {"a": [], "c": ["b"]}, id="at another place"),
+        pytest.param(Discreet(), Discreet(hidden="x"), id="what repr hides"),
+        pytest.param(Discreet(), Discreet(uncompared="x"), id="what == leaves out"),
+        pytest.param(Discreet(), Twin(), id="another class"),
+        pytest.param(Discreet(), repr(Discreet()), id="a value and its repr"),
+        pytest.param(Colour.RED, Colour.GREEN, id="two of an enum"),
+        pytest.param(Colour.RED, Other.RED, id="two enums"),
+        pytest.param(frozenset({"a"}), frozenset({"a", "b"}), id="a smaller set"),
+        pytest.param(
+            ContextEntry("aws:SourceIp", "ip", ("1",)),
+            ContextEntry("aws:SourceIp", "string", ("1",)),
+            id="another type of context",
+        ),
+        pytest.param(
+            ContextEntry("aws:SourceIp", "ip", ("1", "2")),
+            ContextEntry("aws:SourceIp", "ip", ("2", "1")),
+            id="another order of context",
+        ),
+    ],
+)
+def test_what_looks_alike_has_different_keys(one: object, another: object) -> None:
+    assert key({"x": one}) != key({"x": another})
+    assert key({"x": one}) == key({"x": one})
+
+
+def test_the_order_of_names_and_of_sets_is_none() -> None:
+    assert key({"a": {"x": 1, "y": 2}, "b": 0}) == key({"b": 0, "a": {"y": 2, "x": 1}})
+    assert key({"x": frozenset("abc")}) == key({"x": frozenset("cba")})
+
+
+@pytest.mark.parametrize("value", [object(), b"x", {1: "x"}, {None: "x"}, [{("a",): 1}], lambda: 0])
+def test_what_may_hide_something_has_no_key(value: object) -> None:
+    with pytest.raises(TypeError):
+        key({"x": value})
+
+
+def test_a_key_shows_no_secret() -> None:
+    shown = key({"x": "secret"})
+
+    assert "secret" not in repr(shown)

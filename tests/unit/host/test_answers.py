@@ -6,6 +6,7 @@ import contextlib
 import errno
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -185,7 +186,9 @@ def test_what_is_old_is_forgotten(folder: Folder, home: Path) -> None:
     folder.keep("new", "text")
 
     assert os.listdir(home / FOLDER) == ["new"]
-    folder.clear()
+    with folder.turn("new"):
+        pass
+    assert folder.clear() == 1
     assert os.listdir(home / FOLDER) == []
 
 
@@ -233,6 +236,35 @@ class Crowd:
         return len(self.asked.read_text().split())
 
 
+def spoil_lock_link(lock: Path) -> None:
+    lock.symlink_to(lock.with_name("elsewhere"))
+
+
+def spoil_lock_fifo(lock: Path) -> None:
+    os.mkfifo(lock, 0o600)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_lock_link, spoil_lock_fifo, Path.mkdir,
+        lambda lock: lock.write_text("inf"), lambda lock: lock.write_text("nan" * 9),
+    ],
+    ids=["link", "fifo", "folder", "text", "more text"],
+)  # fmt: skip
+def test_whatever_the_lock_is_somebody_asks(
+    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+) -> None:
+    folder.keep("a", "text")
+    spoil(home / FOLDER / "a.lock")
+    with folder.turn("a") as turn:
+        turn.in_vain()
+
+    assert not turn.waited
+    assert told == []
+    assert not (home / FOLDER / "elsewhere").exists()
+
+
 def test_one_asks_for_all(home: Path) -> None:
     assert Crowd(home, 8, seconds=0.5, answer=True).end() == 1
 
@@ -245,14 +277,81 @@ def test_when_the_one_that_asks_dies_another_one_asks(home: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", [False, None], ids=["no", "an error"])
-def test_after_a_no_all_go_on_at_once(home: Path, answer: bool | None) -> None:
-    crowd = Crowd(home, 6, seconds=1, answer=answer)
+def test_after_a_no_all_have_to_ask(home: Path, answer: bool | None) -> None:
+    crowd = Crowd(home, 6, seconds=2, answer=answer)
     crowd.wait_until_asked()
-    began = time.monotonic()
 
     assert crowd.end() == 6
-    # One after the other would take five seconds more.
-    assert time.monotonic() - began < 5
+
+
+def test_after_a_no_they_go_on_one_after_another(
+    folder: Folder, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who goes on keeps the others from it for a moment, and not for as long as it asks."""
+    paces: list[tuple[float, bool]] = []
+    asking, denied = threading.Event(), threading.Event()
+    sleep = time.sleep
+
+    def free() -> bool:
+        lock = os.open(home / FOLDER / "a.lock", os.O_RDWR)
+        try:
+            answers.fcntl.flock(lock, answers.fcntl.LOCK_EX | answers.fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(lock)
+        return True
+
+    def watched(seconds: float) -> None:
+        if seconds >= answers.PACE_SECONDS / 2:
+            paces.append((seconds, free()))
+        else:  # it waits
+            denied.set()
+            sleep(seconds)
+
+    def deny() -> None:
+        with folder.turn("a") as turn:
+            asking.set()
+            denied.wait(20)
+            turn.in_vain()
+
+    leader = threading.Thread(target=deny)
+    leader.start()
+    asking.wait(20)
+    monkeypatch.setattr(answers.time, "sleep", watched)
+    with folder.turn("a") as turn:
+        assert turn.waited
+        assert free()
+    leader.join()
+    ((seconds, was_free),) = paces
+    assert answers.PACE_SECONDS * 0.5 <= seconds <= answers.PACE_SECONDS * 1.5
+    assert not was_free
+
+
+def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "WAIT_SECONDS", 1)
+    crowd = Crowd(home, 4, seconds=0.5, answer=True)
+    leader = crowd.wait_until_asked()
+    os.kill(leader, signal.SIGSTOP)
+    try:
+        for process in crowd.processes:
+            if process.pid != leader:
+                process.join(30)
+                assert process.exitcode == 0
+    finally:
+        os.kill(leader, signal.SIGCONT)
+    # Each of the three asked, unless another one's answer was there already.
+    assert 2 <= crowd.end() <= 4
+
+
+def test_what_cannot_be_kept_is_told(folder: Folder, home: Path) -> None:
+    assert folder.keep("a", "text") is True
+    assert folder.keep("a", "x" * 70_000) is False
+    assert folder.read("a") == "text"
+    (home / FOLDER).chmod(0o755)
+    assert folder.keep("a", "new") is False
 
 
 def test_where_there_are_no_locks_everybody_asks(

@@ -10,6 +10,8 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --way cached
+	$(BIN)/python -m pytest -n auto --way standby
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -45,6 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
     _way["is"] = config.getoption("--way")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In another way than the cold one, only what makes starts is run."""
+    if _way["is"] != "cold":
+        others = [item for item in items if item.get_closest_marker("starts") is None]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item.get_closest_marker("starts") is not None]
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     _standbys.made += node.workeroutput.get("made", 0) if hasattr(node, "workeroutput") else 0

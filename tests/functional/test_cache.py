@@ -31,6 +31,8 @@ from fakes.scripted_aws import (
     xml_error,
 )
 
+pytestmark = pytest.mark.starts
+
 FOLDER = ".cache/ssmgate/answers"
 ALLOWED = ["GetCallerIdentity", "SimulatePrincipalPolicy", "StartSession"]
 

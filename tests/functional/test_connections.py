@@ -13,6 +13,8 @@ from conftest import TARGET, Machine
 from fakes.certificates import server_context
 from fakes.scripted_aws import ScriptedAws, after, identity, slowly
 
+pytestmark = pytest.mark.starts
+
 Make = Callable[[ScriptedAws], Machine]
 ARN = "arn:aws:iam::111122223333:user/alice"
 

@@ -39,6 +39,8 @@ from fakes.scripted_aws import (
     xml_error,
 )
 
+pytestmark = pytest.mark.starts
+
 RUN = """
 import random, sys
 random.random = lambda: 0.0  # no waits between attempts

@@ -11,6 +11,8 @@ import pytest
 from conftest import Machine, make_resident
 from fakes.sandbox import ACCOUNT, NODE, OWNER, STOPPED, Server, serving, text
 
+pytestmark = pytest.mark.starts
+
 Resident = Callable[[str], Machine]
 
 DEFAULT, SSH = "SSM-SessionManagerRunShell", "AWS-StartSSHSession"

@@ -11,6 +11,8 @@ from conftest import TARGET, Machine
 from fakes.scripted_aws import SESSION_ID, STREAM_URL, TOKEN, Answer, json_error, json_ok
 from ssmgate.core.wording import BEYOND_SIMULATION
 
+pytestmark = pytest.mark.starts
+
 RESPONSE = {"SessionId": SESSION_ID, "TokenValue": TOKEN, "StreamUrl": STREAM_URL}
 VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 WARNING = (

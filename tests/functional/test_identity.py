@@ -24,6 +24,8 @@ from fakes.scripted_aws import (
     xml_error,
 )
 
+pytestmark = pytest.mark.starts
+
 OTHER = "444455556666"
 USER = f"arn:aws:iam::{ACCOUNT}:user"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role"

@@ -9,6 +9,8 @@ import pytest
 from conftest import FAKES, TARGET, Machine
 from fakes.scripted_aws import evaluation
 
+pytestmark = pytest.mark.starts
+
 
 @pytest.mark.parametrize(
     ("variable", "value", "words"),

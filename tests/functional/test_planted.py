@@ -25,6 +25,8 @@ from fakes.scripted_aws import (
     json_ok,
 )
 
+pytestmark = pytest.mark.starts
+
 DATA = Path(importlib.util.find_spec("awscli").origin).parent / "botocore" / "data"
 MODELS = {"ssm": "ssm/2014-11-06", "iam": "iam/2010-05-08", "sts": "sts/2011-06-15"}
 REQUEST = {"Target": TARGET, "DocumentName": "AWS-StartSSHSession", "Reason": "Evil-Document"}

@@ -15,6 +15,8 @@ import pytest
 from conftest import FAKES, Machine
 from fakes.sandbox import NODE
 
+pytestmark = pytest.mark.starts
+
 
 @pytest.fixture
 def machine(resident: Callable[[str], Machine]) -> Machine:

@@ -23,6 +23,8 @@ from fakes.scripted_aws import (
     xml_error,
 )
 
+pytestmark = pytest.mark.starts
+
 
 @pytest.fixture
 def log(machine: Machine) -> Iterator[Log]:

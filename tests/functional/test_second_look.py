@@ -25,6 +25,8 @@ from fakes.scripted_aws import (
     xml_error,
 )
 
+pytestmark = pytest.mark.starts
+
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
 OPS = f"arn:aws:iam::{ACCOUNT}:role/Ops"
 DOCUMENT_TAG, PRINCIPAL_TAG, MFA = (

@@ -26,6 +26,8 @@ from fakes.scripted_aws import (
     truncated,
 )
 
+pytestmark = pytest.mark.starts
+
 SECRETS = (TOKEN, STREAM_URL, "NOBODY-MAY-SEE")
 OLD, NEW = "1.2.497.0", "1.2.804.0"
 DENIED = json_error("AccessDeniedException", "no")

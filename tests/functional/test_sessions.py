@@ -30,6 +30,8 @@ import pytest
 from fakes import sshd
 from fakes.channel_client import Client
 
+pytestmark = pytest.mark.starts
+
 NODE = "i-0123456789abcdef0"
 PLUGIN = "session-manager-plugin"
 SSH, FORWARD = "AWS-StartSSHSession", "AWS-StartPortForwardingSession"

@@ -19,6 +19,8 @@ import pytest
 from conftest import FAKES, TARGET, Machine
 from fakes.scripted_aws import evaluation
 
+pytestmark = pytest.mark.starts
+
 ROOT = FAKES.parent.parent
 SHIM = ROOT / "bin" / "aws"
 REAL = FAKES / "real" / "aws"
@@ -46,7 +48,7 @@ class Line:
 
     def variables(self, **environ: str | None) -> dict[str, str]:
         merged = {
-            **self.machine.environ,
+            **self.machine.variables(),
             "PATH": os.pathsep.join([*self.path, str(FAKES), "/usr/bin", "/bin"]),
             "FAKE_AWS": str(self.records),
             **environ,

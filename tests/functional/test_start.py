@@ -9,6 +9,8 @@ import pytest
 from conftest import TARGET, Machine
 from fakes.scripted_aws import ACCOUNT, SESSION_ID, STREAM_URL, TOKEN, evaluation
 
+pytestmark = pytest.mark.starts
+
 DEFAULT_ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell"
 
 

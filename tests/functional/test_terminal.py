@@ -19,6 +19,8 @@ import pytest
 from conftest import TARGET, Machine
 from fakes.scripted_aws import TOKEN, Answer, Received
 
+pytestmark = pytest.mark.starts
+
 SHELLS = ("dash", "bash", "busybox")
 READY, GO = "ready", "go"
 

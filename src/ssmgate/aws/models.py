@@ -72,7 +72,7 @@ class AwscliModels(Loader):
         self, called: Mapping[str, tuple[str, ...]] = CALLED, *, documented: bool = False
     ) -> None:
         self._called = called
-        self._cut = {} if documented or called is not CALLED else _read_cut_down()
+        self._cut = {} if documented or called is not CALLED else _read_cut_down(awscli.__version__)
         super().__init__(
             extra_search_paths=[os.path.join(AWSCLI_FOLDER, "data"), _BOTOCORE_DATA],
             include_default_search_paths=False,
@@ -106,10 +106,10 @@ class AwscliModels(Loader):
 
 
 @cache
-def _read_cut_down() -> dict[str, Any]:
+def _read_cut_down(release: str) -> dict[str, Any]:
     with open(CUT_DOWN, "rb") as file:
         cut: dict[str, Any] = json.load(file)
-    return cut if cut["awscli"] == awscli.__version__ else {}
+    return cut if cut["awscli"] == release else {}
 
 
 def cut_down() -> dict[str, Any]:

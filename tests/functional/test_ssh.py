@@ -16,7 +16,7 @@ from conftest import FAKES, Machine, needs
 from fakes import sshd
 from fakes.sandbox import ACCOUNT, NODE
 
-pytestmark = needs("ssh", "scp", "sshd")
+pytestmark = [needs("ssh", "scp", "sshd"), pytest.mark.starts]
 
 PROXY = "{program} --target %h --document-name AWS-StartSSHSession --parameters portNumber=%p"
 

@@ -1,7 +1,7 @@
 """A standby of a test's, and starts that ask it.
 
 Run as a program it is `ssmgate`, and leaves a mark where it made a start by itself:
-`standby_client.py MARK [client.NAME=NUMBER …] WORDS…`.
+`standby_client.py MARK [client.NAME=VALUE …] WORDS…`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,65 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+if __name__ == "__main__":
+    # As with -P: the folder of this file is no part of the program, nor is the rest of it.
+    del sys.path[0]
+    TARGET = ""
+else:
+    from conftest import TARGET, Ended, Machine
+
 FOLDER = ".cache/ssmgate/standby"
+BY_STANDBY, COLD = "by the standby", "by itself"
+
+
+def start(
+    machine: Machine,
+    folder: Path,
+    *words: str,
+    before: tuple[str, ...] = (),
+    constants: tuple[str, ...] = (),
+    verb: tuple[str, ...] = ("start-session", "--target", TARGET),
+    cwd: Path | None = None,
+    input: str | None = None,
+    **environ: str | None,
+) -> tuple[Ended, str]:
+    """Run a start, and tell which way it went. `constants` are the client's; `folder` is empty."""
+    process, mark = begin(
+        machine, folder, *words, before=before, constants=constants, verb=verb, cwd=cwd, **environ
+    )
+    try:
+        stdout, stderr = process.communicate(input or "", timeout=60)
+    finally:
+        process.kill()
+    return Ended(process.returncode, stdout, stderr), COLD if mark.exists() else BY_STANDBY
+
+
+def begin(
+    machine: Machine,
+    folder: Path,
+    *words: str,
+    before: tuple[str, ...] = (),
+    constants: tuple[str, ...] = (),
+    verb: tuple[str, ...] = ("start-session", "--target", TARGET),
+    cwd: Path | None = None,
+    **environ: str | None,
+) -> tuple[subprocess.Popen[str], Path]:
+    """Begin a start. The path is there as soon as it is made by the process itself."""
+    mark = folder / "by-itself"
+    mark.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [*before, sys.executable, __file__, str(mark), *constants, *verb, *words],
+        env=machine.variables(**environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd or machine.home,
+    )
+    return process, mark
 
 
 def until(true: Callable[[], object], seconds: float = 30) -> None:
@@ -31,11 +86,25 @@ def until(true: Callable[[], object], seconds: float = 30) -> None:
 class Standby:
     """`ssmgate standby`, for the starts with the HOME and the locale of `environ`."""
 
-    def __init__(self, environ: Mapping[str, str], *options: str, before: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *options: str,
+        constants: str = "",
+        before: tuple[str, ...] = (),
+    ) -> None:
         self.environ = dict(environ)
         self.folder = Path(environ["HOME"]) / FOLDER
+        program = ["-m", "ssmgate", "standby", *options]
+        if constants:
+            code = (
+                "import sys; from ssmgate.__main__ import ssmgate\n"
+                "from ssmgate.standby import child, server\n"
+                f"{constants}\nsys.argv[0] = 'ssmgate'; ssmgate()"
+            )
+            program = ["-c", code, "standby", "--in-place", *options]
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-P", "-m", "ssmgate", "standby", *options],
+            [*before, sys.executable, "-P", *program],
             env=self.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -77,19 +146,20 @@ class Standby:
     def end(self) -> None:
         """Kill it."""
         for pid in [*self.children, self.pid]:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self.process.communicate(timeout=30)
 
 
 @contextmanager
 def running(
-    environ: Mapping[str, str], *options: str, before: tuple[str, ...] = ()
+    environ: Mapping[str, str],
+    *options: str,
+    constants: str = "",
+    before: tuple[str, ...] = (),
 ) -> Iterator[Standby]:
-    """A standby until the block ends."""
-    standby = Standby(environ, *options, before=before)
+    """A standby until the block ends. `constants` are lines of Python that it begins with."""
+    standby = Standby(environ, *options, constants=constants, before=before)
     try:
         yield standby
     finally:
@@ -119,7 +189,7 @@ def main() -> None:
     while words[0].startswith("client."):
         name, _, number = words.pop(0).removeprefix("client.").partition("=")
         assert hasattr(client, name)
-        setattr(client, name, float(number))
+        setattr(client, name, type(getattr(client, name))(number))
     run = process.run
 
     def cold(*args: object, **options: object) -> None:
@@ -132,6 +202,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # As with -P: the folder of this file is no part of the program.
-    del sys.path[0]
     main()

@@ -168,7 +168,10 @@ def running(
 
 def children(pid: int) -> list[int]:
     """The children of `pid` that have not ended."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
     return [int(number) for number in text.split() if state(int(number)) not in "Z"]
 
 

@@ -84,6 +84,8 @@ def _made(read: Callable[[], object], environ: dict[str, str], asker: _Asker) ->
             environ,
         )
     except NotHere as why:
+        for note in getattr(why, "__notes__", ()):  # of a session that was started
+            process.tell(f"ssmgate: {note}")
         return wire.COLD, str(why)
     except Exception as error:
         # Whatever it is: the one who asks meets it again, and can tell more about it.
@@ -142,7 +144,7 @@ class _Asker:
             raise signals.Interrupted(int(lists[0][0]))
         if kind == wire.FAILED:
             raise handover.failed(lists[0][0])
-        raise GateError("the process that asked for the session is gone")
+        raise NotHere("it took too long to take the session")
 
     def _offered(self, handover: Handover) -> tuple[bytes, list[list[str]]]:
         """What kept the one who asked from becoming the plugin. Does not return if it did."""

@@ -67,7 +67,7 @@ def answer(sock: socket.socket, said: list[str], status: list[str], driver: Driv
         os.environ.update({k: v for k, v in environ.items() if k not in SET_ASIDE})
         asker.listen()
         kind, text = _made(lambda: _read(argv, driver, bool(shim)), environ, asker)
-        asker.say(kind, [text])
+        asker.end(kind, text)
         return kind == wire.END
     return False
 
@@ -129,6 +129,11 @@ class _Asker:
         """Send a message, if there is still somebody."""
         with self._speaking, contextlib.suppress(OSError):
             self._sock.sendall(wire.packed(kind, *lists))
+
+    def end(self, kind: bytes, text: str) -> None:
+        """Send the last message. What comes then is not heeded."""
+        self._has_it = True
+        self.say(kind, [text])
 
     def listen(self) -> None:
         """From now on, tell each second that somebody is at work, and heed signals."""

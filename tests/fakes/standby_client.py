@@ -6,14 +6,17 @@ Run as a program it is `ssmgate`, and leaves a mark where it made a start by its
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -112,6 +115,25 @@ class Standby:
             text=True,
         )
         until(lambda: self.process.poll() is not None or self.ask("status").returncode == 0)
+
+    @cached_property
+    def surroundings(self) -> list[str]:
+        """What a start of its would say of itself."""
+        code = "from ssmgate.standby import place; import json, os\n"
+        code += "print(json.dumps(place.surroundings(os.environ)))"
+        said = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            env=self.environ, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return json.loads(said.stdout)
+
+    def connected(self) -> socket.socket:
+        """A connection to it, and its greeting is read."""
+        from ssmgate.standby import client
+
+        sock = client.connected(self.environ["HOME"], self.surroundings)
+        assert sock is not None
+        return sock
 
     @property
     def pid(self) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -34,7 +32,7 @@ from fakes.standby_client import (
     state,
     until,
 )
-from ssmgate.standby import client, wire
+from ssmgate.standby import wire
 
 # So that nobody has to wait for the end of patience.
 CONSTANTS = "child.TAKE_SECONDS = 1.0"
@@ -224,19 +222,8 @@ class Asker:
     """The asking end of the protocol, by hand."""
 
     def __init__(self, standby: Standby, machine: Machine) -> None:
-        code = (
-            "import json, os; from ssmgate.standby import place\n"
-            "print(json.dumps(place.surroundings(os.environ)))"
-        )
-        self.said = json.loads(
-            subprocess.run(
-                [sys.executable, "-P", "-c", code],
-                env=standby.environ, capture_output=True, text=True, check=True,
-            ).stdout
-        )  # fmt: skip
-        sock = client.connected(standby.environ["HOME"], self.said)
-        assert sock is not None
-        self.sock = sock
+        self.said = standby.surroundings
+        self.sock = standby.connected()
         self.sock.settimeout(20)
         self.machine = machine
 

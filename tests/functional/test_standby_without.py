@@ -190,17 +190,18 @@ def test_one_that_does_not_accept_is_done_without(alone: Machine, tmp_path: Path
 
 
 def test_a_full_queue_is_not_waited_in(alone: Machine, tmp_path: Path) -> None:
-    with listening(alone) as listener:
+    folder = Path(alone.environ["HOME"]) / FOLDER
+    with listening(alone):
+        descriptor = os.open(folder, os.O_RDONLY)
+        (path,) = folder.iterdir()
+        address = place.address(descriptor, str(folder), path.name)
         waiting = []
         with suppress(BlockingIOError):
             while True:
-                sock = socket.socket(socket.AF_UNIX)
-                waiting.append(sock)
-                sock.setblocking(False)
-                (path,) = (Path(alone.environ["HOME"]) / FOLDER).iterdir()
-                sock.connect(str(path)) if len(str(path)) < 100 else sock.connect(
-                    listener.getsockname()
-                )
+                waiting.append(socket.socket(socket.AF_UNIX))
+                waiting[-1].setblocking(False)
+                waiting[-1].connect(address)
+        os.close(descriptor)
         assert_cold(alone, tmp_path)
         for sock in waiting:
             sock.close()

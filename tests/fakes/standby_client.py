@@ -150,9 +150,10 @@ class Standby:
     @property
     def made(self) -> int:
         """How many starts it has made."""
-        found = re.search(r", (\d+) starts", self.ask("status").stdout)
-        assert found is not None
-        return int(found[1])
+        answers: list[str] = []
+        # On a busy machine it may be late with its greeting.
+        until(lambda: answers.append(self.ask("status").stdout) or answers[-1])
+        return int(re.findall(r", (\d+) starts", answers[-1])[0])
 
     @property
     def socket(self) -> Path:

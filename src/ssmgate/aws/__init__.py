@@ -6,13 +6,19 @@ import PyPI's botocore: awscli takes the name only when it comes first.
 
 import os
 
-# A variable of the user's that makes botocore import and run code at every client.
-os.environ.pop("BOTOCORE_EXPERIMENTAL__PLUGINS", None)
-# CLI v1's advice on moving to v2; v2 has no such mode.
-os.environ.pop("AWS_CLI_UPGRADE_DEBUG_MODE", None)
+SET_ASIDE = (
+    # A variable of the user's that makes botocore import and run code at every client.
+    "BOTOCORE_EXPERIMENTAL__PLUGINS",
+    # CLI v1's advice on moving to v2; v2 has no such mode.
+    "AWS_CLI_UPGRADE_DEBUG_MODE",
+)
+"""Variables that this process does without. The plugin gets them."""
 
-import awscli
-import botocore
+for name in SET_ASIDE:
+    os.environ.pop(name, None)
+
+import awscli  # noqa: E402 - the variables first
+import botocore  # noqa: E402
 
 AWSCLI_VERSION: str = awscli.__version__
 AWSCLI_FOLDER = os.path.dirname(os.path.abspath(awscli.__file__))

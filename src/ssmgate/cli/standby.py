@@ -42,6 +42,7 @@ def standby(context: click.Context, idle: int, in_place: bool, lock: int | None)
             why = "the system's configuration locks keys" if config.locked else 'standby is "off"'
             raise ConfigurationProblem(f"there is no standby: {why}")
         options = ["--idle", str(idle)]
+        _open_streams()
         # Again, with variables that hold no secrets: they are in memory from the beginning.
         argv = launch.words(*options)
         os.execve(argv[0], argv, launch.variables(environ))
@@ -78,6 +79,8 @@ def _asked(kind: bytes) -> list[str]:
             number = nothing.fileno()
             wire.send_with_descriptors(sock, wire.packed(kind, said), (number,) * 3)
             answered, lists = wire.receive(sock)
+            while answered == wire.BEAT:  # there are starts before it
+                answered, lists = wire.receive(sock)
         sock.close()
     except (wire.Broken, OSError) as error:
         raise GateError("the standby does not answer") from error
@@ -89,6 +92,13 @@ def _asked(kind: bytes) -> list[str]:
 def _none() -> int:
     click.echo("none is running here", err=True)
     return 1
+
+
+def _open_streams() -> None:
+    """See to it that the first three descriptors are taken: starts will find their own there."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _environ() -> dict[str, str]:

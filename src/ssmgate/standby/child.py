@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ssmgate import gate, process
-from ssmgate.aws import arguments, sessions
+from ssmgate.aws import SET_ASIDE, arguments, sessions
 from ssmgate.aws.arguments import Driver, Invocation
 from ssmgate.aws.command_line import read_line
 from ssmgate.core.errors import GateError, NotHere
@@ -34,11 +34,11 @@ TAKE_SECONDS = 30.0
 """How long the one who asked may take to become the plugin. It may have been stopped (Ctrl-Z)."""
 
 
-def answer(sock: socket.socket, said: list[str], status: list[str], driver: Driver) -> None:
+def answer(sock: socket.socket, said: list[str], status: list[str], driver: Driver) -> bool:
     """Answer what is asked at `sock`, in a process of its own that ends after it.
 
-    `said` are the surroundings of the standby, `status` is what it knows of itself; `driver` has
-    read nothing yet.
+    `said` are the surroundings of the standby, `status` is what it knows of itself, its process's
+    number first; `driver` has read nothing yet. Returns whether a start was made.
     """
     sock.settimeout(REQUEST_SECONDS)
     kind, lists, (stdin, stderr, folder) = wire.receive_with_descriptors(sock, 3)
@@ -48,23 +48,28 @@ def answer(sock: socket.socket, said: list[str], status: list[str], driver: Driv
     elif kind == wire.STATUS:
         asker.say(wire.END, status)
     elif kind == wire.STOP:
-        os.kill(os.getppid(), signal.SIGTERM)
+        if os.getppid() == int(status[0]):
+            os.kill(os.getppid(), signal.SIGTERM)
         asker.say(wire.END, status)
     elif kind == wire.REQUEST:
         _said, (umask, ignored, *shim), argv, variables = lists
         os.fchdir(folder)
         os.dup2(stdin, 0)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(stderr, 2)
+        # A word may lead to a descriptor by its number: no more of them than needed.
+        for descriptor in (stdin, stderr, folder):
+            os.close(descriptor)
         os.umask(int(umask))
         for number in map(int, ignored.split()):
             signal.signal(number, signal.SIG_IGN)
         environ = dict(one.split("=", 1) for one in variables)
         os.environ.clear()
-        os.environ.update(environ)
+        os.environ.update({k: v for k, v in environ.items() if k not in SET_ASIDE})
         asker.listen()
         kind, text = _made(lambda: _read(argv, driver, bool(shim)), environ, asker)
-        asker.say(kind, [text])
+        asker.end(kind, text)
+        return kind == wire.END
+    return False
 
 
 def _made(read: Callable[[], object], environ: dict[str, str], asker: _Asker) -> tuple[bytes, str]:
@@ -79,6 +84,8 @@ def _made(read: Callable[[], object], environ: dict[str, str], asker: _Asker) ->
             environ,
         )
     except NotHere as why:
+        for note in getattr(why, "__notes__", ()):  # of a session that was started
+            process.tell(f"ssmgate: {note}")
         return wire.COLD, str(why)
     except Exception as error:
         # Whatever it is: the one who asks meets it again, and can tell more about it.
@@ -123,31 +130,51 @@ class _Asker:
         with self._speaking, contextlib.suppress(OSError):
             self._sock.sendall(wire.packed(kind, *lists))
 
+    def end(self, kind: bytes, text: str) -> None:
+        """Send the last message. What comes then is not heeded."""
+        self._has_it = True
+        self.say(kind, [text])
+
     def listen(self) -> None:
         """From now on, tell each second that somebody is at work, and heed signals."""
         threading.Thread(target=self._listen, daemon=True).start()
 
     def hand_over(self, handover: Handover) -> NoReturn:
         """Have the one who asked become the plugin, and end. Raises if it does not."""
-        variables = [f"{name}={text}" for name, text in handover.environ.items()]
-        self.say(wire.HANDOVER, [handover.path], list(handover.argv), variables)
-        kind, lists = self._next()
-        if kind == wire.TAKE:
-            with self._speaking:
-                self._has_it = True
-                self._sock.sendall(wire.packed(wire.GO))
-            kind, lists = self._next()
-            if kind == _CLOSED:  # by exec
-                os._exit(0)
+        try:
+            kind, lists = self._offered(handover)
+        except OSError:
+            kind, lists = _LOST, []
         if kind == wire.SIGNAL:
             raise signals.Interrupted(int(lists[0][0]))
         if kind == wire.FAILED:
             raise handover.failed(lists[0][0])
-        raise GateError("the process that asked for the session is gone")
+        raise NotHere("it took too long to take the session")
 
-    def _next(self) -> tuple[bytes, list[list[str]]]:
+    def _offered(self, handover: Handover) -> tuple[bytes, list[list[str]]]:
+        """What kept the one who asked from becoming the plugin. Does not return if it did."""
+        variables = [f"{name}={text}" for name, text in handover.environ.items()]
+        message = wire.packed(wire.HANDOVER, [handover.path], list(handover.argv), variables)
+        self._sock.settimeout(TAKE_SECONDS)
+        with self._speaking:
+            # All of it, or the end: what is said after a part would be taken for the rest.
+            self._sock.sendall(message)
+        kind, lists = self._next(TAKE_SECONDS)
+        if kind != wire.TAKE:
+            return kind, lists
+        with self._speaking:
+            self._has_it = True
+            self._sock.sendall(wire.packed(wire.GO))
+        # However long: it may have been stopped, and goes on as the plugin.
+        kind, lists = self._next(None)
+        if kind == _CLOSED:  # by exec
+            os._exit(0)
+        self._has_it = False
+        return kind, lists
+
+    def _next(self, seconds: float | None) -> tuple[bytes, list[list[str]]]:
         try:
-            return self._heard.get(timeout=TAKE_SECONDS)
+            return self._heard.get(timeout=seconds)
         except queue.Empty:
             return _LOST, []
 

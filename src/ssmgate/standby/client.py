@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import time
 
 from ssmgate.host import private, takeover, terminal
 from ssmgate.host.trusted import SYSTEM_FILE, Untrusted
@@ -24,8 +25,13 @@ HELLO_SECONDS = 1.0
 SILENT_SECONDS = 5.0
 """One that is at work says so each second. After such a silence it is left to itself."""
 
+LONGEST_SECONDS = 300.0
+"""A start that is not made by then is made anew, however often somebody is said to be at work."""
+
 ENDING_SECONDS = 20.0
 """After a signal: how long its end may take, with a session to terminate."""
+
+_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 FORWARDED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
 
@@ -101,6 +107,7 @@ def _may_ask(argv: list[str], environ: Mapping[str, str]) -> bool:
         and os.getuid() == os.geteuid()
         and os.getgid() == os.getegid()
         and not any(map(_is_our_own, argv))
+        and not any(_names_a_descriptor(*variable) for variable in environ.items())
         and _nothing_is_locked()
         and _is_open(0)
         and _is_open(2)
@@ -111,14 +118,30 @@ def _is_our_own(word: str) -> bool:
     """Whether a word asks for something that only the process at the terminal has.
 
     That is a descriptor's path, and what is printed: help, a skeleton, the version, a traceback.
-    Options may be shortened.
+    Options may be shortened. What can be read only once must not be read by a standby that then
+    cannot go on.
     """
     return (
         "/dev/" in word
         or "/proc/" in word
+        or ("file" in word and "://" in word and not _is_a_file(word.partition("://")[2]))
         or word == "help"
         or word.startswith(("--g", "--v"))
         or (len(word) > 2 and "--debug".startswith(word))
+    )
+
+
+def _is_a_file(path: str) -> bool:
+    """Whether the CLI would find a regular file at `path`."""
+    return os.path.isfile(os.path.expandvars(os.path.expanduser(path)))
+
+
+def _names_a_descriptor(name: str, text: str) -> bool:
+    """Whether a variable may lead AWS's libraries to a descriptor: AWS_CONFIG_FILE=<(…)."""
+    return (
+        (name.startswith("AWS_") or name in _CA_BUNDLES)
+        and ("/dev/" in text or "/proc/" in text)
+        and text != os.devnull
     )
 
 
@@ -156,10 +179,14 @@ class _Asking:
     def __init__(self, sock: _socket.socket) -> None:
         self._sock = sock
         self._came = 0
+        self._told = False
         self._forwards = False
 
     def go(self, said: list[str], argv: list[str], shim: tuple[str, str] | None, here: int) -> None:
-        """Become the plugin, or exit, or return with everything as it was."""
+        """Become the plugin, or exit, or return with everything as it was.
+
+        Raises `Broken` or `OSError` where the standby does not do as it should.
+        """
         before = {number: _signal.getsignal(number) for number in FORWARDED}
         ignored = [number for number in FORWARDED if before[number] == _signal.SIG_IGN]
         how = [str(_umask()), " ".join(map(str, ignored)), *(shim or ())]
@@ -171,56 +198,77 @@ class _Asking:
                     _signal.signal(number, self._note)
             wire.send_with_descriptors(self._sock, request, (0, 2, here))
             self._forwards = True  # not before: it would stand in the midst of the request
-            if self._came:
-                _die_of(self._came)
-            self._listen()
-        except (Broken, OSError):
-            if self._came:
-                _die_of(self._came)
-            raise
+            if not self._came:
+                self._listen()
         finally:
             for number, disposition in before.items():
                 if disposition is not None:
                     _signal.signal(number, disposition)
+            if self._came:
+                _die_of(self._came)
 
     def _note(self, number: int, _frame: object) -> None:
         self._came = self._came or number
         if self._forwards:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = True
+        try:
             self._sock.settimeout(ENDING_SECONDS)
-            self._sock.sendall(wire.packed(wire.SIGNAL, [str(number)]))
+            self._sock.sendall(wire.packed(wire.SIGNAL, [str(self._came)]))
+        except OSError:
+            pass  # met again where it is listened
 
     def _listen(self) -> None:
-        handover: list[list[str]] = []
-        while True:
+        handover = None
+        until = time.monotonic() + LONGEST_SECONDS
+        while time.monotonic() < until:
             kind, lists = wire.receive(self._sock)
             if kind == wire.END:
-                _end(int(lists[0][0]))
+                _end(_status(lists))
             elif kind == wire.COLD:
                 return
             elif kind == wire.HANDOVER:
-                handover = lists
+                handover = _handover(lists)
                 self._sock.sendall(wire.packed(wire.TAKE))
-            elif kind == wire.GO and handover:
+            elif kind == wire.GO and handover is not None:
                 self._take_over(*handover)
             elif kind != wire.BEAT:
                 raise Broken
+        raise Broken
 
-    def _take_over(self, path: list[str], argv: list[str], variables: list[str]) -> None:
+    def _take_over(self, path: str, words: tuple[str, ...], environ: dict[str, str]) -> None:
         """Execute the plugin. If that fails, the standby ends the session, and says so."""
-        self._forwards = False
-        if self._came:
-            return
-        environ = dict(one.split("=", 1) for one in variables)
-        program, words = path[0], tuple(argv)
         if terminal.is_ours():
-            program, words = terminal.kept(program, words, environ)
-        try:
-            takeover.execute(program, words, environ)
-        except OSError as error:
-            why = error.strerror or str(error)
-        except ValueError:
-            why = "invalid arguments"
-        self._sock.sendall(wire.packed(wire.FAILED, [why]))
+            path, words = terminal.kept(path, words, environ)
+        self._forwards = False
+        if not self._came:
+            try:
+                takeover.execute(path, words, environ)
+            except OSError as error:
+                why = error.strerror or str(error)
+            except ValueError:
+                why = "invalid arguments"
+            self._sock.sendall(wire.packed(wire.FAILED, [why]))
+        self._forwards = True
+        if self._came and not self._told:
+            self._tell()
+
+
+def _handover(lists: list[list[str]]) -> tuple[str, tuple[str, ...], dict[str, str]]:
+    try:
+        (path,), words, variables = lists
+        return path, tuple(words), dict(one.split("=", 1) for one in variables)
+    except ValueError:
+        raise Broken from None
+
+
+def _status(lists: list[list[str]]) -> int:
+    try:
+        return int(lists[0][0])
+    except (IndexError, ValueError):
+        raise Broken from None
 
 
 def _umask() -> int:

@@ -30,6 +30,8 @@ _READ_ONCE_NAMES = (
 # A process in a container sees other files, another network and other users by the same names.
 _SPACES = ("ns/mnt", "ns/net", "ns/user", "ns/pid", "ns/uts", "root")
 _LABELS = ("loginuid", "attr/current")
+# One that may do less than others of its user's shall not have more done for it.
+_CONFINED = ("CapEff:", "NoNewPrivs:", "Seccomp:")
 
 
 def read_once(environ: Mapping[str, str]) -> dict[str, str]:
@@ -52,7 +54,8 @@ def surroundings(environ: Mapping[str, str]) -> list[str]:
         os.path.dirname(os.path.dirname(__file__)),
         sys.prefix,
         sys.version,
-        f"{sys.flags.optimize} {sys.flags.dev_mode} {sys.warnoptions}",
+        f"{sys.flags.optimize} {sys.flags.dev_mode} {sys.flags.ignore_environment}",
+        str(sys.warnoptions),
         sys.getfilesystemencoding(),
         environ["HOME"],
         f"{os.getuid()} {os.getgid()} {sorted(os.getgroups())}",
@@ -63,7 +66,9 @@ def surroundings(environ: Mapping[str, str]) -> list[str]:
             said.append(os.readlink(f"/proc/self/{name}"))
         except OSError:
             said.append("")
-    return [*said, *(_text(f"/proc/self/{name}") for name in _LABELS)]
+    said += [_text(f"/proc/self/{name}") for name in _LABELS]
+    status = _text("/proc/self/status").splitlines()
+    return [*said, *(line for line in status if line.startswith(_CONFINED))]
 
 
 def name_of(said: list[str]) -> str:
@@ -89,7 +94,7 @@ def _text(path: str) -> str:
     except OSError:
         return ""
     try:
-        return os.fsdecode(os.read(file, 256)).rstrip("\n\0")
+        return os.fsdecode(os.read(file, 1 << 14)).rstrip("\n\0")
     except OSError:
         return ""
     finally:

@@ -25,8 +25,12 @@ MOST_CHILDREN = 16
 MOST_WAITING = 256
 """Starts that wait for their turn. More are sent away, and make themselves."""
 
+WAIT_SECONDS = 10
+"""How long one waits for its turn before it is sent away."""
+
 _OLDEST_CHILD_SECONDS = 600
 _LOOK_SECONDS = 60
+_NONE_MADE = 1  # a child's exit status
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -36,13 +40,14 @@ class Standby:
 
     place: Place
     idle_seconds: float
-    _waiting: deque[socket.socket] = field(default_factory=deque)
+    _waiting: deque[tuple[float, socket.socket]] = field(default_factory=deque)
     _children: dict[int, float] = field(default_factory=dict)
     _made: int = 0
     _stops: bool = False
 
     def serve(self) -> None:
         """Load what a start needs, then wait for starts. Returns after a signal or when idle."""
+        self._pid = os.getpid()
         self._driver = preload.everything()
         program = preload.program()
         gc.collect()
@@ -71,7 +76,7 @@ class Standby:
                 if self._is_idle() or self.place.inode() != mine:
                     self._stops = True
         self._listening.close()
-        for sock in self._waiting:
+        for _, sock in self._waiting:
             sock.close()
         if self.place.inode() == mine:
             os.unlink(self.place.name, dir_fd=self.place.folder)
@@ -98,13 +103,15 @@ class Standby:
     def _reap(self) -> None:
         now = time.monotonic()
         for pid, since in list(self._children.items()):
-            ended, _ = os.waitpid(pid, os.WNOHANG)
+            ended, how = os.waitpid(pid, os.WNOHANG)
             if ended:
                 del self._children[pid]
+                self._made -= os.waitstatus_to_exitcode(how) == _NONE_MADE
             elif now - since > _OLDEST_CHILD_SECONDS:
                 # A session that it has started is ended by it; later there is none to end.
                 late = now - since > 2 * _OLDEST_CHILD_SECONDS
                 os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+                os.kill(pid, signal.SIGCONT)
 
     def _accept(self) -> None:
         while True:
@@ -121,39 +128,50 @@ class Standby:
             if self._stops or not wire.is_mine(sock) or len(self._waiting) >= MOST_WAITING:
                 sock.close()
             elif _say(sock, wire.packed(wire.HELLO, [wire.PROTOCOL])):
-                self._waiting.append(sock)
-        for sock in list(self._waiting):
-            if len(self._children) >= MOST_CHILDREN and not _say(sock, wire.packed(wire.BEAT)):
-                self._waiting.remove(sock)
+                self._waiting.append((self._last, sock))
 
     def _fork_for_those_who_wait(self) -> None:
         while self._waiting and len(self._children) < MOST_CHILDREN:
-            sock = self._waiting.popleft()
-            pid = os.fork()
+            _, sock = self._waiting.popleft()
+            try:
+                pid = os.fork()
+            except OSError:  # there are too many processes: it makes its start itself
+                sock.close()
+                continue
             if not pid:
                 self._become_child(sock)
             self._children[pid] = time.monotonic()
             self._made += 1
             sock.close()
+        now = time.monotonic()
+        for since, sock in list(self._waiting):
+            if now - since > WAIT_SECONDS:
+                sock.close()
+            elif _say(sock, wire.packed(wire.BEAT)):
+                continue
+            self._waiting.remove((since, sock))
 
     def _become_child(self, sock: socket.socket) -> NoReturn:
         try:
             signal.set_wakeup_fd(-1)
-            for number in (*_ENDING, signal.SIGCHLD):
+            # What reaches the standby's terminal is not for starts of other ones.
+            os.setsid()
+            for number in (*_ENDING, signal.SIGQUIT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            for other in (self._listening, self._awake, *self._waiting):
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            for other in (self._listening, self._awake, *(sock for _, sock in self._waiting)):
                 other.close()
             for descriptor in (self.place.folder, self.place.lock):
                 os.close(descriptor)
-            child.answer(sock, self.place.said, self._status(), self._driver)
+            made = child.answer(sock, self.place.said, self._status(), self._driver)
         except BaseException:
             os._exit(255)
-        os._exit(0)
+        os._exit(0 if made else _NONE_MADE)
 
     def _status(self) -> list[str]:
         return [
-            str(os.getppid()),
+            str(self._pid),
             str(int(time.monotonic() - self._began)),
             str(self._made),
             str(len(self._children) + len(self._waiting)),

@@ -1,0 +1,231 @@
+"""A standby of a test's, and starts that ask it.
+
+Run as a program it is `ssmgate`, and leaves a mark where it made a start by itself:
+`standby_client.py MARK [client.NAME=VALUE …] WORDS…`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+
+if __name__ == "__main__":
+    # As with -P: the folder of this file is no part of the program, nor is the rest of it.
+    del sys.path[0]
+    TARGET = ""
+else:
+    from conftest import TARGET, Ended, Machine
+
+FOLDER = ".cache/ssmgate/standby"
+BY_STANDBY, COLD = "by the standby", "by itself"
+
+
+def start(
+    machine: Machine,
+    folder: Path,
+    *words: str,
+    before: tuple[str, ...] = (),
+    constants: tuple[str, ...] = (),
+    verb: tuple[str, ...] = ("start-session", "--target", TARGET),
+    cwd: Path | None = None,
+    input: str | None = None,
+    **environ: str | None,
+) -> tuple[Ended, str]:
+    """Run a start, and tell which way it went. `constants` are the client's; `folder` is empty."""
+    process, mark = begin(
+        machine, folder, *words, before=before, constants=constants, verb=verb, cwd=cwd, **environ
+    )
+    try:
+        stdout, stderr = process.communicate(input or "", timeout=60)
+    finally:
+        process.kill()
+    return Ended(process.returncode, stdout, stderr), COLD if mark.exists() else BY_STANDBY
+
+
+def begin(
+    machine: Machine,
+    folder: Path,
+    *words: str,
+    before: tuple[str, ...] = (),
+    constants: tuple[str, ...] = (),
+    verb: tuple[str, ...] = ("start-session", "--target", TARGET),
+    cwd: Path | None = None,
+    **environ: str | None,
+) -> tuple[subprocess.Popen[str], Path]:
+    """Begin a start. The path is there as soon as it is made by the process itself."""
+    mark = folder / "by-itself"
+    mark.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [*before, sys.executable, __file__, str(mark), *constants, *verb, *words],
+        env=machine.variables(**environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd or machine.home,
+    )
+    return process, mark
+
+
+def until(true: Callable[[], object], seconds: float = 30) -> None:
+    """Return when `true` says so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.01)
+
+
+class Standby:
+    """`ssmgate standby`, for the starts with the HOME and the locale of `environ`."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *options: str,
+        constants: str = "",
+        before: tuple[str, ...] = (),
+    ) -> None:
+        self.environ = dict(environ)
+        self.folder = Path(environ["HOME"]) / FOLDER
+        program = ["-m", "ssmgate", "standby", *options]
+        if constants:
+            code = (
+                "import sys; from ssmgate.__main__ import ssmgate\n"
+                "from ssmgate.standby import child, server\n"
+                f"{constants}\nsys.argv[0] = 'ssmgate'; ssmgate()"
+            )
+            program = ["-c", code, "standby", "--in-place", *options]
+        self.process = subprocess.Popen(
+            [*before, sys.executable, "-P", *program],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        until(lambda: self.process.poll() is not None or self.ask("status").returncode == 0)
+
+    @cached_property
+    def surroundings(self) -> list[str]:
+        """What a start of its would say of itself."""
+        code = "from ssmgate.standby import place; import json, os\n"
+        code += "print(json.dumps(place.surroundings(os.environ)))"
+        said = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            env=self.environ, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return json.loads(said.stdout)
+
+    def connected(self) -> socket.socket:
+        """A connection to it, and its greeting is read."""
+        from ssmgate.standby import client
+
+        sock = client.connected(self.environ["HOME"], self.surroundings)
+        assert sock is not None
+        return sock
+
+    @property
+    def pid(self) -> int:
+        """Its process's number."""
+        return self.process.pid
+
+    def ask(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """`ssmgate standby VERB`."""
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "ssmgate", "standby", verb],
+            env=self.environ, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+
+    @property
+    def made(self) -> int:
+        """How many starts it has made."""
+        answers: list[str] = []
+        # On a busy machine it may be late with its greeting.
+        until(lambda: answers.append(self.ask("status").stdout) or answers[-1])
+        return int(re.findall(r", (\d+) starts", answers[-1])[0])
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        (path,) = (p for p in self.folder.iterdir() if p.suffix != ".lock")
+        return path
+
+    @property
+    def children(self) -> list[int]:
+        """The processes that make starts now."""
+        return children(self.pid)
+
+    def end(self) -> None:
+        """Kill it."""
+        for pid in [*self.children, self.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.communicate(timeout=30)
+
+
+@contextmanager
+def running(
+    environ: Mapping[str, str],
+    *options: str,
+    constants: str = "",
+    before: tuple[str, ...] = (),
+) -> Iterator[Standby]:
+    """A standby until the block ends. `constants` are lines of Python that it begins with."""
+    standby = Standby(environ, *options, constants=constants, before=before)
+    try:
+        yield standby
+    finally:
+        standby.end()
+
+
+def children(pid: int) -> list[int]:
+    """The children of `pid` that have not ended."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(number) for number in text.split() if state(int(number)) not in "Z"]
+
+
+def state(pid: int) -> str:
+    """The letter of /proc/PID/status, Z where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def main() -> None:
+    """As the module's docstring says."""
+    from ssmgate import __main__, process
+    from ssmgate.standby import client
+
+    _, mark, *words = sys.argv
+    while words[0].startswith("client."):
+        name, _, number = words.pop(0).removeprefix("client.").partition("=")
+        assert hasattr(client, name)
+        setattr(client, name, type(getattr(client, name))(number))
+    run = process.run
+
+    def cold(*args: object, **options: object) -> None:
+        Path(mark).touch()
+        run(*args, **options)
+
+    process.run = cold
+    sys.argv = ["ssmgate", *words]
+    __main__.ssmgate()
+
+
+if __name__ == "__main__":
+    main()

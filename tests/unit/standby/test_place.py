@@ -1,0 +1,147 @@
+"""Where a standby is found: every surrounding that matters leads to another one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import needs
+from ssmgate.standby import launch, place, wire
+
+HERE = {"HOME": "/home/alice", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def name(**environ: str | None) -> str:
+    merged = {**HERE, **environ}
+    return place.name_of(place.surroundings({k: v for k, v in merged.items() if v is not None}))
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HOME": "/home/bob"}, {"HOME": "/home/alice/"},
+        {"LANG": "de_DE.UTF-8"}, {"LANG": None}, {"LANG": ""}, {"LC_ALL": "C"}, {"LC_CTYPE": "C"},
+        {"LANGUAGE": "de"}, {"TZ": "Europe/Berlin"}, {"TZDIR": "/x"}, {"LOCPATH": "/x"},
+        {"LD_PRELOAD": "/x.so"}, {"LD_LIBRARY_PATH": "/x"}, {"DYLD_INSERT_LIBRARIES": "/x"},
+        {"PYTHONPATH": "/x"}, {"PYTHONWARNINGS": "error"}, {"PYTHONIOENCODING": "latin-1"},
+        {"OPENSSL_CONF": "/x"}, {"MALLOC_ARENA_MAX": "1"}, {"GLIBC_TUNABLES": "x"},
+        {"GCONV_PATH": "/x"}, {"RES_OPTIONS": "x"}, {"LOCALDOMAIN": "x"}, {"HOSTALIASES": "/x"},
+        {"NLSPATH": "/x"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_process_reads_once_must_be_alike(environ: dict[str, str | None]) -> None:
+    assert name(**environ) != name()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "PATH", "PWD", "SSH_CONNECTION", "TERM", "USER",
+     "SSMGATE_MODE", "HTTPS_PROXY", "SSL_CERT_FILE", "LANGUAGES", "TZX", "XLC_ALL", "odd \udcff"],
+)  # fmt: skip
+def test_what_is_told_to_a_start_makes_no_difference(variable: str) -> None:
+    assert name(**{variable: "x"}) == name()
+
+
+def test_the_order_of_variables_makes_no_difference() -> None:
+    there = dict(reversed(HERE.items()))
+
+    assert place.surroundings(there) == place.surroundings(HERE)
+
+
+@pytest.mark.parametrize(
+    ("owner", "attribute", "value"),
+    [
+        pytest.param(wire, "PROTOCOL", "0", id="protocol"),
+        pytest.param(place, "__version__", "0", id="version"),
+        pytest.param(place, "__file__", "/opt/ssmgate/standby/place.py", id="installation"),
+        pytest.param(sys, "prefix", "/opt/venv", id="environment of Python's"),
+        pytest.param(sys, "version", "3.99", id="Python"),
+        pytest.param(sys, "warnoptions", ["error::Warning"], id="-W"),
+        pytest.param(sys, "getfilesystemencoding", lambda: "latin-1", id="encoding"),
+        pytest.param(os, "getuid", lambda: 12345, id="uid"),
+        pytest.param(os, "getgid", lambda: 12345, id="gid"),
+        pytest.param(os, "getgroups", lambda: [12345], id="groups"),
+    ],
+)
+def test_another_program_or_user_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, owner: object, attribute: str, value: object
+) -> None:
+    before = name()
+    monkeypatch.setattr(owner, attribute, value)
+
+    assert name() != before
+
+
+SAY = "from ssmgate.standby import place; print(place.surroundings({'HOME': '/'}))"
+
+
+def said(*flags: str, before: tuple[str, ...] = ()) -> str:
+    argv = [*before, sys.executable, *flags, "-c", SAY]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("flag", ["-O", "-Xdev", "-I", "-E", "-Werror"])
+def test_another_way_of_starting_python_is_elsewhere(flag: str) -> None:
+    assert said("-P") == said()
+    assert said(flag) != said()
+
+
+@needs("setpriv")
+def test_a_process_that_may_less_is_elsewhere() -> None:
+    assert said(before=("setpriv", "--no-new-privs")) != said()
+
+
+@pytest.mark.parametrize(
+    "link", [*place._SPACES], ids=lambda link: link.replace("ns/", "namespace of ")
+)
+def test_another_container_is_elsewhere(monkeypatch: pytest.MonkeyPatch, link: str) -> None:
+    before, readlink = name(), os.readlink
+    monkeypatch.setattr(
+        place.os, "readlink", lambda path: "other" if path.endswith(link) else readlink(path)
+    )
+
+    assert name() != before
+
+
+@pytest.mark.parametrize("label", [*place._LABELS])
+def test_another_login_or_label_is_elsewhere(monkeypatch: pytest.MonkeyPatch, label: str) -> None:
+    before, text = name(), place._text
+    monkeypatch.setattr(
+        place, "_text", lambda path: "other" if path.endswith(label) else text(path)
+    )
+
+    assert name() != before
+
+
+def test_a_system_without_proc_has_places_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(place.os, "readlink", missing)
+    monkeypatch.setattr(place.os, "open", missing)
+
+    assert len(name()) == 8
+
+
+def test_a_name_is_one_whatever_the_bytes() -> None:
+    assert name(LC_X="\udcff\udc80").isalnum()
+
+
+def test_a_standby_gets_its_surroundings_and_no_more() -> None:
+    secret = {"AWS_SECRET_ACCESS_KEY": "s", "AWS_PROFILE": "p", "PATH": "/bin", "TOKEN": "t"}
+
+    assert launch.variables({**HERE, **secret}) == HERE
+
+
+def test_an_address_is_short_however_long_the_path(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+
+    address = place.address(folder, "/" + "x" * 200, "name")
+
+    os.close(folder)
+    assert len(address) < 100

@@ -11,7 +11,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import NoCredentialsError, NoRegionError
 
 from ssmgate.aws.arguments import Invocation
-from ssmgate.aws.connections import open_ahead, share_tls
+from ssmgate.aws.connections import open_ahead, share_tls, take_held_tls
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.core.values import frozen
 from ssmgate.host.config import Checker
@@ -111,6 +111,7 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         verify=options.verify,
         **frozen,
     )
+    take_held_tls(ssm)
     region = ssm.meta.region_name
     common = {"region_name": region, "verify": options.verify, "config": _CHECK}
     return Clients(
@@ -134,7 +135,7 @@ def _open_asking(
 ) -> tuple[Any, Any]:
     """The clients of STS and IAM, and the connections of all three ahead of their requests."""
     sts = session.create_client("sts", **common, **frozen)
-    share_tls(sts, ssm)
+    share_tls(ssm, sts)
     open_ahead(sts)
     if checker is None:
         iam = session.create_client("iam", **common, **frozen)
@@ -144,7 +145,7 @@ def _open_asking(
         except Exception as error:
             error.add_note("that was about the checker, which asks IAM instead of the caller")
             raise
-    share_tls(sts, iam)
+    share_tls(ssm, iam)
     open_ahead(iam)
     open_ahead(ssm)
     return sts, iam

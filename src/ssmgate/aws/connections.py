@@ -7,11 +7,14 @@ belongs to.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import ssl
 import threading
 import time
 from typing import Any
+
+from botocore.httpsession import get_cert_path
 
 CONNECT_SECONDS = 5
 """How long opening ahead may take. What fails here is tried again, and told, in its turn."""
@@ -30,6 +33,42 @@ def share_tls(client: Any, other: Any) -> None:
     if ours._verify == theirs._verify and ours._cert_file is theirs._cert_file is None:
         context = ours._manager.connection_pool_kw["ssl_context"]
         theirs._manager.connection_pool_kw["ssl_context"] = _reading_once(context)
+
+
+def hold_tls(client: Any) -> None:
+    """Read the CA bundle of `client` now, for clients in processes forked from this one."""
+    http = client._endpoint.http_session
+    context = _reading_once(http._manager.connection_pool_kw["ssl_context"])
+    path = get_cert_path(http._verify)
+    known = _state(path)
+    context.load_verify_locations(path, None, None)  # as urllib3 will
+    if known is not None and known == _state(path):
+        _held[known] = context
+
+
+def take_held_tls(client: Any) -> None:
+    """Give `client` the TLS context that was held for its CA bundle, if the file is still that one.
+
+    A client certificate, and a file that TLS keys are logged to, belong to a context of its own.
+    """
+    http = client._endpoint.http_session
+    if not _held or not http._verify or http._cert_file or os.environ.get("SSLKEYLOGFILE"):
+        return
+    if (known := _state(get_cert_path(http._verify))) in _held:
+        http._manager.connection_pool_kw["ssl_context"] = _held[known]
+
+
+_held: dict[object, Any] = {}
+
+
+def _state(path: object) -> tuple[object, ...] | None:
+    if not isinstance(path, str):
+        return None
+    try:
+        known = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return path, known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
 
 
 def _reading_once(context: Any) -> Any:

@@ -15,6 +15,8 @@ from ssmgate.host.trusted import Untrusted
 from ssmgate.standby import place
 from ssmgate.standby.lease import take_lock
 
+_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+
 
 def leave_behind(environ: Mapping[str, str]) -> None:
     """Start one in the background if the configuration wants it and none is there.
@@ -59,5 +61,9 @@ def words(*options: str) -> tuple[str, ...]:
 
 
 def variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Those that a standby may have: its surroundings', and no credentials."""
-    return {"HOME": environ["HOME"], **place.read_once(environ)}
+    """Those that a standby may have: its surroundings', and no credentials.
+
+    The CA bundle is only read ahead: starts with another one do that themselves.
+    """
+    bundles = {name: environ[name] for name in _BUNDLES if name in environ}
+    return {"HOME": environ["HOME"], **bundles, **place.read_once(environ)}

@@ -10,6 +10,7 @@ from typing import Any
 import ssmgate
 from ssmgate.aws import arguments
 from ssmgate.aws.arguments import Driver, Invocation
+from ssmgate.aws.connections import hold_tls
 
 _NOBODY = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -49,6 +50,9 @@ def _ask_nobody(session: Any) -> None:
     ):
         client = session.create_client(service)
         client.meta.events.register_first("before-send", _never_sent)
+        if service == "ssm":
+            with contextlib.suppress(Exception):  # the bundle's file may be missing
+                hold_tls(client)
         with contextlib.suppress(_NeverSentError):
             getattr(client, method)(**parameters)
 

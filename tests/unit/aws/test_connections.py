@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ssmgate.aws  # noqa: F401 - first: it decides whose botocore is seen
-from ssmgate.aws.connections import share_tls
+from ssmgate.aws import connections
+from ssmgate.aws.connections import hold_tls, share_tls, take_held_tls
 from ssmgate.aws.sessions import MfaPrompt, new_session
 
 
@@ -65,3 +69,76 @@ def test_a_bundle_that_cannot_be_read_is_tried_again() -> None:
     for one in (sts, ssm):
         with pytest.raises(FileNotFoundError):
             context_of(one).load_verify_locations("missing.pem")
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    from botocore.httpsession import DEFAULT_CA_BUNDLE
+
+    monkeypatch.setattr(connections, "_held", {})
+    return str(shutil.copy(DEFAULT_CA_BUNDLE, tmp_path / "bundle.pem"))
+
+
+def test_a_held_context_is_that_of_the_same_bundle_and_reads_nothing(bundle: str) -> None:
+    held, other = client("ssm", bundle), client("ssm", bundle)
+    hold_tls(held)
+    take_held_tls(other)
+
+    assert context_of(other) is context_of(held)
+    authorities = len(context_of(other).get_ca_certs())
+    assert authorities > 100
+    os.unlink(bundle)
+    context_of(other).load_verify_locations(bundle, None, None)
+    assert len(context_of(other).get_ca_certs()) == authorities
+
+
+def changed(bundle: str) -> None:
+    with open(bundle, "a") as file:
+        file.write("\n")
+
+
+def exchanged(bundle: str) -> None:
+    """By another of the same size and time."""
+    known = os.stat(bundle)
+    os.rename(shutil.copy(bundle, f"{bundle}.new"), bundle)
+    os.utime(bundle, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("verify", "config", "environ", "spoil"),
+    [
+        pytest.param("{0}", {}, {}, changed, id="changed since"),
+        pytest.param("{0}", {}, {}, exchanged, id="exchanged since"),
+        pytest.param("{0}", {}, {}, os.unlink, id="gone"),
+        pytest.param("{0}2", {}, {}, lambda path: shutil.copy(path, f"{path}2"), id="a copy"),
+        pytest.param(None, {}, {}, lambda _: None, id="the default one"),
+        pytest.param(False, {}, {}, lambda _: None, id="not verifying"),
+        pytest.param(
+            "{0}", {"client_cert": "c.pem"}, {}, lambda _: None, id="a client certificate"
+        ),
+        pytest.param("{0}", {}, {"SSLKEYLOGFILE": "/keys"}, lambda _: None, id="logging keys"),
+    ],
+)
+def test_who_does_not_get_the_held_context(
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    verify: Any,
+    config: dict[str, Any],
+    environ: dict[str, str],
+    spoil: Any,
+) -> None:
+    held = client("ssm", bundle)
+    hold_tls(held)
+    spoil(bundle)
+    other = client("ssm", verify.format(bundle) if isinstance(verify, str) else verify, **config)
+    for name, text in environ.items():
+        monkeypatch.setenv(name, text)
+    take_held_tls(other)
+
+    assert context_of(other) is not context_of(held)
+
+
+def test_a_bundle_that_is_missing_is_not_held(bundle: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        hold_tls(client("ssm", f"{bundle}2"))
+    assert not connections._held

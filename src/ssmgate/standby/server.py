@@ -13,7 +13,6 @@ import signal
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 from ssmgate.standby import child, preload, wire
@@ -34,39 +33,41 @@ _NONE_MADE = 1  # a child's exit status
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass
 class Standby:
-    """A standby at `place`, from `serve` on."""
+    """A standby at `place`. It loads what a start needs, and listens from `serve` on.
 
-    place: Place
-    idle_seconds: float
-    _waiting: deque[tuple[float, socket.socket]] = field(default_factory=deque)
-    _children: dict[int, float] = field(default_factory=dict)
-    _made: int = 0
-    _stops: bool = False
+    `idle_seconds` may be infinite.
+    """
 
-    def serve(self) -> None:
-        """Load what a start needs, then wait for starts. Returns after a signal or when idle."""
+    def __init__(self, place: Place, idle_seconds: float) -> None:
+        self.place = place
+        self.idle_seconds = idle_seconds
         self._pid = os.getpid()
         self._driver = preload.everything()
-        program = preload.program()
+        self._program = preload.program()
+        self._awake, self._wake = socket.socketpair()
+        self._waiting: deque[tuple[float, socket.socket]] = deque()
+        self._children: dict[int, float] = {}
+        self._made = 0
+        self._stops = False
+        self._began = self._last = time.monotonic()
+
+    def serve(self) -> None:
+        """Wait for starts. Returns after a signal, when idle, or when the program was changed."""
         gc.collect()
         gc.disable()
         # What is there now is never looked at again, so that its pages stay shared.
         gc.freeze()
-        self._awake, wake = socket.socketpair()
         self._awake.setblocking(False)
-        wake.setblocking(False)
-        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        self._wake.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         for number in (*_ENDING, signal.SIGCHLD):
             signal.signal(number, self._note)
-        self._began = self._last = time.monotonic()
         self._listening = self.place.listen()
         mine = self.place.inode()
         with selectors.DefaultSelector() as selector:
             selector.register(self._listening, selectors.EVENT_READ)
             selector.register(self._awake, selectors.EVENT_READ)
-            self._program = program
             while not self._stops:
                 selector.select(self._patience())
                 self._drain()
@@ -160,7 +161,12 @@ class Standby:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            for other in (self._listening, self._awake, *(sock for _, sock in self._waiting)):
+            for other in (
+                self._listening,
+                self._awake,
+                self._wake,
+                *(sock for _, sock in self._waiting),
+            ):
                 other.close()
             for descriptor in (self.place.folder, self.place.lock):
                 os.close(descriptor)

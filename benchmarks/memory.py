@@ -46,7 +46,7 @@ def beside_plugin(command: Command, folder: Path, *, terminal: bool) -> Memory:
     if terminal:
         child, _ = pty.fork()
         if not child:
-            os.execve(command.words[0], command.words, environ)
+            os.execve(command.words[0], list(command.words), environ)
     else:
         child = subprocess.Popen(command.words, env=environ, stdin=subprocess.DEVNULL).pid
     try:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAM = Path(sys.executable).parent / "ssmgate"
+PROGRAM = str(Path(sys.executable).parent / "ssmgate")
 _STATUS = re.compile(r"process (\d+), for \d+ s, (\d+) starts")
 
 

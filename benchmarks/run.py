@@ -67,10 +67,10 @@ def _compared(
 
     found = alternately(kinds, runs, count, warm=count == 1, after=after)
     by = [name for name, command in kinds.items() if command.by]
-    made = sum(len(asked[name]) * count for name in by)
-    if (taken := standing.starts()) != made:
-        sys.exit(f"the standby took up {taken} starts of {made}")
-    # One that gives up leaves the start to the asking process, which then works as one alone.
+    due = sum(len(asked[name]) * count for name in by)
+    if (made := standing.starts()) != due:
+        sys.exit(f"the standby made {made} starts of {due}")
+    # One that falls silent leaves the start to the asking process, which then works as one alone.
     alone = min(sample.own_cpu for name, sample in found.items() if name not in by) / count
     for name in by:
         if (most := found[name].most_cpu) > alone / 2:

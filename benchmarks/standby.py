@@ -22,16 +22,13 @@ class Standby:
 
     pid: int
     environ: Mapping[str, str]
-    _not_measured: int
 
     def starts(self) -> int:
-        """How many starts it has taken up."""
+        """How many starts it has made. What it sent back, and questions like this, are none."""
         status = _status(self.environ)
         if status is None or status[0] != self.pid:
             sys.exit("the standby is gone")
-        made = status[1] - self._not_measured
-        self._not_measured += 1  # this question
-        return made
+        return status[1]
 
     def seconds(self) -> float:
         """User and system seconds of it and of all that it has forked, once those have ended.
@@ -51,12 +48,12 @@ def standby(environ: Mapping[str, str]) -> Iterator[Standby]:
     running = subprocess.Popen([PROGRAM, "standby", "--idle", "0"], env=environ)
     try:
         for _ in range(200):
-            if status := _status(environ):
+            if _status(environ):
                 break
             time.sleep(0.05)
         else:
             sys.exit("the standby does not come up")
-        yield Standby(running.pid, environ, status[1] + 1)
+        yield Standby(running.pid, environ)
     finally:
         running.terminate()
         running.wait()
@@ -68,7 +65,7 @@ def children(pid: int) -> list[int]:
 
 
 def _status(environ: Mapping[str, str]) -> tuple[int, int] | None:
-    """The standby's process, and what it was asked before, questions like this included."""
+    """The standby's process, and how many starts it has made; None where none answers."""
     asked = [PROGRAM, "standby", "status"]
     told = subprocess.run(asked, env=environ, capture_output=True, text=True, check=False)
     found = _STATUS.match(told.stdout)

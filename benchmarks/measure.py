@@ -1,99 +1,101 @@
-"""Seconds, processor seconds and bytes of commands, measured alternately."""
+"""Seconds and processor seconds of commands, measured alternately."""
 
 from __future__ import annotations
 
 import os
-import pty
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-Command = tuple[list[str], dict[str, str]]
-Sample = tuple[float, float]
-
-
-def one(command: Command) -> Sample:
-    """Wall and CPU seconds of one run, children included."""
-    return many(command, 1)
+from standby import Standby
 
 
-def many(command: Command, count: int) -> Sample:
-    """Wall seconds until the last of `count` runs at once has ended, CPU seconds of all."""
-    words, environ = command
-    before = _used()
+@dataclass(frozen=True)
+class Command:
+    """What is run. `by` is the standby that shall make its starts, and whose seconds count."""
+
+    words: Sequence[str]
+    environ: Mapping[str, str]
+    by: Standby | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Seconds of one run, or of some at once.
+
+    `own_cpu` is the processes' own and their children's, `most_cpu` the largest of one of them,
+    `standby_cpu` what the standby had to do.
+    """
+
+    wall: float
+    own_cpu: float
+    most_cpu: float
+    standby_cpu: float
+
+    @property
+    def cpu(self) -> float:
+        return self.own_cpu + self.standby_cpu
+
+
+def run(command: Command, count: int = 1) -> Sample:
+    """Run `count` at once, until the last has ended."""
+    beside = command.by.seconds() if command.by else 0.0
     began = time.perf_counter()
-    running = [subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL) for _ in range(count)]
-    codes = [each.wait() for each in running]
+    running = [
+        subprocess.Popen(
+            command.words,
+            env=command.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(count)
+    ]
+    cpu = []
+    for each in running:
+        _, status, usage = os.wait4(each.pid, 0)
+        each.returncode = os.waitstatus_to_exitcode(status)
+        cpu.append(usage.ru_utime + usage.ru_stime)
     wall = time.perf_counter() - began
-    if any(codes):
-        sys.exit(f"{words[0]} ended with status {max(codes)}")
-    return wall, _used() - before
-
-
-def _used() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    if bad := [each.returncode for each in running if each.returncode]:
+        sys.exit(f"{' '.join(command.words)}: {len(bad)} of {count} failed, with status {bad[0]}")
+    beside = command.by.seconds() - beside if command.by else 0.0
+    return Sample(wall, sum(cpu), max(cpu), beside)
 
 
 def alternately(
-    commands: Mapping[str, Command], runs: int, measured: Callable[[Command], Sample] = one
+    commands: Mapping[str, Command],
+    rounds: int,
+    count: int = 1,
+    *,
+    warm: bool = True,
+    after: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Sample]:
-    """The medians of `runs` rounds, in each of which every command has its turn."""
+    """`medians` of `rounds` rounds, in each of which every command has its turn.
+
+    With `warm` there is one round more before, which fills the disk's cache and is not counted.
+    `after` hears the name of each command that has run.
+    """
     taken: dict[str, list[Sample]] = {name: [] for name in commands}
-    for number in range(runs + 1):
+    for number in range(-1 if warm else 0, rounds):
         for name, command in commands.items():
-            sample = measured(command)
-            if number:  # the first of each only warms the disk cache
+            sample = run(command, count)
+            after(name)
+            if number >= 0:
                 taken[name].append(sample)
     return {name: medians(samples) for name, samples in taken.items()}
 
 
 def medians(samples: Sequence[Sample]) -> Sample:
-    """Of each column."""
-    wall, cpu = (statistics.median(column) for column in zip(*samples, strict=True))
-    return wall, cpu
+    """Of wall and own CPU seconds. Of `most_cpu` the largest.
 
-
-def memory(command: Command, plugin: Path, *, terminal: bool) -> int:
-    """Bytes that belong to the session's processes, the plugin's own left out.
-
-    Shared pages count in part (PSS). The plugin's stand-in writes its process id and waits.
+    Of the standby's seconds the mean, as they are counted in steps of 10 ms.
     """
-    words, environ = command
-    (plugin / "on_start").write_text("sleep 60 & wait $!\n")
-    (plugin / "pid").unlink(missing_ok=True)
-    if terminal:
-        child, _ = pty.fork()
-        if not child:
-            os.execve(words[0], words, environ)
-    else:
-        child = subprocess.Popen(words, env=environ, stdin=subprocess.DEVNULL).pid
-    try:
-        while not (plugin / "pid").exists() or not (plugin / "pid").read_text():
-            time.sleep(0.02)
-        time.sleep(0.5)
-        its_own = int((plugin / "pid").read_text())
-        return sum(_pss(pid) for pid in _tree(child, but=its_own))
-    finally:
-        (plugin / "on_start").unlink()
-        for pid in _tree(child):
-            os.kill(pid, 9)
-        os.waitpid(child, 0)
-
-
-def _tree(pid: int, but: int = 0) -> list[int]:
-    if pid == but:
-        return []
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(inner for child in children for inner in _tree(int(child), but))]
-
-
-def _pss(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    return Sample(
+        statistics.median(each.wall for each in samples),
+        statistics.median(each.own_cpu for each in samples),
+        max(each.most_cpu for each in samples),
+        statistics.fmean(each.standby_cpu for each in samples),
+    )

@@ -7,106 +7,243 @@ the one from the same environment. It takes some minutes; --quick takes few runs
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
+import sys
 import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 
-from measure import Sample, alternately, many, medians, memory
-from report import Row, write
-from surroundings import BARE, CHECKED, Surroundings, cold, surroundings, versions
+import memory
+from measure import Command, Sample, alternately
+from plot import plot
+from report import FOLDER, Aim, Bytes, Row, write
+from standby import Standby, standby
+from surroundings import AWS, BARE, CHECKED, SHIM, START, Surroundings, surroundings, versions
 
-DELAYS_MS = (0, 25, 100)
-
-
-def row(what: str, runs: int, bare: Sample, ours: Sample) -> Row:
-    made = Row(what, runs, bare[0], ours[0], bare[1], ours[1])
-    wall, cpu = made.ratios
-    print(f"{what:40} wall {wall:.2f}  CPU {cpu:.2f}", flush=True)
-    return made
-
-
-def starts(runs: int) -> list[Row]:
-    """One start at a time, near."""
-    with surroundings() as here:
-        found = alternately(
-            {
-                "bare": (BARE, here.environ),
-                "cold": (CHECKED, cold(here.environ)),
-                "cached": (CHECKED, {**here.environ, "SSMGATE_CACHE_TTL": "900"}),
-            },
-            runs,
-        )
-    return [
-        row("a start, nothing cached", runs, found["bare"], found["cold"]),
-        row("a start, answer cached", runs, found["bare"], found["cached"]),
-    ]
+DELAYS_MS = (0, 25, 50, 100)
+COLD, CACHED = "nothing cached", "answer cached"
+BY_STANDBY = "standby, "
+BY_SHIM = ", typed as aws"
+WARM = Aim(wall=0.12, cpu=0.12)
 
 
-def far(runs: int) -> list[Row]:
-    """One start at a time over TLS, nothing cached and cached."""
-    rows = []
-    for delay in DELAYS_MS:
-        with surroundings(delay / 1000) as here:
-            found = alternately(
-                {
-                    "bare": (BARE, here.environ),
-                    "cold": (CHECKED, cold(here.environ)),
-                    "cached": (CHECKED, {**here.environ, "SSMGATE_CACHE_TTL": "900"}),
-                },
-                runs,
-            )
-        for kind in ("cold", "cached"):
-            said = "nothing cached" if kind == "cold" else "answer cached"
-            rows.append(row(f"TLS, {delay} ms away, {said}", runs, found["bare"], found[kind]))
+def _alone(environ: Mapping[str, str], ttl: str) -> Command:
+    return Command(CHECKED, {**environ, "SSMGATE_STANDBY": "off", "SSMGATE_CACHE_TTL": ttl})
+
+
+def _by(standing: Standby, environ: Mapping[str, str], ttl: str) -> Command:
+    return Command(CHECKED, {**environ, "SSMGATE_CACHE_TTL": ttl}, standing)
+
+
+def _kinds(here: Surroundings, standing: Standby) -> dict[str, Command]:
+    """The ways to make a start, the bare one first."""
+    return {
+        "bare": Command(BARE, here.environ),
+        COLD: _alone(here.environ, "0"),
+        CACHED: _alone(here.environ, "900"),
+        BY_STANDBY + COLD: _by(standing, here.environ, "0"),
+        BY_STANDBY + CACHED: _by(standing, here.environ, "900"),
+    }
+
+
+def _compared(
+    here: Surroundings,
+    standing: Standby,
+    kinds: Mapping[str, Command],
+    runs: int,
+    count: int = 1,
+) -> tuple[dict[str, Sample], dict[str, list[int]]]:
+    """The medians of each kind, and how often each run asked IAM.
+
+    More than one at once find no answers of the runs before. Ends the program if a start that was
+    to be made by the standby was not.
+    """
+    asked: dict[str, list[int]] = defaultdict(list)
+
+    def after(name: str) -> None:
+        asked[name].append(here.calls().get("SimulatePrincipalPolicy", 0))
+        if count > 1:
+            here.forget()
+
+    found = alternately(kinds, runs, count, warm=count == 1, after=after)
+    by = [name for name, command in kinds.items() if command.by]
+    due = sum(len(asked[name]) * count for name in by)
+    if (made := standing.starts()) != due:
+        sys.exit(f"the standby made {made} starts of {due}")
+    # One that falls silent leaves the start to the asking process, which then works as one alone.
+    alone = min(sample.own_cpu for name, sample in found.items() if name not in by) / count
+    for name in by:
+        if (most := found[name].most_cpu) > alone / 2:
+            sys.exit(f"{name}: a start took {most:.3f} CPU seconds by itself, alone {alone:.3f}")
+    return found, asked
+
+
+def _rows(group: str, runs: int, found: Mapping[str, Sample], aims: Mapping[str, Aim]) -> list[Row]:
+    """Each kind beside the bare one."""
+    bare, rows = found["bare"], []
+    for what, ours in found.items():
+        if what == "bare":
+            continue
+        aim = aims.get(what, Aim())
+        made = Row(group, what, runs, bare.wall, ours.wall, bare.cpu, ours.cpu, aim)
+        rows.append(made)
+        wall, cpu = made.ratios
+        print(f"{group:26} {what:40} wall {wall:.2f}  CPU {cpu:.2f}", flush=True)
     return rows
 
 
-def at_once(count: int, runs: int) -> tuple[list[Row], str]:
+def starts(runs: int) -> list[Row]:
+    """One start at a time, near; also by the shim."""
+    with surroundings() as here, standby(here.environ) as standing:
+        kinds = _kinds(here, standing)
+        warm = kinds[BY_STANDBY + CACHED]
+        kinds[BY_STANDBY + CACHED + BY_SHIM] = Command([SHIM, *START], warm.environ, standing)
+        found, asked = _compared(here, standing, kinds, runs)
+    _expect_asked(asked, runs)
+    aims = {COLD: Aim(wall=0.45, cpu=0.42), BY_STANDBY + CACHED: WARM}
+    return _rows("loopback, HTTP", runs, found, aims)
+
+
+def far(runs: int) -> list[Row]:
+    """One start at a time over TLS."""
+    rows = []
+    for delay in DELAYS_MS:
+        with surroundings(delay / 1000) as here, standby(here.environ) as standing:
+            found, asked = _compared(here, standing, _kinds(here, standing), runs)
+        _expect_asked(asked, runs)
+        aims = {COLD: Aim(wall=0.75)} if delay == 50 else {}
+        rows += _rows(f"TLS, {delay} ms round trip", runs, found, aims)
+    return rows
+
+
+def _expect_asked(asked: Mapping[str, list[int]], runs: int) -> None:
+    """Each asks IAM once, or once for all; ends the program otherwise."""
+    for name, counts in asked.items():
+        due = 0 if name == "bare" else runs + 1 if COLD in name else 1
+        # What is typed at the shim is no other question.
+        due = 0 if BY_SHIM in name else due
+        if sum(counts) != due:
+            sys.exit(f"{name}: IAM was asked {sum(counts)} times, not {due}")
+
+
+def at_once(count: int, runs: int) -> tuple[list[Row], list[str]]:
     """`count` starts at once, with nothing kept before the first."""
-    taken: dict[str, list[Sample]] = {"bare": [], "ours": []}
-    asked = []
+    with surroundings() as here, standby(here.environ) as standing:
+        kinds = {
+            "bare": Command(BARE, here.environ),
+            "no standby": _alone(here.environ, "900"),
+            "standby": _by(standing, here.environ, "900"),
+        }
+        found, asked = _compared(here, standing, kinds, runs, count)
+    rows = _rows(
+        f"{count} starts at once",
+        runs,
+        found,
+        {"standby": Aim(wall=0.15)} if count == 100 else {},
+    )
+    times = ", ".join(
+        f"{statistics.median(asked[name]):g} ({name})" for name in kinds if name != "bare"
+    )
+    return rows, [f"{count} starts at once asked IAM so many times: {times}."]
+
+
+def shim(runs: int) -> tuple[list[Row], list[str]]:
+    """Lines that start no session, by bin/aws."""
+    rows = []
     with surroundings() as here:
-        for _ in range(runs):
-            taken["bare"].append(many((BARE, here.environ), count))
-            here.calls()
-            shutil.rmtree(here.home / ".cache", ignore_errors=True)
-            taken["ours"].append(many((CHECKED, here.environ), count))
-            asked.append(here.calls().get("SimulatePrincipalPolicy", 0))
-    made = row(f"{count} starts at once", runs, medians(taken["bare"]), medians(taken["ours"]))
-    return [made], f"{count} starts at once asked IAM {statistics.median(asked):g} times."
-
-
-def resident(here: Surroundings) -> str:
-    """What stays in memory beside the plugin."""
-    said = []
-    for terminal in (True, False):
-        bare, ours = (
-            memory((words, cold(here.environ)), here.plugin, terminal=terminal) / 1e6
-            for words in (BARE, CHECKED)
+        for words in (["sts", "get-caller-identity"], ["--version"]):
+            line = " ".join(["aws", *words])
+            found = alternately(
+                {
+                    "bare": Command([AWS, *words], here.environ),
+                    line: Command([SHIM, *words], here.environ),
+                },
+                runs,
+            )
+            rows += _rows("no session, by bin/aws", runs, found, {})
+        nothing = here.folder / "nothing"
+        nothing.write_text("#!/bin/sh\n")
+        nothing.chmod(0o755)
+        environ = {**here.environ, "SSMGATE_AWS_PATH": str(nothing)}
+        found = alternately(
+            {
+                "bare": Command([str(nothing), "sts"], environ),
+                "shim": Command([SHIM, "sts"], environ),
+            },
+            50,
         )
-        where = "at a terminal" if terminal else "without one"
-        said.append(f"{where} {ours:.1f} MB beside the plugin, bare aws {bare:.1f} MB")
-    return f"In memory during a session: {'; '.join(said)}."
+    more = (found["shim"].wall - found["bare"].wall) * 1000
+    return rows, [f"bin/aws before a program that does nothing: {more:.1f} ms more."]
+
+
+def memories(count: int) -> tuple[list[Bytes], list[str]]:
+    """What stays beside the plugin; what `count` starts at once have, each waiting for AWS."""
+    rows = []
+    with surroundings() as here, standby(here.environ) as standing:
+        ways = _three(here, standing)
+        for terminal, where in ((True, "at a terminal"), (False, "without one")):
+            found = [memory.beside_plugin(each, here.folder, terminal=terminal) for each in ways]
+            rows.append(Bytes(f"a session's, beside the plugin, {where}", *_pss(found)))
+        waiting = memory.of([standing.pid])
+    # Far enough that nobody has an answer when it is looked.
+    with surroundings(4) as here, standby(here.environ) as standing:
+        together = [memory.under_way(each, count, 6) for each in _three(here, standing)]
+    rows.append(Bytes(f"{count} starts under way", *_pss([all_ for all_, _ in together])))
+    forked = together[2][1]
+    if len(forked) != count:
+        sys.exit(f"{len(forked)} starts of {count} are under way in the standby")
+    each = memory.Memory(
+        statistics.median(one.pss for one in forked), statistics.median(one.anon for one in forked)
+    )
+    return rows, [
+        f"A standby that waits: {_said(waiting)}. One of {count} processes that it forked, while"
+        f" it waits for AWS: {_said(each)}, shared with the others for the most part."
+    ]
+
+
+def _three(here: Surroundings, standing: Standby) -> list[Command]:
+    return [
+        Command(BARE, here.environ),
+        _alone(here.environ, "0"),
+        _by(standing, here.environ, "0"),
+    ]
+
+
+def _pss(found: list[memory.Memory]) -> tuple[float, float, float]:
+    bare, alone, by = (each.pss for each in found)
+    return bare, alone, by
+
+
+def _said(found: memory.Memory) -> str:
+    return f"{found.pss / 1e6:.1f} MB (PSS; RssAnon {found.anon / 1e6:.1f} MB)"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    runs, crowds = (3, ((10, 1),)) if quick else (25, ((10, 5), (100, 2)))
-    rows = starts(runs) + far(3 if quick else 12)
-    notes = []
-    for count, times in crowds:
-        made, note = at_once(count, times)
+    began = time.monotonic()
+    rows = starts(3 if quick else 25) + far(2 if quick else 12)
+    notes: list[str] = []
+    parts: list[Callable[[], tuple[list[Row], list[str]]]] = [
+        lambda: at_once(10, 1 if quick else 5),
+        lambda: shim(2 if quick else 12),
+    ]
+    if not quick:
+        parts.insert(1, lambda: at_once(100, 3))
+    for part in parts:
+        made, said = part()
         rows += made
-        notes.append(note)
-    with surroundings() as here:
-        notes.append(resident(here))
-    for note in notes:
-        print(note)
+        notes += said
+    bytes_, said = memories(4 if quick else 10)
+    notes += said
+    for line in (*bytes_, *notes):
+        print(line)
     if not quick:
         day = time.strftime("%Y-%m-%d")
-        write(rows, notes, f"Measured on {day}: {versions()}. Medians of alternating runs.")
+        write(rows, bytes_, notes, f"Measured on {day}: {versions()}. Medians of alternating runs.")
+        (FOLDER / "ratios.svg").write_text(plot(rows))
+    print(f"{time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

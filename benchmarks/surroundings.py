@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,26 +16,42 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TARGET = "i-02573cafcfEXAMPLE"
-BARE = [str(BIN / "aws"), "ssm", "start-session", "--target", TARGET]
+AWS = str(BIN / "aws")
+SHIM = str(ROOT / "bin" / "aws")
+START = ("ssm", "start-session", "--target", TARGET)
+BARE = [AWS, *START]
 CHECKED = [str(BIN / "ssm-start-session"), "--target", TARGET]
+
+_PLUGIN = """#!/bin/sh
+# A plugin that costs nothing. Both sides ask for its version, then become it.
+[ "$1" = --version ] && echo 1.2.804.0 && exit
+[ -n "$HOLD" ] || exit 0
+echo $$ > "$HOLD"
+exec sleep 60
+"""
 
 
 @dataclass
 class Surroundings:
-    """A user's environment. `calls` tells how often AWS was asked what since the last time."""
+    """A user's environment, `folder` with the home in it, and the scripted AWS."""
 
     environ: dict[str, str]
-    home: Path
-    plugin: Path
+    folder: Path
     _server: subprocess.Popen[str] = field(repr=False)
 
     def calls(self) -> dict[str, int]:
+        """How often AWS was asked what since the last time."""
         assert self._server.stdin
         assert self._server.stdout
         self._server.stdin.write("\n")
         self._server.stdin.flush()
         calls: dict[str, int] = json.loads(self._server.stdout.readline())
         return calls
+
+    def forget(self) -> None:
+        """Throw away the answers that are kept."""
+        home = self.folder / "home"
+        shutil.rmtree(home / ".cache" / "ssmgate" / "answers", ignore_errors=True)
 
 
 @contextmanager
@@ -47,7 +64,10 @@ def surroundings(round_trip: float | None = None) -> Iterator[Surroundings]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "home").mkdir()
-        (folder / "plugin").mkdir()
+        (folder / "bin").mkdir()
+        plugin = folder / "bin" / "session-manager-plugin"
+        plugin.write_text(_PLUGIN)
+        plugin.chmod(0o755)
         server = subprocess.Popen(
             [sys.executable, str(ROOT / "benchmarks" / "far.py"), name, str(round_trip)],
             stdin=subprocess.PIPE,
@@ -56,9 +76,8 @@ def surroundings(round_trip: float | None = None) -> Iterator[Surroundings]:
         )
         assert server.stdout
         environ = {
-            "PATH": f"{ROOT / 'tests' / 'fakes'}:/usr/bin:/bin",
+            "PATH": f"{folder / 'bin'}:{BIN}:/usr/bin:/bin",
             "HOME": str(folder / "home"),
-            "FAKE_PLUGIN": str(folder / "plugin"),
             "AWS_ENDPOINT_URL": server.stdout.readline().strip(),
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -68,19 +87,14 @@ def surroundings(round_trip: float | None = None) -> Iterator[Surroundings]:
         if round_trip is not None:
             environ["AWS_CA_BUNDLE"] = str(folder / "bundle.pem")
         try:
-            yield Surroundings(environ, folder / "home", folder / "plugin", server)
+            yield Surroundings(environ, folder, server)
         finally:
             server.kill()
             server.communicate()
 
 
-def cold(environ: dict[str, str]) -> dict[str, str]:
-    """`environ` in which nothing is used again."""
-    return {**environ, "SSMGATE_CACHE_TTL": "0"}
-
-
 def versions() -> str:
     """What is compared, for the report."""
-    told = subprocess.run([BARE[0], "--version"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout
     cli, python, *_ = told.replace("/", " ").split()[1::2]
-    return f"Python {python}, awscli {cli} on both sides, {os.cpu_count()} shared cores"
+    return f"Python {python}, awscli {cli} on both sides, {os.cpu_count()} cores"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TARGET, Ended, Machine
+from fakes.log import Log
 from fakes.scripted_aws import (
     STARTED,
     Answer,
@@ -22,7 +23,7 @@ from fakes.scripted_aws import (
     text,
     xml_error,
 )
-from fakes.standby_client import BY_STANDBY, Standby, running, start
+from fakes.standby_client import BY_STANDBY, COLD, Standby, running, start
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +220,27 @@ def test_what_is_said_is_what_a_cold_start_says(
     assert warm.stderr
     calls = machine.aws.operations
     assert calls[: len(calls) // 2] == calls[len(calls) // 2 :]
+
+
+def test_what_is_recorded_is_what_a_cold_start_records(
+    machine: Machine, tmp_path: Path, standby: Standby
+) -> None:
+    seen = []
+    for way in (BY_STANDBY, COLD):
+        log = Log(tmp_path / "log")
+        off = {"SSMGATE_STANDBY": "off"} if way == COLD else {}
+        ended, went = start(
+            machine, tmp_path, SSMGATE_RECORD_SYSLOG=log.path, SSH_CONNECTION="a 1 b 2", **off
+        )
+        assert (ended.returncode, ended.stderr, went) == (0, "", way)
+        records = log.records
+        log.close()
+        assert len({record["decision_id"] for record in records}) == 1
+        seen.append([{**record, "decision_id": "", "time": ""} for record in records])
+
+    warm, cold = seen
+    assert [record["event"] for record in warm] == ["decision", "start"]
+    assert warm == cold
 
 
 PLANTED = """

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -158,6 +160,28 @@ def test_what_aliases_keep() -> None:
     plain = ServiceAliasCommand("a", "s3", None, {}, None)
     assert plain._shadow_proxy_command is None
     assert ExternalAliasCommand("a", "!b", invoker=len)._invoker is len
+
+
+def test_the_parser_of_shorthand_is_loaded_for_who_needs_it() -> None:
+    code = (
+        "import sys\n"
+        "from ssmgate.aws.arguments import read\n"
+        "def loaded(): return '_NamedRegex' in object.__getattribute__(m, '__dict__')\n"
+        "m = sys.modules['awscli.shorthand']\n"
+        "read(['ssm', 'start-session', '--target', 'i-1'])\n"
+        "before = loaded()\n"
+        "line = read(['ssm', 'start-session', '--target', 'i-1', '--parameters', 'a=b,c'])\n"
+        "print(before, loaded(), dict(line.request.parameters))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "False True {'a': ('b', 'c')}\n"
+
+
+def test_what_the_parser_of_shorthand_is_made_of() -> None:
+    from awscli.argprocess import ParamShorthandParser
+
+    assert vars(ParamShorthandParser()).keys() == {"_parser", "_visitor"}
 
 
 def test_refreshable_credentials_know_when_they_end() -> None:

@@ -11,7 +11,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import NoCredentialsError, NoRegionError
 
 from ssmgate.aws.arguments import Invocation
-from ssmgate.aws.connections import open_ahead, share_tls, take_held_tls
+from ssmgate.aws.connections import open_ahead, read_bundle_ahead, share_tls, take_held_tls
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.core.values import frozen
 from ssmgate.host.config import Checker
@@ -112,6 +112,7 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         **frozen,
     )
     take_held_tls(ssm)
+    read_bundle_ahead(ssm)
     region = ssm.meta.region_name
     common = {"region_name": region, "verify": options.verify, "config": _CHECK}
     return Clients(

@@ -35,6 +35,24 @@ def share_tls(client: Any, other: Any) -> None:
         theirs._manager.connection_pool_kw["ssl_context"] = _reading_once(context)
 
 
+def read_bundle_ahead(client: Any) -> None:
+    """Read the CA bundle of `client`'s connections in the background, while others wait for AWS.
+
+    Whoever connects meanwhile waits for it. Through a proxy it would be another context.
+    """
+    http, url = client._endpoint.http_session, client.meta.endpoint_url
+    if url.startswith("https://") and http._verify and not _proxy(client):
+        context = _reading_once(http._manager.connection_pool_kw["ssl_context"])
+        bundle = get_cert_path(http._verify)
+        threading.Thread(target=_read, args=(context, bundle), daemon=True).start()
+
+
+def _read(context: Any, bundle: str) -> None:
+    _leave_signals_to_the_main_thread()
+    with contextlib.suppress(Exception):  # who connects meets it again
+        context.load_verify_locations(bundle, None, None)  # as urllib3 will
+
+
 def hold_tls(client: Any) -> None:
     """Read the CA bundle of `client` now, for clients in processes forked from this one."""
     http = client._endpoint.http_session
@@ -93,10 +111,19 @@ def open_ahead(client: Any) -> None:
     The request waits for it. Through a proxy nothing is opened ahead: the tunnel would be a
     request to it.
     """
-    if not client._endpoint.http_session._proxy_config.proxy_url_for(client.meta.endpoint_url):
+    if not _proxy(client):
         ahead = _Ahead(client)
         client.meta.events.register_first("before-send", ahead.join_in)
         ahead.start()
+
+
+def _proxy(client: Any) -> Any:
+    return client._endpoint.http_session._proxy_config.proxy_url_for(client.meta.endpoint_url)
+
+
+def _leave_signals_to_the_main_thread() -> None:
+    """It may be waiting for an answer, and is to break off then."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
 class _Ahead(threading.Thread):
@@ -108,8 +135,7 @@ class _Ahead(threading.Thread):
         self._opened = 0.0
 
     def run(self) -> None:
-        # Signals are the main thread's, which may be waiting for an answer.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        _leave_signals_to_the_main_thread()
         # Whatever it is, the request itself meets it again.
         with contextlib.suppress(Exception):
             self._open()

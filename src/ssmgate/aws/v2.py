@@ -8,8 +8,10 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
+from awscli import shorthand
 from awscli.argprocess import ParamError, ParamShorthandParser, ParamSyntaxError
 from awscli.arguments import CustomArgument
 from awscli.customizations import globalargs
@@ -37,9 +39,24 @@ def handlers() -> list[tuple[str, Callable[..., Any]]]:
         ("top-level-args-parsed", globalargs.resolve_cli_connect_timeout),
         # Local prefixes only: v2 sends an http(s) value as it stands, v1 fetches it.
         ("load-cli-arg", URIArgumentHandler(LOCAL_PREFIX_MAP)),
-        ("process-cli-arg", ParamShorthandParser()),
+        ("process-cli-arg", _Shorthand()),
         ("building-argument-table", _add_inputs),
     ]
+
+
+class _Shorthand(ParamShorthandParser):
+    """The CLI's, which loads the parser for the first value that takes one."""
+
+    def __init__(self) -> None:
+        """Leave out what the CLI makes here."""
+
+    @cached_property
+    def _parser(self) -> Any:
+        return shorthand.ShorthandParser()
+
+    @cached_property
+    def _visitor(self) -> Any:
+        return shorthand.BackCompatVisitor()
 
 
 def _v2_global_options(argument_table: dict[str, Any], **_: Any) -> None:

@@ -35,7 +35,9 @@ def place_taken(environ: Mapping[str, str], lock: int | None = None) -> Iterator
     try:
         lock = take_lock(folder, name) if lock is None else lock
         if lock is None:
-            raise AlreadyThere("a standby is running already")
+            raise AlreadyThere(
+                "a standby is running already", hints=("ssmgate standby status tells about it",)
+            )
         try:
             yield Place(environ["HOME"], folder, name, said, lock)
         finally:
@@ -68,7 +70,7 @@ class Place:
     lock: int
 
     def listen(self) -> socket.socket:
-        """The socket, in the place of one that a dead standby left."""
+        """The socket, in the place of one that a dead standby left. Raises `GateError`."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name, dir_fd=self.folder)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -76,6 +78,8 @@ class Place:
         try:
             path = os.path.join(self.home, place.FOLDER)
             sock.bind(place.address(self.folder, path, self.name))
+        except OSError as error:  # as of a path too long, where there is no /proc
+            raise GateError(f"no standby can be here: {error}") from error
         finally:
             os.umask(before)
         sock.listen(512)

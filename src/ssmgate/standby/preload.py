@@ -21,6 +21,8 @@ _NOBODY = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
+_LINE = ["ssm", "start-session", "--target", "i-0", "--parameters", "a=b"]
+
 
 def everything() -> Driver:
     """Load it. The files and variables of the user's are not read, and nobody is called.
@@ -33,7 +35,7 @@ def everything() -> Driver:
     try:
         os.environ.update(_NOBODY)
         with contextlib.suppress(Exception):
-            line = arguments.read(["ssm", "start-session", "--target", "i-0"])
+            line = arguments.read(_LINE)
             if isinstance(line, Invocation):
                 _ask_nobody(line.session)
     finally:

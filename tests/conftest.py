@@ -246,7 +246,7 @@ def make_resident(server: Server, name: str, folder: Path) -> Machine:
     ttl = machine.environ.get("SSMGATE_CACHE_TTL")
     machine.environ.update(server.variables(name))
     if ttl is None:
-        del machine.environ["SSMGATE_CACHE_TTL"]
+        machine.environ.pop("SSMGATE_CACHE_TTL", None)
     return machine
 
 

@@ -288,7 +288,10 @@ def test_a_second_one_says_so(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ) as standby, running(machine.environ) as second:
         output, _ = second.process.communicate(timeout=30)
         assert second.process.returncode == 255
-        assert output == "\nssmgate: [ERROR]: a standby is running already\n"
+        assert output == (
+            "\nssmgate: [ERROR]: a standby is running already\n"
+            "ssmgate: hint: ssmgate standby status tells about it\n"
+        )
         assert standby.ask("status").returncode == 0
         assert start(machine, tmp_path)[1] == BY_STANDBY
 

@@ -20,7 +20,7 @@ from ssmgate.host.trusted import Untrusted
 FOLDER = ".cache/ssmgate/answers"
 """Below the home folder."""
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 30.0
 """How long at most one of many waits for the one that asks. Then it asks too."""
 
 PACE_SECONDS = 0.2

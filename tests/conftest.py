@@ -150,7 +150,6 @@ class Machine:
     plugin: FakePlugin
     home: Path
     environ: dict[str, str] = field(default_factory=dict)
-    _has_standby: bool = False
 
     def run(
         self,
@@ -196,9 +195,8 @@ class Machine:
 
     def variables(self, **environ: str | None) -> dict[str, str]:
         """Those of a start, `environ` added to the user's. By now there is a standby if need be."""
-        if _way["is"] == "standby" and not self._has_standby:
+        if _way["is"] == "standby":
             _standbys.start(self.environ)
-            self._has_standby = True
         merged: dict[str, str | None] = {**self.environ, **environ}
         return {name: value for name, value in merged.items() if value is not None}
 

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,12 +22,18 @@ class Standbys:
 
     def __init__(self) -> None:
         self._loaded: subprocess.Popen[str] | None = None
-        self._running: list[int] = []
+        self._running: dict[str, int] = {}
+        self._one_at_a_time = threading.Lock()
         self.made = 0
 
     def start(self, environ: Mapping[str, str]) -> None:
-        """Start one for the user of `environ`, and return when it listens."""
-        # In front of it stands what a user has in PATH: the user's own python is meant.
+        """See to it that the user of `environ`, as HOME tells, has one that listens."""
+        with self._one_at_a_time:
+            if environ["HOME"] not in self._running:
+                self._load(environ)
+                self._running[environ["HOME"]] = self._ask(dict(environ))
+
+    def _load(self, environ: Mapping[str, str]) -> None:
         if self._loaded is None:
             self._loaded = subprocess.Popen(
                 [sys.executable, __file__],
@@ -35,12 +42,11 @@ class Standbys:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        self._running.append(self._ask(dict(environ)))
 
     def stop(self) -> None:
         """End all of them."""
         while self._running:
-            self.made += self._ask(self._running.pop())
+            self.made += self._ask(self._running.popitem()[1])
 
     def _ask(self, what: object) -> int:
         assert self._loaded
@@ -51,17 +57,9 @@ class Standbys:
         return int(self._loaded.stdout.readline())
 
 
-def serve(environ: dict[str, str], place: object) -> int:
-    """Be a standby until SIGTERM. How many starts it made."""
-    from ssmgate.standby.server import Standby
-
-    standby = Standby(place, 600)  # type: ignore[arg-type]
-    standby.serve()
-    return standby._made
-
-
 def main() -> None:
     from ssmgate.standby import launch, lease, preload
+    from ssmgate.standby.server import Standby
 
     preload.everything()
     for line in sys.stdin:
@@ -78,7 +76,9 @@ def main() -> None:
             os.environ.clear()
             os.environ.update(launch.variables(said))
             with lease.place_taken(os.environ) as place:
-                os._exit(min(serve(said, place), 255))
+                standby = Standby(place, idle_seconds=600)
+                standby.serve()
+                os._exit(min(standby._made, 255))
         folder = Path(said["HOME"], ".cache/ssmgate/standby")
         while not (folder.exists() and any(p.is_socket() for p in folder.iterdir())):
             time.sleep(0.005)

@@ -245,7 +245,7 @@ def _run(command: list[str], variables: Mapping[str, str]) -> int:
         process = subprocess.Popen(command, env=environ)
         for waiting in early:
             process.send_signal(waiting)
-        status = process.wait()
+        status = _wait(process)
     except OSError as error:
         click.echo(f"ssmgate: sandbox: {command[0]}: {error.strerror}", err=True)
         return 127 if isinstance(error, FileNotFoundError) else 126
@@ -253,6 +253,28 @@ def _run(command: list[str], variables: Mapping[str, str]) -> int:
         for known, handler in handlers.items():
             signal.signal(known, handler)
     return status if status >= 0 else 128 - status
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Its status. Signals that come meanwhile are its own.
+
+    A handler would not be called for one that comes just before the wait begins, as Python calls
+    handlers between its own steps: they are waited for as well.
+    """
+    awaited = {*_SIGNALS, signal.SIGCHLD}
+    # Some systems forget one that nobody handles, blocked or not.
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    # The command is there, and does not inherit this.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+    try:
+        while process.poll() is None:
+            number = signal.sigwait(awaited)
+            if number != signal.SIGCHLD:
+                process.send_signal(number)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGCHLD, before)
+    return process.wait()
 
 
 def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:

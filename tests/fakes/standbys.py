@@ -15,6 +15,9 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import FunctionType
+
+_NOWHERE = "/home-of-nobody"
 
 
 class Standbys:
@@ -30,14 +33,14 @@ class Standbys:
         """See to it that the user of `environ`, as HOME tells, has one that listens."""
         with self._one_at_a_time:
             if environ["HOME"] not in self._running:
-                self._load(environ)
+                self._load()
                 self._running[environ["HOME"]] = self._ask(dict(environ))
 
-    def _load(self, environ: Mapping[str, str]) -> None:
+    def _load(self) -> None:
         if self._loaded is None:
             self._loaded = subprocess.Popen(
                 [sys.executable, __file__],
-                env={k: environ[k] for k in ("LANG", "PYTHONWARNINGS") if k in environ},
+                env={"HOME": _NOWHERE, "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -55,6 +58,22 @@ class Standbys:
         self._loaded.stdin.write(json.dumps(what) + "\n")
         self._loaded.stdin.flush()
         return int(self._loaded.stdout.readline())
+
+
+def _move(home: str) -> None:
+    """Give the loaded modules `home`, as awscli works out some paths while it is imported."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("awscli", "botocore", "ssmgate"):
+            classes = [one for one in vars(module).values() if isinstance(one, type)]
+            for holder in (module, *classes):
+                for attribute, value in list(vars(holder).items()):
+                    if isinstance(value, str) and _NOWHERE in value:
+                        setattr(holder, attribute, value.replace(_NOWHERE, home))
+                    elif isinstance(value, FunctionType) and value.__defaults__:
+                        value.__defaults__ = tuple(
+                            d.replace(_NOWHERE, home) if isinstance(d, str) else d
+                            for d in value.__defaults__
+                        )
 
 
 def main() -> None:
@@ -75,6 +94,7 @@ def main() -> None:
             os.dup2(0, 1)
             os.environ.clear()
             os.environ.update(launch.variables(said))
+            _move(said["HOME"])
             with lease.place_taken(os.environ) as place:
                 standby = Standby(place, idle_seconds=600)
                 standby.serve()

@@ -67,6 +67,8 @@ NAMED = ("--target", TARGET, "--document-name", "AWS-StartSSHSession")
 def launch(
     machine: Machine, *words: str, patch: str = "", **environ: str | None
 ) -> subprocess.Popen[str]:
+    if patch:  # of this process's constants: no other shall make the start
+        environ["SSMGATE_STANDBY"] = "off"
     return subprocess.Popen(
         [sys.executable, "-c", RUN.format(patch=patch), *words],
         env=machine.variables(**environ),

@@ -617,7 +617,8 @@ def test_credentials_that_rotate_at_each_call_are_one_identity(
     )
     own_plugin(machine, 'rm "$0"')
 
-    ended = start(machine, **PROFILE)
+    # A standby that sends the start back has asked for the version too: this plugin answers once.
+    ended = start(machine, **PROFILE, SSMGATE_STANDBY="off")
 
     assert ended.returncode == 255
     assert machine.aws.operations == [

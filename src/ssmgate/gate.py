@@ -36,13 +36,14 @@ def start(
     become: Callable[[Handover], NoReturn] = Handover.become,
     recorder: Recorder | None = None,
     vet: Callable[[Invocation], object] = lambda _invocation: None,
+    permitted: Callable[[Config], object] = lambda _config: None,
 ) -> int:
     """Check, start, and become the plugin.
 
     `argv` are the words after `aws`. `tell` takes lines for stderr. `become` does not return; if
     it raises, the session is terminated. `recorder` is None where one is made of the configuration.
-    `vet` may raise for what was parsed. Returns an exit code only for lines that ask for no session
-    (help, a skeleton).
+    `vet` may raise for what was parsed; `permitted` is called before the session is there. Returns
+    an exit code only for lines that ask for no session (help, a skeleton).
 
     Raises `GateError` for every other end, and `signals.Interrupted` for a signal that came
     while the session was being handed over.
@@ -51,7 +52,9 @@ def start(
     if isinstance(invocation, int):
         return invocation
     vet(invocation)
-    return go_on(invocation, environ, tell=tell, become=become, recorder=recorder)
+    return go_on(
+        invocation, environ, tell=tell, become=become, recorder=recorder, permitted=permitted
+    )
 
 
 def go_on(
@@ -62,6 +65,7 @@ def go_on(
     become: Callable[[Handover], NoReturn],
     recorder: Recorder | None = None,
     config: Config | None = None,
+    permitted: Callable[[Config], object] = lambda _config: None,
 ) -> NoReturn:
     """`start`, from the line that was read on. `config` is None where it is to be loaded."""
     try:
@@ -79,6 +83,7 @@ def go_on(
         _warn(recorder.decision(caller, look, outcome, kept=kept), tell)
         permit = _permit(examination, outcome, config, tell)
         _foretell(examination, plugin, config, tell)
+        permitted(config)
         with signals.held() as window:
             started = _send(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
@@ -102,7 +107,7 @@ def go_through(
     environ: Mapping[str, str],
     *,
     tell: Callable[[str], object],
-    become: Callable[[Handover], NoReturn] = Handover.become,
+    permitted: Callable[[Config], object] = lambda _config: None,
     shim_folder: str,
     real_aws: str,
 ) -> int:
@@ -124,7 +129,7 @@ def go_through(
         elsewhere.become_shell(line.command, shim_folder, environ)
     if isinstance(line, int):
         return line
-    return go_on(line, environ, tell=tell, become=become)
+    return go_on(line, environ, tell=tell, become=Handover.become, permitted=permitted)
 
 
 def _permit(

@@ -1,5 +1,4 @@
-"""The process around a start: what it prints, how it ends. The only place of the start path that
-does either."""
+"""The process around a start: here alone the start path prints, and ends."""
 
 from __future__ import annotations
 
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from ssmgate.core.errors import GateError
+    from ssmgate.host.config import Config
 
 
 def run(argv: list[str], shim: tuple[str, str] | None, *, leave_standby: bool = False) -> NoReturn:
@@ -23,20 +23,18 @@ def run(argv: list[str], shim: tuple[str, str] | None, *, leave_standby: bool = 
 
     def begin(environ: dict[str, str]) -> int:
         from ssmgate.gate import go_through, start
-        from ssmgate.host.plugin import Handover
 
-        def become(handover: Handover) -> NoReturn:
-            if leave_standby:
+        def permitted(config: Config) -> None:
+            if leave_standby and config.standby == "auto" and not config.locked:
                 from ssmgate.standby import launch
 
                 launch.leave_behind(environ)
-            handover.become()
 
         if shim is None:
-            return start(argv, environ, tell=tell, become=become)
+            return start(argv, environ, tell=tell, permitted=permitted)
         folder, real = shim
         return go_through(
-            argv, environ, tell=tell, become=become, shim_folder=folder, real_aws=real
+            argv, environ, tell=tell, permitted=permitted, shim_folder=folder, real_aws=real
         )
 
     _run(begin, debug=any(len(word) > 2 and "--debug".startswith(word) for word in argv))

@@ -471,3 +471,19 @@ def test_what_hinders_it_is_not_the_starts_business(
 
     assert (ended.returncode, ended.stderr, way) == (0, "", COLD)
     assert left() == []
+
+
+def test_a_signal_while_one_is_left_behind_ends_the_start(machine: Machine) -> None:
+    """It is left behind before the session is there, which no signal may leave alone."""
+    code = (
+        "import os, signal\n"
+        "from ssmgate.standby import launch\n"
+        "launch.leave_behind = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"from ssmgate.__main__ import run; run(['ssm', 'start-session', '--target', {TARGET!r}])"
+    )
+    environ = {**machine.environ, "SSMGATE_STANDBY": "auto"}
+    ended = subprocess.run([sys.executable, "-c", code], env=environ, timeout=60, check=False)
+
+    assert ended.returncode == -signal.SIGTERM
+    assert not machine.plugin.started
+    assert machine.aws.calls("StartSession") == []

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from ssmgate.core.errors import GateError
-from ssmgate.host import config as configuration
 from ssmgate.host import private
 from ssmgate.host.trusted import Untrusted
 from ssmgate.standby import place
@@ -19,15 +17,12 @@ _BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 def leave_behind(environ: Mapping[str, str]) -> None:
-    """Start one in the background if the configuration wants it and none is there.
+    """Start one in the background if none is there.
 
     `environ` are the caller's variables. Whatever stands in the way, nothing is said: the next
     start is as slow as this one.
     """
-    with contextlib.suppress(GateError, Untrusted, OSError):
-        config = configuration.load(environ)
-        if config.standby != "auto" or config.locked:
-            return
+    with contextlib.suppress(Untrusted, OSError):
         folder = private.open_folder(environ["HOME"], place.FOLDER, create=True)
         try:
             lock = take_lock(folder, place.name_of(place.surroundings(environ)))

@@ -333,7 +333,8 @@ def test_many_at_once(inside: Inside) -> None:
         process.stdin.flush()
         assert process.stdout is not None
         for line in process.stdout:
-            if line.rstrip() == f"session-{number}":
+            # What is typed before the shell has come stands before its prompt.
+            if line.rstrip().endswith(f"session-{number}"):
                 return process
         raise AssertionError(f"session {number} has ended")
 

@@ -22,6 +22,10 @@ def run(argv: list[str], shim: tuple[str, str] | None, *, leave_standby: bool = 
     """
 
     def begin(environ: dict[str, str]) -> int:
+        from ssmgate.aws import early
+
+        # Before the import of the gate, which takes as long as a round trip to AWS.
+        early.connect(argv, environ)
         from ssmgate.gate import go_through, start
 
         def permitted(config: Config) -> None:

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "sandbox": {"core", "policy"},
     "cli": {"core", "host", "aws", "check", "standby"},
     "login": {"core", "host", "aws", "gate"},
-    "process": {"core", "host", "gate", "login", "cli", "standby"},
+    "process": {"core", "host", "aws", "gate", "login", "cli", "standby"},
     "standby": {"core", "host", "aws", "gate", "process"},
     "__main__": {"standby", "process"},
     "__init__": set(),

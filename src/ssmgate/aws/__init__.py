@@ -22,25 +22,31 @@ for name in SET_ASIDE:
 import awscli  # noqa: E402 - the variables first
 import botocore  # noqa: E402
 
-
-def _load_late(name: str) -> None:
-    """Have `awscli.NAME` loaded when something in it is used, not when it is imported.
-
-    https://docs.python.org/3/library/importlib.html#implementing-lazy-imports
-    """
-    spec = importlib.util.find_spec(f"awscli.{name}")
-    if spec is not None and spec.loader is not None and spec.name not in sys.modules:
-        spec.loader = importlib.util.LazyLoader(spec.loader)
-        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        setattr(awscli, name, module)
-
-
-# The parser of key=value. Few lines have one, and its expressions take 8 ms to compile.
-_load_late("shorthand")
-
 AWSCLI_VERSION: str = awscli.__version__
 AWSCLI_FOLDER = os.path.dirname(os.path.abspath(awscli.__file__))
 
 if not os.path.abspath(botocore.__file__).startswith(AWSCLI_FOLDER + os.sep):
     raise ImportError("botocore was imported before awscli: which one parses would be a guess")
+
+
+def _load_late(name: str) -> None:
+    """Have the module loaded when something in it is used, not when its package hands it out.
+
+    That is for `from PACKAGE import NAME`; `import PACKAGE.NAME` looks into it at once.
+    https://docs.python.org/3/library/importlib.html#implementing-lazy-imports
+    """
+    package, _, last = name.rpartition(".")
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.loader is not None and name not in sys.modules:
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        setattr(sys.modules[package], last, module)
+
+
+for name in (
+    "awscli.shorthand",  # key=value: few lines have one, and its expressions take 8 ms to compile
+    "botocore.retries.adaptive",
+    "botocore.waiter",
+):
+    _load_late(name)

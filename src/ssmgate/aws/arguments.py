@@ -11,7 +11,6 @@ import os
 from argparse import ArgumentError, Namespace
 from collections.abc import Mapping
 from dataclasses import field
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from awscli.argparser import ArgTableArgParser, MainArgParser, ServiceArgParser
@@ -159,6 +158,8 @@ class _Raises:
     def _check_value(self, action: Any, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
+        from difflib import get_close_matches
+
         message = [f"Found invalid choice '{value}'\n"]
         if possible := get_close_matches(value, action.choices, cutoff=0.8):
             message += ["Maybe you meant:\n", *(f"  * {word}" for word in possible)]

@@ -7,21 +7,19 @@ from dataclasses import field
 from functools import cache, partial
 from typing import Any
 
-from botocore.config import Config as ClientConfig
 from botocore.exceptions import NoCredentialsError, NoRegionError
 
 from ssmgate.aws.arguments import Invocation
-from ssmgate.aws.connections import open_ahead, read_bundle_ahead, share_tls, take_held_tls
+from ssmgate.aws.connections import (
+    CHECK,
+    open_ahead,
+    read_bundle_ahead,
+    share_tls,
+    take_held_tls,
+)
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.core.values import frozen
 from ssmgate.host.config import Checker
-
-# Whatever the caller's AWS configuration says: an answer that does not come is a refusal.
-_CHECK = ClientConfig(
-    connect_timeout=5,
-    read_timeout=10,
-    retries={"mode": "standard", "total_max_attempts": 3},
-)
 
 
 @frozen
@@ -114,7 +112,7 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
     take_held_tls(ssm)
     read_bundle_ahead(ssm)
     region = ssm.meta.region_name
-    common = {"region_name": region, "verify": options.verify, "config": _CHECK}
+    common = {"region_name": region, "verify": options.verify, "config": CHECK}
     return Clients(
         ssm=ssm,
         partition=ssm.meta.partition,

@@ -14,7 +14,16 @@ import threading
 import time
 from typing import Any
 
+from botocore.config import Config as ClientConfig
 from botocore.httpsession import get_cert_path
+
+CHECK = ClientConfig(
+    connect_timeout=5,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+"""How STS and IAM are asked, whatever the caller's AWS configuration says: an answer that does not
+come is a refusal."""
 
 CONNECT_SECONDS = 5
 """How long opening ahead may take. What fails here is tried again, and told, in its turn."""
@@ -23,16 +32,18 @@ IDLE_SECONDS = 5
 """An unused connection older than this is given up: its other end may be closing it just then."""
 
 
-def share_tls(client: Any, other: Any) -> None:
-    """Give `other` the TLS context of `client`, so that the CA bundle is read once.
+def share_tls(client: Any, other: Any) -> bool:
+    """Give `other` the TLS context of `client`, so that the CA bundle is read once. Whether it has.
 
     Only clients that verify alike share one: what one trusts would be trusted by the other too.
     A client certificate stays with its client. Proxies have contexts of their own.
     """
     ours, theirs = client._endpoint.http_session, other._endpoint.http_session
-    if ours._verify == theirs._verify and ours._cert_file is theirs._cert_file is None:
+    alike = ours._verify == theirs._verify and ours._cert_file is theirs._cert_file is None
+    if alike:
         context = ours._manager.connection_pool_kw["ssl_context"]
         theirs._manager.connection_pool_kw["ssl_context"] = _reading_once(context)
+    return alike
 
 
 def read_bundle_ahead(client: Any) -> None:
@@ -40,6 +51,8 @@ def read_bundle_ahead(client: Any) -> None:
 
     Whoever connects meanwhile waits for it. Through a proxy it would be another context.
     """
+    if _early and share_tls(_early[0].client, client):
+        return
     http, url = client._endpoint.http_session, client.meta.endpoint_url
     if url.startswith("https://") and http._verify and not _proxy(client):
         context = _reading_once(http._manager.connection_pool_kw["ssl_context"])
@@ -112,9 +125,48 @@ def open_ahead(client: Any) -> None:
     request to it.
     """
     if not _proxy(client):
-        ahead = _Ahead(client)
+        ahead = _taken_early(client)
+        if ahead is None:
+            ahead = _Ahead(client)
+            ahead.start()
         client.meta.events.register_first("before-send", ahead.join_in)
+
+
+def open_early(client: Any) -> None:
+    """Open a connection as `client` would, for one like it that `open_ahead` gets later.
+
+    Nothing is where a file that is read for it can be read only once, nor through a proxy.
+    """
+    bundle = get_cert_path(client._endpoint.http_session._verify)
+    if not _proxy(client) and (bundle is None or os.path.isfile(bundle)):
+        read_bundle_ahead(client)
+        ahead = _Ahead(client)
         ahead.start()
+        _early.append(ahead)
+
+
+_early: list[_Ahead] = []
+
+
+def _taken_early(client: Any) -> _Ahead | None:
+    """What was opened early, if it is what `client` would open. Its connections are then that."""
+    if not _early or _place(_early[0].client) != _place(client):
+        return None
+    ahead = _early.pop()
+    client._endpoint.http_session = ahead.client._endpoint.http_session
+    return ahead
+
+
+def _place(client: Any) -> tuple[object, ...]:
+    """Where a client's connections go, and how."""
+    http = client._endpoint.http_session
+    proxies = http._proxy_config
+    return (
+        client.meta.endpoint_url,
+        *(http._verify, http._cert_file, http._key_file),
+        *(proxies._proxies, proxies._proxies_settings),
+        *(repr(http._timeout), http._max_pool_connections, http._socket_options),
+    )
 
 
 def _proxy(client: Any) -> Any:
@@ -129,6 +181,7 @@ def _leave_signals_to_the_main_thread() -> None:
 class _Ahead(threading.Thread):
     def __init__(self, client: Any) -> None:
         super().__init__(daemon=True)
+        self.client = client
         self._http = client._endpoint.http_session
         self._url = client.meta.endpoint_url
         self._connection: Any = None

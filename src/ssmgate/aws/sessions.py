@@ -106,11 +106,23 @@ def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) 
     Credentials of assumed roles and of IAM Identity Center are cached where the CLI caches them,
     else MFA would be asked for at every start.
     """
-    session = botocore.session.Session(_VARIABLES, include_builtin_handlers=False)
+    session = bare_session(called, IMDSRegionProvider)
     _register_handlers(session)
     session.user_agent_name = "aws-cli"
     session.user_agent_version = awscli.__version__
     session.user_agent_extra = f"ssmgate/{__version__}"
+    session.register("session-initialized", lambda **_: _prepare_credentials(session, mfa))
+    return session
+
+
+def bare_session(
+    called: Mapping[str, tuple[str, ...]] = CALLED, *last_resorts: Callable[[Any], Any]
+) -> Any:
+    """A session that only knows where clients would go: for requests it lacks the handlers.
+
+    `last_resorts` make providers of a region where neither a variable nor a profile has one.
+    """
+    session = botocore.session.Session(_VARIABLES, include_builtin_handlers=False)
     session.register_component("data_loader", AwscliModels(called))
     session.get_component("config_store").set_config_provider(
         "region",
@@ -120,11 +132,10 @@ def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) 
                 EnvironmentProvider("AWS_REGION", os.environ),
                 EnvironmentProvider("AWS_DEFAULT_REGION", os.environ),
                 ScopedConfigProvider("region", session),
-                IMDSRegionProvider(session),
+                *(make(session) for make in last_resorts),
             ]
         ),
     )
-    session.register("session-initialized", lambda **_: _prepare_credentials(session, mfa))
     return session
 
 

@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 
 import ssmgate.aws  # noqa: F401 - first: it decides whose botocore is seen
+from fakes.scripted_aws import ScriptedAws
 from ssmgate.aws import connections
-from ssmgate.aws.connections import hold_tls, share_tls, take_held_tls
+from ssmgate.aws.connections import (
+    hold_tls,
+    open_ahead,
+    open_early,
+    read_bundle_ahead,
+    share_tls,
+    take_held_tls,
+)
 from ssmgate.aws.sessions import MfaPrompt, new_session
 
 
@@ -142,3 +150,81 @@ def test_a_bundle_that_is_missing_is_not_held(bundle: str) -> None:
     with pytest.raises(FileNotFoundError):
         hold_tls(client("ssm", f"{bundle}2"))
     assert not connections._held
+
+
+# Opened before the client is made that needs it.
+
+
+@pytest.fixture
+def nothing_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_early", [])
+
+
+def sts(url: str, **config: Any) -> Any:
+    from botocore.config import Config
+
+    return new_session(MfaPrompt()).create_client(
+        "sts",
+        region_name="us-east-1",
+        endpoint_url=url,
+        aws_access_key_id="AKIAEXAMPLE",
+        aws_secret_access_key="secret",
+        verify=config.pop("verify", None),
+        config=Config(retries={"total_max_attempts": 1}, **config),
+    )
+
+
+def test_what_was_opened_early_is_used(nothing_early: None, scripted: ScriptedAws) -> None:
+    open_early(sts(scripted.url))
+    client, another = sts(scripted.url), sts(scripted.url)
+    open_ahead(client)
+    client.get_caller_identity()
+    assert (scripted.connections, scripted.operations) == (1, ["GetCallerIdentity"])
+
+    open_ahead(another)
+    another.get_caller_identity()
+    assert scripted.connections == 2
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        pytest.param({"path": "/elsewhere"}, id="the address"),
+        pytest.param({"verify": False}, id="not verifying"),
+        pytest.param({"verify": "a.pem"}, id="the bundle"),
+        pytest.param({"connect_timeout": 1}, id="the time to connect"),
+        pytest.param({"read_timeout": 1}, id="the time to read"),
+        pytest.param({"client_cert": "c.pem"}, id="a client certificate"),
+        pytest.param({"max_pool_connections": 3}, id="how many"),
+        pytest.param({"proxies": {"https": "http://127.0.0.1:1"}}, id="a proxy of the other kind"),
+    ],
+)
+def test_no_client_gets_what_it_would_not_open(
+    nothing_early: None, scripted: ScriptedAws, difference: dict[str, Any]
+) -> None:
+    open_early(sts(scripted.url))
+    client = sts(scripted.url + difference.pop("path", ""), **difference)
+    own = client._endpoint.http_session
+    open_ahead(client)
+    assert client._endpoint.http_session is own
+    client.get_caller_identity()
+    assert (scripted.connections, scripted.operations) == (2, ["GetCallerIdentity"])
+
+
+def test_a_bundle_from_a_pipe_is_left_to_the_start(
+    nothing_early: None, scripted: ScriptedAws, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    open_early(sts(scripted.url, verify=str(tmp_path / "pipe")))
+    assert connections._early == []
+
+
+def test_the_bundle_of_an_early_connection_is_not_read_again(
+    nothing_early: None, scripted: ScriptedAws
+) -> None:
+    early, ssm, other = sts(scripted.url), client("ssm", None), client("ssm", False)
+    open_early(early)
+    read_bundle_ahead(ssm)
+    read_bundle_ahead(other)
+    assert context_of(ssm) is context_of(early)
+    assert context_of(other) is not context_of(early)

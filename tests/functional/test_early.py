@@ -1,0 +1,88 @@
+"""The first connection, opened while what reads the command line is still being loaded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import TARGET, Machine, make_machine
+from fakes.certificates import server_context
+from fakes.scripted_aws import ScriptedAws
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Machine]:
+    """A machine whose AWS has TLS."""
+    context, bundle = server_context(tmp_path)
+    context.num_tickets = 0  # one that comes just before a request costs a connection
+    with ScriptedAws(tls=context) as aws:
+        machine = make_machine(aws, tmp_path)
+        machine.environ["AWS_CA_BUNDLE"] = str(bundle)
+        yield machine
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+def begun(machine: Machine, *words: str, **environ: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET, *words],
+        env=machine.variables(**environ),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def connections(machine: Machine) -> int:
+    assert isinstance(machine.aws, ScriptedAws)
+    return machine.aws.connections
+
+
+def test_it_comes_before_the_line_is_read_and_is_used(far: Machine, pipe: Path) -> None:
+    running = begun(far, "--parameters", f"file://{pipe}")
+    deadline = time.monotonic() + 20
+    while not connections(far) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert connections(far) == 1
+    assert far.aws.operations == []
+    pipe.write_text('{"a": ["b"]}')
+    _, told = running.communicate(timeout=30)
+    assert (running.returncode, told) == (0, "")
+    # STS's, IAM's and SSM's.
+    assert connections(far) == 3
+
+
+@pytest.mark.parametrize("word", ["--no-verify-ssl", "--debug"])
+def test_other_lines_are_read_first(far: Machine, pipe: Path, word: str) -> None:
+    running = begun(far, word, "--parameters", f"file://{pipe}", PYTHONWARNINGS="ignore")
+    with open(pipe, "w") as writing:  # which waits for the reader
+        time.sleep(0.3)
+        assert connections(far) == 0
+        writing.write('{"a": ["b"]}')
+    running.communicate(timeout=30)
+    assert running.returncode == 0
+
+
+def test_a_line_that_is_none_in_the_end(far: Machine) -> None:
+    ended = far.run("--target", TARGET, "--parameters", "{")
+
+    assert ended.returncode == 252
+    assert far.aws.operations == []
+
+
+def test_an_unreachable_aws_is_told_once(far: Machine) -> None:
+    ended = far.run("--target", TARGET, AWS_ENDPOINT_URL="https://127.0.0.1:1")
+
+    assert ended.returncode == 254
+    assert ended.stderr.count("127.0.0.1") == 1

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ssmgate.aws  # noqa: F401 - first: it decides whose botocore is seen
+from ssmgate.aws import early
+from ssmgate.host import answers
+
+START = ["ssm", "start-session", "--target", "i-1"]
+EAST = "https://sts.us-east-1.amazonaws.com"
+WEST = "https://sts.us-west-2.amazonaws.com"
+CONFIG = "[profile west]\nregion = us-west-2\n[profile own]\nendpoint_url = https://own.example\n"
+
+
+@pytest.fixture(autouse=True)
+def _region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def home() -> Path:
+    folder = Path(os.environ["HOME"])
+    (folder / ".aws").mkdir()
+    (folder / ".aws" / "config").write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where connections were opened to."""
+    urls: list[str] = []
+
+    def note(client: Any) -> None:
+        urls.append(client.meta.endpoint_url)
+
+    monkeypatch.setattr(early, "open_early", note)
+    return urls
+
+
+def connected(opened: list[str], *argv: str) -> list[str]:
+    early.connect(list(argv), dict(os.environ))
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("words", "urls"),
+    [
+        pytest.param([], [EAST], id="the least"),
+        pytest.param(["--document-name", "A", "--reason", "b"], [EAST], id="more of the command"),
+        pytest.param(["--parameters", "a=b", "c=d"], [EAST], id="several words"),
+        pytest.param(["--region", "us-west-2"], [WEST], id="a region"),
+        pytest.param(["--region=us-west-2"], [WEST], id="a region behind ="),
+        pytest.param(["--profile", "own"], ["https://own.example"], id="a profile"),
+        pytest.param(["--endpoint-url", "https://own.example"], [], id="an endpoint"),
+        pytest.param(["--no-verify-ssl"], [], id="not verifying"),
+        pytest.param(["--ca-bundle", "x.pem"], [], id="a bundle"),
+        pytest.param(["--debug"], [], id="debug"),
+        pytest.param(["--prof", "own"], [], id="an abbreviation"),
+        pytest.param(["--profile", "nobody"], [], id="a profile that is none"),
+        pytest.param(["--region", "no region"], [], id="a region that is none"),
+        pytest.param(["--reason", "-x"], [], id="a value like an option"),
+        pytest.param(["help"], [], id="help"),
+        pytest.param(["--generate-cli-skeleton"], [], id="a skeleton"),
+    ],
+)
+def test_which_lines_connect(
+    home: Path, opened: list[str], words: list[str], urls: list[str]
+) -> None:
+    assert connected(opened, *START, *words) == urls
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        pytest.param(["ssm", "start-session"], id="no target"),
+        pytest.param(["ssm", "describe-sessions", "--target", "i-1"], id="another command"),
+        pytest.param(["work", "--target", "i-1"], id="an alias"),
+        pytest.param([], id="nothing"),
+    ],
+)
+def test_no_other_command_connects(home: Path, opened: list[str], argv: list[str]) -> None:
+    assert connected(opened, *argv) == []
+
+
+def test_the_region_of_the_profile(
+    home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    assert connected(opened, *START) == []
+    monkeypatch.setenv("AWS_PROFILE", "west")
+    assert connected(opened, *START) == [WEST]
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"])
+def test_a_stand_in_of_aws_is_near(
+    home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "https://aws.example")
+    assert connected(opened, *START) == ["https://aws.example"]
+    monkeypatch.setenv(variable, "http://127.0.0.1:4566")
+    assert connected(opened, *START) == ["https://aws.example"]
+
+
+def test_an_answer_of_a_moment_ago_is_enough(home: Path, opened: list[str]) -> None:
+    folder = answers.Folder(str(home), pytest.fail)
+    assert folder.keep("a" * 64, "{}")
+    assert connected(opened, *START) == []
+    kept = next((home / answers.FOLDER).iterdir())
+    an_hour_ago = kept.stat().st_mtime - 3600
+    os.utime(kept, (an_hour_ago, an_hour_ago))
+    assert connected(opened, *START) == [EAST]

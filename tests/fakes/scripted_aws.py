@@ -308,6 +308,8 @@ class ScriptedAws:
             protocol_version = "HTTP/1.1"
             # One segment an answer: without it the delays of Nagle's algorithm are measured.
             wbufsize = -1
+            # As servers have it: a session ticket that is not acknowledged yet holds no answer up.
+            disable_nagle_algorithm = True
 
             def setup(self) -> None:
                 scripted.connections += 1

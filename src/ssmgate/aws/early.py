@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from ssmgate.aws.connections import CHECK, open_early
 from ssmgate.aws.sessions import bare_session
-from ssmgate.host import answers
+from ssmgate.host import answers, config
 
 _USUAL = ("--target", "--document-name", "--parameters", "--reason", "--region", "--profile")
 
@@ -27,7 +27,7 @@ def connect(argv: list[str], environ: Mapping[str, str]) -> None:
     """
     with contextlib.suppress(Exception):
         said = _said(argv)
-        if said is None or _is_near(environ) or answers.are_fresh(environ.get("HOME", "")):
+        if said is None or _is_near(environ) or _may_be_kept(environ):
             return
         session = bare_session()
         if profile := said.get("--profile"):
@@ -42,6 +42,10 @@ def connect(argv: list[str], environ: Mapping[str, str]) -> None:
 def _is_near(environ: Mapping[str, str]) -> bool:
     url = environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_ENDPOINT_URL", "")
     return url.startswith("http://")
+
+
+def _may_be_kept(environ: Mapping[str, str]) -> bool:
+    return answers.are_fresh(environ.get("HOME", "")) and bool(config.load(environ).cache_ttl)
 
 
 def _said(argv: list[str]) -> dict[str, str] | None:

@@ -106,11 +106,16 @@ def test_a_stand_in_of_aws_is_near(
     assert connected(opened, *START) == ["https://aws.example"]
 
 
-def test_an_answer_of_a_moment_ago_is_enough(home: Path, opened: list[str]) -> None:
+def test_an_answer_of_a_moment_ago_is_enough(
+    home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = answers.Folder(str(home), pytest.fail)
     assert folder.keep("a" * 64, "{}")
     assert connected(opened, *START) == []
+    monkeypatch.setenv("SSMGATE_CACHE_TTL", "0")
+    assert connected(opened, *START) == [EAST]
+    monkeypatch.delenv("SSMGATE_CACHE_TTL")
     kept = next((home / answers.FOLDER).iterdir())
     an_hour_ago = kept.stat().st_mtime - 3600
     os.utime(kept, (an_hour_ago, an_hour_ago))
-    assert connected(opened, *START) == [EAST]
+    assert connected(opened, *START) == [EAST, EAST]

@@ -51,7 +51,7 @@ run(["ssm", "start-session", *sys.argv[1:]])
 SHORT_READS = """
 import ssmgate.aws.clients as clients
 from botocore.config import Config
-clients._CHECK = clients._CHECK.merge(Config(read_timeout=0.2))
+clients.CHECK = clients.CHECK.merge(Config(read_timeout=0.2))
 """
 SHORT_CHECK = "import ssmgate.examination; ssmgate.examination.CHECK_SECONDS = 0.4"
 SHORT_VERSION = "import ssmgate.host.plugin; ssmgate.host.plugin._VERSION_SECONDS = 0.3"

@@ -64,7 +64,8 @@ def _move(home: str) -> None:
     """Give the loaded modules `home`, as awscli works out some paths while it is imported."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in ("awscli", "botocore", "ssmgate"):
-            classes = [one for one in vars(module).values() if isinstance(one, type)]
+            # A copy: one that is loaded late is loaded by being looked at.
+            classes = [one for one in list(vars(module).values()) if isinstance(one, type)]
             for holder in (module, *classes):
                 for attribute, value in list(vars(holder).items()):
                     if isinstance(value, str) and _NOWHERE in value:
@@ -101,6 +102,8 @@ def main() -> None:
                 os._exit(min(standby._made, 255))
         folder = Path(said["HOME"], ".cache/ssmgate/standby")
         while not (folder.exists() and any(p.is_socket() for p in folder.iterdir())):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                sys.exit("the standby has ended")
             time.sleep(0.005)
         print(pid, flush=True)
 

@@ -91,6 +91,11 @@ SIGNATURES = {
     "botocore.session:Session.__init__": (
         "(self, session_vars=None, event_hooks=None, include_builtin_handlers=True, profile=None)"
     ),
+    # Another setting would be another thing in which two connections may differ.
+    "botocore.httpsession:URLLib3Session.__init__": (
+        "(self, verify=True, proxies=None, timeout=None, max_pool_connections=10,"
+        " socket_options=None, client_cert=None, proxies_config=None)"
+    ),
     "botocore.httpsession:URLLib3Session._get_connection_manager": "(self, url, proxy_url=None)",
     "botocore.httpsession:URLLib3Session._setup_ssl_cert": "(self, conn, url, verify)",
     "botocore.httpsession:ProxyConfiguration.proxy_url_for": "(self, url)",
@@ -178,6 +183,22 @@ def test_the_parser_of_shorthand_is_loaded_for_who_needs_it() -> None:
     assert ran.stdout == "False True {'a': ('b', 'c')}\n"
 
 
+@pytest.mark.parametrize("name", ["botocore.waiter", "botocore.retries.adaptive"])
+def test_what_a_start_has_no_use_for_is_not_loaded(name: str) -> None:
+    code = (
+        "import sys\n"
+        "import ssmgate.gate\n"
+        "from ssmgate.aws.sessions import bare_session\n"
+        "def loaded(): return 'logger' in object.__getattribute__(m, '__dict__')\n"
+        f"m = sys.modules['{name}']\n"
+        "bare_session().create_client('sts', 'us-east-1')\n"
+        "print(loaded(), bool(m.logger), loaded())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "False True True\n"
+
+
 def test_what_the_parser_of_shorthand_is_made_of() -> None:
     from awscli.argprocess import ParamShorthandParser
 
@@ -207,7 +228,10 @@ def test_the_connections_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
     assert http._verify is True
-    assert http._cert_file is None
+    assert http._cert_file is http._key_file is None
+    assert repr(http._timeout) == "Timeout(connect=60, read=60, total=None)"
+    assert (http._max_pool_connections, http._socket_options) == (10, [(6, 1, 1)])
+    assert (http._proxy_config._proxies, http._proxy_config._proxies_settings) == ({}, {})
     assert http._proxy_config.proxy_url_for("http://aws.invalid") is None
     assert "load_verify_locations" not in vars(http._manager.connection_pool_kw["ssl_context"])
     assert str(inspect.signature(pool._get_conn)) == (

@@ -45,7 +45,8 @@ def _is_near(environ: Mapping[str, str]) -> bool:
 
 
 def _may_be_kept(environ: Mapping[str, str]) -> bool:
-    return answers.are_fresh(environ.get("HOME", "")) and bool(config.load(environ).cache_ttl)
+    age = answers.youngest(environ.get("HOME", ""))
+    return age is not None and age < config.load(environ).cache_ttl
 
 
 def _said(argv: list[str]) -> dict[str, str] | None:

@@ -28,7 +28,6 @@ PACE_SECONDS = 0.2
 
 _LARGEST = 1 << 16
 _FORGOTTEN_AFTER = 900.0
-_FRESH_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _LOCK = ".lock"
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -48,20 +47,21 @@ def machine() -> str:
         return os.uname().nodename
 
 
-def are_fresh(home: str) -> bool:
-    """Whether something below `home` looks as if it had been kept within the last minute.
+def youngest(home: str) -> float | None:
+    """How many seconds ago something seems to have been kept below `home`, None for never.
 
     A guess, of which nothing may depend but how soon something is done.
     """
     try:
         with os.scandir(os.path.join(home, FOLDER)) as entries:
-            return any(
-                0 <= time.time() - entry.stat(follow_symlinks=False).st_mtime < _FRESH_SECONDS
+            made = [
+                entry.stat(follow_symlinks=False).st_mtime
                 for entry in entries
                 if not entry.name.endswith(_LOCK)
-            )
+            ]
     except OSError:
-        return False
+        return None
+    return time.time() - max(made) if made else None
 
 
 class Folder:

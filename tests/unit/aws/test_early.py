@@ -106,16 +106,32 @@ def test_a_stand_in_of_aws_is_near(
     assert connected(opened, *START) == ["https://aws.example"]
 
 
-def test_an_answer_of_a_moment_ago_is_enough(
-    home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("age", "ttl", "urls"),
+    [
+        pytest.param(0, "60", [], id="just now"),
+        pytest.param(0, "0", [EAST], id="just now, and caching is off"),
+        pytest.param(300, "60", [EAST], id="too long ago"),
+        pytest.param(300, "900", [], id="not too long ago"),
+    ],
+)
+def test_an_answer_that_may_be_used_again_is_enough(
+    home: Path,
+    opened: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    age: int,
+    ttl: str,
+    urls: list[str],
 ) -> None:
-    folder = answers.Folder(str(home), pytest.fail)
-    assert folder.keep("a" * 64, "{}")
-    assert connected(opened, *START) == []
-    monkeypatch.setenv("SSMGATE_CACHE_TTL", "0")
-    assert connected(opened, *START) == [EAST]
-    monkeypatch.delenv("SSMGATE_CACHE_TTL")
-    kept = next((home / answers.FOLDER).iterdir())
-    an_hour_ago = kept.stat().st_mtime - 3600
-    os.utime(kept, (an_hour_ago, an_hour_ago))
-    assert connected(opened, *START) == [EAST, EAST]
+    assert answers.Folder(str(home), pytest.fail).keep("a" * 64, "{}")
+    (kept,) = (home / answers.FOLDER).iterdir()
+    made = kept.stat().st_mtime - age
+    os.utime(kept, (made, made))
+    monkeypatch.setenv("SSMGATE_CACHE_TTL", ttl)
+
+    assert connected(opened, *START) == urls
+
+
+def test_one_that_waits_for_its_turn_left_no_answer(home: Path, opened: list[str]) -> None:
+    with answers.Folder(str(home), pytest.fail).turn("a" * 64):
+        assert connected(opened, *START) == [EAST]

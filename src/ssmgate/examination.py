@@ -20,7 +20,7 @@ CHECK_SECONDS = 45
 """How long STS and IAM may take altogether before the answer is no."""
 
 SECOND_LOOK_SECONDS = 15
-"""How long it may take to look into a denial before it stands as it is."""
+"""How long it may take to look into a denial. What was not read by then is not known."""
 
 
 @frozen
@@ -117,7 +117,7 @@ def _ask(
         with signals.time_limit(SECOND_LOOK_SECONDS):
             return caller, second_look.look_again(clients, caller, first, config.explicit)
     except signals.OutOfTime:
-        return caller, first
+        return caller, second_look.out_of_time(clients, caller, first)
 
 
 def _questions(

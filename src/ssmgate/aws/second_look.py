@@ -2,66 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
-from ssmgate.aws import identity, simulation
+from ssmgate.aws import simulation, tags
 from ssmgate.aws.clients import Clients
 from ssmgate.aws.first_look import conclude
-from ssmgate.core.decision import CannotTell, Layer, Look, Outcome, Refusal, unless_live
-from ssmgate.core.question import Caller, ContextEntry, Question
+from ssmgate.core.decision import (
+    CannotTell,
+    Layer,
+    Look,
+    Outcome,
+    Refusal,
+    unless_live,
+    unless_unread,
+)
+from ssmgate.core.evaluation import Evaluation
+from ssmgate.core.question import Caller, Question
 from ssmgate.core.rules import Explicit
 
-MOST_CALLS = 2
-
-Tags = tuple[tuple[str, str], ...]
-
-_RESOURCE_TAGS = ("aws:ResourceTag/", "ssm:resourceTag/")
-_PRINCIPAL_TAGS = ("aws:PrincipalTag/",)
+AnyOutcome = TypeVar("AnyOutcome", bound=Outcome | None)
 
 
 def look_again(clients: Clients, caller: Caller, first: Look, explicit: Explicit) -> Look:
-    """`first`, better founded where that was a denial. At most `MOST_CALLS` calls.
+    """`first`, better founded where that was a denial. At most four calls.
 
-    If IAM reported tag keys missing, it is asked once more with the document's own tags
-    (ssm:ListTagsForResource) or the principal's. If a denial remains, and a call, the keys that
-    the caller's policies mention (iam:GetContextKeysForPrincipalPolicy) tell whether it is IAM's
-    word or hangs on the live request: on an explicit deny IAM reports no key missing. A call that
-    is refused or fails leaves the outcome as it was.
+    A name that may mean two documents takes one more.
 
-    The node's tags are not looked up: a document does not have them. Nor are session tags: no
-    operation tells them.
+    If the policies ask for tags, the document's own (ssm:ListTagsForResource) and the
+    principal's (iam:GetUser) are looked up, and IAM is asked once more with them. A denial that
+    remains is IAM's word only if everything that it may depend on is known: a condition key that
+    the live request alone has, the tags of a role session among them, and a tag that could not
+    be read make it a CannotTell.
+
+    The node's tags are not looked up: a document does not have them.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
-    denied = _denied(first.outcome)
-    if denied is None:
-        return first
-    missing = tuple(
-        key.lower()
-        for evaluation in first.evaluations
-        if evaluation.resource_arn == denied.resource_arn
-        for key in evaluation.missing_context
-    )
-    entries, calls = _missing_tags(clients, caller, denied, missing)
     last = first
-    if entries:
-        last, calls = _asked_with(entries, clients.iam, denied, first, explicit), calls + 1
-    outcome = last.outcome
-    # The caller's own policies do not tell what a service control policy hangs on.
-    if (
-        calls < MOST_CALLS
-        and isinstance(outcome, Refusal)
-        and outcome.reason_code != "not-named"
-        and outcome.layer is not Layer.ORGANIZATIONS
-    ):
-        return replace(last, outcome=unless_live(outcome, mentioned_keys(clients.iam, caller)))
+    lookups = None
+    for question in first.questions:
+        if denied(last.outcome) == question:
+            lookups = lookups or tags.Lookups(clients.iam, caller)
+            last = _with_tags(clients, lookups, last, question, explicit)
     return last
 
 
-def _denied(outcome: Outcome) -> Question | None:
-    """What IAM denied, also where that denial was taken for one that hangs on live context."""
+def _with_tags(
+    clients: Clients, lookups: tags.Lookups, first: Look, question: Question, explicit: Explicit
+) -> Look:
+    """`first`, in which `question` was denied, with that asked again if there are tags for it."""
+    own = document_source(clients, lookups.caller, question)
+    found = look_up(lookups, question, first.outcome, _about(question, first), own)
+    last = first
+    if found.entries:
+        asked = question.with_context(found.entries)
+        answer = simulation.simulate(clients.iam, asked, datetime.now(UTC))
+        if isinstance(answer, CannotTell):
+            return replace(first, outcome=answer)
+        questions = tuple(asked if one == question else one for one in first.questions)
+        others = tuple(e for e in first.evaluations if e.resource_arn != question.resource_arn)
+        last = conclude(clients.iam, first.request, questions, (*others, *answer), explicit)
+        if denied(last.outcome) in first.questions:
+            return last  # another document that the request may mean
+    return replace(last, outcome=settled(lookups, question, last.outcome, found))
+
+
+def out_of_time(clients: Clients, caller: Caller, first: Look) -> Look:
+    """`first` where `look_again` took too long: what it would have read is not known."""
+    question = denied(first.outcome)
+    if question is None or not isinstance(first.outcome, Refusal):
+        return first
+    missing = _missing(_about(question, first))
+    found = tags.unread(caller, question, missing, document_source(clients, caller, question))
+    return replace(first, outcome=_unless_unknown(caller, question, first.outcome, found))
+
+
+def look_up(
+    lookups: tags.Lookups,
+    question: Question,
+    outcome: Outcome | None,
+    answers: Sequence[Evaluation],
+    own: tags.Source | None,
+) -> tags.Found:
+    """The tags that may turn `outcome`, a denial of `question` in `answers`. Three calls at most.
+
+    On an explicit deny IAM reports no key missing: iam:GetContextKeysForPrincipalPolicy tells
+    which keys the policies mention, service control policies aside. If it may not be called, all
+    tags are tried.
+    """
+    keys: Sequence[str] | None = _missing(answers)
+    if isinstance(outcome, Refusal) and outcome.reason_code == "explicit-deny":
+        if outcome.layer is Layer.ORGANIZATIONS:
+            return tags.Found()
+        keys = lookups.mentioned()
+    return lookups.find(question, keys, own)
+
+
+def settled(
+    lookups: tags.Lookups, question: Question, outcome: AnyOutcome, found: tags.Found
+) -> AnyOutcome | Refusal | CannotTell:
+    """`outcome`, or CannotTell if that is a denial which may depend on what is not known.
+
+    `question` is the one that was asked first, `found` what was looked up for it. One call
+    at most, if none has told which keys the policies mention.
+    """
+    # The caller's own policies do not tell what a service control policy depends on.
+    if (
+        not isinstance(outcome, Refusal)
+        or outcome.reason_code == "not-named"
+        or outcome.layer is Layer.ORGANIZATIONS
+    ):
+        return outcome
+    settled = _unless_unknown(lookups.caller, question, outcome, found)
+    if isinstance(settled, CannotTell):
+        return settled
+    return _unless_live(lookups.caller, question, outcome, lookups.mentioned() or ())
+
+
+def _unless_unknown(
+    caller: Caller, question: Question, refusal: Refusal, found: tags.Found
+) -> Refusal | CannotTell:
+    outcome = _unless_live(caller, question, refusal, found.keys)
+    return unless_unread(outcome, found.unread) if isinstance(outcome, Refusal) else outcome
+
+
+def _unless_live(
+    caller: Caller, question: Question, refusal: Refusal, keys: Sequence[str]
+) -> Refusal | CannotTell:
+    return unless_live(refusal, keys, tags.session_tags(caller, question, keys))
+
+
+def document_source(clients: Clients, caller: Caller, question: Question) -> tags.Source | None:
+    """Where the tags of the document of `question` come from.
+
+    None if it is not of the caller's account and region: AWS's documents have no tags that a
+    customer could set or list.
+    """
+    here = f"arn:{clients.partition}:ssm:{clients.region}:{caller.account}:document"
+    place, _, name = question.resource_arn.partition("/")
+    if place != here:
+        return None
+    return tags.Source(
+        lambda: tags.document_tags(clients.ssm, name),
+        "could not be read (ssm:ListTagsForResource)",
+    )
+
+
+def denied(outcome: Outcome | None) -> Question | None:
+    """What IAM denied, also where that denial was taken for one that depends on live context."""
     match outcome:
         case Refusal(reason_code="not-named"):
             return None
@@ -70,90 +160,9 @@ def _denied(outcome: Outcome) -> Question | None:
     return None
 
 
-def _missing_tags(
-    clients: Clients, caller: Caller, denied: Question, missing: Sequence[str]
-) -> tuple[tuple[ContextEntry, ...], int]:
-    name = _own_document(denied, clients, caller)
-    own_tags = None if name is None else lambda: document_tags(clients.ssm, name)
-    return missing_tags(clients.iam, caller, missing, own_tags)
+def _about(question: Question, look: Look) -> tuple[Evaluation, ...]:
+    return tuple(e for e in look.evaluations if e.resource_arn == question.resource_arn)
 
 
-def missing_tags(
-    iam: Any,
-    caller: Caller,
-    missing: Sequence[str],
-    own_tags: Callable[[], Tags | None] | None,
-) -> tuple[tuple[ContextEntry, ...], int]:
-    """Tags with a value for some key of `missing` (lower case), and how many calls they took.
-
-    One call at most, as the tags are of no use without another question. `own_tags` makes the
-    call that tells the resource's own, and is None where there is none.
-    """
-    entries: tuple[ContextEntry, ...] = ()
-    calls = 0
-    if _any(missing, _PRINCIPAL_TAGS) and caller.principal_tags is not None:
-        entries += _entries(_PRINCIPAL_TAGS, caller.principal_tags)
-    if own_tags is not None and asks_for_tags(missing):
-        calls = 1
-        entries += _entries(_RESOURCE_TAGS, own_tags())
-    elif _any(missing, _PRINCIPAL_TAGS) and caller.principal_type == "User":
-        calls = 1
-        entries += _entries(_PRINCIPAL_TAGS, identity.user_tags(iam, caller))
-    if not any(entry.key_name.lower() in missing for entry in entries):
-        return (), calls
-    return entries, calls
-
-
-def asks_for_tags(missing: Sequence[str]) -> bool:
-    """Whether some key of `missing` (lower case) is a tag of the resource's own."""
-    return _any(missing, _RESOURCE_TAGS)
-
-
-def _any(missing: Sequence[str], prefixes: Sequence[str]) -> bool:
-    return any(key.startswith(prefix.lower()) for key in missing for prefix in prefixes)
-
-
-def _entries(prefixes: Sequence[str], tags: Tags | None) -> tuple[ContextEntry, ...]:
-    return tuple(
-        ContextEntry(prefix + name, "string", (value,))
-        for name, value in tags or ()
-        for prefix in prefixes
-    )
-
-
-def _own_document(denied: Question, clients: Clients, caller: Caller) -> str | None:
-    """The denied document's name, None if it is not of the caller's account and region."""
-    here = f"arn:{clients.partition}:ssm:{clients.region}:{caller.account}:document"
-    place, _, name = denied.resource_arn.partition("/")
-    return name if place == here else None
-
-
-def document_tags(ssm: Any, name: str) -> Tags | None:
-    """The tags of one of the account's documents, None where SSM does not tell."""
-    try:
-        answer = ssm.list_tags_for_resource(ResourceType="Document", ResourceId=name)
-        return tuple((tag["Key"], tag["Value"]) for tag in answer.get("TagList") or ())
-    except Exception:
-        return None
-
-
-def _asked_with(
-    entries: Sequence[ContextEntry], iam: Any, denied: Question, first: Look, explicit: Explicit
-) -> Look:
-    """`first` with `entries` in the denied question's context too."""
-    asked = denied.with_context(entries)
-    answer = simulation.simulate(iam, asked, datetime.now(UTC))
-    if isinstance(answer, CannotTell):
-        return first
-    questions = tuple(asked if question == denied else question for question in first.questions)
-    others = tuple(e for e in first.evaluations if e.resource_arn != denied.resource_arn)
-    return conclude(iam, first.request, questions, (*others, *answer), explicit)
-
-
-def mentioned_keys(iam: Any, caller: Caller) -> Sequence[str]:
-    """The condition keys that the caller's policies mention, empty where IAM does not tell."""
-    try:
-        answer = iam.get_context_keys_for_principal_policy(PolicySourceArn=caller.policy_source_arn)
-        return [str(key) for key in answer.get("ContextKeyNames") or ()]
-    except Exception:
-        return ()
+def _missing(answers: Sequence[Evaluation]) -> tuple[str, ...]:
+    return tuple(key for answer in answers for key in answer.missing_context)

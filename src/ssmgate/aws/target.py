@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
+from functools import cache
 
-from ssmgate.aws import second_look, simulation
+from ssmgate.aws import second_look, simulation, tags
 from ssmgate.aws.clients import Clients
 from ssmgate.core.arn import target_arn
-from ssmgate.core.decision import CannotTell, Refusal, unless_live, verdict
+from ssmgate.core.decision import CannotTell, Refusal, verdict
 from ssmgate.core.evaluation import Evaluation
 from ssmgate.core.question import Caller, ContextEntry, Question
 
@@ -44,11 +43,12 @@ def look_at_target(
 ) -> TargetLook:
     """Ask IAM about `target`, a node or a task, apart from the document. At most six calls.
 
-    The node's tags are looked up only after a denial that reports such keys missing. `named`:
-    whether the request names its document. The service sets ssm:SessionDocumentAccessCheck true
-    then; without a name it may set it either way, by the generations of AWS's documentation, and
-    only an answer that is the same for both is certain. ssmgate spells the default document out
-    where the service wants that, so an allow with the key true is a yes.
+    The tags of the node and of the principal are looked up only after a denial, as for a
+    document (`second_look`). `named`: whether the request names its document. The service sets
+    ssm:SessionDocumentAccessCheck true then; without a name it may set it either way, by the
+    generations of AWS's documentation, and only an answer that is the same for both is certain.
+    ssmgate spells the default document out where the service wants that, so an allow with the
+    key true is a yes.
     https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
     """
     arn = target_arn(
@@ -70,14 +70,16 @@ def look_at_target(
             document_access_check=access_check,
         )
 
-    with_key = _look(clients, caller, target, question(True))
+    lookups, own = tags.Lookups(clients.iam, caller), _source(clients, target)
+    with_key = _look_again(lookups, question(True), _look(lookups, question(True)), own)
     asked = with_key.questions[0]
-    # The tags that the first look found, so that the key alone makes the difference.
-    without = question(False).with_context(asked.context)
     if with_key.obstacle is not None and named:
         return with_key
-    answer = simulation.simulate(clients.iam, without, datetime.now(UTC))
-    other = answer if isinstance(answer, CannotTell) else verdict(without, answer)
+    # The tags that the first look found, so that the key alone makes the difference.
+    without = _look(lookups, question(False).with_context(asked.context))
+    if any(tags.is_tag(key) for e in without.evaluations for key in e.missing_context):
+        without = _look_again(lookups, question(False), without, own)
+    other = without.obstacle
     if with_key.obstacle is None:
         demanded = None if isinstance(other, CannotTell) else other is not None
         return replace(with_key, demanded=demanded)
@@ -94,67 +96,53 @@ def look_at_target(
     return with_key
 
 
-def _look(clients: Clients, caller: Caller, target: str, question: Question) -> TargetLook:
-    first = simulation.simulate(clients.iam, question, datetime.now(UTC))
-    if isinstance(first, CannotTell):
-        return TargetLook(first, (question,))
-    obstacle = verdict(question, first)
-    look = TargetLook(obstacle, (question,), first)
-    if obstacle is None or (isinstance(obstacle, CannotTell) and not obstacle.live_context):
-        return look
-    missing = tuple(key.lower() for answer in first for key in answer.missing_context)
-    told = _Tags(clients, target)
-    entries, _ = second_look.missing_tags(
-        clients.iam, caller, missing, told.read if told.known_kind else None
-    )
-    if entries:
-        question = question.with_context(entries)
-        answer = simulation.simulate(clients.iam, question, datetime.now(UTC))
-        if isinstance(answer, CannotTell):
-            return TargetLook(answer, (question,))
-        obstacle = verdict(question, answer)
-        look = TargetLook(obstacle, (question,), answer)
-    elif second_look.asks_for_tags(missing) and not told.found:
-        reason = "the policies ask for the target's tags, which could not be read"
-        return replace(look, obstacle=CannotTell("tags-unknown", reason, question))
-    if isinstance(obstacle, Refusal):
-        keys = second_look.mentioned_keys(clients.iam, caller)
-        return replace(look, obstacle=unless_live(obstacle, keys))
-    return look
+def _look(lookups: tags.Lookups, question: Question) -> TargetLook:
+    answer = simulation.simulate(lookups.iam, question, datetime.now(UTC))
+    if isinstance(answer, CannotTell):
+        return TargetLook(answer, (question,))
+    return TargetLook(verdict(question, answer), (question,), answer)
 
 
-class _Tags:
-    """A target's own tags, read once and only when asked for."""
+def _look_again(
+    lookups: tags.Lookups, question: Question, first: TargetLook, own: tags.Source
+) -> TargetLook:
+    """`first`, better founded where that was a denial. `question` is it without any tags."""
+    denial = first.obstacle
+    if denial is None or (isinstance(denial, CannotTell) and not denial.live_context):
+        return first
+    found = second_look.look_up(lookups, question, denial, first.evaluations, own)
+    asked = first.questions[0].with_context(found.entries)
+    last = first if asked == first.questions[0] else _look(lookups, asked)
+    return replace(last, obstacle=second_look.settled(lookups, question, last.obstacle, found))
 
-    def __init__(self, clients: Clients, target: str) -> None:
-        readers: dict[str, Any] = {"i": _instance_tags, "mi": _managed_node_tags}
-        self._read = readers.get(target.partition("-")[0])
-        self._call = partial(self._read, clients, target) if self._read else None
-        self.found = False
 
-    @property
-    def known_kind(self) -> bool:
-        return self._call is not None
+def _source(clients: Clients, target: str) -> tags.Source:
+    """Where the tags of `target` come from. They are read once, and only when asked for."""
 
-    def read(self) -> second_look.Tags | None:
-        """None where nobody tells."""
-        if self._call is None:
-            return None
+    @cache
+    def read() -> tags.Tags | None:
         try:
-            tags: second_look.Tags = self._call()
+            return reader(clients, target)
         except Exception:
             return None
-        self.found = True
-        return tags
+
+    match target.partition("-")[0]:
+        case "i":
+            reader, permission = _instance_tags, "ec2:DescribeTags"
+        case "mi":
+            reader, permission = _managed_node_tags, "ssm:ListTagsForResource"
+        case _:
+            return tags.Source(lambda: None, "ssmgate does not read for this kind of target")
+    return tags.Source(read, f"could not be read ({permission})")
 
 
-def _instance_tags(clients: Clients, target: str) -> second_look.Tags:
+def _instance_tags(clients: Clients, target: str) -> tags.Tags:
     answer = clients.another("ec2").describe_tags(
         Filters=[{"Name": "resource-id", "Values": [target]}]
     )
     return tuple((tag["Key"], tag["Value"]) for tag in answer.get("Tags") or ())
 
 
-def _managed_node_tags(clients: Clients, target: str) -> second_look.Tags:
+def _managed_node_tags(clients: Clients, target: str) -> tags.Tags:
     answer = clients.ssm.list_tags_for_resource(ResourceType="ManagedInstance", ResourceId=target)
-    return tuple((tag["Key"], tag["Value"]) for tag in answer.get("TagList") or ())
+    return tuple((tag["Key"], tag["Value"]) for tag in answer["TagList"])

@@ -15,7 +15,7 @@ from ssmgate.aws.policies import PolicyReader
 from ssmgate.aws.sessions import only_ask
 from ssmgate.aws.target import TargetLook, look_at_target
 from ssmgate.check import reasons, sources
-from ssmgate.check.explain import explained
+from ssmgate.check.explain import DENIES, explained
 from ssmgate.check.report import Answer, Report, Verdict
 from ssmgate.core.decision import CannotTell, Outcome, Permit, Refusal, verdict
 from ssmgate.core.evaluation import Evaluation, MatchedStatement
@@ -124,16 +124,15 @@ def ask_target(examination: Examination, caller: Caller, config: Config) -> Targ
         return TargetLook(CannotTell("timed-out", f"IAM took longer than {TARGET_SECONDS} s"))
 
 
-# An allow helps against these. It does nothing against a deny.
+# An allow helps against these.
 _LACKS_AN_ALLOW = {"no-allow", "not-named", "live-context", "tags-unknown", "hangs-on-the-key"}
-_DENIES = {"explicit-deny", "live-deny"}
 
 
 def _ask_for(examination: Examination, report: Report) -> dict[str, object] | None:
     codes = {report.document.reason_code, report.target.reason_code}
     if report.caller is not None and "not-allowed-to-simulate" in codes:
         return _parsed(simulate_statement(report.caller))
-    if not examination.look.questions or codes & _DENIES or not codes & _LACKS_AN_ALLOW:
+    if not examination.look.questions or codes & DENIES or not codes & _LACKS_AN_ALLOW:
         return None
     request = examination.invocation.request
     return _parsed(least_statement(examination.look.questions[0], request))

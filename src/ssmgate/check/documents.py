@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ssmgate.aws import documents as listing
-from ssmgate.aws import failures, second_look, simulation
+from ssmgate.aws import failures, second_look, simulation, tags
 from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.clients import Clients, open_clients
 from ssmgate.aws.first_look import ask_control
@@ -19,15 +19,13 @@ from ssmgate.check.report import Answer, DocumentEntry, DocumentsReport, Prefere
 from ssmgate.core.arn import document_arns
 from ssmgate.core.decision import (
     CannotTell,
-    Layer,
     Refusal,
     obstacle_to,
-    unless_live,
     verdict,
 )
 from ssmgate.core.errors import GateError
 from ssmgate.core.evaluation import Evaluation
-from ssmgate.core.question import Caller, Question
+from ssmgate.core.question import Caller, ContextEntry, Question
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.core.rules import Explicit
 from ssmgate.host import signals
@@ -39,8 +37,10 @@ SECONDS = 60
 MOST_CONTENTS = 20
 """Documents of the account's own that are read for their session type."""
 
-_TAGS = "tags may decide, which are not looked up here: 'ssmgate check' does, for one document"
-_TAG_KEYS = ("aws:resourcetag/", "ssm:resourcetag/", "aws:principaltag/")
+MOST_TAGGED = 20
+"""Documents of the account's own whose tags are read, where policies ask for them."""
+
+_TOO_MANY = f"is read for {MOST_TAGGED} documents only ('ssmgate check' reads it for one)"
 
 
 def list_and_ask(invocation: Invocation, config: Config, *, target: str | None) -> DocumentsReport:
@@ -48,8 +48,9 @@ def list_and_ask(invocation: Invocation, config: Config, *, target: str | None) 
 
     `invocation` tells the options; of its request only `target` is asked about, and only where
     one is given. IAM is asked once about the account's own and once about AWS's: they differ in
-    aws:ResourceAccount, and questions of one call share their context. A document's tags are not
-    looked up. Raises `GateError` where the line or the configuration stands in the way.
+    aws:ResourceAccount, and questions of one call share their context. Documents whose denial may
+    depend on tags are asked about again, those with equal tags together. Raises `GateError` where
+    the line or the configuration stands in the way.
     """
     only_ask(invocation.session)
     try:
@@ -147,6 +148,20 @@ def _preferences(
     return Preferences(inputs if isinstance(inputs, dict) else {})
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A document, IAM's last answer about it, and what stands in the way.
+
+    `denied` is the question as it was asked first, `found` what was looked up after a denial.
+    """
+
+    denied: Question
+    question: Question
+    about: tuple[Evaluation, ...] = ()
+    obstacle: Refusal | CannotTell | None = None
+    found: tags.Found | None = None
+
+
 def _answers(
     invocation: Invocation,
     clients: Clients,
@@ -168,41 +183,82 @@ def _answers(
         )
         for name in names
     ]
-    if not questions:
-        return []
-    told = simulation.simulate_together(clients.iam, questions, datetime.now(UTC))
-    if isinstance(told, CannotTell):
-        return [reasons.answer(told, (question,), ()) for question in questions]
-    found = [_obstacle(clients, config, question, told) for question in questions]
-    if any(isinstance(one, Refusal) and one.layer is not Layer.ORGANIZATIONS for one in found):
-        keys = second_look.mentioned_keys(clients.iam, caller)
-        found = [_unless_live(one, keys) for one in found]
+    lookups = tags.Lookups(clients.iam, caller)
+    first = _ask(clients, config, [_Asked(question, question) for question in questions])
+    rows = _asked_with_tags(clients, config, lookups, first)
     return [
         reasons.answer(
-            one, (question,), [e for e in told if e.resource_arn == question.resource_arn]
+            row.obstacle
+            if row.found is None
+            else second_look.settled(lookups, row.denied, row.obstacle, row.found),
+            (row.question,),
+            row.about,
         )
-        for one, question in zip(found, questions, strict=True)
+        for row in rows
     ]
 
 
+def _ask(clients: Clients, config: Config, rows: Sequence[_Asked]) -> list[_Asked]:
+    """`rows` with IAM's answer to their questions, which differ in nothing but the document."""
+    if not rows:
+        return []
+    told = simulation.simulate_together(
+        clients.iam, [row.question for row in rows], datetime.now(UTC)
+    )
+    if isinstance(told, CannotTell):
+        return [replace(row, about=(), obstacle=told) for row in rows]
+    answered = []
+    for row in rows:
+        about = tuple(e for e in told if e.resource_arn == row.question.resource_arn)
+        obstacle = _obstacle(clients, config, row.question, about)
+        answered.append(replace(row, about=about, obstacle=obstacle))
+    return answered
+
+
+def _asked_with_tags(
+    clients: Clients, config: Config, lookups: tags.Lookups, rows: Sequence[_Asked]
+) -> list[_Asked]:
+    """`rows`, those denied asked again with the tags that may turn that, equal ones in one call."""
+    left = MOST_TAGGED
+
+    def source(question: Question) -> tags.Source | None:
+        own = second_look.document_source(clients, lookups.caller, question)
+        if own is None or left == 0:
+            return own and tags.Source(lambda: None, _TOO_MANY)
+
+        def read() -> tags.Tags | None:
+            nonlocal left
+            left -= 1
+            return own.read()
+
+        return tags.Source(read, own.unread)
+
+    def looked_up(row: _Asked) -> _Asked:
+        if second_look.denied(row.obstacle) is None:
+            return row
+        own = source(row.denied)
+        found = second_look.look_up(lookups, row.denied, row.obstacle, row.about, own)
+        return replace(row, found=found)
+
+    looked = [looked_up(row) for row in rows]
+    again: dict[tuple[ContextEntry, ...], list[int]] = {}
+    for number, row in enumerate(looked):
+        if row.found is not None and row.found.entries:
+            again.setdefault(row.found.entries, []).append(number)
+    for entries, numbers in again.items():
+        asked = [
+            replace(looked[n], question=looked[n].denied.with_context(entries)) for n in numbers
+        ]
+        for number, row in zip(numbers, _ask(clients, config, asked), strict=True):
+            looked[number] = row
+    return looked
+
+
 def _obstacle(
-    clients: Clients, config: Config, question: Question, told: Sequence[Evaluation]
+    clients: Clients, config: Config, question: Question, about: tuple[Evaluation, ...]
 ) -> Refusal | CannotTell | None:
-    about = [e for e in told if e.resource_arn == question.resource_arn]
     controls: tuple[Evaluation, ...] = ()
     if config.explicit is Explicit.NAMED and verdict(question, about) is None:
         answer = ask_control(clients.iam, question, about)
         controls = () if isinstance(answer, CannotTell) else answer
-    obstacle = obstacle_to(question, about, config.explicit, controls)
-    missing = [key.lower() for e in about for key in e.missing_context]
-    if obstacle is not None and any(key.startswith(_TAG_KEYS) for key in missing):
-        return CannotTell("tags-unknown", _TAGS, question)
-    return obstacle
-
-
-def _unless_live(
-    obstacle: Refusal | CannotTell | None, keys: Sequence[str]
-) -> Refusal | CannotTell | None:
-    if not isinstance(obstacle, Refusal) or obstacle.layer is Layer.ORGANIZATIONS:
-        return obstacle
-    return obstacle if obstacle.reason_code == "not-named" else unless_live(obstacle, keys)
+    return obstacle_to(question, about, config.explicit, controls)

@@ -24,6 +24,9 @@ from ssmgate.policy.nearest import (
     nearest,
 )
 
+DENIES = {"explicit-deny", "live-deny", "tags-deny"}
+"""Reason codes of an explicit deny, a possible one among them: an allow does nothing against it."""
+
 MOST_SHOWN = 3
 """How many statements that came close are told."""
 
@@ -43,7 +46,7 @@ def explained(answer: Answer, known: Sources) -> Answer:
     for question in answer.questions:
         evaluation = evaluate(request_of(question), known.policies)
         explicit = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY
-        if explicit is not (answer.reason_code in ("explicit-deny", "live-deny")):
+        if explicit is not (answer.reason_code in DENIES):
             continue  # what decided is not among these policies
         if evaluation.eval_decision is not EvalDecision.ALLOWED:
             return with_explanation(answer, evaluation)

@@ -69,7 +69,8 @@ class CannotTell:
     """IAM could not be asked, or not completely. Not a word about what IAM thinks.
 
     `reason` is one clause for the reader. `question` is None where there was none to ask.
-    `live_context` are the condition keys that only the live request will have.
+    `live_context` are the condition keys whose value is not known: those that only the live
+    request will have, or tags that could not be read.
     """
 
     reason_code: str
@@ -215,13 +216,20 @@ def _denied(question: Question, answer: Evaluation) -> Refusal | CannotTell:
     return refusal if explicit else unless_live(refusal, answer.missing_context)
 
 
-def unless_live(refusal: Refusal, key_names: Sequence[str]) -> Refusal | CannotTell:
+def unless_live(
+    refusal: Refusal, key_names: Sequence[str], session_tags: Sequence[str] = ()
+) -> Refusal | CannotTell:
     """`refusal`, or CannotTell if one of `key_names` is known only to the live request.
 
     `key_names` are condition keys that the policies mention. A key that the question gave a
-    value for is not waited for: IAM names those among the missing too.
+    value for is not waited for: IAM names those among the missing too. `session_tags` are those
+    of `key_names` that a role session may override, whatever the question gave.
     """
-    live = tuple(key for key in key_names if is_live(key) and not refusal.question.gives(key))
+    live = tuple(
+        key
+        for key in key_names
+        if key in session_tags or (is_live(key) and not refusal.question.gives(key))
+    )
     if not live:
         return refusal
     if refusal.reason_code == "explicit-deny":
@@ -230,6 +238,26 @@ def unless_live(refusal: Refusal, key_names: Sequence[str]) -> Refusal | CannotT
         reason_code, what = "live-context", "the policies ask for what"
     reason = f"{what} only the live request has: {', '.join(live)}"
     return CannotTell(reason_code, reason, refusal.question, live)
+
+
+def unless_unread(refusal: Refusal, unread: Sequence[tuple[str, str]]) -> Refusal | CannotTell:
+    """`refusal`, or CannotTell if a tag that the policies mention could not be read.
+
+    `unread` are the condition keys, each with the reason: "KEY, which REASON".
+    """
+    if not unread:
+        return refusal
+    reasons = dict.fromkeys(reason for _, reason in unread)
+    clauses = [
+        f"{', '.join(key for key, its in unread if its == reason)}, which {reason}"
+        for reason in reasons
+    ]
+    if refusal.reason_code == "explicit-deny":
+        reason_code, what = "tags-deny", "an explicit deny may depend on"
+    else:
+        reason_code, what = "tags-unknown", "the policies ask for"
+    reason = f"{what} {', and '.join(clauses)}"
+    return CannotTell(reason_code, reason, refusal.question, tuple(key for key, _ in unread))
 
 
 def is_live(key_name: str) -> bool:

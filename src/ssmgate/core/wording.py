@@ -153,6 +153,8 @@ def _cannot_tell_hints(
                 "or name a profile or role that may ask, as checker.profile or checker.role_arn in"
                 f" {CONFIG_FILE}",
             )
+        case "tags-unknown" | "tags-deny" if outcome.question is not None:
+            return _read_hints(outcome.live_context, outcome.question)
         case "live-deny":
             return _context_hints(outcome.live_context)
         case "live-context" if outcome.question is not None:
@@ -199,6 +201,23 @@ def simulate_statement(caller: Caller) -> str:
     return json.dumps({"Effect": "Allow", "Action": actions, "Resource": resource})
 
 
+def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
+    """What lets the tags of `keys` be read: the statement, and for the caller's the [context]."""
+    principal = tuple(key for key in keys if not key.lower().startswith(_RESOURCE_TAGS))
+    needed = []
+    if principal != keys:
+        needed.append(("ssm:ListTagsForResource", question.resource_arn))
+    if principal:
+        needed.append(("iam:GetUser", question.policy_source_arn))
+    statements = [
+        json.dumps({"Effect": "Allow", "Action": action, "Resource": arn}) for action, arn in needed
+    ]
+    return (
+        *(f"let the caller read these tags: {one}" for one in statements),
+        *_context_hints(principal),
+    )
+
+
 def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
     tags = [key for key in keys if key.lower().startswith(_RESOURCE_TAGS)]
     lines = [f'"{key}" = {_example(key)}' for key in keys if key not in tags]
@@ -218,6 +237,8 @@ def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 def _example(key: str) -> str:
     lowered = key.lower()
+    if lowered.startswith("aws:principaltag/"):
+        return '"…"'
     if lowered.endswith(("present", "viaawsservice", "accesscheck")):
         return "true"
     if lowered.endswith("age"):

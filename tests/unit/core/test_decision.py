@@ -6,9 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from ssmgate.core.decision import CannotTell, Layer, Permit, Refusal, decide, override
+from ssmgate.core.decision import (
+    CannotTell,
+    Layer,
+    Permit,
+    Refusal,
+    decide,
+    override,
+    unless_live,
+    unless_unread,
+)
 from ssmgate.core.evaluation import EvalDecision, Evaluation
-from ssmgate.core.question import Question
+from ssmgate.core.question import ContextEntry, Question
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
 REQUEST = SessionRequest("i-1")
@@ -148,3 +157,39 @@ def test_an_override_keeps_what_it_set_aside() -> None:
 
     assert permit == Permit(REQUEST, overridden=refusal)
     assert permit.spelled_out() is None, "what IAM did not allow is not asked for twice"
+
+
+@pytest.mark.parametrize(
+    ("reason_code", "told"),
+    [("no-allow", "live-context"), ("explicit-deny", "live-deny")],
+)
+def test_denial_that_a_session_tag_may_turn_is_unknown(reason_code: str, told: str) -> None:
+    tag = "aws:PrincipalTag/Team"
+    given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])
+    refusal = Refusal(reason_code, given, Layer.IDENTITY)
+
+    outcome = unless_live(refusal, ("aws:username", tag), (tag,))
+
+    assert isinstance(outcome, CannotTell)
+    assert (outcome.reason_code, outcome.live_context) == (told, (tag,))
+    assert unless_live(refusal, ("aws:username", tag)) is refusal
+
+
+def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
+    unread = (("aws:ResourceTag/a", "is x"), ("ssm:resourceTag/b", "is x"), ("c", "is y"))
+    outcomes = [
+        unless_unread(Refusal(code, QUESTION, Layer.IDENTITY), unread)
+        for code in ("no-allow", "explicit-deny")
+    ]
+
+    assert [o.reason_code for o in outcomes] == ["tags-unknown", "tags-deny"]
+    keys = "aws:ResourceTag/a, ssm:resourceTag/b, which is x, and c, which is y"
+    assert [o.reason for o in outcomes if isinstance(o, CannotTell)] == [
+        f"the policies ask for {keys}", f"an explicit deny may depend on {keys}",
+    ]  # fmt: skip
+
+
+def test_denial_without_unread_tags_stays() -> None:
+    refusal = Refusal("no-allow", QUESTION, Layer.IDENTITY)
+
+    assert unless_unread(refusal, ()) is refusal

@@ -215,8 +215,23 @@ def test_the_permission_to_simulate_oneself_and_no_one_else(
         CannotTell(code, "why", question(), ("aws:SourceIp", "aws:SourceVpce"))
         for code in (
             "root", "throttled", "timed-out", "not-allowed-to-simulate", "live-context", "failed",
+            "tags-unknown", "tags-deny",
         )
     ],
 )  # fmt: skip
 def test_never_more_than_ten_lines(outcome: Refusal | CannotTell) -> None:
     assert 2 <= len(lines(explain(outcome, REQUEST, USER))) <= 10
+
+
+def test_unread_tags_come_with_the_statements_that_let_them_be_read() -> None:
+    keys = ("aws:ResourceTag/a", "ssm:resourceTag/a", "aws:PrincipalTag/Stage")
+    hints = explain(CannotTell("tags-unknown", "why", question(), keys), REQUEST, USER).hints
+
+    statements = [json.loads(hint.partition(": ")[2]) for hint in hints[:2]]
+    assert [(s["Action"], s["Resource"]) for s in statements] == [
+        ("ssm:ListTagsForResource", DOCUMENT), ("iam:GetUser", question().policy_source_arn),
+    ]  # fmt: skip
+    # Of the resource's tags nothing can be configured: that would hold for every document.
+    assert [hint.rpartition("config.toml: ")[2] for hint in hints[2:]] == [
+        '"aws:PrincipalTag/Stage" = "…"'
+    ]

@@ -1,0 +1,376 @@
+"""Policies that compare tags: the resource's, the principal's, and both with each other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conftest import TARGET, Machine, make_resident
+from fakes.sandbox import OWNER, Server
+from fakes.sandbox import text as text_of
+from fakes.scripted_aws import (
+    ACCOUNT,
+    Answer,
+    context_keys,
+    document_tags,
+    evaluation,
+    identity,
+    json_error,
+    json_ok,
+    role,
+    text,
+    user,
+    xml_error,
+)
+
+pytestmark = pytest.mark.starts
+
+ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
+OPS = f"arn:aws:iam::{ACCOUNT}:role/Ops"
+DOCUMENT_TAG, PRINCIPAL_TAG = "aws:ResourceTag/Team", "aws:PrincipalTag/Team"
+YES, NO, DENY = evaluation(), evaluation("implicitDeny"), evaluation("explicitDeny")
+FIRST = ["GetCallerIdentity", "SimulatePrincipalPolicy"]
+KEYS = "GetContextKeysForPrincipalPolicy"
+NOT_LISTED = json_error("AccessDeniedException", "not authorized")
+NOT_TOLD = xml_error("AccessDenied", "not authorized", 403)
+OPS_SESSION = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/i-1", "AROAX:i-1")
+
+
+def lacking(*keys: str) -> Answer:
+    return evaluation("implicitDeny", missing=keys)
+
+
+BOTH_TAGS = {
+    "ListTagsForResource": document_tags(Team="ops"),
+    "GetUser": user(ALICE, Team="ops"),
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "keys", "read"),
+    [
+        pytest.param(
+            lacking(DOCUMENT_TAG, PRINCIPAL_TAG), None, {"ListTagsForResource", "GetUser"},
+            id="tag equals tag",
+        ),
+        pytest.param(
+            DENY, context_keys(DOCUMENT_TAG, "AWS:principaltag/team"),
+            {"ListTagsForResource", "GetUser"}, id="denied unless tag equals tag",
+        ),
+        pytest.param(DENY, context_keys(PRINCIPAL_TAG), {"GetUser"}, id="denied for the user's"),
+        pytest.param(
+            DENY, context_keys("ssm:resourceTag/Team"), {"ListTagsForResource"},
+            id="denied for the document's",
+        ),
+        pytest.param(
+            DENY, NOT_TOLD, {"ListTagsForResource", "GetUser"}, id="denied, and the keys untold"
+        ),
+    ],
+)  # fmt: skip
+def test_tags_of_both_kinds_are_told(
+    machine: Machine, first: Answer, keys: Answer | None, read: set[str]
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", first, YES)
+    for operation, answer in BOTH_TAGS.items():
+        machine.aws.script(operation, answer)
+    if keys is not None:
+        machine.aws.script(KEYS, keys)
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 0, ended.stderr
+    before = [*FIRST, *([] if keys is None else [KEYS])]
+    operations = machine.aws.operations
+    assert operations[: len(before)] == before
+    # Those of both kinds at the same time, so in either order.
+    assert sorted(operations[len(before) : -2]) == sorted(read)
+    assert operations[-2:] == ["SimulatePrincipalPolicy", "StartSession"]
+    first_asked, last_asked = machine.aws.calls("SimulatePrincipalPolicy")
+    added = last_asked.context.keys() - first_asked.context.keys()
+    expected = {PRINCIPAL_TAG} if "GetUser" in read else set()
+    if "ListTagsForResource" in read:
+        expected |= {"aws:ResourceTag/Team", "ssm:resourceTag/Team"}
+    assert added == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "look_ups", "calls", "why"),
+    [
+        pytest.param(
+            lacking(DOCUMENT_TAG), None, {"ListTagsForResource": NOT_LISTED}, 1,
+            f"the policies ask for {DOCUMENT_TAG}, which could not be read"
+            " (ssm:ListTagsForResource)", id="the document's tags may not be read",
+        ),
+        pytest.param(
+            lacking(DOCUMENT_TAG), None,
+            {"ListTagsForResource": json_ok({"TagList": [{"Key": "Team"}]})}, 1,
+            "could not be read (ssm:ListTagsForResource)", id="half a tag",
+        ),
+        pytest.param(
+            lacking(DOCUMENT_TAG), None, {"ListTagsForResource": text("<html>", 200)}, 1,
+            "could not be read (ssm:ListTagsForResource)", id="tags that are none",
+        ),
+        pytest.param(
+            lacking(PRINCIPAL_TAG), None, {"GetUser": NOT_TOLD}, 1,
+            f"the policies ask for {PRINCIPAL_TAG}, which could not be read (iam:GetUser)",
+            id="the user may not be read",
+        ),
+        pytest.param(
+            lacking(PRINCIPAL_TAG), None, {"GetUser": user(f"{ALICE}s", Team="ops")}, 1,
+            "could not be read (iam:GetUser)", id="another user's tags",
+        ),
+        pytest.param(
+            lacking(PRINCIPAL_TAG, DOCUMENT_TAG), NO,
+            {"ListTagsForResource": NOT_LISTED, "GetUser": user(ALICE, Team="ops")}, 3,
+            "could not be read (ssm:ListTagsForResource)", id="only the user's could be read",
+        ),
+        pytest.param(
+            DENY, None, {KEYS: context_keys(PRINCIPAL_TAG), "GetUser": NOT_TOLD}, 2,
+            f"an explicit deny may depend on {PRINCIPAL_TAG}, which could not be read",
+            id="a deny, and the user may not be read",
+        ),
+        pytest.param(
+            DENY, DENY, {KEYS: context_keys(DOCUMENT_TAG, PRINCIPAL_TAG),
+            "GetUser": NOT_TOLD}, 4, "which could not be read (iam:GetUser)",
+            id="a deny, and only the document's could be read",
+        ),
+        pytest.param(
+            lacking(DOCUMENT_TAG), xml_error("Throttling", "Rate exceeded"), {}, 4,
+            "Rate exceeded", id="tags that IAM could not be asked with",
+        ),
+    ],
+)  # fmt: skip
+def test_a_tag_that_is_not_known_makes_no_denial(
+    machine: Machine,
+    first: Answer,
+    second: Answer | None,
+    look_ups: dict[str, Answer],
+    calls: int,
+    why: str,
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", *([first] if second is None else [first, second]))
+    for operation, answer in {**BOTH_TAGS, **look_ups}.items():
+        machine.aws.script(operation, answer)
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 254
+    assert "cannot tell whether the session is permitted: " in ended.stderr
+    assert why in ended.stderr
+    assert len(machine.aws.operations) - len(FIRST) == calls
+    assert not machine.aws.calls("StartSession")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "tags", "keys", "code"),
+    [
+        pytest.param(lacking(PRINCIPAL_TAG), NO, {"Team": "web"}, None, "live", id="another tag"),
+        pytest.param(lacking(PRINCIPAL_TAG), None, {}, None, "live", id="no tag"),
+        pytest.param(
+            DENY, DENY, {"Team": "web"}, context_keys(PRINCIPAL_TAG), "live", id="a deny"
+        ),
+        pytest.param(
+            DENY, None, {"Team": "web"}, context_keys("aws:RequestedRegion"), "denied",
+            id="a deny that no tag can turn",
+        ),
+        pytest.param(NO, None, {"Team": "web"}, context_keys(), "denied", id="no grant"),
+    ],
+)  # fmt: skip
+def test_a_role_session_may_have_tags_of_its_own(
+    machine: Machine,
+    first: Answer,
+    second: Answer | None,
+    tags: dict[str, str],
+    keys: Answer | None,
+    code: str,
+) -> None:
+    machine.aws.script("GetCallerIdentity", OPS_SESSION)
+    machine.aws.script("GetRole", role(OPS, **tags))
+    machine.aws.script("SimulatePrincipalPolicy", *([first] if second is None else [first, second]))
+    machine.aws.script(KEYS, keys or context_keys())
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 254
+    told = f"only the live request has: {PRINCIPAL_TAG}"
+    assert (told in ended.stderr, "not authorized" in ended.stderr) == (
+        code == "live",
+        code == "denied",
+    )
+    assert (f'"{PRINCIPAL_TAG}" = "…"' in ended.stderr) == (code == "live")
+
+
+def test_a_session_tag_that_the_configuration_gives_is_known(machine: Machine) -> None:
+    machine.aws.script("GetCallerIdentity", OPS_SESSION)
+    machine.aws.script("GetRole", role(OPS, Team="ops"))
+    machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG))
+    machine.aws.script(KEYS, context_keys(PRINCIPAL_TAG))
+
+    ended = machine.run("--target", TARGET, SSMGATE_CONTEXT='{"aws:principaltag/Team": "web"}')
+
+    assert ended.returncode == 254
+    assert "no explicit access" in ended.stderr
+    (asked,) = machine.aws.calls("SimulatePrincipalPolicy")
+    assert asked.context["aws:principaltag/Team"] == ("string", ["web"])
+
+
+INSTANCES = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/*"
+DOCUMENTS = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/*"
+READ = ["iam:Get*", "iam:Simulate*", "ssm:List*", "ec2:DescribeTags"]
+MINE = "${aws:PrincipalTag/Team}"
+
+
+def allow(*resources: str, **condition: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "Effect": "Allow", "Action": "ssm:StartSession", "Resource": resources or "*",
+    }  # fmt: skip
+    return {**found, "Condition": condition} if condition else found
+
+
+def deny(operator: str, key: str, value: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    condition = {operator: {key: value}}
+    return allow(), {**allow(**condition), "Effect": "Deny"}
+
+
+def same(operator: str, key: str = DOCUMENT_TAG) -> tuple[dict[str, Any], ...]:
+    return (allow(INSTANCES, DOCUMENTS, **{operator: {key: MINE}}),)
+
+
+@pytest.mark.parametrize(
+    ("statements", "mine", "theirs"),
+    [
+        pytest.param(same("StringEquals"), "yes yes", "no no", id="over both"),
+        pytest.param(
+            same("StringLike", "ssm:resourceTag/Team"), "yes yes", "no no", id="the older spelling"
+        ),
+        pytest.param(
+            same("ForAnyValue:StringEquals"), "yes yes", "no no", id="for any value"
+        ),
+        pytest.param(
+            (allow(INSTANCES), allow(DOCUMENTS, StringEquals={DOCUMENT_TAG: MINE})),
+            "yes yes", "no yes", id="documents only",
+        ),
+        pytest.param(
+            (allow(INSTANCES, StringEquals={DOCUMENT_TAG: MINE}), allow(DOCUMENTS)),
+            "yes yes", "yes no", id="instances only",
+        ),
+        pytest.param(
+            deny("StringNotEquals", DOCUMENT_TAG, MINE), "yes yes", "no no",
+            id="denied unless equal",
+        ),
+        pytest.param(
+            deny("StringNotEqualsIfExists", "ssm:resourceTag/Team", MINE), "yes yes", "no no",
+            id="denied unless equal, if it exists",
+        ),
+        pytest.param(
+            deny("StringNotEquals", PRINCIPAL_TAG, "ops"), "yes yes", "no no",
+            id="denied unless the user is tagged",
+        ),
+        pytest.param(
+            deny("StringNotEquals", DOCUMENT_TAG, "ops"), "yes yes", "yes yes",
+            id="denied unless the resource is tagged",
+        ),
+    ],
+)  # fmt: skip
+def test_an_iam_user_with_a_tag(
+    sandbox: Server,
+    settle: Callable[..., Machine],
+    statements: tuple[dict[str, Any], ...],
+    mine: str,
+    theirs: str,
+) -> None:
+    """Document and node are tagged Team=ops. The gate, `check` and the service agree."""
+    for team, expected in (("ops", mine), ("web", theirs)):
+        machine = settle(team, statements)
+        words = ("--target", "i-0aaaaaaaaaaaaaaaa", "--document-name", "Ops-Shell")
+
+        told = report(machine, "check", *words)
+        ended = machine.run(*words)
+
+        assert f"{told['document']['answer']} {told['target']['answer']}" == expected, told
+        assert (ended.returncode == 0) == (expected == "yes yes"), ended.stderr
+        assert machine.plugin.started == (expected == "yes yes")
+        if expected.startswith("no"):
+            assert "refused before the call" in ended.stderr
+
+
+def test_documents_are_asked_about_with_their_own_tags(settle: Callable[..., Machine]) -> None:
+    machine = settle("ops", same("StringEquals"))
+
+    told = report(machine, "documents", "--target", "i-0aaaaaaaaaaaaaaaa")
+
+    answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
+    assert {answers[name] for name in ("Bare-Shell", "Dev-Shell", "AWS-StartSSHSession")} == {"no"}
+    assert answers["Ops-Shell"] == "yes"
+    # The account's own and AWS's, each again with tags, equal ones in one call; then the target.
+    assert len(machine.aws.of("iam:SimulatePrincipalPolicy")) == 2 + 2 + 1 + 3
+    assert len(machine.aws.of("iam:GetUser")) == 3
+    assert told["target"]["answer"] == "yes"
+
+
+def test_a_statement_that_compares_tags_may_leave_the_check_unenforced(
+    settle: Callable[..., Machine],
+) -> None:
+    """With the key false the target is allowed too, once its tags are known."""
+    checked = allow(INSTANCES, DOCUMENTS, Bool={"ssm:SessionDocumentAccessCheck": "true"})
+    machine = settle("ops", (checked, *same("StringEquals")))
+
+    told = report(machine, "check", "--target", "i-0aaaaaaaaaaaaaaaa")
+
+    assert (told["answer"], told["target"]["enforced"]) == ("yes", False)
+
+
+def test_documents_whose_tags_may_not_be_read_are_not_known(
+    settle: Callable[..., Machine],
+) -> None:
+    machine = settle("ops", same("StringEquals"), read=["iam:*", "ssm:ListDocuments"])
+
+    told = report(machine, "documents")
+
+    answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
+    assert answers["Ops-Shell"] == answers["Bare-Shell"] == "cannot tell"
+    assert answers["AWS-StartSSHSession"] == "no"
+
+
+def report(machine: Machine, *words: str) -> dict[str, Any]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "ssmgate", *words, "--output", "json"],
+        env=machine.variables(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=60, cwd=machine.home, check=False,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+@pytest.fixture
+def settle(
+    sandbox: Server, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[..., Machine]:
+    """Make a user with a tag and statements of its own, and the machine of that user."""
+
+    def make(team: str, statements: Any, read: list[str] = READ) -> Machine:
+        folder = tmp_path_factory.mktemp("user")
+        name = folder.name
+        tag = {"Tags.member.1.Key": "Team", "Tags.member.1.Value": team}
+        sandbox.query(OWNER, "iam", "CreateUser", UserName=name, **tag)
+        reads = {"Effect": "Allow", "Action": read, "Resource": "*"}
+        policy = {"Version": "2012-10-17", "Statement": [*statements, reads]}
+        sandbox.query(
+            OWNER, "iam", "PutUserPolicy", UserName=name, PolicyName="Sessions",
+            PolicyDocument=json.dumps(policy),
+        )  # fmt: skip
+        made = sandbox.query(OWNER, "iam", "CreateAccessKey", UserName=name)
+        sandbox.principals[name] = {
+            "access_key_id": text_of(made, "AccessKeyId"),
+            "secret_access_key": "secret-of-example",
+            "session_token": None,
+        }
+        request.addfinalizer(lambda: sandbox.principals.pop(name))
+        return make_resident(sandbox, name, folder)
+
+    return make

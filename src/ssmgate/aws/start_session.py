@@ -137,14 +137,35 @@ def _send(ssm: Any, request: SessionRequest) -> StartedSession:
 def _comparer(request: SessionRequest) -> Any:
     def compare(request: Any, **_: Any) -> None:
         try:
-            sent = json.loads(request.data)
-        except (TypeError, ValueError):
+            sent = _canonical(_parsed(request.data))
+        except (AttributeError, ValueError):
             sent = None
         if sent != expected:
             raise GateError("the request changed between the check and the call: not sent")
 
-    expected = request.to_parameters()
+    expected = _canonical(request.to_parameters())
     return compare
+
+
+def _canonical(value: object) -> str:
+    """`value` as JSON in which equal text means equal values. For Python, 1, 1.0 and True equal."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _parsed(body: Any) -> object:
+    """The JSON text of the bytes `body`. Raises `ValueError` for a name that an object has twice.
+
+    Readers of JSON differ about which of the two counts: https://www.rfc-editor.org/rfc/rfc8259#section-4
+    """
+
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("duplicate name")
+        return found
+
+    # Not json.loads of the bytes, which would guess the encoding.
+    return json.loads(body.decode("utf-8"), object_pairs_hook=members)
 
 
 def _never_twice(caught_exception: Exception | None = None, **_: Any) -> None:

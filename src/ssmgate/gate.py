@@ -27,13 +27,16 @@ EXPLAIN_SECONDS = 5
 MOST_LINES = 10
 """Of a refusal, its explanation among them."""
 
+Become = Callable[[Handover, Callable[[], object]], NoReturn]
+"""Becomes the plugin. Calls its second argument just before, and passes on what that raises."""
+
 
 def start(
     argv: list[str],
     environ: Mapping[str, str],
     *,
     tell: Callable[[str], object],
-    become: Callable[[Handover], NoReturn] = Handover.become,
+    become: Become = Handover.become,
     recorder: Recorder | None = None,
     vet: Callable[[Invocation], object] = lambda _invocation: None,
     permitted: Callable[[Config], object] = lambda _config: None,
@@ -62,7 +65,7 @@ def go_on(
     environ: Mapping[str, str],
     *,
     tell: Callable[[str], object],
-    become: Callable[[Handover], NoReturn],
+    become: Become,
     recorder: Recorder | None = None,
     config: Config | None = None,
     permitted: Callable[[Config], object] = lambda _config: None,
@@ -92,8 +95,7 @@ def go_on(
                 handover = _handover(examination, plugin, config, started, environ)
                 session_id = started.session_id
                 _warn(recorder.start(examination.caller, started.request, session_id), tell)
-                window.check()
-                become(handover)
+                become(handover, window.check)
     except Exception as error:
         translated = failures.translate(error)
         translated.error_format = translated.error_format or invocation.options.error_format

@@ -97,9 +97,9 @@ def _run(begin: Callable[[dict[str, str]], int], *, debug: bool) -> NoReturn:
         _defect(error, debug)
         code = 255
     if code < 0:
-        from ssmgate.host import signals
+        from ssmgate.host import takeover
 
-        signals.die_of(-code)
+        takeover.die_of(-code)
     _exit(code)
 
 

@@ -213,7 +213,7 @@ import ssmgate.gate as gate
 from ssmgate.host.plugin import Handover
 
 seen = []
-def become(handover):
+def become(handover, last_check):
     frame = sys._getframe()
     while frame:
         seen.extend(

@@ -65,9 +65,10 @@ def counts(machine: Machine) -> tuple[int, int]:
 # A signal to the one who asked.
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
+OTHERS = [signal.SIGUSR1, signal.SIGALRM, signal.SIGABRT, signal.SIGRTMIN]
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [*SIGNALS, *OTHERS], ids=lambda number: number.name)
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "StartSession"])
 def test_a_signal_ends_it_as_it_ends_a_cold_start(
     machine: Machine, standby: Standby, tmp_path: Path, operation: str, number: signal.Signals
@@ -128,7 +129,9 @@ def test_whatever_kills_it_leaves_no_session(
     assert not machine.plugin.started
 
 
-@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [*SIGNALS, signal.SIGUSR1, signal.SIGKILL], ids=lambda number: number.name
+)
 def test_whatever_kills_a_stopped_one_leaves_no_session(
     machine: Machine, standby: Standby, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -153,10 +156,12 @@ def test_a_signal_that_is_ignored_ends_nothing(
 ) -> None:
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
     process, mark = begin(
-        machine, tmp_path, before=("sh", "-c", 'trap "" INT QUIT HUP TERM; exec "$@"', "sh")
+        machine,
+        tmp_path,
+        before=("sh", "-c", 'trap "" INT QUIT HUP TERM USR1 ALRM; exec "$@"', "sh"),
     )
     machine.aws.wait_for("GetCallerIdentity")
-    for number in SIGNALS:
+    for number in (*SIGNALS, signal.SIGUSR1, signal.SIGALRM):
         process.send_signal(number)
 
     process.communicate("", timeout=30)

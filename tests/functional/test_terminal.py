@@ -29,8 +29,8 @@ TELLING = f"""exec {sys.executable} -c '
 import os, signal, sys, time
 def tell(number, frame):
     print("got", signal.Signals(number).name, flush=True)
-for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, tell)
+for name in "INT QUIT TSTP TERM HUP USR1 ALRM RTMIN RTMAX".split():
+    signal.signal(getattr(signal, "SIG" + name), tell)
 os.system("stty -icanon -echo")
 print("{READY}", flush=True)
 while sys.stdin.readline() != "{GO}\\n":
@@ -115,21 +115,20 @@ def test_the_terminals_signals_are_the_plugins(machine: Machine, shell: str) -> 
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_what_stays_is_passed_on(machine: Machine, shell: str, number: int) -> None:
+def test_a_signal_to_what_stays_is_passed_on(machine: Machine, shell: str) -> None:
     machine.plugin.on_start(TELLING)
     with at_terminal(machine, shell=shell) as child:
         child.expect_exact(READY)
-        for _ in range(3):
-            os.kill(child.pid, number)
-            child.expect_exact(f"got {signal.Signals(number).name}")
+        for name in (*("TERM", "HUP") * 3, "USR1", "ALRM", "RTMIN", "RTMAX"):
+            os.kill(child.pid, getattr(signal, f"SIG{name}"))
+            child.expect_exact(f"got SIG{name}")
         child.sendline(GO)
 
         assert ended(child) == 7
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGALRM])
 def test_a_plugin_that_dies_of_it_leaves_nothing(machine: Machine, shell: str, number: int) -> None:
     machine.plugin.on_start(f"stty -icanon -echo; echo {READY}; exec sleep 60")
     with at_terminal(machine, shell=shell) as child:

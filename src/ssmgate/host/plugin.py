@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import NoReturn
 
@@ -144,16 +144,17 @@ class Handover:
     argv: tuple[str, ...] = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
-    def become(self) -> NoReturn:
+    def become(self, last_check: Callable[[], object]) -> NoReturn:
         """Replace this process, by way of what keeps its terminal, if it has one.
 
-        Raises `GateError` if the system refuses.
+        Raises `GateError` if the system refuses, and what `last_check` raises, which is called
+        just before.
         """
         path, argv = self.path, self.argv
         if terminal.is_ours():
             path, argv = terminal.kept(path, argv, self.environ)
         try:
-            takeover.execute(path, argv, self.environ)
+            takeover.execute(path, argv, self.environ, last_check)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "invalid arguments"
             raise self.failed(str(why)) from None

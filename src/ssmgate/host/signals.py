@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+
+from ssmgate.host import takeover
 
 INTERRUPT = signal.SIGINT
-_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Interrupted(BaseException):
@@ -32,8 +31,8 @@ class Window:
     def __init__(self) -> None:
         self.came: int | None = None
 
-    def note(self, number: int, _frame: FrameType | None) -> None:
-        """The handler: remember, do nothing."""
+    def note(self, number: int, _frame: object) -> None:
+        """The handler: remember the first signal, do nothing."""
         self.came = self.came or number
 
     def check(self) -> None:
@@ -44,18 +43,15 @@ class Window:
 
 @contextmanager
 def held() -> Iterator[Window]:
-    """Hold INT, TERM, HUP and QUIT, so that a session cannot be left between start and plugin.
+    """Hold every signal that would end this process, so that no session is left without a plugin.
 
-    Signals that were ignored stay ignored (nohup). They are held by handlers and not by a mask,
-    which the plugin would inherit. Outside the main thread nothing is held: nobody may set
-    handlers there. If the block fails and a signal came, `Interrupted` is raised from the failure.
+    `takeover.hold` says which they are. Outside the main thread nothing is held: Python lets no
+    other thread install handlers. If the block fails and a signal came, `Interrupted` is raised
+    from the failure.
     """
     window = Window()
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in _HELD:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, window.note)
+    main = threading.current_thread() is threading.main_thread()
+    before = takeover.hold(window.note) if main else {}
     try:
         yield window
     except Exception as error:
@@ -63,15 +59,7 @@ def held() -> Iterator[Window]:
             raise Interrupted(window.came) from error
         raise
     finally:
-        for number, disposition in before.items():
-            signal.signal(number, disposition)
-
-
-def die_of(number: int) -> NoReturn:
-    """End this process as `number`'s default would."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    os._exit(128 + number)
+        takeover.put_back(before)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The last step of a start: this process becomes the plugin.
+"""The last step of a start: this process becomes the plugin. Signals that may come before it.
 
 Imports nothing that takes time: it is all that a start by a standby does here.
 """
@@ -6,35 +6,113 @@ Imports nothing that takes time: it is all that a start by a standby does here.
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import NoReturn
 else:
     import _signal
+
+# Signals of signal(7) that are never held, by name because the numbers differ between systems.
+_NOT_HELD = (
+    *("SIGKILL", "SIGSTOP"),  # no process can
+    *("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGINFO"),  # end no process
+    *("SIGTSTP", "SIGTTIN", "SIGTTOU"),  # stop it, and it goes on later
+    *("SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV"),  # a fault: the code after it cannot be trusted
+    *("SIGPIPE", "SIGXFSZ"),  # Python ignores both: they are errors of a write
+    *(() if sys.platform == "linux" else ("SIGIO",)),  # ends a process on Linux only
+)
+
+ENDING = tuple(
+    sorted(_signal.valid_signals() - {getattr(_signal, name, None) for name in _NOT_HELD})
+)
+"""The numbers of all signals that end a process by default and can be held, real-time ones too."""
 
 # The plugin turns the first three into bytes for the node. Python ignores the last two.
 _IGNORED = (_signal.SIGINT, _signal.SIGQUIT, _signal.SIGTSTP)
 _DEFAULT = (_signal.SIGPIPE, _signal.SIGXFSZ)
 
 
-def execute(path: str, argv: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
+def nothing(_number: int, _frame: object) -> None:
+    """A signal handler for a signal without effect. Unlike SIG_IGN, no other program inherits it.
+
+    `hold` leaves signals with this handler alone.
+    """
+
+
+def hold(handler: Callable[[int, object], object]) -> dict[int, object]:
+    """Install `handler` for each signal in `ENDING` that would have an effect on this process.
+
+    Ignored signals stay ignored (nohup). Handlers are used instead of a signal mask because the
+    plugin would inherit the mask. Call it from the main thread. Returns what `put_back` takes.
+    """
+    before: dict[int, object] = {}
+    for number in ENDING:
+        disposition = _signal.getsignal(number)
+        # None: installed by code that is not Python, which could not be put back.
+        if disposition not in (_signal.SIG_IGN, nothing, None):
+            before[number] = disposition
+            _signal.signal(number, handler)
+    return before
+
+
+def put_back(before: dict[int, object]) -> None:
+    """Restore the dispositions that `hold` replaced."""
+    for number, disposition in before.items():
+        _signal.signal(number, disposition)  # type: ignore[arg-type]
+
+
+def execute(
+    path: str,
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    last_check: Callable[[], object] = lambda: None,
+) -> NoReturn:
     """Replace this process, with the signal dispositions that the CLI gives its plugin.
 
-    Raises `OSError` or `ValueError` if the system refuses; the dispositions are then as before.
+    `last_check` is called when nothing is left to do but the system call. It raises if a signal
+    came. exec resets handled signals to their default, so that a signal that arrives inside the
+    system call is the new program's. Only one that arrives in the microseconds between the two has
+    no effect: to end this process there would leave the session.
+
+    Raises `OSError` or `ValueError` if the system refuses, and what `last_check` raises; the
+    dispositions are then as before.
     https://docs.python.org/3/library/subprocess.html (restore_signals)
     """
     before = {number: _signal.getsignal(number) for number in (*_IGNORED, *_DEFAULT)}
+    words, variables = list(argv), dict(environ)
     for number in _IGNORED:
         _signal.signal(number, _signal.SIG_IGN)
     for number in _DEFAULT:
-        _signal.signal(number, _signal.SIG_DFL)
+        # Becomes the default by exec. SIG_DFL itself could end this process a moment too early.
+        _signal.signal(number, nothing)
     try:
-        os.execve(path, list(argv), dict(environ))
-    except (OSError, ValueError):
-        for number, disposition in before.items():
-            if disposition is not None:  # None where it was set by no Python code
-                _signal.signal(number, disposition)
+        last_check()
+        os.execve(path, words, variables)
+    except BaseException:
+        # None where it was set by no Python code.
+        put_back({number: known for number, known in before.items() if known is not None})
         raise
+
+
+def die_of(number: int) -> NoReturn:
+    """End this process as the default action of signal `number` would, but without a core file.
+
+    The process holds credentials, and maybe a session token: a core would write them to disk. The
+    limit is lowered only here because the plugin would inherit it.
+    """
+    try:
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        # Linux starts no core_pattern program at a limit of 1 byte; at 0 it does. See core(5) and
+        # fs/coredump.c. No file is written at either.
+        resource.setrlimit(resource.RLIMIT_CORE, (min(1, most) if most >= 0 else 1, most))
+    except (ImportError, OSError, ValueError):
+        pass
+    _signal.signal(number, _signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # the signal is blocked

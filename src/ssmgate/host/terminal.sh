@@ -1,13 +1,17 @@
-# Runs what follows $1, the plugin, and puts the terminal back: the plugin leaves it in
+# Runs what follows $1 and $2, the plugin, and puts the terminal back: the plugin leaves it in
 # non-canonical mode. INT, QUIT and TSTP are ignored here as in the plugin, which takes them from
-# the terminal itself; TERM and HUP are passed on to it, from the first line on.
+# the terminal itself; the signals of $1, by their numbers, are passed on to it, from the first
+# line on. Without that, one of them would end this shell and leave the plugin behind.
 signal='' child=''
-trap 'signal=TERM; [ -z "$child" ] || kill -s TERM "$child"' TERM
-trap 'signal=HUP; [ -z "$child" ] || kill -s HUP "$child"' HUP
+for ssmgate_number in $1; do
+    trap "signal=$ssmgate_number; [ -z \"\$child\" ] || kill -$ssmgate_number \"\$child\"" \
+        "$ssmgate_number"
+done
+ssmgate_number=$1
 
-# $1 names the variables that this shell sets and the plugin shall not get.
-unset $1
-shift
+# $2 names the variables that this shell sets and the plugin shall not get.
+unset $2
+shift 2
 saved=$(stty -g 2>/dev/null)
 
 # A shell takes the terminal away from what it puts in the background, unless it is handed over.
@@ -15,7 +19,7 @@ exec 3<&0
 "$@" <&3 3<&- &
 child=$!
 exec 3<&-
-[ -z "$signal" ] || kill -s "$signal" "$child"
+[ -z "$signal" ] || kill "-$signal" "$child"
 
 wait "$child"
 status=$?
@@ -25,6 +29,6 @@ while [ -n "$signal" ] && kill -s 0 "$child" 2>/dev/null; do
     wait "$child"
     status=$?
 done
-trap '' TERM HUP TTOU
+trap '' TTOU $ssmgate_number
 [ -z "$saved" ] || stty "$saved" 2>/dev/null
 exit "$status"

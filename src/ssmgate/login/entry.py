@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ssmgate.core.errors import GateError, InvalidRequest
 from ssmgate.host import config as configuration
-from ssmgate.host import signals
+from ssmgate.host import signals, takeover
 from ssmgate.host.config import Config, Records
 from ssmgate.host.record import Recorder
 from ssmgate.login import surroundings, words
@@ -27,8 +27,8 @@ ENTRY = "ssmgate-login"
 _SYSLOG = Records(syslog=True)
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# Would end the process too, and mean nothing here.
-_MEANINGLESS = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGXCPU")
+# Would end the process too, without a record, and mean nothing here.
+_MEANINGLESS = tuple(number for number in takeover.ENDING if number not in _ENDING)
 
 
 def login(
@@ -108,7 +108,7 @@ def _record_end(
     recorder: Recorder, error: BaseException, line: str | None, tell: Callable[[str], object]
 ) -> None:
     for number in _ENDING:
-        signal.signal(number, _nothing)
+        signal.signal(number, takeover.nothing)
     members = _ended(error, line)
     if problem := recorder.write("end", members, notable=True):
         tell(f"ssmgate: [WARNING]: this could not be recorded: {problem}")
@@ -134,10 +134,5 @@ def _end_on_signals() -> None:
 
     for number in _ENDING:
         signal.signal(number, end)
-    for name in _MEANINGLESS:
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _nothing)
-
-
-def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """A handler, so that the plugin does not inherit that the signal is ignored."""
+    for number in _MEANINGLESS:
+        signal.signal(number, takeover.nothing)

@@ -139,8 +139,11 @@ class _Asker:
         """From now on, tell each second that somebody is at work, and heed signals."""
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def hand_over(self, handover: Handover) -> NoReturn:
-        """Have the one who asked become the plugin, and end. Raises if it does not."""
+    def hand_over(self, handover: Handover, _last_check: Callable[[], object]) -> NoReturn:
+        """Have the one who asked become the plugin, and end. Raises if it does not.
+
+        Signals are those of the one who asked, who makes its own last check.
+        """
         try:
             kind, lists = self._offered(handover)
         except OSError:

@@ -33,7 +33,8 @@ ENDING_SECONDS = 20.0
 
 _CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
-FORWARDED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
+FORWARDED = takeover.ENDING
+"""Signals that are the start's: they end the one who asks, after the end of its session."""
 
 
 def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
@@ -187,23 +188,18 @@ class _Asking:
 
         Raises `Broken` or `OSError` where the standby does not do as it should.
         """
-        before = {number: _signal.getsignal(number) for number in FORWARDED}
-        ignored = [number for number in FORWARDED if before[number] == _signal.SIG_IGN]
+        ignored = [n for n in FORWARDED if _signal.getsignal(n) == _signal.SIG_IGN]
         how = [str(_umask()), " ".join(map(str, ignored)), *(shim or ())]
         variables = [f"{name}={text}" for name, text in os.environ.items()]
         request = wire.packed(wire.REQUEST, said, how, argv, variables)
+        before = takeover.hold(self._note)
         try:
-            for number in FORWARDED:
-                if number not in ignored:
-                    _signal.signal(number, self._note)
             wire.send_with_descriptors(self._sock, request, (0, 2, here))
             self._forwards = True  # not before: it would stand in the midst of the request
             if not self._came:
                 self._listen()
         finally:
-            for number, disposition in before.items():
-                if disposition is not None:
-                    _signal.signal(number, disposition)
+            takeover.put_back(before)
             if self._came:
                 _die_of(self._came)
 
@@ -243,17 +239,27 @@ class _Asking:
         if terminal.is_ours():
             path, words = terminal.kept(path, words, environ)
         self._forwards = False
-        if not self._came:
-            try:
-                takeover.execute(path, words, environ)
-            except OSError as error:
-                why = error.strerror or str(error)
-            except ValueError:
-                why = "invalid arguments"
+        try:
+            takeover.execute(path, words, environ, self._check)
+        except _Came:
+            why = ""
+        except OSError as error:
+            why = error.strerror or str(error)
+        except ValueError:
+            why = "invalid arguments"
+        if why:
             self._sock.sendall(wire.packed(wire.FAILED, [why]))
         self._forwards = True
         if self._came and not self._told:
             self._tell()
+
+    def _check(self) -> None:
+        if self._came:
+            raise _Came
+
+
+class _Came(Exception):
+    """A signal came before the plugin was executed."""
 
 
 def _handover(lists: list[list[str]]) -> tuple[str, tuple[str, ...], dict[str, str]]:
@@ -287,6 +293,4 @@ def _die_of(number: int) -> NoReturn:
     if number == _signal.SIGINT:
         os.write(2, b"\n")
         os._exit(130)
-    _signal.signal(number, _signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    os._exit(128 + number)
+    takeover.die_of(number)

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from typing import NoReturn
 
+from ssmgate.host import takeover
 from ssmgate.standby import child, preload, wire
 from ssmgate.standby.lease import Place
 
@@ -157,7 +158,8 @@ class Standby:
             signal.set_wakeup_fd(-1)
             # What reaches the standby's terminal is not for starts of other ones.
             os.setsid()
-            for number in (*_ENDING, signal.SIGQUIT, signal.SIGCHLD):
+            # Whatever the standby inherited: what the one who asks ignores is told by it.
+            for number in (*takeover.ENDING, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())

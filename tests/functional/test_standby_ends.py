@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -182,6 +183,21 @@ def test_a_signal_to_the_standbys_terminal_ends_no_start(machine: Machine, tmp_p
 
     assert (process.returncode, stderr, mark.exists()) == (0, "", False)
     assert counts(machine) == (1, 0)
+
+
+def test_an_alarm_of_the_one_who_asked_ends_it(
+    machine: Machine, standby: Standby, tmp_path: Path
+) -> None:
+    machine.aws.script("StartSession", slowly(json_ok(STARTED), 2.0))
+    code = "import os, signal, sys; signal.setitimer(0, 1.5); os.execv(sys.argv[1], sys.argv[1:])"
+    process, _ = begin(machine, tmp_path, before=(sys.executable, "-c", code))
+
+    process.communicate("", timeout=30)
+
+    until(lambda: not standby.children)
+    assert process.returncode == -signal.SIGALRM
+    assert machine.aws.sessions_left() == []
+    assert not machine.plugin.started
 
 
 # The one who asked is stopped, and goes on.

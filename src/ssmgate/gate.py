@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from ssmgate.aws import AWSCLI_VERSION, answers, arguments, failures
@@ -26,6 +26,9 @@ EXPLAIN_SECONDS = 5
 
 MOST_LINES = 10
 """Of a refusal, its explanation among them."""
+
+TELL_SECONDS = 1
+"""How long a warning may take while a session waits for its plugin."""
 
 Become = Callable[[Handover, Callable[[], object]], NoReturn]
 """Becomes the plugin. Calls its second argument just before, and passes on what that raises."""
@@ -90,11 +93,12 @@ def go_on(
         with signals.held() as window:
             started = _send(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
-                if warning := plugin.warning:
-                    tell(warning)
                 handover = _handover(examination, plugin, config, started, environ)
                 session_id = started.session_id
-                _warn(recorder.start(examination.caller, started.request, session_id), tell)
+                problem = recorder.start(examination.caller, started.request, session_id)
+                # A full pipe must not hold the session open.
+                with suppress(signals.OutOfTime), signals.time_limit(TELL_SECONDS):
+                    _warn(problem, tell)
                 become(handover, window.check)
     except Exception as error:
         translated = failures.translate(error)
@@ -195,7 +199,12 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
 def _foretell(
     examination: Examination, plugin: Plugin, config: Config, tell: Callable[[str], object]
 ) -> None:
-    """Say before the start what the plugin will otherwise fail of without saying why."""
+    """Print the warnings about the plugin. Afterwards a reader that is slow would hold a session.
+
+    The CLI prints its own, about an outdated one, after the start.
+    """
+    if warning := plugin.warning:
+        tell(warning)
     only_here = examination.clients.credentials.only_here
     if only_here and plugin.signs_channel and not config.resolved_credentials:
         tell(

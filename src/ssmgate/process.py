@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ssmgate.core.errors import GateError
     from ssmgate.host.config import Config
 
+TELL_SECONDS = 1
+"""How long the last words after a signal may take, where standard error is not read."""
+
 
 def run(argv: list[str], shim: tuple[str, str] | None, *, leave_standby: bool = False) -> NoReturn:
     """Make the start of `argv` in this process. Everything else is as in `ssmgate.__main__.run`.
@@ -130,13 +133,14 @@ def ended(
         tell("")
         code = 130
     except signals.Interrupted as interrupted:
-        if isinstance(interrupted.__cause__, GateError):
-            _show(interrupted.__cause__, environ)
-        _tell_all(_extras(interrupted))
-        if interrupted.number != signals.INTERRUPT:
-            return -interrupted.number
-        tell("")
-        code = 130
+        # Whoever sent the signal waits for the end, and not for a full pipe to be read.
+        with contextlib.suppress(signals.OutOfTime), signals.time_limit(TELL_SECONDS):
+            if isinstance(interrupted.__cause__, GateError):
+                _show(interrupted.__cause__, environ)
+            _tell_all(_extras(interrupted))
+            if interrupted.number == signals.INTERRUPT:
+                tell("")
+        code = 130 if interrupted.number == signals.INTERRUPT else -interrupted.number
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import field
@@ -179,10 +180,16 @@ def _is_text(value: object) -> bool:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep the answer out of --debug: botocore and urllib3 log it, with the token."""
+    """Keep libraries from writing to standard error while a session may be there.
+
+    With --debug, botocore and urllib3 log the answer, with the token. With --no-verify-ssl, urllib3
+    warns at each request. And a full pipe there would hold the session open.
+    """
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)

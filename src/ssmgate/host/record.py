@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -19,7 +20,7 @@ from ssmgate.core.local_rules import LocalRefusal
 from ssmgate.core.question import Caller, ContextEntry
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.core.values import frozen
-from ssmgate.host import trusted
+from ssmgate.host import signals, trusted
 from ssmgate.host.config import Records
 
 SCHEMA_VERSION = 1
@@ -27,6 +28,9 @@ SCHEMA_VERSION = 1
 
 LARGEST = 8000
 """Bytes of a record: common syslog daemons cut what is longer, in the middle of the JSON."""
+
+START_SECONDS = 10
+"""How long the record of a start may take, while the session waits for its plugin."""
 
 USER = "{user}"
 """In `record.file`: the unix user's name."""
@@ -53,21 +57,26 @@ class Person:
 
         The login uid is the audit system's and survives su and sudo, None where there is none.
         """
-        import pwd
-
-        try:
-            user = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            user = None
         login_uid = None
         with contextlib.suppress(OSError, ValueError), open("/proc/self/loginuid") as file:
             login_uid = int(file.read())
         return cls(
-            user,
+            _name(os.getuid()),
             os.getuid(),
             None if login_uid == _NO_LOGIN_UID else login_uid,
             environ.get("SSH_CONNECTION"),
         )
+
+
+@functools.cache
+def _name(uid: int) -> str | None:
+    """The user's name. Asked for once: a directory service may not answer when a session waits."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
 
 
 @frozen
@@ -119,7 +128,12 @@ class Recorder:
     def start(self, caller: Caller | None, request: SessionRequest, session_id: str) -> str:
         """Record the session that was started. Returns and raises as `decision`."""
         members = {"session_id": session_id, **_asked(caller, request)}
-        return self._heed(self.write("start", members))
+        try:
+            with signals.time_limit(START_SECONDS):
+                problem = self.write("start", members)
+        except signals.OutOfTime:
+            problem = f"it took longer than {START_SECONDS} s"
+        return self._heed(problem)
 
     def write(self, event: str, members: Mapping[str, object], *, notable: bool = False) -> str:
         """Write one record everywhere it should be. Returns what went wrong, empty if nothing.

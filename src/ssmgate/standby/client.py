@@ -291,6 +291,9 @@ def _end(status: int) -> NoReturn:
 
 def _die_of(number: int) -> NoReturn:
     if number == _signal.SIGINT:
-        os.write(2, b"\n")
+        import select
+
+        if select.select([], [2], [], 0)[1]:  # not where it would wait for a reader
+            os.write(2, b"\n")
         os._exit(130)
     takeover.die_of(number)

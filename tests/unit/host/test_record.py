@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.local_rules import LocalRefusal
 from ssmgate.core.question import Caller, ContextEntry, Question
 from ssmgate.core.request import SessionRequest
+from ssmgate.host import record
 from ssmgate.host.config import Records
 from ssmgate.host.record import LARGEST, Recorder
 
@@ -260,7 +262,7 @@ def test_the_users_name_is_part_of_the_path(
     Recorder(Records(path), {}).decision(None, LOOK, NO)
     assert (log.parent / f"{pwd.getpwuid(os.getuid()).pw_name}.jsonl").exists()
 
-    monkeypatch.setattr(pwd, "getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
+    monkeypatch.setattr(record, "_name", lambda uid: None)
     assert "has no name" in Recorder(Records(path), {}).decision(None, LOOK, NO)
 
 
@@ -326,3 +328,36 @@ def test_a_log_that_takes_nothing_more_is_not_waited_for(
 
     assert problems[0] == ""
     assert "timed out" in problems[-1] or "unavailable" in problems[-1]
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_place_that_does_not_answer_holds_no_session_open(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, required: bool
+) -> None:
+    """As a file on a server that is away."""
+    monkeypatch.setattr("ssmgate.host.record.START_SECONDS", 0.05)
+    monkeypatch.setattr("ssmgate.host.record._to_file", lambda *_: time.sleep(30))
+    one = recorder(tmp_path, required=required)
+
+    if required:
+        with pytest.raises(NotRecorded, match=r"took longer than 0\.05 s"):
+            one.start(None, REQUEST, "s-1")
+    else:
+        assert one.start(None, REQUEST, "s-1") == "it took longer than 0.05 s"
+
+
+def test_the_users_name_is_looked_up_before_there_is_a_session(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory service may stop answering, in C code that no time limit ends."""
+    import pwd
+
+    asked: list[int] = []
+    known = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: asked.append(uid) or known)
+    record._name.cache_clear()
+
+    recorder(tmp_path).decision(None, LOOK, NO)
+    recorder(tmp_path).start(None, REQUEST, "s-1")
+
+    assert asked == [os.getuid()]

@@ -1,0 +1,372 @@
+"""Signals, alarms and full pipes while a session is handed over: none of them leaves it behind.
+
+Signals at a standby's client are in test_standby_ends.py, those at a terminal in test_terminal.py.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from conftest import TARGET, Machine
+from fakes.log import Log
+from fakes.scripted_aws import (
+    SESSION_ID,
+    STARTED,
+    Answer,
+    after,
+    evaluation,
+    json_error,
+    json_ok,
+    slowly,
+)
+from ssmgate.host import takeover
+
+# A loaded program that forks a process for each start, as loading takes most of the time. It reads
+# a line of JSON for each, and answers with the process's number, then with its wait status.
+FORKING = """
+import json, os, signal, sys
+from ssmgate import gate, process
+from ssmgate.host import plugin
+for line in sys.stdin:
+    environ, marker, alarm = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(null, number)
+        os.environ.clear()
+        os.environ.update(environ)
+        if marker:
+            def is_ours():
+                open(marker, "w").close()
+                signal.pause()
+            plugin.terminal.is_ours = is_ours
+        signal.setitimer(signal.ITIMER_REAL, alarm)
+        process.run(["ssm", "start-session", "--target", "i-02573cafcfEXAMPLE"], None)
+    print(pid, flush=True)
+    print(os.waitpid(pid, 0)[1], flush=True)
+"""
+
+
+class Forking:
+    """The other end of it."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", FORKING],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._running = 0
+
+    def begin(self, machine: Machine, marker: Path | None = None, alarm: float = 0) -> int:
+        """Begin a start. It waits for a signal where it would execute the plugin, with `marker`."""
+        assert self.process.stdin
+        if self._running:  # a test has failed
+            with suppress(ProcessLookupError):
+                os.kill(self._running, signal.SIGKILL)
+            self.end()
+        line = json.dumps([machine.environ, str(marker or ""), alarm])
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        self._running = self._number()
+        return self._running
+
+    def end(self) -> int:
+        """The start's exit status, or the number of the signal with a minus before it."""
+        status = self._number()
+        self._running = 0
+        return os.waitstatus_to_exitcode(status)
+
+    def _number(self) -> int:
+        assert self.process.stdout
+        return int(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def forking() -> Iterator[Forking]:
+    forking = Forking()
+    yield forking
+    forking.process.kill()
+    forking.process.communicate()
+
+
+def counts(machine: Machine) -> tuple[int, int]:
+    """How many sessions were started, and how many terminated."""
+    return len(machine.aws.calls("StartSession")), len(machine.aws.calls("TerminateSession"))
+
+
+def expected(number: int) -> int:
+    return 130 if number == signal.SIGINT else -number
+
+
+def name_of(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else str(number)
+
+
+SOME = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM, signal.SIGRTMIN)
+# Of the real-time signals, which are all alike, the first, one more, and the last.
+EACH = tuple(
+    number
+    for number in takeover.ENDING
+    if number <= signal.SIGRTMIN or number in (signal.SIGRTMIN + 7, signal.SIGRTMAX)
+)
+
+
+@pytest.mark.parametrize("number", SOME, ids=name_of)
+def test_during_the_check_nothing_is_started(
+    machine: Machine, forking: Forking, number: int
+) -> None:
+    go = threading.Event()
+    machine.aws.script("SimulatePrincipalPolicy", after(go, evaluation()))
+    pid = forking.begin(machine)
+    machine.aws.wait_for("SimulatePrincipalPolicy")
+
+    os.kill(pid, number)
+
+    assert forking.end() == expected(number)
+    go.set()
+    assert counts(machine) == (0, 0)
+
+
+def when_noted(pid: int, number: int) -> None:
+    """Return when a signal that was sent is no longer pending."""
+    wait_until(lambda: number not in masks(pid)["SigPnd"] | masks(pid)["ShdPnd"])
+
+
+@pytest.mark.parametrize("number", EACH, ids=name_of)
+def test_while_the_session_is_started_it_is_terminated(
+    machine: Machine, forking: Forking, number: int
+) -> None:
+    go = threading.Event()
+    machine.aws.script("StartSession", after(go, json_ok(STARTED)))
+    pid = forking.begin(machine)
+    machine.aws.wait_for("StartSession")
+
+    os.kill(pid, number)
+    when_noted(pid, number)
+    os.kill(pid, signal.SIGUSR2)  # what comes later changes nothing
+    go.set()
+
+    assert forking.end() == expected(number)
+    assert counts(machine) == (1, 1)
+    assert machine.aws.sessions_left() == []
+    assert not machine.plugin.started
+
+
+@pytest.mark.parametrize("number", SOME, ids=name_of)
+def test_at_the_last_moment_it_is_terminated(
+    machine: Machine, forking: Forking, tmp_path: Path, number: int
+) -> None:
+    marker = tmp_path / "waits"
+    pid = forking.begin(machine, marker)
+    wait_until(marker.exists)
+
+    os.kill(pid, number)
+
+    assert forking.end() == expected(number)
+    assert counts(machine) == (1, 1)
+    assert not machine.plugin.started
+
+
+def masks(pid: int) -> dict[str, set[int]]:
+    """The sets of signals in /proc/PID/status, by their names there."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    texts = {name: text for name, _, text in (line.partition(":\t") for line in lines)}
+    return {
+        name: {n for n in range(1, 65) if int(texts[name], 16) >> (n - 1) & 1}
+        for name in ("SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt")
+    }
+
+
+def test_a_start_that_was_stopped_goes_on(machine: Machine, forking: Forking) -> None:
+    """Ctrl-Z does its default action; so does what ends no process."""
+    go = threading.Event()
+    machine.aws.script("StartSession", after(go, json_ok(STARTED)))
+    pid = forking.begin(machine)
+    machine.aws.wait_for("StartSession")
+    found = masks(pid)
+    os.kill(pid, signal.SIGSTOP)
+    go.set()
+    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    os.kill(pid, signal.SIGCONT)
+
+    assert forking.end() == 0
+    assert counts(machine) == (1, 0)
+    assert machine.plugin.started
+    untouched = {"TSTP", "TTIN", "TTOU", "CHLD", "WINCH", "CONT", "URG", "SEGV", "BUS", "FPE"}
+    assert not found["SigCgt"] & {getattr(signal, f"SIG{name}") for name in untouched}
+    assert found["SigCgt"] >= set(takeover.ENDING)
+    assert found["SigBlk"] == set()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(3000):
+        if true():
+            return
+        pause.wait(0.01)
+    raise TimeoutError
+
+
+def test_ends_by_the_signal_where_the_session_cannot_be_terminated(
+    machine: Machine, forking: Forking
+) -> None:
+    go = threading.Event()
+    machine.aws.script("StartSession", after(go, json_ok(STARTED)))
+    machine.aws.script("TerminateSession", json_error("AccessDeniedException", "no"))
+    pid = forking.begin(machine)
+    machine.aws.wait_for("StartSession")
+    os.kill(pid, signal.SIGUSR1)
+    go.set()
+
+    assert forking.end() == -signal.SIGUSR1
+    assert counts(machine) == (1, 1)
+
+
+# The caller's own alarm.
+
+
+def test_an_alarm_during_the_check_ends_it(machine: Machine, forking: Forking) -> None:
+    go = threading.Event()
+    machine.aws.script("SimulatePrincipalPolicy", after(go, evaluation()))
+    forking.begin(machine, alarm=0.5)
+
+    assert forking.end() == -signal.SIGALRM
+    go.set()
+    assert counts(machine) == (0, 0)
+
+
+def test_an_alarm_while_the_session_is_started_terminates_it(
+    machine: Machine, forking: Forking
+) -> None:
+    machine.aws.script("StartSession", slowly(json_ok(STARTED), 1.5))
+    forking.begin(machine, alarm=1)
+
+    assert forking.end() == -signal.SIGALRM
+    assert machine.aws.sessions_left() == []
+    assert not machine.plugin.started
+
+
+@pytest.mark.starts
+def test_the_plugin_has_what_is_left_of_the_alarm(machine: Machine) -> None:
+    machine.plugin.on_start(
+        f"exec {sys.executable} -c 'import signal; print(*signal.getitimer(signal.ITIMER_REAL))'"
+    )
+    code = (
+        "import os, signal, sys; signal.setitimer(0, 500, 60); os.execvp(sys.argv[1], sys.argv[1:])"
+    )
+    with machine.program(sys.executable, "-c", code) as process:
+        stdout, _ = process.communicate(timeout=60)
+
+    left, interval = map(float, stdout.split())
+    assert 0 < left < 500
+    assert interval == 60
+
+
+# A standard error that is full and that nothing reads.
+
+
+@contextmanager
+def unread() -> Iterator[tuple[int, int]]:
+    """A pipe: its ends."""
+    reading, writing = os.pipe()
+    try:
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def fill(writing: int) -> None:
+    """Write until nothing more fits. The flag is shared with whoever has the descriptor."""
+    flags = fcntl.fcntl(writing, fcntl.F_GETFL)
+    fcntl.fcntl(writing, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    for size in (4096, 1):
+        while select.select([], [writing], [], 0)[1]:
+            try:
+                os.write(writing, b"x" * size)
+            except BlockingIOError:
+                break
+    fcntl.fcntl(writing, fcntl.F_SETFL, flags)
+
+
+def filling(writing: int, answer: Answer, *more: Callable[[], object]) -> Answer:
+    """`answer`, and the pipe is full by then."""
+
+    def fill_and_answer(handler: object, received: object) -> None:
+        fill(writing)
+        for one in more:
+            one()
+        answer(handler, received)  # type: ignore[arg-type]
+
+    return fill_and_answer
+
+
+def begin(machine: Machine, stderr: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET],
+        env=machine.variables(),
+        stdin=subprocess.DEVNULL,
+        stderr=stderr,
+        cwd=machine.home,
+    )
+
+
+@pytest.mark.starts
+def test_no_warning_holds_a_session_open(machine: Machine) -> None:
+    """Neither that the plugin is old, nor that the start could not be recorded."""
+    machine.plugin.version("1.2.600.0")
+    log = Log(machine.home / "syslog")
+    machine.environ["SSMGATE_RECORD_SYSLOG"] = log.path
+    with unread() as (_, writing):
+        machine.aws.script("StartSession", filling(writing, json_ok(STARTED), log.close))
+        process = begin(machine, writing)
+
+        assert process.wait(60) == 0
+    assert machine.plugin.started
+    assert counts(machine) == (1, 0)
+
+
+@pytest.mark.starts
+def test_a_signal_ends_a_start_that_cannot_say_so(machine: Machine) -> None:
+    machine.plugin.version("1.2.600.0")
+    go = threading.Event()
+    with unread() as (_, writing):
+        machine.aws.script("StartSession", after(go, filling(writing, json_ok(STARTED))))
+        process = begin(machine, writing)
+        machine.aws.wait_for("StartSession")
+        process.terminate()
+        when_noted(process.pid, signal.SIGTERM)
+        go.set()
+
+        assert process.wait(60) == -signal.SIGTERM
+    assert counts(machine) == (1, 1)
+    assert machine.aws.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
+
+
+@pytest.mark.starts
+def test_a_pipe_that_was_full_before_holds_no_session(machine: Machine) -> None:
+    """The warning about the plugin waits to be read, and the session is not there yet."""
+    machine.plugin.version("1.2.600.0")
+    with unread() as (_, writing):
+        fill(writing)
+        process = begin(machine, writing)
+        machine.aws.wait_for("SimulatePrincipalPolicy")
+        process.terminate()
+
+        assert process.wait(60) == -signal.SIGTERM
+    assert machine.aws.sessions_left() == []

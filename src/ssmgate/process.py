@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
+
+from ssmgate.core import printable
 
 if TYPE_CHECKING:
     from ssmgate.core.errors import GateError
@@ -65,7 +66,9 @@ def complete(words: list[str]) -> NoReturn:
 
         lines = completion.complete(words)
         code = 252 if lines is None else 0
-        sys.stdout.write("".join(f"{line}\n" for line in lines or ()))
+        # A shell inserts what stands before the TAB: what cannot be shown is not offered.
+        shown = [one for one in lines or () if printable.is_printable(one.replace("\t", "", 1))]
+        sys.stdout.write("".join(f"{one}\n" for one in shown))
     except KeyboardInterrupt:
         code = 130
     except Exception:
@@ -152,15 +155,15 @@ def _show(error: GateError, environ: dict[str, str]) -> None:
         notes = [*error.notes, *_extras(error)]
         shown |= {"Notes": notes} if notes else {}
         shown |= {"Hints": error.hints} if error.hints else {}
-        tell(json.dumps(shown, indent=4))
+        tell(printable.Layout(json.dumps(shown, indent=4)))
         return
     if error.preamble:
-        tell(error.preamble)
-    text = error.message if error_format == "legacy" else error.text
+        tell(printable.Layout(error.preamble))
     if error_format == "text" and error.error_code:
-        tell(f"{error.error_code}\t{error.details}")
+        code, details = map(printable.message, (error.error_code, error.details))
+        tell(printable.Layout(f"{code}\t{details}"))
     else:
-        tell(f"\nssmgate: [ERROR]: {text.strip()}")
+        _tell_error(error.message if error_format == "legacy" else error.text)
     _tell_all([*error.notes, *_extras(error)])
     for hint in error.hints:
         tell(f"ssmgate: hint: {hint}")
@@ -176,17 +179,28 @@ def _tell_all(notes: list[str]) -> None:
         tell(f"ssmgate: {note}")
 
 
+def _tell_error(text: str) -> None:
+    """The line that says what went wrong, with an empty one before it."""
+    kept = printable.Layout(text.strip()) if isinstance(text, printable.Layout) else text.strip()
+    tell(printable.Layout(f"\nssmgate: [ERROR]: {printable.message(kept)}"))
+
+
 def tell(text: str) -> None:
-    """A line on stderr."""
+    """Write a line to stderr, or several if `text` is a `Layout`: the start path's only way there.
+
+    Unprintable characters are escaped, in a line its line breaks too. Does not raise.
+    """
+    told = printable.lines(text) if isinstance(text, printable.Layout) else printable.line(text)
     try:
-        sys.stderr.write(f"{text}\n")
+        told = printable.encodable(told, getattr(sys.stderr, "encoding", None))
+        sys.stderr.write(f"{told}\n")
         sys.stderr.flush()
     except (AttributeError, OSError, ValueError):
         pass  # closed or full: nobody listens; the status still tells
 
 
 def _defect(error: Exception, debug: bool) -> None:
-    tell(f"\nssmgate: [ERROR]: {type(error).__name__}: {error}")
+    _tell_error(f"{type(error).__name__}: {error}")
     if debug:
         _traceback()
     else:
@@ -196,8 +210,7 @@ def _defect(error: Exception, debug: bool) -> None:
 def _traceback() -> None:
     import traceback
 
-    with contextlib.suppress(OSError, ValueError):
-        traceback.print_exc()
+    tell(printable.message(printable.Layout(traceback.format_exc().removesuffix("\n"))))
 
 
 def _exit(code: int) -> NoReturn:

@@ -22,6 +22,7 @@ from ssmgate.aws import failures, v2
 from ssmgate.aws.models import AwscliModels
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.core.errors import GateError, InvalidRequest
+from ssmgate.core.printable import Layout
 from ssmgate.core.request import MEMBERS, SessionRequest
 from ssmgate.core.values import frozen
 
@@ -153,7 +154,8 @@ def _refuse_prompting(argv: list[str]) -> None:
 class _Raises:
     def error(self, message: str) -> NoReturn:
         """Raise a usage error with v2's text."""
-        raise InvalidRequest(f"{message}\n\nusage: {failures.USAGE}", code="ParamValidation")
+        text = Layout(f"{message}\n\nusage: {failures.USAGE}")
+        raise InvalidRequest(text, code="ParamValidation")
 
     def _check_value(self, action: Any, value: Any) -> None:
         if action.choices is None or value in action.choices:

@@ -23,6 +23,7 @@ from botocore.parsers import ResponseParserError
 
 from ssmgate.core.decision import CannotTell
 from ssmgate.core.errors import ConfigurationProblem, GateError, InvalidRequest, ServiceFailed
+from ssmgate.core.printable import Layout
 from ssmgate.core.question import Question
 
 USAGE = (
@@ -47,7 +48,7 @@ def translate(error: Exception) -> GateError:
         case UnknownArgumentError():
             return InvalidRequest(str(error), preamble=f"\nusage: {USAGE}")
         case ParamError() | ParamSyntaxError() | ParamValidationError():
-            return InvalidRequest(str(error), code="ParamValidation")
+            return InvalidRequest(Layout(error), code="ParamValidation")
         case NoRegionError():
             return ConfigurationProblem(
                 f'{error} You can also configure your region by running "aws configure".',
@@ -73,7 +74,8 @@ def translate(error: Exception) -> GateError:
             return GateError("an answer of AWS's is no answer: it cannot be parsed")
         case KeyError():
             return GateError(f"an answer of AWS's lacks {error}")
-    return GateError(str(error) or type(error).__name__)
+    # As of an alias or a credential_process, with what it printed.
+    return GateError(Layout(error) or type(error).__name__)
 
 
 def _service_failed(error: ClientError) -> ServiceFailed:

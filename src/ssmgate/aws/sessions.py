@@ -23,6 +23,7 @@ from botocore.utils import IMDSRegionProvider, JSONFileCache
 
 from ssmgate import __version__
 from ssmgate.aws.models import ASKED, CALLED, AwscliModels
+from ssmgate.core import printable
 from ssmgate.core.errors import ConfigurationProblem
 
 # botocore's session variables: name -> (key in the profile, variables, default, conversion).
@@ -84,7 +85,7 @@ class MfaPrompt:
         self.done = False
 
     def __call__(self, prompt: str) -> str:
-        code = self.ask(prompt)
+        code = self.ask(printable.line(prompt))
         self.done = True
         return code
 

@@ -26,6 +26,7 @@ from awscli.paramfile import (
 )
 
 from ssmgate.core.errors import InvalidRequest
+from ssmgate.core.printable import Layout
 
 
 def handlers() -> list[tuple[str, Callable[..., Any]]]:
@@ -79,7 +80,8 @@ def _resolve_types(parsed_args: Namespace, **_: Any) -> None:
     try:
         globalargs.resolve_types(parsed_args)
     except ValueError as error:  # a usage error in v2, any error in v1
-        raise InvalidRequest(str(error), code="ParamValidation") from error
+        # A query that is none is shown with a mark below the place.
+        raise InvalidRequest(Layout(error), code="ParamValidation") from error
 
 
 def _get_file(prefix: str, path: str, mode: str) -> str | bytes:

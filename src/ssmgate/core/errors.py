@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ssmgate.core.printable import Layout
+
 
 class GateError(Exception):
     """Something kept the session from starting. Exits 255.
@@ -13,7 +15,8 @@ class GateError(Exception):
     empty where v2 prints the bare message. `hints` are next steps, a line each.
     `preamble` is printed before the error line, as v2 prints its usage there.
 
-    Nothing here may hold a session token: messages are printed as they are.
+    A message is printed as one line, with line breaks escaped, unless it is a `printable.Layout`;
+    so is each note and each hint, always. Nothing here may hold a session token.
     """
 
     exit_code: ClassVar[int] = 255
@@ -42,7 +45,10 @@ class GateError(Exception):
     @property
     def text(self) -> str:
         """The error line as `--cli-error-format enhanced`, v2's default, has it."""
-        return f"An error occurred ({self.code}): {self.message}" if self.code else self.message
+        if not self.code:
+            return self.message
+        text = f"An error occurred ({self.code}): {self.message}"
+        return Layout(text) if isinstance(self.message, Layout) else text
 
 
 class InvalidRequest(GateError):

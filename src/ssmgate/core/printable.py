@@ -6,7 +6,7 @@ as Python writes it in a string: `\\n`, `\\x1b`, `\\u202e`, `\\U000e0041`. These
 
 * control characters, DEL and C1 among them,
 * format characters: those that turn text around, those without width, tags, soft hyphens,
-* the letters, marks and signs that Unicode says to leave blank (Hangul fillers, variation selectors),
+* letters, marks and symbols without a glyph, such as Hangul fillers and variation selectors,
 * line and paragraph separators, and every space but the usual one,
 * characters that Unicode has not assigned, private ones, and lone surrogates, which stand for
   bytes that are no UTF-8.

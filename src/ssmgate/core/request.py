@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 
 from ssmgate.core.errors import InvalidRequest
+from ssmgate.core.printable import Layout
 from ssmgate.core.values import frozen
 
 DEFAULT_DOCUMENT_NAME = "SSM-SessionManagerRunShell"
@@ -156,4 +157,5 @@ def _frozen(parameters: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _invalid(message: str) -> InvalidRequest:
-    return InvalidRequest(f"Parameter validation failed:\n{message}", code="ParamValidation")
+    text = Layout(f"Parameter validation failed:\n{message}")
+    return InvalidRequest(text, code="ParamValidation")

@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import NoReturn
 
 from ssmgate.core.errors import GateError
+from ssmgate.core.printable import Layout
 from ssmgate.core.values import frozen
 from ssmgate.host import takeover, terminal
 
@@ -20,7 +21,7 @@ RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 # As in AWS CLI's customizations/sessionmanager.py.
 _LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
 _RECOMMENDED = _FIRST_THAT_SIGNS = (1, 2, 764, 0)
-_OUTDATED = (
+_OUTDATED = Layout(
     "\nWARNING: An outdated SessionManagerPlugin version detected. Please upgrade it to the latest"
     " version. \nFor more information, refer:\n  https://docs.aws.amazon.com/systems-manager/"
     "latest/userguide/session-manager-working-with-install-plugin.html\n"

@@ -19,7 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from ssmgate.core import printable
 from ssmgate.sandbox import tools
 from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
@@ -39,10 +41,24 @@ _LOOPBACK = "127.0.0.1"
 _log = logging.getLogger("ssmgate.sandbox")
 
 
+class _Printable(logging.Formatter):
+    """A line for each record; a traceback has more. Requests quote what clients sent."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """The message as one printable line."""
+        return printable.line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The traceback with its line breaks."""
+        return printable.lines(super().formatException(ei))
+
+
 def main() -> int:
     """Serve. Returns 0 when standard input has ended, 253 for a world or port that will not do."""
     options = _options()
-    logging.basicConfig(format="%(message)s", level=logging.INFO if options.log else logging.ERROR)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Printable("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO if options.log else logging.ERROR)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
         world = _world(options.seed)

@@ -180,7 +180,7 @@ def test_names_that_others_wrote_are_only_read(desk: Machine) -> None:
     desk.aws.script("ListDocuments", documents("Team-Shell", "a b", "$(id)", "a\nb"))
 
     assert complete(desk, "targets", "--", "") == [
-        f"{WEB}\t" + ("a?]0;title??b?c?d" + "x" * 100)[:60],
+        f"{WEB}\ta\\x1b]0;title\\x07\\nb\\tc\\u202ed" + "x" * (60 - 17),
         f"{HYBRID}\thall",
     ]
     assert complete(desk, "documents", "--", "") == ["Team-Shell\tAmazon"]

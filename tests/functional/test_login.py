@@ -211,7 +211,7 @@ def test_a_person_is_asked(bastion: Bastion, listed: ScriptedAws) -> None:
 
     terminal.expect("Node \\(1 to 2\\): ")
     assert f"2  {NODE}  web" in terminal.before
-    assert "db?[2J" in terminal.before
+    assert "db\\x1b[2J" in terminal.before
     terminal.sendline("web")
     terminal.expect("Document \\(1 to 2\\): ")
     assert "Ops-Shell" not in terminal.before

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ssmgate.core.printable import line
+
 # What ARNs tell the names of, and the word that stands in their place.
 _KINDS = {
     "user": "user",
@@ -27,13 +29,25 @@ _PUBLIC = re.compile(r"AWS-|AWSEC2-|AWSConfigRemediation-|AWSSupport-|Amazon|SSM
 _WORDS = {*_KINDS, *_KINDS.values(), "aws", "arn", "iam", "sts", "ssm", "ecs", "ec2", "instance"}
 _SSO_PATH = "aws-reserved/sso.amazonaws.com/"
 
+# What `printable.line` shows ends in hexadecimal digits, and is no part of the word behind it.
+_SHOWN = r"(?<=\\[nrt])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\U[0-9a-f]{8})"
+_START = rf"(?:\b|{_SHOWN})"
+
 _IDS = (
-    ("account", re.compile(r"(?<![0-9a-zA-Z])[0-9]{12}(?![0-9a-zA-Z])"), "{:012d}"),
-    ("mi", re.compile(r"\bmi-[0-9a-zA-Z]{8,}\b"), "mi-{:017d}"),
-    ("i", re.compile(r"(?<![0-9a-zA-Z-])i-[0-9a-zA-Z]{8,}\b"), "i-{:017d}"),
-    ("other", re.compile(r"\b(?:vpce|vpc|subnet|sg|o|ou|r)-[0-9a-z]{8,}\b"), "id-{:08d}"),
-    ("id", re.compile(r"\b(?:AROA|AIDA|AKIA|ASIA|AGPA|ANPA)[0-9A-Z]{12,}\b"), "ID{:018d}"),
-    ("address", re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])"), "192.0.2.{}"),
+    (
+        "account",
+        re.compile(rf"(?:(?<![0-9a-zA-Z])|{_SHOWN})[0-9]{{12}}(?![0-9a-zA-Z])"),
+        "{:012d}",
+    ),
+    ("mi", re.compile(_START + r"mi-[0-9a-zA-Z]{8,}\b"), "mi-{:017d}"),
+    ("i", re.compile(rf"(?:(?<![0-9a-zA-Z-])|{_SHOWN})i-[0-9a-zA-Z]{{8,}}\b"), "i-{:017d}"),
+    ("other", re.compile(_START + r"(?:vpce|vpc|subnet|sg|o|ou|r)-[0-9a-z]{8,}\b"), "id-{:08d}"),
+    ("id", re.compile(_START + r"(?:AROA|AIDA|AKIA|ASIA|AGPA|ANPA)[0-9A-Z]{12,}\b"), "ID{:018d}"),
+    (
+        "address",
+        re.compile(rf"(?:(?<![0-9.])|{_SHOWN})(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}(?![0-9.])"),
+        "192.0.2.{}",
+    ),
     ("mail", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "person-{}@example.com"),
 )
 
@@ -55,7 +69,8 @@ class Redactor:
         """Have `name` replaced wherever it stands as a word. `kind` is the mask's beginning."""
         known = name in self._names or name in self._names.values()
         if len(name) >= 2 and not known and name not in _WORDS and not _PUBLIC.match(name):
-            self._names[name] = f"{kind}-{self._count(kind)}"
+            # As it is in JSON, and as a text shows it.
+            self._names[name] = self._names[line(name)] = f"{kind}-{self._count(kind)}"
 
     def learn(self, value: Any) -> None:
         """Find the names in `value`: a text, or lists and mappings of texts."""
@@ -85,7 +100,7 @@ class Redactor:
         # One pass, as a mask must not be masked again.
         if names := "|".join(re.escape(n) for n in sorted(self._names, key=len, reverse=True)):
             # An underscore joins names in IAM's ids of inline policies.
-            word = rf"(?<![0-9a-zA-Z.@+=-])(?:{names})(?![0-9a-zA-Z@+=-])"
+            word = rf"(?:(?<![0-9a-zA-Z.@+=-])|{_SHOWN})(?:{names})(?![0-9a-zA-Z@+=-])"
             text = re.sub(word, lambda found: self._names[found[0]], text)
         for kind, pattern, form in _IDS:
             text = pattern.sub(functools.partial(self._id, kind, form), text)

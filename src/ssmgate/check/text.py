@@ -1,4 +1,7 @@
-"""A report as a person reads it: 80 columns, colour only where it is wanted."""
+"""A report as a person reads it: 80 columns, colour only where it is wanted.
+
+What others wrote is made printable where it is put into a line, before it is wrapped and coloured.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from ssmgate.check.report import (
     Verdict,
 )
 from ssmgate.check.sources import place
+from ssmgate.core.printable import line
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
 
 WIDTH = 80
@@ -42,7 +46,7 @@ def brief(report: Report, style: Style) -> str:
     """The answer alone on the first line, then the reason of each of the two."""
     lines = [_first(report, style)]
     for name, answer in (("document", report.document), ("target", report.target)):
-        lines.append(f"{name}: {style.verdict(answer.verdict)} - {answer.reason}")
+        lines.append(f"{name}: {style.verdict(answer.verdict)} - {line(answer.reason)}")
     return "\n".join(lines)
 
 
@@ -50,11 +54,11 @@ def explained(report: Report, style: Style) -> str:
     """Everything that is known about the two answers."""
     blocks = [[_first(report, style)], [*_who(report)]]
     name = report.request.document_name
-    title = f"document {name or DEFAULT_DOCUMENT_NAME}"
+    title = f"document {line(name or DEFAULT_DOCUMENT_NAME)}"
     if name is None:
         title += " (the default, as none was named)"
     blocks.append([*_answer(title, report.document, style), *_grant(report.document)])
-    title = f"target {report.request.target}"
+    title = f"target {line(report.request.target)}"
     blocks.append([*_answer(title, report.target, style), *_enforced(report.target)])
     if report.data_channel is not None:
         blocks.append([*_data_channel(report.data_channel, style)])
@@ -72,10 +76,10 @@ def _first(report: Report, style: Style) -> str:
 
 def request(report: Report) -> str:
     """A message to the administrator: who, what, what IAM says, and the statement to paste."""
-    document = report.request.document_name or f"{DEFAULT_DOCUMENT_NAME} (the default)"
+    document = line(report.request.document_name or f"{DEFAULT_DOCUMENT_NAME} (the default)")
     if report.verdict is Verdict.YES:
         return "nothing to ask for: IAM allows the document and the target"
-    who = "(not known)" if report.caller is None else report.caller.caller_arn
+    who = "(not known)" if report.caller is None else line(report.caller.caller_arn)
     refused = report.verdict is Verdict.NO
     lines = [
         "I would like to start Session Manager sessions, and"
@@ -83,11 +87,11 @@ def request(report: Report) -> str:
         "",
         f"  as        {who}",
     ]
-    if report.caller and report.caller.policy_source_arn != who:
-        lines.append(f"  that is   {report.caller.policy_source_arn}")
+    if report.caller and report.caller.policy_source_arn != report.caller.caller_arn:
+        lines.append(f"  that is   {line(report.caller.policy_source_arn)}")
     lines += [
-        f"  region    {report.region}",
-        f"  target    {report.request.target}",
+        f"  region    {line(report.region)}",
+        f"  target    {line(report.request.target)}",
         f"  document  {document}",
         "",
         *_wrapped(
@@ -97,7 +101,7 @@ def request(report: Report) -> str:
         *_wrapped(f"About the target: {report.target.verdict.value}, {report.target.reason}."),
     ]
     if advice := [*dict.fromkeys((*report.document.advice, *report.target.advice))]:
-        lines += ["", *(line for text in advice for line in _wrapped(text))]
+        lines += ["", *(row for text in advice for row in _wrapped(text))]
     if report.ask_for is not None:
         lines += [
             "",
@@ -114,9 +118,11 @@ def documents(report: DocumentsReport, style: Style) -> str:
     """One line for each document: the answer, the name, the kind; then the preferences."""
     lines: list[str] = []
     if report.target is not None:
-        lines += [f"target {report.target_name}: {style.verdict(report.target.verdict)}"]
+        lines += [
+            f"target {line(report.target_name or '')}: {style.verdict(report.target.verdict)}"
+        ]
         lines += [*_wrapped(report.target.reason, "  "), ""]
-    width = max([len(entry.name) for entry in report.documents], default=0)
+    width = max([len(line(entry.name)) for entry in report.documents], default=0)
     for owner, title in (("Self", "this account's"), ("Amazon", "AWS's own")):
         lines.append(f"{title}:")
         for entry in report.documents:
@@ -124,15 +130,15 @@ def documents(report: DocumentsReport, style: Style) -> str:
                 continue
             verdict = style.verdict(entry.answer.verdict)
             padding = " " * (len("cannot tell") - len(entry.answer.verdict.value))
-            kind = entry.session_type or ""
-            lines.append(f"  {verdict}{padding} {entry.name:{width}} {kind}".rstrip())
+            kind = line(entry.session_type or "")
+            lines.append(f"  {verdict}{padding} {line(entry.name):{width}} {kind}".rstrip())
     unsure = [e for e in report.documents if e.answer.verdict is Verdict.CANNOT_TELL]
     if unsure:
         lines.append("")
         for reason in dict.fromkeys(entry.answer.reason for entry in unsure):
             lines += _wrapped(f"cannot tell: {reason}")
     lines += ["", *_preferences(report)]
-    lines += [line for note in report.notes for line in ("", *_wrapped(note))]
+    lines += [row for note in report.notes for row in ("", *_wrapped(note))]
     return "\n".join(lines)
 
 
@@ -157,7 +163,8 @@ def _preferences(report: DocumentsReport) -> Iterator[str]:
     for key, what in _PREFERENCES.items():
         if (value := inputs.get(key)) not in ("", None):
             told = True
-            yield f"  {what + ':':26} {value if isinstance(value, str) else json.dumps(value)}"
+            shown = line(value) if isinstance(value, str) else json.dumps(value)
+            yield f"  {what + ':':26} {shown}"
     if not told:
         yield "  nothing: no logs, no KMS key, no run-as user, the usual time-outs"
 
@@ -168,7 +175,7 @@ def _who(report: Report) -> Iterator[str]:
     yield from _wrapped(f"caller {report.caller.caller_arn}")
     if report.caller.caller_arn != report.caller.policy_source_arn:
         yield from _wrapped(f"by the policies of {report.caller.policy_source_arn}", "  ")
-    yield f"region {report.region}"
+    yield f"region {line(report.region)}"
 
 
 def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
@@ -179,7 +186,7 @@ def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
         reason[0] = reason[0].replace(word, style.verdict(answer.verdict), 1)
     yield from reason
     if answer.layer is not None:
-        yield f"  layer: {answer.layer}"
+        yield f"  layer: {line(answer.layer)}"
     for statement in answer.statements:
         yield from _statement(statement)
     for key in answer.missing:
@@ -216,7 +223,7 @@ def _context(answer: Answer) -> Iterator[str]:
 
 def _grant(answer: Answer) -> Iterator[str]:
     if answer.grant is not None:
-        yield f"  granted by: {answer.grant}"
+        yield f"  granted by: {line(answer.grant)}"
 
 
 def _enforced(answer: Answer) -> Iterator[str]:
@@ -252,7 +259,7 @@ def _unread(unread: Iterable[str]) -> Iterator[str]:
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(
-        text,
+        line(text),
         WIDTH,
         initial_indent=indent,
         subsequent_indent=indent + "  ",

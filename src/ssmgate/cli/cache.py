@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from ssmgate.cli.printer import echo, echo_lines
 from ssmgate.core import kept
 from ssmgate.host import answers
 from ssmgate.host import config as configuration
@@ -30,7 +31,7 @@ def show(output: str) -> None:
     config = configuration.load(os.environ)
     if config.locked or not config.cache_ttl:
         why = "the system's configuration locks keys" if config.locked else "cache.ttl is 0"
-        click.echo(f"nothing is kept: {why}", err=True)
+        echo(f"nothing is kept: {why}", err=True)
         found = []
     else:
         found = list(_entries(config.cache_ttl))
@@ -39,10 +40,10 @@ def show(output: str) -> None:
             {"seconds_left": round(left, 1), "caller": caller, "documents": documents}
             for left, caller, *documents in found
         ]
-        click.echo(json.dumps(entries, indent=4))
+        echo_lines(json.dumps(entries, indent=4))
         return
     for left, caller, *documents in found:
-        click.echo(f"{left:4.0f} s  {caller}  {' '.join(documents) or 'who it is'}")
+        echo(f"{left:4.0f} s  {caller}  {' '.join(documents) or 'who it is'}")
 
 
 @cache.command()
@@ -52,7 +53,7 @@ def clear() -> None:
     A start that is asking meanwhile may still keep its answer.
     """
     count = _folder().clear()
-    click.echo(f"{count} {'answer' if count == 1 else 'answers'} forgotten", err=True)
+    echo(f"{count} {'answer' if count == 1 else 'answers'} forgotten", err=True)
 
 
 def _entries(ttl: int) -> Iterator[tuple[float, str, *tuple[str, ...]]]:
@@ -60,16 +61,12 @@ def _entries(ttl: int) -> Iterator[tuple[float, str, *tuple[str, ...]]]:
     for text in _folder().texts():
         age = kept.age(text, now)
         if age is not None and 0 <= age <= ttl:
-            caller, *documents = (_shown(said) for said in kept.about(text))
+            # Nobody has looked at its seal.
+            caller, *documents = kept.about(text)
             yield ttl - age, caller, *documents
-
-
-def _shown(text: str) -> str:
-    """`text` that cannot do more than be read: nobody has looked at its seal."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _folder() -> answers.Folder:
     return answers.Folder(
-        os.path.abspath(os.environ.get("HOME", "/")), lambda line: click.echo(line, err=True)
+        os.path.abspath(os.environ.get("HOME", "/")), lambda line: echo(line, err=True)
     )

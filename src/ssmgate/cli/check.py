@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssmgate.cli import check_policies
+from ssmgate.cli import check_policies, printer
 
 if TYPE_CHECKING:
     from ssmgate.aws.arguments import Invocation
@@ -96,7 +96,7 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(err=True)
+        printer.echo(err=True)
         raise click.exceptions.Exit(130) from None
 
 
@@ -117,8 +117,7 @@ def show(report: Report, flags: set[str], invocation: Invocation) -> int:
         told = text.explained(report, style)
     else:
         told = text.brief(report, style)
-    # It would take colour out where there is no terminal, whatever --color says.
-    click.echo(told if mask is None else mask.text(told), color=style.colour)
+    printer.echo_lines(told if mask is None else mask.text(told), colour=style.colour)
     return report.verdict.exit_code
 
 
@@ -171,7 +170,7 @@ def print_json(
     shown: Any = to_json(report) if mask is None else mask.json(to_json(report))
     if invocation.options.query is not None:
         shown = invocation.options.query.search(shown)
-    click.echo(json.dumps(shown, indent=2))
+    printer.echo_lines(json.dumps(shown, indent=2))
 
 
 def colour(invocation: Invocation) -> bool:

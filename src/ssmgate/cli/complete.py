@@ -17,11 +17,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import NoReturn
 
+from ssmgate.core import printable
 from ssmgate.host import cache
 
 _SECONDS = 3.0
 _KEPT, _KEPT_AFTER_FAILURE = 60.0, 10.0
 _LARGEST = 1 << 20
+_LONGEST = 60
 _NODE = re.compile(r"m?i-[0-9a-f]{8,40}")
 _DOCUMENT = re.compile(r"[A-Za-z0-9_.:/-]{3,200}")
 
@@ -122,7 +124,7 @@ def _files(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _one_line(text: str) -> bool:
-    return text.isprintable()
+    return printable.is_printable(text)
 
 
 # From AWS
@@ -158,17 +160,12 @@ def _listed(kind: str, place: Place, pattern: re.Pattern[str]) -> list[str]:
             found = json.loads(answer) if answer else []
             cache.keep(home, name, json.dumps({"at": time.time(), "found": found}))
         return [
-            f"{item}\t{_shown(about)}" if about else item
+            f"{item}\t{printable.line(about[:_LONGEST])}" if about else item
             for item, about in found
             if pattern.fullmatch(item)
         ]
     except (ValueError, TypeError, KeyError):  # a file of ours that is none
         return []
-
-
-def _shown(text: str) -> str:
-    """A description that cannot do more than be read: names are written by others."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)[:60]
 
 
 def _key(place: Place) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import click
 
+from ssmgate.cli.printer import echo
 from ssmgate.host import config as configuration
 from ssmgate.host import trusted
 from ssmgate.host.config import Config
@@ -31,7 +32,7 @@ def show(origin: bool) -> None:
     """
     found, locked = configuration.settings(os.environ)
     for line in configuration.lines(found, locked):
-        click.echo(line if origin else line.rpartition("  # ")[0])
+        echo(line if origin else line.rpartition("  # ")[0])
 
 
 @config.command()
@@ -47,10 +48,10 @@ def check(file: str) -> None:
     try:
         os.close(trusted.open_trusted(path))
     except (trusted.Untrusted, OSError) as error:
-        click.echo(f"note: as {SYSTEM_FILE} it would be refused: {error}")
+        echo(f"note: as {SYSTEM_FILE} it would be refused: {error}")
     for note in notes(configuration.made(found, locked)):
-        click.echo(f"note: {note}")
-    click.echo(f"{file}: valid; {len(locked)} of {len(KEYS)} keys are locked")
+        echo(f"note: {note}")
+    echo(f"{file}: valid; {len(locked)} of {len(KEYS)} keys are locked")
 
 
 def notes(config: Config) -> Iterator[str]:

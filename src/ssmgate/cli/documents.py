@@ -14,6 +14,7 @@ from ssmgate.cli.check import (
     redactor,
     wants_json,
 )
+from ssmgate.cli.printer import echo_lines
 
 # What stands in for --target where none is asked about: the parser wants one. The last one
 # counts, so a target that was typed takes its place.
@@ -62,5 +63,5 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
     else:
         style = text.Style(colour=colour(invocation))
         shown = text.documents(report, style)
-        click.echo(shown if mask is None else mask.text(shown), color=style.colour)
+        echo_lines(shown if mask is None else mask.text(shown), colour=style.colour)
     ctx.exit(0)

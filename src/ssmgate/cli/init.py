@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import click
 
+from ssmgate.cli.printer import echo, echo_exactly
 from ssmgate.cli.ssh_config import for_shell
 from ssmgate.cli.verb import Problem, Verb, data_folder, installed
+from ssmgate.core.printable import is_printable
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -122,7 +124,7 @@ def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
     shims = data_folder("shims", "bin")
     if check:
         ctx.exit(_check(shell, shims))
-    click.echo(_printed(shell, function, shims), nl=False)
+    echo_exactly(_printed(shell, function, shims))
 
 
 def _printed(shell: str, function: bool, shims: str) -> str:
@@ -137,6 +139,9 @@ def _printed(shell: str, function: bool, shims: str) -> str:
         "PROGRAM": installed("ssmgate"),
         "COMPLETIONS": data_folder("completions", "completions"),
     }
+    for path in words.values():
+        if not is_printable(path):
+            raise Problem(f"{path!r} cannot be printed", "install ssmgate into another folder")
     quoted = {name: for_shell(path) for name, path in words.items()} | {"MARK": _MARK}
     return re.sub(r"@([A-Z]+)@", lambda match: quoted[match[1]], text)
 
@@ -152,18 +157,18 @@ def _check(shell: str, shims: str) -> int:
     )
     first = found[0] if found else None
     if os.environ.get(_MARK) == str(os.getppid()):
-        click.echo(f"in force: aws is a function of this shell, which runs {ours}")
+        echo(f"in force: aws is a function of this shell, which runs {ours}")
     elif first is not None and os.path.samefile(first, ours):
-        click.echo(f"in force: aws is {first}")
+        echo(f"in force: aws is {first}")
     else:
-        click.echo(f"not in force: aws is {first or 'not on PATH'}")
+        echo(f"not in force: aws is {first or 'not on PATH'}")
         evaluate = f'eval "$(ssmgate init {shell})"'
         if shell == "fish":
             evaluate = "ssmgate init fish | source"
-        click.echo(f"to change that: {evaluate}")
+        echo(f"to change that: {evaluate}")
         return 1
-    click.echo(f"the real aws: {real or 'there is none on PATH'}")
-    click.echo("an alias or another function named aws would come first: 'type aws' shows it")
+    echo(f"the real aws: {real or 'there is none on PATH'}")
+    echo("an alias or another function named aws would come first: 'type aws' shows it")
     return 0
 
 

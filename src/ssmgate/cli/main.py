@@ -10,6 +10,7 @@ from ssmgate.cli.check import check
 from ssmgate.cli.config import config
 from ssmgate.cli.documents import documents
 from ssmgate.cli.init import init
+from ssmgate.cli.printer import Group
 from ssmgate.cli.sandbox import sandbox
 from ssmgate.cli.ssh_config import ssh_config
 from ssmgate.cli.standby import standby
@@ -30,6 +31,7 @@ variables. What the first one locks, the others can only tighten.
 
 
 @click.group(
+    cls=Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,
 )

@@ -17,6 +17,8 @@ from typing import Any
 
 import click
 
+from ssmgate.cli.printer import echo, echo_exactly, echo_lines
+
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _MODELS = ("2021", "seed", "2025")
 _SECONDS_TO_STOP = 10
@@ -163,7 +165,7 @@ def sandbox(
     if words:
         if command is not None or words[0] != "env" or len(words) != 2:
             raise click.UsageError("write 'sandbox env NAME' or 'sandbox -- COMMAND...'", ctx)
-        click.echo(_exports(_find().variables(words[1])))
+        echo_exactly(_exports(_find().variables(words[1])))
         return
     with _server(seed, model, port, log=command is None) as (server, running):
         variables = running.variables(name)
@@ -247,7 +249,7 @@ def _run(command: list[str], variables: Mapping[str, str]) -> int:
             process.send_signal(waiting)
         status = _wait(process)
     except OSError as error:
-        click.echo(f"ssmgate: sandbox: {command[0]}: {error.strerror}", err=True)
+        echo(f"ssmgate: sandbox: {command[0]}: {error.strerror}", err=True)
         return 127 if isinstance(error, FileNotFoundError) else 126
     finally:
         for known, handler in handlers.items():
@@ -288,7 +290,7 @@ def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
     path = _state_path()
     try:
         _write(path, running.written())
-        click.echo(
+        echo_lines(
             f"a local AWS is at {running.url}, region {running.region}\n"
             f"nodes: {', '.join(running.nodes) or 'none'}\n"
             f"users and roles: {', '.join(running.principals)}\n"

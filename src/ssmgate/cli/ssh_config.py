@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import click
 
+from ssmgate.cli.printer import echo_exactly
 from ssmgate.cli.verb import Problem, Verb, installed
+from ssmgate.core import printable
 
 # Both end up in a shell's line or in ssh's own syntax: what needs no quoting there.
 _PATTERN = re.compile(r"!?[A-Za-z0-9_.:*?][A-Za-z0-9_.:*?-]*")
@@ -62,7 +64,7 @@ def _printable(_ctx: click.Context, _param: click.Parameter, value: str | None) 
         return None
     if not value:
         raise click.BadParameter("the name is empty")
-    if not value.isprintable():
+    if not printable.is_printable(value):
         raise click.BadParameter(f"{value!r} holds what a line of ssh_config cannot")
     return value
 
@@ -106,9 +108,10 @@ def ssh_config(
     own, print a block with --host NAME and put a HostName line with the node's id into it.
     """
     program = installed("ssm-start-session")
-    if not program.isprintable():
+    if not printable.is_printable(program):
         raise Problem(f"ssh_config cannot name {program!r}", "install ssmgate into another folder")
-    click.echo(f"Host {' '.join(hosts)}")
+    lines = [f"Host {' '.join(hosts)}"]
     if user is not None:
-        click.echo(f"    User {user}")
-    click.echo(f"    ProxyCommand {proxy_command(program, profile, region)}")
+        lines.append(f"    User {user}")
+    lines.append(f"    ProxyCommand {proxy_command(program, profile, region)}")
+    echo_exactly("\n".join(lines))

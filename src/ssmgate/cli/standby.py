@@ -6,6 +6,7 @@ import os
 
 import click
 
+from ssmgate.cli.printer import echo
 from ssmgate.core.errors import ConfigurationProblem, GateError
 from ssmgate.host import config as configuration
 from ssmgate.standby import client, launch, lease, place, wire
@@ -59,7 +60,7 @@ def standby(context: click.Context, idle: int, in_place: bool, lock: int | None)
 def status() -> None:
     """Tell whether one runs here; exit with 1 if none does."""
     pid, seconds, made, under_way = _asked(wire.STATUS)
-    click.echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
+    echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
 
 
 @standby.command()
@@ -90,7 +91,7 @@ def _asked(kind: bytes) -> list[str]:
 
 
 def _none() -> int:
-    click.echo("none is running here", err=True)
+    echo("none is running here", err=True)
     return 1
 
 

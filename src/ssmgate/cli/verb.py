@@ -8,6 +8,9 @@ from typing import IO, Any
 
 import click
 
+from ssmgate.cli.printer import echo_lines, one_line
+from ssmgate.core import printable
+
 
 class Problem(click.ClickException):
     """Something that the verb needs is not there. Exits 253."""
@@ -20,7 +23,9 @@ class Problem(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the error as the start path does."""
-        click.echo(f"ssmgate: [ERROR]: {self.message}\nssmgate: hint: {self.hint}", file, err=True)
+        hint = printable.line(self.hint)
+        text = f"ssmgate: [ERROR]: {printable.message(self.message)}\nssmgate: hint: {hint}"
+        echo_lines(text, err=True, file=file)
 
 
 class WrongUse(Problem):
@@ -37,7 +42,9 @@ class Verb(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise WrongUse(error.format_message(), f"{ctx.command_path} --help") from error
+            one_line(error)  # click's list of choices is on lines of its own
+            told = printable.Layout(error.format_message())
+            raise WrongUse(told, f"{ctx.command_path} --help") from error
 
 
 def installed(program: str) -> str:

@@ -11,7 +11,7 @@ from ssmgate.aws import arguments, failures, identity, simulation
 from ssmgate.aws.clients import Clients, open_clients
 from ssmgate.aws.listing import Listing
 from ssmgate.aws.sessions import only_ask
-from ssmgate.core import local_rules
+from ssmgate.core import local_rules, printable
 from ssmgate.core.arn import document_arns
 from ssmgate.core.decision import CannotTell, Permit, decide
 from ssmgate.core.errors import GateError, InvalidRequest
@@ -48,9 +48,8 @@ class Terminal:
             ) from None
 
     def say(self, text: str) -> None:
-        """Write a line. What cannot be printed is replaced: names are whatever somebody wrote."""
-        shown = "".join(c if c.isprintable() else "?" for c in text)
-        self._write(f"{shown}\r\n")
+        """Write a line. Unprintable characters are escaped: names are whatever somebody wrote."""
+        self._write(f"{printable.line(text)}\r\n")
 
     def ask(self, prompt: str) -> str:
         """Read one line. Raises `InvalidRequest` at the end of what is typed, and if it is long."""

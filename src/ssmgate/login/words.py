@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from ssmgate.core.errors import InvalidRequest
+from ssmgate.core.printable import is_printable
 from ssmgate.core.request import DocumentName, SessionRequest
 
 LONGEST = 4096
@@ -74,7 +75,7 @@ def read(line: str, permitted: Sequence[str]) -> Wanted:
     """
     if len(line) > LONGEST:
         raise _refused(f"the command has more than {LONGEST} characters")
-    if not line.isprintable():  # control characters, line ends, and what turns text around
+    if not is_printable(line):  # control characters, line ends, and what turns text around
         raise _refused("the command has characters that cannot be printed")
     try:
         words = shlex.split(line)
@@ -91,7 +92,7 @@ def wanted(options: dict[str, str]) -> Wanted:
     for name, value in options.items():
         if not value:
             raise _refused(f"--{name} has no value")
-        if not value.isprintable() or len(value) > LONGEST:
+        if not is_printable(value) or len(value) > LONGEST:
             raise _refused(f"--{name} is too long, or has characters that cannot be printed")
         # The CLI would read them, as this user and with this user's rights.
         if re.match(r"\s*fileb?:", value, re.IGNORECASE):

@@ -3,6 +3,7 @@
 import pytest
 
 from ssmgate.check.redact import Redactor
+from ssmgate.core.printable import line
 
 ACCOUNT = "210987654321"
 
@@ -73,3 +74,23 @@ def test_masking_twice_changes_nothing():
     once = redactor.text(f"arn:aws:iam::{ACCOUNT}:user/ann i-0123456789abcdef0 10.0.0.1")
 
     assert redactor.text(once) == once
+
+
+@pytest.mark.parametrize("unseen", ["\x1b", "\n", "\u202e", "\U000e0041"])
+@pytest.mark.parametrize(
+    "secret",
+    [ACCOUNT, "i-0123456789abcdef0", "mi-0123456789abcdef0", "AROA0123456789ABC", "10.1.2.3"],
+)
+def test_what_is_shown_of_an_unprintable_character_hides_nothing(unseen, secret):
+    told = Redactor().text(line(f"a {unseen}{secret}{unseen} b"))
+
+    assert secret not in told
+    assert told.count(line(unseen)) == 2
+
+
+def test_a_name_with_an_unprintable_character_is_masked_as_it_is_shown():
+    redactor = Redactor()
+    redactor.name("Dev\u200bShell", "document")
+
+    assert redactor.text(line("may use Dev\u200bShell")) == "may use document-1"
+    assert redactor.json(["Dev\u200bShell"]) == ["document-1"]

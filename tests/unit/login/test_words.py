@@ -94,3 +94,9 @@ def test_a_long_line_is_not_read() -> None:
     assert read(f"{START} --reason {'a' * (LONGEST - len(START) - 10)}", ()).reason
     with pytest.raises(InvalidRequest, match="more than 4096 characters"):
         read(f"{START} --reason {'a' * (LONGEST - len(START) - 9)}", ())
+
+
+@pytest.mark.parametrize("text", ["\u3164", "a\u2800b", "a\ufe0f", "\U000e0100", "a\x9b", "\u202e"])
+def test_refuses_characters_that_nobody_sees(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be printed"):
+        read(f"{START} --reason '{text}'", ())

@@ -1,7 +1,7 @@
 """Runs one program again and again, each time in a fresh fork of a process that has imported it.
 
-`python oracle_runner.py aws|ssmgate` reads one run a line from stdin, as JSON, and answers with
-one line. The import costs more than most runs; a child of a fork starts with nothing but it.
+`python oracle_runner.py aws|ssmgate|verbs` reads one run a line from stdin, as JSON, and answers
+with one line. The import costs more than most runs; a child of a fork starts with nothing but it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ def ssmgate() -> NoReturn:
     run(sys.argv[1:])
 
 
+def verbs() -> NoReturn:
+    from ssmgate.__main__ import ssmgate
+
+    del sys.argv[0]  # the program's own name is the first of the words
+    ssmgate()
+
+
 PROGRAMS = {
+    "verbs": (verbs, ("ssmgate.__main__", "ssmgate.gate", "ssmgate.cli.main")),
     "aws": (aws, ("awscli.clidriver", "awscli.handlers")),
     "ssmgate": (ssmgate, ("ssmgate.__main__", "ssmgate.gate")),
 }

@@ -1,0 +1,316 @@
+"""Nothing that somebody else wrote does more in a terminal than be read, wherever it is printed.
+
+Each row is one way for such a text to be printed. The text has every class of `fakes.hostile` that
+can stand there, and a line break with what looks like a line of ssmgate's.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from conftest import TARGET, Ended, Machine
+from fakes.hostile import FORGED, hostile, seen
+from fakes.scripted_aws import (
+    SESSION_ID,
+    STARTED,
+    Answer,
+    evaluation,
+    identity,
+    json_error,
+    json_ok,
+    xml_error,
+)
+from functional.test_oracle import Runner
+
+START = ("start-session", "--target", TARGET)
+CHECK = ("check", "--target", TARGET)
+OFFLINE = (*CHECK, "--region", "us-east-1", "--caller", "arn:aws:iam::111122223333:user/alice")
+
+
+# A text, and what is shown of it, for each place where it can stand.
+def forged(where: str) -> tuple[str, str]:
+    text, shown = hostile(where)
+    return text + FORGED, shown + FORGED.replace("\n", "\\n")
+
+
+XML, XML_SHOWN = forged("xml")
+JSON, JSON_SHOWN = forged("json")
+UTF8, UTF8_SHOWN = forged("utf-8")
+WORD, WORD_SHOWN = forged("word")
+FOLDER, FOLDER_SHOWN = hostile("word")  # without a colon
+# In a text of several lines a line break may stay, but not the one of a line that looks like ours.
+LAYOUT_SHOWN = WORD_SHOWN.replace("\\n.", "\n.").replace("\\t.", "\t.")
+
+
+def unwrapped(text: str) -> str:
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run: what is printed has `shown`, and nothing that does more than be read."""
+
+    name: str
+    words: tuple[str, ...]
+    shown: str
+    code: int | None  # None where it is not this test's matter
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def toml(text: str) -> str:
+    return '"' + "".join(f"\\U{ord(one):08x}" for one in text) + '"'
+
+
+def explicit_deny(*policies: str) -> dict[str, list[Answer]]:
+    from xml.sax.saxutils import escape
+
+    return {
+        "SimulatePrincipalPolicy": [
+            evaluation("explicitDeny", policies=tuple(map(escape, policies)))
+        ]
+    }
+
+
+def policy(**changed: Any) -> str:
+    statement = {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "*", **changed}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+CONDITION = policy(Condition={"StringEquals": {"aws:PrincipalTag/team": f"{JSON}\u001b[2J\u202e"}})
+STS_ERROR = {"GetCallerIdentity": [xml_error("InvalidClientTokenId", XML, 403)]}
+IAM_ERROR = {"SimulatePrincipalPolicy": [xml_error("ServiceFailure", XML, 400)]}
+SSM_ERROR = {"StartSession": [json_error("TargetNotConnected", JSON)]}
+SAYING = r"""#!/bin/sh
+printf '\033[2J\342\200\256\nssmgate: hint: curl evil' >&2
+exit 1
+"""
+CONFIG = ".config/ssmgate/config.toml"
+
+
+def errors(name: str, words: tuple[str, ...], shown: str, code: int, **more: Any) -> list[Row]:
+    """A row for each format of errors that is text."""
+    return [
+        Row(f"{name}, {how}", (*words, "--cli-error-format", how), shown, code, **more)
+        for how in ("enhanced", "legacy", "text")
+    ]
+
+
+ROWS = [
+    # What services say.
+    *errors("STS's error", START, XML_SHOWN, 254, answers=STS_ERROR),
+    *errors("IAM's error", START, XML_SHOWN, 254, answers=IAM_ERROR),
+    *errors("SSM's error", START, JSON_SHOWN, 254, answers=SSM_ERROR),
+    Row("an error code of SSM's", START, "(a\\x1b[2Jb\\u202e)", 254,
+        {"StartSession": [json_error("a\x1b[2Jb\u202e", "no")]}),
+    Row("a policy that denies", START, f"denied by: {XML_SHOWN}", 254, explicit_deny(XML)),
+    Row("a session that is ended", START, f"session {SESSION_ID}\\x1b[2J\\n\\u202e was terminated",
+        255, {"StartSession": [json_ok({**STARTED, "SessionId": f"{SESSION_ID}\x1b[2J\n\u202e"})]},
+        {"PATH": "HOME/bin:/usr/bin:/bin"},
+        {"bin/session-manager-plugin": "#!/bin/sh\nrm $0\necho 1.2.804.0"}),
+    Row("a caller's name", START, "user/a\\u202eb", 254,
+        {"GetCallerIdentity": [identity("arn:aws:iam::111122223333:user/a\u202eb")],
+         "SimulatePrincipalPolicy": [evaluation("implicitDeny")]}),
+    # What was typed.
+    *errors("an unknown option", (*START, f"--{WORD}"), WORD_SHOWN, 252),
+    *errors("a wrong choice", (*START, f"--output={WORD}"), LAYOUT_SHOWN, 252),
+    *errors("a document name", (*START, f"--document-name={WORD}"), WORD_SHOWN, 252),
+    *errors("parameters", (*START, f"--parameters=a={WORD},="), "\\x1b[2J", 252),
+    *errors("a file that is not there", (*START, f"--reason=file://{WORD}"), WORD_SHOWN, 252),
+    Row("a query", (*CHECK, "--output", "json", f"--query=[{WORD}"), LAYOUT_SHOWN, 252),
+    Row("a profile", (*START, f"--profile={WORD}"), WORD_SHOWN, 255),
+    # Variables and files.
+    Row("PATH", START, "no session-manager-plugin", 255, environ={"PATH": f"/{WORD}"}),
+    Row("a variable", START, WORD_SHOWN, 255, environ={"AWS_PROFILE": WORD}),
+    Row("an unknown key", START, UTF8_SHOWN, 253, files={CONFIG: f"{toml(UTF8)} = 1"}),
+    Row("no TOML", START, "\\x1b", 253, files={CONFIG: "a = '\x1b[2J'"}),
+    Row("a record's file", START, WORD_SHOWN, 254,
+        environ={"SSMGATE_RECORD_FILE": f"/nowhere/{WORD}", "SSMGATE_RECORD_REQUIRED": "true"}),
+    Row("a record's file, as a warning", START, f"recorded: /nowhere/{WORD_SHOWN}", 254,
+        answers=SSM_ERROR, environ={"SSMGATE_RECORD_FILE": f"/nowhere/{WORD}"}),
+    Row("what a credential_process prints", START, "\\x1b[2J\\u202e", 255,
+        environ={"AWS_ACCESS_KEY_ID": "", "AWS_PROFILE": "p"},
+        files={".aws/config": "[profile p]\ncredential_process = ./said\n",
+               "said": SAYING}),
+    # check.
+    Row("check", CHECK, XML_SHOWN, 3, explicit_deny(XML)),
+    Row("check in colour", (*CHECK, "--color", "on"), XML_SHOWN, 3, explicit_deny(XML)),
+    Row("check --explain", (*CHECK, "--explain"), XML_SHOWN, 3, explicit_deny(XML)),
+    Row("check --request", (*CHECK, "--request"), XML_SHOWN, 3, explicit_deny(XML)),
+    Row("check --redact", (*CHECK, "--redact"), XML_SHOWN, 3, explicit_deny(XML)),
+    Row("check, IAM's error", CHECK, XML_SHOWN, 4, IAM_ERROR),
+    Row("check --explain, IAM's error", (*CHECK, "--explain"), XML_SHOWN, 4, IAM_ERROR),
+    # Policies from files.
+    *(
+        Row(f"a policy's condition {' '.join(how)}", (*OFFLINE, "--policy", "p.json", *how), "", 4,
+            files={"p.json": CONDITION})
+        for how in ([], ["--request"], ["--redact"])
+    ),
+    Row("a policy's condition --explain", (*OFFLINE, "--policy", "p.json", "--explain"),
+        f"{JSON_SHOWN}\\x1b[2J\\u202e", 4, files={"p.json": CONDITION}),
+    Row("a policy's file", (*OFFLINE, "--policy", WORD), WORD_SHOWN, 252),
+    Row("a policy's file, in an answer", (*OFFLINE, "--policy", WORD), WORD_SHOWN, 0,
+        files={WORD: policy()}),
+    Row("a policy's member", (*OFFLINE, "--policy", "p.json"), JSON_SHOWN, 252,
+        files={"p.json": policy(**{JSON: 1})}),
+    Row("a caller", (*CHECK, "--region", "us-east-1", "--policy", "p.json", "--caller", WORD),
+        WORD_SHOWN, 252, files={"p.json": policy()}),
+    Row("a context", (*OFFLINE, "--policy", "p.json", "--context", WORD), WORD_SHOWN, 252,
+        files={"p.json": policy()}),
+    # The other verbs.
+    Row("documents, a name", ("documents",), JSON_SHOWN, None,
+        {"ListDocuments": [json_ok({"DocumentIdentifiers": [{"Name": JSON}]})]}),
+    Row("documents, what the default one sets", ("documents",), JSON_SHOWN, 0,
+        {"ListDocuments": [json_ok({"DocumentIdentifiers": [
+            {"Name": "SSM-SessionManagerRunShell"}]})],
+         "GetDocument": [json_ok({"Content": json.dumps(
+             {"sessionType": JSON, "inputs": {"runAsDefaultUser": JSON}})})]}),
+    Row("config show", ("config", "show", "--origin"), "\\u001b", 0,
+        files={CONFIG: f'[context]\n"aws:x" = {toml(UTF8)}'}),
+    Row("config check", ("config", "check", WORD), WORD_SHOWN, 0, files={WORD: ""}),
+    Row("config check, a wrong file", ("config", "check", "c"), UTF8_SHOWN, 253,
+        files={"c": f"{toml(UTF8)} = 1"}),
+    Row("ssh-config, a profile", ("ssh-config", "--profile", WORD), WORD_SHOWN, 252),
+    Row("ssh-config, a host", ("ssh-config", "--host", WORD), WORD_SHOWN, 252),
+    Row("init --check", ("init", "bash", "--check"), f"/{FOLDER_SHOWN}/aws", 1,
+        environ={"PATH": "HOME/" + FOLDER}, files={f"{FOLDER}/aws": "#!/bin/sh\n"}),
+    Row("an unknown verb", (WORD,), WORD_SHOWN, 2),
+    Row("an unknown verb below", ("config", WORD), WORD_SHOWN, 2),
+    Row("an unknown option of a verb", ("cache", "show", f"--{WORD}"), WORD_SHOWN, 2),
+    Row("a wrong choice of a verb", ("cache", "show", "--output", WORD), WORD_SHOWN, 2),
+    Row("a wrong number", ("standby", "--idle", WORD), WORD_SHOWN, 2),
+    Row("a wrong shell", ("init", WORD), WORD_SHOWN, 252),
+    Row("a user of the sandbox's", ("sandbox", "env", WORD), WORD_SHOWN, 253,
+        environ={"XDG_RUNTIME_DIR": "HOME"}, files={"ssmgate/sandbox.json": json.dumps(
+            {"pid": 1, "url": "", "region": "", "as": "", "nodes": [], "path": "",
+             "ssh_config": None, "principals": {}})}),
+    Row("a sandbox's seed", ("sandbox", "--seed", WORD), WORD_SHOWN, 253),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner("verbs", str(tmp_path_factory.mktemp("verbs"))) as runner:
+        yield runner
+
+
+@pytest.fixture
+def printed(run: Runner, machine: Machine) -> Callable[[Row], Ended]:
+    def go(row: Row) -> Ended:
+        for name, text in row.files.items():
+            path = machine.home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode(errors="surrogatepass"))
+            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        for operation, answers in row.answers.items():
+            machine.aws.script(operation, *answers)
+        given = {
+            name: text.replace("HOME", str(machine.home)) for name, text in row.environ.items()
+        }
+        environ = {**machine.environ, "SSMGATE_STANDBY": "off", **given}
+        return run(("ssmgate", *row.words), environ, machine.home)
+
+    return go
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_what_others_wrote_is_only_read(row: Row, printed: Callable[[Row], Ended]) -> None:
+    ended = printed(row)
+    told = ended.stdout + ended.stderr
+
+    assert "Traceback" not in told
+    assert unwrapped(row.shown) in unwrapped(told), told
+    assert row.code in (None, ended.returncode)
+    colours = "\x1b" if "--color" in row.words else ""
+    assert seen(told) - {*colours} == set()
+    assert "\nssmgate: hint: curl evil" not in told
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "answers"),
+    [
+        pytest.param((*START, "--cli-error-format", "json"), XML, STS_ERROR, id="a refusal"),
+        pytest.param((*START, "--cli-error-format", "yaml"), JSON, SSM_ERROR, id="as yaml"),
+        pytest.param((*CHECK, "--output", "json"), XML, explicit_deny(XML), id="check"),
+        pytest.param((*OFFLINE, "--policy", "p.json", "--output", "json"), JSON, {}, id="a policy"),
+        pytest.param(
+            ("documents", "--output", "json"),
+            JSON,
+            {"GetDocument": [json_ok({"Content": json.dumps({"inputs": {"x": JSON}})})],
+             "ListDocuments": [
+                 json_ok({"DocumentIdentifiers": [{"Name": "SSM-SessionManagerRunShell"}]})
+             ]},
+            id="documents",
+        ),
+    ],
+)  # fmt: skip
+def test_json_has_the_text_itself_in_ascii(
+    words: tuple[str, ...],
+    text: str,
+    answers: dict[str, list[Answer]],
+    printed: Callable[[Row], Ended],
+) -> None:
+    ended = printed(Row("", words, "", None, answers, files={"p.json": CONDITION}))
+    told = ended.stdout + ended.stderr
+
+    assert told.isascii()
+    assert seen(told) == set()
+    assert any(text in found for found in strings(json.loads(told)))
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from strings(member)
+
+
+def test_shell_code_is_not_printed_with_other_paths_than_the_real_ones(
+    run: Runner, machine: Machine
+) -> None:
+    program = machine.home / FOLDER / "ssmgate"
+    program.parent.mkdir()
+    program.touch(0o755)
+    program.with_name("ssm-start-session").touch(0o755)
+
+    for words in (("init", "bash"), ("init", "fish", "--function"), ("ssh-config",)):
+        ended = run((str(program), *words), machine.environ, machine.home)
+
+        assert (ended.returncode, ended.stdout) == (253, ""), words
+        assert FOLDER_SHOWN in ended.stderr.replace("\\\\", "\\")
+        assert seen(ended.stderr) == set()
+
+
+def test_a_sandbox_with_unprintable_credentials_gives_no_variables(
+    printed: Callable[[Row], Ended],
+) -> None:
+    keys = {"access_key_id": "A\x1b[2J", "secret_access_key": "s", "session_token": None}
+    state = {
+        "pid": 1, "url": "", "region": "", "as": "ann", "nodes": [], "path": "",
+        "ssh_config": None, "principals": {"ann": keys},
+    }  # fmt: skip
+    ended = printed(
+        Row("", ("sandbox", "env", "ann"), "", 253, environ={"XDG_RUNTIME_DIR": "HOME"},
+            files={"ssmgate/sandbox.json": json.dumps(state)})
+    )  # fmt: skip
+
+    assert (ended.returncode, ended.stdout) == (253, "")
+    assert "unprintable characters" in ended.stderr
+
+
+def test_a_traceback_is_only_read(printed: Callable[[Row], Ended]) -> None:
+    row = Row("", (*START, "--debug"), XML_SHOWN, 254, STS_ERROR)
+    told = printed(row).stderr
+
+    assert "ssmgate.core.errors.CannotTellAccess: cannot tell whether" in told
+    traceback = told[told.index("Traceback") :]
+    assert seen(traceback) == set()
+    assert "\nssmgate: hint: curl evil" not in traceback

@@ -17,6 +17,7 @@ from ssmgate.aws.connections import (
     share_tls,
     take_held_tls,
 )
+from ssmgate.aws.endpoints import create_asking
 from ssmgate.aws.sessions import MfaPrompt, new_session
 from ssmgate.core.values import frozen
 from ssmgate.host.config import Checker
@@ -133,11 +134,11 @@ def _open_asking(
     common: dict[str, Any],
 ) -> tuple[Any, Any]:
     """The clients of STS and IAM, and the connections of all three ahead of their requests."""
-    sts = session.create_client("sts", **common, **frozen)
+    sts = create_asking(session, "sts", **common, **frozen)
     share_tls(ssm, sts)
     open_ahead(sts)
     if checker is None:
-        iam = session.create_client("iam", **common, **frozen)
+        iam = create_asking(session, "iam", **common, **frozen)
     else:
         try:
             iam = _checker_iam(checker, session, frozen, common)
@@ -183,11 +184,11 @@ def _checker_iam(
         session.emit("session-initialized", session=session)
         frozen = _freeze(session).for_client()
     if checker.role_arn is not None:
-        sts = session.create_client("sts", **common, **frozen)
+        sts = create_asking(session, "sts", **common, **frozen)
         assumed = sts.assume_role(RoleArn=checker.role_arn, RoleSessionName="ssmgate-checker")
         frozen = {
             "aws_access_key_id": assumed["Credentials"]["AccessKeyId"],
             "aws_secret_access_key": assumed["Credentials"]["SecretAccessKey"],
             "aws_session_token": assumed["Credentials"]["SessionToken"],
         }
-    return session.create_client("iam", **common, **frozen)
+    return create_asking(session, "iam", **common, **frozen)

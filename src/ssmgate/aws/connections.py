@@ -17,6 +17,8 @@ from typing import Any
 from botocore.config import Config as ClientConfig
 from botocore.httpsession import get_cert_path
 
+from ssmgate.aws.endpoints import url_of
+
 CHECK = ClientConfig(
     connect_timeout=5,
     read_timeout=10,
@@ -53,7 +55,7 @@ def read_bundle_ahead(client: Any) -> None:
     """
     if _early and share_tls(_early[0].client, client):
         return
-    http, url = client._endpoint.http_session, client.meta.endpoint_url
+    http, url = client._endpoint.http_session, url_of(client)
     if url.startswith("https://") and http._verify and not _proxy(client):
         context = _reading_once(http._manager.connection_pool_kw["ssl_context"])
         bundle = get_cert_path(http._verify)
@@ -162,7 +164,7 @@ def _place(client: Any) -> tuple[object, ...]:
     http = client._endpoint.http_session
     proxies = http._proxy_config
     return (
-        client.meta.endpoint_url,
+        url_of(client),
         *(http._verify, http._cert_file, http._key_file),
         *(proxies._proxies, proxies._proxies_settings),
         *(repr(http._timeout), http._max_pool_connections, http._socket_options),
@@ -170,7 +172,7 @@ def _place(client: Any) -> tuple[object, ...]:
 
 
 def _proxy(client: Any) -> Any:
-    return client._endpoint.http_session._proxy_config.proxy_url_for(client.meta.endpoint_url)
+    return client._endpoint.http_session._proxy_config.proxy_url_for(url_of(client))
 
 
 def _leave_signals_to_the_main_thread() -> None:
@@ -183,7 +185,7 @@ class _Ahead(threading.Thread):
         super().__init__(daemon=True)
         self.client = client
         self._http = client._endpoint.http_session
-        self._url = client.meta.endpoint_url
+        self._url = url_of(client)
         self._connection: Any = None
         self._opened = 0.0
 

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Mapping
 
 from ssmgate.aws.connections import CHECK, open_early
+from ssmgate.aws.endpoints import create_asking
 from ssmgate.aws.sessions import bare_session
 from ssmgate.host import answers, config
 
@@ -36,7 +37,7 @@ def connect(argv: list[str], environ: Mapping[str, str]) -> None:
         if region is not None:
             # Credentials of nobody: looking for real ones may ask somebody.
             nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
-            open_early(session.create_client("sts", region, config=CHECK, **nobody))
+            open_early(create_asking(session, "sts", region, config=CHECK, **nobody))
 
 
 def _is_near(environ: Mapping[str, str]) -> bool:

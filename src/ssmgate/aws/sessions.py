@@ -32,6 +32,9 @@ _VARIABLES = {
     "profile": (None, ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"], None, None),
     # v2 has no such setting: it would choose another model than the one that was checked.
     "api_versions": (None, None, {}, None),
+    # Nor these two, which would stop a session for a value that v2 does not look at.
+    "sts_regional_endpoints": (None, None, "regional", None),
+    "defaults_mode": (None, None, "legacy", None),
     # v2's retries: three attempts.
     "retry_mode": ("retry_mode", "AWS_RETRY_MODE", "standard", None),
 }

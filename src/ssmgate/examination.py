@@ -11,6 +11,7 @@ from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.clients import Clients, open_clients
 from ssmgate.core.arn import document_arns
 from ssmgate.core.decision import CannotTell, Look, Outcome, Permit, decide
+from ssmgate.core.endpoints import Endpoints
 from ssmgate.core.question import Caller, Question
 from ssmgate.core.values import frozen
 from ssmgate.host import signals
@@ -28,7 +29,9 @@ class Examination:
     """The decision, and what it stands on.
 
     `caller` is None where nobody could tell who asks; `look` is then without questions.
-    `kept`: IAM's answers are those of a start some seconds ago.
+    `kept`: IAM's answers are those of a start some seconds ago. `endpoints` are where STS and IAM
+    were asked, by that start if it was that one, and where StartSession goes; None where neither
+    was asked.
     """
 
     invocation: Invocation
@@ -36,6 +39,7 @@ class Examination:
     caller: Caller | None
     look: Look
     kept: bool = False
+    endpoints: Endpoints | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -52,10 +56,11 @@ def examine(
     `GateError` and botocore's errors where the configuration stands in the way; what AWS says,
     or fails to say, is the outcome.
     """
-    clients = open_clients(invocation, config.checker)
+    clients = open_clients(invocation, config)
     answers = keep(clients) if keep is not None else None
     if answers is None:
-        return Examination(invocation, clients, *_ask(invocation, clients, config))
+        caller, look = _ask(invocation, clients, config)
+        return Examination(invocation, clients, caller, look, endpoints=clients.endpoints)
     if known := _known(answers, invocation, clients, config):
         return known
     with answers.turn() as turn:
@@ -65,7 +70,7 @@ def examine(
         first = _questions(invocation, clients, caller, config) if caller else ()
         if not answers.keep(caller, look, first):
             turn.in_vain()
-    return Examination(invocation, clients, caller, look)
+    return Examination(invocation, clients, caller, look, endpoints=clients.endpoints)
 
 
 def _known(
@@ -91,7 +96,7 @@ def _known(
     if not isinstance(outcome, Permit):
         return None
     look = Look(request, questions, kept.evaluations, outcome, kept.controls)
-    return Examination(invocation, clients, kept.caller, look, kept=True)
+    return Examination(invocation, clients, kept.caller, look, kept=True, endpoints=kept.endpoints)
 
 
 def _ask(

@@ -11,6 +11,7 @@ from ssmgate.aws.arguments import Invocation
 from ssmgate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.core import local_rules, wording
 from ssmgate.core.decision import Outcome, Permit, Refusal, override
+from ssmgate.core.endpoints import not_at_aws
 from ssmgate.core.errors import GateError, ServiceFailed
 from ssmgate.core.local_rules import LocalRefusal, LocalRules
 from ssmgate.examination import Examination, examine
@@ -86,7 +87,9 @@ def go_on(
         )
         outcome = _by_local_rules(examination, config.rules)
         caller, look, kept = examination.caller, examination.look, examination.kept
-        _warn(recorder.decision(caller, look, outcome, kept=kept), tell)
+        endpoints = examination.endpoints
+        recorded = recorder.decision(caller, look, outcome, kept=kept, endpoints=endpoints)
+        _warn(recorded, tell)
         permit = _permit(examination, outcome, config, tell)
         _foretell(examination, plugin, config, tell)
         permitted(config)
@@ -95,7 +98,7 @@ def go_on(
             with _terminated_if_not_taken(examination.clients.ssm, started):
                 handover = _handover(examination, plugin, config, started, environ)
                 session_id = started.session_id
-                problem = recorder.start(examination.caller, started.request, session_id)
+                problem = recorder.start(caller, started.request, session_id, endpoints)
                 # A full pipe must not hold the session open.
                 with suppress(signals.OutOfTime), signals.time_limit(TELL_SECONDS):
                     _warn(problem, tell)
@@ -199,12 +202,16 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
 def _foretell(
     examination: Examination, plugin: Plugin, config: Config, tell: Callable[[str], object]
 ) -> None:
-    """Print the warnings about the plugin. Afterwards a reader that is slow would hold a session.
+    """Print the warnings about who was asked, and about the plugin, which may fail without saying why.
 
-    The CLI prints its own, about an outdated one, after the start.
+    Afterwards a reader that is slow would hold a session. The CLI prints its own warning, about
+    an outdated plugin, after the start.
     """
     if warning := plugin.warning:
         tell(warning)
+    home, endpoints = examination.clients.home, examination.endpoints
+    if endpoints and home and (warning := not_at_aws(endpoints, home)):
+        tell(f"ssmgate: [WARNING]: {warning}")
     only_here = examination.clients.credentials.only_here
     if only_here and plugin.signs_channel and not config.resolved_credentials:
         tell(

@@ -111,6 +111,8 @@ class Bastion:
                 [record]
                 file = "{self.root}/records/{{user}}.jsonl"
                 required = true
+                [aws]
+                allowed_endpoints = ["{aws_url}"]
                 """)
             + more
         )

@@ -162,6 +162,8 @@ def host(
         identity(f"arn:aws:sts::111122223333:assumed-role/session-alice/{ALICE}", "AROAX:alice"),
     )
     bastion.aws_file.write_text(here(BLOCKS["aws"], bastion.root))
+    allowed = f'\n[aws]\nallowed_endpoints = ["{scripted.url}"]\n'
+    bastion.config_file.write_text(here(BLOCKS["config"], bastion.root) + allowed)
     # The scripted AWS is nowhere but here.
     file = bastion.root / "etc" / "credentials"
     lines = [line for line in file.read_text().splitlines() if "endpoint_url" not in line]

@@ -125,12 +125,39 @@ def test_region_and_profile_where_they_are_permitted(
     assert bastion.plugin.argv[1] == "eu-west-1"
 
 
+def test_denies_an_endpoint_that_is_not_allowed(bastion: Bastion, scripted: ScriptedAws) -> None:
+    """IAM alone is somewhere else: nothing is sent, and its yes could start nothing."""
+    text = bastion.config_file.read_text()
+    with ScriptedAws() as elsewhere:
+        bastion.aws_file.write_text(
+            bastion.aws_file.read_text()
+            + f"services = s\n[services s]\niam =\n  endpoint_url = {elsewhere.url}\n"
+        )
+        line = f"start-session --target {NODE}"
+        denied = bastion.run(ALICE, "-c", line)
+        assert (scripted.connections, elsewhere.connections) == (0, 0)
+        bastion.config_file.write_text(
+            text.replace("allowed_endpoints = [", f'allowed_endpoints = ["{elsewhere.url}", ')
+        )
+        allowed = bastion.run(ALICE, "-c", line)
+
+    assert denied.returncode == 253
+    assert f"the endpoint of IAM is {elsewhere.url}" in denied.stderr
+    assert "aws.allowed_endpoints" in denied.stderr
+    end, decision, start = bastion.records(ALICE)
+    assert (end["event"], end["exit_code"]) == ("end", 253)
+    assert (allowed.returncode, allowed.stderr) == (0, "")
+    asked = {"sts": scripted.url, "iam": elsewhere.url, "ssm": scripted.url}
+    assert decision["endpoints"] == start["endpoints"] == asked
+
+
 @pytest.mark.parametrize("locked", [True, False])
 def test_no_answer_is_kept_where_keys_are_locked(
     bastion: Bastion, scripted: ScriptedAws, tmp_path: Path, locked: bool
 ) -> None:
     """Not by a start outside the login either, and whatever the locked key is."""
-    bastion.config_file.write_text('locked = ["require_reason"]\n' if locked else "")
+    allowed = f'[aws]\nallowed_endpoints = ["{scripted.url}"]\n'
+    bastion.config_file.write_text(f'locked = ["require_reason"]\n{allowed}' if locked else "")
     home = tmp_path / "home"
     environ = {
         "PATH": f"{bastion.plugin_file.parent}:/usr/bin:/bin",

@@ -18,6 +18,7 @@ from fakes.scripted_aws import (
     SESSION_ID,
     STREAM_URL,
     TOKEN,
+    ScriptedAws,
     evaluation,
     json_error,
     xml_error,
@@ -72,6 +73,21 @@ def test_a_refusal_leaves_its_reason(machine: Machine, log: Log) -> None:
         "matched_policies": ["Fence"],
         "missing_context": [],
     }
+
+
+def test_records_the_endpoints_that_answered(machine: Machine, log: Log) -> None:
+    """Of a kept answer those that were asked for it."""
+    with ScriptedAws() as iam:
+        for _ in range(2):
+            ended = machine.run(
+                "--target", TARGET, SSMGATE_CACHE_TTL="60", AWS_ENDPOINT_URL_IAM=iam.url
+            )
+            assert (ended.returncode, ended.stderr) == (0, "")
+        asked = {"sts": machine.aws.url, "iam": iam.url, "ssm": machine.aws.url}
+
+    records = log.records
+    assert [record["endpoints"] for record in records] == [asked] * 4
+    assert [r["evidence"].get("kept") for r in records if "evidence" in r] == [None, True]
 
 
 def test_a_rules_refusal_too(machine: Machine, log: Log) -> None:

@@ -51,6 +51,7 @@ class Answers:
         document = invocation.request.document_name
         self._identity = key({"of": everything, "kind": "identity"})
         self._permit = key({"of": everything, "kind": "permit", "document": document})
+        self._clients = clients
         self._expires_at = clients.credentials.expires_at
         self._ttl = config.cache_ttl
         self._folder = host.Folder(environ["HOME"], tell)
@@ -60,7 +61,7 @@ class Answers:
     def permit(self) -> Kept | None:
         """The caller, the questions that were asked and allowed, and the answers."""
         found = self._read(self._permit)
-        return found if found and found.questions else None
+        return found if found and found.questions and found.endpoints else None
 
     def begin(self) -> Caller | None:
         """Begin to ask: what is kept from here on counts from now. Who the caller is, if known.
@@ -90,7 +91,14 @@ class Answers:
             self._write(self._identity, Kept(caller, self._asked))
         if not isinstance(look.outcome, Permit) or look.questions != first:
             return False
-        found = Kept(caller, self._asked, look.questions, look.evaluations, look.controls)
+        found = Kept(
+            caller,
+            self._asked,
+            look.questions,
+            look.evaluations,
+            look.controls,
+            self._clients.endpoints,
+        )
         return self._write(self._permit, found)
 
     def _read(self, key: texts.Key) -> Kept | None:

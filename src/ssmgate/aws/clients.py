@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import cache, partial
 from typing import Any
@@ -17,10 +17,14 @@ from ssmgate.aws.connections import (
     share_tls,
     take_held_tls,
 )
-from ssmgate.aws.endpoints import create_asking
+from ssmgate.aws.endpoints import create_asking, partition_of, url_of
 from ssmgate.aws.sessions import MfaPrompt, new_session
+from ssmgate.core.endpoints import Endpoints, Partition, require_own
 from ssmgate.core.values import frozen
-from ssmgate.host.config import Checker
+from ssmgate.host.config import Checker, Config
+
+# Credentials of no one, for clients that are made to see where they would send requests.
+NOBODY = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
 
 
 @frozen
@@ -62,17 +66,19 @@ class Clients:
     """One identity's clients, and what they say about where the session will be.
 
     `partition` and `region` are those that StartSession goes to; `secure_transport`: whether it
-    travels over TLS. `another` makes a client of another service for the same identity, by its
-    name. `asking` makes those of STS and IAM.
+    travels over TLS. `home` is what the endpoint data say of that partition, None for a region of
+    no partition. `another` makes a client of another service for the same identity, by its
+    name. `asking`, a cached function, makes those of STS and IAM.
     """
 
     ssm: Any = field(repr=False)
     partition: str
     region: str
+    home: Partition | None
     secure_transport: bool
     another: Callable[[str], Any] = field(repr=False)
     credentials: Credentials
-    asking: Callable[[], tuple[Any, Any]] = field(repr=False)
+    asking: Any = field(repr=False)
 
     @property
     def sts(self) -> Any:
@@ -84,8 +90,15 @@ class Clients:
         """The client of IAM: the checker's where the configuration names one."""
         return self.asking()[1]
 
+    @property
+    def endpoints(self) -> Endpoints | None:
+        """Where the clients send their requests, None until those of STS and IAM are made."""
+        if not self.asking.cache_info().currsize:
+            return None
+        return Endpoints(url_of(self.sts), url_of(self.iam), url_of(self.ssm))
 
-def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clients:
+
+def open_clients(invocation: Invocation, config: Config = Config()) -> Clients:  # noqa: B008
     """Make SSM's client, the others when they are asked for.
 
     Calls no service beyond what credentials need, and making the others none beyond what a
@@ -93,7 +106,12 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
 
     The credentials are resolved once and frozen: a provider that rotates would give STS, IAM
     and SSM three identities. --endpoint-url is StartSession's alone; signed calls to STS and
-    IAM must not follow it. Raises botocore's errors for a missing region or missing credentials.
+    IAM must not follow it. Where `config` has locked keys, each client sends to an endpoint of
+    AWS's own, or to one that `config` allows; that is known before credentials are looked for, as
+    STS may be asked for them.
+
+    Raises botocore's errors for a missing region or missing credentials, `ConfigurationProblem`
+    for an endpoint that is not allowed.
     """
     session, options = invocation.session, invocation.options
     region = options.region
@@ -101,15 +119,15 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         region = session.get_config_variable("region")
     if region is None:  # before credentials, which may ask for an MFA code
         raise NoRegionError
+    to_ssm = {"region_name": region, "endpoint_url": options.endpoint_url}
+    home = partition_of(session, region)
+    if config.locked:
+        _require_own(session.create_client("ssm", **to_ssm, **NOBODY), home, config)
+        _require_asking(session, region, home, config)
     credentials = _freeze(session)
     frozen = credentials.for_client()
-    ssm = session.create_client(
-        "ssm",
-        region_name=region,
-        endpoint_url=options.endpoint_url,
-        verify=options.verify,
-        **frozen,
-    )
+    ssm = session.create_client("ssm", **to_ssm, verify=options.verify, **frozen)
+    _require_own(ssm, home, config)
     take_held_tls(ssm)
     read_bundle_ahead(ssm)
     region = ssm.meta.region_name
@@ -118,33 +136,51 @@ def open_clients(invocation: Invocation, checker: Checker | None = None) -> Clie
         ssm=ssm,
         partition=ssm.meta.partition,
         region=region,
+        home=home,
         secure_transport=ssm.meta.endpoint_url.startswith("https://"),
         another=partial(session.create_client, **common, **frozen),
         credentials=credentials,
         # Not before they are needed: an answer may be kept from the last start.
-        asking=cache(partial(_open_asking, session, ssm, checker, frozen, common)),
+        asking=cache(partial(_open_asking, session, ssm, home, config, frozen, common)),
     )
+
+
+def _require_own(client: Any, home: Partition | None, config: Config) -> None:
+    """Raise `ConfigurationProblem` if keys are locked, and `client`'s endpoint is not allowed."""
+    if config.locked:
+        service = client.meta.service_model.service_name
+        require_own(url_of(client), service, home, config.allowed_endpoints)
+
+
+def _require_asking(session: Any, region: str, home: Partition | None, config: Config) -> None:
+    """The same for clients of STS and IAM that `session` would make, without its credentials."""
+    for service in ("sts", "iam") if config.locked else ():
+        client = create_asking(session, service, region_name=region, config=CHECK, **NOBODY)
+        _require_own(client, home, config)
 
 
 def _open_asking(
     session: Any,
     ssm: Any,
-    checker: Checker | None,
-    frozen: dict[str, str | None],
-    common: dict[str, Any],
+    home: Partition | None,
+    config: Config,
+    frozen: Mapping[str, Any],
+    common: Mapping[str, Any],
 ) -> tuple[Any, Any]:
     """The clients of STS and IAM, and the connections of all three ahead of their requests."""
     sts = create_asking(session, "sts", **common, **frozen)
+    _require_own(sts, home, config)
     share_tls(ssm, sts)
     open_ahead(sts)
-    if checker is None:
+    if config.checker is None:
         iam = create_asking(session, "iam", **common, **frozen)
     else:
         try:
-            iam = _checker_iam(checker, session, frozen, common)
+            iam = _checker_iam(config.checker, session, home, config, frozen, common)
         except Exception as error:
             error.add_note("that was about the checker, which asks IAM instead of the caller")
             raise
+    _require_own(iam, home, config)
     share_tls(ssm, iam)
     open_ahead(iam)
     open_ahead(ssm)
@@ -175,16 +211,23 @@ def _freeze(session: Any) -> Credentials:
 
 
 def _checker_iam(
-    checker: Checker, session: Any, frozen: dict[str, str | None], common: dict[str, Any]
+    checker: Checker,
+    session: Any,
+    home: Partition | None,
+    config: Config,
+    frozen: Mapping[str, Any],
+    common: Mapping[str, Any],
 ) -> Any:
     if checker.profile is not None:
         mfa = MfaPrompt()
         session = new_session(mfa)
         session.set_config_variable("profile", checker.profile)
         session.emit("session-initialized", session=session)
+        _require_asking(session, common["region_name"], home, config)
         frozen = _freeze(session).for_client()
     if checker.role_arn is not None:
         sts = create_asking(session, "sts", **common, **frozen)
+        _require_own(sts, home, config)
         assumed = sts.assume_role(RoleArn=checker.role_arn, RoleSessionName="ssmgate-checker")
         frozen = {
             "aws_access_key_id": assumed["Credentials"]["AccessKeyId"],

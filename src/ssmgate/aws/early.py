@@ -12,8 +12,9 @@ import contextlib
 from collections.abc import Mapping
 
 from ssmgate.aws.connections import CHECK, open_early
-from ssmgate.aws.endpoints import create_asking
+from ssmgate.aws.endpoints import create_asking, partition_of, url_of
 from ssmgate.aws.sessions import bare_session
+from ssmgate.core.endpoints import is_own
 from ssmgate.host import answers, config
 
 _USUAL = ("--target", "--document-name", "--parameters", "--reason", "--region", "--profile")
@@ -23,8 +24,9 @@ def connect(argv: list[str], environ: Mapping[str, str]) -> None:
     """Open the connection to STS that a start of `argv`, the words after `aws`, would need.
 
     Nothing is opened for a line with any other option, where an earlier start may have left an
-    answer, or to a stand-in of AWS without TLS, which is near. Nothing fails: what is wrong is
-    told when it is used.
+    answer, or to a stand-in of AWS without TLS, which is near. Nor is a connection opened to a
+    host that is not AWS's own where the system's configuration locks keys: it may be refused.
+    Nothing fails: what is wrong is told when it is used.
     """
     with contextlib.suppress(Exception):
         said = _said(argv)
@@ -37,7 +39,11 @@ def connect(argv: list[str], environ: Mapping[str, str]) -> None:
         if region is not None:
             # Credentials of nobody: looking for real ones may ask somebody.
             nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
-            open_early(create_asking(session, "sts", region, config=CHECK, **nobody))
+            sts = create_asking(session, "sts", region, config=CHECK, **nobody)
+            home = partition_of(session, region)
+            own = home is not None and is_own(url_of(sts), "sts", home)
+            if own or not config.load(environ).locked:
+                open_early(sts)
 
 
 def _is_near(environ: Mapping[str, str]) -> bool:

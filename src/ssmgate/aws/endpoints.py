@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError
+
+from ssmgate.core.endpoints import Partition
 
 
 def url_of(client: Any) -> str:
@@ -25,6 +28,21 @@ def url_of(client: Any) -> str:
                 request_context={},
             ).url
     return client.meta.endpoint_url  # type: ignore[no-any-return]
+
+
+def partition_of(session: Any, region: str) -> Partition | None:
+    """Return the partition that `region` belongs to, None for a region of none."""
+    data = session.get_component("data_loader").load_data("partitions")
+    for one in data["partitions"]:
+        if region in one["regions"] or re.match(one["regionRegex"], region):
+            outputs = one["outputs"]
+            return Partition(
+                one["id"],
+                outputs["dnsSuffix"],
+                outputs["dualStackDnsSuffix"],
+                one["regionRegex"],
+            )
+    return None
 
 
 def create_asking(

@@ -68,7 +68,8 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
         return _nobody_asked(invocation, "", failures.cannot_ask(error))
     clients, caller = examination.clients, examination.caller
     if caller is None:
-        return _nobody_asked(invocation, clients.region, examination.outcome)
+        nobody = _nobody_asked(invocation, clients.region, examination.outcome)
+        return replace(nobody, endpoints=examination.endpoints)
     target = ask_target(examination, caller, config)
     look = examination.look
     obstacle = None if isinstance(look.outcome, Permit) else look.outcome
@@ -82,6 +83,7 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
             reasons.answer(target.obstacle, target.questions, target.evaluations),
             enforced=target.demanded,
         ),
+        endpoints=examination.endpoints,
     )
     report = replace(report, ask_for=_ask_for(examination, report))
     if not explain:

@@ -54,7 +54,7 @@ def list_and_ask(invocation: Invocation, config: Config, *, target: str | None) 
     """
     only_ask(invocation.session)
     try:
-        clients = open_clients(invocation, config.checker)
+        clients = open_clients(invocation, config)
         with signals.time_limit(SECONDS):
             return _report(invocation, clients, config, target)
     except signals.OutOfTime:

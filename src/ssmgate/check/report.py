@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ssmgate.core.endpoints import Endpoints
 from ssmgate.core.question import Caller, Question
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
@@ -113,7 +114,8 @@ class Answer:
 class Report:
     """The whole of a check. `ask_for` is the least statement, None where there is none to ask for.
 
-    `unread` are the policies that could not be read, None where nobody tried.
+    `unread` are the policies that could not be read, None where nobody tried. `endpoints` are where
+    STS and IAM were asked and where StartSession would go, None where AWS was not asked.
     """
 
     request: SessionRequest
@@ -125,6 +127,7 @@ class Report:
     ask_for: Mapping[str, Any] | None = None
     unread: tuple[str, ...] | None = None
     evaluated_by: str = PRINCIPAL
+    endpoints: Endpoints | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -189,6 +192,7 @@ def to_json(report: Report | DocumentsReport) -> dict[str, Any]:
             "data_channel": None if report.data_channel is None else _answer(report.data_channel),
             "ask_for": report.ask_for,
             "unread": None if report.unread is None else list(report.unread),
+            "endpoints": None if report.endpoints is None else report.endpoints.shown(),
         }
     return {
         **common,

@@ -21,6 +21,7 @@ from ssmgate.check.report import (
     Verdict,
 )
 from ssmgate.check.sources import place
+from ssmgate.core.endpoints import NAMES
 from ssmgate.core.printable import line
 from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
 
@@ -176,6 +177,9 @@ def _who(report: Report) -> Iterator[str]:
     if report.caller.caller_arn != report.caller.policy_source_arn:
         yield from _wrapped(f"by the policies of {report.caller.policy_source_arn}", "  ")
     yield f"region {line(report.region)}"
+    if report.endpoints is not None:
+        for service, url in report.endpoints.shown().items():
+            yield f"endpoint of {NAMES[service]} {line(url)}"
 
 
 def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from ssmgate.core.endpoints import Endpoints
 from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.question import Caller, ContextEntry, Question
 from ssmgate.core.values import frozen
@@ -49,7 +50,8 @@ class Key:
 class Kept:
     """Who asked, what, and what IAM answered. No questions: only who it is was kept.
 
-    `made` is when the first of these was asked.
+    `made` is when the first of these was asked, `endpoints` where; these are None where it was not
+    kept.
     """
 
     caller: Caller
@@ -57,6 +59,7 @@ class Kept:
     questions: tuple[Question, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     controls: tuple[Evaluation, ...] = ()
+    endpoints: Endpoints | None = None
 
 
 def key(parts: Mapping[str, object]) -> Key:
@@ -79,6 +82,7 @@ def write(kept: Kept, key: Key) -> str:
             "questions": [_flat(one) for one in kept.questions],
             "evaluations": [_flat(one) for one in kept.evaluations],
             "controls": [_flat(one) for one in kept.controls],
+            "endpoints": kept.endpoints and _flat(kept.endpoints),
         },
         default=_flat,
     )
@@ -105,6 +109,7 @@ def read(text: str, key: Key, now: Moment, ttl: float) -> Kept | None:
             tuple(_question(one) for one in found["questions"]),
             tuple(_evaluation(one) for one in found["evaluations"]),
             tuple(_evaluation(one) for one in found["controls"]),
+            _endpoints(found["endpoints"]),
         )
     except _NONE_OF_OURS:
         return None
@@ -173,6 +178,12 @@ def _caller(said: Mapping[str, Any]) -> Caller:
     known = None if tags is None else tuple((_text(k), _text(v)) for k, v in tags)
     texts = {name: _text(said[name]) for name in Caller.__match_args__[:6]}
     return Caller(**texts, role_path_known=said["role_path_known"] is True, principal_tags=known)
+
+
+def _endpoints(said: Any) -> Endpoints | None:
+    if said is None:
+        return None
+    return Endpoints(_text(said["sts"]), _text(said["iam"]), _text(said["ssm"]))
 
 
 def _question(said: Mapping[str, Any]) -> Question:

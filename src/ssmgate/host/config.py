@@ -77,7 +77,8 @@ class Config:
     where PATH is searched, and so is `aws_path`, the real AWS CLI's. `explicit` is what counts as
     explicit access to a document. `cache_ttl` is for how many seconds an answer of IAM's is used
     again. `standby` is "off", "on", or "auto" where a start leaves one behind. `locked` has the
-    names of the locked keys.
+    names of the locked keys. `allowed_endpoints` are origins, `scheme://host:port`, that AWS may be
+    asked at although keys are locked and they are not AWS's own.
     """
 
     permissive: bool = False
@@ -93,6 +94,7 @@ class Config:
     standby: str = "on"
     login: Login = field(default=Login())
     locked: frozenset[str] = field(default=frozenset())
+    allowed_endpoints: tuple[str, ...] = ()
 
 
 @frozen
@@ -182,6 +184,7 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
             value["login.options"],
         ),
         locked=locked,
+        allowed_endpoints=value["aws.allowed_endpoints"],
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssmgate.core import local_rules
+from ssmgate.core.endpoints import allowed_origin
 from ssmgate.core.question import FIXED_KEYS, configured_context
 from ssmgate.core.values import frozen
 
@@ -141,6 +142,15 @@ def choices(*words: str) -> Reader:
     return read
 
 
+def endpoints(value: Any) -> tuple[str, ...]:
+    """Hosts, each perhaps with a port and a scheme, as origins."""
+    items = value if isinstance(value, list) else [None]
+    found = [allowed_origin(item) if isinstance(item, str) else None for item in items]
+    if None in found:
+        raise ValueError("is a list of HOST, HOST:PORT, or either behind https:// or http://")
+    return tuple(str(one) for one in found)
+
+
 def context(value: Any) -> dict[str, object]:
     """Condition keys with their values."""
     if not isinstance(value, dict):
@@ -242,6 +252,7 @@ KEYS = {
         Key("cache.ttl", seconds(900), 60, least, _number_text),
         Key("standby", one_of("off", "on", "auto"), "on", tightest("off")),
         Key("aws.path", path, None, same),
+        Key("aws.allowed_endpoints", endpoints, (), same, None),
         Key("plugin.path", path, None, same),
         Key("plugin.credentials", one_of("own", "resolved"), "own", same),
         # Of `ssmgate login`.

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from ssmgate import __version__
 from ssmgate.core.decision import CannotTell, Look, Permit, Refusal
+from ssmgate.core.endpoints import Endpoints
 from ssmgate.core.errors import NotRecorded
 from ssmgate.core.evaluation import Evaluation
 from ssmgate.core.local_rules import LocalRefusal
@@ -99,12 +100,13 @@ class Recorder:
         outcome: Permit | Refusal | CannotTell | LocalRefusal,
         *,
         kept: bool = False,
+        endpoints: Endpoints | None = None,
     ) -> str:
         """Record what was decided. Returns what kept it from being recorded, empty if nothing.
 
         `outcome` is that of `look`, or what a rule of the machine's made of it. `kept` tells that
-        IAM answered an earlier start. Raises `NotRecorded` where the record was required for what
-        would start now.
+        IAM answered an earlier start. `endpoints` are where it was asked. Raises `NotRecorded`
+        where the record was required for what would start now.
         """
         permitted = isinstance(outcome, Permit)
         starts = permitted or self.permissive
@@ -112,6 +114,7 @@ class Recorder:
             "verdict": _verdict(outcome),
             "starts": starts,
             **_asked(caller, look.request),
+            "endpoints": endpoints and endpoints.shown(),
             "evidence": {
                 **_why(outcome),
                 **({"kept": True} if kept else {}),
@@ -125,9 +128,19 @@ class Recorder:
         problem = self.write("decision", members, notable=not permitted)
         return self._heed(problem) if starts else problem
 
-    def start(self, caller: Caller | None, request: SessionRequest, session_id: str) -> str:
+    def start(
+        self,
+        caller: Caller | None,
+        request: SessionRequest,
+        session_id: str,
+        endpoints: Endpoints | None = None,
+    ) -> str:
         """Record the session that was started. Returns and raises as `decision`."""
-        members = {"session_id": session_id, **_asked(caller, request)}
+        members = {
+            "session_id": session_id,
+            **_asked(caller, request),
+            "endpoints": endpoints and endpoints.shown(),
+        }
         try:
             with signals.time_limit(START_SECONDS):
                 problem = self.write("start", members)

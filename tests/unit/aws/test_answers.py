@@ -23,6 +23,7 @@ from ssmgate.aws import answers
 from ssmgate.aws.answers import Answers, opened
 from ssmgate.aws.clients import Credentials
 from ssmgate.core.decision import Look, Permit, decide
+from ssmgate.core.endpoints import Endpoints
 from ssmgate.core.evaluation import EvalDecision, Evaluation
 from ssmgate.core.kept import Moment
 from ssmgate.core.local_rules import LocalRules
@@ -33,6 +34,7 @@ from ssmgate.host import answers as host
 from ssmgate.host.config import Checker, Config, Login, Records
 
 DEFAULT = "SSM-SessionManagerRunShell"
+ENDPOINTS = Endpoints("https://sts", "https://iam", "https://ssm")
 CREDENTIALS = Credentials("AKIA", "secret", "token")
 
 
@@ -51,6 +53,7 @@ def answers_of(home: Path | str, **changes: Any) -> Answers | None:
         partition=changes.get("partition", "aws"),
         region=changes.get("region", "us-east-1"),
         credentials=changes.get("credentials", CREDENTIALS),
+        endpoints=changes.get("endpoints", ENDPOINTS),
     )
     environ = {"HOME": str(home), **changes.get("environ", {})}
     return opened(invocation, clients, changes.get("config", Config()), environ, print)
@@ -76,6 +79,7 @@ CONFIGURED = {
     "standby": "off",
     "login": Login(options=("region",)),
     "locked": None,  # nothing is kept there
+    "allowed_endpoints": ("https://iam.example:443",),
 }
 
 
@@ -325,6 +329,7 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
             partition="aws",
             region="us-east-1",
             secure_transport=True,
+            endpoints=ENDPOINTS,
             credentials=SimpleNamespace(
                 who=who,
                 expires_at=None if ends is None else clock["wall"] + ends,
@@ -363,6 +368,7 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
             result = examination.examine(invocation, config, keep)  # type: ignore[arg-type]
         if isinstance(result.outcome, Permit):
             assert result.outcome.request == invocation.request
+            assert result.endpoints == ENDPOINTS
             assert result.caller is not None
             assert result.caller.user_id == f"AIDA{who}"
             # Who it is, too, was true less than that long ago.

@@ -8,7 +8,8 @@ import pytest
 
 import ssmgate.aws  # noqa: F401 - first: it decides whose botocore is seen
 from ssmgate.aws import early
-from ssmgate.host import answers
+from ssmgate.host import answers, config
+from ssmgate.host.config import Config
 
 START = ["ssm", "start-session", "--target", "i-1"]
 EAST = "https://sts.us-east-1.amazonaws.com"
@@ -104,6 +105,16 @@ def test_a_stand_in_of_aws_is_near(
     assert connected(opened, *START) == ["https://aws.example"]
     monkeypatch.setenv(variable, "http://127.0.0.1:4566")
     assert connected(opened, *START) == ["https://aws.example"]
+
+
+def test_where_keys_are_locked_only_aws_own_hosts_are_connected_to(
+    home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "load", lambda _environ: Config(locked=frozenset({"mode"})))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://aws.example")
+    assert connected(opened, *START) == []
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
+    assert connected(opened, *START) == [EAST]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 
 import ssmgate.aws  # noqa: F401 - first: it decides whose botocore is seen
 from ssmgate.aws.connections import CHECK
-from ssmgate.aws.endpoints import create_asking, url_of
+from ssmgate.aws.endpoints import create_asking, partition_of, url_of
 from ssmgate.aws.sessions import MfaPrompt, new_session
+from ssmgate.core.endpoints import is_own
 
 NOBODY = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
 STS_FIPS = {"us-east-1", "us-east-2", "us-west-1", "us-west-2"}
@@ -128,6 +129,34 @@ def test_data_list_fips_endpoints_of_sts_in_these_regions() -> None:
     asked = {r for _p, r in REGIONS if "-fips" in endpoint(session, "sts", r)}
 
     assert asked == STS_FIPS
+
+
+@pytest.mark.parametrize(("fips", "dual_stack"), list(itertools.product((False, True), repeat=2)))
+def test_every_endpoint_in_use_is_aws_own(fips: bool, dual_stack: bool) -> None:
+    session = session_for(fips=fips, dual_stack=dual_stack)
+    for partition, region in REGIONS:
+        found = partition_of(session, region)
+        assert found is not None
+        assert found.name == partition
+        for service in ("sts", "iam"):
+            url = endpoint(session, service, region)
+            assert is_own(url, service, found), url
+        if not (dual_stack and partition.startswith("aws-iso")):  # botocore has none there
+            url = url_of(session.create_client("ssm", region, **NOBODY))
+            assert is_own(url, "ssm", found), url
+
+
+def test_regions_of_the_data_belong_to_one_partition_alone() -> None:
+    session = session_for()
+    every = {name: partition_of(session, region) for name, region in REGIONS}
+    for partition, region in REGIONS:
+        url = f"https://ssm.{region}.{SUFFIX[partition]}"
+        owners = [name for name, one in every.items() if one and is_own(url, "ssm", one)]
+        assert owners == [partition], url
+
+
+def test_a_region_of_no_partition_has_none() -> None:
+    assert partition_of(session_for(), "no-region") is None
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"])

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmgate.core.decision import Permit, decide
+from ssmgate.core.endpoints import Endpoints
 from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.kept import Kept, Moment, _seal, about, age, key, read, write
 from ssmgate.core.question import Caller, ContextEntry, Question
@@ -32,7 +33,8 @@ YES = Evaluation(
     None,
 )
 NOW = Moment(1_700_000_000.0, 5_000.0)
-KEPT = Kept(CALLER, NOW, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),))
+ASKED = Endpoints("https://sts", "https://iam", "https://ssm")
+KEPT = Kept(CALLER, NOW, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),), ASKED)
 KEY = key({"a": 1})
 
 

@@ -238,6 +238,7 @@ def test_an_empty_allow_list_is_one(tmp_path: Path) -> None:
     [
         ("user", 'locked = ["mode"]', "locked can only be set in .*system.toml"),
         ("user", 'login.profile = "x"', "login.profile can only be set in"),
+        ("user", 'aws.allowed_endpoints = ["x"]', "aws.allowed_endpoints can only be set in"),
         ("system", 'locked = ["mod"]', "locked has an unknown key 'mod'"),
         ("system", 'locked = "mode"', "locked is a list"),
         ("system", 'documents.allow = "A"', "documents.allow is a list"),
@@ -248,6 +249,9 @@ def test_an_empty_allow_list_is_one(tmp_path: Path) -> None:
         ("system", 'record.file = "/a/../b"', "record.file is an absolute path"),
         ("system", 'record.syslog = "yes"', "record.syslog is true, false, or"),
         ("system", 'login.options = ["debug"]', "login.options is a list of some of"),
+        ("system", 'aws.allowed_endpoints = "x"', "aws.allowed_endpoints is a list of HOST"),
+        ("system", 'aws.allowed_endpoints = ["x/y"]', "aws.allowed_endpoints is a list of HOST"),
+        ("system", "aws.allowed_endpoints = [1]", "aws.allowed_endpoints is a list of HOST"),
         ("system", 'plugin.path = "session-manager-plugin"', "plugin.path is an absolute path"),
     ],
 )
@@ -256,7 +260,9 @@ def test_what_a_tier_may_not_say(tmp_path: Path, tier_of: str, text: str, words:
         read(tmp_path, **{tier_of: text})
 
 
-@pytest.mark.parametrize("name", ["SSMGATE_LOGIN_PROFILE", "SSMGATE_LOCKED"])
+@pytest.mark.parametrize(
+    "name", ["SSMGATE_LOGIN_PROFILE", "SSMGATE_LOCKED", "SSMGATE_AWS_ALLOWED_ENDPOINTS"]
+)
 def test_no_variable_is_the_system_files(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationProblem, match=f"unknown variable {name}"):
         read(tmp_path, **{name: "x"})
@@ -449,3 +455,11 @@ def test_check_says_when_nothing_is_locked(tmp_path: Path) -> None:
 
     assert "nothing is locked" in checked
     assert "what would be refused starts" in checked
+
+
+def test_allowed_endpoints_are_origins(tmp_path: Path) -> None:
+    text = 'aws.allowed_endpoints = ["IAM.example", "http://127.0.0.1:5000"]'
+
+    config = read(tmp_path, system=text)
+
+    assert config.allowed_endpoints == ("https://iam.example:443", "http://127.0.0.1:5000")

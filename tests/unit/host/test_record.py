@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ssmgate.core.decision import CannotTell, Look, Permit, override
+from ssmgate.core.endpoints import Endpoints
 from ssmgate.core.errors import NotRecorded
 from ssmgate.core.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.local_rules import LocalRefusal
@@ -73,17 +74,25 @@ def read(log: Path) -> list[dict[str, Any]]:
 
 def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> None:
     one = recorder(tmp_path, SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22")
-    assert one.decision(CALLER, LOOK, override(REQUEST, NO)) == ""
-    assert one.start(CALLER, REQUEST, "alice-0123") == ""
+    asked = Endpoints("https://me:secret@sts.example", "https://iam", "https://ssm?token=secret")
+    assert one.decision(CALLER, LOOK, override(REQUEST, NO), endpoints=asked) == ""
+    assert one.start(CALLER, REQUEST, "alice-0123", asked) == ""
 
     decision, start = read(log)
     assert decision.keys() == {
         "schema_version", "event", "time", "decision_id", "mode", "unix", "verdict", "starts",
         "caller", "target", "document", "document_named", "reason", "evidence", "versions",
+        "endpoints",
     }  # fmt: skip
     assert (decision["event"], start["event"]) == ("decision", "start")
     assert decision["decision_id"] == start["decision_id"] != recorder(tmp_path).decision_id
     assert start["session_id"] == "alice-0123"
+    assert start["endpoints"] == decision["endpoints"]
+    assert decision["endpoints"] == {
+        "sts": "https://sts.example",
+        "iam": "https://iam",
+        "ssm": "https://ssm",
+    }
     assert decision["caller"]["arn"] == CALLER.caller_arn
     assert decision["unix"]["uid"] == os.getuid()
     assert decision["unix"]["ssh_connection"] == "192.0.2.1 50000 192.0.2.2 22"

@@ -5,6 +5,7 @@ What the system file locks, the later ones may only tighten.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import field
@@ -20,6 +21,16 @@ from ssmgate.host.keys import KEYS, TABLES, VARIABLES, Key, Relaxed
 from ssmgate.host.trusted import Untrusted
 
 USER_FILE = ".config/ssmgate/config.toml"
+
+# What lookup of a path ends with where this uid cannot get to its last component. ESTALE and the
+# rest are those of network and FUSE file systems that are gone. An I/O error is not among them: the
+# file may be there.
+_UNREACHABLE = frozenset(
+    {
+        *(errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG),
+        *(errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN),
+    }
+)
 
 EVERY_KEY = "*"
 """In `locked`: all keys, those of later versions among them."""
@@ -111,7 +122,9 @@ class Setting:
 def load(environ: Mapping[str, str], system: Tier | None = None) -> Config:
     """Read the system file, the user's file below `HOME`, and the SSMGATE_… variables.
 
-    A file that does not exist says nothing. Raises `ConfigurationProblem` for a file that cannot
+    A file that does not exist says nothing, and so does a user's file that this uid cannot reach:
+    `HOME` may be another user's, or no directory at all. A `HOME` that is not absolute names none.
+    Raises `ConfigurationProblem` for a file that cannot
     be read or that somebody else could have written, an unknown key or variable, a value of the
     wrong type, and what would relax a locked key: a rule that is not understood must not be
     passed over.
@@ -281,7 +294,7 @@ def _system(system: Tier) -> dict[str, Any]:
 
 
 def _user(path: str) -> dict[str, Any]:
-    if not path:
+    if not os.path.isabs(path):
         return {}
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -294,9 +307,26 @@ def _user(path: str) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except Untrusted as error:
-        raise ConfigurationProblem(f"{path}: not trusted: {error}") from error
+        raise ConfigurationProblem(f"{path}: not trusted: {error}", hints=(_USABLE,)) from error
     except OSError as error:
-        raise ConfigurationProblem(f"{path}: {error.strerror}") from error
+        if not _is_reached(path):
+            return {}
+        raise ConfigurationProblem(f"{path}: {error.strerror}", hints=(_USABLE,)) from error
+
+
+_USABLE = (
+    "make it a regular file that belongs to you, that you can read and others cannot write; or"
+    " remove it"
+)
+
+
+def _is_reached(path: str) -> bool:
+    """Whether there is something at `path`, a link perhaps, that this uid can look at."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno not in _UNREACHABLE
+    return True
 
 
 def _toml(text: bytes, path: str) -> dict[str, Any]:

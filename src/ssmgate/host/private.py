@@ -23,9 +23,11 @@ def open_folder(home: str, below: str, *, create: bool = False) -> int:
     It is this user's, with mode 0700, and nobody else can exchange it or a folder above it. It may
     be no link; `home` and the folders between may be. `create` makes what is missing.
 
-    Raises `Untrusted`, or `OSError` where it is missing or cannot be opened.
+    Raises `Untrusted`, or `OSError` where it is missing or cannot be opened. A `home` that this
+    user cannot enter is such a case, whoever could write there.
     """
     above = os.path.realpath(home)
+    os.stat(os.path.join(above, os.curdir))
     _hold_parents(above)
     for name in below.split("/"):
         above = os.path.join(above, name)

@@ -202,7 +202,7 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
 def _foretell(
     examination: Examination, plugin: Plugin, config: Config, tell: Callable[[str], object]
 ) -> None:
-    """Print the warnings about who was asked, and about the plugin, which may fail without saying why.
+    """Print the warnings about endpoints and about the plugin, which may fail without a reason.
 
     Afterwards a reader that is slow would hold a session. The CLI prints its own warning, about
     an outdated plugin, after the start.

@@ -1,4 +1,4 @@
-"""A standby of a test's, and starts that ask it.
+"""A standby of a test's, and starts that ask it. Both run without capabilities.
 
 Run as a program it is `ssmgate`, and leaves a mark where it made a start by itself:
 `standby_client.py MARK [client.NAME=VALUE …] WORDS…`.
@@ -14,8 +14,10 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +27,7 @@ if __name__ == "__main__":
     TARGET = ""
 else:
     from conftest import TARGET, Ended, Machine
+    from fakes.capabilities import give_up, lose
 
 FOLDER = ".cache/ssmgate/standby"
 BY_STANDBY, COLD = "by the standby", "by itself"
@@ -73,6 +76,7 @@ def begin(
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd or machine.home,
+        preexec_fn=give_up,
     )
     return process, mark
 
@@ -113,6 +117,7 @@ class Standby:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=give_up,
         )
         until(lambda: self.process.poll() is not None or self.ask("status").returncode == 0)
 
@@ -123,7 +128,7 @@ class Standby:
         code += "print(json.dumps(place.surroundings(os.environ)))"
         said = subprocess.run(
             [sys.executable, "-P", "-c", code],
-            env=self.environ, capture_output=True, text=True, check=True,
+            env=self.environ, capture_output=True, text=True, check=True, preexec_fn=give_up,
         )  # fmt: skip
         return json.loads(said.stdout)
 
@@ -135,6 +140,36 @@ class Standby:
         assert sock is not None
         return sock
 
+    @contextmanager
+    def asked_by_another(self, speak: Callable[[socket.socket], object]) -> Iterator[socket.socket]:
+        """The connection of another process, which has no capabilities and called `speak`."""
+        assert self.surroundings
+        here, there = socket.socketpair()
+        with warnings.catch_warnings():
+            # The threads of the scripted AWS hold no lock that the new process needs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            try:
+                here.close()
+                lose()
+                with closing(self.connected()) as sock:
+                    speak(sock)
+                    socket.send_fds(there, [b"."], [sock.fileno()])
+                there.recv(1)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        there.close()
+        with here:
+            _, (number,), _, _ = socket.recv_fds(here, 1, 1)
+            with socket.socket(fileno=number) as sock:
+                sock.settimeout(20)
+                yield sock
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
     @property
     def pid(self) -> int:
         """Its process's number."""
@@ -145,6 +180,7 @@ class Standby:
         return subprocess.run(
             [sys.executable, "-P", "-m", "ssmgate", "standby", verb],
             env=self.environ, capture_output=True, text=True, timeout=30, check=False,
+            preexec_fn=give_up,
         )  # fmt: skip
 
     @property

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ from fakes.standby_client import (
     state,
     until,
 )
-from ssmgate.standby import wire
+from ssmgate.standby import client, wire
 
 # So that nobody has to wait for the end of patience.
 CONSTANTS = "child.TAKE_SECONDS = 1.0"
@@ -242,21 +244,23 @@ def test_one_that_was_stopped_for_long_starts_another(
 class Asker:
     """The asking end of the protocol, by hand."""
 
-    def __init__(self, standby: Standby, machine: Machine) -> None:
-        self.said = standby.surroundings
-        self.sock = standby.connected()
-        self.sock.settimeout(20)
+    def __init__(self, standby: Standby, machine: Machine, stack: ExitStack) -> None:
+        self.standby = standby
         self.machine = machine
+        self._stack = stack
 
     def request(self, *words: str) -> None:
         variables = [f"{name}={text}" for name, text in self.machine.variables().items()]
         argv = ["ssm", "start-session", "--target", TARGET, *words]
-        message = wire.packed(wire.REQUEST, self.said, ["18", ""], argv, variables)
-        here = os.open(self.machine.home, os.O_RDONLY)
-        with open(os.devnull, "r+") as nothing:
-            number = nothing.fileno()
-            wire.send_with_descriptors(self.sock, message, (number, number, here))
-        os.close(here)
+
+        def speak(sock: socket.socket) -> None:
+            lists = ([client.nonce(sock)], self.standby.surroundings, [], argv, variables)
+            here = os.open(self.machine.home, os.O_RDONLY)
+            with open(os.devnull, "r+") as nothing:
+                numbers = (nothing.fileno(), nothing.fileno(), here)
+                wire.send_with_descriptors(sock, wire.packed(wire.REQUEST, *lists), numbers)
+
+        self.sock = self._stack.enter_context(self.standby.asked_by_another(speak))
 
     def hear(self, kind: bytes) -> list[list[str]]:
         """The next message but beats, which is of `kind`."""
@@ -271,9 +275,8 @@ class Asker:
 
 @pytest.fixture
 def asker(standby: Standby, machine: Machine) -> Iterator[Asker]:
-    asker = Asker(standby, machine)
-    yield asker
-    asker.sock.close()
+    with ExitStack() as stack:
+        yield Asker(standby, machine, stack)
 
 
 def closes(asker: Asker) -> None:
@@ -378,16 +381,20 @@ def test_half_a_handover_is_none(machine: Machine, standby: Standby, asker: Aske
     assert counts(machine) == (1, 1)
 
 
+def without(sock: socket.socket, *lists: list[str]) -> None:
+    """Send a request of these lists after the nonce."""
+    message = wire.packed(wire.REQUEST, [client.nonce(sock)], *lists)
+    wire.send_with_descriptors(sock, message, (0, 0, 0))
+
+
 @pytest.mark.parametrize(
-    "close",
+    "speak",
     [
-        pytest.param(lambda sock: sock.close(), id="closed"),
+        pytest.param(lambda _: None, id="closed"),
         pytest.param(lambda sock: sock.sendall(b"\xff" * 300), id="junk"),
         pytest.param(lambda sock: sock.sendall(wire.packed(wire.REQUEST)), id="no descriptors"),
-        pytest.param(
-            lambda sock: wire.send_with_descriptors(sock, wire.packed(wire.REQUEST), (0, 0, 0)),
-            id="no surroundings",
-        ),
+        pytest.param(without, id="no surroundings"),
+        pytest.param(lambda sock: without(sock, ["other"], [], [], []), id="other surroundings"),
         pytest.param(
             lambda sock: wire.send_with_descriptors(sock, b"r\0\0\xff\xff", (0, 0, 0)),
             id="the half",
@@ -395,10 +402,13 @@ def test_half_a_handover_is_none(machine: Machine, standby: Standby, asker: Aske
     ],
 )
 def test_no_request_starts_nothing(
-    machine: Machine, standby: Standby, asker: Asker, tmp_path: Path, close: object
+    machine: Machine,
+    standby: Standby,
+    tmp_path: Path,
+    speak: Callable[[socket.socket], object],
 ) -> None:
-    close(asker.sock)
-    asker.sock.close()
+    with standby.asked_by_another(speak):
+        pass
     until(lambda: not standby.children)
 
     assert machine.aws.operations == []

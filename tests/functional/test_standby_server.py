@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TARGET, Machine
+from fakes.capabilities import give_up
 from fakes.scripted_aws import STARTED, STREAM_URL, TOKEN, after, json_ok
 from fakes.standby_client import (
     BY_STANDBY,
@@ -299,7 +300,8 @@ def test_a_second_one_says_so(machine: Machine, tmp_path: Path) -> None:
 def test_many_at_once_are_one(machine: Machine, tmp_path: Path) -> None:
     argv = [sys.executable, "-P", "-m", "ssmgate", "standby"]
     begun = [
-        subprocess.Popen(argv, env=machine.environ, stderr=subprocess.DEVNULL) for _ in range(5)
+        subprocess.Popen(argv, env=machine.environ, stderr=subprocess.DEVNULL, preexec_fn=give_up)
+        for _ in range(5)
     ]
     try:
         until(lambda: sum(process.poll() is None for process in begun) == 1)
@@ -482,7 +484,9 @@ def test_a_signal_while_one_is_left_behind_ends_the_start(machine: Machine) -> N
         f"from ssmgate.__main__ import run; run(['ssm', 'start-session', '--target', {TARGET!r}])"
     )
     environ = {**machine.environ, "SSMGATE_STANDBY": "auto"}
-    ended = subprocess.run([sys.executable, "-c", code], env=environ, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environ, timeout=60, check=False, preexec_fn=give_up
+    )
 
     assert ended.returncode == -signal.SIGTERM
     assert not machine.plugin.started

@@ -19,6 +19,7 @@ import pytest
 
 import ssmgate
 from conftest import Machine
+from fakes.capabilities import give_up
 from fakes.scripted_aws import ACCOUNT, credentials
 from fakes.standby_client import (
     BY_STANDBY,
@@ -81,7 +82,7 @@ def listening(machine: Machine, *, setuid: int | None = None) -> Iterator[socket
     code += "print(p.name_of(p.surroundings(os.environ)))"
     name = subprocess.run(
         [sys.executable, "-P", "-c", code],
-        env=machine.variables(), capture_output=True, text=True, check=True,
+        env=machine.variables(), capture_output=True, text=True, check=True, preexec_fn=give_up,
     ).stdout.strip()  # fmt: skip
     with socket.socket(socket.AF_UNIX) as sock:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -92,7 +93,8 @@ def listening(machine: Machine, *, setuid: int | None = None) -> Iterator[socket
         yield sock
 
 
-HELLO = wire.packed(wire.HELLO, [wire.PROTOCOL])
+GREETING = wire.packed(wire.HELLO, [wire.PROTOCOL])
+HELLO = GREETING + wire.packed(wire.CHALLENGE, ["nonce"])
 
 
 def says(*parts: bytes) -> Callable[[socket.socket], None]:
@@ -131,7 +133,10 @@ FALSE = [
     pytest.param(says(), id="closes at once"),
     pytest.param(says(HELLO), id="closes after its greeting"),
     pytest.param(is_silent_after(), id="never speaks"),
+    pytest.param(is_silent_after(GREETING), id="never challenges"),
     pytest.param(is_silent_after(HELLO), id="never answers"),
+    pytest.param(is_silent_after(GREETING, wire.packed(wire.CHALLENGE)), id="an odd challenge"),
+    pytest.param(says(GREETING, wire.packed(wire.COLD, ["why"])), id="cold before a challenge"),
     pytest.param(is_silent_after(HELLO[:3]), id="half a greeting"),
     pytest.param(is_silent_after(HELLO, b"e\0\0"), id="half a head"),
     pytest.param(is_silent_after(HELLO, wire.packed(wire.END, ["0"])[:6]), id="half a message"),
@@ -143,7 +148,8 @@ FALSE = [
     pytest.param(says(wire.packed(wire.HELLO, ["99"])), id="a newer protocol"),
     pytest.param(says(wire.packed(wire.HELLO)), id="a greeting without protocol"),
     pytest.param(says(wire.packed(wire.END, ["0"])), id="no greeting"),
-    pytest.param(says(HELLO, HELLO), id="two greetings"),
+    pytest.param(says(GREETING, HELLO), id="two greetings"),
+    pytest.param(says(HELLO, HELLO[len(GREETING):]), id="two challenges"),
     pytest.param(says(HELLO, wire.packed(wire.COLD, ["why"])), id="cold"),
     pytest.param(says(HELLO, wire.packed(wire.COLD)), id="cold without a reason"),
     pytest.param(says(HELLO, wire.packed(wire.END)), id="an end without status"),

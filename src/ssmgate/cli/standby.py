@@ -78,11 +78,13 @@ def _asked(kind: bytes) -> list[str]:
             raise SystemExit(_none())
         with open(os.devnull) as nothing:
             number = nothing.fileno()
-            wire.send_with_descriptors(sock, wire.packed(kind, said), (number,) * 3)
+            # There may be starts before it.
+            request = wire.packed(kind, [client.nonce(sock)], said)
+            wire.send_with_descriptors(sock, request, (number,) * 3)
             answered, lists = wire.receive(sock)
-            while answered == wire.BEAT:  # there are starts before it
-                answered, lists = wire.receive(sock)
         sock.close()
+    except client.Refused as error:
+        raise GateError(f"the standby does not serve this process: {error}") from error
     except (wire.Broken, OSError) as error:
         raise GateError("the standby does not answer") from error
     if answered != wire.END:

@@ -9,7 +9,7 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from ssmgate import gate, process
@@ -21,8 +21,8 @@ from ssmgate.host import config as configuration
 from ssmgate.host import signals
 from ssmgate.host.config import Config
 from ssmgate.host.plugin import Handover
-from ssmgate.standby import wire
-from ssmgate.standby.client import FORWARDED
+from ssmgate.standby import client, peer, wire
+from ssmgate.standby.lease import Place
 
 BEAT_SECONDS = 1.0
 """How often the one who asked hears that somebody is at work."""
@@ -34,42 +34,68 @@ TAKE_SECONDS = 30.0
 """How long the one who asked may take to become the plugin. It may have been stopped (Ctrl-Z)."""
 
 
-def answer(sock: socket.socket, said: list[str], status: list[str], driver: Driver) -> bool:
-    """Answer what is asked at `sock`, in a process of its own that ends after it.
+def answer(sock: socket.socket, place: Place, status: list[str], driver: Driver) -> bool:
+    """Answer the request at `sock`, in a process of its own that ends after it.
 
-    `said` are the surroundings of the standby, `status` is what it knows of itself, its process's
-    number first; `driver` has read nothing yet. Returns whether a start was made.
+    `place` is the standby's, `status` is what it knows of itself, its process id first; `driver`
+    has read nothing yet. Returns whether a start was made.
     """
     sock.settimeout(REQUEST_SECONDS)
-    kind, lists, (stdin, stderr, folder) = wire.receive_with_descriptors(sock, 3)
     asker = _Asker(sock)
-    if lists[:1] != [said]:
+    try:
+        request = peer.request(sock, peer.own_facts())
+    except (peer.Unproven, OSError) as why:
+        asker.say(wire.COLD, [str(why)])
+        return False
+    if request.lists[:1] != [place.said]:
         asker.say(wire.COLD, ["other surroundings"])
-    elif kind == wire.STATUS:
+    elif request.kind == wire.STATUS:
         asker.say(wire.END, status)
-    elif kind == wire.STOP:
+    elif request.kind == wire.STOP:
         if os.getppid() == int(status[0]):
             os.kill(os.getppid(), signal.SIGTERM)
         asker.say(wire.END, status)
-    elif kind == wire.REQUEST:
-        _said, (umask, ignored, *shim), argv, variables = lists
-        os.fchdir(folder)
-        os.dup2(stdin, 0)
-        os.dup2(stderr, 2)
-        # A word may lead to a descriptor by its number: no more of them than needed.
-        for descriptor in (stdin, stderr, folder):
-            os.close(descriptor)
-        os.umask(int(umask))
-        for number in map(int, ignored.split()):
-            signal.signal(number, signal.SIG_IGN)
+    elif request.kind == wire.REQUEST:
+        _said, shim, argv, variables = request.lists
         environ = dict(one.split("=", 1) for one in variables)
-        os.environ.clear()
-        os.environ.update({k: v for k, v in environ.items() if k not in SET_ASIDE})
+        if not _has_home(environ, place):
+            asker.say(wire.COLD, ["another HOME"])
+            return False
+        _take_over(request, environ)
+        if not client.may_ask(argv, environ):
+            asker.say(wire.COLD, ["only the process that asks has what the start needs"])
+            return False
         asker.listen()
         kind, text = _made(lambda: _read(argv, driver, bool(shim)), environ, asker)
         asker.end(kind, text)
         return kind == wire.END
     return False
+
+
+def _has_home(environ: Mapping[str, str], place: Place) -> bool:
+    """Whether HOME is the standby's, by its path and as a directory."""
+    home = environ.get("HOME", "")
+    try:
+        return home == place.home and os.path.samestat(os.stat(home), os.fstat(place.home_folder))
+    except OSError:
+        return False
+
+
+def _take_over(request: peer.Request, environ: dict[str, str]) -> None:
+    """Give this process what the one that asked has: directory, streams, umask, variables."""
+    stdin, stderr, folder = request.descriptors
+    os.fchdir(folder)
+    os.dup2(stdin, 0)
+    os.dup2(stderr, 2)
+    # A word may lead to a descriptor by its number: no more of them than needed.
+    for descriptor in (stdin, stderr, folder):
+        os.close(descriptor)
+    os.umask(request.umask)
+    for number in client.FORWARDED:
+        if request.ignored >> (number - 1) & 1:
+            signal.signal(number, signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update({k: v for k, v in environ.items() if k not in SET_ASIDE})
 
 
 def _made(read: Callable[[], object], environ: dict[str, str], asker: _Asker) -> tuple[bytes, str]:
@@ -197,7 +223,7 @@ class _Asker:
                 number = signal.SIGTERM
             else:
                 number = int(lists[0][0]) if kind == wire.SIGNAL else 0
-            if number in FORWARDED:
+            if number in client.FORWARDED:
                 # That thread's own, so that it breaks off what it waits for.
                 signal.pthread_kill(self._main, number)
             if kind in (_CLOSED, _LOST):

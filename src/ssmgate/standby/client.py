@@ -31,7 +31,16 @@ LONGEST_SECONDS = 300.0
 ENDING_SECONDS = 20.0
 """After a signal: how long its end may take, with a session to terminate."""
 
-_CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PATH_PREFIXES = ("AWS_", "SSMGATE_", "XDG_")
+_PATH_VARIABLES = (
+    "HOME", "PATH", "TMPDIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE",
+    "SSL_CERT_DIR", "SSLKEYLOGFILE",
+)  # fmt: skip
+
+
+class Refused(Broken):
+    """The standby does not serve this process. Says why."""
+
 
 FORWARDED = takeover.ENDING
 """Signals that are the start's: they end the one who asks, after the end of its session."""
@@ -45,7 +54,7 @@ def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
     asked, had there been one.
     """
     environ = os.environ
-    if not _may_ask(argv, environ):
+    if not may_ask(argv, environ):
         return False
     try:
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -100,8 +109,30 @@ def _greet(sock: _socket.socket) -> None:
         raise Broken
 
 
-def _may_ask(argv: list[str], environ: Mapping[str, str]) -> bool:
-    """Whether this start could be another process's. What is not sure is not."""
+def nonce(sock: _socket.socket) -> str:
+    """Wait for the challenge, and return what the request has to contain.
+
+    Raises `Refused` where the standby does not serve this process, `Broken` or `OSError` for all
+    else that is no challenge.
+    """
+    until = time.monotonic() + LONGEST_SECONDS
+    while time.monotonic() < until:
+        match wire.receive(sock):
+            case wire.CHALLENGE, [[found]]:
+                return found
+            case wire.COLD, [[why]]:
+                raise Refused(why)
+            case kind, _ if kind != wire.BEAT:
+                break
+    raise Broken
+
+
+def may_ask(argv: list[str], environ: Mapping[str, str]) -> bool:
+    """Whether this start could be another process's. What is not sure is not.
+
+    Both sides call it: the process that asks, and the worker in its place, after it has taken over
+    directory, environment variables and descriptors (`environ` are then also `os.environ`).
+    """
     return (
         environ.get("SSMGATE_STANDBY") != "off"
         and os.path.isabs(environ.get("HOME", ""))
@@ -138,12 +169,23 @@ def _is_a_file(path: str) -> bool:
 
 
 def _names_a_descriptor(name: str, text: str) -> bool:
-    """Whether a variable may lead AWS's libraries to a descriptor: AWS_CONFIG_FILE=<(…)."""
-    return (
-        (name.startswith("AWS_") or name in _CA_BUNDLES)
-        and ("/dev/" in text or "/proc/" in text)
-        and text != os.devnull
-    )
+    """Whether an environment variable may lead to a descriptor: AWS_CONFIG_FILE=<(…).
+
+    Those are considered that name files, directories or programs which a start opens.
+    """
+    if not (name.startswith(_PATH_PREFIXES) or name in _PATH_VARIABLES):
+        return False
+    return any(map(_is_below_dev_or_proc, text.split(os.pathsep)))
+
+
+def _is_below_dev_or_proc(path: str) -> bool:
+    try:
+        # As the CLI expands paths. A relative one may be below, too.
+        absolute = os.path.abspath(os.path.expandvars(os.path.expanduser(path)))
+    except OSError:  # the working directory was deleted
+        return True
+    first = absolute.lstrip("/").partition("/")[0]
+    return first in ("dev", "proc") and absolute != os.devnull
 
 
 def _nothing_is_locked() -> bool:
@@ -180,6 +222,7 @@ class _Asking:
     def __init__(self, sock: _socket.socket) -> None:
         self._sock = sock
         self._came = 0
+        self._waits = False
         self._told = False
         self._forwards = False
 
@@ -188,12 +231,13 @@ class _Asking:
 
         Raises `Broken` or `OSError` where the standby does not do as it should.
         """
-        ignored = [n for n in FORWARDED if _signal.getsignal(n) == _signal.SIG_IGN]
-        how = [str(_umask()), " ".join(map(str, ignored)), *(shim or ())]
         variables = [f"{name}={text}" for name, text in os.environ.items()]
-        request = wire.packed(wire.REQUEST, said, how, argv, variables)
         before = takeover.hold(self._note)
         try:
+            self._waits = True
+            proof = nonce(self._sock)
+            self._waits = False
+            request = wire.packed(wire.REQUEST, [proof], said, shim or (), argv, variables)
             wire.send_with_descriptors(self._sock, request, (0, 2, here))
             self._forwards = True  # not before: it would stand in the midst of the request
             if not self._came:
@@ -205,6 +249,8 @@ class _Asking:
 
     def _note(self, number: int, _frame: object) -> None:
         self._came = self._came or number
+        if self._waits:
+            raise Broken  # nothing was asked yet
         if self._forwards:
             self._tell()
 
@@ -275,12 +321,6 @@ def _status(lists: list[list[str]]) -> int:
         return int(lists[0][0])
     except (IndexError, ValueError):
         raise Broken from None
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _end(status: int) -> NoReturn:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ssmgate.host import private
 from ssmgate.host.trusted import Untrusted
-from ssmgate.standby import place
+from ssmgate.standby import peer, place
 from ssmgate.standby.lease import take_lock
 
 _BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -22,7 +22,8 @@ def leave_behind(environ: Mapping[str, str]) -> None:
     `environ` are the caller's variables. Whatever stands in the way, nothing is said: the next
     start is as slow as this one.
     """
-    with contextlib.suppress(Untrusted, OSError):
+    with contextlib.suppress(Untrusted, OSError, peer.Unproven):
+        peer.own_facts()
         folder = private.open_folder(environ["HOME"], place.FOLDER, create=True)
         try:
             lock = take_lock(folder, place.name_of(place.surroundings(environ)))

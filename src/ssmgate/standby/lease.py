@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from ssmgate.core.errors import GateError
 from ssmgate.host import private
 from ssmgate.host.trusted import Untrusted
-from ssmgate.standby import place
+from ssmgate.standby import peer, place
+
+_OPEN = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class AlreadyThere(GateError):
@@ -24,8 +26,13 @@ def place_taken(environ: Mapping[str, str], lock: int | None = None) -> Iterator
     """This user's place for a standby, until the block ends. No other can take it meanwhile.
 
     `lock` is the descriptor of the place's lock file, if it is held already. Raises `AlreadyThere`,
-    or `GateError` where the folder is not this user's alone.
+    or `GateError` where the folder is not this user's alone, or where this process could not show
+    that another one is confined as it is.
     """
+    try:
+        peer.own_facts()
+    except peer.Unproven as error:
+        raise GateError(f"no standby can run here: {error}") from error
     said = place.surroundings(environ)
     name = place.name_of(said)
     try:
@@ -39,7 +46,11 @@ def place_taken(environ: Mapping[str, str], lock: int | None = None) -> Iterator
                 "a standby is running already", hints=("ssmgate standby status tells about it",)
             )
         try:
-            yield Place(environ["HOME"], folder, name, said, lock)
+            home = os.open(environ["HOME"], _OPEN)
+            try:
+                yield Place(environ["HOME"], home, folder, name, said, lock)
+            finally:
+                os.close(home)
         finally:
             os.close(lock)
     finally:
@@ -61,9 +72,13 @@ def take_lock(folder: int, name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a standby is: an open folder, a name in it, and the surroundings of both sides."""
+    """Where a standby is: an open folder, a name in it, and the surroundings of both sides.
+
+    `home` is HOME as the environment has it, `home_folder` the directory that it was at the start.
+    """
 
     home: str
+    home_folder: int
     folder: int
     name: str
     said: list[str]

@@ -172,7 +172,7 @@ class Standby:
                 other.close()
             for descriptor in (self.place.folder, self.place.lock):
                 os.close(descriptor)
-            made = child.answer(sock, self.place.said, self._status(), self._driver)
+            made = child.answer(sock, self.place, self._status(), self._driver)
         except BaseException:
             os._exit(255)
         os._exit(0 if made else _NONE_MADE)

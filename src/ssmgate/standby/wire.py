@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROTOCOL = "1"
+PROTOCOL = "2"
 """Raised with every change of what is said here."""
 
 # From the standby, and from the process that it forks for a start.
@@ -25,12 +25,14 @@ END = b"e"  # the exit status; a signal's number with a minus before it. Or what
 HANDOVER = b"o"  # a path, the words, the variables
 GO = b"g"  # the session is the one's who asked
 
+CHALLENGE = b"n"  # a nonce, which the request has to contain
+
 # From the one who asks.
-REQUEST = b"r"  # surroundings; what kind, and how; words; variables. With three descriptors
+REQUEST = b"r"  # nonce; surroundings; the shim's words; words; variables. With three descriptors
 SIGNAL = b"s"  # the number of one that came
 TAKE = b"t"  # the handover is here
 FAILED = b"f"  # why the program could not be executed after all
-STATUS = b"?"  # surroundings. With three descriptors, as REQUEST
+STATUS = b"?"  # nonce, surroundings. With three descriptors, as REQUEST
 STOP = b"!"
 
 LARGEST = 1 << 23
@@ -62,28 +64,55 @@ def receive(sock: _socket.socket) -> tuple[bytes, list[list[str]]]:
 
 
 def receive_with_descriptors(
-    sock: _socket.socket, count: int
+    sock: _socket.socket, count: int, sender: int
 ) -> tuple[bytes, list[list[str]], list[int]]:
-    """A message that brings exactly `count` descriptors, which close on exec."""
-    space = _socket.CMSG_SPACE(4 * 8)
+    """Receive a message with exactly `count` descriptors, which close on exec.
+
+    Every part of it was written by the process `sender`, as the kernel noted (SO_PASSCRED has to be
+    set before). Raises `Broken` otherwise, and `TimeoutError`.
+    """
+    head, descriptors = _part(sock, 5, sender)
+    if len(descriptors) != count:
+        raise Broken
+    while len(head) < 5:
+        head += _part_without_descriptors(sock, 5 - len(head), sender)
+    parts, left = [], _length(head)
+    while left:
+        parts.append(_part_without_descriptors(sock, min(left, 1 << 16), sender))
+        left -= len(parts[-1])
+    return head[:1], unpacked(b"".join(parts)), descriptors
+
+
+def _part(sock: _socket.socket, size: int, sender: int) -> tuple[bytes, list[int]]:
+    """Receive up to `size` bytes that the process `sender` wrote, and what descriptors came."""
+    space = _socket.CMSG_SPACE(4 * 8) + _socket.CMSG_SPACE(3 * 4)
     try:
-        head, ancillary, flags, _ = sock.recvmsg(5, space, getattr(_socket, "MSG_CMSG_CLOEXEC", 0))
+        part, ancillary, flags, _ = sock.recvmsg(size, space, _socket.MSG_CMSG_CLOEXEC)
     except TimeoutError:
         raise
     except OSError as error:
         raise Broken from error
-    descriptors = [
-        int.from_bytes(data[at : at + 4], sys.byteorder)
-        for level, kind, data in ancillary
-        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
-        for at in range(0, len(data), 4)
-    ]
-    if len(descriptors) != count or flags & _socket.MSG_CTRUNC:
+    if not part:
+        raise Gone
+    writers, descriptors = [], []
+    for level, kind, data in ancillary:
+        numbers = [
+            int.from_bytes(data[at : at + 4], sys.byteorder) for at in range(0, len(data), 4)
+        ]
+        if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+            descriptors += numbers
+        elif (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS):
+            writers.append(numbers[0])  # struct ucred: pid, uid, gid
+    if flags & _socket.MSG_CTRUNC or writers != [sender]:
         raise Broken
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-    head += _exactly(sock, 5 - len(head))
-    return head[:1], unpacked(_exactly(sock, _length(head))), descriptors
+    return part, descriptors
+
+
+def _part_without_descriptors(sock: _socket.socket, size: int, sender: int) -> bytes:
+    part, descriptors = _part(sock, size, sender)
+    if descriptors:
+        raise Broken
+    return part
 
 
 def send_with_descriptors(sock: _socket.socket, message: bytes, descriptors: Sequence[int]) -> None:

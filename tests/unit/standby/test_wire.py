@@ -155,15 +155,23 @@ def test_a_reset_is_broken_and_not_gone(pair: Pair) -> None:
 # Descriptors.
 
 
+@pytest.fixture
+def noted(pair: Pair) -> Pair:
+    """The kernel notes who writes."""
+    pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    return pair
+
+
 @given(LISTS)
 def test_descriptors_come_with_a_message(lists: list[list[str]]) -> None:
     here, there = socket.socketpair()
     with here, there, open(os.devnull) as one, open(__file__) as other:
+        here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         here.settimeout(5)
         numbers = (one.fileno(), other.fileno(), one.fileno())
         wire.send_with_descriptors(there, wire.packed(wire.REQUEST, *lists), numbers)
 
-        kind, heard, descriptors = wire.receive_with_descriptors(here, 3)
+        kind, heard, descriptors = wire.receive_with_descriptors(here, 3, os.getpid())
 
         assert (kind, heard) == (wire.REQUEST, lists)
         same = [os.path.sameopenfile(*two) for two in zip(numbers, descriptors, strict=True)]
@@ -174,8 +182,8 @@ def test_descriptors_come_with_a_message(lists: list[list[str]]) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 4, 8, 20])
-def test_too_few_or_too_many_descriptors_are_broken(pair: Pair, count: int) -> None:
-    here, there = pair
+def test_too_few_or_too_many_descriptors_are_broken(noted: Pair, count: int) -> None:
+    here, there = noted
     with open(os.devnull) as nothing:
         numbers = [nothing.fileno()] * count
         if numbers:
@@ -184,25 +192,60 @@ def test_too_few_or_too_many_descriptors_are_broken(pair: Pair, count: int) -> N
             there.sendall(WHOLE)
 
         with pytest.raises(wire.Broken):
-            wire.receive_with_descriptors(here, 3)
+            wire.receive_with_descriptors(here, 3, os.getpid())
 
 
-def test_a_large_message_with_descriptors_arrives_whole(pair: Pair) -> None:
-    here, there = pair
+def test_a_large_message_with_descriptors_arrives_whole(noted: Pair) -> None:
+    here, there = noted
+    message = wire.packed(wire.REQUEST, ["x" * 3_000_000])
     child = os.fork()
     if not child:
         try:
-            message = wire.packed(wire.REQUEST, ["x" * 3_000_000])
             wire.send_with_descriptors(there, message, (0, 0, 0))
         finally:
             os._exit(0)
 
-    _, lists, descriptors = wire.receive_with_descriptors(here, 3)
+    _, lists, descriptors = wire.receive_with_descriptors(here, 3, child)
 
     os.waitpid(child, 0)
     for descriptor in descriptors:
         os.close(descriptor)
     assert lists == [["x" * 3_000_000]]
+
+
+@pytest.mark.parametrize("at", [1, 5, 6, len(WHOLE) - 1])
+def test_no_part_of_a_message_is_another_processs(noted: Pair, at: int) -> None:
+    """The first part is from here, the rest from a process that shares the socket."""
+    here, there = noted
+    wire.send_with_descriptors(there, WHOLE[:at], (0, 0, 0))
+    child = os.fork()
+    if not child:
+        try:
+            there.sendall(WHOLE[at:])
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+    with pytest.raises(wire.Broken):
+        wire.receive_with_descriptors(here, 3, os.getpid())
+
+
+def test_descriptors_come_with_the_first_part_alone(noted: Pair) -> None:
+    here, there = noted
+    wire.send_with_descriptors(there, WHOLE[:7], (0, 0, 0))
+    wire.send_with_descriptors(there, WHOLE[7:], (0,))
+
+    with pytest.raises(wire.Broken):
+        wire.receive_with_descriptors(here, 3, os.getpid())
+
+
+def test_a_message_whose_writer_was_not_noted_is_broken(pair: Pair) -> None:
+    here, there = pair
+    wire.send_with_descriptors(there, WHOLE, (0, 0, 0))
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+    with pytest.raises(wire.Broken):
+        wire.receive_with_descriptors(here, 3, os.getpid())
 
 
 def test_who_is_at_the_other_end_is_known(pair: Pair) -> None:

@@ -1,0 +1,34 @@
+"""Programs without capabilities, also where the tests run as root.
+
+A standby does not run with CAP_SYS_ADMIN. Root has it in every program that it executes, unless the
+bounding set lacks it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from itertools import count
+
+_PR_CAPBSET_DROP = 24  # linux/prctl.h
+_CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
+
+
+def give_up() -> None:
+    """Empty the bounding set: what this thread executes from now on has no capabilities.
+
+    The thread itself keeps those that it has. Users other than root have none to lose.
+    """
+    if os.geteuid() == 0:
+        prctl = ctypes.CDLL(None).prctl
+        # It fails at the first number that is no capability, and where CAP_SETPCAP is missing.
+        next(number for number in count() if prctl(_PR_CAPBSET_DROP, number, 0, 0, 0))
+
+
+def lose() -> None:
+    """Lose all capabilities now, and for what this thread executes from now on."""
+    give_up()
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(header, nothing):
+        raise OSError(ctypes.get_errno(), "capset")

@@ -14,20 +14,21 @@ _PR_CAPBSET_DROP = 24  # linux/prctl.h
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 
 
-def give_up() -> None:
+def give_up(*, but: int = -1) -> None:
     """Empty the bounding set: what this thread executes from now on has no capabilities.
 
-    The thread itself keeps those that it has. Users other than root have none to lose.
+    The thread itself keeps those that it has. Users other than root have none to lose. `but` is a
+    capability that stays in the set.
     """
     if os.geteuid() == 0:
         prctl = ctypes.CDLL(None).prctl
         # It fails at the first number that is no capability, and where CAP_SETPCAP is missing.
-        next(number for number in count() if prctl(_PR_CAPBSET_DROP, number, 0, 0, 0))
+        next(n for n in count() if n != but and prctl(_PR_CAPBSET_DROP, n, 0, 0, 0))
 
 
-def lose() -> None:
+def lose(*, but: int = -1) -> None:
     """Lose all capabilities now, and for what this thread executes from now on."""
-    give_up()
+    give_up(but=but)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     nothing = (ctypes.c_uint32 * 6)()
     if ctypes.CDLL(None, use_errno=True).capset(header, nothing):

@@ -1,0 +1,131 @@
+"""A client of the standby that lies: confined in one way or another, it speaks the protocol itself.
+
+Run as a program: `confined_client.py HOW TOLD`. HOW is a key of `CONFINED`; TOLD is JSON: the
+directory of the sockets, the lists of the request, and the text of a program that is sent as
+standard error. It has no capabilities when it asks. It prints the last message as JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+if __name__ == "__main__":
+    # As with -P, but for the other fakes.
+    sys.path[0] = str(Path(__file__).parent.parent)
+
+from fakes.capabilities import lose
+from ssmgate.standby import wire
+
+SPACES = {
+    "time": 0x80, "mnt": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000,
+    "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000,
+}  # fmt: skip
+_RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 32, 4096, 16384, 1 << 18  # linux/mount.h
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name: str, *arguments: object) -> None:
+    """Call a function of the C library. Raises `OSError`."""
+    if getattr(_libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+
+
+def unshare(*names: str) -> None:
+    """Leave these namespaces. In a new user namespace the user is root."""
+    uid, gid = os.getuid(), os.getgid()
+    call("unshare", sum(SPACES[name] for name in {*names}))
+    if "user" in names:
+        with suppress(PermissionError):  # root without capabilities may not: it stays unmapped
+            Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+    if {"pid", "time"} & {*names}:  # they are for children
+        pid = os.fork()
+        if pid:
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+def no_new_privs() -> None:
+    call("prctl", 38, 1, 0, 0, 0)
+
+
+def filter_calls() -> None:
+    """Add a seccomp filter that allows everything."""
+    allow = (ctypes.c_uint16 * 4)(0x06, 0, 0, 0x7FFF)  # BPF_RET | BPF_K, SECCOMP_RET_ALLOW
+    program = (ctypes.c_uint64 * 2)(1, ctypes.addressof(allow))
+    call("prctl", 22, 2, program, 0, 0)
+
+
+def sandbox() -> None:
+    """All that an unprivileged user can do at once; HOME is read-only."""
+    home = os.fsencode(os.environ["HOME"])
+    unshare("user", "mnt", "net", "pid")
+    call("mount", None, b"/", None, _REC | _PRIVATE, None)
+    call("mount", home, home, None, _BIND, None)
+    call("mount", None, home, None, _REMOUNT | _BIND | _RDONLY, None)
+    lose()
+    no_new_privs()
+
+
+def login_as_another() -> None:
+    Path("/proc/self/loginuid").write_text("1002")
+
+
+def start_thread() -> None:
+    import threading
+
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+CONFINED: dict[str, Callable[[], object]] = {
+    "nothing": lambda: None,
+    "sandbox": sandbox,
+    "no_new_privs": no_new_privs,
+    "thread": start_thread,
+    **{f"user, {name}": lambda name=name: unshare("user", name) for name in SPACES},
+    # By root, who then loses all capabilities.
+    **{name: lambda name=name: unshare(name) for name in SPACES if name != "user"},
+    "capability": lambda: None,
+    "seccomp": filter_calls,
+    "root": lambda: os.chroot(os.environ["ROOT"]),
+    "group": lambda: os.setgroups([12345]),
+    "gid": lambda: os.setgid(12345),
+    "login uid": login_as_another,
+}
+
+
+def main() -> None:
+    """As the module's docstring says."""
+    how, text = sys.argv[1:]
+    told = json.loads(text)
+    folder = os.open(told["folder"], os.O_RDONLY)
+    (name,) = (name for name in os.listdir(folder) if "." not in name)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    stderr = os.memfd_create("program")
+    os.write(stderr, told["program"].encode())
+    CONFINED[how]()
+    lose(but=13 if how == "capability" else -1)  # CAP_NET_RAW
+    call("prctl", 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc may be read, in spite of another gid
+    os.fchdir(folder)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(20)
+        sock.connect(name)
+        while True:
+            kind, lists = wire.receive(sock)
+            if kind == wire.CHALLENGE:
+                request = wire.packed(wire.REQUEST, *lists, *told["lists"])
+                wire.send_with_descriptors(sock, request, (nothing, stderr, folder))
+            elif kind not in (wire.HELLO, wire.BEAT):
+                break
+    print(json.dumps([kind.decode(), lists]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

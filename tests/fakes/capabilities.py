@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 from itertools import count
+from pathlib import Path
 
 _PR_CAPBSET_DROP = 24  # linux/prctl.h
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
@@ -24,6 +25,12 @@ def give_up(*, but: int = -1) -> None:
         prctl = ctypes.CDLL(None).prctl
         # It fails at the first number that is no capability, and where CAP_SETPCAP is missing.
         next(n for n in count() if n != but and prctl(_PR_CAPBSET_DROP, n, 0, 0, 0))
+
+
+def has_sys_admin() -> bool:
+    """Whether this process has CAP_SYS_ADMIN."""
+    status = Path("/proc/self/status").read_text()
+    return bool(int(status.partition("CapEff:")[2].split()[0], 16) >> 21 & 1)
 
 
 def lose(*, but: int = -1) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TARGET, Machine
-from fakes.capabilities import give_up
+from conftest import TARGET, Machine, needs
+from fakes.capabilities import give_up, has_sys_admin
 from fakes.scripted_aws import STARTED, STREAM_URL, TOKEN, after, json_ok
 from fakes.standby_client import (
     BY_STANDBY,
@@ -322,6 +322,27 @@ def test_a_folder_of_others_is_no_place(machine: Machine, mode: int) -> None:
         output, _ = standby.process.communicate(timeout=30)
     assert standby.process.returncode == 255
     assert output.startswith("\nssmgate: [ERROR]: no standby can be here: ")
+
+
+@needs("setpriv")
+def test_says_why_it_does_not_run_with_no_new_privs(machine: Machine) -> None:
+    with running(machine.environ, before=("setpriv", "--no-new-privs")) as standby:
+        output, _ = standby.process.communicate(timeout=30)
+    assert standby.process.returncode == 255
+    assert output == (
+        "\nssmgate: [ERROR]: no standby can run here: with no_new_privs the kernel does not show"
+        " what else confines a process\n"
+    )
+
+
+@pytest.mark.skipif(not has_sys_admin(), reason="needs CAP_SYS_ADMIN")
+def test_says_why_it_does_not_run_with_all_capabilities(machine: Machine) -> None:
+    argv = [sys.executable, "-P", "-m", "ssmgate", "standby"]
+    ended = subprocess.run(
+        argv, env=machine.environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 255
+    assert "no standby can run here: with CAP_SYS_ADMIN " in ended.stderr
 
 
 def test_off_is_off(machine: Machine) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from conftest import needs
-from ssmgate.standby import launch, place, wire
+from ssmgate.core.errors import GateError
+from ssmgate.standby import launch, lease, peer, place, wire
 
 HERE = {"HOME": "/home/alice", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
@@ -145,3 +146,35 @@ def test_an_address_is_short_however_long_the_path(tmp_path: Path) -> None:
 
     os.close(folder)
     assert len(address) < 100
+
+
+# Where the kernel does not show what confines a process.
+
+
+@pytest.fixture
+def _unproven(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_it() -> dict[str, str]:
+        raise peer.Unproven("why")
+
+    monkeypatch.setattr(peer, "own_facts", raise_it)
+
+
+@pytest.mark.usefixtures("_unproven")
+def test_no_standby_runs_where_nothing_is_proved(tmp_path: Path) -> None:
+    with (
+        pytest.raises(GateError, match="no standby can run here: why"),
+        lease.place_taken({"HOME": str(tmp_path)}),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"]
+
+
+@pytest.mark.usefixtures("_unproven")
+def test_none_is_left_behind_where_nothing_is_proved(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(launch.subprocess, "run", None)  # it would fail
+
+    launch.leave_behind({"HOME": str(tmp_path)})
+
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"]

@@ -17,7 +17,7 @@ import memory
 from measure import Command, Sample, alternately
 from plot import plot
 from report import FOLDER, Aim, Bytes, Row, write
-from standby import Standby, standby
+from standby import Standby, give_up_capabilities, standby
 from surroundings import AWS, BARE, CHECKED, SHIM, START, Surroundings, surroundings, versions
 
 DELAYS_MS = (0, 25, 50, 100)
@@ -223,6 +223,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     began = time.monotonic()
+    give_up_capabilities()
     rows = starts(3 if quick else 25) + far(2 if quick else 12)
     notes: list[str] = []
     parts: list[Callable[[], tuple[list[Row], list[str]]]] = [

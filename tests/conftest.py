@@ -20,7 +20,7 @@ import pytest
 from hypothesis import settings
 
 import ssmgate
-from fakes.capabilities import give_up
+from fakes.capabilities import give_up_but_in_one_thread
 from fakes.sandbox import NODE, Seen, Server, serving
 from fakes.scripted_aws import ScriptedAws
 from fakes.standbys import Standbys
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     _way["is"] = config.getoption("--way")
     if _way["is"] == "standby":
-        give_up()
+        give_up_but_in_one_thread()
     # A shell without job control has what it runs in the background ignore both.
     for number, disposition in (
         (signal.SIGINT, signal.default_int_handler),

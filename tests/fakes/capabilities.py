@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _PR_CAPBSET_DROP = 24  # linux/prctl.h
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
@@ -25,6 +30,20 @@ def give_up(*, but: int = -1) -> None:
         prctl = ctypes.CDLL(None).prctl
         # It fails at the first number that is no capability, and where CAP_SETPCAP is missing.
         next(n for n in count() if n != but and prctl(_PR_CAPBSET_DROP, n, 0, 0, 0))
+
+
+_before = ThreadPoolExecutor(1)
+
+
+def give_up_but_in_one_thread() -> None:
+    """As `give_up`, but what `as_before` executes keeps its capabilities."""
+    _before.submit(int).result()  # each thread has its own bounding set
+    give_up()
+
+
+def as_before(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+    """Call a function that executes a program which needs its capabilities, as root's sshd does."""
+    return _before.submit(function, *arguments, **options).result()
 
 
 def has_sys_admin() -> bool:

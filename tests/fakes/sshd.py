@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fakes.capabilities import as_before
+
 
 def program() -> str | None:
     """The sshd of this machine, which is rarely on a user's PATH."""
@@ -49,7 +51,8 @@ class Sshd:
         if os.getuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         with (self.folder / "sshd.log").open("wb") as log:
-            self._server = subprocess.Popen(
+            self._server = as_before(
+                subprocess.Popen,
                 [program() or "sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -28,6 +28,7 @@ import pexpect
 import pytest
 
 from fakes import sshd
+from fakes.capabilities import as_before
 from fakes.channel_client import Client
 
 pytestmark = pytest.mark.starts
@@ -151,7 +152,8 @@ def sandbox(folder: Path, real: bool = False) -> Iterator[Inside]:
     ]  # fmt: skip
     environ = {"PATH": os.pathsep.join(folders), "HOME": str(folder), "LANG": "C.UTF-8"}
     told = folder / "environ"
-    process = subprocess.Popen(
+    process = as_before(
+        subprocess.Popen,
         [
             "ssmgate", "sandbox", "--as", "admin", "--",
             "sh", "-c", 'env -0 > "$0"; echo; exec cat >/dev/null', str(told),

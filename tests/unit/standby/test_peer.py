@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import threading
@@ -390,6 +391,18 @@ def test_a_number_that_another_process_has_by_now_is_not_served(
         requested(listener)
     for pid in (honest, confined):
         os.waitpid(pid, 0)
+
+
+@pytest.mark.usefixtures("_route")
+def test_a_process_that_is_confined_otherwise_is_not_served(listener: socket.socket) -> None:
+    def ask() -> None:
+        ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        answer(connected(listener))
+
+    pid = forked(ask)
+    with pytest.raises(peer.Unproven, match="different NoNewPrivs"):
+        requested(listener)
+    os.waitpid(pid, 0)
 
 
 @pytest.mark.usefixtures("_route")

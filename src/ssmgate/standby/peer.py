@@ -12,8 +12,8 @@ is confined exactly as the worker itself, and nothing that a process says about 
 3. Only then a nonce is drawn and sent. The request has to contain it, so it was written after the
    facts were read. On every part of the request the kernel notes who wrote it (SCM_CREDENTIALS),
    and that has to be P.
-4. When the request is complete, the pidfd still has the number P. So X had it all the time: X owns
-   /proc/P, and X wrote the request.
+4. When the request is complete, the facts are read again, and then the pidfd still has the number
+   P. So X had it all the time: X owns /proc/P, and X wrote the request.
 
 Without SO_PEERPIDFD, X may be another process than the one that connected. That does not matter:
 X is the one that received the nonce and answered. Only a process with CAP_SYS_ADMIN over its PID
@@ -21,7 +21,8 @@ namespace can write with another's number (unix(7)); SO_PEERPIDFD excludes this 
 then the process that connected.
 
 The order of 2 and 3 also defeats a confined process that executes a program which is allowed to
-leave the confinement: X wrote the nonce after it was seen without one.
+leave the confinement: X wrote the nonce after it was seen without one. The second reading defeats
+a launcher that is seen first, then confines itself and executes a program that inherits the socket.
 
 **What confines it.** User and group ids, capability sets, no_new_privs, seccomp, all namespaces,
 the root directory, the labels of security modules, and the login uid, which records show. Landlock
@@ -109,6 +110,9 @@ def request(sock: _socket.socket, own: Mapping[str, str]) -> Request:
         kind, lists, descriptors = wire.receive_with_descriptors(sock, 3, pid)
         if lists[:1] != [[nonce]]:
             raise Unproven("it wrote the request before it was known")
+        facts, status = _known(pid, pidfd)
+        if what := difference(own, facts):
+            raise Unproven(f"by now different {what}")
         if _number(pidfd) != pid:
             raise Unproven("it has ended")
         try:

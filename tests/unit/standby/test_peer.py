@@ -373,7 +373,7 @@ def test_a_process_that_ends_after_its_answer_is_not_served(
         return received
 
     monkeypatch.setattr(wire, "receive_with_descriptors", then_reaped)
-    with pytest.raises(peer.Unproven, match="has ended"):
+    with pytest.raises(peer.Unproven, match="does not show the process"):
         requested(listener)
 
 
@@ -401,6 +401,23 @@ def test_a_process_that_is_confined_otherwise_is_not_served(listener: socket.soc
 
     pid = forked(ask)
     with pytest.raises(peer.Unproven, match="different NoNewPrivs"):
+        requested(listener)
+    os.waitpid(pid, 0)
+
+
+@pytest.mark.usefixtures("_route")
+def test_a_process_that_confines_itself_after_the_challenge_is_not_served(
+    listener: socket.socket,
+) -> None:
+    def ask() -> None:
+        sock = connected(listener)
+        _, ((nonce,),) = wire.receive(sock)
+        ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        answer(sock, nonce)
+        sock.recv(1)
+
+    pid = forked(ask)
+    with pytest.raises(peer.Unproven, match="by now different NoNewPrivs"):
         requested(listener)
     os.waitpid(pid, 0)
 

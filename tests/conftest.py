@@ -7,11 +7,10 @@ keeps what arrived byte for byte: it is for faults, odd shapes, and what is sent
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,13 @@ from hypothesis import settings
 
 import ssmgate
 from fakes.capabilities import give_up_but_in_one_thread
+from fakes.needs import fail_if_not_installed, needs
+from fakes.needs import summary as not_run
 from fakes.sandbox import NODE, Seen, Server, serving
 from fakes.scripted_aws import ScriptedAws
 from fakes.standbys import Standbys
+
+__all__ = ["needs"]
 
 # A busy machine is no failure.
 settings.register_profile("ssmgate", deadline=None)
@@ -76,20 +79,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Generator[None]:
+    yield  # the lines below come last
     if _way["is"] == "standby":
         terminalreporter.write_line(f"starts that a standby made: {_standbys.made}")
+    for line in not_run(terminalreporter.stats.get("skipped", ())):
+        terminalreporter.write_line(line)
 
 
-def needs(*programs: str) -> pytest.MarkDecorator:
-    """Skip where a program is not installed; where SKIP_NOTHING is set, run and fail without it."""
-    # sshd is rarely on a user's PATH.
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-    missing = [name for name in programs if shutil.which(name, path=path) is None]
-    return pytest.mark.skipif(
-        bool(missing) and "SKIP_NOTHING" not in os.environ,
-        reason=f"not installed: {', '.join(missing)}",
-    )
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    fail_if_not_installed(report)
+    return report
 
 
 @pytest.fixture(autouse=True)

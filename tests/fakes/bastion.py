@@ -21,6 +21,7 @@ import awscli
 
 import ssmgate
 from conftest import FAKES, Ended, FakePlugin
+from fakes.needs import missing
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = (
@@ -40,8 +41,8 @@ def obstacle() -> str:
     """Why there can be no bastion on this machine, empty if there can."""
     if os.geteuid() != 0:
         return "only root can make unix users, and files that are root's"
-    if shutil.which("useradd") is None:
-        return "there is no useradd"
+    if programs := missing("setpriv", "useradd"):
+        return programs
     return "" if python() else "no system Python 3.11 or newer that is root's"
 
 

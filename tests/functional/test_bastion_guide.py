@@ -24,9 +24,10 @@ from fakes import bastion as bastions
 from fakes import sshd
 from fakes.bastion import REPOSITORY, Bastion
 from fakes.log import Log
+from fakes.needs import missing, require
 from fakes.scripted_aws import SESSION_ID, ScriptedAws, credentials, evaluation, identity
 
-OBSTACLE = bastions.obstacle() or ("" if sshd.program() else "there is no sshd on this machine")
+OBSTACLE = bastions.obstacle() or missing("ssh", "scp", "sftp", "sshd")
 pytestmark = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
 
 GUIDE = (REPOSITORY / "docs" / "bastion.md").read_text()
@@ -383,9 +384,9 @@ def test_the_configuration_is_as_the_guide_says(host: Host) -> None:
 
 
 def test_the_firewall_is_nfts_language(tmp_path: Path) -> None:
-    nft = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin")
-    if nft is None or subprocess.run([nft, "list", "tables"], check=False).returncode != 0:
-        pytest.skip("nft is missing, or may not ask the kernel")
+    nft = require("nft")
+    if subprocess.run([nft, "list", "tables"], check=False).returncode != 0:
+        pytest.skip("nft may not ask the kernel")
     (tmp_path / "rules").write_text(BLOCKS["firewall"])
 
     subprocess.run([nft, "-c", "-f", str(tmp_path / "rules")], check=True)

@@ -27,7 +27,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from fakes import sshd
+from conftest import needs
 from fakes.capabilities import as_before
 from fakes.channel_client import Client
 
@@ -39,9 +39,7 @@ SSH, FORWARD = "AWS-StartSSHSession", "AWS-StartPortForwardingSession"
 PROMPT = re.compile(r"[#$] $")
 STARTED = re.compile(r"\r?\nStarting session with SessionId: (\S+)\r?\n")
 
-needs_ssh = pytest.mark.skipif(
-    sshd.program() is None or shutil.which("ssh") is None, reason="there is no OpenSSH here"
-)
+needs_ssh = needs("ssh", "scp", "sftp", "sshd")
 
 
 def real_plugin() -> str | None:

@@ -17,6 +17,7 @@ from string import ascii_lowercase, ascii_uppercase
 import pytest
 
 from conftest import FAKES, TARGET, Machine
+from fakes.needs import require
 from fakes.scripted_aws import evaluation
 
 pytestmark = pytest.mark.starts
@@ -68,8 +69,7 @@ class Line:
 
     def command(self) -> list[str]:
         """The shim, run by `shell` as where that is the system's /bin/sh: by the name of sh."""
-        path = shutil.which(self.shell)
-        assert path, f"{self.shell} is not installed"
+        path = require(self.shell)
         sh = self.folder / self.shell / "sh"
         sh.parent.mkdir(exist_ok=True)
         if not sh.exists():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+
+from fakes.needs import require
 
 ROOT = Path(__file__).parents[2]
 LARGEST = 200_000  # bytes
@@ -34,11 +35,9 @@ def problem(path: Path, name: str) -> str:
 def tracked() -> list[str]:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    if shutil.which("git") is None:
-        pytest.skip("not installed: git")
     listed = subprocess.run(
         # The checkout may belong to another user, as in a container.
-        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"],
+        [require("git"), "-c", f"safe.directory={ROOT}", "ls-files", "-z"],
         cwd=ROOT,
         capture_output=True,
         text=True,

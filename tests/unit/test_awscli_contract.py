@@ -50,6 +50,9 @@ SIGNATURES = {
     "awscli.argparser:ArgTableArgParser.__init__": "(self, argument_table, command_table=None)",
     "awscli.argparser:CLIArgParser._check_value": "(self, action, value)",
     "awscli.argparser:CLIArgParser.parse_known_args": "(self, args, namespace=None)",
+    # Help.
+    "awscli.help:PosixHelpRenderer._convert_doc_content": "(self, contents)",
+    "awscli.help:WindowsHelpRenderer._convert_doc_content": "(self, contents)",
     # Aliases.
     "awscli.clidriver:CLIDriver._add_aliases": "(self, command_table, parser)",
     "awscli.alias:AliasLoader.get_aliases": "(self)",

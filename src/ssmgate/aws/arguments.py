@@ -216,6 +216,8 @@ class _StartSession(ServiceOperation):
         """The CLI's own help of the command, its examples included."""
         from awscli.customizations.addexamples import add_examples
 
+        from ssmgate.aws.help import HelpRenderer
+
         # The models of a start have no documentation.
         self._session.register_component("data_loader", AwscliModels(documented=True))
         model = self._session.get_service_model("ssm")
@@ -223,6 +225,7 @@ class _StartSession(ServiceOperation):
         self._arg_table = None
         self._session.register("doc-examples.*.*", add_examples)
         command = super().create_help_command()
+        command.renderer = HelpRenderer()
         # As in the CLI: the command prints no output of the service's.
         self._operation_model.output_shape = None
         return command

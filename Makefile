@@ -1,43 +1,57 @@
-# A stranger's way in: `make demo` and `make test` set up everything they need below .venv.
+# `make demo` and `make test` set up everything they need below .venv.
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test lint bench completions format clean
+.PHONY: demo test fresh lint bench completions format clean
 
-demo: .venv/installed
+demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
 
-test: .venv/installed
+test: .venv/installed-test
 	$(BIN)/python -m pytest -n auto
 	$(BIN)/python -m pytest -n auto --way cached --ignore tests/functional/test_shim.py
 	$(BIN)/python -m pytest -n auto --way standby
 
-lint: .venv/installed
+# Both on freshly installed Debian systems; needs root and debootstrap.
+fresh:
+	tests/fresh.sh
+
+lint: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: .venv/installed
+bench: .venv/installed-test
 	$(BIN)/python benchmarks/run.py
 
-completions: .venv/installed
+completions: .venv/installed-test
 	$(BIN)/python completions/generate.py
 
 # After a new awscli: what a start needs of its models.
-models: .venv/installed
+models: .venv/installed-test
 	$(BIN)/python -c 'import json, ssmgate.aws.models as m; \
 	    json.dump(m.cut_down(), open(m.CUT_DOWN, "w"), separators=(",", ":"))'
 
-format: .venv/installed
+format: .venv/installed-test
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 clean:
 	rm -rf .venv dist
 
-.venv/installed: pyproject.toml
+# The tests need all that the demo needs.
+.venv/installed-test: pyproject.toml
+	$(call install,test,what the tests and the demo need)
+	@touch .venv/installed-demo $@
+
+.venv/installed-demo: pyproject.toml
+	$(call install,sandbox,the sandbox)
+	@touch $@
+
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=…")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
-	@touch $@
+	@echo 'Installing ssmgate with $(2) into .venv; once, a minute or more …'
+	$(BIN)/pip install --disable-pip-version-check -e '.[$(1)]'
+endef

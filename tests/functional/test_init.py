@@ -71,7 +71,9 @@ def test_aws_is_checked_and_the_rest_is_the_real_one(
     assert before.returncode == 1
     assert before.stdout.startswith(f"not in force: aws is {BIN}/aws\n")
 
-    after = run(shell, f"{evaluate}{evaluate}ssmgate init {shell} --check; true", machine)
+    # There may be another aws on the developer's PATH.
+    named = {"SSMGATE_AWS_PATH": f"{BIN}/aws"}
+    after = run(shell, f"{evaluate}{evaluate}ssmgate init {shell} --check; true", machine, **named)
     assert after.stdout.startswith("in force: aws is ")
     assert f"the real aws: {BIN}/aws\n" in after.stdout
     assert after.stderr == ""
@@ -81,7 +83,7 @@ def test_aws_is_checked_and_the_rest_is_the_real_one(
     )
     assert started.returncode == 0, started.stderr
     assert machine.aws.operations.count("SimulatePrincipalPolicy") == 1
-    other = run(shell, f"{evaluate}aws --version", machine)
+    other = run(shell, f"{evaluate}aws --version", machine, **named)
     assert other.stdout.startswith("aws-cli/")
 
 

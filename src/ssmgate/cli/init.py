@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sysconfig
 from collections.abc import Iterator
 
 import click
@@ -12,8 +13,12 @@ from ssmgate.cli.printer import echo, echo_exactly
 from ssmgate.cli.ssh_config import for_shell
 from ssmgate.cli.verb import Problem, Verb, data_folder, installed
 from ssmgate.core.printable import is_printable
+from ssmgate.host.config import load
 
 _SHELLS = ("bash", "zsh", "fish")
+
+_V1 = "that is the AWS CLI v1 that was installed with ssmgate, not your own"
+_OWN = "put your own on PATH, or name it in SSMGATE_AWS_PATH or as aws.path in the configuration"
 
 # The shell whose function `aws` is ours. Not SSMGATE_…: those are the configuration's.
 _MARK = "_ssmgate_aws_in"
@@ -152,8 +157,10 @@ def _check(shell: str, shims: str) -> int:
     if not os.path.isfile(ours):
         raise Problem(f"there is no {ours}", "install ssmgate again")
     found = list(_on_path("aws"))
-    real = os.environ.get("SSMGATE_AWS_PATH") or next(
-        (path for path in found if not os.path.samefile(path, ours)), None
+    others = [path for path in found if not os.path.samefile(path, ours)]
+    # As the shim does: the one that came along is the last resort.
+    real = load(os.environ).aws_path or min(
+        others, key=lambda path: _came_along(path, shims), default=None
     )
     first = found[0] if found else None
     if os.environ.get(_MARK) == str(os.getppid()):
@@ -162,14 +169,44 @@ def _check(shell: str, shims: str) -> int:
         echo(f"in force: aws is {first}")
     else:
         echo(f"not in force: aws is {first or 'not on PATH'}")
+        _warn_of_v1(first, shims, "'aws' runs it")
         evaluate = f'eval "$(ssmgate init {shell})"'
         if shell == "fish":
             evaluate = "ssmgate init fish | source"
         echo(f"to change that: {evaluate}")
         return 1
     echo(f"the real aws: {real or 'there is none on PATH'}")
+    _warn_of_v1(real, shims, "commands that start no session run it")
     echo("an alias or another function named aws would come first: 'type aws' shows it")
     return 0
+
+
+def _warn_of_v1(path: str | None, shims: str, effect: str) -> None:
+    """Say so if the AWS CLI at `path` is the one that was installed with ssmgate."""
+    # An editable installation is in another environment than the one beside the checkout.
+    own = os.path.join(sysconfig.get_path("scripts"), "aws")
+    if path is not None and (_came_along(path, shims) or _is_script(path, own)):
+        echo(f"warning: {_V1}\nwarning: {effect}; {_OWN}")
+
+
+def _came_along(path: str, shims: str) -> bool:
+    """Whether the shim in `shims` takes the AWS CLI at `path` for ssmgate's."""
+    beside = ("../../../../../bin/aws", "../.venv/bin/aws")
+    return any(_is_script(path, os.path.join(shims, own)) for own in beside)
+
+
+def _is_script(path: str, own: str) -> bool:
+    """Whether `path` is the script `own` or a link to it.
+
+    AWS CLI v2, which may have been installed over that, is a binary.
+    """
+    try:
+        if not os.path.samefile(path, own):
+            return False
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def _on_path(program: str) -> Iterator[str]:

@@ -550,7 +550,7 @@ CHAIN = (
             f"[profile p]\nlogin_session = arn:aws:iam::{ACCOUNT}:user/alice\n",
             PROFILE,
             253,
-            "pip install 'ssmgate[login]'",
+            "pip install 'awscrt>=0.29'",
             id="aws login without awscrt",
         ),
         pytest.param(

@@ -60,9 +60,11 @@ def translate(error: Exception) -> GateError:
                 code="NoCredentials",
             )
         case MissingDependencyException():
+            from ssmgate.host.installation import adding
+
             return ConfigurationProblem(
                 "profiles of 'aws login' need the package awscrt, which is not installed",
-                hints=("pip install 'ssmgate[login]'",),
+                hints=(adding("login"),),
             )
         case ClientError():
             return _service_failed(error)

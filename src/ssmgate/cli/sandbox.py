@@ -186,7 +186,9 @@ def _server(
     It ends when its standard input does, so even if this process is killed.
     """
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
-        raise SandboxProblem("moto is not installed: pip install 'ssmgate[sandbox]'")
+        from ssmgate.host.installation import adding
+
+        raise SandboxProblem(f"moto is not installed: {adding('sandbox')}")
     # awscli and moto cannot share a process: each has a botocore of its own.
     argv = [sys.executable, "-m", "ssmgate.sandbox", "--model", model, "--port", str(port)]
     argv += ["--seed", seed] if seed is not None else []

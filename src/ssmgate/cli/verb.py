@@ -58,7 +58,8 @@ def installed(program: str) -> str:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     raise Problem(
-        f"{program} is not installed beside {sys.executable}", "pipx install ssmgate, or make demo"
+        f"{program} is not installed beside {sys.executable}",
+        "in a clone of ssmgate: pipx install . (or: make demo)",
     )
 
 

@@ -1,0 +1,36 @@
+"""How a package that is missing is added to the environment that ssmgate runs in."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import sys
+from importlib import metadata
+
+
+def adding(extra: str) -> str:
+    """Return a shell command that installs the packages of `extra`, one of pyproject.toml's.
+
+    It works where ssmgate is installed, as ssmgate itself is on no package index: pipx and uv keep
+    each tool in an environment of its own, which pipx's own command or the interpreter's path
+    names. In a source tree that is not installed the command is for that tree.
+    """
+    try:
+        required = metadata.requires("ssmgate") or []
+    except metadata.PackageNotFoundError:
+        required = []
+    packages = []
+    for line in required:
+        requirement, _, marker = line.partition(";")
+        if f"extra=={extra}" in marker.translate({ord(sign): None for sign in " '\""}):
+            packages.append(requirement.strip())
+    return shlex.join([*_installer(), *(packages or [f".[{extra}]"])])
+
+
+def _installer() -> list[str]:
+    if os.path.exists(os.path.join(sys.prefix, "pipx_metadata.json")):
+        return ["pipx", "inject", os.path.basename(sys.prefix)]
+    if importlib.util.find_spec("pip") is None:
+        return ["uv", "pip", "install", "--python", sys.executable]
+    return [sys.executable, "-m", "pip", "install"]

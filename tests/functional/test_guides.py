@@ -92,9 +92,11 @@ def test_ssh(tmp_path: Path) -> None:
 def test_shell(tmp_path: Path, shell: str, user: str, status: int) -> None:
     script = "".join(text for language, text in blocks("shell.md") if language in (shell, "sh"))
     path = (str(FAKES / "stream"), os.path.dirname(sys.executable), os.environ["PATH"])
+    # There may be another aws on the developer's PATH.
+    named = {"SSMGATE_AWS_PATH": str(Path(sys.executable).with_name("aws"))}
     ended = subprocess.run(
         ["ssmgate", "sandbox", "--as", user, "--", shell, "-c", script],
-        env={"PATH": os.pathsep.join(path), "HOME": str(tmp_path), "LANG": "C.UTF-8"},
+        env={"PATH": os.pathsep.join(path), "HOME": str(tmp_path), "LANG": "C.UTF-8", **named},
         executable=Path(sys.executable).with_name("ssmgate"),
         stdin=subprocess.DEVNULL,
         capture_output=True,

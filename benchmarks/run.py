@@ -151,12 +151,14 @@ def shim(runs: int) -> tuple[list[Row], list[str]]:
     """Lines that start no session, by bin/aws."""
     rows = []
     with surroundings() as here:
+        # Another one on PATH would come before it.
+        named = {**here.environ, "SSMGATE_AWS_PATH": AWS}
         for words in (["sts", "get-caller-identity"], ["--version"]):
             line = " ".join(["aws", *words])
             found = alternately(
                 {
                     "bare": Command([AWS, *words], here.environ),
-                    line: Command([SHIM, *words], here.environ),
+                    line: Command([SHIM, *words], named),
                 },
                 runs,
             )

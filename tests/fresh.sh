@@ -146,7 +146,7 @@ PYTHON
 remove() {
     if [ -n "$child" ]; then
         kill -KILL "$child" || true
-        wait "$child" || true
+        wait "$child" 2> /dev/null || true
     fi
     child=''
     if [ -n "$root" ] && [ -n "$keep" ]; then

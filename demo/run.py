@@ -305,7 +305,8 @@ def aws_in(folder: str) -> Iterator[Aws]:
             expect(f"the sandbox starts: {aws.log.read_text()}", False)
         yield aws
     finally:
-        server.send_signal(signal.SIGINT)
+        # Not SIGINT: it is ignored where a shell runs the demo in the background.
+        server.terminate()
         server.wait(20)
 
 

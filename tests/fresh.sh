@@ -51,7 +51,7 @@ inside() {
     done
     # Not by exec: the namespace's first process has to wait for orphans.
     setpriv --reuid "$user" --regid "$user" --init-groups -- \
-        env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash PATH="$path" \
+        env --default-signal=INT,QUIT -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/bash PATH="$path" \
         LANG=C.UTF-8 "${passed[@]}" sh -c "$command" < /dev/null
 }
 if [ "${1-}" = --inside ]; then
@@ -178,7 +178,7 @@ for suite in "${suites[@]}"; do
             log=$directory/logs/$suite-$user-$number.log
             echo "fresh: $suite, $user: $command (log: $log)"
             SECONDS=0 status=0
-            set -m # else it would ignore SIGINT
+            set -m # a process group of its own: Ctrl-C is for this script
             unshare --mount --propagation private --pid --fork --kill-child -- \
                 "$script" --inside "$root" "$user" "$command" > "$log" 2>&1 &
             child=$!

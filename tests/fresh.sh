@@ -60,6 +60,8 @@ if [ "${1-}" = --inside ]; then
     exit
 fi
 
+# In braces, bash reads all of it first: the file may change while it runs.
+{
 suites=() users=() mirror=${FRESH_MIRROR-} directory=${FRESH_DIRECTORY-} keep=''
 directory=${directory:-${TMPDIR:-/var/tmp}/ssmgate-fresh}
 while getopts s:u:m:d:k option; do
@@ -197,3 +199,4 @@ done
 echo
 printf '%s\n' "${summary[@]}"
 exit "$failed"
+}

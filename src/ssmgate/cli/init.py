@@ -186,7 +186,8 @@ def _warn_of_v1(path: str | None, shims: str, effect: str) -> None:
     # An editable installation is in another environment than the one beside the checkout.
     own = os.path.join(sysconfig.get_path("scripts"), "aws")
     if path is not None and (_came_along(path, shims) or _is_script(path, own)):
-        echo(f"warning: {_V1}\nwarning: {effect}; {_OWN}")
+        echo(f"warning: {_V1}")
+        echo(f"warning: {effect}; {_OWN}")
 
 
 def _came_along(path: str, shims: str) -> bool:

@@ -3,15 +3,23 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test fresh lint bench completions format clean
+.PHONY: demo test test-all fuzz fresh lint bench completions format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n auto
-	$(BIN)/python -m pytest -n auto --way cached --ignore tests/functional/test_shim.py
-	$(BIN)/python -m pytest -n auto --way standby
+	$(BIN)/python -m pytest -n auto --durations 15 --bare-starts 1000
+
+# Each night and before a release: every row, in all ways, in processes of its own.
+test-all: .venv/installed-test
+	$(BIN)/python -m pytest -n auto --full --durations 15
+
+# For hours: many examples of everything that hypothesis tries.
+FUZZ ?= 20
+fuzz: .venv/installed-test
+	$(BIN)/python -m pytest -n auto -m hypothesis --full --examples $(FUZZ) --timeout 0 \
+	    -o faulthandler_timeout=0
 
 # Both on freshly installed Debian systems; needs root and debootstrap.
 fresh:

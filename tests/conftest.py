@@ -16,40 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
+import plugins
 import ssmgate
-from fakes.capabilities import give_up_but_in_one_thread
 from fakes.needs import fail_if_not_installed, needs
 from fakes.needs import summary as not_run
 from fakes.sandbox import NODE, Seen, Server, serving
 from fakes.scripted_aws import ScriptedAws
-from fakes.standbys import Standbys
+from plugins import patience, ways
 
 __all__ = ["needs"]
 
-# A busy machine is no failure.
-settings.register_profile("ssmgate", deadline=None)
-settings.load_profile("ssmgate")
-
-WAYS = ("cold", "cached", "standby")
-"""How starts are made by `Machine`. What comes of them is the same."""
-
-_way = {"is": "cold"}
-_standbys = Standbys()
+pytest_plugins = plugins.NAMES
 
 FAKES = Path(__file__).parent / "fakes"
 TARGET = "i-02573cafcfEXAMPLE"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--way", choices=WAYS, default="cold", help="how starts are made")
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    _way["is"] = config.getoption("--way")
-    if _way["is"] == "standby":
-        give_up_but_in_one_thread()
     # A shell without job control has what it runs in the background ignore both.
     for number, disposition in (
         (signal.SIGINT, signal.default_int_handler),
@@ -59,31 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, disposition)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In another way than the cold one, only what makes starts is run."""
-    if _way["is"] != "cold":
-        others = [item for item in items if item.get_closest_marker("starts") is None]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item.get_closest_marker("starts") is not None]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    _standbys.made += node.workeroutput.get("made", 0) if hasattr(node, "workeroutput") else 0
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["made"] = _standbys.made
-    elif _way["is"] == "standby" and not _standbys.made:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: Any) -> Generator[None]:
     yield  # the lines below come last
-    if _way["is"] == "standby":
-        terminalreporter.write_line(f"starts that a standby made: {_standbys.made}")
     for line in not_run(terminalreporter.stats.get("skipped", ())):
         terminalreporter.write_line(line)
 
@@ -103,12 +65,6 @@ def _no_developers_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-
-
-@pytest.fixture(autouse=True)
-def _no_standby_stays() -> Iterator[None]:
-    yield
-    _standbys.stop()
 
 
 @dataclass(frozen=True)
@@ -181,17 +137,34 @@ class Machine:
             program = ["-c", "import sys; from ssmgate.__main__ import run; run(sys.argv[1:])"]
         else:
             program = ["-m", "ssmgate", "start-session"]
-        ended = subprocess.run(
-            [sys.executable, *program, *words],
-            env=self.variables(**environ),
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            cwd=self.home,
-            check=False,
-        )
+        return self.python(*program, *words, input=input, timeout=timeout, **environ)
+
+    def python(
+        self,
+        *argv: str,
+        input: str | None = None,
+        timeout: float = 60,
+        cwd: Path | None = None,
+        **environ: str | None,
+    ) -> Ended:
+        """Run `python ARGV`: in a fork of a loaded one, where the test is content with that."""
+        variables, limit = self.variables(**environ), patience.seconds(timeout)
+        if ways.forked():
+            ended = ways.forks.run(
+                argv, env=variables, cwd=cwd or self.home, input=input, timeout=limit
+            )
+        else:
+            ended = subprocess.run(
+                [sys.executable, *argv],
+                env=variables,
+                input=input,
+                stdin=subprocess.DEVNULL if input is None else None,
+                capture_output=True,
+                text=True,
+                timeout=limit,
+                cwd=cwd or self.home,
+                check=False,
+            )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def program(self, *before: str) -> subprocess.Popen[str]:
@@ -209,8 +182,8 @@ class Machine:
 
     def variables(self, **environ: str | None) -> dict[str, str]:
         """Those of a start, `environ` added to the user's. By now there is a standby if need be."""
-        if _way["is"] == "standby":
-            _standbys.start(self.environ)
+        if ways.now() == ways.STANDBY:
+            ways.standbys.start(self.environ)
         merged: dict[str, str | None] = {**self.environ, **environ}
         return {name: value for name, value in merged.items() if value is not None}
 
@@ -282,6 +255,6 @@ def make_machine(server: ScriptedAws | Seen, folder: Path) -> Machine:
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONWARNINGS": "error",
             # What is kept for seconds has tests of its own: here each start asks.
-            **({} if _way["is"] == "cached" else {"SSMGATE_CACHE_TTL": "0"}),
+            **({} if ways.now() == ways.CACHED else {"SSMGATE_CACHE_TTL": "0"}),
         },
     )

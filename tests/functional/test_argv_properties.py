@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import ssmgate.aws  # noqa: F401 - before botocore
+from plugins.examples import examples
 from ssmgate.aws import arguments, sessions
 from ssmgate.core.errors import GateError
 
@@ -29,7 +30,7 @@ PATTERN = re.compile(
 )
 
 EXAMPLES = settings(
-    max_examples=250,
+    max_examples=examples(250),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -20,7 +20,7 @@ from conftest import FAKES, TARGET, Machine
 from fakes.needs import require
 from fakes.scripted_aws import evaluation
 
-pytestmark = pytest.mark.starts
+pytestmark = pytest.mark.starts("cold", "standby")
 
 ROOT = FAKES.parent.parent
 SHIM = ROOT / "bin" / "aws"

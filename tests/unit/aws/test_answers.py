@@ -18,6 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from plugins.examples import examples
 from ssmgate import examination
 from ssmgate.aws import answers
 from ssmgate.aws.answers import Answers, opened
@@ -289,7 +290,7 @@ STALE = [
 SLOW = [("start", "alice", None, 60, "", None, 50.0, passes, 0.0) for passes in (0.0, 30.0)]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(STEPS)
 @example(STALE)
 @example(SLOW)

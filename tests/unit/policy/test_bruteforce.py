@@ -6,6 +6,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugins.examples import examples
 from ssmgate.policy import Context, Policies, Request, evaluate, parse_policy
 from ssmgate.policy.patterns import like
 from ssmgate.policy.variables import Version, parse_template
@@ -173,7 +174,7 @@ def ours(request, identity, boundary, levels):
 def test_both_readings_agree():
     seen = collections.Counter()
 
-    @settings(max_examples=250, deadline=None)
+    @settings(max_examples=examples(250), deadline=None)
     @given(cases())
     def compare(case):
         expected = bruteforce.decide(*case)
@@ -184,7 +185,7 @@ def test_both_readings_agree():
     assert set(seen) == {"allowed", "implicitDeny", "explicitDeny"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_both_readings_agree_on_one_statement(data):
     """One Allow and one Deny with the same elements: what the two differ in is the undefined."""
@@ -204,7 +205,7 @@ contexts = st.dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.sampled_from(["Resource", "NotResource"]), st.lists(arn_patterns, min_size=1), arns, contexts
 )
@@ -217,7 +218,7 @@ def test_both_readings_agree_on_resources(element, patterns, resource, context):
         assert ours(request, [policy], None, []) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(pattern=st.text("ab\n.*?", max_size=8), value=st.text("ab\n.*?", max_size=8))
 def test_both_readings_agree_on_wildcards(pattern, value):
     resolved = parse_template(pattern, Version.V2012).resolve(Context())

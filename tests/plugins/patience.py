@@ -1,0 +1,98 @@
+"""How long tests wait before they give up: longer on a slow or busy machine.
+
+Times are written for a machine on which `aws --version` takes `USUAL` seconds. The tests measure it
+once, and `seconds` stretches a time accordingly; pytest's own limit for each test is stretched too.
+No test passes or fails by how long something took: these times end what does not end.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fakes.scripted_aws import ScriptedAws
+
+USUAL = 0.25
+MOST = 6.0
+"""What times are stretched by at most: what hangs is to be told in the end."""
+
+_stretched = {"by": 1.0}
+
+
+def seconds(usual: float) -> float:
+    """`usual` seconds, as long as they are on this machine."""
+    return usual * _stretched["by"]
+
+
+def until(true: Callable[[], object], usual: float = 20, every: float = 0.01) -> None:
+    """Return when `true` says so. Raises `TimeoutError` when that takes too long."""
+    deadline = time.monotonic() + seconds(usual)
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{true} does not come true")
+        time.sleep(every)
+
+
+def bare_start(runs: int = 5) -> float:
+    """The median of seconds that `aws ssm start-session` takes against a server on loopback."""
+    fakes = Path(__file__).parents[1] / "fakes"
+    taken = []
+    with ScriptedAws() as server, tempfile.TemporaryDirectory() as home:
+        environ = {
+            "PATH": f"{fakes}{os.pathsep}{os.environ['PATH']}",
+            "HOME": home,
+            "FAKE_PLUGIN": home,
+            "LANG": "C.UTF-8",
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "secret-of-example",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        words = ["ssm", "start-session", "--target", "i-02573cafcfEXAMPLE"]
+        for _ in range(runs + 1):
+            began = time.monotonic()
+            subprocess.run(
+                [Path(sys.executable).with_name("aws"), *words], env=environ, check=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120,
+            )  # fmt: skip
+            taken.append(time.monotonic() - began)
+        assert len(server.calls("StartSession")) == runs + 1
+    return statistics.median(taken[1:])  # the first fills the disk's cache
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--patience", type=float, help="what time-outs are multiplied by; measured by default"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    # Workers get the options as they are after this, so that only one process measures.
+    if config.option.patience is None:
+        config.option.patience = 1.0 if config.option.collectonly else _measured()
+    _stretched["by"] = config.option.patience
+    if getattr(config.option, "timeout", None) is None:
+        config.option.timeout = seconds(float(config.getini("timeout")))
+
+
+def _measured() -> float:
+    began = time.monotonic()
+    aws = Path(sys.executable).with_name("aws")
+    with tempfile.TemporaryDirectory() as home:
+        subprocess.run(
+            [aws, "--version"], env={"HOME": home, "PATH": os.environ["PATH"]},
+            stdout=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+    # Others may join: with four at work on each processor it takes as many times as long.
+    return max(2.0, min(MOST, 2 * (time.monotonic() - began) / USUAL))

@@ -1,0 +1,125 @@
+"""The ways to make a start: by itself, with kept answers, by a standby. The outcome is the same.
+
+A test that is marked `starts` is run in each of them, or in those that the mark names: its row
+`test_x[a]` is the cold one, `test_x[a-cached]` and `test_x[a-standby]` are the others. `--way`
+leaves the rows of one way. Every other test is run once, cold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakes.forks import Forks
+from fakes.standbys import Standbys
+from plugins import sampling
+
+COLD, CACHED, STANDBY = WAYS = ("cold", "cached", "standby")
+
+standbys = Standbys()
+forks = Forks()
+
+FORKED = (
+    "functional/test_cache.py",
+    "functional/test_check.py",
+    "functional/test_check_policies.py",
+    "functional/test_completions.py",
+    "functional/test_connections.py",
+    "functional/test_faults.py",
+    "functional/test_gate.py",
+    "functional/test_identity.py",
+    "functional/test_init.py",
+    "functional/test_local_rules.py",
+    "functional/test_login_attacks.py",
+    "functional/test_records.py",
+    "functional/test_second_look.py",
+    "functional/test_secrets.py",
+    "functional/test_shim.py",
+)
+"""Files whose runs of the program are made by a fork of a loaded one.
+
+Not those that are about the process itself: its signals, its descriptors, its terminal, and what
+is loaded from where. `sampling.AS_PROCESSES` of these rows are processes of their own all the same.
+"""
+
+_now = {"way": COLD, "forked": False}
+
+
+def now() -> str:
+    """The way in which the test that is running has its starts made."""
+    return str(_now["way"])
+
+
+def forked() -> bool:
+    """Whether the test that is running is content with forks of the program."""
+    return bool(_now["forked"])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--way", choices=("all", *WAYS), default="all", help="how starts are made")
+
+
+@pytest.fixture(autouse=True)
+def way(request: pytest.FixtureRequest) -> str:
+    """The way of this row."""
+    return str(getattr(request, "param", COLD))
+
+
+@pytest.hookimpl(trylast=True)  # its name is the last of the row's
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if mark := metafunc.definition.get_closest_marker("starts"):
+        rows = [pytest.param(each, id=_id(each)) for each in mark.args or WAYS]
+        metafunc.parametrize("way", rows, indirect=True)
+
+
+def _id(each: str) -> Any:
+    return pytest.HIDDEN_PARAM if each == COLD else each
+
+
+def way_of(item: pytest.Item) -> str:
+    """The way of the row `item`."""
+    return str(sampling.params(item).get("way", COLD))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In another way than the cold one, only what makes starts is run."""
+    wanted = config.getoption("way")
+    if wanted != "all":
+        sampling.leave(config, items, lambda item: way_of(item) == wanted)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture, as those of a module may make starts too."""
+    _now["way"] = way_of(item)
+    _now["forked"] = (
+        way_of(item) != STANDBY
+        and sampling.file_of(item) in FORKED
+        and item.get_closest_marker("process") is None
+        and not sampling.as_process(item)
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_standby_stays(way: str) -> Any:
+    yield
+    standbys.stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    standbys.made += getattr(node, "workeroutput", {}).get("made", 0)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    forks.stop()
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["made"] = standbys.made
+    elif session.config.getoption("way") == STANDBY and not standbys.made:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if standbys.made or terminalreporter.config.getoption("way") == STANDBY:
+        terminalreporter.write_line(f"starts that a standby made: {standbys.made}")

@@ -23,7 +23,7 @@ from fakes.needs import fail_if_not_installed, needs
 from fakes.needs import summary as not_run
 from fakes.sandbox import NODE, Seen, Server, serving
 from fakes.scripted_aws import ScriptedAws
-from plugins import patience, ways
+from plugins import ways
 
 __all__ = ["needs"]
 
@@ -148,23 +148,13 @@ class Machine:
         **environ: str | None,
     ) -> Ended:
         """Run `python ARGV`: in a fork of a loaded one, where the test is content with that."""
-        variables, limit = self.variables(**environ), patience.seconds(timeout)
-        if ways.forked():
-            ended = ways.forks.run(
-                argv, env=variables, cwd=cwd or self.home, input=input, timeout=limit
-            )
-        else:
-            ended = subprocess.run(
-                [sys.executable, *argv],
-                env=variables,
-                input=input,
-                stdin=subprocess.DEVNULL if input is None else None,
-                capture_output=True,
-                text=True,
-                timeout=limit,
-                cwd=cwd or self.home,
-                check=False,
-            )
+        ended = ways.python(
+            argv,
+            env=self.variables(**environ),
+            cwd=cwd or self.home,
+            input=input,
+            timeout=timeout,
+        )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def program(self, *before: str) -> subprocess.Popen[str]:

@@ -40,12 +40,7 @@ YES, NO = evaluation(), evaluation("implicitDeny")
 
 
 def verb(machine: Machine, *words: str, **environ: str | None) -> Ended:
-    ended = subprocess.run(
-        [sys.executable, "-m", "ssmgate", *words], env=machine.variables(**environ),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, cwd=machine.home,
-        check=False,
-    )  # fmt: skip
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
+    return machine.python("-m", "ssmgate", *words, **environ)
 
 
 def check(machine: Machine, *words: str, **environ: str | None) -> Ended:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 
 from functional.test_gallery import hold
 from functional.test_sandbox import serving
+from plugins import ways
 
 FOLDER = Path(__file__).parent / "offline"
 CASES = json.loads((FOLDER / "cases.json").read_text())
@@ -35,6 +35,8 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     # Nobody answers there: whatever goes out fails.
     nowhere = "http://127.0.0.1:9"
     return kept | {
+        "LANG": "C.UTF-8",
+        "PYTHONWARNINGS": "error",
         "HOME": str(tmp_path_factory.mktemp("home")),
         "HTTPS_PROXY": nowhere,
         "HTTP_PROXY": nowhere,
@@ -50,10 +52,7 @@ def lay_out(case: dict[str, Any], folder: Path) -> None:
 def check(
     words: list[str], folder: Path, environ: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "ssmgate", "check", *words],
-        cwd=folder, env=environ, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return ways.python(["-P", "-m", "ssmgate", "check", *words], env=environ, cwd=folder)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

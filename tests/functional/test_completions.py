@@ -18,6 +18,7 @@ import pytest
 from conftest import Machine, needs
 from fakes.scripted_aws import Answer, hang, json_error, json_ok, send
 from fakes.typist import Typist
+from plugins import ways
 
 FOLDER = Path(__file__).parents[2] / "completions"
 BIN = Path(sys.executable).parent
@@ -52,7 +53,8 @@ def documents(*names: str) -> Answer:
 @pytest.fixture
 def desk(machine: Machine) -> Machine:
     """A machine with profiles, and an AWS with two nodes and two documents."""
-    machine.environ["PATH"] = f"{BIN}{os.pathsep}{machine.environ['PATH']}"
+    programs = [str(ways.forks.programs)] if ways.forked() else []
+    machine.environ["PATH"] = os.pathsep.join([*programs, str(BIN), machine.environ["PATH"]])
     # Of the library's: the shells of these tests run programs that are not ours.
     del machine.environ["PYTHONWARNINGS"]
     (machine.home / ".aws").mkdir()
@@ -72,15 +74,7 @@ def desk(machine: Machine) -> Machine:
 
 def complete(desk: Machine, *words: str, **environ: str | None) -> list[str]:
     """What `ssmgate complete WORDS` offers; it says nothing else, whatever happens."""
-    ended = subprocess.run(
-        [BIN / "ssmgate", "complete", *words],
-        env=desk.variables(**environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = desk.python("-P", "-m", "ssmgate", "complete", *words, **environ)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.splitlines()
 

@@ -19,6 +19,7 @@ import pytest
 from conftest import FAKES, TARGET, Machine
 from fakes.needs import require
 from fakes.scripted_aws import evaluation
+from plugins import ways
 
 pytestmark = pytest.mark.starts("cold", "standby")
 
@@ -90,7 +91,10 @@ def line(machine: Machine, tmp_path: Path) -> Line:
     records = tmp_path / "real"
     records.mkdir()
     machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
-    return Line(machine, records, tmp_path)
+    line = Line(machine, records, tmp_path)
+    if ways.forked():
+        line.program = str(ways.forks.checkout / "bin" / "aws")
+    return line
 
 
 @pytest.fixture(params=SHELLS)
@@ -133,6 +137,7 @@ def test_what_is_no_start_is_the_real_ones(any_line: Line, words: list[str | byt
     assert any_line.machine.aws.received == []
 
 
+@pytest.mark.process
 @AND_ZSH
 def test_nothing_else_is_different(any_line: Line) -> None:
     environ = any_line.variables(EMPTY="", ODD="a b\tc")
@@ -149,6 +154,7 @@ def test_nothing_else_is_different(any_line: Line) -> None:
     assert found["AWS_CLI_AUTO_PROMPT"] == "off"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("closed", [(), (0,), (1,), (2,), (0, 1, 2)])
 def test_descriptors_are_the_real_ones(any_line: Line, closed: tuple[int, ...]) -> None:
     any_line.alias("[toplevel]\nx = !true\n")  # a file to read on the way
@@ -169,6 +175,7 @@ def test_descriptors_are_the_real_ones(any_line: Line, closed: tuple[int, ...]) 
     assert seen[0]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("words", [["s3"], ["s3", "ssm", "start-session"]])
 def test_ignored_signals_are_the_callers(line: Line, words: list[str]) -> None:
     """Python ignores SIGPIPE: on the way through ssmgate that must not stay so."""
@@ -193,6 +200,7 @@ def test_a_vanished_folder_is_no_matter(any_line: Line) -> None:
     assert any_line.argv == [b"s3"]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_signals_are_the_real_ones(line: Line, number: int) -> None:
     (line.records / "do").write_text('touch "$FAKE_AWS/ready"; exec sleep 60')
@@ -265,6 +273,7 @@ def test_the_installed_cli_answers_the_same(line: Line, words: list[str]) -> Non
 # Aliases that are no start.
 
 
+@pytest.mark.process
 def test_an_alias_with_an_exclamation_mark_finds_the_shim_first(any_line: Line) -> None:
     any_line.alias("[toplevel]\nwho = !aws sts get-caller-identity\n")
     any_line.path = [str(REAL.parent)]  # the shim was called by its path
@@ -380,6 +389,7 @@ PATH=$(printf %s "$PATH" | tr : '\\n' | grep -vx "${{0%/*}}" | paste -sd :)
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("how", ["exec", "env"])
 def test_a_version_managers_shim_may_come_back(any_line: Line, how: str) -> None:
     manager = any_line.folder / "manager" / "aws"

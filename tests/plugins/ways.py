@@ -7,13 +7,17 @@ leaves the rows of one way. Every other test is run once, cold.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes.forks import Forks
 from fakes.standbys import Standbys
-from plugins import sampling
+from plugins import patience, sampling
 
 COLD, CACHED, STANDBY = WAYS = ("cold", "cached", "standby")
 
@@ -31,7 +35,6 @@ FORKED = (
     "functional/test_identity.py",
     "functional/test_init.py",
     "functional/test_local_rules.py",
-    "functional/test_login_attacks.py",
     "functional/test_records.py",
     "functional/test_second_look.py",
     "functional/test_secrets.py",
@@ -54,6 +57,34 @@ def now() -> str:
 def forked() -> bool:
     """Whether the test that is running is content with forks of the program."""
     return bool(_now["forked"])
+
+
+def python(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | Path,
+    input: str | None = None,
+    timeout: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """Run `python ARGV`, in a fork of a loaded one where the test that is running allows it.
+
+    `input` is what it reads, nothing by default. stdout and stderr are captured.
+    """
+    limit = patience.seconds(timeout)
+    if forked():
+        return forks.run(argv, env=env, cwd=cwd, input=input, timeout=limit)
+    return subprocess.run(
+        [sys.executable, *argv],
+        env=env,
+        cwd=cwd,
+        input=input,
+        stdin=subprocess.DEVNULL if input is None else None,
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+    )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,181 @@
+"""A process that has loaded ssmgate and forks for each run: the other end of `forks.py`.
+
+`loaded.py SOCKET` listens there. A connection brings three descriptors and a line of JSON: the
+arguments of the interpreter, the environment and the working directory. It gets the number of the
+child as a line, and when that has ended, its exit status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import socket
+import sys
+import traceback
+import warnings
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, NoReturn
+
+NOWHERE = "/home-of-nobody"
+
+
+def _become(argv: list[str]) -> None:
+    """What the interpreter does with its arguments `argv`, those after its own name."""
+    while argv[0] in ("-P", "-I"):
+        del argv[0]
+    if argv[0] == "-m":
+        sys.argv[:] = argv[1:]
+        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+    elif argv[0] == "-c":
+        sys.argv[:] = ["-c", *argv[2:]]
+        exec(compile(argv[1], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        raise ValueError(f"not imitated: {argv}")
+
+
+def _child(asked: dict[str, Any], descriptors: list[int], paths: list[_Path]) -> NoReturn:
+    code: Any = 1
+    try:
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+        os.closerange(3, 256)
+        os.chdir(asked["cwd"])
+        os.environ.clear()
+        os.environ.update(asked["environ"])
+        if "PYTHONWARNINGS" not in os.environ:
+            _as_without_warning_options()
+        for path in paths:
+            path.move(asked["environ"]["HOME"])
+        _become(asked["argv"])
+        code = 0
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        traceback.print_exc()
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(int(code or 0) & 255)
+
+
+def _as_without_warning_options() -> None:
+    """The filters that an interpreter begins with.
+
+    https://docs.python.org/3/library/warnings.html#default-warning-filter
+    """
+    sys.warnoptions.clear()
+    warnings.resetwarnings()
+    for category in (
+        ResourceWarning, ImportWarning, PendingDeprecationWarning, DeprecationWarning,
+    ):  # fmt: skip
+        warnings.simplefilter("ignore", category)
+    warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
+
+
+def _preload() -> None:
+    """Load what the runs need. Nothing is read or asked, and no thread is started."""
+    for name in (
+        "ssmgate.process", "ssmgate.gate", "ssmgate.examination", "ssmgate.check.ask",
+        "ssmgate.check.explain", "ssmgate.check.text", "ssmgate.check.local", "ssmgate.cli.main",
+        "ssmgate.cli.complete", "ssmgate.login.entry", "ssmgate.standby.client", "awscli.handlers",
+        "awscli.clidriver",
+    ):  # fmt: skip
+        importlib.import_module(name)
+    from ssmgate.standby import preload
+
+    preload.everything()
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A path below HOME that was worked out while its module was loaded."""
+
+    holder: Any
+    name: str
+    value: Any
+
+    def move(self, home: str) -> None:
+        setattr(self.holder, self.name, _moved(self.value, home))
+
+
+def _moved(value: Any, home: str) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_moved(each, home) for each in value)
+    return value.replace(NOWHERE, home) if isinstance(value, str) else value
+
+
+def _paths() -> list[_Path]:
+    """Those of the loaded modules: attributes, and defaults of functions and methods."""
+    found = []
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("awscli", "botocore", "ssmgate"):
+            # A copy: one that is loaded late is loaded by being looked at.
+            classes = [one for one in list(vars(module).values()) if isinstance(one, type)]
+            for holder in (module, *classes):
+                for attribute, value in list(vars(holder).items()):
+                    if isinstance(value, str):
+                        found.append(_Path(holder, attribute, value))
+                    elif isinstance(value, FunctionType) and value.__defaults__:
+                        found.append(_Path(value, "__defaults__", value.__defaults__))
+    return [path for path in found if _moved(path.value, "") != path.value]
+
+
+def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
+    text = b""
+    while not text.endswith(b"\n"):
+        text += connection.recv(1 << 20)
+    return json.loads(text), descriptors
+
+
+def main(path: str) -> None:
+    """Serve until stdin ends."""
+    _preload()
+    paths = _paths()
+    gc.collect()
+    gc.freeze()
+    own = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+    selector = selectors.DefaultSelector()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen(100)
+        os.write(own, b"loaded\n")
+        os.close(own)
+        selector.register(0, selectors.EVENT_READ)
+        selector.register(listening, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fd == 0:
+                    return
+                if key.fileobj is listening:
+                    connection, _ = listening.accept()
+                    asked, descriptors = _received(connection)
+                    pid = os.fork()
+                    if not pid:
+                        _child(asked, descriptors, paths)
+                    for number in descriptors:
+                        os.close(number)
+                    connection.sendall(f"{pid}\n".encode())
+                    ended = os.pidfd_open(pid)
+                    selector.register(ended, selectors.EVENT_READ, (pid, connection))
+                else:
+                    pid, connection = key.data
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+                    _, status = os.waitpid(pid, 0)
+                    with connection, contextlib.suppress(OSError):
+                        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,64 @@
+"""A program that has a fork of the loaded process do its work: see `forks.py`.
+
+`forks.py` writes this text below a first line that has it run by a python with nothing loaded, and
+above one that calls `main`. It hands over its arguments, environment, working directory and
+descriptors, and ends as the fork ended. The fork is not this process, nor its child: what is sent
+to this process does not reach it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+LOADED = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+"""What the interpreter of the loaded process is started with."""
+
+NOT_IMITATED = ("LC_", "LD_", "PYTHON", "LANGUAGE", "AWS_DATA_PATH", "BOTOCORE_", "AWS_CLI_UPGRADE")
+"""Beginnings of variables that are read while an interpreter or awscli is loaded."""
+
+
+def fair(environ: Mapping[str, str]) -> bool:
+    """Whether a fork imitates a process with `environ`, or that would be loaded differently."""
+    return (
+        "HOME" in environ
+        and environ.get("LANG") == LOADED["LANG"]
+        and environ.get("PYTHONWARNINGS", LOADED["PYTHONWARNINGS"]) == LOADED["PYTHONWARNINGS"]
+        and not any(name.startswith(NOT_IMITATED) and name not in LOADED for name in environ)
+    )
+
+
+def main(python: str, path: str, before: list[str]) -> None:
+    """Run `python BEFORE… ARGUMENTS…`, by the process that listens at `path` where that is fair."""
+    argv = [*before, *sys.argv[1:]]
+    try:
+        folder = os.getcwd()
+        for number in (0, 1, 2):
+            os.fstat(number)
+    except OSError:
+        folder = ""
+    if not folder or not fair(os.environ):
+        os.execv(python, [python, *argv])
+
+    import _socket  # `socket` takes as long as all the rest
+    import json
+
+    sock = _socket.socket(_socket.AF_UNIX)
+    sock.connect(path)
+    descriptors = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
+    sock.sendmsg([b"x"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
+    asked = {"argv": argv, "environ": dict(os.environ), "cwd": folder}
+    left = json.dumps(asked).encode() + b"\n"
+    while left:
+        left = left[sock.send(left) :]
+    told = b""
+    while part := sock.recv(100):
+        told += part
+    status = int(told.split()[-1])
+    if status < 0:
+        import signal
+
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    sys.exit(status)

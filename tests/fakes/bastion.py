@@ -232,7 +232,7 @@ def _copy(source: Path, target: Path) -> None:
     def left_out(folder: str, names: list[str]) -> set[str]:
         if folder.endswith("/botocore/data"):
             return {n for n in names if n not in SERVICES and os.path.isdir(f"{folder}/{n}")}
-        return {"__pycache__", "examples"} & set(names)
+        return {"examples"} & set(names)
 
     shutil.copytree(source, target, ignore=left_out)
     for folder, _, files in os.walk(target):

@@ -20,6 +20,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from fakes.waiting import until
+
 ACCOUNT = "111122223333"
 TOKEN = "TOKEN-THAT-NOBODY-MAY-SEE"
 STREAM_URL = "wss://STREAM-THAT-NOBODY-MAY-SEE.example/v1/data-channel/alice-0abc"
@@ -378,11 +380,7 @@ class ScriptedAws:
 
     def wait_for(self, operation: str, count: int = 1, seconds: float = 20) -> None:
         """Return when `operation` has arrived `count` times."""
-        deadline = time.monotonic() + seconds
-        while len(self.calls(operation)) < count:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{operation} did not arrive {count} times")
-            time.sleep(0.005)
+        until(lambda: len(self.calls(operation)) >= count, seconds)
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0)).decode()

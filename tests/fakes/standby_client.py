@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ if __name__ == "__main__":
 else:
     from conftest import TARGET, Ended, Machine
     from fakes.capabilities import give_up, lose
+    from fakes.waiting import until
 
 FOLDER = ".cache/ssmgate/standby"
 BY_STANDBY, COLD = "by the standby", "by itself"
@@ -79,15 +79,6 @@ def begin(
         preexec_fn=give_up,
     )
     return process, mark
-
-
-def until(true: Callable[[], object], seconds: float = 30) -> None:
-    """Return when `true` says so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.01)
 
 
 class Standby:

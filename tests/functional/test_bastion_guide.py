@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from fakes.bastion import REPOSITORY, Bastion
 from fakes.log import Log
 from fakes.needs import missing, require
 from fakes.scripted_aws import SESSION_ID, ScriptedAws, credentials, evaluation, identity
+from fakes.waiting import until
 
 OBSTACLE = bastions.obstacle() or missing("ssh", "scp", "sftp", "sshd")
 pytestmark = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
@@ -294,8 +294,7 @@ def test_no_forwarding_from_elsewhere(host: Host, at: str, forward: list[str]) -
 
 def test_no_agent_and_no_display(host: Host, at: str, tmp_path: Path) -> None:
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")])
-    while not (tmp_path / "agent").exists():
-        time.sleep(0.01)
+    until((tmp_path / "agent").exists)
     try:
         before = set(Path("/tmp").glob("ssh-*/agent.*"))
         ended = host.ssh("-A", "-o", f"IdentityAgent={tmp_path}/agent", "-X", at, START)

@@ -30,6 +30,7 @@ from fakes.scripted_aws import (
     xml,
     xml_error,
 )
+from fakes.waiting import has_open, until
 
 pytestmark = pytest.mark.starts
 
@@ -354,10 +355,9 @@ def test_one_that_is_killed_while_it_asks_is_not_waited_for(cached: Machine) -> 
     alice = identity("arn:aws:iam::111122223333:user/alice")
     cached.aws.script("GetCallerIdentity", after(answer, alice), alice)
     first = cached.program()
-    while cached.aws.operations != ALLOWED[:1]:
-        time.sleep(0.02)
+    until(lambda: cached.aws.operations == ALLOWED[:1])
     others = [cached.program() for _ in range(3)]
-    time.sleep(1)  # until they wait
+    until(lambda: all(has_open(other.pid, ".lock") for other in others))
     assert cached.aws.operations == ALLOWED[:1]
     first.kill()
     first.communicate(timeout=30)
@@ -376,10 +376,9 @@ def test_one_that_waits_can_be_interrupted(cached: Machine) -> None:
     alice = identity("arn:aws:iam::111122223333:user/alice")
     cached.aws.script("GetCallerIdentity", after(answer, alice))
     first = cached.program()
-    while cached.aws.operations != ALLOWED[:1]:
-        time.sleep(0.02)
+    until(lambda: cached.aws.operations == ALLOWED[:1])
     second = cached.program()
-    time.sleep(1)  # until it waits
+    until(lambda: has_open(second.pid, ".lock"))
     second.send_signal(signal.SIGINT)
     second.communicate(timeout=10)
     answer.set()

@@ -18,6 +18,7 @@ import pytest
 from conftest import Machine, needs
 from fakes.scripted_aws import Answer, hang, json_error, json_ok, send
 from fakes.typist import Typist
+from fakes.waiting import until
 from plugins import ways
 
 FOLDER = Path(__file__).parents[2] / "completions"
@@ -257,10 +258,7 @@ def test_nothing_asks_on_the_terminal_and_nothing_is_left(desk: Machine) -> None
         child.close()
         assert child.exitstatus == 0
     # Init reaps it in its own time.
-    deadline = time.monotonic() + 20
-    while (state := state_of(int(left.read_text()))) not in ("", "Z"):
-        assert time.monotonic() < deadline, state
-        time.sleep(0.02)
+    until(lambda: state_of(int(left.read_text())) in ("", "Z"))
 
 
 def state_of(process: int) -> str:

@@ -12,6 +12,7 @@ import pytest
 from conftest import TARGET, Machine
 from fakes.certificates import server_context
 from fakes.scripted_aws import ScriptedAws, after, identity, slowly
+from fakes.waiting import until
 
 pytestmark = pytest.mark.starts
 
@@ -76,9 +77,7 @@ def test_connections_come_early_and_requests_do_not(scripted: ScriptedAws, make:
     running = threading.Thread(target=machine.run, args=("--target", TARGET))
     running.start()
     scripted.wait_for("GetCallerIdentity")
-    deadline = time.monotonic() + 20
-    while scripted.connections < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: scripted.connections >= 3)
 
     assert scripted.connections == 3
     assert scripted.operations == ["GetCallerIdentity"]

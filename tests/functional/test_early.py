@@ -14,6 +14,7 @@ import pytest
 from conftest import TARGET, Machine, make_machine
 from fakes.certificates import server_context
 from fakes.scripted_aws import ScriptedAws
+from fakes.waiting import until
 
 
 @pytest.fixture
@@ -50,9 +51,7 @@ def connections(machine: Machine) -> int:
 
 def test_it_comes_before_the_line_is_read_and_is_used(far: Machine, pipe: Path) -> None:
     running = begun(far, "--parameters", f"file://{pipe}")
-    deadline = time.monotonic() + 20
-    while not connections(far) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: connections(far))
 
     assert connections(far) == 1
     assert far.aws.operations == []

@@ -38,6 +38,7 @@ from fakes.scripted_aws import (
     xml,
     xml_error,
 )
+from fakes.waiting import has_got, seconds, until
 
 pytestmark = pytest.mark.starts
 
@@ -86,7 +87,7 @@ def finish(process: subprocess.Popen[str]) -> Ended:
     with process:
         try:
             stdout, stderr = "", ""
-            process.wait(30)
+            process.wait(seconds(30))
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -1064,10 +1065,7 @@ SIGNALS = [
 
 
 def appears(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path.name} did not appear"
-        time.sleep(0.005)
+    until(path.exists)
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
@@ -1131,7 +1129,7 @@ def test_a_signal_while_the_session_starts(
     machine.aws.wait_for("StartSession", len(answers))
     process.send_signal(number)
     process.send_signal(number)
-    time.sleep(0.05)
+    until(lambda: has_got(process.pid, number))
     assert process.poll() is None
     answer_now.set()
 
@@ -1146,7 +1144,7 @@ def test_a_signal_while_the_session_is_terminated(machine: Machine, number: int,
     process = launch(machine, "--target", TARGET)
     machine.aws.wait_for("TerminateSession")
     process.send_signal(number)
-    time.sleep(0.05)
+    until(lambda: has_got(process.pid, number))
     answer_now.set()
 
     assert_stopped(machine, finish(process), code, "cannot be executed", starts=1)
@@ -1159,7 +1157,7 @@ def test_a_signal_and_a_failing_end(machine: Machine) -> None:
     process = launch(machine, "--target", TARGET)
     machine.aws.wait_for("StartSession")
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.05)
+    until(lambda: has_got(process.pid, signal.SIGTERM))
     answer_now.set()
     ended = finish(process)
 

@@ -11,7 +11,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from fakes import bastion as bastions
 from fakes.bastion import Bastion
 from fakes.log import Log
 from fakes.scripted_aws import ScriptedAws, after, evaluation
+from fakes.waiting import has_got, until
 
 pytestmark = pytest.mark.skipif(bool(bastions.obstacle()), reason=bastions.obstacle())
 
@@ -634,13 +634,12 @@ def test_a_signal_at_each_step(
     process = bastion.popen(MALLORY, "-c", START)
     asked = bastion.root / "recorded" / "asked"
     if step == "plugin":
-        while not asked.exists():
-            time.sleep(0.01)
+        until(asked.exists)
     else:
         scripted.wait_for(step)
 
     process.send_signal(number)
-    time.sleep(0.2)
+    until(lambda: has_got(process.pid, number))
     process.send_signal(number)
     go_on.set()
     _, err = process.communicate(timeout=60)
@@ -664,7 +663,7 @@ def test_a_signal_that_means_nothing(
     process = bastion.popen(MALLORY, "-c", START)
     scripted.wait_for("SimulatePrincipalPolicy")
     process.send_signal(getattr(signal, name))
-    time.sleep(0.1)
+    until(lambda: has_got(process.pid, getattr(signal, name)))
     go_on.set()
     out, err = process.communicate(timeout=60)
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from conftest import FAKES, Machine
 from fakes.sandbox import NODE
+from fakes.waiting import until
 
 pytestmark = pytest.mark.starts
 
@@ -91,10 +91,7 @@ def test_a_signal_after_the_handover(machine: Machine, number: int, status: int)
     go = machine.plugin.folder / "go"
     os.mkfifo(go)
     with machine.program() as process:
-        deadline = time.monotonic() + 20
-        while not (machine.plugin.folder / "ready").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        until((machine.plugin.folder / "ready").exists)
         process.send_signal(number)
         if status == 7:
             go.write_text("\n")

@@ -8,7 +8,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -24,6 +23,7 @@ import pytest
 
 from conftest import FAKES, FakePlugin
 from fakes.sandbox import ACCOUNT, NODE, OWNER, STOPPED, Failed, Server, serving, text
+from fakes.waiting import until
 
 DEFAULT = "SSM-SessionManagerRunShell"
 SSH = "AWS-StartSSHSession"
@@ -690,7 +690,4 @@ def answers(url: str) -> bool:
 
 
 def wait_until(held: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not held():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(held, seconds)

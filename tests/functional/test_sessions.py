@@ -30,6 +30,7 @@ import pytest
 from conftest import needs
 from fakes.capabilities import as_before
 from fakes.channel_client import Client
+from fakes.waiting import until
 
 pytestmark = pytest.mark.starts
 
@@ -177,10 +178,7 @@ def session_id(child: pexpect.spawn[str]) -> str:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(holds, 30)
 
 
 def is_there(process: int) -> bool:

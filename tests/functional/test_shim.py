@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from conftest import FAKES, TARGET, Machine
 from fakes.needs import require
 from fakes.scripted_aws import evaluation
+from fakes.waiting import until
 from plugins import ways
 
 pytestmark = pytest.mark.starts("cold", "standby")
@@ -205,10 +205,7 @@ def test_a_vanished_folder_is_no_matter(any_line: Line) -> None:
 def test_signals_are_the_real_ones(line: Line, number: int) -> None:
     (line.records / "do").write_text('touch "$FAKE_AWS/ready"; exec sleep 60')
     with subprocess.Popen([*line.command(), "s3"], env=line.variables()) as process:
-        deadline = time.monotonic() + 20
-        while not (line.records / "ready").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until((line.records / "ready").exists)
         process.send_signal(number)
         process.wait(20)
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ from fakes.standby_client import (
     state,
     until,
 )
+from fakes.waiting import has_got
 from ssmgate.standby import client, wire
 
 # So that nobody has to wait for the end of patience.
@@ -87,7 +89,7 @@ def test_a_signal_ends_it_as_it_ends_a_cold_start(
         process.send_signal(number)
         if operation == "StartSession":
             # It is noted, and the answer waited for: it names the session.
-            time.sleep(0.05)
+            until(partial(has_got, process.pid, number))
             go.set()
         stdout, stderr = process.communicate("", timeout=30)
         go.set()

@@ -8,9 +8,8 @@ import shutil
 import signal
 import sys
 import termios
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pexpect
@@ -19,6 +18,7 @@ import pytest
 from conftest import TARGET, Machine
 from fakes.needs import require
 from fakes.scripted_aws import TOKEN, Answer, Received
+from fakes.waiting import until
 
 pytestmark = pytest.mark.starts
 
@@ -79,15 +79,17 @@ def parent_of(pid: int) -> int:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    """Whether it ends."""
+
+    def has_ended() -> bool:
         try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
         except (FileNotFoundError, ProcessLookupError):
             return True
-        time.sleep(0.01)
-    return False
+
+    with suppress(TimeoutError):
+        until(has_ended)
+    return has_ended()
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -1,7 +1,7 @@
 """How long tests wait before they give up: longer on a slow or busy machine.
 
 Times are written for a machine on which `aws --version` takes `USUAL` seconds. The tests measure it
-once, and `seconds` stretches a time accordingly; pytest's own limit for each test is stretched too.
+once; `fakes/waiting.py` stretches times by it, and pytest's own limit is stretched too.
 No test passes or fails by how long something took: these times end what does not end.
 """
 
@@ -13,32 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fakes import waiting
 from fakes.scripted_aws import ScriptedAws
 
 USUAL = 0.25
 MOST = 6.0
 """What times are stretched by at most: what hangs is to be told in the end."""
-
-_stretched = {"by": 1.0}
-
-
-def seconds(usual: float) -> float:
-    """`usual` seconds, as long as they are on this machine."""
-    return usual * _stretched["by"]
-
-
-def until(true: Callable[[], object], usual: float = 20, every: float = 0.01) -> None:
-    """Return when `true` says so. Raises `TimeoutError` when that takes too long."""
-    deadline = time.monotonic() + seconds(usual)
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{true} does not come true")
-        time.sleep(every)
 
 
 def bare_start(runs: int = 5) -> float:
@@ -81,9 +65,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Workers get the options as they are after this, so that only one process measures.
     if config.option.patience is None:
         config.option.patience = 1.0 if config.option.collectonly else _measured()
-    _stretched["by"] = config.option.patience
+    waiting.stretched["by"] = config.option.patience
     if getattr(config.option, "timeout", None) is None:
-        config.option.timeout = seconds(float(config.getini("timeout")))
+        config.option.timeout = waiting.seconds(float(config.getini("timeout")))
 
 
 def _measured() -> float:

@@ -17,7 +17,8 @@ import pytest
 
 from fakes.forks import Forks
 from fakes.standbys import Standbys
-from plugins import patience, sampling
+from fakes.waiting import seconds
+from plugins import sampling
 
 COLD, CACHED, STANDBY = WAYS = ("cold", "cached", "standby")
 
@@ -71,7 +72,7 @@ def python(
 
     `input` is what it reads, nothing by default. stdout and stderr are captured.
     """
-    limit = patience.seconds(timeout)
+    limit = seconds(timeout)
     if forked():
         return forks.run(argv, env=env, cwd=cwd, input=input, timeout=limit)
     return subprocess.run(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.waiting import has_open, until
 from ssmgate.host import answers
 from ssmgate.host.answers import FOLDER, Folder
 
@@ -224,9 +225,8 @@ class Crowd:
 
     def wait_until_asked(self) -> int:
         """The process that asks first, once all of them are there."""
-        while len(os.listdir(self.started)) < len(self.processes) or not self.asked.exists():
-            time.sleep(0.01)
-        time.sleep(0.2)
+        until(lambda: len(os.listdir(self.started)) == len(self.processes) and self.asked.exists())
+        until(lambda: all(has_open(process.pid, ".lock") for process in self.processes))
         return int(self.asked.read_text().split()[0])
 
     def end(self) -> int:

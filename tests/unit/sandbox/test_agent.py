@@ -21,6 +21,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from fakes.channel_client import Client, connected
+from fakes.waiting import until
 from ssmgate.sandbox.agent.server import TERMINATED, Agent, Nodes
 from ssmgate.sandbox.channel import codec
 from ssmgate.sandbox.channel.codec import (
@@ -117,10 +118,7 @@ def echo_port() -> int:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(holds)
 
 
 def is_there(process: int) -> bool:

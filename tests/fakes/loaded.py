@@ -26,14 +26,18 @@ NOWHERE = "/home-of-nobody"
 
 
 def _become(argv: list[str]) -> None:
-    """What the interpreter does with its arguments `argv`, those after its own name."""
-    while argv[0] in ("-P", "-I"):
-        del argv[0]
+    """What the interpreter does with its arguments `argv`, those after its own name.
+
+    Without -P it looks for modules in the current folder first, which `python -m ssmgate` undoes.
+    """
+    safe = argv[0] == "-P"
+    del argv[: int(safe)]
     if argv[0] == "-m":
         sys.argv[:] = argv[1:]
         runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
     elif argv[0] == "-c":
         sys.argv[:] = ["-c", *argv[2:]]
+        sys.path[:0] = [] if safe else [""]
         exec(compile(argv[1], "<string>", "exec"), {"__name__": "__main__"})
     else:
         raise ValueError(f"not imitated: {argv}")

@@ -1,0 +1,101 @@
+"""Which rows are run: the same ones for the same commit, and no attack left out."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from plugins import sampling, ways
+
+TESTS = sampling.TESTS
+
+
+class Row:
+    """As much of a pytest.Item as is looked at."""
+
+    def __init__(self, file: str, test: str = "test_x", way: str = "cold", **indices: int) -> None:
+        self.path = TESTS / file
+        self.originalname = test
+        self.name = f"{test}[{way}-{indices}]"
+        self.callspec = SimpleNamespace(params={"way": way}, indices={**indices, "way": 0})
+        self.config: Any = config()
+
+
+def config(*args: str, full: bool = False, seed: str = "a", way: str = "all") -> Any:
+    hook = SimpleNamespace(pytest_deselected=lambda items: None)
+    option = SimpleNamespace(full=full, sample_seed=seed, way=way)
+    return SimpleNamespace(option=option, hook=hook, args=list(args))
+
+
+def left(rows: list[Row], told: Any) -> list[Row]:
+    """The rows that are run."""
+    items: Any = list(rows)
+    sampling.pytest_collection_modifyitems(told, items)
+    kept: list[Row] = items
+    return kept
+
+
+@pytest.mark.parametrize("file", sampling.NEVER_SAMPLED)
+def test_an_attack_is_run_cold_each_time(file: str) -> None:
+    rows = [Row(file, n=number) for number in range(100)]
+
+    assert (TESTS / file).exists()
+    assert left(rows, config()) == rows
+    assert not [name for name in sampling.COLD if name.partition("::")[0] == file]
+
+
+def test_what_is_not_named_is_run_each_time() -> None:
+    rows = [Row("unit/test_new.py", n=number) for number in range(100)]
+
+    assert left(rows, config()) == rows
+
+
+@pytest.mark.parametrize("way", ["cached", "standby"])
+def test_of_the_other_ways_a_share_is_run(way: str) -> None:
+    rows = [Row("functional/test_faults.py", way=way, n=number) for number in range(1000)]
+    drawn = left(rows, config())
+
+    assert 0.7 < len(drawn) / (sampling.WAYS[way] * len(rows)) < 1.3
+    assert left(rows, config()) == drawn
+    assert left(rows, config(seed="b")) != drawn
+    assert left(rows, config(full=True)) == rows
+    assert left(rows, config("tests/functional/test_faults.py::test_x")) == rows
+    assert left(rows, config(way=way)) == rows
+
+
+@pytest.mark.parametrize("name", sampling.COLD)
+def test_a_rate_is_that_of_a_test_there_is(name: str) -> None:
+    file, _, test = name.partition("::")
+
+    assert (f"def {test}(" if test else "def test_") in (TESTS / file).read_text()
+    assert 0 < sampling.COLD[name] <= 1
+
+
+@pytest.mark.parametrize("file", [*sampling.ONE_OF, *ways.FORKED])
+def test_a_file_that_is_named_is_there(file: str) -> None:
+    assert (TESTS / file).exists()
+
+
+def test_what_is_crossed_is_run_with_one_value_each() -> None:
+    (file, name), *_ = sampling.ONE_OF.items()
+    rows = [
+        Row(file, "test_y", **{name: shell, "n": number})
+        for number in range(60)
+        for shell in range(3)
+    ]
+    drawn = left(rows, config())
+
+    assert sorted(row.callspec.indices["n"] for row in drawn) == list(range(60))
+    assert {row.callspec.indices[name] for row in drawn} == {0, 1, 2}
+    assert left(rows, config(full=True)) == rows
+
+
+def test_a_share_of_the_forked_rows_are_processes() -> None:
+    rows = [Row("functional/test_gate.py", n=number) for number in range(1000)]
+    drawn = [row for row in rows if sampling.as_process(row)]
+
+    assert 0.7 < len(drawn) / (sampling.AS_PROCESSES * len(rows)) < 1.3
+    rows[0].config = config(full=True)
+    assert sampling.as_process(rows[0])

@@ -34,7 +34,6 @@ FORKED = (
     "functional/test_faults.py",
     "functional/test_gate.py",
     "functional/test_identity.py",
-    "functional/test_init.py",
     "functional/test_local_rules.py",
     "functional/test_records.py",
     "functional/test_second_look.py",

@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up everything they need below .venv.
 
-PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
 .PHONY: demo test test-all fuzz fresh lint bench completions format clean

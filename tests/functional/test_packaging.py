@@ -23,17 +23,26 @@ def run(*words: str | Path, cwd: Path) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+HATCHLING = (sys.executable, "-m", "hatchling", "build", "-d")
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as a stranger's would be: of the sdist, not of this checkout."""
-    folder = tmp_path_factory.mktemp("built")
-    hatchling = (sys.executable, "-m", "hatchling", "build", "-d", folder)
-    run(*hatchling, "-t", "sdist", cwd=ROOT)
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist, unpacked."""
+    folder = tmp_path_factory.mktemp("source")
+    run(*HATCHLING, folder, "-t", "sdist", cwd=ROOT)
     (sdist,) = folder.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder / "source", filter="data")
-    (source,) = (folder / "source").iterdir()
-    run(*hatchling, "-t", "wheel", cwd=source)
+        archive.extractall(folder, filter="data")
+    (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built as a stranger's would be: of the sdist, not of this checkout."""
+    folder = tmp_path_factory.mktemp("built")
+    run(*HATCHLING, folder, "-t", "wheel", cwd=source)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -85,3 +94,27 @@ def test_the_installed_shim_finds_the_program_it_came_with(prefix: Path, machine
     machine.aws.script("SimulatePrincipalPolicy", evaluation())
     assert aws("ssm", "start-session", "--target", TARGET) == 0
     assert machine.plugin.started
+
+
+def test_the_sdist_has_what_its_tests_need(source: Path) -> None:
+    """All that git has, so that no list of files can be wrong; a small part of the suite runs."""
+    told = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if (ROOT / ".git").exists():
+        left_out = [name for name in told.stdout.splitlines() if not (source / name).exists()]
+        assert left_out == []
+    ended = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
+            "--way", "cold", "--patience", "4",
+            "tests/unit/core/test_values.py", "tests/unit/test_sampling.py",
+            "tests/unit/host/test_config.py", "tests/functional/test_start.py",
+            "tests/functional/test_guides.py::test_every_block_of_a_followed_guide_is_of_a_known_kind",
+        ],
+        cwd=source, env={**os.environ, "PYTHONPATH": str(source / "src")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert " passed" in ended.stdout

@@ -59,10 +59,12 @@ class Forks:
         cwd: str | Path,
         input: str | None = None,
         timeout: float = 60,
+        alone: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run `python ARGV…` as `subprocess.run` does with stdout and stderr captured as text.
 
-        Where that would not be fair it is `subprocess.run`.
+        Where that would not be fair it is `subprocess.run`. `alone`, it has a session of its own;
+        what it leaves there is killed when it has ended.
         """
         if not fair(env):
             return subprocess.run(
@@ -85,10 +87,10 @@ class Forks:
         finally:
             for number in (stdin, *writing):
                 os.close(number)
-        asked = {"argv": list(argv), "environ": dict(env), "cwd": str(cwd)}
+        asked = {"argv": list(argv), "environ": dict(env), "cwd": str(cwd), "alone": alone}
         with sock:
             sock.sendall(json.dumps(asked).encode() + b"\n")
-            told = _read_all([*reading, sock.fileno()], list(argv), timeout)
+            told = _read_all([*reading, sock.fileno()], list(argv), timeout, alone)
         status = int(told[2].split()[-1])
         return subprocess.CompletedProcess(list(argv), status, told[0].decode(), told[1].decode())
 
@@ -139,8 +141,8 @@ def _input(text: str | None) -> int:
     return reading
 
 
-def _read_all(descriptors: list[int], argv: list[str], timeout: float) -> list[bytes]:
-    """What comes from each until its end. The last is the socket, whose child is killed."""
+def _read_all(descriptors: list[int], argv: list[str], timeout: float, alone: bool) -> list[bytes]:
+    """What comes from each until its end. The last is the socket, which tells of the child."""
     told = dict.fromkeys(descriptors, b"")
     with selectors.DefaultSelector() as selector:
         for number in descriptors:
@@ -158,4 +160,7 @@ def _read_all(descriptors: list[int], argv: list[str], timeout: float) -> list[b
                     selector.unregister(key.fd)
                     if key.fd != descriptors[-1]:
                         os.close(key.fd)
+                    elif alone:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.killpg(int(told[key.fd].split()[0]), 9)
     return list(told.values())

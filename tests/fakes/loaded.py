@@ -50,6 +50,8 @@ def _child(asked: dict[str, Any], descriptors: list[int], paths: list[_Path]) ->
             os.dup2(descriptor, number)
         os.closerange(3, 256)
         os.chdir(asked["cwd"])
+        if asked.get("alone"):
+            os.setsid()
         os.environ.clear()
         os.environ.update(asked["environ"])
         if "PYTHONWARNINGS" not in os.environ:

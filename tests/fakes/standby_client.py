@@ -110,7 +110,12 @@ class Standby:
             text=True,
             preexec_fn=give_up,
         )
-        until(lambda: self.process.poll() is not None or self.ask("status").returncode == 0)
+        until(lambda: self.process.poll() is not None or self._answers(), 30)
+
+    def _answers(self) -> bool:
+        # To ask takes a process: not before there is somebody to be asked.
+        listens = self.folder.exists() and any(p.is_socket() for p in self.folder.iterdir())
+        return listens and self.ask("status").returncode == 0
 
     @cached_property
     def surroundings(self) -> list[str]:

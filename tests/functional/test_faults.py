@@ -39,6 +39,7 @@ from fakes.scripted_aws import (
     xml_error,
 )
 from fakes.waiting import has_got, seconds, until
+from plugins import ways
 
 pytestmark = pytest.mark.starts
 
@@ -97,7 +98,16 @@ def finish(process: subprocess.Popen[str]) -> Ended:
 
 def start(machine: Machine, *words: str, patch: str = "", **environ: str | None) -> Ended:
     words = words or ("--target", TARGET)
-    return finish(launch(machine, *words, patch=patch, **environ))
+    if not ways.forked():
+        return finish(launch(machine, *words, patch=patch, **environ))
+    ended = ways.forks.run(
+        ["-c", RUN.format(patch=patch), *words],
+        env=machine.variables(**environ),
+        cwd=machine.home,
+        timeout=seconds(30),
+        alone=True,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def assert_stopped(machine: Machine, ended: Ended, code: int, *words: str, starts: int = 0) -> None:

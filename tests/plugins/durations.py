@@ -52,6 +52,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not _rows:
+        return
     wall = time.monotonic() - _began
     say = terminalreporter.write_line
     say(f"seconds of the {FILES} longest files:")

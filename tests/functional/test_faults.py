@@ -50,6 +50,12 @@ random.random = lambda: 0.0  # no waits between attempts
 from ssmgate.__main__ import run
 run(["ssm", "start-session", *sys.argv[1:]])
 """
+# Where botocore was loaded before `random.random` was replaced.
+WAS_LOADED = """
+from botocore.retries import standard
+made = standard.ExponentialBackoff.__init__
+made.__defaults__ = (made.__defaults__[0], random.random, *made.__defaults__[2:])
+"""
 SHORT_READS = """
 import ssmgate.aws.clients as clients
 from botocore.config import Config
@@ -101,7 +107,7 @@ def start(machine: Machine, *words: str, patch: str = "", **environ: str | None)
     if not ways.forked():
         return finish(launch(machine, *words, patch=patch, **environ))
     ended = ways.forks.run(
-        ["-c", RUN.format(patch=patch), *words],
+        ["-c", RUN.format(patch=f"{patch}\n{WAS_LOADED}"), *words],
         env=machine.variables(**environ),
         cwd=machine.home,
         timeout=seconds(30),
@@ -1017,7 +1023,7 @@ def test_a_failing_end_does_not_hide_the_first_error(
     own_plugin(machine, 'rm "$0"')
     machine.aws.script("TerminateSession", answer)
 
-    ended = start(machine, patch=SHORT_TERMINATE)
+    ended = start(machine, patch=SHORT_TERMINATE if "0.3 s" in words else "")
 
     assert (ended.returncode, ended.stdout) == (255, "")
     assert "SessionManagerPlugin cannot be used" in ended.stderr

@@ -33,7 +33,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(*HATCHLING, folder, "-t", "sdist", cwd=ROOT)
     (sdist,) = folder.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+        # Python 3.11 has the filter since 3.11.4.
+        archive.extractall(folder, **{"filter": "data"} if hasattr(tarfile, "data_filter") else {})
     (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
     return unpacked
 

@@ -8,6 +8,7 @@ other rows are run. Rates are declared here and nowhere else.
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable
@@ -122,7 +123,7 @@ def key(item: pytest.Item) -> str:
 
 def rate(item: pytest.Item, config: pytest.Config) -> float:
     """The share of its kind that is run."""
-    way = params(item).get("way", "cold")
+    way = way_of(item)
     if way != "cold":
         # Where one way is asked for, its rows are what is wanted.
         return WAYS[way] if config.option.way == "all" else 1.0
@@ -133,18 +134,17 @@ def rate(item: pytest.Item, config: pytest.Config) -> float:
 def one_of_each(items: list[pytest.Item], seed: str) -> set[pytest.Item]:
     """All items, but of those that differ in a parameter of `ONE_OF` only, one."""
     kept: set[pytest.Item] = set()
-    crossed: defaultdict[object, list[pytest.Item]] = defaultdict(list)
+    crossed: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         name = ONE_OF.get(file_of(item))
-        indices = dict(item.callspec.indices) if hasattr(item, "callspec") else {}
-        if name not in indices:
+        if name not in params(item):
             kept.add(item)
             continue
-        del indices[name]
-        test = getattr(item, "originalname", item.name)
-        crossed[file_of(item), test, tuple(sorted(indices.items()))].append(item)
+        # As a part of the row's name. Its index would not do: pytest counts all rows with it.
+        value = re.escape(str(params(item)[name]))
+        crossed[re.sub(rf"(?<=[\[-]){value}(?=[]-])", "*", key(item), count=1)].append(item)
     for row, values in crossed.items():
-        kept.add(values[int(draw(seed, repr(row)) * len(values))])
+        kept.add(values[int(draw(seed, row) * len(values))])
     return kept
 
 
@@ -153,6 +153,11 @@ def as_process(item: pytest.Item) -> bool:
     config = item.config
     seed = config.option.sample_seed
     return config.option.full or draw(seed, f"process {key(item)}") < AS_PROCESSES
+
+
+def way_of(item: pytest.Item) -> str:
+    """The way in which the row has its starts made. A test may have a parameter of that name."""
+    return str(params(item).get("way", "cold")) if item.get_closest_marker("starts") else "cold"
 
 
 def params(item: pytest.Item) -> dict[str, Any]:

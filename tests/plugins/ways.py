@@ -108,24 +108,19 @@ def _id(each: str) -> Any:
     return pytest.HIDDEN_PARAM if each == COLD else each
 
 
-def way_of(item: pytest.Item) -> str:
-    """The way of the row `item`."""
-    return str(sampling.params(item).get("way", COLD))
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In another way than the cold one, only what makes starts is run."""
     wanted = config.getoption("way")
     if wanted != "all":
-        sampling.leave(config, items, lambda item: way_of(item) == wanted)
+        sampling.leave(config, items, lambda item: sampling.way_of(item) == wanted)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before any fixture, as those of a module may make starts too."""
-    _now["way"] = way_of(item)
+    _now["way"] = sampling.way_of(item)
     _now["forked"] = (
-        way_of(item) != STANDBY
+        sampling.way_of(item) != STANDBY
         and sampling.file_of(item) in FORKED
         and item.get_closest_marker("process") is None
         and not sampling.as_process(item)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,12 +18,15 @@ TESTS = sampling.TESTS
 class Row:
     """As much of a pytest.Item as is looked at."""
 
-    def __init__(self, file: str, test: str = "test_x", way: str = "cold", **indices: int) -> None:
+    def __init__(self, file: str, test: str = "test_x", way: str = "cold", **params: str) -> None:
         self.path = TESTS / file
         self.originalname = test
-        self.name = f"{test}[{way}-{indices}]"
-        self.callspec = SimpleNamespace(params={"way": way}, indices={**indices, "way": 0})
+        self.name = f"{test}[{'-'.join([*params.values(), way])}]"
+        self.callspec = SimpleNamespace(params={**params, "way": way})
         self.config: Any = config()
+
+    def get_closest_marker(self, name: str) -> object:
+        return name == "starts" or None
 
 
 def config(*args: str, full: bool = False, seed: str = "a", way: str = "all") -> Any:
@@ -39,7 +45,7 @@ def left(rows: list[Row], told: Any) -> list[Row]:
 
 @pytest.mark.parametrize("file", sampling.NEVER_SAMPLED)
 def test_an_attack_is_run_cold_each_time(file: str) -> None:
-    rows = [Row(file, n=number) for number in range(100)]
+    rows = [Row(file, n=str(number)) for number in range(100)]
 
     assert (TESTS / file).exists()
     assert left(rows, config()) == rows
@@ -47,22 +53,22 @@ def test_an_attack_is_run_cold_each_time(file: str) -> None:
 
 
 def test_what_is_not_named_is_run_each_time() -> None:
-    rows = [Row("unit/test_new.py", n=number) for number in range(100)]
+    rows = [Row("unit/test_new.py", n=str(number)) for number in range(100)]
 
     assert left(rows, config()) == rows
 
 
-@pytest.mark.parametrize("way", ["cached", "standby"])
-def test_of_the_other_ways_a_share_is_run(way: str) -> None:
-    rows = [Row("functional/test_faults.py", way=way, n=number) for number in range(1000)]
+@pytest.mark.parametrize("other", ["cached", "standby"])
+def test_of_the_other_ways_a_share_is_run(other: str) -> None:
+    rows = [Row("functional/test_faults.py", way=other, n=str(number)) for number in range(1000)]
     drawn = left(rows, config())
 
-    assert 0.7 < len(drawn) / (sampling.WAYS[way] * len(rows)) < 1.3
+    assert 0.7 < len(drawn) / (sampling.WAYS[other] * len(rows)) < 1.3
     assert left(rows, config()) == drawn
     assert left(rows, config(seed="b")) != drawn
     assert left(rows, config(full=True)) == rows
     assert left(rows, config("tests/functional/test_faults.py::test_x")) == rows
-    assert left(rows, config(way=way)) == rows
+    assert left(rows, config(way=other)) == rows
 
 
 @pytest.mark.parametrize("name", sampling.COLD)
@@ -81,21 +87,37 @@ def test_a_file_that_is_named_is_there(file: str) -> None:
 def test_what_is_crossed_is_run_with_one_value_each() -> None:
     (file, name), *_ = sampling.ONE_OF.items()
     rows = [
-        Row(file, "test_y", **{name: shell, "n": number})
+        Row(file, "test_y", **{name: shell, "n": f"a dash {number}"})
         for number in range(60)
-        for shell in range(3)
+        for shell in ("dash", "bash", "sh")
     ]
     drawn = left(rows, config())
 
-    assert sorted(row.callspec.indices["n"] for row in drawn) == list(range(60))
-    assert {row.callspec.indices[name] for row in drawn} == {0, 1, 2}
+    assert sorted(row.callspec.params["n"] for row in drawn) == sorted(
+        f"a dash {number}" for number in range(60)
+    )
+    assert {row.callspec.params[name] for row in drawn} == {"dash", "bash", "sh"}
     assert left(rows, config(full=True)) == rows
 
 
 def test_a_share_of_the_forked_rows_are_processes() -> None:
-    rows = [Row("functional/test_gate.py", n=number) for number in range(1000)]
+    rows = [Row("functional/test_gate.py", n=str(number)) for number in range(1000)]
     drawn = [row for row in rows if sampling.as_process(row)]
 
     assert 0.7 < len(drawn) / (sampling.AS_PROCESSES * len(rows)) < 1.3
     rows[0].config = config(full=True)
     assert sampling.as_process(rows[0])
+
+
+def test_of_the_shims_rows_each_is_run_in_one_shell() -> None:
+    """As pytest collects them: what is drawn from depends on how it names them."""
+    told = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",
+            "--way", "cold", "--sample-seed", "a", "tests/functional/test_shim.py",
+        ],
+        cwd=TESTS.parent, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    rows = [row for row in told.splitlines() if "::test_no_environment_gets_past[" in row]
+
+    assert len(rows) == len({re.sub("dash|bash|busybox|zsh", "*", row) for row in rows}) > 20

@@ -19,6 +19,7 @@ import pytest
 
 import plugins
 import ssmgate
+from fakes.capabilities import give_up
 from fakes.needs import fail_if_not_installed, needs
 from fakes.needs import summary as not_run
 from fakes.sandbox import NODE, Seen, Server, serving
@@ -168,6 +169,7 @@ class Machine:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.home,
+            preexec_fn=give_up if ways.now() == ways.STANDBY else None,
         )
 
     def variables(self, **environ: str | None) -> dict[str, str]:

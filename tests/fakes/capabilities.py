@@ -35,10 +35,9 @@ def give_up(*, but: int = -1) -> None:
 _before = ThreadPoolExecutor(1)
 
 
-def give_up_but_in_one_thread() -> None:
-    """As `give_up`, but what `as_before` executes keeps its capabilities."""
+def keep_in_one_thread() -> None:
+    """Start the thread of `as_before`, with the capabilities that its caller has."""
     _before.submit(int).result()  # each thread has its own bounding set
-    give_up()
 
 
 def as_before(function: Callable[..., T], *arguments: Any, **options: Any) -> T:

@@ -17,6 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FunctionType
 
+if __name__ != "__main__":
+    from fakes.capabilities import give_up
+
 _NOWHERE = "/home-of-nobody"
 
 
@@ -44,6 +47,7 @@ class Standbys:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                preexec_fn=give_up,
             )
 
     def stop(self) -> None:

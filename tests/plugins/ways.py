@@ -10,11 +10,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fakes.capabilities import give_up, keep_in_one_thread
 from fakes.forks import Forks
 from fakes.standbys import Standbys
 from fakes.waiting import seconds
@@ -84,7 +86,26 @@ def python(
         text=True,
         timeout=limit,
         check=False,
+        preexec_fn=give_up if now() == STANDBY else None,
     )
+
+
+_without_capabilities = ThreadPoolExecutor(1, initializer=give_up)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test of the standby's in a thread whose programs have no capabilities.
+
+    No standby serves a process with CAP_SYS_ADMIN, which root's programs have, and each thread has
+    a bounding set of its own. What such a row is torn down and set up with keeps its capabilities.
+    """
+    if now() != STANDBY:
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    _without_capabilities.submit(pyfuncitem.obj, **arguments).result()
+    return True
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -136,6 +157,10 @@ def _no_standby_stays(way: str) -> Any:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     standbys.made += getattr(node, "workeroutput", {}).get("made", 0)
+
+
+def pytest_configure() -> None:
+    keep_in_one_thread()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -61,11 +61,12 @@ def read(folder: int, name: str, most: int) -> tuple[bytes, float] | None:
         file = os.open(name, os.O_RDONLY | _OPEN, dir_fd=folder)
     except OSError:
         return None
+    known = os.fstat(file)
+    ours = known.st_uid == os.geteuid() and not known.st_mode & 0o077
+    if not (ours and stat.S_ISREG(known.st_mode) and known.st_size <= most):
+        os.close(file)
+        return None
     with os.fdopen(file, "rb") as opened:
-        known = os.fstat(file)
-        ours = known.st_uid == os.geteuid() and not known.st_mode & 0o077
-        if not (ours and stat.S_ISREG(known.st_mode) and known.st_size <= most):
-            return None
         try:
             return opened.read(most), known.st_mtime
         except OSError:

@@ -87,6 +87,35 @@ def test_recorded_shapes(read: dict[str, Any], expected: Evaluation) -> None:
 
 
 @pytest.mark.parametrize(
+    ("at_the_top", "at_the_resource", "expected"),
+    [
+        (True, False, False),
+        (False, True, False),
+        (False, False, False),
+        (True, True, True),
+        (None, True, True),
+        (None, False, False),
+        (True, None, True),
+        (False, None, False),
+        (None, None, None),
+    ],
+)
+def test_boundary_denies_at_either_level(
+    at_the_top: bool | None, at_the_resource: bool | None, expected: bool | None
+) -> None:
+    def detail(allowed: bool | None) -> dict[str, Any]:
+        told = {"AllowedByPermissionsBoundary": allowed}
+        return {} if allowed is None else {"PermissionsBoundaryDecisionDetail": told}
+
+    read = result(
+        "implicitDeny",
+        **detail(at_the_top),
+        ResourceSpecificResults=[entry("implicitDeny", **detail(at_the_resource))],
+    )
+    assert evaluations_of(answer(read), ARN)[0].allowed_by_permissions_boundary is expected
+
+
+@pytest.mark.parametrize(
     "read",
     [
         pytest.param(answer(), id="no result"),
@@ -116,6 +145,13 @@ def test_recorded_shapes(read: dict[str, Any], expected: Evaluation) -> None:
 )
 def test_answers_that_do_not_speak_of_the_document(read: dict[str, Any]) -> None:
     assert evaluations_of(read, ARN) == ()
+
+
+def test_denial_behind_another_resource_is_read() -> None:
+    entries = [entry("implicitDeny"), entry("allowed", "*"), entry("explicitDeny")]
+    found = evaluations_of(answer(result("explicitDeny", ResourceSpecificResults=entries)), ARN)
+
+    assert [one.eval_decision.value for one in found] == ["implicitDeny", "explicitDeny"]
 
 
 @pytest.mark.parametrize(
@@ -172,13 +208,19 @@ PLACED = MatchedStatement("p", "IAM Policy", (3, 17), (9, 6))
             id="the organization denies what has no statement",
         ),
         pytest.param(
+            several("explicitDeny", entry("explicitDeny")), [(ARN, "explicitDeny", (), None)],
+            id="no statement, and nothing told of an organization",
+        ),
+        pytest.param(
             several("explicitDeny", entry("explicitDeny", MatchedStatements=[STATEMENT]),
                     OrganizationsDecisionDetail={"AllowedByOrganizations": False}),
             [(ARN, "explicitDeny", (PLACED,), None)],
             id="and not what a statement denies",
         ),
         pytest.param(
-            several("implicitDeny", entry("allowed", "*"), entry("allowed", ARN + "x")), [],
+            several("implicitDeny", entry("allowed", "*"), entry("allowed", ARN + "x"),
+                    entry("implicitDeny", OTHER)),
+            [(OTHER, "implicitDeny", (), None)],
             id="resources that were not asked about",
         ),
         pytest.param(answer(result("allowed", EvalResourceName=ARN) | {

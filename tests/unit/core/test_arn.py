@@ -22,6 +22,9 @@ AWSS = "arn:aws:ssm:us-east-1::document/"
         pytest.param("Dev-Shell", [MINE + "Dev-Shell"], id="a customer's"),
         pytest.param("AWS-StartSSHSession", [AWSS + "AWS-StartSSHSession"], id="AWS's"),
         pytest.param("AWSSupport-X", [AWSS + "AWSSupport-X"], id="AWS Support's"),
+        pytest.param(
+            "AWSConfigRemediation-X", [AWSS + "AWSConfigRemediation-X"], id="AWS Config's"
+        ),
         pytest.param("AWSEC2-X", [AWSS + "AWSEC2-X"], id="EC2's"),
         pytest.param("AmazonCloudWatch-X", [AWSS + "AmazonCloudWatch-X"], id="Amazon's"),
         pytest.param(
@@ -131,6 +134,21 @@ def test_what_is_neither_name_nor_arn_is_a_usage_error(name: str) -> None:
             id="federated user",
         ),
         pytest.param("arn:aws:iam::111122223333:root", Principal("root", "root", ""), id="root"),
+        pytest.param(
+            "arn:aws-us-gov:iam::111122223333:root", Principal("root", "root", ""), id="root, gov"
+        ),
+        pytest.param(
+            "arn:aws-cn:iam::111122223333:user/a+b=c,d.e@f-g_h",
+            Principal(
+                "user", "a+b=c,d.e@f-g_h", "arn:aws-cn:iam::111122223333:user/a+b=c,d.e@f-g_h"
+            ),
+            id="every sign that a name may have",
+        ),
+        pytest.param(
+            "arn:aws-cn:sts::111122223333:federated-user/bob",
+            Principal("federated-user", "bob", ""),
+            id="federated user, China",
+        ),
         *(
             pytest.param(arn, Principal("unknown", "", ""), id=arn or "empty")
             for arn in (
@@ -140,6 +158,11 @@ def test_what_is_neither_name_nor_arn_is_a_usage_error(name: str) -> None:
                 "arn:aws:iam::111122223333:user/",
                 "arn:aws:iam::111122223333:user/alice\n",
                 "arn:aws:iam::111122223333:rooted",
+                "arn::iam::111122223333:root",
+                "arn::iam::111122223333:user/alice",
+                "arn::sts::111122223333:assumed-role/Dev/a",
+                "arn::sts::111122223333:federated-user/bob",
+                "arn:aws:sts::111122223333:federated-user/bob*",
                 "arn:aws:sts::111122223333:assumed-role/Dev",
                 "arn:aws:sts::111122223333:assumed-role/Dev/a/b",
                 "arn:aws:iam::111122223333:user/*",
@@ -158,9 +181,19 @@ def test_principal(arn: str, expected: Principal) -> None:
         ("i-0a1", "arn:aws:ec2:us-east-1:111122223333:instance/i-0a1"),
         ("mi-0a1", "arn:aws:ssm:us-east-1:111122223333:managed-instance/mi-0a1"),
         ("ecs:prod_0123abc_0123abc-99", "arn:aws:ecs:us-east-1:111122223333:task/prod/0123abc"),
+        ("i-0aZ", "arn:aws:ec2:us-east-1:111122223333:instance/i-0aZ"),
+        ("mi-0aZ", "arn:aws:ssm:us-east-1:111122223333:managed-instance/mi-0aZ"),
+        ("ecs:P-r_0_0A_0A-9", "arn:aws:ecs:us-east-1:111122223333:task/P-r_0/0A"),
+        ("ecs:_0a_0a-9", None),
+        ("ecs:a__0a-9", None),
+        ("ecs:a_0a_", None),
+        ("ecs:a_0a_0a-9\n", None),
         ("sagemaker-cluster:x_y-i-1", None),
         ("i-*", None),
+        ("i-", None),
         ("i-1\n", None),
+        ("mi-", None),
+        ("mi-1\n", None),
         ("web-1", None),
     ],
 )
@@ -170,7 +203,13 @@ def test_target_arn(target: str, expected: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("arn", "account"),
-    [(MINE + "X", "111122223333"), (AWSS + "X", ""), ("nonsense", ""), ("", "")],
+    [
+        (MINE + "X", "111122223333"),
+        (AWSS + "X", ""),
+        ("arn:aws:logs:us-east-1:111122223333:log-group:x:*", "111122223333"),
+        ("nonsense", ""),
+        ("", ""),
+    ],
 )
 def test_account_of(arn: str, account: str) -> None:
     assert account_of(arn) == account

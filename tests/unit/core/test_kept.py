@@ -271,3 +271,8 @@ def test_a_key_shows_no_secret() -> None:
     shown = key({"x": "secret"})
 
     assert "secret" not in repr(shown)
+
+
+def test_what_an_entry_is_about_is_shown_without_its_key() -> None:
+    assert about(write(KEPT, KEY)) == (ALICE, ARN)
+    assert about(write(Kept(CALLER, NOW), KEY)) == (ALICE,)

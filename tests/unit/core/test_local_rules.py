@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ssmgate.core.arn import document_arns
-from ssmgate.core.local_rules import LocalRules, refusal
+from ssmgate.core.local_rules import PATTERN, LocalRefusal, LocalRules, refusal
 from ssmgate.core.request import SessionRequest
 
 ACCOUNT = "111122223333"
@@ -46,6 +46,10 @@ def test_without_rules_nothing_is_refused() -> None:
         (["Dev-*"], None, False),
         (["AWS-StartSSHSession"], "AWS-StartSSHSession", True),
         (["AWS-StartSSHSession"], "aws-startsshsession", False),
+        # IAM may know it under two ARNs, and each of them has to be allowed.
+        ([arn("aws-*", "")], "aws-startsshsession", False),
+        ([arn("aws-*")], "aws-startsshsession", False),
+        ([arn("aws-*"), arn("aws-*", "")], "aws-startsshsession", True),
         (["*"], "AWS-StartSSHSession", True),
         ([arn("Dev-*")], "Dev-Shell", True),
         ([arn("Dev-*", OTHER)], arn("Dev-Shell", OTHER), True),
@@ -73,6 +77,9 @@ def test_documents_allow(patterns: list[str], document: str | None, allowed: boo
         ("AWS-StartSSHSession", "aws-startsshsession", True),
         (arn("Dev-Shell"), "Dev-Shell", True),
         (arn("Dev-Shell"), "dev-shell", True),
+        # IAM may know it under two ARNs, and either is enough.
+        (arn("aws-*", ""), "aws-startsshsession", True),
+        (arn("aws-*"), "aws-startsshsession", True),
         (arn("*", OTHER), arn("Dev-Shell", OTHER), True),
         (arn("*", OTHER), "Dev-Shell", False),
         ("Prod-*", "Dev-Shell", False),
@@ -132,3 +139,60 @@ def test_require_reason(reason: str | None, enough: bool) -> None:
     said = code(LocalRules(require_reason=True), reason=reason)
 
     assert said == (None if enough else "reason-required")
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (
+            LocalRules(documents_deny=("Dev-*",)),
+            LocalRefusal(
+                "document-denied", "documents.deny", "session document 'Dev-Shell' is denied"
+            ),
+        ),
+        (
+            LocalRules(documents_allow=(("Ops-*",),)),
+            LocalRefusal(
+                "document-not-listed",
+                "documents.allow",
+                "session document 'Dev-Shell' is not among those allowed",
+            ),
+        ),
+        (
+            LocalRules(targets_allow=(("mi-*",),)),
+            LocalRefusal(
+                "target-not-listed", "targets.allow", "target 'i-1' is not among those allowed"
+            ),
+        ),
+        (
+            LocalRules(require_reason=True),
+            LocalRefusal("reason-required", "require_reason", "a session needs a --reason"),
+        ),
+    ],
+)
+def test_refusal_names_its_rule(rules: LocalRules, expected: LocalRefusal) -> None:
+    assert refusal(rules, SessionRequest("i-1", "Dev-Shell"), (arn("Dev-Shell"),), ACCOUNT) == (
+        expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("azAZ09_-.:/*?", True),
+        ("x", True),
+        ("x" * 300, True),
+        ("x" * 301, False),
+        ("", False),
+        ("x\n", False),
+        ("a b", False),
+        ("[a]", False),
+        ("a|b", False),
+        ("(a)", False),
+        ("a\\", False),
+        ("${x}", False),
+        ("ä", False),
+    ],
+)
+def test_signs_of_a_pattern(text: str, valid: bool) -> None:
+    assert (PATTERN.match(text) is not None) is valid

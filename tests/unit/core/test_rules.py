@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from ssmgate.core.decision import CannotTell, Permit, Refusal, decide
+from ssmgate.core.decision import CannotTell, Layer, Permit, Refusal, decide
 from ssmgate.core.evaluation import BOUNDARY_POLICY, EvalDecision, Evaluation, MatchedStatement
 from ssmgate.core.question import Question
 from ssmgate.core.request import SessionRequest
-from ssmgate.core.rules import Explicit, Grant, grant
+from ssmgate.core.rules import Explicit, Grant, grant, statements
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
 QUESTION = Question("arn:aws:iam::111122223333:user/alice", ARN, ())
@@ -75,6 +75,26 @@ def test_how_explicit(
             assert outcome.reason_code == "grant-unknown"
 
 
+@pytest.mark.parametrize(
+    "hidden", [told(NEVER), told(NO, allowed_by_organizations=False), told(YES)]
+)
+def test_each_answer_about_a_control_has_to_show_its_statements(hidden: Evaluation) -> None:
+    answers = [Evaluation(ARN, YES, (NAMES,))]
+
+    assert grant(answers, [told(NO), told(NO)]) is Grant.NAMED
+    assert grant(answers, [told(NO), hidden]) is Grant.UNKNOWN
+    assert grant(answers, [hidden, told(NO)]) is Grant.UNKNOWN
+
+
+def test_statement_that_denies_does_not_allow() -> None:
+    answers = [Evaluation(ARN, YES, (NAMES, BOUNDARY)), Evaluation(ARN, NEVER, (COVERS,))]
+    assert statements(answers) == {NAMES}
+
+
+def test_words_of_the_configuration() -> None:
+    assert [one.value for one in Explicit] == ["allowed", "named"]
+
+
 def test_without_the_rule_a_wildcard_is_enough() -> None:
     answers = [Evaluation(ARN, YES, (COVERS,))]
     outcome = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[told(YES, COVERS)])
@@ -97,3 +117,17 @@ def test_the_control_of_another_document_says_nothing() -> None:
         SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=[other]
     )
     assert isinstance(outcome, CannotTell)
+
+
+def test_statement_that_names_another_document_does_not_count() -> None:
+    """Of two documents that a request may mean, one is named and the other has a wildcard."""
+    other = replace(QUESTION, resource_arn=ARN.replace("111122223333", ""))
+    answers = [Evaluation(ARN, YES, (COVERS,)), Evaluation(other.resource_arn, YES, (NAMES,))]
+    controls = [told(YES, COVERS), replace(told(NO), resource_arn=other.control().resource_arn)]
+
+    outcome = decide(
+        SessionRequest("i-1"), [QUESTION, other], answers, explicit=Explicit.NAMED,
+        controls=controls,
+    )  # fmt: skip
+
+    assert outcome == Refusal("not-named", QUESTION, Layer.IDENTITY, (COVERS,))

@@ -1,0 +1,333 @@
+"""The way from what sshd hands over to the checked start: one command, one reading, a record."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ssmgate.core.errors import ConfigurationProblem, GateError, InvalidRequest
+from ssmgate.core.request import SessionRequest
+from ssmgate.host import signals
+from ssmgate.host.config import Config, Login, Records
+from ssmgate.host.record import Recorder
+from ssmgate.login import entry
+from ssmgate.login.words import Wanted
+
+NODE = "i-02573cafcf0123456"
+START = f"start-session --target {NODE}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "forced", "line"),
+    [
+        pytest.param([], None, None, id="a login"),
+        pytest.param([], "", None, id="a login, an empty command"),
+        pytest.param([], START, START, id="ForceCommand"),
+        pytest.param(["-c", START], None, START, id="login shell"),
+        pytest.param(["-c", ""], None, None, id="login shell, an empty command"),
+        pytest.param(["-c", "ssmgate-login"], START, START, id="both, by name"),
+        pytest.param(["-c", " /opt/bin/ssmgate-login\n"], START, START, id="both, by path"),
+        pytest.param(["-c", "ssmgate-login"], None, None, id="both, no command"),
+    ],
+)
+def test_the_command(arguments: list[str], forced: str | None, line: str | None) -> None:
+    environ = {} if forced is None else {"SSH_ORIGINAL_COMMAND": forced}
+    assert entry._line(arguments, environ) == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "forced", "words"),
+    [
+        (["-c", "id"], START, "two commands"),
+        (["-c", START], START, "two commands"),
+        (["-c", "x ssmgate-login"], START, "two commands"),
+        (["-c", "x /ssmgate-login"], START, "two commands"),
+        (["-c", "ssmgate-login x"], START, "two commands"),
+        (["-c", "notssmgate-login"], START, "two commands"),
+        (["-c", "/ssmgate-login/id"], START, "two commands"),
+        ([START], None, "no arguments but -c"),
+        (["-l"], None, "no arguments but -c"),
+        (["-c"], None, "no arguments but -c"),
+        (["-c", START, "x"], None, "no arguments but -c"),
+        (["-x", START], None, "no arguments but -c"),
+    ],
+)
+def test_other_arguments_are_refused(arguments: list[str], forced: str | None, words: str) -> None:
+    environ = {} if forced is None else {"SSH_ORIGINAL_COMMAND": forced}
+    with pytest.raises(InvalidRequest, match=f"^refused: .*{words}"):
+        entry._line(arguments, environ)
+
+
+def invocation(request: SessionRequest | None = None, **options: object) -> Any:
+    usual = {"region": None, "profile": None, "endpoint_url": None, "verify": None, "debug": False}
+    return SimpleNamespace(
+        request=request or SessionRequest(NODE), options=SimpleNamespace(**{**usual, **options})
+    )
+
+
+def test_what_the_cli_reads_as_meant_is_taken() -> None:
+    entry._vet(invocation(), Wanted(NODE))
+    entry._vet(
+        invocation(region="eu-west-1", profile="dev"),
+        Wanted(NODE, region="eu-west-1", profile="dev"),
+    )
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        invocation(SessionRequest("i-2")),
+        invocation(SessionRequest(NODE, "Dev-Shell")),
+        invocation(region="eu-west-1"),
+        invocation(profile="admin"),
+        invocation(endpoint_url="https://evil.example"),
+        invocation(verify=False),
+        invocation(verify="/tmp/ca.pem"),
+        invocation(debug=True),
+    ],
+)
+def test_what_the_cli_reads_otherwise_is_refused(read: Any) -> None:
+    with pytest.raises(InvalidRequest, match="can be read in two ways"):
+        entry._vet(read, Wanted(NODE))
+
+
+@pytest.mark.parametrize(
+    ("records", "used"),
+    [
+        (Records(), Records(syslog=True)),
+        (Records(required=True), Records(syslog=True, required=True)),
+        (Records(file="/x"), Records(file="/x")),
+        (Records(syslog="/dev/log"), Records(syslog="/dev/log")),
+    ],
+)
+def test_every_login_has_a_place_for_its_record(records: Records, used: Records) -> None:
+    before = Recorder(Records(syslog=True), {"LANG": "C"})
+
+    recorder = entry._recorder(Config(records=records, permissive=True), before)
+
+    assert (recorder.records, recorder.permissive) == (used, True)
+    assert (recorder.environ, recorder.decision_id) == (before.environ, before.decision_id)
+
+
+# A login as a whole: the gate, the configuration and the places of records are replaced.
+
+
+class Logins:
+    """What a login came to: what the gate was started with, and what was recorded."""
+
+    def __init__(self) -> None:
+        self.config: Config | Exception = Config(
+            locked=frozenset({"mode"}), records=Records(file="/records"),
+            login=Login(options=("region",), home="/empty"),
+        )  # fmt: skip
+        self.started: list[tuple[list[str], Mapping[str, str]]] = []
+        self.read: Any = invocation()
+        self.ends: BaseException | int = 0
+        self.menu = Wanted(NODE, "Dev-Shell")
+        self.records: list[tuple[Records, str, dict[str, Any]]] = []
+        self.problem = ""
+        self.held: list[Config] = []
+        self.told: list[object] = []
+
+
+@pytest.fixture
+def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
+    from ssmgate import gate
+    from ssmgate.login import menu
+
+    seen = Logins()
+
+    def load(environ: Mapping[str, str]) -> Config:
+        assert environ == {}
+        if isinstance(seen.config, Exception):
+            raise seen.config
+        return seen.config
+
+    def start(argv: list[str], environ: Any, *, tell: Any, recorder: Any, vet: Any) -> int:
+        seen.started.append((argv, environ))
+        assert dict(os.environ) == environ
+        assert (tell, recorder.records) == (seen.told.append, seen.config.records)  # type: ignore[union-attr]
+        vet(seen.read)
+        if isinstance(seen.ends, BaseException):
+            raise seen.ends
+        return seen.ends
+
+    def ask(config: Config, tell: object) -> Wanted:
+        assert (config, tell) == (seen.config, seen.told.append)
+        return seen.menu
+
+    def write(recorder: Recorder, event: str, members: Any, *, notable: bool = False) -> str:
+        assert notable
+        seen.records.append((recorder.records, event, members))
+        return seen.problem if recorder.records.file else ""
+
+    monkeypatch.setattr(entry.configuration, "load", load)
+    monkeypatch.setattr(entry.surroundings, "hold_to_root", seen.held.append)
+    monkeypatch.setattr(gate, "start", start)
+    monkeypatch.setattr(menu, "ask", ask)
+    monkeypatch.setattr(Recorder, "write", write)
+    environ = dict(os.environ)
+    numbers = (*entry._ENDING, *entry._MEANINGLESS)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    yield seen
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+def login(logins: Logins, *arguments: str, **environ: str) -> int:
+    return entry.login(arguments, environ, tell=logins.told.append)
+
+
+def end(logins: Logins) -> dict[str, Any]:
+    ((records, event, members),) = logins.records
+    assert (records, event) == (logins.config.records, "end")  # type: ignore[union-attr]
+    return members
+
+
+def test_command_starts_its_session(logins: Logins) -> None:
+    logins.ends = 7
+
+    assert login(logins, "-c", START, LANG="C", AWS_PROFILE="admin", LD_PRELOAD="x") == 7
+    ((argv, environ),) = logins.started
+    assert argv == ["ssm", "start-session", f"--target={NODE}"]
+    assert (environ["LANG"], environ["HOME"]) == ("C", "/empty")
+    assert not {"AWS_PROFILE", "LD_PRELOAD"} & environ.keys()
+    assert (logins.held, logins.records, logins.told) == ([logins.config], [], [])
+
+
+def test_login_without_a_command_shows_the_menu(logins: Logins) -> None:
+    logins.read = invocation(SessionRequest(NODE, "Dev-Shell"))
+
+    assert login(logins) == 0
+    assert logins.started[0][0][-1] == "--document-name=Dev-Shell"
+
+
+def test_command_with_an_option_that_is_offered(logins: Logins) -> None:
+    logins.read = invocation(region="eu-west-1")
+
+    assert login(logins, "-c", f"{START} --region eu-west-1") == 0
+    with pytest.raises(InvalidRequest, match="'--profile' is not offered here"):
+        login(logins, "-c", f"{START} --profile dev")
+
+
+def test_refused_command_is_recorded(logins: Logins) -> None:
+    with pytest.raises(InvalidRequest):
+        login(logins, "-c", "id")
+
+    assert logins.started == []
+    assert end(logins) == {
+        "command": "id", "error": "refused: 'id' is not offered here", "exit_code": 252, "notes": []
+    }  # fmt: skip
+
+
+def test_request_that_is_read_in_two_ways_is_recorded(logins: Logins) -> None:
+    logins.read = invocation(SessionRequest("i-2"))
+    with pytest.raises(InvalidRequest):
+        login(logins, "-c", START)
+
+    assert (end(logins)["command"], end(logins)["exit_code"]) == (START, 252)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "code"),
+    [
+        (GateError("no plugin"), "no plugin", 255),
+        (signals.Interrupted(signal.SIGTERM), "signal 15", 143),
+        (OSError("odd"), "OSError: odd", 255),
+        (KeyboardInterrupt(), "KeyboardInterrupt: ", 255),
+    ],
+)
+def test_every_other_end_is_recorded(
+    logins: Logins, error: BaseException, message: str, code: int
+) -> None:
+    error.add_note("a note")
+    error.__cause__ = ValueError()
+    error.__cause__.add_note("of the cause")
+    logins.ends = error
+    with pytest.raises(type(error)):
+        login(logins, "-c", START)
+
+    assert end(logins) == {
+        "command": START, "error": message, "exit_code": code, "notes": ["a note", "of the cause"]
+    }  # fmt: skip
+
+
+def test_broken_configuration_is_recorded_in_syslog(logins: Logins) -> None:
+    logins.config = ConfigurationProblem("no")
+    with pytest.raises(ConfigurationProblem):
+        login(logins, "-c", START)
+
+    ((records, _event, members),) = logins.records
+    assert records == Records(syslog=True)
+    assert (members["command"], members["exit_code"]) == (None, 253)
+
+
+def test_record_that_cannot_be_written_goes_to_syslog(logins: Logins) -> None:
+    logins.problem = "disk full"
+    with pytest.raises(InvalidRequest):
+        login(logins, "-c", "id")
+
+    assert [records for records, _event, _members in logins.records] == [
+        Records(file="/records"), Records(syslog=True)
+    ]  # fmt: skip
+    assert logins.records[0][1:] == logins.records[1][1:]
+    assert logins.told == ["ssmgate: [WARNING]: this could not be recorded: disk full"]
+
+
+@pytest.mark.parametrize("number", entry._ENDING)
+def test_signal_ends_a_login_by_an_exception(logins: Logins, number: int) -> None:
+    entry._end_on_signals()
+    with pytest.raises(signals.Interrupted) as caught:
+        signal.raise_signal(number)
+    assert caught.value.number == number
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO",
+                                  "SIGXCPU"])  # fmt: skip
+def test_other_signals_mean_nothing_and_are_not_ignored(logins: Logins, name: str) -> None:
+    entry._end_on_signals()
+    if hasattr(signal, name):
+        signal.raise_signal(getattr(signal, name))
+        assert signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN
+
+
+def test_signal_while_the_end_is_recorded_leaves_one_record(
+    logins: Logins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Recorder.write
+    came: list[int] = []
+
+    def interrupted(*arguments: Any, **named: Any) -> str:
+        if not came:
+            came.append(signal.SIGTERM)
+            raise signals.Interrupted(signal.SIGTERM)
+        return write(*arguments, **named)
+
+    monkeypatch.setattr(Recorder, "write", interrupted)
+    with pytest.raises(InvalidRequest):
+        login(logins, "-c", "id")
+
+    assert end(logins)["command"] == "id"
+    for number in entry._ENDING:
+        signal.raise_signal(number)
+
+
+def test_signal_while_a_person_chooses_is_recorded(
+    logins: Logins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ssmgate.login import menu
+
+    # So that it ends this test, and not its process, if the login leaves it as it is.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(menu, "ask", lambda *_: signal.raise_signal(signal.SIGHUP))
+    with pytest.raises(signals.Interrupted):
+        login(logins)
+
+    assert (end(logins)["error"], end(logins)["exit_code"]) == ("signal 1", 129)

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz fresh lint bench completions format clean
+.PHONY: demo test test-all fuzz mutants fresh lint bench completions format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -20,6 +20,10 @@ FUZZ ?= 20
 fuzz: .venv/installed-test
 	$(BIN)/python -m pytest -n auto -m hypothesis --full --examples $(FUZZ) --timeout 0 \
 	    -o faulthandler_timeout=0
+
+# MUTANTS: modules such as core/arn.py, all that are listed by default.
+mutants: .venv/installed-test
+	PYTHONPATH=tests $(BIN)/python -m mutants $(MUTANTS)
 
 # Both on freshly installed Debian systems; needs root and debootstrap.
 fresh:

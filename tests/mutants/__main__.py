@@ -36,7 +36,10 @@ TARGETS = {
     "core/rules.py": ("core/test_rules.py",),
     "core/kept.py": ("core/test_kept.py",),
     "aws/answers.py": ("aws/test_answers_cached.py", "aws/test_answers.py"),
-    "aws/start_session.py": ("aws/test_start_session.py",),
+    "aws/start_session.py": (
+        "aws/test_start_session_errors.py",
+        "aws/test_start_session.py",
+    ),
     "host/answers.py": ("host/test_answers.py",),
     "host/trusted.py": ("host/test_trusted.py",),
     "host/private.py": ("host/test_private.py",),

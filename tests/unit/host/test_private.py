@@ -313,3 +313,12 @@ def test_file_that_cannot_be_read(folder: int, monkeypatch: pytest.MonkeyPatch) 
     with monkeypatch.context() as patched:
         patched.setattr(private.os, "fdopen", broken)
         assert private.read(folder, "name", 9) is None
+
+
+def test_home_that_cannot_be_entered_is_an_error_whoever_could_write_it(tmp_path: Path) -> None:
+    home = tmp_path / "file"
+    home.write_text("")
+    home.chmod(0o666)
+
+    with pytest.raises(NotADirectoryError):
+        private.open_folder(str(home), "a")

@@ -276,3 +276,32 @@ def test_a_key_shows_no_secret() -> None:
 def test_what_an_entry_is_about_is_shown_without_its_key() -> None:
     assert about(write(KEPT, KEY)) == (ALICE, ARN)
     assert about(write(Kept(CALLER, NOW), KEY)) == (ALICE,)
+
+
+@pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
+@pytest.mark.parametrize("allowed", [True, False, None])
+def test_each_layer_is_read_as_it_was_written(layer: str, allowed: bool | None) -> None:
+    kept = replace(KEPT, evaluations=(replace(YES, **{layer: allowed}),))
+    assert read(write(kept, KEY), KEY, NOW, 60) == kept
+
+
+@pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
+@pytest.mark.parametrize("junk", [0, 1, 0.0, 1.0, "", "true", []])
+def test_layer_of_another_type_is_no_entry(layer: str, junk: object) -> None:
+    assert read(spoilt(("evaluations", 0, layer), junk), KEY, NOW, 60) is None
+
+
+@pytest.mark.parametrize("junk", [1, None, ["x"], True])
+def test_text_of_another_type_is_no_entry(junk: object) -> None:
+    for path in (("caller", "account"), ("questions", 0, "resource_arn")):
+        assert read(spoilt(path, junk), KEY, NOW, 60) is None
+
+
+def test_age_is_the_older_of_two() -> None:
+    text = write(KEPT, KEY)
+
+    assert age(text, NOW) == 0
+    assert age(text, after(5)) == 5
+    assert age(text, after(5, wall=7)) == 7
+    assert age(text, after(5, wall=-1)) is None
+    assert age(text, after(0.5, wall=0.5)) == 0.5

@@ -63,13 +63,14 @@ def filter_calls() -> None:
     call("prctl", 22, 2, program, 0, 0)
 
 
-def sandbox() -> None:
-    """All that an unprivileged user can do at once; HOME is read-only."""
+def sandbox(*, home_is_writable: bool = False) -> None:
+    """All that an unprivileged user can do at once."""
     home = os.fsencode(os.environ["HOME"])
     unshare("user", "mnt", "net", "pid")
     call("mount", None, b"/", None, _REC | _PRIVATE, None)
     call("mount", home, home, None, _BIND, None)
-    call("mount", None, home, None, _REMOUNT | _BIND | _RDONLY, None)
+    if not home_is_writable:
+        call("mount", None, home, None, _REMOUNT | _BIND | _RDONLY, None)
     lose()
     no_new_privs()
 
@@ -87,6 +88,7 @@ def start_thread() -> None:
 CONFINED: dict[str, Callable[[], object]] = {
     "nothing": lambda: None,
     "sandbox": sandbox,
+    "sandbox, HOME is writable": lambda: sandbox(home_is_writable=True),
     "no_new_privs": no_new_privs,
     "thread": start_thread,
     **{f"user, {name}": lambda name=name: unshare("user", name) for name in SPACES},
@@ -100,6 +102,45 @@ CONFINED: dict[str, Callable[[], object]] = {
     "login uid": login_as_another,
 }
 
+BY_ROOT = {
+    **{name: f"different ns/{name}" for name in SPACES if name != "user"},
+    "seccomp": "different Seccomp",
+    "root": "different root",
+    "group": "different Groups",
+    "capability": "different CapBnd",
+    "gid": "[Errno 13] Permission denied: 'net'",
+    "login uid": "different loginuid",
+}
+"""Single confinements that only root can make, and how the other side names them."""
+
+
+def confine(how: str) -> None:
+    """Confine this process in this way, and lose all capabilities."""
+    CONFINED[how]()
+    lose(but=13 if how == "capability" else -1)  # CAP_NET_RAW
+    call("prctl", 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc may be read, in spite of another gid
+
+
+def nonce(sock: socket.socket) -> str:
+    """Return what the request has to contain. Which process answers is not verified.
+
+    Raises `Refused` where it is refused.
+    """
+    found = ""
+    while True:
+        kind, lists = wire.receive(sock)
+        if kind == wire.CHALLENGE:
+            ((found,),) = lists
+            sock.sendall(wire.packed(wire.CHALLENGE, ["nonce"]))
+        elif kind == wire.PROOF and found:
+            return found
+        elif kind not in (wire.HELLO, wire.BEAT):
+            raise Refused(kind, lists)
+
+
+class Refused(Exception):
+    """The message instead."""
+
 
 def main() -> None:
     """As the module's docstring says."""
@@ -110,20 +151,19 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     stderr = os.memfd_create("program")
     os.write(stderr, told["program"].encode())
-    CONFINED[how]()
-    lose(but=13 if how == "capability" else -1)  # CAP_NET_RAW
-    call("prctl", 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc may be read, in spite of another gid
+    confine(how)
     os.fchdir(folder)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(20)
         sock.connect(name)
-        while True:
-            kind, lists = wire.receive(sock)
-            if kind == wire.CHALLENGE:
-                request = wire.packed(wire.REQUEST, *lists, *told["lists"])
-                wire.send_with_descriptors(sock, request, (nothing, stderr, folder))
-            elif kind not in (wire.HELLO, wire.BEAT):
-                break
+        try:
+            request = wire.packed(wire.REQUEST, [nonce(sock)], *told["lists"])
+            wire.send_with_descriptors(sock, request, (nothing, stderr, folder))
+            kind, lists = wire.BEAT, []
+            while kind == wire.BEAT:
+                kind, lists = wire.receive(sock)
+        except Refused as refused:
+            kind, lists = refused.args
     print(json.dumps([kind.decode(), lists]), flush=True)
 
 

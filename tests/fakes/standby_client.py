@@ -120,8 +120,8 @@ class Standby:
     @cached_property
     def surroundings(self) -> list[str]:
         """What a start of its would say of itself."""
-        code = "from ssmgate.standby import place; import json, os\n"
-        code += "print(json.dumps(place.surroundings(os.environ)))"
+        code = "from ssmgate.standby import peer, place; import json, os\n"
+        code += "print(json.dumps(place.surroundings(os.environ, peer.own_facts())))"
         said = subprocess.run(
             [sys.executable, "-P", "-c", code],
             env=self.environ, capture_output=True, text=True, check=True, preexec_fn=give_up,
@@ -129,11 +129,14 @@ class Standby:
         return json.loads(said.stdout)
 
     def connected(self) -> socket.socket:
-        """A connection to it, and its greeting is read."""
-        from ssmgate.standby import client
+        """A connection to it, from a process that is not verified."""
+        from ssmgate.standby import place, wire
 
-        sock = client.connected(self.environ["HOME"], self.surroundings)
-        assert sock is not None
+        sock = socket.socket(socket.AF_UNIX)
+        folder = os.open(self.folder, os.O_RDONLY)
+        sock.connect(place.address(folder, str(self.folder), self.socket.name))
+        os.close(folder)
+        assert wire.receive(sock) == (wire.HELLO, [[wire.PROTOCOL]])
         return sock
 
     @contextmanager
@@ -150,6 +153,7 @@ class Standby:
                 here.close()
                 lose()
                 with closing(self.connected()) as sock:
+                    sock.settimeout(20)
                     speak(sock)
                     socket.send_fds(there, [b"."], [sock.fileno()])
                 there.recv(1)

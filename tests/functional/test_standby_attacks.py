@@ -152,22 +152,8 @@ def test_a_user_namespace_is_enough(attack: Attack, path: Path, space: str) -> N
     assert not attack.planted.exists()
 
 
-ROOTS = [
-    *(pytest.param(name, f"different ns/{name}", id=f"namespace of {name}")
-      for name in confined_client.SPACES if name not in ("user", "time", "pid")),
-    pytest.param("pid", "different ns/pid", id="namespace of pid"),
-    pytest.param("time", "different ns/time", id="namespace of time"),
-    pytest.param("seccomp", "different Seccomp", id="seccomp"),
-    pytest.param("root", "different root", id="chroot"),
-    pytest.param("group", "different Groups", id="group"),
-    pytest.param("capability", "different CapBnd", id="capability"),
-    pytest.param("gid", "[Errno 13] Permission denied: 'net'", id="gid"),
-    pytest.param("login uid", "different loginuid", id="login uid"),
-]  # fmt: skip
-
-
 @ROOT
-@pytest.mark.parametrize(("how", "fact"), ROOTS)
+@pytest.mark.parametrize(("how", "fact"), confined_client.BY_ROOT.items())
 def test_one_confinement_made_by_root_is_enough(
     attack: Attack, path: Path, how: str, fact: str
 ) -> None:

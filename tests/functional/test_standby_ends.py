@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TARGET, Machine
+from fakes.confined_client import nonce
 from fakes.scripted_aws import (
     SESSION_ID,
     STARTED,
@@ -37,7 +38,7 @@ from fakes.standby_client import (
     until,
 )
 from fakes.waiting import has_got
-from ssmgate.standby import client, wire
+from ssmgate.standby import wire
 
 # So that nobody has to wait for the end of patience.
 CONSTANTS = "child.TAKE_SECONDS = 1.0"
@@ -256,7 +257,7 @@ class Asker:
         argv = ["ssm", "start-session", "--target", TARGET, *words]
 
         def speak(sock: socket.socket) -> None:
-            lists = ([client.nonce(sock)], self.standby.surroundings, [], argv, variables)
+            lists = ([nonce(sock)], self.standby.surroundings, [], argv, variables)
             here = os.open(self.machine.home, os.O_RDONLY)
             with open(os.devnull, "r+") as nothing:
                 numbers = (nothing.fileno(), nothing.fileno(), here)
@@ -385,7 +386,7 @@ def test_half_a_handover_is_none(machine: Machine, standby: Standby, asker: Aske
 
 def without(sock: socket.socket, *lists: list[str]) -> None:
     """Send a request of these lists after the nonce."""
-    message = wire.packed(wire.REQUEST, [client.nonce(sock)], *lists)
+    message = wire.packed(wire.REQUEST, [nonce(sock)], *lists)
     wire.send_with_descriptors(sock, message, (0, 0, 0))
 
 

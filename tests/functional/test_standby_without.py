@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 
 import ssmgate
 from conftest import Machine
-from fakes.capabilities import give_up
+from fakes.capabilities import give_up, lose
 from fakes.scripted_aws import ACCOUNT, credentials
 from fakes.standby_client import (
     BY_STANDBY,
@@ -74,12 +75,12 @@ def assert_cold(machine: Machine, folder: Path, **how: object) -> None:
 
 
 @contextmanager
-def listening(machine: Machine, *, setuid: int | None = None) -> Iterator[socket.socket]:
-    """A socket where the machine's standby would be."""
+def bound(machine: Machine) -> Iterator[socket.socket]:
+    """A socket where the machine's standby would be. It does not listen yet."""
     folder = Path(machine.environ["HOME"]) / FOLDER
     folder.mkdir(parents=True, mode=0o700)
-    code = "import os; from ssmgate.standby import place as p\n"
-    code += "print(p.name_of(p.surroundings(os.environ)))"
+    code = "import os; from ssmgate.standby import peer, place as p\n"
+    code += "print(p.name_of(p.surroundings(os.environ, peer.own_facts())))"
     name = subprocess.run(
         [sys.executable, "-P", "-c", code],
         env=machine.variables(), capture_output=True, text=True, check=True, preexec_fn=give_up,
@@ -88,28 +89,80 @@ def listening(machine: Machine, *, setuid: int | None = None) -> Iterator[socket
         descriptor = os.open(folder, os.O_RDONLY)
         sock.bind(place.address(descriptor, str(folder), name))
         os.close(descriptor)
-        if setuid is None:
-            sock.listen(5)
         yield sock
+
+
+@contextmanager
+def listening(
+    machine: Machine, answer: Callable[[socket.socket], object] | None = None
+) -> Iterator[None]:
+    """A process in the place of the machine's standby, confined as its clients.
+
+    It answers one of them, or accepts none.
+    """
+    with bound(machine) as sock:
+        here, there = socket.socketpair()
+        with warnings.catch_warnings():
+            # The threads of the scripted AWS hold no lock that the new process needs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            try:
+                lose()
+                here.close()
+                sock.listen(5)
+                there.sendall(b".")
+                with suppress(OSError):
+                    if answer is not None:
+                        accepted, _ = sock.accept()
+                        with accepted:
+                            answer(accepted)
+                there.recv(1)  # until the test ends
+            finally:
+                os._exit(0)
+        there.close()
+        try:
+            assert here.recv(1)
+            yield
+        finally:
+            here.close()
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 GREETING = wire.packed(wire.HELLO, [wire.PROTOCOL])
 HELLO = GREETING + wire.packed(wire.CHALLENGE, ["nonce"])
 
 
-def says(*parts: bytes) -> Callable[[socket.socket], None]:
-    def answer(sock: socket.socket) -> None:
-        for part in parts:
+def proves(sock: socket.socket) -> None:
+    """Answer the client's challenge, so that it sends its request."""
+    kind, lists = wire.receive(sock)
+    assert kind == wire.CHALLENGE
+    sock.sendall(wire.packed(wire.PROOF, *lists))
+
+
+Part = bytes | Callable[[socket.socket], None]
+
+
+def send(sock: socket.socket, *parts: Part) -> None:
+    for part in parts:
+        if callable(part):
+            part(sock)
+        else:
             sock.sendall(part)
+
+
+def says(*parts: Part) -> Callable[[socket.socket], None]:
+    def answer(sock: socket.socket) -> None:
+        send(sock, *parts)
         time.sleep(0.2)
 
     return answer
 
 
-def is_silent_after(*parts: bytes) -> Callable[[socket.socket], None]:
+def is_silent_after(*parts: Part) -> Callable[[socket.socket], None]:
     def answer(sock: socket.socket) -> None:
-        for part in parts:
-            sock.sendall(part)
+        send(sock, *parts)
         while sock.recv(1 << 20):
             pass
 
@@ -117,14 +170,14 @@ def is_silent_after(*parts: bytes) -> Callable[[socket.socket], None]:
 
 
 def beats_on(sock: socket.socket) -> None:
-    sock.sendall(HELLO)
+    send(sock, HELLO, proves)
     while True:
         sock.sendall(wire.packed(wire.BEAT))
         time.sleep(0.05)
 
 
 def floods(sock: socket.socket) -> None:
-    sock.sendall(HELLO)
+    send(sock, HELLO, proves)
     while True:
         sock.sendall(wire.END + b"\xff" * 100_000)
 
@@ -134,39 +187,52 @@ FALSE = [
     pytest.param(says(HELLO), id="closes after its greeting"),
     pytest.param(is_silent_after(), id="never speaks"),
     pytest.param(is_silent_after(GREETING), id="never challenges"),
-    pytest.param(is_silent_after(HELLO), id="never answers"),
+    pytest.param(is_silent_after(HELLO), id="never proves itself"),
+    pytest.param(is_silent_after(HELLO, proves), id="never answers"),
+    pytest.param(says(HELLO, wire.packed(wire.COLD, ["why"])), id="cold instead of a proof"),
+    pytest.param(says(HELLO, wire.packed(wire.PROOF, ["nonce"])), id="a false proof"),
+    pytest.param(is_silent_after(HELLO, wire.packed(wire.PROOF, ["x"])[:6]), id="half a proof"),
     pytest.param(is_silent_after(GREETING, wire.packed(wire.CHALLENGE)), id="an odd challenge"),
     pytest.param(says(GREETING, wire.packed(wire.COLD, ["why"])), id="cold before a challenge"),
     pytest.param(is_silent_after(HELLO[:3]), id="half a greeting"),
-    pytest.param(is_silent_after(HELLO, b"e\0\0"), id="half a head"),
-    pytest.param(is_silent_after(HELLO, wire.packed(wire.END, ["0"])[:6]), id="half a message"),
+    pytest.param(is_silent_after(HELLO, proves, b"e\0\0"), id="half a head"),
+    pytest.param(
+        is_silent_after(HELLO, proves, wire.packed(wire.END, ["0"])[:6]), id="half a message"
+    ),
     pytest.param(beats_on, id="beats without end"),
     pytest.param(floods, id="speaks without end"),
     pytest.param(says(os.urandom(0) + b"\x7fELF" * 100), id="junk"),
-    pytest.param(says(HELLO, b"\x7fELF" * 100), id="junk after its greeting"),
+    pytest.param(says(HELLO, proves, b"\x7fELF" * 100), id="junk after its greeting"),
     pytest.param(says(wire.packed(wire.HELLO, ["0"])), id="an older protocol"),
     pytest.param(says(wire.packed(wire.HELLO, ["99"])), id="a newer protocol"),
     pytest.param(says(wire.packed(wire.HELLO)), id="a greeting without protocol"),
     pytest.param(says(wire.packed(wire.END, ["0"])), id="no greeting"),
     pytest.param(says(GREETING, HELLO), id="two greetings"),
     pytest.param(says(HELLO, HELLO[len(GREETING):]), id="two challenges"),
-    pytest.param(says(HELLO, wire.packed(wire.COLD, ["why"])), id="cold"),
-    pytest.param(says(HELLO, wire.packed(wire.COLD)), id="cold without a reason"),
-    pytest.param(says(HELLO, wire.packed(wire.END)), id="an end without status"),
-    pytest.param(says(HELLO, wire.packed(wire.END, [])), id="an end with an empty list"),
-    pytest.param(says(HELLO, wire.packed(wire.END, ["x"])), id="an end that is no number"),
-    pytest.param(says(HELLO, wire.packed(wire.GO)), id="go before the handover"),
-    pytest.param(says(HELLO, wire.packed(wire.HANDOVER), wire.packed(wire.GO)), id="no handover"),
+    pytest.param(says(HELLO, proves, wire.packed(wire.COLD, ["why"])), id="cold"),
+    pytest.param(says(HELLO, proves, wire.packed(wire.COLD)), id="cold without a reason"),
+    pytest.param(says(HELLO, proves, wire.packed(wire.END)), id="an end without status"),
+    pytest.param(says(HELLO, proves, wire.packed(wire.END, [])), id="an end with an empty list"),
+    pytest.param(says(HELLO, proves, wire.packed(wire.END, ["x"])), id="an end that is no number"),
+    pytest.param(says(HELLO, proves, wire.packed(wire.GO)), id="go before the handover"),
     pytest.param(
-        says(HELLO, wire.packed(wire.HANDOVER, [], ["a"], ["B=c"]), wire.packed(wire.GO)),
+        says(HELLO, proves, wire.packed(wire.HANDOVER), wire.packed(wire.GO)), id="no handover"
+    ),
+    pytest.param(
+        says(HELLO, proves, wire.packed(wire.HANDOVER, [], ["a"], ["B=c"]), wire.packed(wire.GO)),
         id="a handover without program",
     ),
     pytest.param(
-        says(HELLO, wire.packed(wire.HANDOVER, ["/bin/false"], ["a"], ["B"]), wire.packed(wire.GO)),
+        says(
+            HELLO,
+            proves,
+            wire.packed(wire.HANDOVER, ["/bin/false"], ["a"], ["B"]),
+            wire.packed(wire.GO),
+        ),
         id="a handover with an odd variable",
     ),
     pytest.param(
-        says(HELLO, wire.packed(wire.HANDOVER, ["/bin/false"], ["a"], [])), id="no go"
+        says(HELLO, proves, wire.packed(wire.HANDOVER, ["/bin/false"], ["a"], [])), id="no go"
     ),
 ]  # fmt: skip
 
@@ -175,19 +241,17 @@ FALSE = [
 def test_one_that_does_not_do_as_it_should_is_done_without(
     alone: Machine, tmp_path: Path, answer: Callable[[socket.socket], None]
 ) -> None:
-    def serve(listener: socket.socket) -> None:
-        with suppress(OSError):
-            sock, _ = listener.accept()
-            with sock:
-                answer(sock)
-
-    with listening(alone) as listener:
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
+    with listening(alone, answer):
         patience = ("client.SILENT_SECONDS=0.3", "client.LONGEST_SECONDS=0.5")
         assert_cold(alone, tmp_path, constants=patience)
-        thread.join(30)
-        assert not thread.is_alive()
+
+
+def test_one_that_proves_itself_is_believed(alone: Machine, tmp_path: Path) -> None:
+    """So none of those before is done without for want of a proof."""
+    with listening(alone, says(HELLO, proves, wire.packed(wire.END, ["7"]))):
+        ended, way = start(alone, tmp_path)
+
+    assert (ended.returncode, way) == (7, BY_STANDBY)
 
 
 def test_one_that_does_not_accept_is_done_without(alone: Machine, tmp_path: Path) -> None:
@@ -216,7 +280,7 @@ def test_a_full_queue_is_not_waited_in(alone: Machine, tmp_path: Path) -> None:
 @ROOT
 def test_another_users_is_not_believed(alone: Machine, tmp_path: Path) -> None:
     """Whoever listens is who is known, whoever made the socket."""
-    with listening(alone, setuid=65534) as sock:
+    with bound(alone) as sock:
         pid = os.fork()
         if not pid:
             try:

@@ -9,7 +9,7 @@ import click
 from ssmgate.cli.printer import echo
 from ssmgate.core.errors import ConfigurationProblem, GateError
 from ssmgate.host import config as configuration
-from ssmgate.standby import client, launch, lease, place, wire
+from ssmgate.standby import client, launch, lease, peer, place, wire
 
 
 @click.group(invoke_without_command=True)
@@ -71,20 +71,21 @@ def stop() -> None:
 
 def _asked(kind: bytes) -> list[str]:
     environ = _environ()
-    said = place.surroundings(environ)
     try:
-        sock = client.connected(environ["HOME"], said)
+        own = peer.own_facts()
+        said = place.surroundings(environ, own)
+        sock = client.connected(environ["HOME"], said, own)
         if sock is None:
             raise SystemExit(_none())
         with open(os.devnull) as nothing:
             number = nothing.fileno()
             # There may be starts before it.
-            request = wire.packed(kind, [client.nonce(sock)], said)
-            wire.send_with_descriptors(sock, request, (number,) * 3)
-            answered, lists = wire.receive(sock)
+            worker, nonce = client.worker(sock, own)
+            wire.send_with_descriptors(sock, wire.packed(kind, [nonce], said), (number,) * 3)
+            answered, lists, _, _ = wire.receive_noted(sock, worker)
         sock.close()
-    except client.Refused as error:
-        raise GateError(f"the standby does not serve this process: {error}") from error
+    except peer.Unproven as error:
+        raise GateError(f"no standby can be verified from here: {error}") from error
     except (wire.Broken, OSError) as error:
         raise GateError("the standby does not answer") from error
     if answered != wire.END:

@@ -8,7 +8,7 @@ import time
 
 from ssmgate.host import private, takeover, terminal
 from ssmgate.host.trusted import SYSTEM_FILE, Untrusted
-from ssmgate.standby import place, wire
+from ssmgate.standby import peer, place, wire
 from ssmgate.standby.wire import Broken
 
 TYPE_CHECKING = False
@@ -38,10 +38,6 @@ _PATH_VARIABLES = (
 )  # fmt: skip
 
 
-class Refused(Broken):
-    """The standby does not serve this process. Says why."""
-
-
 FORWARDED = takeover.ENDING
 """Signals that are the start's: they end the one who asks, after the end of its session."""
 
@@ -57,29 +53,31 @@ def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
     if not may_ask(argv, environ):
         return False
     try:
+        own = peer.own_facts()
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+    except (peer.Unproven, OSError):
         return False
-    said = place.surroundings(environ)
+    said = place.surroundings(environ, own)
     try:
-        sock = connected(environ["HOME"], said)
+        sock = connected(environ["HOME"], said, own)
         if sock is None:
             return True
         try:
-            _Asking(sock).go(said, argv, shim, here)
+            _Asking(sock, own).go(said, argv, shim, here)
         finally:
             sock.close()
-    except (Broken, OSError):
+    except (Broken, peer.Unproven, OSError):
         pass
     finally:
         os.close(here)
     return False
 
 
-def connected(home: str, said: list[str]) -> _socket.socket | None:
-    """A connection to this user's standby for the surroundings `said`; None where there is none.
+def connected(home: str, said: list[str], own: Mapping[str, str]) -> _socket.socket | None:
+    """Return a connection to this user's standby for the surroundings `said`, or None without one.
 
-    Raises `Broken` or `OSError` where there is one that does not answer as it should.
+    The process that listens is confined as `own` says. Raises `Broken`, `peer.Unproven` or
+    `OSError` where there is one that does not answer as it should.
     """
     path = os.path.join(home, place.FOLDER)
     try:
@@ -89,12 +87,14 @@ def connected(home: str, said: list[str]) -> _socket.socket | None:
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         sock.settimeout(HELLO_SECONDS)
+        # Before it is connected, so that the kernel notes on every message who wrote it.
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
         try:
             sock.connect(place.address(folder, path, place.name_of(said)))
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             return None
-        _greet(sock)
+        _greet(sock, own)
         sock.settimeout(SILENT_SECONDS)
     except BaseException:
         sock.close()
@@ -104,25 +104,27 @@ def connected(home: str, said: list[str]) -> _socket.socket | None:
     return sock
 
 
-def _greet(sock: _socket.socket) -> None:
-    if not wire.is_mine(sock) or wire.receive(sock) != (wire.HELLO, [[wire.PROTOCOL]]):
+def _greet(sock: _socket.socket, own: Mapping[str, str]) -> None:
+    if not wire.is_mine(sock):
+        raise Broken
+    peer.connected(sock, own).close()
+    if wire.receive(sock) != (wire.HELLO, [[wire.PROTOCOL]]):
         raise Broken
 
 
-def nonce(sock: _socket.socket) -> str:
-    """Wait for the challenge, and return what the request has to contain.
+def worker(sock: _socket.socket, own: Mapping[str, str]) -> tuple[int, str]:
+    """Wait for the worker, verify that it is confined as `own` says, and return its process id.
 
-    Raises `Refused` where the standby does not serve this process, `Broken` or `OSError` for all
-    else that is no challenge.
+    The string is the nonce that the request has to contain. Raises `Broken`, `peer.Unproven` or
+    `OSError` where no worker is verified.
     """
     until = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < until:
-        match wire.receive(sock):
-            case wire.CHALLENGE, [[found]]:
-                return found
-            case wire.COLD, [[why]]:
-                raise Refused(why)
-            case kind, _ if kind != wire.BEAT:
+        match wire.receive_noted(sock):
+            case wire.CHALLENGE, [[nonce]], pid, _:
+                peer.verify_worker(sock, pid, own)
+                return pid, nonce
+            case kind, _, _, _ if kind != wire.BEAT:
                 break
     raise Broken
 
@@ -219,8 +221,10 @@ def _is_open(descriptor: int) -> bool:
 class _Asking:
     """One start, as it is asked for. Signals that come are the standby's to heed."""
 
-    def __init__(self, sock: _socket.socket) -> None:
+    def __init__(self, sock: _socket.socket, own: Mapping[str, str]) -> None:
         self._sock = sock
+        self._own = own
+        self._worker = 0
         self._came = 0
         self._waits = False
         self._told = False
@@ -229,15 +233,15 @@ class _Asking:
     def go(self, said: list[str], argv: list[str], shim: tuple[str, str] | None, here: int) -> None:
         """Become the plugin, or exit, or return with everything as it was.
 
-        Raises `Broken` or `OSError` where the standby does not do as it should.
+        Raises `Broken`, `peer.Unproven` or `OSError` where the standby does not do as it should.
         """
         variables = [f"{name}={text}" for name, text in os.environ.items()]
         before = takeover.hold(self._note)
         try:
             self._waits = True
-            proof = nonce(self._sock)
+            self._worker, nonce = worker(self._sock, self._own)
             self._waits = False
-            request = wire.packed(wire.REQUEST, [proof], said, shim or (), argv, variables)
+            request = wire.packed(wire.REQUEST, [nonce], said, shim or (), argv, variables)
             wire.send_with_descriptors(self._sock, request, (0, 2, here))
             self._forwards = True  # not before: it would stand in the midst of the request
             if not self._came:
@@ -266,7 +270,7 @@ class _Asking:
         handover = None
         until = time.monotonic() + LONGEST_SECONDS
         while time.monotonic() < until:
-            kind, lists = wire.receive(self._sock)
+            kind, lists, _, _ = wire.receive_noted(self._sock, self._worker)
             if kind == wire.END:
                 _end(_status(lists))
             elif kind == wire.COLD:

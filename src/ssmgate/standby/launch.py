@@ -23,10 +23,10 @@ def leave_behind(environ: Mapping[str, str]) -> None:
     start is as slow as this one.
     """
     with contextlib.suppress(Untrusted, OSError, peer.Unproven):
-        peer.own_facts()
+        facts = peer.own_facts()
         folder = private.open_folder(environ["HOME"], place.FOLDER, create=True)
         try:
-            lock = take_lock(folder, place.name_of(place.surroundings(environ)))
+            lock = take_lock(folder, place.name_of(place.surroundings(environ, facts)))
         finally:
             os.close(folder)
         if lock is None:  # another one is just being started

@@ -30,10 +30,10 @@ def place_taken(environ: Mapping[str, str], lock: int | None = None) -> Iterator
     that another one is confined as it is.
     """
     try:
-        peer.own_facts()
+        facts = peer.own_facts()
     except peer.Unproven as error:
         raise GateError(f"no standby can run here: {error}") from error
-    said = place.surroundings(environ)
+    said = place.surroundings(environ, facts)
     name = place.name_of(said)
     try:
         folder = private.open_folder(environ["HOME"], place.FOLDER, create=True)

@@ -1,28 +1,41 @@
-"""Learn from the kernel which process asks, and whether it is confined exactly as this one.
+"""Learn from the kernel which process is at the other end, and that it is confined as this one.
 
-A worker acts outside of whatever confines the process that asks. So it serves only a process that
-is confined exactly as the worker itself, and nothing that a process says about itself proves that.
+A worker acts for the process that asks, outside of whatever confines that process. The client hands
+its environment to the worker, and executes what the worker answers. So each of them goes on only
+with a process that is confined exactly as itself, and nothing that a process says about itself
+proves that. Either side establishes it in the same way, before a request is used, and before it is
+sent, respectively:
 
-**Which process it is.** `request` establishes it in this order:
-
-1. SO_PEERCRED names the process that connected, by its number P. A pidfd pins one process X of
-   that number: SO_PEERPIDFD (Linux 6.5) gives the one that connected, and where that is missing
-   `pidfd_open` gives the one that has the number now. Number P belongs to X until X is reaped.
+1. The kernel names the other process by its number P. The worker takes the process that connected
+   (SO_PEERCRED). The client takes the one that wrote the first message of the worker, as the kernel
+   notes who writes (SCM_CREDENTIALS): SO_PEERCRED names the process that called listen(), of which
+   the worker is a child. A pidfd pins one process X of that number, which belongs to X until X is
+   reaped.
 2. The facts about X are read through one descriptor of /proc/P.
-3. Only then a nonce is drawn and sent. The request has to contain it, so it was written after the
-   facts were read. On every part of the request the kernel notes who wrote it (SCM_CREDENTIALS),
-   and that has to be P.
-4. When the request is complete, the facts are read again, and then the pidfd still has the number
-   P. So X had it all the time: X owns /proc/P, and X wrote the request.
+3. Only then a nonce is drawn and sent. The answer has to contain it, so it was written after the
+   facts were read. The kernel's note on every part of the answer has to be P.
+4. When the answer is complete, the facts are read again, and then the pidfd still has the number
+   P. So X had it all the time: X owns /proc/P, and X wrote the answer.
 
-Without SO_PEERPIDFD, X may be another process than the one that connected. That does not matter:
-X is the one that received the nonce and answered. Only a process with CAP_SYS_ADMIN over its PID
-namespace can write with another's number (unix(7)); SO_PEERPIDFD excludes this one too, as X is
-then the process that connected.
+The messages are: CHALLENGE with the worker's nonce; CHALLENGE with the client's; PROOF with the
+client's, which verifies the worker; REQUEST with the worker's, which verifies the client. PROOF is
+the worker's only answer, so the client accepts nothing after it that P did not write. What comes
+before it (HELLO, BEAT) may be anyone's and has no effect but that the client waits.
+
+X need not be the process that the kernel meant in step 1, which may have ended since: X is the
+process that received the nonce and answered. Only a process with CAP_SYS_ADMIN over its PID
+namespace can write with another's number (unix(7)). SO_PEERPIDFD (Linux 6.5) gives a pidfd of the
+very process that connected or listens, and excludes this one too.
+
+The client also compares the process that listens, of which SO_PEERPIDFD cannot give another. Else
+a confined process that listens could hand the connection to a process outside that writes what it
+is given into a descriptor that it is given: with the nonce, a proof.
 
 The order of 2 and 3 also defeats a confined process that executes a program which is allowed to
 leave the confinement: X wrote the nonce after it was seen without one. The second reading defeats
 a launcher that is seen first, then confines itself and executes a program that inherits the socket.
+A verified process that passes its socket on cooperates, which is not prevented: it could as well
+act itself.
 
 **What confines it.** User and group ids, capability sets, no_new_privs, seccomp, all namespaces,
 the root directory, the labels of security modules, and the login uid, which records show. Landlock
@@ -66,7 +79,49 @@ _CAP_SYS_ADMIN = 1 << 21  # linux/capability.h
 
 
 class Unproven(Exception):
-    """The kernel does not show that the process that asks is confined as this one. Says why."""
+    """The kernel does not show that the other process is confined as this one. Says why."""
+
+
+class Peer:
+    """Pin process `pid`, which `pidfd` refers to, and verify that it is confined as `own` says.
+
+    The instance closes `pidfd`. `own` are this process's facts. Raises `Unproven` or `OSError`.
+    """
+
+    def __init__(self, pid: int, pidfd: int, own: Mapping[str, str]) -> None:
+        self.pid, self._pidfd, self._own = pid, pidfd, own
+        try:
+            self._compared("different")
+        except BaseException:
+            self.close()
+            raise
+        self.nonce = os.urandom(16).hex()
+
+    def verify(self, answer: list[list[str]]) -> Mapping[str, str]:
+        """Verify that the process wrote a message that begins with `answer`, and return its status.
+
+        The caller has verified that the kernel noted `pid` on every part of that message. Raises
+        `Unproven` or `OSError`.
+        """
+        if answer != [[self.nonce]]:
+            raise Unproven("it wrote its answer before it was known")
+        status = self._compared("by now different")
+        if _number(self._pidfd) != self.pid:
+            raise Unproven("it has ended")
+        return status
+
+    def close(self) -> None:
+        """Release the pidfd. What was verified says nothing about the time after that."""
+        os.close(self._pidfd)
+
+    def _compared(self, differs: str) -> Mapping[str, str]:
+        facts, status = _known(self.pid, self._pidfd)
+        if status.get("Threads") != "1":
+            # /proc shows the first thread's confinement, and each thread has its own.
+            raise Unproven("it has several threads")
+        if what := difference(self._own, facts):
+            raise Unproven(f"{differs} {what}")
+        return status
 
 
 class Request:
@@ -90,37 +145,54 @@ class Request:
 
 
 def request(sock: _socket.socket, own: Mapping[str, str]) -> Request:
-    """Receive the request of the process at the other end, which is confined as `own` says.
+    """Receive the request of the process that connected, which is confined as `own` says.
 
-    `own` are this process's facts. Nothing of the request is used before the process is known.
-    Raises `Unproven`; `wire.Broken`, `TimeoutError` or `OSError` where no request comes.
+    Nothing of the request is used before the process is verified. Raises `Unproven`; `wire.Broken`,
+    `TimeoutError` or `OSError` where no request comes.
     """
-    pid = _peer(sock)
-    pidfd = _pidfd(sock, pid)
+    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
+    client = connected(sock, own)
     try:
-        facts, status = _known(pid, pidfd)
-        if status.get("Threads") != "1":
-            # /proc shows the first thread's confinement, and each thread has its own.
-            raise Unproven("it has several threads")
-        if what := difference(own, facts):
-            raise Unproven(f"different {what}")
-        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
-        nonce = os.urandom(16).hex()
-        sock.sendall(wire.packed(wire.CHALLENGE, [nonce]))
-        kind, lists, descriptors = wire.receive_with_descriptors(sock, 3, pid)
-        if lists[:1] != [[nonce]]:
-            raise Unproven("it wrote the request before it was known")
-        facts, status = _known(pid, pidfd)
-        if what := difference(own, facts):
-            raise Unproven(f"by now different {what}")
-        if _number(pidfd) != pid:
-            raise Unproven("it has ended")
+        sock.sendall(wire.packed(wire.CHALLENGE, [client.nonce]))
+        kind, lists, _, _ = wire.receive_noted(sock, client.pid)
+        if kind != wire.CHALLENGE:
+            raise wire.Broken
+        sock.sendall(wire.packed(wire.PROOF, *lists))
+        kind, lists, _, descriptors = wire.receive_noted(sock, client.pid, 3)
+        status = client.verify(lists[:1])
         try:
             return Request(status, kind, lists[1:], descriptors)
         except (KeyError, ValueError):
             raise Unproven("its umask and signals are unknown") from None
     finally:
-        os.close(pidfd)
+        client.close()
+
+
+def verify_worker(sock: _socket.socket, pid: int, own: Mapping[str, str]) -> None:
+    """Verify that process `pid` is at the other end, and is confined as `own` says.
+
+    `pid` is the writer of the worker's CHALLENGE. Messages that follow have to be its own too: that
+    is for the caller to verify. Raises `Unproven`; `wire.Broken`, `TimeoutError` or `OSError` where
+    no proof comes.
+    """
+    worker = Peer(pid, os.pidfd_open(pid), own)
+    try:
+        sock.sendall(wire.packed(wire.CHALLENGE, [worker.nonce]))
+        kind, lists, _, _ = wire.receive_noted(sock, pid)
+        if kind != wire.PROOF:
+            raise wire.Broken
+        worker.verify(lists)
+    finally:
+        worker.close()
+
+
+def connected(sock: _socket.socket, own: Mapping[str, str]) -> Peer:
+    """Return the process that connected, or called listen(), and is confined as `own` says.
+
+    It need not be the one that writes. Raises `Unproven` or `OSError`.
+    """
+    pid = _peer(sock)
+    return Peer(pid, _pidfd(sock, pid), own)
 
 
 def own_facts() -> dict[str, str]:
@@ -129,7 +201,7 @@ def own_facts() -> dict[str, str]:
     Raises `Unproven` where they are such that a comparison with them proves nothing.
     """
     if not hasattr(os, "pidfd_open"):
-        raise Unproven("this system does not show which process asks (it has no pidfd)")
+        raise Unproven("this system does not show which process it is (it has no pidfd)")
     try:
         pidfd = os.pidfd_open(os.getpid())
         try:
@@ -138,7 +210,7 @@ def own_facts() -> dict[str, str]:
             os.close(pidfd)
     except OSError as error:
         why = error.strerror or str(error)
-        raise Unproven(f"this system does not show which process asks ({why})") from error
+        raise Unproven(f"this system does not show which process it is ({why})") from error
     if why := obstacle(facts):
         raise Unproven(why)
     return facts
@@ -198,7 +270,7 @@ def _known(pid: int, pidfd: int) -> tuple[dict[str, str], dict[str, str]]:
     """`facts_of` for the process `pid`, which `pidfd` refers to."""
     if _number(pidfd) != pid:
         # It has ended, or /proc belongs to another PID namespace.
-        raise Unproven("/proc does not show the process that asks")
+        raise Unproven("/proc does not show the process")
     flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
     process = os.open(f"/proc/{pid}", flags)
     try:
@@ -208,7 +280,7 @@ def _known(pid: int, pidfd: int) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _peer(sock: _socket.socket) -> int:
-    """Return the number of the process that connected. It may have ended."""
+    """Return the number of the process that connected or listens. It may have ended."""
     known = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
     pid = int.from_bytes(known[:4], sys.byteorder, signed=True)
     if pid <= 0:
@@ -217,7 +289,7 @@ def _peer(sock: _socket.socket) -> int:
 
 
 def _pidfd(sock: _socket.socket, pid: int) -> int:
-    """Return a pidfd of the process that connected, or else of the one that has its number."""
+    """Return a pidfd of that process, or where the kernel has none, of what has its number now."""
     try:
         return sock.getsockopt(_socket.SOL_SOCKET, SO_PEERPIDFD)
     except OSError as error:
@@ -247,7 +319,7 @@ def _status(text: str) -> dict[str, str]:
 
 def _label(process: int, name: str) -> str:
     try:
-        return _read(process, name)
+        return _read(process, name).rstrip("\n\0")
     except OSError as error:
         if error.errno not in _NO_LABEL:
             raise

@@ -27,12 +27,6 @@ _READ_ONCE_NAMES = (
     "LANG", "LANGUAGE", "LOCPATH", "NLSPATH", "TZ", "TZDIR", "LOCALDOMAIN", "HOSTALIASES",
 )  # fmt: skip
 
-# A process in a container sees other files, another network and other users by the same names.
-_SPACES = ("ns/mnt", "ns/net", "ns/user", "ns/pid", "ns/uts", "root")
-_LABELS = ("loginuid", "attr/current")
-# One that may do less than others of its user's shall not have more done for it.
-_CONFINED = ("CapEff:", "NoNewPrivs:", "Seccomp:")
-
 
 def read_once(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that must be alike: a process cannot take them from another."""
@@ -43,10 +37,12 @@ def read_once(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def surroundings(environ: Mapping[str, str]) -> list[str]:
-    """Everything about this process that one forked from another could not take over.
+def surroundings(environ: Mapping[str, str], facts: Mapping[str, str]) -> list[str]:
+    """Return everything about this process that one forked from another could not take over.
 
-    `environ` has a HOME. No secrets are among it, nor what a start is told.
+    `environ` has a HOME. `facts` are what confines this process (`peer.own_facts`): one in a
+    container sees other files, another network and other users by the same names. No secrets are
+    among the result, nor what a start is told.
     """
     said = [
         wire.PROTOCOL,
@@ -58,17 +54,9 @@ def surroundings(environ: Mapping[str, str]) -> list[str]:
         str(sys.warnoptions),
         sys.getfilesystemencoding(),
         environ["HOME"],
-        f"{os.getuid()} {os.getgid()} {sorted(os.getgroups())}",
     ]
     said += [f"{name}={text}" for name, text in read_once(environ).items()]
-    for name in _SPACES:
-        try:
-            said.append(os.readlink(f"/proc/self/{name}"))
-        except OSError:
-            said.append("")
-    said += [_text(f"/proc/self/{name}") for name in _LABELS]
-    status = _text("/proc/self/status").splitlines()
-    return [*said, *(line for line in status if line.startswith(_CONFINED))]
+    return said + [f"{name}={facts[name]}" for name in sorted(facts)]
 
 
 def name_of(said: list[str]) -> str:
@@ -86,16 +74,3 @@ def address(folder: int, path: str, name: str) -> str:
     """
     through = f"/proc/self/fd/{folder}"
     return f"{through if os.path.isdir(through) else path}/{name}"
-
-
-def _text(path: str) -> str:
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.fsdecode(os.read(file, 1 << 14)).rstrip("\n\0")
-    except OSError:
-        return ""
-    finally:
-        os.close(file)

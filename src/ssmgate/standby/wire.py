@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROTOCOL = "2"
+PROTOCOL = "3"
 """Raised with every change of what is said here."""
 
 # From the standby, and from the process that it forks for a start.
@@ -25,7 +25,10 @@ END = b"e"  # the exit status; a signal's number with a minus before it. Or what
 HANDOVER = b"o"  # a path, the words, the variables
 GO = b"g"  # the session is the one's who asked
 
-CHALLENGE = b"n"  # a nonce, which the request has to contain
+# From either side, before the request.
+CHALLENGE = b"n"  # a nonce, which the next message of the other side has to contain
+
+PROOF = b"p"  # the client's nonce. From the worker
 
 # From the one who asks.
 REQUEST = b"r"  # nonce; surroundings; the shim's words; words; variables. With three descriptors
@@ -63,29 +66,35 @@ def receive(sock: _socket.socket) -> tuple[bytes, list[list[str]]]:
     return head[:1], unpacked(_exactly(sock, _length(head)))
 
 
-def receive_with_descriptors(
-    sock: _socket.socket, count: int, sender: int
-) -> tuple[bytes, list[list[str]], list[int]]:
-    """Receive a message with exactly `count` descriptors, which close on exec.
+def receive_noted(
+    sock: _socket.socket, writer: int = 0, count: int = 0
+) -> tuple[bytes, list[list[str]], int, list[int]]:
+    """Receive a message of one process, as the kernel notes who writes (SO_PASSCRED has to be set).
 
-    Every part of it was written by the process `sender`, as the kernel noted (SO_PASSCRED has to be
-    set before). Raises `Broken` otherwise, and `TimeoutError`.
+    `writer` is the number of that process, or 0 for any. The message comes with exactly `count`
+    descriptors, which close on exec. Returns its kind, its lists, the number of the process, and
+    the descriptors. Raises `Broken` otherwise, and `TimeoutError`.
     """
-    head, descriptors = _part(sock, 5, sender)
+    head, writer, descriptors = _part(sock, 5, writer, count)
     if len(descriptors) != count:
         raise Broken
     while len(head) < 5:
-        head += _part_without_descriptors(sock, 5 - len(head), sender)
+        head += _part(sock, 5 - len(head), writer)[0]
     parts, left = [], _length(head)
     while left:
-        parts.append(_part_without_descriptors(sock, min(left, 1 << 16), sender))
+        parts.append(_part(sock, min(left, 1 << 16), writer)[0])
         left -= len(parts[-1])
-    return head[:1], unpacked(b"".join(parts)), descriptors
+    return head[:1], unpacked(b"".join(parts)), writer, descriptors
 
 
-def _part(sock: _socket.socket, size: int, sender: int) -> tuple[bytes, list[int]]:
-    """Receive up to `size` bytes that the process `sender` wrote, and what descriptors came."""
-    space = _socket.CMSG_SPACE(4 * 8) + _socket.CMSG_SPACE(3 * 4)
+def _part(
+    sock: _socket.socket, size: int, writer: int, count: int = 0
+) -> tuple[bytes, int, list[int]]:
+    """Receive up to `size` bytes of `writer`, or of any process if that is 0, and its number.
+
+    Without a `count` there is no space for descriptors: the kernel creates none.
+    """
+    space = _socket.CMSG_SPACE(3 * 4) + (_socket.CMSG_SPACE(4 * 8) if count else 0)
     try:
         part, ancillary, flags, _ = sock.recvmsg(size, space, _socket.MSG_CMSG_CLOEXEC)
     except TimeoutError:
@@ -103,16 +112,12 @@ def _part(sock: _socket.socket, size: int, sender: int) -> tuple[bytes, list[int
             descriptors += numbers
         elif (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS):
             writers.append(numbers[0])  # struct ucred: pid, uid, gid
-    if flags & _socket.MSG_CTRUNC or writers != [sender]:
+    # 0: the kernel did not note it, or the process is in another PID namespace.
+    if flags & _socket.MSG_CTRUNC or len(writers) != 1 or 0 in writers:
         raise Broken
-    return part, descriptors
-
-
-def _part_without_descriptors(sock: _socket.socket, size: int, sender: int) -> bytes:
-    part, descriptors = _part(sock, size, sender)
-    if descriptors:
+    if writer not in (0, *writers):
         raise Broken
-    return part
+    return part, writers[0], descriptors
 
 
 def send_with_descriptors(sock: _socket.socket, message: bytes, descriptors: Sequence[int]) -> None:

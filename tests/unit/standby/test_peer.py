@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.processes import forked, own
 from ssmgate.standby import peer, wire
 
 STATUS = """\
@@ -216,7 +217,7 @@ def test_what_could_have_confined_itself_unseen_is_an_obstacle(
 def test_a_system_without_pidfd_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open")
 
-    with pytest.raises(peer.Unproven, match="does not show which process asks"):
+    with pytest.raises(peer.Unproven, match="does not show which process it is"):
         peer.own_facts()
 
 
@@ -226,7 +227,7 @@ def test_a_system_without_proc_is_no_place(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(peer.os, "open", missing)
 
-    with pytest.raises(peer.Unproven, match="does not show which process asks"):
+    with pytest.raises(peer.Unproven, match="does not show which process it is"):
         peer.own_facts()
 
 
@@ -253,17 +254,6 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
         yield listener
 
 
-def forked(speak: Callable[[], object]) -> int:
-    pid = os.fork()
-    if not pid:
-        try:
-            speak()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return pid
-
-
 def connected(listener: socket.socket) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(10)
@@ -271,22 +261,21 @@ def connected(listener: socket.socket) -> socket.socket:
     return sock
 
 
+def challenged(sock: socket.socket) -> str:
+    """Return the nonce of the worker, which is not verified but has sent its proof."""
+    kind, ((nonce,),) = wire.receive(sock)
+    assert kind == wire.CHALLENGE
+    sock.sendall(wire.packed(wire.CHALLENGE, ["client's"]))
+    assert wire.receive(sock) == (wire.PROOF, [["client's"]])
+    return nonce
+
+
 def answer(sock: socket.socket, nonce: str | None = None) -> None:
     """Send the request, with the nonce of the challenge if none is given."""
     lists, descriptors = REQUEST
-    if nonce is None:
-        kind, ((nonce,),) = wire.receive(sock)
-        assert kind == wire.CHALLENGE
+    found = challenged(sock)
+    nonce = found if nonce is None else nonce
     wire.send_with_descriptors(sock, wire.packed(wire.REQUEST, [nonce], *lists), descriptors)
-
-
-def own() -> dict[str, str]:
-    """The facts about this process, whatever they prove."""
-    pidfd = os.pidfd_open(os.getpid())
-    try:
-        return peer._known(os.getpid(), pidfd)[0]
-    finally:
-        os.close(pidfd)
 
 
 def requested(listener: socket.socket) -> peer.Request:
@@ -349,7 +338,6 @@ def test_an_answer_that_did_not_wait_for_the_challenge_is_not_served(
 ) -> None:
     def ask() -> None:
         sock = connected(listener)
-        wire.receive(sock)  # so that the kernel notes who writes
         answer(sock, nonce="0" * 32)
         sock.recv(1)
 
@@ -365,14 +353,15 @@ def test_a_process_that_ends_after_its_answer_is_not_served(
 ) -> None:
     """Another one may have its number by now, and be the one whose facts were read."""
     pid = forked(lambda: answer(connected(listener)))
-    receive = wire.receive_with_descriptors
+    receive = wire.receive_noted
 
     def then_reaped(*arguments: object) -> object:
         received = receive(*arguments)
-        os.waitpid(pid, 0)
+        if received[0] == wire.REQUEST:
+            os.waitpid(pid, 0)
         return received
 
-    monkeypatch.setattr(wire, "receive_with_descriptors", then_reaped)
+    monkeypatch.setattr(wire, "receive_noted", then_reaped)
     with pytest.raises(peer.Unproven, match="does not show the process"):
         requested(listener)
 
@@ -411,9 +400,10 @@ def test_a_process_that_confines_itself_after_the_challenge_is_not_served(
 ) -> None:
     def ask() -> None:
         sock = connected(listener)
-        _, ((nonce,),) = wire.receive(sock)
+        nonce = challenged(sock)
         ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
-        answer(sock, nonce)
+        lists, descriptors = REQUEST
+        wire.send_with_descriptors(sock, wire.packed(wire.REQUEST, [nonce], *lists), descriptors)
         sock.recv(1)
 
     pid = forked(ask)
@@ -440,7 +430,7 @@ def test_a_process_that_has_no_number_here_is_not_served() -> None:
             return bytes(12)
 
     with pytest.raises(peer.Unproven, match="another PID namespace"):
-        peer.request(Elsewhere(), {})  # type: ignore[arg-type]
+        peer.connected(Elsewhere(), {})  # type: ignore[arg-type]
 
 
 def test_another_namespaces_proc_proves_nothing(

@@ -171,9 +171,9 @@ def test_descriptors_come_with_a_message(lists: list[list[str]]) -> None:
         numbers = (one.fileno(), other.fileno(), one.fileno())
         wire.send_with_descriptors(there, wire.packed(wire.REQUEST, *lists), numbers)
 
-        kind, heard, descriptors = wire.receive_with_descriptors(here, 3, os.getpid())
+        kind, heard, writer, descriptors = wire.receive_noted(here, os.getpid(), 3)
 
-        assert (kind, heard) == (wire.REQUEST, lists)
+        assert (kind, heard, writer) == (wire.REQUEST, lists, os.getpid())
         same = [os.path.sameopenfile(*two) for two in zip(numbers, descriptors, strict=True)]
         assert same == [True] * 3
         assert not any(os.get_inheritable(descriptor) for descriptor in descriptors)
@@ -192,7 +192,7 @@ def test_too_few_or_too_many_descriptors_are_broken(noted: Pair, count: int) -> 
             there.sendall(WHOLE)
 
         with pytest.raises(wire.Broken):
-            wire.receive_with_descriptors(here, 3, os.getpid())
+            wire.receive_noted(here, os.getpid(), 3)
 
 
 def test_a_large_message_with_descriptors_arrives_whole(noted: Pair) -> None:
@@ -205,7 +205,7 @@ def test_a_large_message_with_descriptors_arrives_whole(noted: Pair) -> None:
         finally:
             os._exit(0)
 
-    _, lists, descriptors = wire.receive_with_descriptors(here, 3, child)
+    _, lists, _, descriptors = wire.receive_noted(here, child, 3)
 
     os.waitpid(child, 0)
     for descriptor in descriptors:
@@ -227,7 +227,7 @@ def test_no_part_of_a_message_is_another_processs(noted: Pair, at: int) -> None:
     os.waitpid(child, 0)
 
     with pytest.raises(wire.Broken):
-        wire.receive_with_descriptors(here, 3, os.getpid())
+        wire.receive_noted(here, os.getpid(), 3)
 
 
 def test_descriptors_come_with_the_first_part_alone(noted: Pair) -> None:
@@ -236,16 +236,56 @@ def test_descriptors_come_with_the_first_part_alone(noted: Pair) -> None:
     wire.send_with_descriptors(there, WHOLE[7:], (0,))
 
     with pytest.raises(wire.Broken):
-        wire.receive_with_descriptors(here, 3, os.getpid())
+        wire.receive_noted(here, os.getpid(), 3)
 
 
-def test_a_message_whose_writer_was_not_noted_is_broken(pair: Pair) -> None:
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_message_whose_writer_was_not_noted_is_broken(pair: Pair, count: int) -> None:
     here, there = pair
-    wire.send_with_descriptors(there, WHOLE, (0, 0, 0))
+    wire.send_with_descriptors(there, WHOLE, (0,) * count)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
     with pytest.raises(wire.Broken):
-        wire.receive_with_descriptors(here, 3, os.getpid())
+        wire.receive_noted(here, count=count)
+
+
+@pytest.mark.parametrize("at", [1, 5, 6, len(WHOLE) - 1])
+def test_a_message_of_two_processes_is_no_ones(noted: Pair, at: int) -> None:
+    here, there = noted
+    there.sendall(WHOLE[:at])
+    child = os.fork()
+    if not child:
+        try:
+            there.sendall(WHOLE[at:])
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+    with pytest.raises(wire.Broken):
+        wire.receive_noted(here)
+
+
+def test_the_writer_of_a_message_is_known(noted: Pair) -> None:
+    here, there = noted
+    child = os.fork()
+    if not child:
+        try:
+            there.sendall(WHOLE)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+    assert wire.receive_noted(here)[2] == child
+
+
+def test_descriptors_that_nobody_asked_for_are_not_created(noted: Pair) -> None:
+    here, there = noted
+    before = os.listdir("/proc/self/fd")
+    wire.send_with_descriptors(there, WHOLE, (0, 0, 0))
+
+    with pytest.raises(wire.Broken):
+        wire.receive_noted(here)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_who_is_at_the_other_end_is_known(pair: Pair) -> None:

@@ -1,0 +1,68 @@
+"""A false standby: confined in one way or another, it listens where a client looks.
+
+Run as a program: `confined_listener.py HOW TOLD`. HOW is a key of `confined_client.CONFINED`; TOLD
+is JSON: the path of the socket, and the path of a program that the client is to execute. It speaks
+the protocol as a standby does, for one client. It prints a line when it listens, and as its second
+line the messages of the client as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+if __name__ == "__main__":
+    # As with -P, but for the other fakes.
+    sys.path[0] = str(Path(__file__).parent.parent)
+
+from fakes.confined_client import confine
+from ssmgate.standby import wire
+
+Heard = list[tuple[str, list[list[str]]]]
+
+
+def attack(sock: socket.socket, program: str) -> Heard:
+    """Have the client execute `program`, and return what it said until it was gone."""
+    heard: Heard = []
+    # It closed the connection, or executed the program.
+    with suppress(wire.Broken, OSError):
+        sock.sendall(wire.packed(wire.HELLO, [wire.PROTOCOL]))
+        sock.sendall(wire.packed(wire.CHALLENGE, ["nonce"]))
+        while True:
+            kind, lists = wire.receive(sock)
+            heard.append((kind.decode(), lists))
+            if kind == wire.CHALLENGE:
+                sock.sendall(wire.packed(wire.PROOF, *lists))
+            elif kind == wire.REQUEST:
+                sock.sendall(wire.packed(wire.HANDOVER, [program], ["program"], []))
+            elif kind == wire.STATUS:
+                sock.sendall(wire.packed(wire.END, ["1", "2", "3", "4"]))
+            elif kind == wire.TAKE:
+                sock.sendall(wire.packed(wire.GO))
+    return heard
+
+
+def main() -> None:
+    """As the module's docstring says."""
+    how, text = sys.argv[1:]
+    told = json.loads(text)
+    folder = os.open(os.path.dirname(told["socket"]), os.O_RDONLY)
+    confine(how)
+    os.fchdir(folder)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.settimeout(60)
+        listener.bind(os.path.basename(told["socket"]))
+        listener.listen()
+        print("listens", flush=True)
+        sock, _ = listener.accept()
+        with sock:
+            sock.settimeout(60)
+            print(json.dumps(attack(sock, told["program"])), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Processes that a test forks from itself, and what confines it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from ssmgate.standby import peer
+
+
+def forked(speak: Callable[[], object]) -> int:
+    """Fork a process that calls `speak` and ends, and return its number."""
+    pid = os.fork()
+    if not pid:
+        try:
+            speak()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return pid
+
+
+def own() -> dict[str, str]:
+    """Return the facts about this process, whatever they prove."""
+    pidfd = os.pidfd_open(os.getpid())
+    try:
+        return peer._known(os.getpid(), pidfd)[0]
+    finally:
+        os.close(pidfd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _socket import socket
 
 import click
 
@@ -77,13 +78,10 @@ def _asked(kind: bytes) -> list[str]:
         sock = client.connected(environ["HOME"], said, own)
         if sock is None:
             raise SystemExit(_none())
-        with open(os.devnull) as nothing:
-            number = nothing.fileno()
-            # There may be starts before it.
-            worker, nonce = client.worker(sock, own)
-            wire.send_with_descriptors(sock, wire.packed(kind, [nonce], said), (number,) * 3)
-            answered, lists, _, _ = wire.receive_noted(sock, worker)
-        sock.close()
+        try:
+            answered, lists = _answer(sock, own, kind, said)
+        finally:
+            sock.close()
     except peer.Unproven as error:
         raise GateError(f"no standby can be verified from here: {error}") from error
     except (wire.Broken, OSError) as error:
@@ -91,6 +89,17 @@ def _asked(kind: bytes) -> list[str]:
     if answered != wire.END:
         raise GateError("the standby does not answer")
     return lists[0]
+
+
+def _answer(
+    sock: socket, own: dict[str, str], kind: bytes, said: list[str]
+) -> tuple[bytes, list[list[str]]]:
+    with open(os.devnull) as nothing:
+        number = nothing.fileno()
+        # There may be starts before it.
+        worker, nonce = client.worker(sock, own)
+        wire.send_with_descriptors(sock, wire.packed(kind, [nonce], said), (number,) * 3)
+        return wire.receive_noted(sock, worker)[:2]
 
 
 def _none() -> int:

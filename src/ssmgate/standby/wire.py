@@ -124,7 +124,8 @@ def send_with_descriptors(sock: _socket.socket, message: bytes, descriptors: Seq
     """Send a message, with `descriptors` that the other end gets copies of."""
     rights = b"".join(one.to_bytes(4, sys.byteorder) for one in descriptors)
     sent = sock.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
-    sock.sendall(message[sent:])
+    if sent < len(message):  # else it may have been answered, and be closed, by now
+        sock.sendall(message[sent:])
 
 
 def unpacked(body: bytes) -> list[list[str]]:

@@ -213,6 +213,18 @@ def test_a_large_message_with_descriptors_arrives_whole(noted: Pair) -> None:
     assert lists == [["x" * 3_000_000]]
 
 
+def test_a_message_that_was_sent_at_once_is_not_sent_to_a_closed_end() -> None:
+    class Closes(socket.socket):
+        def sendmsg(self, *arguments: object) -> int:
+            sent = super().sendmsg(*arguments)
+            here.close()
+            return sent
+
+    here, there = socket.socketpair()
+    with Closes(fileno=there.detach()) as there:
+        wire.send_with_descriptors(there, WHOLE, (0, 0, 0))
+
+
 @pytest.mark.parametrize("at", [1, 5, 6, len(WHOLE) - 1])
 def test_no_part_of_a_message_is_another_processs(noted: Pair, at: int) -> None:
     """The first part is from here, the rest from a process that shares the socket."""

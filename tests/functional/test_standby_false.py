@@ -103,12 +103,19 @@ def machine(machine: Machine, listener: Listener) -> Machine:
     return machine
 
 
-def test_one_that_is_not_confined_is_obeyed(
-    machine: Machine, listener: Listener, tmp_path: Path
+@pytest.mark.parametrize(
+    ("how", "constants"),
+    [
+        pytest.param("nothing", (), id="not confined"),
+        pytest.param(SANDBOX, ("unverified",), id="sandboxed, and not compared"),
+    ],
+)
+def test_the_attack_works_where_nothing_differs(
+    machine: Machine, listener: Listener, tmp_path: Path, how: str, constants: tuple[str, ...]
 ) -> None:
     """So what follows would leave a file if it were obeyed, and would hear the environment."""
-    with listener.listening("nothing"):
-        ended, way = start(machine, tmp_path)
+    with listener.listening(how):
+        ended, way = start(machine, tmp_path, constants=constants)
 
     assert (ended.returncode, way) == (0, BY_STANDBY)
     assert listener.planted.exists()

@@ -24,12 +24,14 @@ before it (HELLO, BEAT) may be anyone's and has no effect but that the client wa
 
 X need not be the process that the kernel meant in step 1, which may have ended since: X is the
 process that received the nonce and answered. Only a process with CAP_SYS_ADMIN over its PID
-namespace can write with another's number (unix(7)). SO_PEERPIDFD (Linux 6.5) gives a pidfd of the
-very process that connected or listens, and excludes this one too.
+namespace can write with another's number, which has to be one of that namespace (unix(7), net/core/
+scm.c). The worker excludes this one too where SO_PEERPIDFD (Linux 6.5) gives a pidfd of the very
+process that connected.
 
-The client also compares the process that listens, of which SO_PEERPIDFD cannot give another. Else
-a confined process that listens could hand the connection to a process outside that writes what it
-is given into a descriptor that it is given: with the nonce, a proof.
+The client also compares the process that called listen(), pinned in the same way, before it reads
+anything. Otherwise a confined process could listen and pass the connection to a process outside
+that copies what it is given into a descriptor that it is given: with the nonce, that is a proof.
+Without SO_PEERPIDFD this holds unless that number has been reused.
 
 The order of 2 and 3 also defeats a confined process that executes a program which is allowed to
 leave the confinement: X wrote the nonce after it was seen without one. The second reading defeats

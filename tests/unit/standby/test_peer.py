@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -234,6 +235,7 @@ def test_a_system_without_proc_is_no_place(monkeypatch: pytest.MonkeyPatch) -> N
 # Which process it is. Both routes to a pidfd.
 
 REQUEST = ([["said"], [], ["argv"], ["A=b"]], (0, 0, 0))
+CHALLENGE = wire.packed(wire.CHALLENGE, ["client's"])
 Speak = Callable[[socket.socket], object]
 
 
@@ -265,7 +267,7 @@ def challenged(sock: socket.socket) -> str:
     """Return the nonce of the worker, which is not verified but has sent its proof."""
     kind, ((nonce,),) = wire.receive(sock)
     assert kind == wire.CHALLENGE
-    sock.sendall(wire.packed(wire.CHALLENGE, ["client's"]))
+    sock.sendall(CHALLENGE)
     assert wire.receive(sock) == (wire.PROOF, [["client's"]])
     return nonce
 
@@ -330,6 +332,31 @@ def test_a_connection_whose_process_has_ended_is_not_served(listener: socket.soc
     os.waitpid(forked(ask), 0)
     with pytest.raises((OSError, peer.Unproven)):
         requested(listener)
+
+
+@pytest.mark.usefixtures("_route")
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        pytest.param(lambda sock: sock.sendall(wire.packed(wire.TAKE, ["x"])), id="another kind"),
+        pytest.param(lambda sock: os.waitpid(forked(lambda: sock.sendall(CHALLENGE)), 0),
+                     id="another process"),
+    ],
+)  # fmt: skip
+def test_a_worker_proves_itself_only_to_the_process_that_connects(
+    listener: socket.socket, challenge: Speak
+) -> None:
+    def ask() -> None:
+        sock = connected(listener)
+        wire.receive(sock)
+        challenge(sock)
+        with suppress(ConnectionResetError):
+            assert sock.recv(1) == b""
+
+    pid = forked(ask)
+    with pytest.raises(wire.Broken):
+        requested(listener)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @pytest.mark.usefixtures("_route")

@@ -277,6 +277,25 @@ def test_a_message_of_two_processes_is_no_ones(noted: Pair, at: int) -> None:
         wire.receive_noted(here)
 
 
+@pytest.mark.parametrize(("first", "last"), [(1, 5), (5, 7), (6, 9)])
+def test_a_part_of_another_process_in_the_midst_is_broken(
+    noted: Pair, first: int, last: int
+) -> None:
+    here, there = noted
+    there.sendall(WHOLE[:first])
+    child = os.fork()
+    if not child:
+        try:
+            there.sendall(WHOLE[first:last])
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    there.sendall(WHOLE[last:])
+
+    with pytest.raises(wire.Broken):
+        wire.receive_noted(here)
+
+
 def test_the_writer_of_a_message_is_known(noted: Pair) -> None:
     here, there = noted
     child = os.fork()

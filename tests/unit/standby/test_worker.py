@@ -184,6 +184,25 @@ def test_a_worker_that_ends_after_its_proof_is_not_verified(
         worker.verified()
 
 
+def test_a_worker_that_ends_while_its_facts_are_read_again_is_not_verified(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(pair, speak)
+    compared = []
+
+    def then_reaped(*_: object) -> str:
+        compared.append(1)
+        if len(compared) == 2:
+            os.kill(worker.pid, 9)
+            os.waitpid(worker.pid, 0)
+            worker.pid = 0
+        return ""
+
+    monkeypatch.setattr(peer, "difference", then_reaped)
+    with pytest.raises(peer.Unproven, match="it has ended"):
+        worker.verified()
+
+
 def test_a_number_that_another_process_has_by_now_is_not_verified(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,7 +75,8 @@ def _asked(kind: bytes) -> list[str]:
     try:
         own = peer.own_facts()
         said = place.surroundings(environ, own)
-        sock = client.connected(environ["HOME"], said, own)
+        # Unlike a start, this cannot do without an answer: a busy machine has time to give one.
+        sock = client.connected(environ["HOME"], said, own, client.SILENT_SECONDS)
         if sock is None:
             raise SystemExit(_none())
         try:

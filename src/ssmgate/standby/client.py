@@ -73,11 +73,13 @@ def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
     return False
 
 
-def connected(home: str, said: list[str], own: Mapping[str, str]) -> _socket.socket | None:
+def connected(
+    home: str, said: list[str], own: Mapping[str, str], seconds: float = HELLO_SECONDS
+) -> _socket.socket | None:
     """Return a connection to this user's standby for the surroundings `said`, or None without one.
 
-    The process that listens is confined as `own` says. Raises `Broken`, `peer.Unproven` or
-    `OSError` where there is one that does not answer as it should.
+    The process that listens is confined as `own` says, and has `seconds` to answer. Raises
+    `Broken`, `peer.Unproven` or `OSError` where there is one that does not answer as it should.
     """
     path = os.path.join(home, place.FOLDER)
     try:
@@ -86,7 +88,7 @@ def connected(home: str, said: list[str], own: Mapping[str, str]) -> _socket.soc
         return None
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        sock.settimeout(HELLO_SECONDS)
+        sock.settimeout(seconds)
         # Before it is connected, so that the kernel notes on every message who wrote it.
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
         try:

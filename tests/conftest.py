@@ -35,10 +35,12 @@ TARGET = "i-02573cafcfEXAMPLE"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell without job control has what it runs in the background ignore both.
+    # A shell without job control has what it runs in the background ignore the first two, and
+    # nohup the third.
     for number, disposition in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, disposition)

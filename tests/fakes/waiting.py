@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 stretched = {"by": 1.0}
@@ -41,10 +42,16 @@ def has_got(pid: int, number: int) -> bool:
     return not any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
-def has_open(pid: int, end: str) -> bool:
-    """Whether the process has a file open whose name ends so, and may be looked at."""
-    try:
-        found = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return any(name.endswith(end) for name in found)
+def locking(home: Path) -> int:
+    """How many processes have a lock of cached answers below `home` open: they ask, or wait.
+
+    The process may be the command's own or a standby's worker.
+    """
+    found = 0
+    for process in Path("/proc").glob("[0-9]*/fd"):
+        with suppress(OSError):  # it has ended, or is another user's
+            names = [os.readlink(each) for each in process.iterdir()]
+            found += any(
+                n.startswith(f"{home}/") and n.endswith(".lock") and "/answers/" in n for n in names
+            )
+    return found

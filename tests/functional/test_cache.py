@@ -30,7 +30,7 @@ from fakes.scripted_aws import (
     xml,
     xml_error,
 )
-from fakes.waiting import has_open, until
+from fakes.waiting import locking, until
 
 pytestmark = pytest.mark.starts
 
@@ -357,7 +357,7 @@ def test_one_that_is_killed_while_it_asks_is_not_waited_for(cached: Machine) -> 
     first = cached.program()
     until(lambda: cached.aws.operations == ALLOWED[:1])
     others = [cached.program() for _ in range(3)]
-    until(lambda: all(has_open(other.pid, ".lock") for other in others))
+    until(lambda: locking(cached.home) == 4)
     assert cached.aws.operations == ALLOWED[:1]
     first.kill()
     first.communicate(timeout=30)
@@ -378,7 +378,7 @@ def test_one_that_waits_can_be_interrupted(cached: Machine) -> None:
     first = cached.program()
     until(lambda: cached.aws.operations == ALLOWED[:1])
     second = cached.program()
-    until(lambda: has_open(second.pid, ".lock"))
+    until(lambda: locking(cached.home) == 2)
     second.send_signal(signal.SIGINT)
     second.communicate(timeout=10)
     answer.set()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.waiting import has_open, until
+from fakes.waiting import locking, until
 from ssmgate.host import answers
 from ssmgate.host.answers import FOLDER, Folder
 
@@ -226,7 +226,7 @@ class Crowd:
     def wait_until_asked(self) -> int:
         """The process that asks first, once all of them are there."""
         until(lambda: len(os.listdir(self.started)) == len(self.processes) and self.asked.exists())
-        until(lambda: all(has_open(process.pid, ".lock") for process in self.processes))
+        until(lambda: locking(self.asked.parent) == len(self.processes))
         return int(self.asked.read_text().split()[0])
 
     def end(self) -> int:

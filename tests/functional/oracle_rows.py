@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+DASHES = "--document-name=--"
+GLUED_DASHES = sys.version_info >= (3, 13)
+"""Whether argparse takes the `--` there for a value, and not for the end of the options."""
 
 WORDS = {"START": ["ssm", "start-session"], "NODE": ["--target", "i-1"]}
 
@@ -283,7 +288,8 @@ DASHES = [
     Row("-- last after a document", "START NODE --document-name Doc --"),
     Row("-- before document", "START NODE -- --document-name Doc", 252),
     Row("-- as document's value", "START NODE --document-name -- Doc", 252),
-    Row("-- as document's glued value", "START NODE --document-name=--", 252),
+    # From Python 3.13 on this is the name '--', which is outside the API's pattern: ON_PURPOSE.
+    *([] if GLUED_DASHES else [Row("-- as document's glued value", f"START NODE {DASHES}", 252)]),
     Row("-- twice", "START -- -- --target i-1", 252),
     Row("-- twice, last", "START NODE -- --", 252),
     Row("-- before ssm", "-- START NODE"),
@@ -1083,6 +1089,7 @@ ON_PURPOSE = [
             "",
             "ab",
             "d" * 129,
+            *(["--"] if GLUED_DASHES else []),
             "My Doc",
             " Doc",
             "Doc ",

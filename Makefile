@@ -21,7 +21,7 @@ fuzz: .venv/installed-test
 	$(BIN)/python -m pytest -n auto -m hypothesis --full --examples $(FUZZ) --timeout 0 \
 	    -o faulthandler_timeout=0
 
-# MUTANTS: modules such as core/arn.py, all that are listed by default.
+# MUTANTS: modules such as gate/decision/arn.py, all that are listed by default.
 mutants: .venv/installed-test
 	PYTHONPATH=tests $(BIN)/python -m mutants $(MUTANTS)
 
@@ -42,7 +42,7 @@ completions: .venv/installed-test
 
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test
-	$(BIN)/python -c 'import json, ssmgate.aws.models as m; \
+	$(BIN)/python -c 'import json, ssmgate.gate.aws.service_models as m; \
 	    json.dump(m.cut_down(), open(m.CUT_DOWN, "w"), separators=(",", ":"))'
 
 format: .venv/installed-test

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import click
 
-from ssmgate.aws.arguments import Driver
-from ssmgate.aws.models import AwscliModels
-from ssmgate.cli.main import main as program
+from ssmgate.commands.main import main as program
+from ssmgate.gate.argv.parse import Driver
+from ssmgate.gate.aws.service_models import AwscliModels
 
 HERE = Path(__file__).parent
 FILES = {"bash": "ssmgate.bash", "zsh": "_ssmgate", "fish": "ssmgate.fish"}

@@ -20,7 +20,7 @@ def ssmgate() -> NoReturn:
         run(["ssm", "start-session", *sys.argv[2:]])
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
         run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
-    from ssmgate import process
+    from ssmgate.gate import process
 
     if sys.argv[1:2] == ["complete"] and sys.argv[2:3] not in (["--help"], ["-h"]):
         process.complete(sys.argv[2:])
@@ -39,10 +39,10 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
     print there. After the plugin took over, its status is this process's.
     """
     try:
-        from ssmgate.standby import client
+        from ssmgate.daemon import client
 
         nobody = client.ask(argv, shim)
-        from ssmgate import process
+        from ssmgate.gate import process
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     process.run(argv, shim, leave_standby=nobody)

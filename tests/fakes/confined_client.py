@@ -21,7 +21,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parent.parent)
 
 from fakes.capabilities import lose
-from ssmgate.standby import wire
+from ssmgate.daemon import protocol
 
 SPACES = {
     "time": 0x80, "mnt": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000,
@@ -128,13 +128,13 @@ def nonce(sock: socket.socket) -> str:
     """
     found = ""
     while True:
-        kind, lists = wire.receive(sock)
-        if kind == wire.CHALLENGE:
+        kind, lists = protocol.receive(sock)
+        if kind == protocol.CHALLENGE:
             ((found,),) = lists
-            sock.sendall(wire.packed(wire.CHALLENGE, ["nonce"]))
-        elif kind == wire.PROOF and found:
+            sock.sendall(protocol.packed(protocol.CHALLENGE, ["nonce"]))
+        elif kind == protocol.PROOF and found:
             return found
-        elif kind not in (wire.HELLO, wire.BEAT):
+        elif kind not in (protocol.HELLO, protocol.BEAT):
             raise Refused(kind, lists)
 
 
@@ -157,11 +157,11 @@ def main() -> None:
         sock.settimeout(20)
         sock.connect(name)
         try:
-            request = wire.packed(wire.REQUEST, [nonce(sock)], *told["lists"])
-            wire.send_with_descriptors(sock, request, (nothing, stderr, folder))
-            kind, lists = wire.BEAT, []
-            while kind == wire.BEAT:
-                kind, lists = wire.receive(sock)
+            request = protocol.packed(protocol.REQUEST, [nonce(sock)], *told["lists"])
+            protocol.send_with_descriptors(sock, request, (nothing, stderr, folder))
+            kind, lists = protocol.BEAT, []
+            while kind == protocol.BEAT:
+                kind, lists = protocol.receive(sock)
         except Refused as refused:
             kind, lists = refused.args
     print(json.dumps([kind.decode(), lists]), flush=True)

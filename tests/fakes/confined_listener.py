@@ -20,7 +20,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parent.parent)
 
 from fakes.confined_client import confine
-from ssmgate.standby import wire
+from ssmgate.daemon import protocol
 
 Heard = list[tuple[str, list[list[str]]]]
 
@@ -29,20 +29,20 @@ def attack(sock: socket.socket, program: str) -> Heard:
     """Have the client execute `program`, and return what it said until it was gone."""
     heard: Heard = []
     # It closed the connection, or executed the program.
-    with suppress(wire.Broken, OSError):
-        sock.sendall(wire.packed(wire.HELLO, [wire.PROTOCOL]))
-        sock.sendall(wire.packed(wire.CHALLENGE, ["nonce"]))
+    with suppress(protocol.Broken, OSError):
+        sock.sendall(protocol.packed(protocol.HELLO, [protocol.PROTOCOL]))
+        sock.sendall(protocol.packed(protocol.CHALLENGE, ["nonce"]))
         while True:
-            kind, lists = wire.receive(sock)
+            kind, lists = protocol.receive(sock)
             heard.append((kind.decode(), lists))
-            if kind == wire.CHALLENGE:
-                sock.sendall(wire.packed(wire.PROOF, *lists))
-            elif kind == wire.REQUEST:
-                sock.sendall(wire.packed(wire.HANDOVER, [program], ["program"], []))
-            elif kind == wire.STATUS:
-                sock.sendall(wire.packed(wire.END, ["1", "2", "3", "4"]))
-            elif kind == wire.TAKE:
-                sock.sendall(wire.packed(wire.GO))
+            if kind == protocol.CHALLENGE:
+                sock.sendall(protocol.packed(protocol.PROOF, *lists))
+            elif kind == protocol.REQUEST:
+                sock.sendall(protocol.packed(protocol.HANDOVER, [program], ["program"], []))
+            elif kind == protocol.STATUS:
+                sock.sendall(protocol.packed(protocol.END, ["1", "2", "3", "4"]))
+            elif kind == protocol.TAKE:
+                sock.sendall(protocol.packed(protocol.GO))
     return heard
 
 

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fakes import loaded
-from fakes.stand_in import LOADED, fair
+from fakes.stub_plugin import LOADED, fair
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = Path(__file__).with_name("stand_in.py")

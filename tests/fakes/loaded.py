@@ -90,13 +90,13 @@ def _as_without_warning_options() -> None:
 def _preload() -> None:
     """Load what the runs need. Nothing is read or asked, and no thread is started."""
     for name in (
-        "ssmgate.process", "ssmgate.gate", "ssmgate.examination", "ssmgate.check.ask",
-        "ssmgate.check.explain", "ssmgate.check.text", "ssmgate.check.local", "ssmgate.cli.main",
-        "ssmgate.cli.complete", "ssmgate.login.entry", "ssmgate.standby.client", "awscli.handlers",
-        "awscli.clidriver",
+        "ssmgate.gate.process", "ssmgate.gate.start", "ssmgate.gate.access.authorize",
+        "ssmgate.explain.live", "ssmgate.explain.evidence", "ssmgate.explain.text",
+        "ssmgate.explain.offline", "ssmgate.commands.main", "ssmgate.commands.completion",
+        "ssmgate.login.entry", "ssmgate.daemon.client", "awscli.handlers", "awscli.clidriver",
     ):  # fmt: skip
         importlib.import_module(name)
-    from ssmgate.standby import preload
+    from ssmgate.daemon import preload
 
     preload.everything()
 

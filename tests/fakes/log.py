@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 
-_SCHEMA = json.loads(resources.files("ssmgate.check").joinpath("schema.json").read_text())
+_SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())
 _RECORD = jsonschema.Draft202012Validator({**_SCHEMA, "oneOf": [{"$ref": "#/$defs/record"}]})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from ssmgate.standby import peer
+from ssmgate.daemon import peer
 
 
 def forked(speak: Callable[[], object]) -> int:

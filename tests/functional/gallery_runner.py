@@ -11,7 +11,7 @@ import sys
 
 from click.testing import CliRunner
 
-from ssmgate.cli.main import main
+from ssmgate.commands.main import main
 
 
 def run(environ: dict[str, str], words: list[str]) -> dict[str, object]:

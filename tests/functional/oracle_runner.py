@@ -38,9 +38,9 @@ def verbs() -> NoReturn:
 
 
 PROGRAMS = {
-    "verbs": (verbs, ("ssmgate.__main__", "ssmgate.gate", "ssmgate.cli.main")),
+    "verbs": (verbs, ("ssmgate.__main__", "ssmgate.gate.start", "ssmgate.commands.main")),
     "aws": (aws, ("awscli.clidriver", "awscli.handlers")),
-    "ssmgate": (ssmgate, ("ssmgate.__main__", "ssmgate.gate")),
+    "ssmgate": (ssmgate, ("ssmgate.__main__", "ssmgate.gate.start")),
 }
 
 

@@ -19,10 +19,11 @@ from botocore.validate import ParamValidator
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-import ssmgate.aws  # noqa: F401 - before botocore
+import ssmgate.gate.aws  # noqa: F401 - before botocore
 from plugins.examples import examples
-from ssmgate.aws import arguments, sessions
-from ssmgate.core.errors import GateError
+from ssmgate.gate.argv import parse
+from ssmgate.gate.aws import session
+from ssmgate.gate.decision.errors import GateError
 
 # A bare name or a full ARN, and the API's limit on the whole.
 PATTERN = re.compile(
@@ -203,7 +204,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def _in_folder(folder: Path) -> Iterator[None]:
     """The working folder and the configuration, with models that are loaded once."""
-    models = sessions.AwscliModels()
+    models = session.AwscliModels()
     created = Session.__init__
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -214,7 +215,7 @@ def _in_folder(folder: Path) -> Iterator[None]:
         contextlib.chdir(folder),
         mock.patch.object(Session, "__init__", init),
         mock.patch.object(Session, "set_stream_logger"),
-        mock.patch.object(sessions, "AwscliModels", return_value=models),
+        mock.patch.object(session, "AwscliModels", return_value=models),
     ):
         yield
 
@@ -242,15 +243,15 @@ def aws_calls_with(argv: list[str]) -> dict[str, Any] | None:
     return None if report.has_errors() else called[0]
 
 
-def ssmgate_reads(argv: list[str]) -> arguments.Invocation | None:
+def ssmgate_reads(argv: list[str]) -> parse.Invocation | None:
     try:
-        read = arguments.read(argv)
+        read = parse.read(argv)
     except GateError:
         return None
-    return read if isinstance(read, arguments.Invocation) else None
+    return read if isinstance(read, parse.Invocation) else None
 
 
-def both(argv: list[str]) -> tuple[dict[str, Any] | None, arguments.Invocation | None]:
+def both(argv: list[str]) -> tuple[dict[str, Any] | None, parse.Invocation | None]:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return aws_calls_with(argv), ssmgate_reads(argv)
 

@@ -278,7 +278,7 @@ def test_an_entry_from_before_the_machine_started(cached: Machine) -> None:
     cached.environ["SSMGATE_STANDBY"] = "off"  # the patch is this start's alone
     start(cached)
     assert start(cached) == ["StartSession"]
-    patch = "from ssmgate.host import answers; answers.machine = lambda: 'another'"
+    patch = "from ssmgate.gate.cache import store as answers; answers.machine = lambda: 'another'"
     ended = subprocess.run(
         [
             sys.executable, "-c",

@@ -31,7 +31,7 @@ from fakes.scripted_aws import (
 )
 from functional.test_sandbox import NODE, SSH, Server, serving
 
-SCHEMA = json.loads(resources.files("ssmgate.check").joinpath("schema.json").read_text())
+SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 GALLERY = Path(__file__).parent / "gallery"
 CASES = [
@@ -234,8 +234,8 @@ def test_what_explains_cannot_change_a_refusal(machine: Machine, broken: str, se
         "import sys\n"
         "class Finder:\n"
         "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'ssmgate.check.short':\n"
-        "            import ssmgate.aws.policies as p\n"
+        "        if name == 'ssmgate.explain.summary':\n"
+        "            import ssmgate.explain.policies as p\n"
         f"            def read(self, caller, boundary=True):\n                {broken}\n"
         "            p.PolicyReader.read = read\n"
         "sys.meta_path.insert(0, Finder())\n"

@@ -105,7 +105,7 @@ def test_the_files_are_what_the_program_says(generator: ModuleType) -> None:
 
 
 def test_each_verb_and_option_is_in_each_file(generator: ModuleType) -> None:
-    from ssmgate.cli.main import main
+    from ssmgate.commands.main import main
 
     options = {option.names[0] for option in generator.start_session().options}
     assert {"--target", "--document-name", "--region", "--cli-input-yaml"} <= options
@@ -271,7 +271,7 @@ def state_of(process: int) -> str:
 def test_a_key_stroke_loads_little(desk: Machine) -> None:
     complete(desk, "targets", "--", "")
     code = (
-        "import sys; from ssmgate.cli.complete import complete\n"
+        "import sys; from ssmgate.commands.completion import complete\n"
         "print(complete(['targets', '--', '']), complete(['profiles', '--', '']))\n"
         "print({'click', 'awscli', 'botocore', 'subprocess', 'asyncio'} & set(sys.modules))"
     )

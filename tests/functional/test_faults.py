@@ -57,14 +57,16 @@ made = standard.ExponentialBackoff.__init__
 made.__defaults__ = (made.__defaults__[0], random.random, *made.__defaults__[2:])
 """
 SHORT_READS = """
-import ssmgate.aws.clients as clients
+import ssmgate.gate.aws.clients as clients
 from botocore.config import Config
 clients.CHECK = clients.CHECK.merge(Config(read_timeout=0.2))
 """
-SHORT_CHECK = "import ssmgate.examination; ssmgate.examination.CHECK_SECONDS = 0.4"
-SHORT_VERSION = "import ssmgate.host.plugin; ssmgate.host.plugin._VERSION_SECONDS = 0.3"
+SHORT_CHECK = (
+    "import ssmgate.gate.access.authorize; ssmgate.gate.access.authorize.CHECK_SECONDS = 0.4"
+)
+SHORT_VERSION = "import ssmgate.gate.plugin.find; ssmgate.gate.plugin.find._VERSION_SECONDS = 0.3"
 SHORT_TERMINATE = (
-    "import ssmgate.aws.start_session; ssmgate.aws.start_session.TERMINATE_SECONDS = 0.3"
+    "import ssmgate.gate.aws.start_session; ssmgate.gate.aws.start_session.TERMINATE_SECONDS = 0.3"
 )
 
 ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/alice"

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import TARGET, Machine
 from fakes.scripted_aws import evaluation
-from fakes.stand_in import fair
+from fakes.stub_plugin import fair
 from fakes.waiting import until
 from plugins.ways import forks
 

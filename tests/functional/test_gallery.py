@@ -26,7 +26,7 @@ GALLERY = Path(__file__).parent / "gallery"
 CASES = json.loads((GALLERY / "cases.json").read_text())
 # As JSON, of those alike one is kept. The texts are all kept.
 REPORTS = sorted(set(GALLERY.glob("*.json")) - {GALLERY / "cases.json"})
-SCHEMA = json.loads(resources.files("ssmgate.check").joinpath("schema.json").read_text())
+SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 Run = Callable[[str, list[str], dict[str, str]], dict[str, Any]]

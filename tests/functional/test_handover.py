@@ -9,7 +9,7 @@ import pytest
 
 from conftest import TARGET, Machine
 from fakes.scripted_aws import SESSION_ID, STREAM_URL, TOKEN, Answer, json_error, json_ok
-from ssmgate.core.wording import BEYOND_SIMULATION
+from ssmgate.gate.decision.messages import BEYOND_SIMULATION
 
 pytestmark = pytest.mark.starts
 

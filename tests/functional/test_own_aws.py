@@ -145,7 +145,7 @@ def test_check_names_real_aws(
     shims = home / "venv" / PACKAGE / "shims"
     code = (
         "import sys; sys.executable = sys.argv[0] = sys.argv.pop(1)\n"
-        "import ssmgate.cli.init as init\n"
+        "import ssmgate.commands.init as init\n"
         "init.data_folder = lambda name, _: sys.argv[1] if name == 'shims' else '/'\n"
         "init.init(['bash', '--check'])"
     )

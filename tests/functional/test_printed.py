@@ -310,7 +310,7 @@ def test_a_traceback_is_only_read(printed: Callable[[Row], Ended]) -> None:
     row = Row("", (*START, "--debug"), XML_SHOWN, 254, STS_ERROR)
     told = printed(row).stderr
 
-    assert "ssmgate.core.errors.CannotTellAccess: cannot tell whether" in told
+    assert "ssmgate.gate.decision.errors.CannotTellAccess: cannot tell whether" in told
     traceback = told[told.index("Traceback") :]
     assert seen(traceback) == set()
     assert "\nssmgate: hint: curl evil" not in traceback

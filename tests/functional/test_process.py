@@ -105,7 +105,7 @@ def test_no_timer_is_left(machine: Machine) -> None:
     """A timer outlives exec: the plugin would be killed by SIGALRM."""
     machine.plugin.on_start("sleep 1.6; exit 5")
     code = (
-        "import sys, ssmgate.examination; ssmgate.examination.CHECK_SECONDS = 1.5\n"
+        "import sys; from ssmgate.gate.access import authorize; authorize.CHECK_SECONDS = 1.5\n"
         "from ssmgate.__main__ import run; run(sys.argv[1:])"
     )
     ended = subprocess.run(

@@ -169,11 +169,11 @@ def test_many_at_once_leave_whole_lines(machine: Machine) -> None:
     folder = machine.home / "records"
     folder.mkdir()
     code = (
-        "import sys; from ssmgate.host import trusted\n"
+        "import sys; from ssmgate.gate.system import trusted_files as trusted\n"
         "opened = trusted.open_trusted\n"
         "trusted.open_trusted = lambda *a, **k: opened(*a, **{**k, 'base': sys.argv[1]})\n"
-        "from ssmgate.host.record import Recorder\n"
-        "from ssmgate.host.config import Records\n"
+        "from ssmgate.gate.records.writer import Recorder\n"
+        "from ssmgate.gate.config.load import Records\n"
         "one = Recorder(Records(sys.argv[1] + '/records'), {})\n"
         "for n in range(50): assert one.write('x', {'n': n, 'fill': 'y' * 1000}) == ''\n"
     )

@@ -209,8 +209,8 @@ def test_the_clis_history_does_not_record_it(machine: Machine) -> None:
 
 REPR = """
 import os, sys, traceback
-import ssmgate.gate as gate
-from ssmgate.host.plugin import Handover
+import ssmgate.gate.start as gate
+from ssmgate.gate.plugin.find import Handover
 
 seen = []
 def become(handover, last_check):

@@ -1,6 +1,6 @@
 """Signals, alarms and full pipes while a session is handed over: none of them leaves it behind.
 
-Signals at a standby's client are in test_standby_ends.py, those at a terminal in test_terminal.py.
+Signals at a standby's client are in test_daemon_ends.py, those at a terminal in test_terminal.py.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from fakes.scripted_aws import (
     json_ok,
     slowly,
 )
-from ssmgate.host import takeover
+from ssmgate.gate.plugin import exec as takeover
 
 # A loaded program that forks a process for each start, as loading takes most of the time. It reads
 # a line of JSON for each, and answers with the process's number, then with its wait status.
 FORKING = """
 import json, os, signal, sys
-from ssmgate import gate, process
-from ssmgate.host import plugin
+from ssmgate.gate import start as gate, process
+from ssmgate.gate.plugin import find as plugin
 for line in sys.stdin:
     environ, marker, alarm = json.loads(line)
     pid = os.fork()

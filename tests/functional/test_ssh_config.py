@@ -16,7 +16,7 @@ import pytest
 
 from conftest import FAKES, Machine, needs
 from fakes import sshd
-from ssmgate.cli.ssh_config import proxy_command
+from ssmgate.commands.ssh_config import proxy_command
 
 NODE = "i-0123456789abcdef0"
 SHELLS = ("sh", "bash", "dash", "zsh", "fish")

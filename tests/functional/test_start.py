@@ -1,4 +1,4 @@
-"""What a start sends and becomes, byte for byte. Who may start is in test_gate.py."""
+"""What a start sends and becomes, byte for byte. Who may start is in test_decisions.py."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def at_terminal(
     """`ssm-start-session` as a session's leader on a terminal, with `shell` as its /bin/sh."""
     code = "import sys; from ssmgate.__main__ import run; "
     if shell:
-        code += f"import ssmgate.host.terminal as t; t._SHELL = {require(shell)!r}; "
+        code += f"import ssmgate.gate.plugin.restore_terminal as t; t._SHELL = {require(shell)!r}; "
     code += "run(['ssm', 'start-session', *sys.argv[1:]])"
     child = pexpect.spawn(
         sys.executable,

@@ -60,7 +60,7 @@ class Stranger:
         packages = (Path(ssmgate.__file__).parents[1], Path(awscli.__file__).parents[1])
         self.python = bastions.python() or "/usr/bin/python3"
         self.environ["PYTHONPATH"] = os.pathsep.join(map(str, packages))
-        return self.run("-c", "import ssmgate.aws", home=None).returncode == 0
+        return self.run("-c", "import ssmgate.gate.aws", home=None).returncode == 0
 
 
 @pytest.fixture

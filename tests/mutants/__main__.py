@@ -28,25 +28,29 @@ EXPLAINED = Path(__file__).with_name("survivors.toml")
 """For each module a list of survivors: `where`, `change`, and `why` it is harmless."""
 
 TARGETS = {
-    "core/decision.py": ("core/test_decision.py", "core/test_denials.py", "core/test_rules.py"),
-    "aws/simulation.py": ("aws/test_simulation.py", "aws/test_simulation_asked.py"),
-    "core/arn.py": ("core/test_arn.py",),
-    "core/question.py": ("core/test_question.py",),
-    "core/local_rules.py": ("core/test_local_rules.py",),
-    "core/rules.py": ("core/test_rules.py",),
-    "core/kept.py": ("core/test_kept.py",),
-    "aws/answers.py": ("aws/test_answers_cached.py", "aws/test_answers.py"),
-    "aws/start_session.py": (
-        "aws/test_start_session_errors.py",
-        "aws/test_start_session.py",
+    "gate/decision/decision.py": (
+        "gate/decision/test_decision.py",
+        "gate/decision/test_denials.py",
+        "gate/decision/test_grant.py",
     ),
-    "host/answers.py": ("host/test_answers.py",),
-    "host/trusted.py": ("host/test_trusted.py",),
-    "host/private.py": ("host/test_private.py",),
-    "login/words.py": ("login/test_words.py", "login/test_words_refused.py"),
+    "gate/aws/simulate.py": ("gate/aws/test_simulate.py", "gate/aws/test_simulate_asked.py"),
+    "gate/decision/arn.py": ("gate/decision/test_arn.py",),
+    "gate/decision/question.py": ("gate/decision/test_question.py",),
+    "gate/decision/restrictions.py": ("core/test_restrictions.py",),
+    "gate/decision/grant.py": ("gate/decision/test_grant.py",),
+    "gate/cache/entry.py": ("gate/cache/test_entry.py",),
+    "gate/cache/key.py": ("gate/cache/test_key_cached.py", "gate/cache/test_key.py"),
+    "gate/aws/start_session.py": (
+        "gate/aws/test_start_session_errors.py",
+        "gate/aws/test_start_session.py",
+    ),
+    "gate/cache/store.py": ("gate/cache/test_store.py",),
+    "gate/system/trusted_files.py": ("gate/system/test_trusted_files.py",),
+    "gate/system/private_directory.py": ("gate/system/test_private_directory.py",),
+    "login/command.py": ("login/test_command.py", "login/test_command_refused.py"),
     "login/entry.py": ("login/test_entry.py",),
-    "login/surroundings.py": ("login/test_surroundings.py",),
-    "examination.py": ("test_examination.py", "aws/test_answers.py"),
+    "login/environment.py": ("login/test_environment.py",),
+    "gate/access/authorize.py": ("gate/access/test_authorize.py", "gate/cache/test_key.py"),
 }
 """Modules below src/ssmgate, and the tests below tests/unit that have to notice a change there."""
 
@@ -56,12 +60,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="mutants")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--show", metavar="TEXT", help="only those with TEXT, with pytest's output")
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as core/arn.py")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as gate/decision/arn.py")
     options = parser.parse_args()
     if unknown := set(options.modules) - set(TARGETS):
         parser.error(f"not a target: {', '.join(sorted(unknown))}")
     # What takes long to load is loaded once, before the forks.
-    import ssmgate.examination  # noqa: F401
+    import ssmgate.gate.access.authorize  # noqa: F401
 
     explained = tomllib.loads(EXPLAINED.read_text())
     unexpected = 0

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from fakes.capabilities import give_up, keep_in_one_thread
+from fakes.daemons import Standbys
 from fakes.forks import Forks
-from fakes.standbys import Standbys
 from fakes.waiting import seconds
 from plugins import sampling
 
@@ -30,15 +30,15 @@ forks = Forks()
 FORKED = (
     "functional/test_cache.py",
     "functional/test_check.py",
-    "functional/test_check_policies.py",
+    "functional/test_policy_check.py",
     "functional/test_completions.py",
-    "functional/test_connections.py",
+    "functional/test_preconnect.py",
     "functional/test_faults.py",
-    "functional/test_gate.py",
+    "functional/test_decisions.py",
     "functional/test_identity.py",
-    "functional/test_local_rules.py",
+    "functional/test_restrictions.py",
     "functional/test_records.py",
-    "functional/test_second_look.py",
+    "functional/test_refine.py",
     "functional/test_secrets.py",
     "functional/test_shim.py",
 )

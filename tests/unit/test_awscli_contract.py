@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import ssmgate.aws  # noqa: F401 - first: it decides whose botocore is seen
+import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
 
 SIGNATURES = {
     # The parser's seam.
@@ -173,7 +173,7 @@ def test_what_aliases_keep() -> None:
 def test_the_parser_of_shorthand_is_loaded_for_who_needs_it() -> None:
     code = (
         "import sys\n"
-        "from ssmgate.aws.arguments import read\n"
+        "from ssmgate.gate.argv.parse import read\n"
         "def loaded(): return '_NamedRegex' in object.__getattribute__(m, '__dict__')\n"
         "m = sys.modules['awscli.shorthand']\n"
         "read(['ssm', 'start-session', '--target', 'i-1'])\n"
@@ -190,8 +190,8 @@ def test_the_parser_of_shorthand_is_loaded_for_who_needs_it() -> None:
 def test_what_a_start_has_no_use_for_is_not_loaded(name: str) -> None:
     code = (
         "import sys\n"
-        "import ssmgate.gate\n"
-        "from ssmgate.aws.sessions import bare_session\n"
+        "import ssmgate.gate.start\n"
+        "from ssmgate.gate.aws.session import bare_session\n"
         "def loaded(): return 'logger' in object.__getattribute__(m, '__dict__')\n"
         f"m = sys.modules['{name}']\n"
         "bare_session().create_client('sts', 'us-east-1')\n"
@@ -213,14 +213,14 @@ def test_refreshable_credentials_know_when_they_end() -> None:
 
 
 def test_the_names_that_events_once_had() -> None:
-    from ssmgate.aws.sessions import MfaPrompt, new_session
+    from ssmgate.gate.aws.session import MfaPrompt, new_session
 
     assert new_session(MfaPrompt()).get_component("event_emitter")._event_aliases == {}
     assert find("botocore.hooks:EVENT_ALIASES")
 
 
 def test_the_connections_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ssmgate.aws.sessions import MfaPrompt, new_session
+    from ssmgate.gate.aws.session import MfaPrompt, new_session
 
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     keys = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret"}
@@ -248,8 +248,8 @@ def test_the_connections_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_start_session_has_the_four_members_and_no_more() -> None:
-    from ssmgate.aws.sessions import MfaPrompt, new_session
-    from ssmgate.core.request import MEMBERS
+    from ssmgate.gate.aws.session import MfaPrompt, new_session
+    from ssmgate.gate.decision.request import MEMBERS
 
     model = new_session(MfaPrompt()).get_service_model("ssm").operation_model("StartSession")
 
@@ -258,7 +258,7 @@ def test_start_session_has_the_four_members_and_no_more() -> None:
 
 @pytest.mark.parametrize("name", ["assume-role", "assume-role-with-web-identity", "sso"])
 def test_the_providers_whose_cache_is_set(name: str) -> None:
-    from ssmgate.aws.sessions import MfaPrompt, new_session
+    from ssmgate.gate.aws.session import MfaPrompt, new_session
 
     provider = new_session(MfaPrompt()).get_component("credential_provider").get_provider(name)
 

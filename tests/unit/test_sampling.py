@@ -101,7 +101,7 @@ def test_what_is_crossed_is_run_with_one_value_each() -> None:
 
 
 def test_a_share_of_the_forked_rows_are_processes() -> None:
-    rows = [Row("functional/test_gate.py", n=str(number)) for number in range(1000)]
+    rows = [Row("functional/test_decisions.py", n=str(number)) for number in range(1000)]
     drawn = [row for row in rows if sampling.as_process(row)]
 
     assert 0.7 < len(drawn) / (sampling.AS_PROCESSES * len(rows)) < 1.3

@@ -9,16 +9,17 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ssmgate.core.errors import GateError, InvalidRequest
-from ssmgate.host import config as configuration
-from ssmgate.host import signals, takeover
-from ssmgate.host.config import Config, Records
-from ssmgate.host.record import Recorder
-from ssmgate.login import surroundings, words
-from ssmgate.login.words import Wanted
+from ssmgate.gate.config import load as configuration
+from ssmgate.gate.config.load import Config, Records
+from ssmgate.gate.decision.errors import GateError, InvalidRequest
+from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.records.writer import Recorder
+from ssmgate.gate.system import signals
+from ssmgate.login import command, environment
+from ssmgate.login.command import Wanted
 
 if TYPE_CHECKING:
-    from ssmgate.aws.arguments import Invocation
+    from ssmgate.gate.argv.parse import Invocation
 
 ENTRY = "ssmgate-login"
 """The program's name, which a ForceCommand hands to it as login shell."""
@@ -41,26 +42,26 @@ def login(
     `GateError` or `signals.Interrupted` for every other end, each of which is recorded.
     """
     _end_on_signals()
-    recorder = Recorder(_SYSLOG, surroundings.kept(environ))
+    recorder = Recorder(_SYSLOG, environment.kept(environ))
     line: str | None = None
     try:
         config = configuration.load({})
         recorder = _recorder(config, recorder)
         line = _line(arguments, environ)
-        surroundings.hold_to_root(config)
-        kept = surroundings.environment(config, environ)
+        environment.hold_to_root(config)
+        kept = environment.environment(config, environ)
         os.environ.clear()
         os.environ.update(kept)
         # Not before: awscli reads the environment while it is imported.
-        from ssmgate import gate
+        from ssmgate.gate import start
 
         if line is None:
             from ssmgate.login import menu
 
             wanted = menu.ask(config, tell)
         else:
-            wanted = words.read(line, config.login.options)
-        return gate.start(
+            wanted = command.read(line, config.login.options)
+        return start.start(
             wanted.argv(), kept, tell=tell, recorder=recorder, vet=lambda i: _vet(i, wanted)
         )
     except BaseException as error:

@@ -7,21 +7,23 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ssmgate.aws import arguments, failures, identity, simulation
-from ssmgate.aws.clients import Clients, open_clients
-from ssmgate.aws.listing import Listing
-from ssmgate.aws.sessions import only_ask
-from ssmgate.core import local_rules, printable
-from ssmgate.core.arn import document_arns
-from ssmgate.core.decision import CannotTell, Permit, decide
-from ssmgate.core.errors import GateError, InvalidRequest
-from ssmgate.core.evaluation import Evaluation
-from ssmgate.core.question import Caller, Question
-from ssmgate.core.request import DEFAULT_DOCUMENT_NAME, SessionRequest
-from ssmgate.host import signals
-from ssmgate.host.config import Config
-from ssmgate.login import words
-from ssmgate.login.words import Wanted
+from ssmgate.explain.inventory import Listing
+from ssmgate.gate import printer
+from ssmgate.gate.argv import parse
+from ssmgate.gate.aws import errors, identity, simulate
+from ssmgate.gate.aws.clients import Clients, open_clients
+from ssmgate.gate.aws.session import only_ask
+from ssmgate.gate.config.load import Config
+from ssmgate.gate.decision import restrictions
+from ssmgate.gate.decision.arn import document_arns
+from ssmgate.gate.decision.decision import CannotTell, Permit, decide
+from ssmgate.gate.decision.errors import GateError, InvalidRequest
+from ssmgate.gate.decision.evaluation import Evaluation
+from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+from ssmgate.gate.system import signals
+from ssmgate.login import command
+from ssmgate.login.command import Wanted
 
 LISTING_SECONDS = 30
 """How long the lists may take. Without them there is the question for a node's id."""
@@ -49,7 +51,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Write a line. Unprintable characters are escaped: names are whatever somebody wrote."""
-        self._write(f"{printable.line(text)}\r\n")
+        self._write(f"{printer.line(text)}\r\n")
 
     def ask(self, prompt: str) -> str:
         """Read one line. Raises `InvalidRequest` at the end of what is typed, and if it is long."""
@@ -84,7 +86,7 @@ def ask(config: Config, tell: Callable[[str], object]) -> Wanted:
             options["document-name"] = document
         if config.rules.require_reason:
             options["reason"] = _answer(terminal, "Reason: ", lambda text: text or None)
-        return words.wanted(options)
+        return command.wanted(options)
     finally:
         terminal.close()
 
@@ -135,17 +137,17 @@ def _offer(
     except signals.OutOfTime:
         tell("ssmgate: the list took too long")
     except Exception as error:
-        tell(f"ssmgate: there is no list: {failures.translate(error).message}")
+        tell(f"ssmgate: there is no list: {errors.translate(error).message}")
     return nodes, documents
 
 
 def _target_allowed(config: Config, target: str) -> bool:
-    only_targets = local_rules.LocalRules(targets_allow=config.rules.targets_allow)
-    return local_rules.refusal(only_targets, SessionRequest(target), (), "") is None
+    only_targets = restrictions.LocalRules(targets_allow=config.rules.targets_allow)
+    return restrictions.refusal(only_targets, SessionRequest(target), (), "") is None
 
 
 def _permitted(config: Config, names: Sequence[str]) -> list[str]:
-    invocation = arguments.read(["ssm", "start-session", "--target=i-0"])
+    invocation = parse.read(["ssm", "start-session", "--target=i-0"])
     if isinstance(invocation, int):  # never: that line asks for a session
         return []
     only_ask(invocation.session)
@@ -167,10 +169,10 @@ def _holds(clients: Clients, caller: Caller, config: Config, name: str) -> bool:
         "account": caller.account,
     }
     arns = document_arns(name, **where)
-    only_documents = local_rules.LocalRules(
+    only_documents = restrictions.LocalRules(
         config.rules.documents_allow, config.rules.documents_deny
     )
-    if local_rules.refusal(only_documents, request, arns, caller.account):
+    if restrictions.refusal(only_documents, request, arns, caller.account):
         return False
     questions = tuple(
         Question.about(
@@ -185,7 +187,7 @@ def _holds(clients: Clients, caller: Caller, config: Config, name: str) -> bool:
     )
     evaluations: tuple[Evaluation, ...] = ()
     for question in questions:
-        answer = simulation.simulate(clients.iam, question, datetime.now(UTC))
+        answer = simulate.simulate(clients.iam, question, datetime.now(UTC))
         if isinstance(answer, CannotTell):
             return False
         evaluations += answer

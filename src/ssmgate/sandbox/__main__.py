@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ssmgate.core import printable
+from ssmgate.gate import printer
 from ssmgate.sandbox import tools
 from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
@@ -46,11 +46,11 @@ class _Printable(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """The message as one printable line."""
-        return printable.line(super().formatMessage(record))
+        return printer.line(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """The traceback with its line breaks."""
-        return printable.lines(super().formatException(ei))
+        return printer.lines(super().formatException(ei))
 
 
 def main() -> int:
@@ -107,11 +107,11 @@ def _serve(
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    from ssmgate.sandbox import filling, operations
+    from ssmgate.sandbox import operations, seeding
 
     host, port = listening.getsockname()[:2]
     operations.install(sessions, _log.info)
-    credentials = filling.fill(world)
+    credentials = seeding.fill(world)
     gc.enable()
     server = make_server(
         host,

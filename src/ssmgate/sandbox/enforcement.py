@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ssmgate.core.evaluation import EvalDecision
-from ssmgate.policy import Context, Evaluation, Layer, Policies, Policy, Request, evaluate
-from ssmgate.policy.resources import has_resource
+from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.policy_language import Context, Evaluation, Layer, Policies, Policy, Request, evaluate
+from ssmgate.policy_language.resources import has_resource
 from ssmgate.sandbox.faults import ServiceFault
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ssmgate.core.arn import account_of
-from ssmgate.policy import Policies, Policy, PolicyError, parse_policy
-from ssmgate.policy.values import read_address, read_binary, read_date, read_number
+from ssmgate.gate.decision.arn import account_of
+from ssmgate.policy_language import Policies, Policy, PolicyError, parse_policy
+from ssmgate.policy_language.values import read_address, read_binary, read_date, read_number
 from ssmgate.sandbox.faults import ServiceFault
 
 # Of any other member the answer could depend in a way that nobody here knows.

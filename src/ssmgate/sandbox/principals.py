@@ -12,8 +12,8 @@ from moto.iam.utils import generate_access_key_id_from_account_id
 from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
-from ssmgate.core.arn import account_of
-from ssmgate.policy import Policies, Policy, PolicyError, Version, parse_policy
+from ssmgate.gate.decision.arn import account_of
+from ssmgate.policy_language import Policies, Policy, PolicyError, Version, parse_policy
 from ssmgate.sandbox.enforcement import Caller
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
 from ssmgate.sandbox.inputs import entity, keys_of

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ssmgate.core.arn import document_arns, target_arn
-from ssmgate.core.errors import InvalidRequest
-from ssmgate.core.request import DEFAULT_DOCUMENT_NAME
+from ssmgate.gate.decision.arn import document_arns, target_arn
+from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.sandbox.enforcement import Caller, authorize
 from ssmgate.sandbox.faults import ServiceFault
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ssmgate.core.evaluation import EvalDecision
-from ssmgate.policy import (
+from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.policy_language import (
     Context,
     Evaluation,
     Layer,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from ssmgate.policy import PolicyError, parse_policy
+from ssmgate.policy_language import PolicyError, parse_policy
 
 _NAME = re.compile(r"[\w+=,.@-]{1,64}\Z", re.ASCII)
 _PATH = re.compile(r"/(?:[\x21-\x7e]+/)?\Z")

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from ssmgate.core.errors import ConfigurationProblem, GateError, InvalidRequest
-from ssmgate.core.request import SessionRequest
-from ssmgate.host import signals
-from ssmgate.host.config import Config, Login, Records
-from ssmgate.host.record import Recorder
+from ssmgate.gate.config.load import Config, Login, Records
+from ssmgate.gate.decision.errors import ConfigurationProblem, GateError, InvalidRequest
+from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.gate.records.writer import Recorder
+from ssmgate.gate.system import signals
 from ssmgate.login import entry
-from ssmgate.login.words import Wanted
+from ssmgate.login.command import Wanted
 
 NODE = "i-02573cafcf0123456"
 START = f"start-session --target {NODE}"
@@ -137,7 +137,7 @@ class Logins:
 
 @pytest.fixture
 def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
-    from ssmgate import gate
+    from ssmgate.gate import start as gate
     from ssmgate.login import menu
 
     seen = Logins()
@@ -167,7 +167,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
         return seen.problem if recorder.records.file else ""
 
     monkeypatch.setattr(entry.configuration, "load", load)
-    monkeypatch.setattr(entry.surroundings, "hold_to_root", seen.held.append)
+    monkeypatch.setattr(entry.environment, "hold_to_root", seen.held.append)
     monkeypatch.setattr(gate, "start", start)
     monkeypatch.setattr(menu, "ask", ask)
     monkeypatch.setattr(Recorder, "write", write)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ssmgate.policy import Policies, Policy, Version, parse_policy
+from ssmgate.policy_language import Policies, Policy, Version, parse_policy
 from ssmgate.sandbox.enforcement import RESOURCES, Caller, Where, authorize, request_context
 from ssmgate.sandbox.faults import ServiceFault
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ssmgate.policy import Policies, parse_policy
+from ssmgate.policy_language import Policies, parse_policy
 from ssmgate.sandbox.enforcement import Caller
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.sessions import Model, Node, Region, SessionDocument, Sessions

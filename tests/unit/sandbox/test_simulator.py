@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ssmgate.policy import Policies, Policy, parse_policy
+from ssmgate.policy_language import Policies, Policy, parse_policy
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.simulator import context_keys, simulate
 

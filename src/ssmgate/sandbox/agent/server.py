@@ -16,9 +16,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from ssmgate.sandbox.agent.channel import Channel, WireClosed
+from ssmgate.sandbox.agent.listener import Door, Port, Sshd, Tcp
 from ssmgate.sandbox.agent.peer import is_ours
 from ssmgate.sandbox.agent.plan import Plan, WorkError, plan
-from ssmgate.sandbox.agent.port import Door, Port, Sshd, Tcp
 from ssmgate.sandbox.agent.work import Program, Terminal, Work
 from ssmgate.sandbox.channel.codec import ChannelClosed, CodecError, OpenDataChannel, SessionType
 from ssmgate.sandbox.sessions import Refused, Session

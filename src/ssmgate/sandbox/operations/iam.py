@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
 
-from ssmgate.policy import Policies
+from ssmgate.policy_language import Policies
 from ssmgate.sandbox import inputs, simulator
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.principals import source_of

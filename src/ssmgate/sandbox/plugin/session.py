@@ -23,7 +23,7 @@ from ssmgate.sandbox.channel.codec import (
     SessionType,
 )
 from ssmgate.sandbox.channel.sequence import TICK_SECONDS, Incoming, Outgoing, milliseconds
-from ssmgate.sandbox.plugin.sides import Ended, Forward, Shell, Side, Stdio
+from ssmgate.sandbox.plugin.local_io import Ended, Forward, Shell, Side, Stdio
 from ssmgate.sandbox.plugin.wire import Wire
 
 _UNSENT_BYTES = 1 << 20

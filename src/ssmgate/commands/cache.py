@@ -1,0 +1,71 @@
+"""`ssmgate cache`: what is kept of IAM's answers, and how to forget it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import click
+
+from ssmgate.commands.printer import echo, echo_lines
+from ssmgate.gate.cache import entry, store
+from ssmgate.gate.config import load as configuration
+
+
+@click.group()
+def cache() -> None:
+    """Show or forget IAM's answers that starts use again for cache.ttl seconds."""
+
+
+@cache.command()
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How it looks.")
+def show(output: str) -> None:
+    """Print who was allowed what, and for how many seconds it still counts.
+
+    An answer counts for the very credentials, configuration and endpoints that it was given to,
+    until the credentials end at the latest. JSON is a list of objects with seconds_left, caller
+    and documents, both as ARNs; without documents it only says who the credentials belong to.
+    """
+    config = configuration.load(os.environ)
+    if config.locked or not config.cache_ttl:
+        why = "the system's configuration locks keys" if config.locked else "cache.ttl is 0"
+        echo(f"nothing is kept: {why}", err=True)
+        found = []
+    else:
+        found = list(_entries(config.cache_ttl))
+    if output == "json":
+        entries = [
+            {"seconds_left": round(left, 1), "caller": caller, "documents": documents}
+            for left, caller, *documents in found
+        ]
+        echo_lines(json.dumps(entries, indent=4))
+        return
+    for left, caller, *documents in found:
+        echo(f"{left:4.0f} s  {caller}  {' '.join(documents) or 'who it is'}")
+
+
+@cache.command()
+def clear() -> None:
+    """Forget everything: the next start asks.
+
+    A start that is asking meanwhile may still keep its answer.
+    """
+    count = _folder().clear()
+    echo(f"{count} {'answer' if count == 1 else 'answers'} forgotten", err=True)
+
+
+def _entries(ttl: int) -> Iterator[tuple[float, str, *tuple[str, ...]]]:
+    now = store.now()
+    for text in _folder().texts():
+        age = entry.age(text, now)
+        if age is not None and 0 <= age <= ttl:
+            # Nobody has looked at its seal.
+            caller, *documents = entry.about(text)
+            yield ttl - age, caller, *documents
+
+
+def _folder() -> store.Folder:
+    return store.Folder(
+        os.path.abspath(os.environ.get("HOME", "/")), lambda line: echo(line, err=True)
+    )

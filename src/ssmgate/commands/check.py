@@ -1,0 +1,183 @@
+"""`ssmgate check`: may I, and why not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssmgate.commands import policy_check, printer
+
+if TYPE_CHECKING:
+    from ssmgate.explain.redact import Redactor
+    from ssmgate.explain.report import DocumentsReport, Report
+    from ssmgate.gate.argv.parse import Invocation
+
+_FLAGS = {
+    "--explain": "explain",
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "--request": "request",
+    "--redact": "redact",
+}
+
+_EPILOG = """\b
+Exit codes:
+  0    yes: IAM allows the document and the target
+  3    no
+  4    cannot tell, or a service that does not answer
+  252  the command line is not valid
+  253  no region, no credentials, or a broken ssmgate configuration
+"""
+
+
+def own_flags(words: tuple[str, ...], known: dict[str, str]) -> tuple[set[str], list[str]]:
+    """The verb's own flags among `words`, and the words that are left for start-session's parser.
+
+    They are taken by their full names up to `--`. None of them could be a value there: that
+    parser takes no value that begins with a dash and has no space.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    flags = {known[word] for word in words[:end] if word in known}
+    return flags, [word for word in words[:end] if word not in known] + list(words[end:])
+
+
+@click.command(
+    "check",
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    options_metavar="[OPTIONS]",
+    epilog=_EPILOG,
+    short_help="May I start this session, and why not? Asks, and starts nothing.",
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="START-SESSION-ARGUMENTS...")
+@click.pass_context
+def check(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Ask IAM about the session document and the target of this start-session line, each alone.
+
+    Takes the arguments of `aws ssm start-session`, its global options among them. Prints yes,
+    no or cannot tell, and the reason of each answer.
+
+    \b
+    --explain      everything: statements, missing keys, what came close, what to ask for
+    --request      a message to the administrator, with the statement to ask for
+    --redact       account ids, names and ids masked, each always by the same
+    -q, --quiet    print nothing: the exit code is the answer
+    --output json  for machines; --query takes JMESPath on it
+
+    \b
+    With --policy FILE --caller ARN no one is asked: the local evaluator answers for these files.
+    --boundary FILE, --scp FILE, --context KEY=VALUE and --document-context KEY=VALUE tell it
+    more; --aws sends the files to iam:SimulateCustomPolicy. See docs/check.md.
+    """
+    if policy_check.is_meant(words):
+        report, flags, invocation = policy_check.check_policies(words, _FLAGS)
+        ctx.exit(show(report, flags, invocation))
+    flags, rest = own_flags(words, _FLAGS)
+    from ssmgate.explain import live
+
+    invocation = read(rest)
+    machine = wants_json(invocation)
+    with interruptible():
+        report = live.check(
+            invocation,
+            configuration(),
+            explain=machine or bool(flags & {"explain", "request"}),
+        )
+    ctx.exit(show(report, flags, invocation))
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """End with 130 on Ctrl-C, as start-session does; click would end with 1."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        printer.echo(err=True)
+        raise click.exceptions.Exit(130) from None
+
+
+def show(report: Report, flags: set[str], invocation: Invocation) -> int:
+    """Print the report as the flags want it. Returns the exit code."""
+    from ssmgate.explain import text
+
+    mask = redactor(report) if "redact" in flags else None
+    if "quiet" in flags:
+        return report.verdict.exit_code
+    if wants_json(invocation):
+        print_json(report, invocation, mask)
+        return report.verdict.exit_code
+    style = text.Style(colour=colour(invocation))
+    if "request" in flags:
+        told = text.request(report)
+    elif "explain" in flags:
+        told = text.explained(report, style)
+    else:
+        told = text.brief(report, style)
+    printer.echo_lines(told if mask is None else mask.text(told), colour=style.colour)
+    return report.verdict.exit_code
+
+
+def read(words: list[str]) -> Invocation:
+    """The line as start-session's parser reads it. Exits where it asks for an answer of that."""
+    from ssmgate.gate.argv import parse
+
+    invocation = parse.read(["ssm", "start-session", *words])
+    if isinstance(invocation, int):
+        raise click.exceptions.Exit(invocation)
+    return invocation
+
+
+def configuration() -> Any:
+    """ssmgate's configuration, as start-session reads it."""
+    from ssmgate.gate.config import load
+
+    return load.load(os.environ)
+
+
+def wants_json(invocation: Invocation) -> bool:
+    """Whether the output is for a machine. The profile's `output` is not meant for this verb."""
+    from ssmgate.gate.decision.errors import InvalidRequest
+
+    options = invocation.options
+    machine = options.output in ("json", "yaml")  # JSON is YAML
+    if options.output not in ("json", "yaml", "text", None):
+        raise InvalidRequest(f"--output {options.output} is not offered here: json, yaml, text")
+    if options.query is not None and not machine:
+        raise InvalidRequest("--query is offered with --output json")
+    return machine
+
+
+def redactor(report: Report | DocumentsReport) -> Redactor:
+    """A redactor that has learnt every name in the report."""
+    from ssmgate.explain.redact import Redactor
+    from ssmgate.explain.report import to_json
+
+    mask = Redactor()
+    mask.learn(to_json(report))
+    return mask
+
+
+def print_json(
+    report: Report | DocumentsReport, invocation: Invocation, mask: Redactor | None = None
+) -> None:
+    """Print the report, or what --query finds in it."""
+    from ssmgate.explain.report import to_json
+
+    shown: Any = to_json(report) if mask is None else mask.json(to_json(report))
+    if invocation.options.query is not None:
+        shown = invocation.options.query.search(shown)
+    printer.echo_lines(json.dumps(shown, indent=2))
+
+
+def colour(invocation: Invocation) -> bool:
+    """Colour on a terminal only, unless NO_COLOR is set or --color says something."""
+    match invocation.options.color:
+        case "on":
+            return True
+        case "off":
+            return False
+    return not os.environ.get("NO_COLOR") and os.isatty(1)

@@ -1,0 +1,228 @@
+"""`ssmgate complete`: the values that the shells' completions offer, one a line.
+
+Called at each TAB: it imports neither click nor, as long as the cache answers, awscli.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import shlex
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass
+from typing import NoReturn
+
+from ssmgate.commands import completion_cache
+from ssmgate.gate import printer
+
+_SECONDS = 3.0
+_KEPT, _KEPT_AFTER_FAILURE = 60.0, 10.0
+_LARGEST = 1 << 20
+_LONGEST = 60
+_NODE = re.compile(r"m?i-[0-9a-f]{8,40}")
+_DOCUMENT = re.compile(r"[A-Za-z0-9_.:/-]{3,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the words typed so far lead; None where they do not say."""
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    ca_bundle: str | None = None
+
+    @classmethod
+    def of(cls, words: list[str]) -> Place:
+        """From the line up to the cursor. The last word is still being typed, and says nothing."""
+        said: dict[str, str] = {}
+        options = {f"--{name.replace('_', '-')}": name for name in cls.__slots__}
+        for number, word in enumerate(words[:-1]):
+            option, equals, value = word.partition("=")
+            if option not in options:
+                continue
+            if equals:
+                said[options[option]] = value
+            elif number + 2 < len(words):
+                said[options[option]] = words[number + 1]
+        return cls(**{name: value for name, value in said.items() if value})
+
+
+def complete(argv: list[str]) -> list[str] | None:
+    """`candidate TAB description` for `argv`, the words after `ssmgate complete`.
+
+    Empty where nothing was found, for whatever reason; None for words that no completion of
+    ours says. Prints nothing: a person is typing.
+    """
+    kind, quoted = argv[:1], "--quoted" in argv[1:2]
+    words = argv[2:] if quoted else argv[1:]
+    if kind == [] or kind[0] not in _KINDS or words[:1] != ["--"]:
+        return None
+    words = [_unquoted(word) for word in words[1:]] if quoted else words[1:]
+    return _KINDS[kind[0]](Place.of(words))
+
+
+def _unquoted(word: str) -> str:
+    """What bash would make of the word, expansions aside."""
+    with contextlib.suppress(ValueError):
+        return "".join(shlex.split(word))
+    return word
+
+
+# From the configuration files
+
+
+def _profiles(_: Place) -> list[str]:
+    found = dict.fromkeys(
+        name for kind, name, _ in _settings(os.environ) if kind == "profile" and _one_line(name)
+    )
+    return sorted(found)
+
+
+def _regions(_: Place) -> list[str]:
+    found = {
+        value for kind, key, value in _settings(os.environ) if (kind, key) == ("key", "region")
+    }
+    found |= {os.environ.get(name, "") for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
+    return sorted(name for name in found if re.fullmatch(r"[a-z0-9-]+", name))
+
+
+def _settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """("profile", name, "") and ("key", name, value) of the AWS configuration files."""
+    for path, is_config in zip(_files(environ), (True, False), strict=True):
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            for line in file.read(_LARGEST).splitlines():
+                if header := re.match(r"\[(.+)\]", line):
+                    name = _profile(header[1].strip()) if is_config else header[1]
+                    if name is not None:
+                        yield "profile", name, ""
+                elif setting := re.match(r"(\w+)\s*[=:]\s*(\S+)\s*$", line):
+                    yield "key", setting[1].lower(), setting[2]
+
+
+def _profile(header: str) -> str | None:
+    """The profile that a section of the configuration file is about."""
+    if header == "default":
+        return header
+    try:
+        word, name = shlex.split(header)
+    except ValueError:  # none, more than one, or a quote without its other
+        return None
+    return name if word == "profile" else None
+
+
+def _files(environ: Mapping[str, str]) -> tuple[str, str]:
+    return (
+        os.path.expanduser(environ.get("AWS_CONFIG_FILE") or "~/.aws/config"),
+        os.path.expanduser(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
+    )
+
+
+def _one_line(text: str) -> bool:
+    return printer.is_printable(text)
+
+
+# From AWS
+
+
+def _targets(place: Place) -> list[str]:
+    return _listed("targets", place, _NODE)
+
+
+def _documents(place: Place) -> list[str]:
+    return _listed("documents", place, _DOCUMENT)
+
+
+_KINDS = {
+    "profiles": _profiles,
+    "regions": _regions,
+    "targets": _targets,
+    "documents": _documents,
+}
+
+
+def _listed(kind: str, place: Place, pattern: re.Pattern[str]) -> list[str]:
+    """AWS's answer, or the one of the last minute; empty if there is none in time."""
+    home, name = os.path.expanduser("~"), f"{kind}.{_key(place)}"
+    found: list[list[str]] = []
+    try:
+        known = completion_cache.read(home, name, _KEPT)
+        kept = json.loads(known) if known is not None else None
+        if kept is not None and (kept["found"] or time.time() - kept["at"] <= _KEPT_AFTER_FAILURE):
+            found = kept["found"]
+        else:
+            answer = _ask(kind, place)
+            found = json.loads(answer) if answer else []
+            completion_cache.keep(home, name, json.dumps({"at": time.time(), "found": found}))
+        return [
+            f"{item}\t{printer.line(about[:_LONGEST])}" if about else item
+            for item, about in found
+            if pattern.fullmatch(item)
+        ]
+    except (ValueError, TypeError, KeyError):  # a file of ours that is none
+        return []
+
+
+def _key(place: Place) -> str:
+    """Stands for whom and where: the words, the variables and the files that say so."""
+    import hashlib
+
+    files = []
+    for path in _files(os.environ):
+        with contextlib.suppress(OSError):
+            known = os.stat(path)
+            files.append((path, known.st_mtime_ns, known.st_size, known.st_ino))
+    variables = sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_"))
+    said = json.dumps([astuple(place), variables, files, os.geteuid()])
+    return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()
+
+
+def _ask(kind: str, place: Place) -> bytes:
+    """Have a child list, and end it with all that it started when the time is up."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _list(kind, place, writing)
+    os.close(writing)
+    answer, deadline = b"", time.monotonic() + _SECONDS
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([reading], [], [], left)[0]:
+                return b""
+            part = os.read(reading, 65536)
+            if not part:
+                return answer
+            answer += part
+        return b""
+    finally:
+        # Its group, which may hold a credential_process. Not reaped yet: the number is its own.
+        for end in (os.kill, os.killpg):
+            with contextlib.suppress(OSError):
+                end(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+
+
+def _list(kind: str, place: Place, writing: int) -> NoReturn:
+    """The child: without a terminal, so that nothing can ask on it, and with an end of its own."""
+    try:
+        os.setsid()
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nowhere, number)
+        from ssmgate.explain.inventory import Listing
+
+        listing = Listing(*astuple(place))
+        found = listing.targets() if kind == "targets" else listing.documents()
+        with os.fdopen(writing, "w") as pipe:
+            json.dump(found, pipe)
+    finally:
+        os._exit(0)

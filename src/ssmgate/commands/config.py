@@ -1,0 +1,79 @@
+"""`ssmgate config`: what is configured, where from, and whether a file is right."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import click
+
+from ssmgate.commands.printer import echo
+from ssmgate.gate.config import load as configuration
+from ssmgate.gate.config.load import Config
+from ssmgate.gate.config.schema import KEYS
+from ssmgate.gate.system import trusted_files
+from ssmgate.gate.system.trusted_files import SYSTEM_FILE
+
+USER_PLACEHOLDER = "{user}"
+
+
+@click.group()
+def config() -> None:
+    """Show the configuration, or check a file of it."""
+
+
+@config.command()
+@click.option("--origin", is_flag=True, help="Say too where each value comes from.")
+def show(origin: bool) -> None:
+    """Print every key with the value that counts for you, here and now.
+
+    A line is TOML, unless it says unset. --origin names the files and variables that made the
+    value, the last one at the end, and what the system file locks.
+    """
+    found, locked = configuration.settings(os.environ)
+    for line in configuration.lines(found, locked):
+        echo(line if origin else line.rpartition("  # ")[0])
+
+
+@config.command()
+@click.argument("file", type=click.Path())
+def check(file: str) -> None:
+    """Read FILE as the system's configuration, without using it.
+
+    Exits 253 for what would keep ssmgate from starting anything. Prints what is valid and
+    probably not meant.
+    """
+    found, locked = configuration.check(file)
+    path = os.path.abspath(file)
+    try:
+        os.close(trusted_files.open_trusted(path))
+    except (trusted_files.Untrusted, OSError) as error:
+        echo(f"note: as {SYSTEM_FILE} it would be refused: {error}")
+    for note in notes(configuration.made(found, locked)):
+        echo(f"note: {note}")
+    echo(f"{file}: valid; {len(locked)} of {len(KEYS)} keys are locked")
+
+
+def notes(config: Config) -> Iterator[str]:
+    """What is valid in `config`, and weaker than it looks."""
+    login, records = config.login, config.records
+    if config.permissive:
+        yield "mode is 'permissive': what would be refused starts"
+    if not config.locked:
+        yield "nothing is locked: users may set every key, and 'ssmgate login' lets nobody in"
+    elif "mode" not in config.locked:
+        yield "mode is not locked: a user may set it to 'permissive'"
+    if records.required and not (records.file or records.syslog):
+        yield "record.required without record.file or record.syslog: nothing can start"
+    if not (login.aws_config_file or login.aws_credentials_file):
+        return
+    if USER_PLACEHOLDER not in (login.profile or ""):
+        yield (
+            "everybody who logs in here starts sessions as one AWS principal: IAM is asked about"
+            " the bastion and not about the person. login.profile ="
+            f" {USER_PLACEHOLDER!r} takes the AWS profile that is called like the unix user"
+        )
+    if "profile" in login.options:
+        yield "login.options has 'profile': a user may take the AWS principal of another one"
+    if config.plugin_path is None:
+        yield "plugin.path is unset: 'ssmgate login' searches no PATH and lets nobody in"

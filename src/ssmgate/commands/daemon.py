@@ -1,0 +1,121 @@
+"""`ssmgate standby`: the fork server that makes starts quick."""
+
+from __future__ import annotations
+
+import os
+from _socket import socket
+
+import click
+
+from ssmgate.commands.printer import echo
+from ssmgate.daemon import client, instance_lock, location, peer, protocol, spawn
+from ssmgate.gate.config import load as configuration
+from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--idle",
+    type=click.IntRange(min=0),
+    default=location.IDLE_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="End after so long without a start; 0: never.",
+)
+@click.option("--in-place", is_flag=True, hidden=True)
+@click.option("--lock", type=int, hidden=True)
+@click.pass_context
+def standby(context: click.Context, idle: int, in_place: bool, lock: int | None) -> None:
+    """Wait for starts of yours, and make them in a few milliseconds.
+
+    The standby holds what a start has to load, and neither credentials nor anything else that a
+    start is told. It serves this user, in this HOME and locale, and only where the system's
+    configuration locks nothing. It runs until it has been idle for a while, or is stopped.
+
+    `standby` in the configuration is "on" to use one that runs, "auto" to have a start leave
+    one behind, and "off".
+    """
+    if context.invoked_subcommand is not None:
+        return
+    environ = _environ()
+    if not in_place:
+        config = configuration.load(environ)
+        if config.locked or config.standby == "off":
+            why = "the system's configuration locks keys" if config.locked else 'standby is "off"'
+            raise ConfigurationProblem(f"there is no standby: {why}")
+        options = ["--idle", str(idle)]
+        _open_streams()
+        # Again, with variables that hold no secrets: they are in memory from the beginning.
+        argv = spawn.words(*options)
+        os.execve(argv[0], argv, spawn.variables(environ))
+    if lock is not None:
+        os.setsid()
+    with instance_lock.place_taken(environ, lock) as here:
+        # Not before: it loads what a start loads.
+        from ssmgate.daemon.server import Standby
+
+        Standby(here, idle or float("inf")).serve()
+
+
+@standby.command()
+def status() -> None:
+    """Tell whether one runs here; exit with 1 if none does."""
+    pid, seconds, made, under_way = _asked(protocol.STATUS)
+    echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
+
+
+@standby.command()
+def stop() -> None:
+    """End it. Starts that are under way go on."""
+    _asked(protocol.STOP)
+
+
+def _asked(kind: bytes) -> list[str]:
+    environ = _environ()
+    try:
+        own = peer.own_facts()
+        said = location.surroundings(environ, own)
+        # Unlike a start, this cannot do without an answer: a busy machine has time to give one.
+        sock = client.connected(environ["HOME"], said, own, client.SILENT_SECONDS)
+        if sock is None:
+            raise SystemExit(_none())
+        try:
+            answered, lists = _answer(sock, own, kind, said)
+        finally:
+            sock.close()
+    except peer.Unproven as error:
+        raise GateError(f"no standby can be verified from here: {error}") from error
+    except (protocol.Broken, OSError) as error:
+        raise GateError("the standby does not answer") from error
+    if answered != protocol.END:
+        raise GateError("the standby does not answer")
+    return lists[0]
+
+
+def _answer(
+    sock: socket, own: dict[str, str], kind: bytes, said: list[str]
+) -> tuple[bytes, list[list[str]]]:
+    with open(os.devnull) as nothing:
+        number = nothing.fileno()
+        # There may be starts before it.
+        worker, nonce = client.worker(sock, own)
+        protocol.send_with_descriptors(sock, protocol.packed(kind, [nonce], said), (number,) * 3)
+        return protocol.receive_noted(sock, worker)[:2]
+
+
+def _none() -> int:
+    echo("none is running here", err=True)
+    return 1
+
+
+def _open_streams() -> None:
+    """See to it that the first three descriptors are taken: starts will find their own there."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+def _environ() -> dict[str, str]:
+    if not os.path.isabs(os.environ.get("HOME", "")):
+        raise ConfigurationProblem("there is no standby without a HOME")
+    return dict(os.environ)

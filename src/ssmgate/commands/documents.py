@@ -1,0 +1,67 @@
+"""`ssmgate documents`: which session documents may I use here?"""
+
+from __future__ import annotations
+
+import click
+
+from ssmgate.commands.check import (
+    colour,
+    configuration,
+    interruptible,
+    own_flags,
+    print_json,
+    read,
+    redactor,
+    wants_json,
+)
+from ssmgate.commands.printer import echo_lines
+
+# What stands in for --target where none is asked about: the parser wants one. The last one
+# counts, so a target that was typed takes its place.
+_NO_TARGET = "i-none"
+
+
+@click.command(
+    "documents",
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    options_metavar="[OPTIONS]",
+    short_help="Which session documents may I use here?",
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--target TARGET]")
+@click.pass_context
+def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """List the session documents of this account and region and AWS's own, with IAM's answer.
+
+    Prints yes, no or cannot tell for each, its kind and its owner, and the preferences that the
+    default document sets, where they may be read. With --target also whether sessions on that
+    node are allowed: a session takes both.
+
+    \b
+    --redact       mask account ids, names and ids, each in the same way everywhere
+    --output json  for machines; --query takes JMESPath on it
+    --region, --profile and the other options of aws
+
+    Exits 0 once it has answered.
+    """
+    from ssmgate.explain import documents as asking
+    from ssmgate.explain import text
+    from ssmgate.gate.decision.errors import InvalidRequest
+
+    flags, rest = own_flags(words, {"--redact": "redact"})
+    invocation = read(["--target", _NO_TARGET, *rest])
+    if invocation.request.document_name is not None:
+        raise InvalidRequest("documents lists them all: to ask about one, use 'ssmgate check'")
+    target = invocation.request.target
+    machine = wants_json(invocation)
+    with interruptible():
+        report = asking.list_and_ask(
+            invocation, configuration(), target=None if target == _NO_TARGET else target
+        )
+    mask = redactor(report) if flags else None
+    if machine:
+        print_json(report, invocation, mask)
+    else:
+        style = text.Style(colour=colour(invocation))
+        shown = text.documents(report, style)
+        echo_lines(shown if mask is None else mask.text(shown), colour=style.colour)
+    ctx.exit(0)

@@ -1,0 +1,217 @@
+"""`ssmgate init`: what a shell evaluates to have `aws ssm start-session` checked."""
+
+from __future__ import annotations
+
+import os
+import re
+import sysconfig
+from collections.abc import Iterator
+
+import click
+
+from ssmgate.commands.common import Problem, Verb, data_folder, installed
+from ssmgate.commands.printer import echo, echo_exactly
+from ssmgate.commands.ssh_config import for_shell
+from ssmgate.gate.config.load import load
+from ssmgate.gate.printer import is_printable
+
+_SHELLS = ("bash", "zsh", "fish")
+
+_V1 = "that is the AWS CLI v1 that was installed with ssmgate, not your own"
+_OWN = "put your own on PATH, or name it in SSMGATE_AWS_PATH or as aws.path in the configuration"
+
+# The shell whose function `aws` is ours. Not SSMGATE_…: those are the configuration's.
+_MARK = "_ssmgate_aws_in"
+
+# @…@ are quoted words. What is printed must do the same when it is evaluated again, say nothing,
+# and survive `set -eu`.
+_PATH = """\
+case ":${PATH-}" in
+    :@SHIMS@:*) ;;
+    *)
+        __ssmgate_path=":${PATH-}:"
+        while
+            case $__ssmgate_path in
+                *:@SHIMS@:*) true ;;
+                *) false ;;
+            esac
+        do
+            __ssmgate_path=${__ssmgate_path%%:@SHIMS@:*}:${__ssmgate_path#*:@SHIMS@:}
+        done
+        __ssmgate_path=${__ssmgate_path#:}
+        __ssmgate_path=${__ssmgate_path%:}
+        export PATH=@SHIMS@"${__ssmgate_path:+:$__ssmgate_path}"
+        unset __ssmgate_path
+        ;;
+esac
+"""
+_FUNCTION = """\
+function aws { @SHIMS@/aws "$@"; }
+export @MARK@=$$
+"""
+_BASH = """\
+__ssmgate_program=@PROGRAM@
+case $- in
+    *i*)
+        if type complete >/dev/null 2>&1; then
+            . @COMPLETIONS@/ssmgate.bash
+            __ssmgate_take_aws
+        fi
+        ;;
+esac
+"""
+_ZSH = """\
+__ssmgate_program=@PROGRAM@
+if [[ -o interactive ]]; then
+    autoload -Uz @COMPLETIONS@/_ssmgate add-zsh-hook
+    __ssmgate_take_aws() {
+        (( ${+functions[compdef]} )) || return 0
+        compdef _ssmgate ssmgate ssm-start-session
+        [[ ${_comps[aws]-} == _ssmgate ]] && return 0
+        typeset -g __ssmgate_aws_before=${_comps[aws]-}
+        compdef _ssmgate aws
+    }
+    __ssmgate_first_prompt() {
+        add-zsh-hook -d precmd __ssmgate_first_prompt
+        __ssmgate_take_aws
+    }
+    __ssmgate_take_aws
+    # What is set up further down the same file counts too.
+    add-zsh-hook precmd __ssmgate_first_prompt
+fi
+"""
+_FISH_PATH = """\
+if test "$PATH[1]" != @SHIMS@
+    while set -l __ssmgate_at (contains -i -- @SHIMS@ $PATH)
+        set -e PATH[$__ssmgate_at]
+    end
+    set -gx PATH @SHIMS@ $PATH
+end
+"""
+_FISH_FUNCTION = """\
+function aws
+    @SHIMS@/aws $argv
+end
+set -gx @MARK@ $fish_pid
+"""
+_FISH = """\
+set -g __ssmgate_program @PROGRAM@
+if status is-interactive
+    source @COMPLETIONS@/ssmgate.fish
+    __ssmgate_take_aws
+end
+"""
+
+
+@click.command(
+    "init", cls=Verb, short_help="Print what your shell evaluates to have 'aws' checked."
+)
+@click.argument("shell", type=click.Choice(_SHELLS))
+@click.option("--function", is_flag=True, help="A shell function instead of a folder on PATH.")
+@click.option("--check", is_flag=True, help="Say whether it is in force here.")
+@click.pass_context
+def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
+    """Print shell code that puts ssmgate before 'aws ssm start-session', and the completions.
+
+    \b
+      eval "$(ssmgate init bash)"      the last line of ~/.bashrc
+      eval "$(ssmgate init zsh)"       the last line of ~/.zshrc
+      ssmgate init fish | source       the last line of ~/.config/fish/config.fish
+
+    It sets PATH so that 'aws' is ssmgate's, which runs the real one for all but session starts.
+    Programs that you start see it too. With --function, only this shell does. It may be evaluated
+    again, and in shells that are not interactive; it prints nothing and writes no file.
+
+    --check says whether that has happened here and which aws runs. Exit code: 0 in force, 1 not,
+    252 for a wrong command line. A function it knows by a variable: 'exec' of another shell in the
+    same process keeps that and loses the function.
+    """
+    shims = data_folder("shims", "bin")
+    if check:
+        ctx.exit(_check(shell, shims))
+    echo_exactly(_printed(shell, function, shims))
+
+
+def _printed(shell: str, function: bool, shims: str) -> str:
+    if shell == "fish":
+        text = (_FISH_FUNCTION if function else _FISH_PATH) + _FISH
+    else:
+        text = (_FUNCTION if function else _PATH) + (_BASH if shell == "bash" else _ZSH)
+    if ":" in shims and not function:
+        raise Problem(f"{shims!r} cannot be on PATH", "use --function, or another folder")
+    words = {
+        "SHIMS": shims,
+        "PROGRAM": installed("ssmgate"),
+        "COMPLETIONS": data_folder("completions", "completions"),
+    }
+    for path in words.values():
+        if not is_printable(path):
+            raise Problem(f"{path!r} cannot be printed", "install ssmgate into another folder")
+    quoted = {name: for_shell(path) for name, path in words.items()} | {"MARK": _MARK}
+    return re.sub(r"@([A-Z]+)@", lambda match: quoted[match[1]], text)
+
+
+def _check(shell: str, shims: str) -> int:
+    """Say whether `aws` is ours in the shell that called, as far as a program can see."""
+    ours = os.path.join(shims, "aws")
+    if not os.path.isfile(ours):
+        raise Problem(f"there is no {ours}", "install ssmgate again")
+    found = list(_on_path("aws"))
+    others = [path for path in found if not os.path.samefile(path, ours)]
+    # As the shim does: the one that came along is the last resort.
+    real = load(os.environ).aws_path or min(
+        others, key=lambda path: _came_along(path, shims), default=None
+    )
+    first = found[0] if found else None
+    if os.environ.get(_MARK) == str(os.getppid()):
+        echo(f"in force: aws is a function of this shell, which runs {ours}")
+    elif first is not None and os.path.samefile(first, ours):
+        echo(f"in force: aws is {first}")
+    else:
+        echo(f"not in force: aws is {first or 'not on PATH'}")
+        _warn_of_v1(first, shims, "'aws' runs it")
+        evaluate = f'eval "$(ssmgate init {shell})"'
+        if shell == "fish":
+            evaluate = "ssmgate init fish | source"
+        echo(f"to change that: {evaluate}")
+        return 1
+    echo(f"the real aws: {real or 'there is none on PATH'}")
+    _warn_of_v1(real, shims, "commands that start no session run it")
+    echo("an alias or another function named aws would come first: 'type aws' shows it")
+    return 0
+
+
+def _warn_of_v1(path: str | None, shims: str, effect: str) -> None:
+    """Say so if the AWS CLI at `path` is the one that was installed with ssmgate."""
+    # An editable installation is in another environment than the one beside the checkout.
+    own = os.path.join(sysconfig.get_path("scripts"), "aws")
+    if path is not None and (_came_along(path, shims) or _is_script(path, own)):
+        echo(f"warning: {_V1}")
+        echo(f"warning: {effect}; {_OWN}")
+
+
+def _came_along(path: str, shims: str) -> bool:
+    """Whether the shim in `shims` takes the AWS CLI at `path` for ssmgate's."""
+    beside = ("../../../../../bin/aws", "../.venv/bin/aws")
+    return any(_is_script(path, os.path.join(shims, own)) for own in beside)
+
+
+def _is_script(path: str, own: str) -> bool:
+    """Whether `path` is the script `own` or a link to it.
+
+    AWS CLI v2, which may have been installed over that, is a binary.
+    """
+    try:
+        if not os.path.samefile(path, own):
+            return False
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
+def _on_path(program: str) -> Iterator[str]:
+    for folder in os.get_exec_path():
+        path = os.path.abspath(os.path.join(folder, program))
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            yield path

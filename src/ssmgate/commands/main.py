@@ -1,0 +1,89 @@
+"""`ssmgate --help` and what leads to the verbs."""
+
+from __future__ import annotations
+
+import click
+
+from ssmgate import __version__
+from ssmgate.commands.cache import cache
+from ssmgate.commands.check import check
+from ssmgate.commands.config import config
+from ssmgate.commands.daemon import standby
+from ssmgate.commands.documents import documents
+from ssmgate.commands.init import init
+from ssmgate.commands.printer import Group
+from ssmgate.commands.sandbox import sandbox
+from ssmgate.commands.ssh_config import ssh_config
+
+_EPILOG = """\b
+Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
+  252  the command line is not valid
+  253  no region, no credentials, or a broken ssmgate configuration
+  254  refused, cannot tell, or an error of the service
+  255  anything else
+  130  interrupted
+
+\b
+Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then SSMGATE_…
+variables. What the first one locks, the others can only tighten.
+'ssmgate config show --origin' lists the keys, what they are, and where from.
+"""
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EPILOG,
+)
+@click.version_option(__version__, prog_name="ssmgate")
+def main() -> None:
+    """aws ssm start-session, with the session-document permission check enforced.
+
+    Asks IAM whether you have explicit access (ssm:StartSession) to the session document that
+    you name, or to the default one when you name none, and refuses if not.
+    """
+
+
+@main.command(
+    "start-session",
+    add_help_option=False,
+    short_help="Start a session; takes what 'aws ssm start-session' takes.",
+)
+def start_session() -> None:
+    """Listed here for `--help`; `__main__` sends the verb straight to the gate."""
+    raise click.UsageError("write 'ssmgate start-session' with the verb first")
+
+
+@main.command("login", short_help="On a bastion: start a session, by root's rules alone.")
+def login() -> None:
+    """What people get on a bastion instead of a shell: docs/bastion.md.
+
+    Root's copy of bin/ssmgate-login starts it, as login shell and as sshd's ForceCommand. It takes
+    SSH_ORIGINAL_COMMAND, or -c and a command: start-session with --target, --document-name,
+    --reason and --parameters, and nothing else. Without one it asks on the terminal.
+    """
+    raise click.UsageError("write 'ssmgate login' with the verb first")
+
+
+@main.command("complete", hidden=True)
+def complete() -> None:
+    """Print the values that the shells' completions offer, one a line, a TAB before what it is.
+
+    \b
+      ssmgate complete profiles|regions|targets|documents [--quoted] -- WORDS...
+
+    WORDS is the line up to the cursor, as --profile and --region on it count; --quoted where they
+    are as typed. Nodes and documents are asked of AWS for three seconds at most and kept for a
+    minute in ~/.cache/ssmgate. Nothing is ever printed on stderr. Exit code: 0, even when
+    nothing was found; 252 for other words.
+    """
+
+
+main.add_command(cache)
+main.add_command(check)
+main.add_command(documents)
+main.add_command(init)
+main.add_command(standby)
+main.add_command(config)
+main.add_command(sandbox)
+main.add_command(ssh_config)

@@ -1,0 +1,358 @@
+"""`ssmgate sandbox`: a local AWS for one command, or until it is interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import click
+
+from ssmgate.commands.printer import echo, echo_exactly, echo_lines
+
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_MODELS = ("2021", "seed", "2025")
+_SECONDS_TO_STOP = 10
+
+# Whatever of these the user has set would lead elsewhere.
+_UNSET = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_ENDPOINT_URL_EC2",
+    "AWS_ENDPOINT_URL_IAM",
+    "AWS_ENDPOINT_URL_SSM",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+)
+
+
+class SandboxProblem(click.ClickException):
+    """The sandbox cannot be started or found. Exits 253."""
+
+    exit_code = 253
+
+    def format_message(self) -> str:
+        """The message with the verb in front, as click prints it."""
+        return f"sandbox: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What the server tells when it is ready."""
+
+    pid: int
+    url: str
+    region: str
+    default_name: str
+    nodes: tuple[str, ...]
+    path: str
+    ssh_config: str | None
+    principals: Mapping[str, Mapping[str, str | None]]
+
+    @classmethod
+    def read(cls, text: str, pid: int | None = None) -> Running:
+        """Raises ValueError, KeyError or TypeError for another shape."""
+        told: dict[str, Any] = json.loads(text)
+        return cls(
+            pid if pid is not None else int(told["pid"]),
+            told["url"],
+            told["region"],
+            told["as"],
+            tuple(told["nodes"]),
+            told["path"],
+            told["ssh_config"],
+            told["principals"],
+        )
+
+    def written(self) -> str:
+        """The JSON that `read` takes, the process id in it."""
+        return json.dumps(
+            {
+                "pid": self.pid,
+                "url": self.url,
+                "region": self.region,
+                "as": self.default_name,
+                "nodes": self.nodes,
+                "path": self.path,
+                "ssh_config": self.ssh_config,
+                "principals": self.principals,
+            }
+        )
+
+    def variables(self, name: str | None) -> dict[str, str]:
+        """The variables that make a command act as `name`. Raises `SandboxProblem`."""
+        who = self.default_name if name is None else name
+        if who not in self.principals:
+            raise SandboxProblem(
+                f"there is no user or role {who!r} here, only {', '.join(self.principals)}"
+            )
+        signs = self.principals[who]
+        variables = {
+            "AWS_ENDPOINT_URL": self.url,
+            # AWS CLI v1 and boto3 read the one, v2 the other first.
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": signs["access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": signs["secret_access_key"],
+            "AWS_SESSION_TOKEN": signs["session_token"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # Here a policy is changed to see what comes of it.
+            "SSMGATE_CACHE_TTL": "0",
+            "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY", "")),
+            "no_proxy": _with_loopback(os.environ.get("no_proxy", "")),
+        }
+        return {key: value for key, value in variables.items() if value is not None}
+
+
+class _Command(click.Command):
+    """Click takes `--` away; here it says where COMMAND begins."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put what follows `--` into ctx.meta["command"], and let click parse the rest."""
+        if "--" in args:
+            at = args.index("--")
+            if not args[at + 1 :]:
+                raise click.UsageError("there is no command after --", ctx)
+            ctx.meta["command"] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    cls=_Command,
+    options_metavar="[OPTIONS]",
+    short_help="A local AWS whose permissions are real, for one command or until Ctrl-C.",
+)
+@click.option("--as", "name", metavar="NAME", help="Whose credentials COMMAND gets.")
+@click.option("--seed", metavar="FILE", help="Another world than the one that comes along (TOML).")
+@click.option(
+    "--session-document-model",
+    "model",
+    type=click.Choice(_MODELS),
+    default="seed",
+    show_default=True,
+    help="Which of AWS's published behaviours StartSession has.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.argument("words", nargs=-1, metavar="[env NAME | -- COMMAND...]")
+@click.pass_context
+def sandbox(
+    ctx: click.Context,
+    name: str | None,
+    seed: str | None,
+    model: str,
+    port: int,
+    words: tuple[str, ...],
+) -> None:
+    """Run a local AWS on loopback: IAM, STS, SSM and EC2, with permissions that are enforced.
+
+    With COMMAND, run it there as one user and exit with its status. Without, stay until
+    interrupted and log a line for each request; in another terminal,
+    `eval "$(ssmgate sandbox env NAME)"` points that shell at it.
+    """
+    command = ctx.meta.get("command")
+    if words:
+        if command is not None or words[0] != "env" or len(words) != 2:
+            raise click.UsageError("write 'sandbox env NAME' or 'sandbox -- COMMAND...'", ctx)
+        echo_exactly(_exports(_find().variables(words[1])))
+        return
+    with _server(seed, model, port, log=command is None) as (server, running):
+        variables = running.variables(name)
+        if command is None:
+            _stay(server, running, name or running.default_name)
+        else:
+            # Its ssh and, where no real one is installed, its plugin are for this command only.
+            variables["PATH"] = f"{running.path}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+            ctx.exit(_run(command, variables))
+
+
+@contextlib.contextmanager
+def _server(
+    seed: str | None, model: str, port: int, *, log: bool
+) -> Iterator[tuple[subprocess.Popen[bytes], Running]]:
+    """The server, ready, in a process of its own; it ends with the block.
+
+    It ends when its standard input does, so even if this process is killed.
+    """
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
+        from ssmgate.explain.installation import adding
+
+        raise SandboxProblem(f"moto is not installed: {adding('sandbox')}")
+    # awscli and moto cannot share a process: each has a botocore of its own.
+    argv = [sys.executable, "-m", "ssmgate.sandbox", "--model", model, "--port", str(port)]
+    argv += ["--seed", seed] if seed is not None else []
+    argv += ["--log"] if log else []
+    reading, writing = os.pipe()
+    try:
+        server = subprocess.Popen(
+            [*argv, "--ready-fd", str(writing)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(writing,),
+            env={key: value for key, value in os.environ.items() if not _leads_elsewhere(key)},
+            # Ctrl-C is for the command.
+            start_new_session=True,
+        )
+    finally:
+        os.close(writing)
+    try:
+        with os.fdopen(reading) as pipe:
+            told = pipe.read()
+        if not told:
+            # It has said why.
+            raise click.exceptions.Exit(server.wait() or 255)
+        yield server, Running.read(told, server.pid)
+    finally:
+        _stop(server)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.stdin is not None:
+        server.stdin.close()
+    try:
+        server.wait(_SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _run(command: list[str], variables: Mapping[str, str]) -> int:
+    """Run `command` in its own way with the terminal; its status, 128 and more for a signal."""
+    environ = {k: v for k, v in os.environ.items() if not _leads_elsewhere(k)} | dict(variables)
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def forward(number: int, _: FrameType | None) -> None:
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
+
+    # Before the command is there: a signal in between would leave it behind. An exec gives it
+    # the default dispositions.
+    handlers = {number: signal.signal(number, forward) for number in _SIGNALS}
+    # The terminal sends Ctrl-C to the command as well: what it makes of it is its own.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        handlers[number] = signal.signal(number, lambda *_: None)
+    try:
+        process = subprocess.Popen(command, env=environ)
+        for waiting in early:
+            process.send_signal(waiting)
+        status = _wait(process)
+    except OSError as error:
+        echo(f"ssmgate: sandbox: {command[0]}: {error.strerror}", err=True)
+        return 127 if isinstance(error, FileNotFoundError) else 126
+    finally:
+        for known, handler in handlers.items():
+            signal.signal(known, handler)
+    return status if status >= 0 else 128 - status
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Its status. Signals that come meanwhile are its own.
+
+    A handler would not be called for one that comes just before the wait begins, as Python calls
+    handlers between its own steps: they are waited for as well.
+    """
+    awaited = {*_SIGNALS, signal.SIGCHLD}
+    # Some systems forget one that nobody handles, blocked or not.
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    # The command is there, and does not inherit this.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+    try:
+        while process.poll() is None:
+            number = signal.sigwait(awaited)
+            if number != signal.SIGCHLD:
+                process.send_signal(number)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGCHLD, before)
+    return process.wait()
+
+
+def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
+    """Print how to use the sandbox, and wait for an interrupt or for the server's end."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in _SIGNALS:
+        signal.signal(number, interrupt)
+    path = _state_path()
+    try:
+        _write(path, running.written())
+        echo_lines(
+            f"a local AWS is at {running.url}, region {running.region}\n"
+            f"nodes: {', '.join(running.nodes) or 'none'}\n"
+            f"users and roles: {', '.join(running.principals)}\n"
+            "in another terminal:\n"
+            f'  eval "$(ssmgate sandbox env {name})"\n'
+            + (f"  ssh -F {running.ssh_config} NODE\n" if running.ssh_config else "")
+            + "Ctrl-C ends it"
+        )
+        server.wait()
+    except KeyboardInterrupt:
+        return
+    finally:
+        with contextlib.suppress(SandboxProblem, OSError):
+            # Another that was started since has its own.
+            if _find().pid == running.pid:
+                os.unlink(path)
+    raise SandboxProblem("the server has ended by itself")
+
+
+def _state_path() -> str:
+    """Where a sandbox that stays tells of itself: the latest one's file."""
+    folder = os.environ.get("XDG_RUNTIME_DIR") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(folder, "ssmgate", "sandbox.json")
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    except OSError as error:
+        raise SandboxProblem(f"{path}: {error.strerror}") from error
+
+
+def _find() -> Running:
+    path = _state_path()
+    try:
+        with open(path) as file:
+            return Running.read(file.read())
+    except FileNotFoundError as error:
+        raise SandboxProblem("none is running: start 'ssmgate sandbox' in a terminal") from error
+    except OSError as error:
+        raise SandboxProblem(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SandboxProblem(f"{path} cannot be read: {error}") from error
+
+
+def _exports(variables: Mapping[str, str]) -> str:
+    lines = [f"unset {name}" for name in _UNSET if name not in variables]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join(lines)
+
+
+def _leads_elsewhere(name: str) -> bool:
+    """Whether the variable is the user's own AWS: its place, its identity, its endpoints."""
+    return name.startswith("AWS_")
+
+
+def _with_loopback(hosts: str) -> str:
+    return ",".join(dict.fromkeys([*(h for h in hosts.split(",") if h), "127.0.0.1"]))

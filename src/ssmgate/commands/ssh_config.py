@@ -1,0 +1,117 @@
+"""`ssmgate ssh-config`: the block of ssh_config(5) that sends ssh through Session Manager."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import click
+
+from ssmgate.commands.common import Problem, Verb, installed
+from ssmgate.commands.printer import echo_exactly
+from ssmgate.gate import printer
+
+# Both end up in a shell's line or in ssh's own syntax: what needs no quoting there.
+_PATTERN = re.compile(r"!?[A-Za-z0-9_.:*?][A-Za-z0-9_.:*?-]*")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*\$?")
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_./@,:+-]+")
+
+
+def for_shell(word: str) -> str:
+    """`word` as one word of a POSIX sh, bash, zsh or fish, that ssh's own reading leaves alone.
+
+    ssh splits the line by its own rules before it believes it, and there a backslash between
+    single quotes escapes, as in fish and unlike sh: backslashes and single quotes stand between
+    double quotes, where all of them agree. The result holds no NUL or line break if `word` does
+    not; `%` is ssh's and is not doubled here.
+    """
+    if _PLAIN.fullmatch(word):
+        return word
+    parts = re.findall(r"\\|'|[^\\']+", word)
+    quoted = {"\\": '"\\\\"', "'": '"\'"'}
+    return "".join(quoted.get(part, f"'{part}'") for part in parts) or "''"
+
+
+def proxy_command(program: str, profile: str | None, region: str | None) -> str:
+    """The line after `ProxyCommand`, for a shell that `$SHELL` names.
+
+    `program` is a path, `profile` any name without control characters. `%h` is quoted, though
+    ssh refuses hosts with a shell's signs in them: ssh before 9.6 does not.
+    https://man.openbsd.org/ssh_config#ProxyCommand
+    """
+    line = [for_shell(program).replace("%", "%%"), "--target", "'%h'"]
+    line += ["--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=%p"]
+    for option, value in (("--profile", profile), ("--region", region)):
+        if value is not None:
+            # With `=`, so that a value may begin with a dash.
+            line.append(f"{option}={for_shell(value).replace('%', '%%')}")
+    return " ".join(line)
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> Callable[..., object]:
+    def check(_ctx: click.Context, _param: click.Parameter, value: object) -> object:
+        for word in value if isinstance(value, tuple) else (value,):
+            if word is not None and not pattern.fullmatch(word):
+                raise click.BadParameter(f"{word!r} is not {what}")
+        return value
+
+    return check
+
+
+def _printable(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    if not value:
+        raise click.BadParameter("the name is empty")
+    if not printer.is_printable(value):
+        raise click.BadParameter(f"{value!r} holds what a line of ssh_config cannot")
+    return value
+
+
+@click.command(
+    "ssh-config", cls=Verb, short_help="Print the block for ~/.ssh/config: ssh to nodes, checked."
+)
+@click.option(
+    "--host",
+    "hosts",
+    metavar="PATTERN",
+    multiple=True,
+    default=("i-*", "mi-*"),
+    callback=_matching(_PATTERN, "a pattern of host names"),
+    help="Which hosts; may be given again. Default: 'i-*' and 'mi-*'.",
+)
+@click.option(
+    "--user",
+    metavar="NAME",
+    callback=_matching(_USER, "a user's name"),
+    help="Whom to log in as on the node.",
+)
+@click.option("--profile", metavar="NAME", callback=_printable, help="The AWS profile to use.")
+@click.option(
+    "--region",
+    metavar="NAME",
+    callback=_matching(_REGION, "a region's name"),
+    help="The AWS region to use.",
+)
+def ssh_config(
+    hosts: tuple[str, ...], user: str | None, profile: str | None, region: str | None
+) -> None:
+    """Print a Host block for ssh_config that reaches managed nodes through Session Manager.
+
+    \b
+      ssmgate ssh-config >> ~/.ssh/config
+      ssh ec2-user@i-0123456789abcdef0
+
+    Each connection is checked: the caller needs explicit access to AWS-StartSSHSession. scp,
+    sftp, rsync and git take the same way. Nothing is written but to stdout. For a name of your
+    own, print a block with --host NAME and put a HostName line with the node's id into it.
+    """
+    program = installed("ssm-start-session")
+    if not printer.is_printable(program):
+        raise Problem(f"ssh_config cannot name {program!r}", "install ssmgate into another folder")
+    lines = [f"Host {' '.join(hosts)}"]
+    if user is not None:
+        lines.append(f"    User {user}")
+    lines.append(f"    ProxyCommand {proxy_command(program, profile, region)}")
+    echo_exactly("\n".join(lines))

@@ -1,0 +1,109 @@
+"""The place of a standby: one for each user and surroundings, and nobody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ssmgate.daemon import location, peer
+from ssmgate.gate.decision.errors import GateError
+from ssmgate.gate.system import private_directory
+from ssmgate.gate.system.trusted_files import Untrusted
+
+_OPEN = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class AlreadyThere(GateError):
+    """A standby of these surroundings runs."""
+
+
+@contextlib.contextmanager
+def place_taken(environ: Mapping[str, str], lock: int | None = None) -> Iterator[Place]:
+    """This user's place for a standby, until the block ends. No other can take it meanwhile.
+
+    `lock` is the descriptor of the place's lock file, if it is held already. Raises `AlreadyThere`,
+    or `GateError` where the folder is not this user's alone, or where this process could not show
+    that another one is confined as it is.
+    """
+    try:
+        facts = peer.own_facts()
+    except peer.Unproven as error:
+        raise GateError(f"no standby can run here: {error}") from error
+    said = location.surroundings(environ, facts)
+    name = location.name_of(said)
+    try:
+        folder = private_directory.open_folder(environ["HOME"], location.FOLDER, create=True)
+    except (OSError, Untrusted) as error:
+        raise GateError(f"no standby can be here: {error}") from error
+    try:
+        lock = take_lock(folder, name) if lock is None else lock
+        if lock is None:
+            raise AlreadyThere(
+                "a standby is running already", hints=("ssmgate standby status tells about it",)
+            )
+        try:
+            home = os.open(environ["HOME"], _OPEN)
+            try:
+                yield Place(environ["HOME"], home, folder, name, said, lock)
+            finally:
+                os.close(home)
+        finally:
+            os.close(lock)
+    finally:
+        os.close(folder)
+
+
+def take_lock(folder: int, name: str) -> int | None:
+    """Lock the place `name`. The lock lives as long as a copy of the descriptor; None if taken."""
+    lock = os.open(
+        f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder
+    )
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a standby is: an open folder, a name in it, and the surroundings of both sides.
+
+    `home` is HOME as the environment has it, `home_folder` the directory that it was at the start.
+    """
+
+    home: str
+    home_folder: int
+    folder: int
+    name: str
+    said: list[str]
+    lock: int
+
+    def listen(self) -> socket.socket:
+        """The socket, in the place of one that a dead standby left. Raises `GateError`."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.name, dir_fd=self.folder)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            path = os.path.join(self.home, location.FOLDER)
+            sock.bind(location.address(self.folder, path, self.name))
+        except OSError as error:  # as of a path too long, where there is no /proc
+            raise GateError(f"no standby can be here: {error}") from error
+        finally:
+            os.umask(before)
+        sock.listen(512)
+        sock.setblocking(False)
+        return sock
+
+    def inode(self) -> int:
+        """Of what is there now."""
+        try:
+            return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False).st_ino
+        except OSError:
+            return 0

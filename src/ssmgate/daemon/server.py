@@ -1,0 +1,196 @@
+"""The standby itself: it waits, and forks a process for each start that asks.
+
+What a start is told is read by that process. The waiting one reads nothing from anybody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import selectors
+import signal
+import socket
+import time
+from collections import deque
+from typing import NoReturn
+
+from ssmgate.daemon import preload, protocol, worker
+from ssmgate.daemon.instance_lock import Place
+from ssmgate.gate.plugin import exec as takeover
+
+MOST_CHILDREN = 16
+"""Starts that are made at once. Each has some ten megabytes of its own."""
+
+MOST_WAITING = 256
+"""Starts that wait for their turn. More are sent away, and make themselves."""
+
+WAIT_SECONDS = 10
+"""How long one waits for its turn before it is sent away."""
+
+_OLDEST_CHILD_SECONDS = 600
+_LOOK_SECONDS = 60
+_NONE_MADE = 1  # a child's exit status
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Standby:
+    """A standby at `place`. It loads what a start needs, and listens from `serve` on.
+
+    `idle_seconds` may be infinite.
+    """
+
+    def __init__(self, place: Place, idle_seconds: float) -> None:
+        self.place = place
+        self.idle_seconds = idle_seconds
+        self._pid = os.getpid()
+        self._driver = preload.everything()
+        self._program = preload.program()
+        self._awake, self._wake = socket.socketpair()
+        self._waiting: deque[tuple[float, socket.socket]] = deque()
+        self._children: dict[int, float] = {}
+        self._made = 0
+        self._stops = False
+        self._began = self._last = time.monotonic()
+
+    def serve(self) -> None:
+        """Wait for starts. Returns after a signal, when idle, or when the program was changed."""
+        gc.collect()
+        gc.disable()
+        # What is there now is never looked at again, so that its pages stay shared.
+        gc.freeze()
+        self._awake.setblocking(False)
+        self._wake.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        for number in (*_ENDING, signal.SIGCHLD):
+            signal.signal(number, self._note)
+        self._listening = self.place.listen()
+        mine = self.place.inode()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listening, selectors.EVENT_READ)
+            selector.register(self._awake, selectors.EVENT_READ)
+            while not self._stops:
+                selector.select(self._patience())
+                self._drain()
+                self._reap()
+                self._accept()
+                self._fork_for_those_who_wait()
+                if self._is_idle() or self.place.inode() != mine:
+                    self._stops = True
+        self._listening.close()
+        for _, sock in self._waiting:
+            sock.close()
+        if self.place.inode() == mine:
+            os.unlink(self.place.name, dir_fd=self.place.folder)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._stops = self._stops or number in _ENDING
+
+    def _patience(self) -> float:
+        if self._waiting:
+            return worker.BEAT_SECONDS
+        left = self._last + self.idle_seconds - time.monotonic()
+        return min(_LOOK_SECONDS, max(left, 0.05))
+
+    def _is_idle(self) -> bool:
+        if self._children or self._waiting:
+            self._last = time.monotonic()
+        return time.monotonic() - self._last >= self.idle_seconds
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._awake.recv(4096):
+                pass
+
+    def _reap(self) -> None:
+        now = time.monotonic()
+        for pid, since in list(self._children.items()):
+            ended, how = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                del self._children[pid]
+                self._made -= os.waitstatus_to_exitcode(how) == _NONE_MADE
+            elif now - since > _OLDEST_CHILD_SECONDS:
+                # A session that it has started is ended by it; later there is none to end.
+                late = now - since > 2 * _OLDEST_CHILD_SECONDS
+                os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+                os.kill(pid, signal.SIGCONT)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listening.accept()
+            except BlockingIOError:
+                break
+            except OSError:  # as of descriptors that are used up: those who wait try again
+                break
+            self._last = time.monotonic()
+            if preload.program() != self._program:
+                # Another release was installed, or a file was changed: what is loaded is not it.
+                self._stops = True
+            if self._stops or not protocol.is_mine(sock) or len(self._waiting) >= MOST_WAITING:
+                sock.close()
+            elif _say(sock, protocol.packed(protocol.HELLO, [protocol.PROTOCOL])):
+                self._waiting.append((self._last, sock))
+
+    def _fork_for_those_who_wait(self) -> None:
+        while self._waiting and len(self._children) < MOST_CHILDREN:
+            _, sock = self._waiting.popleft()
+            try:
+                pid = os.fork()
+            except OSError:  # there are too many processes: it makes its start itself
+                sock.close()
+                continue
+            if not pid:
+                self._become_child(sock)
+            self._children[pid] = time.monotonic()
+            self._made += 1
+            sock.close()
+        now = time.monotonic()
+        for since, sock in list(self._waiting):
+            if now - since > WAIT_SECONDS:
+                sock.close()
+            elif _say(sock, protocol.packed(protocol.BEAT)):
+                continue
+            self._waiting.remove((since, sock))
+
+    def _become_child(self, sock: socket.socket) -> NoReturn:
+        try:
+            signal.set_wakeup_fd(-1)
+            # What reaches the standby's terminal is not for starts of other ones.
+            os.setsid()
+            # Whatever the standby inherited: what the one who asks ignores is told by it.
+            for number in (*takeover.ENDING, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            for other in (
+                self._listening,
+                self._awake,
+                self._wake,
+                *(sock for _, sock in self._waiting),
+            ):
+                other.close()
+            for descriptor in (self.place.folder, self.place.lock):
+                os.close(descriptor)
+            made = worker.answer(sock, self.place, self._status(), self._driver)
+        except BaseException:
+            os._exit(255)
+        os._exit(0 if made else _NONE_MADE)
+
+    def _status(self) -> list[str]:
+        return [
+            str(self._pid),
+            str(int(time.monotonic() - self._began)),
+            str(self._made),
+            str(len(self._children) + len(self._waiting)),
+        ]
+
+
+def _say(sock: socket.socket, message: bytes) -> bool:
+    """Whether the other end can be told, without waiting for it."""
+    try:
+        sock.setblocking(False)
+        return sock.send(message) == len(message)
+    except OSError:
+        sock.close()
+        return False

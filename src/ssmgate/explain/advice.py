@@ -1,0 +1,436 @@
+"""The usual mistakes in policies for Session Manager, recognised in a denial, with their fix."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ssmgate.explain.near_miss import (
+    ActionMiss,
+    ArnPart,
+    ConditionMiss,
+    Denial,
+    Difference,
+    Explanation,
+    Miss,
+    Place,
+    ResourceMiss,
+    compare,
+    likeness,
+    nearest,
+)
+from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.policy_language.conditions import Outcome, Reason
+from ssmgate.policy_language.evaluate import Evaluation, Layer
+from ssmgate.policy_language.statements import Request
+
+CHECK_KEY = "ssm:SessionDocumentAccessCheck"
+RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
+
+_MOST = 4
+_NEAR = 0.88
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-session-documents.html
+_AWS_SESSION_DOCUMENTS = {
+    "AWS-PasswordReset",
+    "AWS-StartInteractiveCommand",
+    "AWS-StartNonInteractiveCommand",
+    "AWS-StartPortForwardingSession",
+    "AWS-StartPortForwardingSessionToRemoteHost",
+    "AWS-StartPortForwardingSessionToSocket",
+    "AWS-StartSSHSession",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One mistake by its name, what is wrong, and what to write instead, a sentence each.
+
+    `code` is stable. `place` is the statement that it is about, None where there is none.
+    """
+
+    code: str
+    what: str
+    fix: str
+    place: Place | None = None
+
+
+def advise(evaluation: Evaluation, explanation: Explanation | None = None) -> tuple[Advice, ...]:
+    """What is probably wrong, for a denial: at most four, the nearest statement's first.
+
+    `explanation` is `nearest(evaluation)` where it is there already. Empty for an allowed
+    request. What is probable is no proof: the fix grants what was asked for, and whether it
+    should be granted is not for this to say.
+    """
+    if evaluation.eval_decision is EvalDecision.ALLOWED:
+        return ()
+    request = evaluation.request
+    if evaluation.decided_by is Layer.RESOURCE_TYPE:
+        return (
+            Advice(
+                "no-such-resource",
+                f"{request.action} has no resources like {request.resource}: no policy can allow"
+                " it",
+                "check the kind of target or document that was named",
+            ),
+        )
+    explanation = explanation or nearest(evaluation)
+    found: dict[str, Advice] = {}
+    for denial in explanation.denials:
+        for advice in _of_denial(denial, request):
+            found.setdefault(advice.code, advice)
+    told: set[Layer] = set()
+    for miss in explanation.misses:
+        for advice in _of_miss(miss, request):
+            found.setdefault(advice.code, advice)
+            told.add(miss.layer)
+    if evaluation.eval_decision is EvalDecision.IMPLICIT_DENY:
+        for advice in _of_layers(evaluation, told):
+            found.setdefault(advice.code, advice)
+    return tuple(found.values())[:_MOST]
+
+
+def statement_for(request: Request) -> str:
+    """The least statement that allows `request`, as one line of JSON."""
+    return json.dumps({"Effect": "Allow", "Action": request.action, "Resource": request.resource})
+
+
+def is_document(resource: str) -> bool:
+    """Whether an ARN is a document's."""
+    return resource.split(":", 5)[2:3] == ["ssm"] and ":document/" in resource
+
+
+def _what(resource: str) -> str:
+    return "document" if is_document(resource) else "resource"
+
+
+def _of_layers(evaluation: Evaluation, told: set[Layer]) -> Iterator[Advice]:
+    request = evaluation.request
+    what = _what(request.resource)
+    lacking = {layer.layer for layer in evaluation.layers if not layer.allows}
+    if Layer.IDENTITY in lacking and Layer.IDENTITY not in told:
+        code = "document-not-listed" if what == "document" else "resource-not-listed"
+        yield Advice(
+            code,
+            f"no identity-based policy lists {request.resource} for {request.action}",
+            f"add {statement_for(request)}",
+        )
+    if Layer.BOUNDARY in lacking:
+        yield Advice(
+            f"boundary-without-{what}",
+            f"the permissions boundary does not allow {request.action} on {request.resource},"
+            " whatever the caller's own policies say",
+            f"add to the boundary {statement_for(request)}",
+        )
+    if Layer.ORGANIZATIONS in lacking:
+        yield Advice(
+            f"scp-without-{what}",
+            f"the organization's service control policies do not allow {request.action} on"
+            f" {request.resource}",
+            f"add to the service control policy {statement_for(request)}",
+        )
+
+
+def _of_miss(miss: Miss, request: Request) -> Iterator[Advice]:
+    for failure in miss.failures:
+        match failure:
+            case ActionMiss():
+                advice = _action(miss, failure)
+                if advice is None:
+                    return  # about something else altogether
+                yield advice
+            case ResourceMiss():
+                found = [*_resource(miss, failure)]
+                if not found:
+                    return  # about other resources: its conditions do not matter
+                yield from found
+            case ConditionMiss():
+                yield _condition(miss, failure, request)
+
+
+def _action(miss: Miss, failure: ActionMiss) -> Advice | None:
+    if failure.element == "NotAction":
+        return Advice(
+            "under-not-action",
+            f"the statement allows everything but what NotAction lists, {failure.closest} among it",
+            f"take {failure.closest} out of NotAction, or allow {failure.request} in a statement"
+            " of its own",
+            miss.place,
+        )
+    service, _, name = failure.closest.partition(":")
+    wanted_service, _, wanted = failure.request.partition(":")
+    misspelt = "*" not in failure.closest and (
+        (service.lower() == wanted_service.lower() and likeness(name, wanted) >= _NEAR)
+        or (name.lower() == wanted.lower())
+    )
+    if not misspelt:
+        return None
+    return Advice(
+        "action-misspelt",
+        f"the statement's Action is {failure.closest}, and the action is {failure.request}",
+        f"write {failure.request} in place of {failure.closest}",
+        miss.place,
+    )
+
+
+def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
+    arn = failure.request
+    if failure.element == "NotResource":
+        if failure.closest is not None:
+            yield Advice(
+                "under-not-resource",
+                "the statement allows everything but what NotResource lists, and"
+                f" {failure.closest} covers the {_what(arn)}",
+                f"take it out of NotResource, or add {statement_for(miss_request(miss, arn))}",
+                miss.place,
+            )
+        return
+    if failure.unresolved:
+        yield Advice(
+            "variable-without-value",
+            f"a policy variable in {failure.closest} has no value in this request, or stands"
+            " before the ARN's fifth colon, where variables do not work",
+            f"write {arn}, or a variable that the caller has",
+            miss.place,
+        )
+        return
+    found = _difference(failure, arn)
+    if found is not None:
+        code, what = found
+        yield Advice(code, what, _fix(failure, code), miss.place)
+
+
+def miss_request(miss: Miss, arn: str) -> Request:
+    """The request about `arn` that a statement's own action would make."""
+    action = miss.match.action.text or "*"
+    return Request(action if ":" in action and "*" not in action else "ssm:StartSession", arn)
+
+
+def _difference(failure: ResourceMiss, arn: str) -> tuple[str, str] | None:
+    """The code and the sentence, where the closest pattern is but one mistake away."""
+    first = failure.differences[0]
+    closest = failure.closest
+    if len(failure.differences) == 1:
+        match first.part:
+            case ArnPart.ACCOUNT:
+                return _account(first, arn, closest)
+            case ArnPart.REGION | ArnPart.PARTITION:
+                return (
+                    f"wrong-{first.part.value}",
+                    f"{closest} is for {first.part.value} {first.policy!r}, and the"
+                    f" {_what(arn)} is in {first.request!r}",
+                )
+            case ArnPart.NAME:
+                return _name(first, arn)
+    if _is_wrong_type(failure.differences, closest or ""):
+        return (
+            "wrong-type",
+            f"there is no such resource as {closest}: the ARN of this {_what(arn)} is {arn}",
+        )
+    return None
+
+
+_FIELDS = {
+    ArnPart.PARTITION: 1,
+    ArnPart.SERVICE: 2,
+    ArnPart.REGION: 3,
+    ArnPart.ACCOUNT: 4,
+}
+
+
+def _fix(failure: ResourceMiss, code: str) -> str:
+    """What to write: the closest pattern with its one mistake corrected, or the ARN itself."""
+    closest, corrected = failure.closest or "", failure.request
+    fields = closest.split(":", 5)
+    first = failure.differences[0]
+    if len(failure.differences) == 1 and len(fields) == 6 and "$" not in ":".join(fields[:5]):
+        if first.part in _FIELDS:
+            fields[_FIELDS[first.part]] = first.request
+            corrected = ":".join(fields)
+        elif first.part is ArnPart.TYPE and "/" in fields[5]:
+            fields[5] = f"{first.request}/{fields[5].partition('/')[2]}"
+            corrected = ":".join(fields)
+    beside = ", or beside it" if code in ("wrong-region", "wrong-account") else ""
+    return f"write {corrected} in place of {closest}{beside}"
+
+
+def _account(difference: Difference, arn: str, closest: str | None) -> tuple[str, str]:
+    if not difference.request:
+        return (
+            "aws-document-with-account",
+            f"{closest} has an account id, and a document of AWS's own has none in its ARN",
+        )
+    if not difference.policy:
+        return (
+            "document-without-account",
+            f"{closest} has no account id, as only AWS's own documents are written, and this one"
+            f" belongs to account {difference.request}",
+        )
+    return (
+        "wrong-account",
+        f"{closest} is in account {difference.policy}, and the {_what(arn)} in"
+        f" {difference.request}",
+    )
+
+
+def _name(difference: Difference, arn: str) -> tuple[str, str] | None:
+    has, want = difference.policy, difference.request
+    if ":role/" in arn or ":user/" in arn:
+        if has.split("/")[-1] != want.split("/")[-1]:
+            return None
+        return (
+            "sso-role-path" if "AWSReservedSSO_" in want else "principal-path",
+            f"the policy names {has!r} without the path that it has, {want!r}",
+        )
+    if has.lower() == want.lower():
+        return "name-case", f"the policy has {has!r}, and names are told apart by case: {want!r}"
+    if not is_document(arn):
+        return None
+    if has.startswith((f"{want}/", f"{want}:")):
+        return (
+            "wildcard-past-name",
+            f"the policy has {has!r}, and nothing follows a document's name in its ARN",
+        )
+    numbered = re.sub(r"[0-9]", "", has) == re.sub(r"[0-9]", "", want)
+    if "*" in has or has in _AWS_SESSION_DOCUMENTS or numbered or likeness(has, want) < _NEAR:
+        return None
+    return "name-misspelt", f"the policy has {has!r}, which is nearly {want!r}"
+
+
+def _is_wrong_type(differences: tuple[Difference, ...], closest: str) -> bool:
+    """Whether the pattern means this resource, in an ARN that no resource has."""
+    parts = {d.part: d for d in differences}
+    if not parts.keys() <= {ArnPart.SERVICE, ArnPart.TYPE}:
+        return False
+    kind = parts.get(ArnPart.TYPE)
+    if kind is None:
+        return True
+    name = closest.rpartition("/")[2]
+    if ArnPart.SERVICE in parts:
+        return name.strip("*") != "" and "/" in closest
+    return likeness(kind.policy.partition("/")[0], kind.request) >= _NEAR
+
+
+def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
+    key, lowered = failure.key, failure.key.lower()
+    wanted = " or ".join(repr(value) for value in failure.wanted)
+    untagged = failure.values is None  # else the document has that tag, with another value
+    if untagged and lowered.startswith(RESOURCE_TAGS) and is_document(request.resource):
+        return Advice(
+            "tag-condition-on-document",
+            f"the statement has a condition on {key}, and a session document does not have the"
+            " node's tags",
+            f"list the document in a statement without that condition: {statement_for(request)}",
+            miss.place,
+        )
+    if lowered == CHECK_KEY.lower() and failure.values is None:
+        return Advice(
+            "bool-not-if-exists",
+            f"{failure.operator} on {CHECK_KEY} fails where the request does not have the key",
+            f'write "Condition": {{"BoolIfExists": {{"{CHECK_KEY}": "true"}}}}',
+            miss.place,
+        )
+    if lowered == "aws:principalarn" and failure.values and _same_role(failure):
+        return Advice(
+            "sso-role-path",
+            f"the condition on {key} wants {wanted}, without the path that the role has",
+            f"write {failure.values[0]}",
+            miss.place,
+        )
+    if failure.values is None:
+        return Advice(
+            "key-absent",
+            f"the condition {failure.operator} on {key} wants {wanted}, and the request does not"
+            " have that key",
+            f"if the service will see it, say so ({key}=…); else the statement does not apply",
+            miss.place,
+        )
+    if failure.reason is Reason.NEEDS_SET_OPERATOR:
+        return Advice(
+            "needs-set-operator",
+            f"{key} has several values, and {failure.operator} compares one",
+            f"write ForAnyValue:{failure.operator} or ForAllValues:{failure.operator}",
+            miss.place,
+        )
+    has = ", ".join(repr(value) for value in failure.values)
+    return Advice(
+        "condition-differs",
+        f"the condition {failure.operator} on {key} wants {wanted}, and the request has {has}",
+        "let the condition take that too, or allow it in a statement of its own",
+        miss.place,
+    )
+
+
+def _same_role(failure: ConditionMiss) -> bool:
+    role = (failure.values or ("",))[0]
+    if "AWSReservedSSO_" not in role:
+        return False
+    name = role.rpartition("/")[2]
+    return any(
+        text.partition(":role/")[2].rstrip("*") in (name, name[:-16]) for text in failure.wanted
+    )
+
+
+def _of_denial(denial: Denial, request: Request) -> Iterator[Advice]:
+    resource, what = request.resource, _what(request.resource)
+    absent = [
+        c.condition.key
+        for c in denial.conditions
+        if c.reason is Reason.KEY_ABSENT and c.condition.operator.base != "Null"
+    ]
+    if absent:
+        yield Advice(
+            "deny-hangs-on-key",
+            f"the deny applies because the request does not have {', '.join(absent)}",
+            f"if the service will see it, say so ({'=…, '.join(absent)}=…)",
+            denial.place,
+        )
+        return
+    if denial.conditions:
+        seen = " and ".join(
+            f"{c.condition.key} is "
+            + ("absent" if c.values is None else ", ".join(repr(v) for v in c.values))
+            for c in denial.conditions
+        )
+        yield Advice(
+            "denied-by-condition",
+            f"the deny applies because {seen}",
+            "ask where its condition does not hold, or have its owner except you",
+            denial.place,
+        )
+        return
+    if denial.match.statement.negated_resource:
+        exempt = denial.match.statement.resources
+        for text in exempt:
+            different, _ = compare(text, denial.match.policy.version, resource, request.context)
+            found = (
+                _difference(ResourceMiss("NotResource", text, resource, different), resource)
+                if different
+                else None
+            )
+            if found is not None:
+                code, sentence = found
+                missed = ResourceMiss("NotResource", text, resource, different)
+                yield Advice(code, sentence, _fix(missed, code), denial.place)
+                return
+        unknown = denial.match.resource.outcome is Outcome.UNDEFINED
+        yield Advice(
+            "denied-by-not-resource",
+            f"the deny covers everything but what its NotResource lists, and the {what} is not"
+            f" listed{' (one of its variables has no value)' if unknown else ''}",
+            f"add {resource} to its NotResource",
+            denial.place,
+        )
+        return
+    text = denial.resource or "*"
+    by_name = "*" not in text and "?" not in text
+    yield Advice(
+        "denied-by-name" if by_name else "denied-by-wildcard",
+        f"a deny {'names' if by_name else 'covers'} the {what} with {text}, and a deny outweighs"
+        " every allow",
+        f"take it out there, or use another {what}"
+        if by_name
+        else f"exempt the {what} there, with NotResource {resource}",
+        denial.place,
+    )

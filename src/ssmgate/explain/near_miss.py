@@ -1,0 +1,289 @@
+"""Why a request is denied: the statements ranked by how much of them matched, and what failed."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.policy_language.conditions import ConditionMatch, Outcome, Reason
+from ssmgate.policy_language.context import Context
+from ssmgate.policy_language.document import Effect, Policy, Statement
+from ssmgate.policy_language.evaluate import Evaluation, Layer
+from ssmgate.policy_language.patterns import like, split_arn, split_pattern
+from ssmgate.policy_language.statements import Request, StatementMatch
+from ssmgate.policy_language.variables import Pattern, Version, Wildcard, parse_template
+
+
+class ArnPart(enum.Enum):
+    """The parts of an ARN, in their order. The last one is taken apart at its first slash."""
+
+    PARTITION = "partition"
+    SERVICE = "service"
+    REGION = "region"
+    ACCOUNT = "account"
+    TYPE = "type"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a statement stands. `line` is that of its `{`, from 1."""
+
+    source_policy_id: str
+    sid: str | None
+    line: int
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first part of an ARN that differs: what the policy has there, and the request."""
+
+    part: ArnPart
+    policy: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionMiss:
+    """Action or NotAction failed. `closest` is the policy's string nearest to the request's."""
+
+    element: str
+    closest: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceMiss:
+    """Resource or NotResource failed.
+
+    `closest` is the pattern that comes nearest or, with NotResource, the one that covers the
+    request; None where no single one is to blame. `differences` are in the order of the ARN's
+    parts; empty for NotResource, and for a pattern whose variable has no value or cannot stand
+    where it does (`unresolved`).
+    """
+
+    element: str
+    closest: str | None
+    request: str
+    differences: tuple[Difference, ...] = ()
+    unresolved: bool = False
+
+    @property
+    def difference(self) -> Difference | None:
+        """The first part that differs."""
+        return self.differences[0] if self.differences else None
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionMiss:
+    """One condition failed. `values` are the request's, None where it lacks the key."""
+
+    operator: str
+    key: str
+    wanted: tuple[str, ...]
+    values: tuple[str, ...] | None
+    reason: Reason
+
+
+Failure = ActionMiss | ResourceMiss | ConditionMiss
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """An Allow that does not apply, and every part of it that failed, at least one.
+
+    `distance` is 0 for a match and has no unit: it only orders.
+    """
+
+    place: Place
+    layer: Layer
+    failures: tuple[Failure, ...]
+    distance: int
+    match: StatementMatch
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A Deny that applies, and why.
+
+    `action` and `resource` are the strings that cover the request, None for NotAction and
+    NotResource, which do not list it.
+    """
+
+    place: Place
+    layer: Layer
+    action: str | None
+    resource: str | None
+    conditions: tuple[ConditionMatch, ...]
+    match: StatementMatch
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a request is denied. Both are empty for an allowed one."""
+
+    misses: tuple[Miss, ...] = ()
+    denials: tuple[Denial, ...] = ()
+
+
+def nearest(evaluation: Evaluation) -> Explanation:
+    """Explain a denial, as `evaluate` came to it.
+
+    On an explicit deny, `denials` has every denying statement of every layer. Otherwise
+    `misses` has the Allow statements of those layers that do not allow, the nearest first, and
+    of equally near ones in the order of the policies. It is empty where the layer has none, and
+    where the action has no resource of that type, which no policy can change.
+    """
+    if evaluation.eval_decision is EvalDecision.ALLOWED:
+        return Explanation()
+    if evaluation.eval_decision is EvalDecision.EXPLICIT_DENY:
+        return Explanation(
+            denials=tuple(
+                _denial(match, layer.layer) for layer in evaluation.layers for match in layer.denies
+            )
+        )
+    if evaluation.decided_by is Layer.RESOURCE_TYPE:
+        return Explanation()
+    misses = [
+        _miss(match, layer.layer, evaluation.request)
+        for layer in evaluation.layers
+        if not layer.allows
+        for match in layer.statements
+        if match.statement.effect is Effect.ALLOW
+    ]
+    return Explanation(misses=tuple(sorted(misses, key=lambda miss: miss.distance)))
+
+
+def place(policy: Policy, statement: Statement) -> Place:
+    """Where one of `policy`'s statements stands."""
+    return Place(policy.source_policy_id, statement.sid, statement.opening.line, statement.effect)
+
+
+def _denial(match: StatementMatch, layer: Layer) -> Denial:
+    return Denial(
+        place(match.policy, match.statement),
+        layer,
+        match.action.text,
+        match.resource.text,
+        match.conditions,
+        match,
+    )
+
+
+# An unrelated action makes the rest worthless, another type of resource nearly so.
+_ACTION = 3000
+_PART = {
+    ArnPart.PARTITION: 40,
+    ArnPart.SERVICE: 500,
+    ArnPart.REGION: 40,
+    ArnPart.ACCOUNT: 40,
+    ArnPart.TYPE: 400,
+    ArnPart.NAME: 300,
+}
+_CONDITION = 10
+# What has the name is meant, wherever it is looked for.
+_SAME_NAME = 5
+
+
+def _miss(match: StatementMatch, layer: Layer, request: Request) -> Miss:
+    failures: list[Failure] = []
+    distance = 0
+    if match.action.outcome is not Outcome.MATCHED:
+        action = _action_miss(match, request)
+        failures.append(action)
+        distance += _unlikeness(action.closest, action.request, _ACTION)
+    if match.resource.outcome is not Outcome.MATCHED:
+        resource, away = _resource_miss(match, request)
+        failures.append(resource)
+        distance += away
+    for condition in match.conditions:
+        if condition.outcome is not Outcome.MATCHED:
+            failures.append(_condition_miss(condition))
+            distance += _CONDITION
+    return Miss(place(match.policy, match.statement), layer, tuple(failures), distance, match)
+
+
+def _action_miss(match: StatementMatch, request: Request) -> ActionMiss:
+    if match.action.text is not None:  # NotAction lists it
+        return ActionMiss(match.action.element, match.action.text, request.action)
+    closest = min(
+        match.statement.actions, key=lambda text: _unlikeness(text, request.action, _ACTION)
+    )
+    return ActionMiss(match.action.element, closest, request.action)
+
+
+def _resource_miss(match: StatementMatch, request: Request) -> tuple[ResourceMiss, int]:
+    element = match.resource.element
+    if match.statement.negated_resource:
+        unresolved = match.resource.outcome is Outcome.UNDEFINED
+        return ResourceMiss(element, match.resource.text, request.resource, (), unresolved), 50
+    version = match.policy.version
+    compared = [
+        (text, *compare(text, version, request.resource, request.context))
+        for text in match.statement.resources
+    ]
+    text, differences, distance = min(compared, key=lambda one: one[2])
+    return ResourceMiss(
+        element, text, request.resource, differences, unresolved=not differences
+    ), distance
+
+
+def compare(
+    text: str, version: Version, resource: str, context: Context
+) -> tuple[tuple[Difference, ...], int]:
+    """The parts of `resource` in which a pattern differs, and how far off all of them are.
+
+    No part where that cannot be said, and where `text` matches, which is not far at all.
+    """
+    pattern = parse_template(text, version).resolve(context)
+    wanted = None if pattern is None else split_pattern(pattern)
+    have = split_arn(resource)
+    if wanted is None or have is None:
+        return (), _PART[ArnPart.TYPE]
+    parts = _parts(wanted, have)
+    found = tuple(
+        Difference(part, plain(want), has) for part, want, has in parts if not like(want, has)
+    )
+    distance = sum(_unlikeness(d.policy, d.request, _PART[d.part]) for d in found)
+    last, want, has = parts[-1]
+    if last is ArnPart.NAME and like(want, has) and plain(want).strip("*"):
+        distance = -(-distance // _SAME_NAME)
+    return found, distance
+
+
+def _parts(wanted: Sequence[Pattern], have: Sequence[str]) -> list[tuple[ArnPart, Pattern, str]]:
+    parts = list(zip(list(ArnPart)[:4], wanted[1:5], have[1:5], strict=True))
+    last, rest = wanted[5], have[5]
+    kind, slash, name = rest.partition("/")
+    if like(last, rest) or "/" not in last or not slash:
+        # A wildcard may reach over the slash: then there is one part.
+        part = ArnPart.NAME if plain(last).startswith(f"{kind}*") else ArnPart.TYPE
+        return [*parts, (part, last, rest)]
+    at = last.index("/")
+    return [*parts, (ArnPart.TYPE, last[:at], kind), (ArnPart.NAME, last[at + 1 :], name)]
+
+
+def plain(pattern: Pattern) -> str:
+    """A resolved pattern as text."""
+    return "".join(piece.value if isinstance(piece, Wildcard) else piece for piece in pattern)
+
+
+def _unlikeness(one: str, other: str, most: int) -> int:
+    """From 1 for what is nearly the same to `most` for what has nothing in common."""
+    return max(1, round(most * (1 - likeness(one, other))))
+
+
+def likeness(one: str, other: str) -> float:
+    """How alike two strings are, from 0 to 1, without regard to case."""
+    return difflib.SequenceMatcher(None, one.lower(), other.lower(), autojunk=False).ratio()
+
+
+def _condition_miss(match: ConditionMatch) -> ConditionMiss:
+    condition = match.condition
+    return ConditionMiss(
+        str(condition.operator), condition.key, condition.values, match.values, match.reason
+    )

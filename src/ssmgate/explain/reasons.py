@@ -1,0 +1,117 @@
+"""Outcomes in one clause each, and who could supply what IAM lacked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ssmgate.explain.report import Answer, MissingKey, Statement, Verdict
+from ssmgate.gate.decision.decision import CannotTell, Layer, Refusal, is_live
+from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
+from ssmgate.gate.decision.question import Question
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+_RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
+_PRINCIPAL_TAGS = "aws:principaltag/"
+
+
+def answer(
+    obstacle: Refusal | CannotTell | None,
+    questions: Sequence[Question],
+    evaluations: Sequence[Evaluation],
+) -> Answer:
+    """What `obstacle` comes to: None is a yes. Statements are shown by policy and place only."""
+    match obstacle:
+        case None:
+            matched = _matched(evaluations)
+            return Answer(
+                Verdict.YES,
+                "allowed",
+                f"allowed by {_policies(matched)}" if matched else "allowed",
+                tuple(questions),
+                layer=Layer.IDENTITY.value,
+                statements=tuple(shown(s) for s in matched),
+            )
+        case Refusal():
+            missing = tuple(
+                MissingKey(key, supplier(key, obstacle.question))
+                for key in obstacle.missing_context
+                if not obstacle.question.gives(key)
+            )
+            return Answer(
+                Verdict.NO,
+                obstacle.reason_code,
+                _refusal(obstacle),
+                tuple(questions),
+                layer=obstacle.layer.value,
+                statements=tuple(shown(s) for s in obstacle.matched_statements),
+                missing=missing,
+            )
+    keys = obstacle.live_context or tuple(
+        key for e in evaluations for key in e.missing_context if not _given(questions, key)
+    )
+    return Answer(
+        Verdict.CANNOT_TELL,
+        obstacle.reason_code,
+        obstacle.reason,
+        tuple(questions),
+        missing=tuple(
+            MissingKey(key, supplier(key, obstacle.question)) for key in dict.fromkeys(keys)
+        ),
+    )
+
+
+def _given(questions: Sequence[Question], key: str) -> bool:
+    return any(question.gives(key) for question in questions)
+
+
+def _refusal(refusal: Refusal) -> str:
+    question = refusal.question
+    what = f"{question.action} on {question.resource_arn}"
+    match refusal.reason_code:
+        case "explicit-deny":
+            by = f" ({_policies(refusal.matched_statements)})" if refusal.matched_statements else ""
+            return f"an explicit deny in {_article(refusal.layer)}{by} forbids {what}"
+        case "not-named":
+            by = _policies(refusal.matched_statements)
+            return f"no statement names the document, only a wildcard allows it ({by})"
+    return f"no {refusal.layer.value} allows {what}"
+
+
+def _article(layer: Layer) -> str:
+    return f"an {layer.value}" if layer is Layer.IDENTITY else f"a {layer.value}"
+
+
+def _policies(statements: Sequence[MatchedStatement]) -> str:
+    return ", ".join(dict.fromkeys(s.source_policy_id for s in statements))
+
+
+def _matched(evaluations: Sequence[Evaluation]) -> tuple[MatchedStatement, ...]:
+    return tuple(dict.fromkeys(s for e in evaluations for s in e.matched_statements))
+
+
+def shown(statement: MatchedStatement) -> Statement:
+    """A statement whose policy nobody has read: IAM's own line."""
+    line = None if statement.start is None else statement.start[0]
+    return Statement(statement.source_policy_id, statement.source_policy_type, line=line)
+
+
+def supplier(key_name: str, question: Question | None) -> str:
+    """Who could supply a key that IAM was not given."""
+    key = key_name.lower()
+    if key.startswith(_RESOURCE_TAGS):
+        return _whose_tags("" if question is None else question.resource_arn)
+    if key.startswith(_PRINCIPAL_TAGS):
+        return "tags of the IAM user or role, or of the session: no operation tells the latter"
+    if is_live(key):
+        return "the live request alone; if you know it, the configuration's [context]"
+    return "the configuration's [context], if you know what the service will see"
+
+
+def _whose_tags(arn: str) -> str:
+    if ":document/" in arn:
+        return "tags of the document itself (ssm:ListTagsForResource); it has none of the node's"
+    if ":instance/" in arn:
+        return "tags of the instance (ec2:DescribeTags)"
+    if ":managed-instance/" in arn:
+        return "tags of the managed node (ssm:ListTagsForResource)"
+    return "tags of the target"

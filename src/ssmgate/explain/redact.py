@@ -1,0 +1,144 @@
+"""Masks for what a report tells of an account: the same thing gets the same mask everywhere."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ssmgate.gate.printer import line
+
+# What ARNs tell the names of, and the word that stands in their place.
+_KINDS = {
+    "user": "user",
+    "role": "role",
+    "group": "group",
+    "policy": "policy",
+    "assumed-role": "role",
+    "document": "document",
+    "task": "cluster",
+}
+_ARN_NAME = re.compile(
+    r"arn:[a-z-]*:(?:iam|sts|ssm|ecs):[a-z0-9-]*:[0-9]*:"
+    r"(?P<kind>user|role|group|policy|assumed-role|document|task)/(?P<name>[^\s\"',;)\]}*?$]+)"
+)
+# AWS's own, the same for everybody.
+_PUBLIC = re.compile(r"AWS-|AWSEC2-|AWSConfigRemediation-|AWSSupport-|Amazon|SSM-SessionManager")
+# Words of ARNs, which as a name tell nothing.
+_WORDS = {*_KINDS, *_KINDS.values(), "aws", "arn", "iam", "sts", "ssm", "ecs", "ec2", "instance"}
+_SSO_PATH = "aws-reserved/sso.amazonaws.com/"
+
+# What `printable.line` shows ends in hexadecimal digits, and is no part of the word behind it.
+_SHOWN = r"(?<=\\[nrt])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\U[0-9a-f]{8})"
+_START = rf"(?:\b|{_SHOWN})"
+
+_IDS = (
+    (
+        "account",
+        re.compile(rf"(?:(?<![0-9a-zA-Z])|{_SHOWN})[0-9]{{12}}(?![0-9a-zA-Z])"),
+        "{:012d}",
+    ),
+    ("mi", re.compile(_START + r"mi-[0-9a-zA-Z]{8,}\b"), "mi-{:017d}"),
+    ("i", re.compile(rf"(?:(?<![0-9a-zA-Z-])|{_SHOWN})i-[0-9a-zA-Z]{{8,}}\b"), "i-{:017d}"),
+    ("other", re.compile(_START + r"(?:vpce|vpc|subnet|sg|o|ou|r)-[0-9a-z]{8,}\b"), "id-{:08d}"),
+    ("id", re.compile(_START + r"(?:AROA|AIDA|AKIA|ASIA|AGPA|ANPA)[0-9A-Z]{12,}\b"), "ID{:018d}"),
+    (
+        "address",
+        re.compile(rf"(?:(?<![0-9.])|{_SHOWN})(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}(?![0-9.])"),
+        "192.0.2.{}",
+    ),
+    ("mail", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "person-{}@example.com"),
+)
+
+
+class Redactor:
+    """Replaces account ids, names and ids, one and the same by one and the same.
+
+    Names are learnt from ARNs, so `learn` everything first: a name is then replaced where it
+    stands outside an ARN too (`role_NAME_INLINE`). Kept are regions, AWS's own documents, the
+    default document's name, keys, tags' values and Sids: look those over before you publish.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+
+    def name(self, name: str, kind: str) -> None:
+        """Have `name` replaced wherever it stands as a word. `kind` is the mask's beginning."""
+        known = name in self._names or name in self._names.values()
+        if len(name) >= 2 and not known and name not in _WORDS and not _PUBLIC.match(name):
+            # As it is in JSON, and as a text shows it.
+            self._names[name] = self._names[line(name)] = f"{kind}-{self._count(kind)}"
+
+    def learn(self, value: Any) -> None:
+        """Find the names in `value`: a text, or lists and mappings of texts."""
+        for text in _texts(value):
+            for found in _ARN_NAME.finditer(text):
+                self._learn(found["kind"], found["name"])
+
+    def _learn(self, kind: str, path: str) -> None:
+        parts = path.split("/")
+        if kind in ("assumed-role", "task"):
+            self.name(parts[0], _KINDS[kind])
+            # A task's id, or a session's name, which is often a person's.
+            if len(parts) > 1:
+                self.name(parts[1], "task" if kind == "task" else "session")
+            return
+        if kind == "document":
+            self.name(path, _KINDS[kind])
+            return
+        *folders, last = path.removeprefix(_SSO_PATH).split("/")
+        self.name(last, _KINDS[kind])
+        for folder in folders:
+            self.name(folder, "path")
+
+    def text(self, text: str) -> str:
+        """`text`, masked. Learns from it first."""
+        self.learn(text)
+        # One pass, as a mask must not be masked again.
+        if names := "|".join(re.escape(n) for n in sorted(self._names, key=len, reverse=True)):
+            # An underscore joins names in IAM's ids of inline policies.
+            word = rf"(?:(?<![0-9a-zA-Z.@+=-])|{_SHOWN})(?:{names})(?![0-9a-zA-Z@+=-])"
+            text = re.sub(word, lambda found: self._names[found[0]], text)
+        for kind, pattern, form in _IDS:
+            text = pattern.sub(functools.partial(self._id, kind, form), text)
+        return text
+
+    def json(self, value: Any) -> Any:
+        """A JSON value with every string in it masked; the members' names stay."""
+        self.learn(value)
+        return self._json(value)
+
+    def _json(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self._json(member) for key, member in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._json(member) for member in value]
+        return value
+
+    def _id(self, kind: str, form: str, match: re.Match[str]) -> str:
+        found = match[0]
+        if found in self._ids.values():
+            return found
+        if found not in self._ids:
+            self._ids[found] = form.format(self._count(kind))
+        return self._ids[found]
+
+    def _count(self, kind: str) -> int:
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return self._counts[kind]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from _texts(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from _texts(member)

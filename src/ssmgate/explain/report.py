@@ -1,0 +1,258 @@
+"""What a check found, as values, and as JSON by `schema.json`."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ssmgate.gate.decision.endpoints import Endpoints
+from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+
+SCHEMA_VERSION = 1
+"""Raised when a member changes its meaning or goes; a new member does not raise it."""
+
+
+DENY = "deny"
+
+PRINCIPAL = "IAM, by the principal's policies"
+SIMULATED = "IAM, by the given policies"
+LOCAL = "local evaluation, not IAM's answer"
+"""Who evaluated the policies."""
+
+
+class Verdict(enum.Enum):
+    """The three answers, as words and as exit codes."""
+
+    YES = "yes"
+    NO = "no"
+    CANNOT_TELL = "cannot tell"
+
+    @property
+    def exit_code(self) -> int:
+        """Of `ssmgate check`."""
+        return {Verdict.YES: 0, Verdict.NO: 3, Verdict.CANNOT_TELL: 4}[self]
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """A certain no decides, then what is not known. There is at least one verdict."""
+    for verdict in (Verdict.NO, Verdict.CANNOT_TELL):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.YES
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that decided. `sid`, `line` and `text` are None where they are not known.
+
+    `line` counts from 1 in the policy as it is stored.
+    """
+
+    policy: str
+    policy_type: str
+    sid: str | None = None
+    line: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MissingKey:
+    """A condition key that IAM was not given, and who could give it."""
+
+    key_name: str
+    supplier: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A statement that comes close, where it stands, and which part of it fails.
+
+    `part` is `Action`, `Resource`, `Condition`, their Not… forms, several joined by `and`, or
+    DENY for a statement that denies.
+    """
+
+    policy: str
+    sid: str | None
+    line: int | None
+    part: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """What fails; of a denying statement, what it denies."""
+        return f"it {self.why}" if self.part == DENY else f"its {self.part} fails: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the two answers, or the one about the data channel.
+
+    `questions` are as they were asked last, `layer` is the kind of policy that decided, None
+    where that is not known. `grant` says how explicit a document is granted, `enforced` whether
+    the policies have the service check the document too; both are None where it does not apply
+    or is not known.
+    """
+
+    verdict: Verdict
+    reason_code: str
+    reason: str
+    questions: tuple[Question, ...] = ()
+    layer: str | None = None
+    statements: tuple[Statement, ...] = ()
+    missing: tuple[MissingKey, ...] = ()
+    grant: str | None = None
+    enforced: bool | None = None
+    nearest: tuple[NearMiss, ...] = ()
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole of a check. `ask_for` is the least statement, None where there is none to ask for.
+
+    `unread` are the policies that could not be read, None where nobody tried. `endpoints` are where
+    STS and IAM were asked and where StartSession would go, None where AWS was not asked.
+    """
+
+    request: SessionRequest
+    region: str
+    caller: Caller | None
+    document: Answer
+    target: Answer
+    data_channel: Answer | None = None
+    ask_for: Mapping[str, Any] | None = None
+    unread: tuple[str, ...] | None = None
+    evaluated_by: str = PRINCIPAL
+    endpoints: Endpoints | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worse of the two answers: both resources are authorised."""
+        return worst((self.document.verdict, self.target.verdict))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentEntry:
+    """One session document of `documents`. `session_type` is None where it is not known."""
+
+    name: str
+    owner: str
+    session_type: str | None
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the default document sets, by AWS's names of its inputs; None where not readable.
+
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-schema.html
+    """
+
+    inputs: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsReport:
+    """All of `documents`. `notes` say what could not be listed."""
+
+    region: str
+    caller: Caller | None
+    documents: tuple[DocumentEntry, ...]
+    preferences: Preferences
+    notes: tuple[str, ...] = ()
+    target_name: str | None = None
+    target: Answer | None = None
+
+
+def to_json(report: Report | DocumentsReport) -> dict[str, Any]:
+    """The report by `schema.json`. No token and no credentials are in a report."""
+    common: dict[str, Any] = {
+        "version": SCHEMA_VERSION,
+        "region": report.region,
+        "caller": None if report.caller is None else _caller(report.caller),
+    }
+    if isinstance(report, Report):
+        request = report.request
+        return {
+            **common,
+            "kind": "check",
+            "evaluated_by": report.evaluated_by,
+            "answer": report.verdict.value,
+            "request": {
+                "target": request.target,
+                "document_name": request.document_name,
+                "document_in_force": request.document_name or DEFAULT_DOCUMENT_NAME,
+            },
+            "document": _answer(report.document),
+            "target": _answer(report.target),
+            "data_channel": None if report.data_channel is None else _answer(report.data_channel),
+            "ask_for": report.ask_for,
+            "unread": None if report.unread is None else list(report.unread),
+            "endpoints": None if report.endpoints is None else report.endpoints.shown(),
+        }
+    return {
+        **common,
+        "kind": "documents",
+        "documents": [
+            {
+                "name": entry.name,
+                "owner": entry.owner,
+                "session_type": entry.session_type,
+                **_answer(entry.answer),
+            }
+            for entry in report.documents
+        ],
+        "default_preferences": report.preferences.inputs,
+        "target": None
+        if report.target is None
+        else {"name": report.target_name, **_answer(report.target)},
+        "notes": list(report.notes),
+    }
+
+
+def _caller(caller: Caller) -> dict[str, Any]:
+    return {
+        "arn": caller.caller_arn,
+        "account": caller.account,
+        "policy_source_arn": caller.policy_source_arn,
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "answer": answer.verdict.value,
+        "reason_code": answer.reason_code,
+        "reason": answer.reason,
+        "resources": [question.resource_arn for question in answer.questions],
+        "layer": answer.layer,
+        "statements": [
+            {
+                "policy": s.policy,
+                "policy_type": s.policy_type,
+                "sid": s.sid,
+                "line": s.line,
+                "text": _parsed(s.text),
+            }
+            for s in answer.statements
+        ],
+        "context": [
+            {"key": e.key_name, "type": e.key_type, "values": list(e.values)}
+            for e in (answer.questions[-1].context if answer.questions else ())
+        ],
+        "missing": [{"key": m.key_name, "supplier": m.supplier} for m in answer.missing],
+        "grant": answer.grant,
+        "enforced": answer.enforced,
+        "nearest": [
+            {"policy": n.policy, "sid": n.sid, "line": n.line, "part": n.part, "why": n.why}
+            for n in answer.nearest
+        ],
+        "advice": list(answer.advice),
+    }
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

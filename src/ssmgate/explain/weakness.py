@@ -1,0 +1,171 @@
+"""What is weak in policies that allow: how explicit they are, and whether they can be passed by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ssmgate.explain.advice import CHECK_KEY, Advice
+from ssmgate.explain.near_miss import place
+from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.gate.decision.grant import Grant
+from ssmgate.policy_language.conditions import Outcome
+from ssmgate.policy_language.context import Context
+from ssmgate.policy_language.document import Effect, Statement
+from ssmgate.policy_language.evaluate import Evaluation, Layer, Policies, evaluate
+from ssmgate.policy_language.patterns import action_matches
+from ssmgate.policy_language.statements import Request, StatementMatch
+
+_CONDITION = f'"Condition": {{"BoolIfExists": {{"{CHECK_KEY}": "true"}}}}'
+
+
+def grant(request: Request, policies: Policies) -> Grant:
+    """How the document of `request` is allowed; UNKNOWN if it is not.
+
+    The identity-based statements that allow are held against a document that cannot exist, in
+    the same form of ARN, and against another type of resource: what covers those too names
+    nothing.
+    """
+    matches = _allowing(evaluate(request, policies))
+    if not matches:
+        return Grant.UNKNOWN
+    alone = Policies(identity=policies.identity)
+    kinds = set()
+    control = {id(m.statement) for m in _allowing(evaluate(control_of(request), alone))}
+    parts = request.resource.split(":", 5)
+    other = f"arn:{parts[1]}:ec2:{parts[3]}:{parts[4]}:instance/i-0no0such0instance0"
+    anything = {
+        (id(m.statement), m.resource.text)
+        for m in _allowing(evaluate(replace(request, resource=other), alone))
+    }
+    for match in matches:
+        if id(match.statement) not in control:
+            kinds.add(Grant.NAMED)
+        elif (id(match.statement), match.resource.text) in anything:
+            kinds.add(Grant.ANY)
+        else:
+            kinds.add(Grant.WILDCARD)
+    return next(kind for kind in (Grant.NAMED, Grant.WILDCARD, Grant.ANY) if kind in kinds)
+
+
+def control_of(request: Request) -> Request:
+    """The same request about a document that cannot exist: its name is too long."""
+    start, _, name = request.resource.partition("/")
+    return replace(request, resource=f"{start}/{name}.no-such-document.{'-' * 128}.{name}")
+
+
+def without_check(target: Request) -> Request:
+    """The request about the target as the service makes it when no document was checked."""
+    context = {
+        key: found.values if found.multivalued else found.values[0]
+        for key in target.context
+        if key.lower() != CHECK_KEY.lower() and (found := target.context.get(key))
+    }
+    return replace(target, context=Context({**context, CHECK_KEY: "false"}))
+
+
+def enforced(target: Request, policies: Policies) -> bool:
+    """Whether the policies have the service check the document too.
+
+    They do if they deny `target` once ssm:SessionDocumentAccessCheck is false.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
+    """
+    answer = evaluate(without_check(target), policies)
+    return answer.eval_decision is not EvalDecision.ALLOWED
+
+
+def weaknesses(document: Request, target: Request | None, policies: Policies) -> tuple[Advice, ...]:
+    """What is weak, whether or not these requests are allowed.
+
+    `check-not-enforced`, `condition-missing`: the target is allowed without the document check.
+    `deny-by-enumeration`: whatever document is not denied by name is allowed.
+    `bool-not-if-exists`: a condition that keeps a statement's other actions from applying.
+    """
+    found = [*_enumeration(document, policies), *_bool(policies)]
+    if target is not None:
+        found = [*_not_enforced(target, policies), *found]
+    return tuple(found)
+
+
+def _allowing(evaluation: Evaluation) -> tuple[StatementMatch, ...]:
+    if evaluation.eval_decision is not EvalDecision.ALLOWED:
+        return ()
+    return next(layer for layer in evaluation.layers if layer.layer is Layer.IDENTITY).allows
+
+
+def _not_enforced(target: Request, policies: Policies) -> Iterator[Advice]:
+    passing = _allowing(evaluate(without_check(target), policies))
+    if not passing:
+        return
+    conditioned = any(
+        _has_check(statement) and statement.effect is Effect.ALLOW
+        for policy in policies.identity
+        for statement in policy.statements
+        if any(action_matches(text, target.action) for text in statement.actions)
+    )
+    for match in passing:
+        if conditioned:
+            yield Advice(
+                "condition-missing",
+                f"this statement allows {target.action} without the condition on {CHECK_KEY} that"
+                " another has, so the check can be passed by",
+                f"add to it {_CONDITION}",
+                place(match.policy, match.statement),
+            )
+        else:
+            yield Advice(
+                "check-not-enforced",
+                f"this statement allows {target.action} whatever {CHECK_KEY} is: the service may"
+                " let the caller in without looking at the document",
+                f"add to it {_CONDITION}",
+                place(match.policy, match.statement),
+            )
+
+
+def _enumeration(document: Request, policies: Policies) -> Iterator[Advice]:
+    if not _allowing(evaluate(control_of(document), policies)):
+        return
+    for layer in evaluate(document, policies).layers:
+        for match in layer.statements:
+            statement = match.statement
+            named = [text for text in statement.resources if ":document/" in text]
+            if (
+                statement.effect is Effect.DENY
+                and match.action.outcome is Outcome.MATCHED
+                and named
+                and not statement.negated_resource
+            ):
+                yield Advice(
+                    "deny-by-enumeration",
+                    f"every document is allowed but those that this deny names ({len(named)}): one"
+                    " that is created tomorrow is allowed too",
+                    "allow the documents by name instead of denying some",
+                    place(match.policy, match.statement),
+                )
+
+
+def _bool(policies: Policies) -> Iterator[Advice]:
+    everything = (*policies.identity, *((policies.boundary,) if policies.boundary else ()))
+    for policy in everything:
+        for statement in policy.statements:
+            others = [
+                text for text in statement.actions if not action_matches(text, "ssm:StartSession")
+            ]
+            strict = any(
+                c.key.lower() == CHECK_KEY.lower()
+                and not c.operator.if_exists
+                and c.operator.base != "Null"
+                for c in statement.conditions
+            )
+            if strict and others and statement.effect is Effect.ALLOW:
+                yield Advice(
+                    "bool-not-if-exists",
+                    f"only ssm:StartSession has the key {CHECK_KEY}: with this condition"
+                    f" {', '.join(others)} is never allowed",
+                    f"write {_CONDITION}",
+                    place(policy, statement),
+                )
+
+
+def _has_check(statement: Statement) -> bool:
+    return any(c.key.lower() == CHECK_KEY.lower() for c in statement.conditions)

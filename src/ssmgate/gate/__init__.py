@@ -1,0 +1,1 @@
+"""All that an allowed session start may load. It imports nothing outside itself."""

@@ -1,0 +1,1 @@
+"""Questions to IAM and what follows from its answers."""

@@ -1,0 +1,69 @@
+"""Ask IAM about the documents that a request may mean, and conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ssmgate.gate.aws import simulate
+from ssmgate.gate.decision.decision import CannotTell, Look, decide, verdict
+from ssmgate.gate.decision.evaluation import Evaluation
+from ssmgate.gate.decision.grant import Explicit
+from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.request import SessionRequest
+
+# For the control: behind a boundary that denies it, IAM would list no statement that allows it.
+_OPEN_BOUNDARY = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+)
+
+
+def look(
+    iam: Any, request: SessionRequest, questions: tuple[Question, ...], explicit: Explicit
+) -> Look:
+    """Ask every one of `questions`; with `Explicit.NAMED` their controls too, if IAM allows."""
+    evaluations: tuple[Evaluation, ...] = ()
+    for question in questions:
+        answer = simulate.simulate(iam, question, datetime.now(UTC))
+        if isinstance(answer, CannotTell):
+            return Look(request, questions, evaluations, answer)
+        evaluations += answer
+    return conclude(iam, request, questions, evaluations, explicit)
+
+
+def conclude(
+    iam: Any,
+    request: SessionRequest,
+    questions: tuple[Question, ...],
+    evaluations: tuple[Evaluation, ...],
+    explicit: Explicit,
+) -> Look:
+    """The outcome of `evaluations`, once IAM was asked about the controls where `explicit` asks.
+
+    They are calls of their own: in the document's they would share its answer's top level,
+    which is the worst of all.
+    """
+    controls: tuple[Evaluation, ...] = ()
+    allowed = all(verdict(question, evaluations) is None for question in questions)
+    if explicit is Explicit.NAMED and allowed:
+        for question in questions:
+            answer = ask_control(iam, question, evaluations)
+            if isinstance(answer, CannotTell):
+                return Look(request, questions, evaluations, answer)
+            controls += answer
+    outcome = decide(request, questions, evaluations, explicit=explicit, controls=controls)
+    return Look(request, questions, evaluations, outcome, controls)
+
+
+def ask_control(
+    iam: Any, question: Question, evaluations: Sequence[Evaluation]
+) -> tuple[Evaluation, ...] | CannotTell:
+    """IAM's answer about the control of `question`, which `evaluations` answer."""
+    bounded = any(e.allowed_by_permissions_boundary is not None for e in evaluations)
+    return simulate.simulate(
+        iam,
+        question.control(),
+        datetime.now(UTC),
+        boundary=_OPEN_BOUNDARY if bounded else None,
+    )

@@ -1,0 +1,168 @@
+"""After a denial: the tags that IAM was not told, and the keys that the policies mention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from ssmgate.gate.access.evaluate import conclude
+from ssmgate.gate.aws import simulate, tags
+from ssmgate.gate.aws.clients import Clients
+from ssmgate.gate.decision.decision import (
+    CannotTell,
+    Layer,
+    Look,
+    Outcome,
+    Refusal,
+    unless_live,
+    unless_unread,
+)
+from ssmgate.gate.decision.evaluation import Evaluation
+from ssmgate.gate.decision.grant import Explicit
+from ssmgate.gate.decision.question import Caller, Question
+
+AnyOutcome = TypeVar("AnyOutcome", bound=Outcome | None)
+
+
+def look_again(clients: Clients, caller: Caller, first: Look, explicit: Explicit) -> Look:
+    """`first`, better founded where that was a denial. At most four calls.
+
+    A name that may mean two documents takes one more.
+
+    If the policies ask for tags, the document's own (ssm:ListTagsForResource) and the
+    principal's (iam:GetUser) are looked up, and IAM is asked once more with them. A denial that
+    remains is IAM's word only if everything that it may depend on is known: a condition key that
+    the live request alone has, the tags of a role session among them, and a tag that could not
+    be read make it a CannotTell.
+
+    The node's tags are not looked up: a document does not have them.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    last = first
+    lookups = None
+    for question in first.questions:
+        if denied(last.outcome) == question:
+            lookups = lookups or tags.Lookups(clients.iam, caller)
+            last = _with_tags(clients, lookups, last, question, explicit)
+    return last
+
+
+def _with_tags(
+    clients: Clients, lookups: tags.Lookups, first: Look, question: Question, explicit: Explicit
+) -> Look:
+    """`first`, in which `question` was denied, with that asked again if there are tags for it."""
+    own = document_source(clients, lookups.caller, question)
+    found = look_up(lookups, question, first.outcome, _about(question, first), own)
+    last = first
+    if found.entries:
+        asked = question.with_context(found.entries)
+        answer = simulate.simulate(clients.iam, asked, datetime.now(UTC))
+        if isinstance(answer, CannotTell):
+            return replace(first, outcome=answer)
+        questions = tuple(asked if one == question else one for one in first.questions)
+        others = tuple(e for e in first.evaluations if e.resource_arn != question.resource_arn)
+        last = conclude(clients.iam, first.request, questions, (*others, *answer), explicit)
+        if denied(last.outcome) in first.questions:
+            return last  # another document that the request may mean
+    return replace(last, outcome=settled(lookups, question, last.outcome, found))
+
+
+def out_of_time(clients: Clients, caller: Caller, first: Look) -> Look:
+    """`first` where `look_again` took too long: what it would have read is not known."""
+    question = denied(first.outcome)
+    if question is None or not isinstance(first.outcome, Refusal):
+        return first
+    missing = _missing(_about(question, first))
+    found = tags.unread(caller, question, missing, document_source(clients, caller, question))
+    return replace(first, outcome=_unless_unknown(caller, question, first.outcome, found))
+
+
+def look_up(
+    lookups: tags.Lookups,
+    question: Question,
+    outcome: Outcome | None,
+    answers: Sequence[Evaluation],
+    own: tags.Source | None,
+) -> tags.Found:
+    """The tags that may turn `outcome`, a denial of `question` in `answers`. Three calls at most.
+
+    On an explicit deny IAM reports no key missing: iam:GetContextKeysForPrincipalPolicy tells
+    which keys the policies mention, service control policies aside. If it may not be called, all
+    tags are tried.
+    """
+    keys: Sequence[str] | None = _missing(answers)
+    if isinstance(outcome, Refusal) and outcome.reason_code == "explicit-deny":
+        if outcome.layer is Layer.ORGANIZATIONS:
+            return tags.Found()
+        keys = lookups.mentioned()
+    return lookups.find(question, keys, own)
+
+
+def settled(
+    lookups: tags.Lookups, question: Question, outcome: AnyOutcome, found: tags.Found
+) -> AnyOutcome | Refusal | CannotTell:
+    """`outcome`, or CannotTell if that is a denial which may depend on what is not known.
+
+    `question` is the one that was asked first, `found` what was looked up for it. One call
+    at most, if none has told which keys the policies mention.
+    """
+    # The caller's own policies do not tell what a service control policy depends on.
+    if (
+        not isinstance(outcome, Refusal)
+        or outcome.reason_code == "not-named"
+        or outcome.layer is Layer.ORGANIZATIONS
+    ):
+        return outcome
+    settled = _unless_unknown(lookups.caller, question, outcome, found)
+    if isinstance(settled, CannotTell):
+        return settled
+    return _unless_live(lookups.caller, question, outcome, lookups.mentioned() or ())
+
+
+def _unless_unknown(
+    caller: Caller, question: Question, refusal: Refusal, found: tags.Found
+) -> Refusal | CannotTell:
+    outcome = _unless_live(caller, question, refusal, found.keys)
+    return unless_unread(outcome, found.unread) if isinstance(outcome, Refusal) else outcome
+
+
+def _unless_live(
+    caller: Caller, question: Question, refusal: Refusal, keys: Sequence[str]
+) -> Refusal | CannotTell:
+    return unless_live(refusal, keys, tags.session_tags(caller, question, keys))
+
+
+def document_source(clients: Clients, caller: Caller, question: Question) -> tags.Source | None:
+    """Where the tags of the document of `question` come from.
+
+    None if it is not of the caller's account and region: AWS's documents have no tags that a
+    customer could set or list.
+    """
+    here = f"arn:{clients.partition}:ssm:{clients.region}:{caller.account}:document"
+    place, _, name = question.resource_arn.partition("/")
+    if place != here:
+        return None
+    return tags.Source(
+        lambda: tags.document_tags(clients.ssm, name),
+        "could not be read (ssm:ListTagsForResource)",
+    )
+
+
+def denied(outcome: Outcome | None) -> Question | None:
+    """What IAM denied, also where that denial was taken for one that depends on live context."""
+    match outcome:
+        case Refusal(reason_code="not-named"):
+            return None
+        case Refusal() | CannotTell(reason_code="live-context"):
+            return outcome.question
+    return None
+
+
+def _about(question: Question, look: Look) -> tuple[Evaluation, ...]:
+    return tuple(e for e in look.evaluations if e.resource_arn == question.resource_arn)
+
+
+def _missing(answers: Sequence[Evaluation]) -> tuple[str, ...]:
+    return tuple(key for answer in answers for key in answer.missing_context)

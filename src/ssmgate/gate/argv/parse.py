@@ -1,0 +1,313 @@
+"""Read a command line as the AWS CLI reads it, by the AWS CLI's own parser.
+
+The parser of awscli (v1) is driven up to the point where it would call the service; there it
+hands over the finished parameters. Where CLI v2 reads a line differently, v2's way is put in
+through the extension points that both have.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentError, Namespace
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, NoReturn
+
+from awscli.argparser import ArgTableArgParser, MainArgParser, ServiceArgParser
+from awscli.clidriver import CLIDriver, ServiceCommand, ServiceOperation
+from botocore.exceptions import BotoCoreError, ParamValidationError
+from botocore.validate import ParamValidator
+
+from ssmgate.gate.argv import v2
+from ssmgate.gate.aws import errors
+from ssmgate.gate.aws.service_models import AwscliModels
+from ssmgate.gate.aws.session import MfaPrompt, new_session
+from ssmgate.gate.decision.errors import GateError, InvalidRequest
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.request import MEMBERS, SessionRequest
+from ssmgate.gate.printer import Layout
+
+
+@frozen
+class Options:
+    """The global options that reach past the parser, as typed.
+
+    `region` and `profile` are what the flags said, None where they were not given: the
+    environment and the configuration files are the session's to read. `verify` is botocore's:
+    False for --no-verify-ssl, a path for --ca-bundle, else None. `output`, `query` (compiled) and
+    `color` are for verbs with an output of their own; None where the flag was not given.
+    """
+
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+    verify: bool | str | None
+    debug: bool
+    error_format: str | None
+    output: str | None = None
+    query: Any = None
+    color: str | None = None
+
+
+@frozen
+class Invocation:
+    """One finished command line: the request, the options, and the session that they set up."""
+
+    request: SessionRequest
+    options: Options
+    session: Any = field(repr=False)
+    mfa: MfaPrompt = field(repr=False)
+
+
+def read(argv: list[str], driver: Driver | None = None) -> Invocation | int:
+    """Read `argv`, the words after `aws` of a line that starts a session, and no aliases.
+
+    `driver` is one that was made ahead and has read nothing. Returns, raises and reads what
+    `read_with` does.
+    """
+    invocation: Invocation | int = read_with(Driver, argv, driver)
+    return invocation
+
+
+def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -> Any:
+    """Parse `argv`, the words after `aws`, up to the call that the CLI would make.
+
+    Returns an `Invocation`, or whatever `driver_class` has for lines of another kind.
+
+    Returns the exit code instead where the words ask for an answer and not for a session: help,
+    a skeleton, the version. Those have been printed.
+
+    Raises `InvalidRequest` for a line that AWS CLI v2 refuses, for an unsigned request, and for
+    a document name that the API's pattern does not match; other `GateError`s for what else the
+    parser meets (an unknown profile, an unreadable configuration file).
+
+    Reads the files that file:// names, as the CLI does. Calls no service.
+    """
+    _refuse_prompting(argv)
+    driver = driver or driver_class()
+    try:
+        captured = driver.read(argv)
+    except SystemExit as done:  # argparse's way out of --version
+        if done.code:
+            raise
+        return 0
+    except GateError as error:
+        error.error_format = driver.error_format()
+        raise
+    except Exception as error:
+        translated = errors.translate(error)
+        translated.error_format = driver.error_format()
+        raise translated from error
+    if captured is None or isinstance(captured, int):
+        return captured or 0  # help ends in None
+    if not isinstance(captured, _Captured):
+        return captured  # what a driver has besides
+    try:
+        return _invocation(captured, driver)
+    except GateError as error:
+        error.error_format = driver.error_format()
+        raise
+
+
+def _invocation(captured: _Captured, driver: Driver) -> Invocation:
+    parsed = captured.parsed_globals
+    if not parsed.sign_request:
+        raise InvalidRequest(
+            "--no-sign-request is not supported: nobody can be asked about, and StartSession"
+            " takes no unsigned requests",
+            code="ParamValidation",
+        )
+    return Invocation(
+        request=SessionRequest.from_parameters(captured.parameters),
+        options=Options(
+            region=parsed.region,
+            profile=parsed.profile,
+            endpoint_url=parsed.endpoint_url,
+            verify=parsed.verify_ssl,
+            debug=bool(parsed.debug),
+            error_format=driver.error_format(),
+            output=parsed.output,
+            query=parsed.query,
+            color=parsed.color,
+        ),
+        session=driver.session,
+        mfa=driver.mfa,
+    )
+
+
+def _refuse_prompting(argv: list[str]) -> None:
+    """CLI v2's interactive prompt would build another line than the one that was typed."""
+    if "--cli-auto-prompt" not in argv:
+        return
+    if "--no-cli-auto-prompt" in argv:
+        raise InvalidRequest(
+            "Both --cli-auto-prompt and --no-cli-auto-prompt cannot be specified at the same time.",
+            code="ParamValidation",
+        )
+    if "help" in argv or "--version" in argv:
+        return  # v2 does not prompt with these words anywhere on the line
+    raise InvalidRequest("--cli-auto-prompt is not supported by ssmgate", code="ParamValidation")
+
+
+# The parsers. CLI v2's raise instead of exiting, and word an invalid choice in their own way.
+
+
+class _Raises:
+    def error(self, message: str) -> NoReturn:
+        """Raise a usage error with v2's text."""
+        text = Layout(f"{message}\n\nusage: {errors.USAGE}")
+        raise InvalidRequest(text, code="ParamValidation")
+
+    def _check_value(self, action: Any, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        from difflib import get_close_matches
+
+        message = [f"Found invalid choice '{value}'\n"]
+        if possible := get_close_matches(value, action.choices, cutoff=0.8):
+            message += ["Maybe you meant:\n", *(f"  * {word}" for word in possible)]
+        raise ArgumentError(action, "\n".join(message))
+
+
+class MainParser(_Raises, MainArgParser):
+    """The global options, and the first word that is none."""
+
+
+class ServiceParser(_Raises, ServiceArgParser):
+    """The word after `ssm`."""
+
+
+class _OperationParser(_Raises, ArgTableArgParser):
+    pass
+
+
+# The command tree, cut down to the one command: the CLI's driver, its ssm, its start-session.
+
+
+@frozen
+class _Captured:
+    parameters: Mapping[str, Any]
+    parsed_globals: Namespace
+
+
+class _Capture:
+    """In the place of the CLI's operation caller: the parameters are handed over, not sent.
+
+    It runs after every calling-command handler, so --cli-input-json has been merged. A handler
+    of that event would run before the merge.
+    """
+
+    def __init__(self, input_shape: Any) -> None:
+        self._input_shape = input_shape
+
+    def invoke(
+        self, service_name: str, operation_name: str, parameters: Any, parsed_globals: Namespace
+    ) -> _Captured:
+        """Validate the parameters as the CLI's call would, and keep them."""
+        # Whatever parameter_validation is configured to be: an unvalidated request could carry
+        # a document that is none.
+        report = ParamValidator().validate(parameters, self._input_shape)
+        if report.has_errors():
+            raise ParamValidationError(report=report.generate_report())
+        return _Captured(parameters, parsed_globals)
+
+
+class _StartSession(ServiceOperation):
+    def create_help_command(self) -> Any:
+        """The CLI's own help of the command, its examples included."""
+        from awscli.customizations.addexamples import add_examples
+
+        from ssmgate.gate.argv.help import HelpRenderer
+
+        # The models of a start have no documentation.
+        self._session.register_component("data_loader", AwscliModels(documented=True))
+        model = self._session.get_service_model("ssm")
+        self._operation_model = model.operation_model("StartSession")
+        self._arg_table = None
+        self._session.register("doc-examples.*.*", add_examples)
+        command = super().create_help_command()
+        command.renderer = HelpRenderer()
+        # As in the CLI: the command prints no output of the service's.
+        self._operation_model.output_shape = None
+        return command
+
+    def _create_operation_parser(self, arg_table: Any) -> _OperationParser:
+        return _OperationParser(arg_table)
+
+    def _detect_binary_file_migration_change(self, *args: Any, **kwargs: Any) -> None:
+        """v1's advice on v2; it would look up the profile too early."""
+
+
+class Ssm(ServiceCommand):
+    """`aws ssm`, with the one operation."""
+
+    def _create_command_table(self) -> dict[str, Any]:
+        model = self._get_service_model().operation_model("StartSession")
+        if set(model.input_shape.members) != set(MEMBERS):
+            raise GateError(
+                "this awscli knows a StartSession parameter that ssmgate does not: refusing to"
+                " guess what it does"
+            )
+        table = {
+            "start-session": _StartSession(
+                "start-session", "ssm", _Capture(model.input_shape), model, self.session
+            )
+        }
+        self._add_lineage(table)
+        return table
+
+    def create_help_command(self) -> None:
+        """Only the operation has help here."""
+
+    def _create_parser(self) -> ServiceParser:
+        return ServiceParser(
+            operations_table={**self._get_command_table(), "help": None}, service_name=self._name
+        )
+
+
+class Driver(CLIDriver):
+    """The CLI's driver without its main(): that prints v1's words and expands aliases.
+
+    It has a session of its own. Neither looks at the environment, or at a file, before it reads.
+    """
+
+    _error_format: str | None = None
+
+    def __init__(self) -> None:
+        self.mfa = MfaPrompt()
+        super().__init__(new_session(self.mfa))
+        for event, handler in v2.handlers():
+            self.session.register(event, handler)
+
+    def read(self, argv: list[str]) -> Any:
+        """`_Captured`, or the exit code of what was answered on the way."""
+        commands = self._get_command_table()
+        parsed, remaining = self._create_parser(commands).parse_known_args(argv)
+        self._error_format = parsed.cli_error_format
+        return self._go_on(commands[parsed.command], parsed, remaining)
+
+    def _go_on(self, command: Any, parsed: Namespace, remaining: list[str]) -> Any:
+        self._handle_top_level_args(parsed, remaining)
+        self._emit_session_event(parsed)
+        return command(remaining, parsed)
+
+    def error_format(self) -> str | None:
+        """What the flag, the environment or the profile says about the look of errors."""
+        if said := self._error_format or os.environ.get("AWS_CLI_ERROR_FORMAT"):
+            return said
+        try:
+            configured = self.session.get_scoped_config().get("cli_error_format")
+        except BotoCoreError:  # told where the profile or the file is used
+            return None
+        return configured if isinstance(configured, str) else None
+
+    def _build_builtin_commands(self, session: Any) -> dict[str, Any]:
+        return {"ssm": Ssm("ssm", session, "ssm")}
+
+    def create_help_command(self) -> None:
+        """Only the operation has help here."""
+
+    def _create_parser(self, command_table: Any) -> MainParser:
+        return MainParser(
+            command_table, self.session.user_agent(), "", self._get_argument_table(), prog="aws"
+        )

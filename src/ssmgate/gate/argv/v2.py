@@ -1,0 +1,195 @@
+"""AWS CLI v2's ways with arguments, each through an extension point of the CLI's own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from awscli import shorthand
+from awscli.argprocess import ParamError, ParamShorthandParser, ParamSyntaxError
+from awscli.arguments import CustomArgument
+from awscli.customizations import globalargs
+from awscli.customizations.cliinputjson import CliInputJSONArgument
+from awscli.customizations.generatecliskeleton import GenerateCliSkeletonArgument
+from awscli.paramfile import (
+    LOCAL_PREFIX_MAP,
+    ResourceLoadingError,
+    URIArgumentHandler,
+    get_file,
+    get_paramfile,
+)
+
+from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.printer import Layout
+
+
+def handlers() -> list[tuple[str, Callable[..., Any]]]:
+    """The events of the CLI's with what v2 does at them, in the CLI's order."""
+    return [
+        ("building-top-level-params", _v2_global_options),
+        ("top-level-args-parsed", _resolve_types),
+        ("top-level-args-parsed", globalargs.no_sign_request),
+        ("top-level-args-parsed", globalargs.resolve_verify_ssl),
+        ("top-level-args-parsed", globalargs.resolve_cli_read_timeout),
+        ("top-level-args-parsed", globalargs.resolve_cli_connect_timeout),
+        # Local prefixes only: v2 sends an http(s) value as it stands, v1 fetches it.
+        ("load-cli-arg", URIArgumentHandler(LOCAL_PREFIX_MAP)),
+        ("process-cli-arg", _Shorthand()),
+        ("building-argument-table", _add_inputs),
+    ]
+
+
+class _Shorthand(ParamShorthandParser):
+    """The CLI's, which loads the parser for the first value that takes one."""
+
+    def __init__(self) -> None:
+        """Leave out what the CLI makes here."""
+
+    @cached_property
+    def _parser(self) -> Any:
+        return shorthand.ShorthandParser()
+
+    @cached_property
+    def _visitor(self) -> Any:
+        return shorthand.BackCompatVisitor()
+
+
+def _v2_global_options(argument_table: dict[str, Any], **_: Any) -> None:
+    del argument_table["v2-debug"]
+    argument_table["output"].choices.extend(["yaml", "yaml-stream", "off"])
+    flag: dict[str, Any] = {"action": "store_true"}
+    for name, kwargs in {
+        "cli-binary-format": {"choices": ["base64", "raw-in-base64-out"]},
+        "no-cli-pager": flag,
+        "cli-auto-prompt": flag,
+        "no-cli-auto-prompt": flag,
+        "cli-error-format": {
+            "choices": ["legacy", "json", "yaml", "text", "table", "enhanced"],
+        },
+    }.items():
+        CustomArgument(name, dest=name.replace("-", "_"), **kwargs).add_to_arg_table(argument_table)
+
+
+def _resolve_types(parsed_args: Namespace, **_: Any) -> None:
+    try:
+        globalargs.resolve_types(parsed_args)
+    except ValueError as error:  # a usage error in v2, any error in v1
+        # A query that is none is shown with a mark below the place.
+        raise InvalidRequest(Layout(error), code="ParamValidation") from error
+
+
+def _get_file(prefix: str, path: str, mode: str) -> str | bytes:
+    """A file:// value, in the encoding for which v2 has a variable and v1 has none."""
+    encoding = os.environ.get("AWS_CLI_FILE_ENCODING")
+    if encoding is None:
+        return get_file(prefix, path, mode)  # type: ignore[no-any-return]
+    try:
+        text: bytes = get_file(prefix, path, "rb")
+        return io.TextIOWrapper(io.BytesIO(text), encoding=encoding).read()
+    except UnicodeDecodeError as error:
+        raise ResourceLoadingError(
+            f"Unable to load paramfile ({path.removeprefix(prefix)}), text contents could not be"
+            " decoded.  If this is a binary file, please use the fileb:// prefix instead of the"
+            " file:// prefix."
+        ) from error
+
+
+# In place, as `key@=file://` in shorthand looks here too.
+LOCAL_PREFIX_MAP["file://"] = (_get_file, {"mode": "r"})
+
+
+def _add_inputs(
+    session: Any, operation_model: Any, argument_table: dict[str, Any], **_: Any
+) -> None:
+    for argument in (
+        _InputJson(session),
+        _InputYaml(session),
+        _Skeleton(session, operation_model),
+    ):
+        argument.add_to_arg_table(argument_table)
+
+
+def _from_json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ParamError("cli-input-json", "Invalid JSON received.") from error
+
+
+def _from_yaml(text: str | bytes) -> Any:
+    # Only here: few lines have YAML, and a start need not pay for its parser.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ParamError("cli-input-yaml", "Invalid YAML received.") from error
+
+
+class _InputJson(CliInputJSONArgument):
+    """--cli-input-json as v2 has it: not along with --cli-input-yaml, and a mapping."""
+
+    load = staticmethod(_from_json)
+
+    def add_to_call_parameters(
+        self, call_parameters: dict[str, Any], parsed_args: Namespace, **_: Any
+    ) -> None:
+        """Add what the input has and no option gave."""
+        text = getattr(parsed_args, self.py_name, None)
+        if text is None:
+            return
+        if None not in (parsed_args.cli_input_json, parsed_args.cli_input_yaml):
+            raise ParamSyntaxError("Only one --cli-input- parameter may be specified.")
+        from_file = get_paramfile(text, LOCAL_PREFIX_MAP)
+        loaded = self.load(text if from_file is None else from_file)
+        if not isinstance(loaded, dict):
+            raise ParamError(self.cli_name, f"Invalid type: expecting map, received {type(loaded)}")
+        self._update_call_parameters(call_parameters, loaded)
+
+
+class _InputYaml(_InputJson):
+    """--cli-input-yaml, which v1 does not have: YAML 1.2."""
+
+    load = staticmethod(_from_yaml)
+    ARG_DATA = {  # noqa: RUF012 - the CLI's own attribute
+        "name": "cli-input-yaml",
+        "help_text": (
+            "Reads arguments from the YAML string provided. If other arguments are provided on"
+            " the command line, those values will override the YAML-provided values. This may"
+            " not be specified along with ``--cli-input-json``."
+        ),
+    }
+
+
+class _Skeleton(GenerateCliSkeletonArgument):
+    """--generate-cli-skeleton with v2's third choice, yaml-input."""
+
+    ARG_DATA = {  # noqa: RUF012 - the CLI's own attribute
+        **GenerateCliSkeletonArgument.ARG_DATA,
+        "choices": ["input", "output", "yaml-input"],
+    }
+
+    def generate_json_skeleton(
+        self, call_parameters: Any, parsed_args: Namespace, parsed_globals: Namespace, **_: Any
+    ) -> Any:
+        """Print the skeleton that was asked for; its exit code."""
+        if getattr(parsed_args, "generate_cli_skeleton", None) != "yaml-input":
+            return super().generate_json_skeleton(call_parameters, parsed_args, parsed_globals)
+        from botocore.utils import ArgumentGenerator
+        from ruamel.yaml import YAML
+
+        shape = self._operation_model.input_shape
+        skeleton = YAML().map()
+        # Through JSON, as YAML would write an OrderedDict with a tag.
+        skeleton.update(json.loads(json.dumps(ArgumentGenerator().generate_skeleton(shape))))
+        for name in shape.required_members:
+            skeleton.yaml_add_eol_comment("# [REQUIRED]", name)
+        YAML().dump(skeleton, sys.stdout)
+        return 0

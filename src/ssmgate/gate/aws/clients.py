@@ -1,0 +1,237 @@
+"""The clients of one start: STS and IAM for the check, SSM for the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from functools import cache, partial
+from typing import Any
+
+from botocore.exceptions import NoCredentialsError, NoRegionError
+
+from ssmgate.gate.argv.parse import Invocation
+from ssmgate.gate.aws.endpoints import create_asking, partition_of, url_of
+from ssmgate.gate.aws.preconnect import (
+    CHECK,
+    open_ahead,
+    read_bundle_ahead,
+    share_tls,
+    take_held_tls,
+)
+from ssmgate.gate.aws.session import MfaPrompt, new_session
+from ssmgate.gate.config.load import Checker, Config
+from ssmgate.gate.decision.endpoints import Endpoints, Partition, require_own
+from ssmgate.gate.decision.frozen import frozen
+
+# Credentials of no one, for clients that are made to see where they would send requests.
+NOBODY = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+
+
+@frozen
+class Credentials:
+    """One identity, resolved once.
+
+    `only_here` names the kind of credentials where the plugin's own SDK, for Go in version 1,
+    cannot find them: it knows no `aws login`, and has nobody to ask for an MFA code. Empty for
+    the others. `expires_at` is seconds of the wall clock's, None where nobody told.
+    """
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(repr=False)
+    only_here: str = ""
+    expires_at: float | None = None
+
+    def for_client(self) -> dict[str, str | None]:
+        """As arguments of botocore's `create_client`."""
+        return {
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+            "aws_session_token": self.session_token,
+        }
+
+    def for_environment(self) -> dict[str, str]:
+        """As environment variables, of which every AWS SDK takes its credentials first."""
+        variables = {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+        }
+        if self.session_token:
+            variables["AWS_SESSION_TOKEN"] = self.session_token
+        return variables
+
+
+@frozen
+class Clients:
+    """One identity's clients, and what they say about where the session will be.
+
+    `partition` and `region` are those that StartSession goes to; `secure_transport`: whether it
+    travels over TLS. `home` is what the endpoint data say of that partition, None for a region of
+    no partition. `another` makes a client of another service for the same identity, by its
+    name. `asking`, a cached function, makes those of STS and IAM.
+    """
+
+    ssm: Any = field(repr=False)
+    partition: str
+    region: str
+    home: Partition | None
+    secure_transport: bool
+    another: Callable[[str], Any] = field(repr=False)
+    credentials: Credentials
+    asking: Any = field(repr=False)
+
+    @property
+    def sts(self) -> Any:
+        """The caller's client of STS."""
+        return self.asking()[0]
+
+    @property
+    def iam(self) -> Any:
+        """The client of IAM: the checker's where the configuration names one."""
+        return self.asking()[1]
+
+    @property
+    def endpoints(self) -> Endpoints | None:
+        """Where the clients send their requests, None until those of STS and IAM are made."""
+        if not self.asking.cache_info().currsize:
+            return None
+        return Endpoints(url_of(self.sts), url_of(self.iam), url_of(self.ssm))
+
+
+def open_clients(invocation: Invocation, config: Config = Config()) -> Clients:  # noqa: B008
+    """Make SSM's client, the others when they are asked for.
+
+    Calls no service beyond what credentials need, and making the others none beyond what a
+    checker's need.
+
+    The credentials are resolved once and frozen: a provider that rotates would give STS, IAM
+    and SSM three identities. --endpoint-url is StartSession's alone; signed calls to STS and
+    IAM must not follow it. Where `config` has locked keys, each client sends to an endpoint of
+    AWS's own, or to one that `config` allows; that is known before credentials are looked for, as
+    STS may be asked for them.
+
+    Raises botocore's errors for a missing region or missing credentials, `ConfigurationProblem`
+    for an endpoint that is not allowed.
+    """
+    session, options = invocation.session, invocation.options
+    region = options.region
+    if region is None:
+        region = session.get_config_variable("region")
+    if region is None:  # before credentials, which may ask for an MFA code
+        raise NoRegionError
+    to_ssm = {"region_name": region, "endpoint_url": options.endpoint_url}
+    home = partition_of(session, region)
+    if config.locked:
+        _require_own(session.create_client("ssm", **to_ssm, **NOBODY), home, config)
+        _require_asking(session, region, home, config)
+    credentials = _freeze(session)
+    frozen = credentials.for_client()
+    ssm = session.create_client("ssm", **to_ssm, verify=options.verify, **frozen)
+    _require_own(ssm, home, config)
+    take_held_tls(ssm)
+    read_bundle_ahead(ssm)
+    region = ssm.meta.region_name
+    common = {"region_name": region, "verify": options.verify, "config": CHECK}
+    return Clients(
+        ssm=ssm,
+        partition=ssm.meta.partition,
+        region=region,
+        home=home,
+        secure_transport=ssm.meta.endpoint_url.startswith("https://"),
+        another=partial(session.create_client, **common, **frozen),
+        credentials=credentials,
+        # Not before they are needed: an answer may be kept from the last start.
+        asking=cache(partial(_open_asking, session, ssm, home, config, frozen, common)),
+    )
+
+
+def _require_own(client: Any, home: Partition | None, config: Config) -> None:
+    """Raise `ConfigurationProblem` if keys are locked, and `client`'s endpoint is not allowed."""
+    if config.locked:
+        service = client.meta.service_model.service_name
+        require_own(url_of(client), service, home, config.allowed_endpoints)
+
+
+def _require_asking(session: Any, region: str, home: Partition | None, config: Config) -> None:
+    """The same for clients of STS and IAM that `session` would make, without its credentials."""
+    for service in ("sts", "iam") if config.locked else ():
+        client = create_asking(session, service, region_name=region, config=CHECK, **NOBODY)
+        _require_own(client, home, config)
+
+
+def _open_asking(
+    session: Any,
+    ssm: Any,
+    home: Partition | None,
+    config: Config,
+    frozen: Mapping[str, Any],
+    common: Mapping[str, Any],
+) -> tuple[Any, Any]:
+    """The clients of STS and IAM, and the connections of all three ahead of their requests."""
+    sts = create_asking(session, "sts", **common, **frozen)
+    _require_own(sts, home, config)
+    share_tls(ssm, sts)
+    open_ahead(sts)
+    if config.checker is None:
+        iam = create_asking(session, "iam", **common, **frozen)
+    else:
+        try:
+            iam = _checker_iam(config.checker, session, home, config, frozen, common)
+        except Exception as error:
+            error.add_note("that was about the checker, which asks IAM instead of the caller")
+            raise
+    _require_own(iam, home, config)
+    share_tls(ssm, iam)
+    open_ahead(iam)
+    open_ahead(ssm)
+    return sts, iam
+
+
+def _freeze(session: Any) -> Credentials:
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    frozen = credentials.get_frozen_credentials()
+    # botocore would go and look for others if one of these were missing.
+    if not frozen.access_key or not frozen.secret_key:
+        raise NoCredentialsError
+    only_here = ""
+    if credentials.method == "login":
+        only_here = "an 'aws login' session"
+    elif credentials.method == "assume-role" and session.get_scoped_config().get("mfa_serial"):
+        only_here = "a role that takes an MFA code"
+    expiry = getattr(credentials, "_expiry_time", None)
+    return Credentials(
+        frozen.access_key,
+        frozen.secret_key,
+        frozen.token,
+        only_here,
+        None if expiry is None else expiry.timestamp(),
+    )
+
+
+def _checker_iam(
+    checker: Checker,
+    session: Any,
+    home: Partition | None,
+    config: Config,
+    frozen: Mapping[str, Any],
+    common: Mapping[str, Any],
+) -> Any:
+    if checker.profile is not None:
+        mfa = MfaPrompt()
+        session = new_session(mfa)
+        session.set_config_variable("profile", checker.profile)
+        session.emit("session-initialized", session=session)
+        _require_asking(session, common["region_name"], home, config)
+        frozen = _freeze(session).for_client()
+    if checker.role_arn is not None:
+        sts = create_asking(session, "sts", **common, **frozen)
+        _require_own(sts, home, config)
+        assumed = sts.assume_role(RoleArn=checker.role_arn, RoleSessionName="ssmgate-checker")
+        frozen = {
+            "aws_access_key_id": assumed["Credentials"]["AccessKeyId"],
+            "aws_secret_access_key": assumed["Credentials"]["SecretAccessKey"],
+            "aws_session_token": assumed["Credentials"]["SessionToken"],
+        }
+    return create_asking(session, "iam", **common, **frozen)

@@ -1,0 +1,143 @@
+"""Exceptions of awscli and botocore as our errors, in AWS CLI v2's words and codes."""
+
+from __future__ import annotations
+
+from awscli.argprocess import ParamError, ParamSyntaxError
+from awscli.arguments import UnknownArgumentError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    MissingDependencyException,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    SSOError,
+    UnauthorizedSSOTokenError,
+)
+from botocore.parsers import ResponseParserError
+
+from ssmgate.gate.decision.decision import CannotTell
+from ssmgate.gate.decision.errors import (
+    ConfigurationProblem,
+    GateError,
+    InvalidRequest,
+    ServiceFailed,
+)
+from ssmgate.gate.decision.question import Question
+from ssmgate.gate.printer import Layout
+
+USAGE = (
+    "aws [options] <command> <subcommand> [<subcommand> ...] [parameters]\n"
+    "To see help text, you can run:\n\n"
+    "  aws help\n  aws <command> help\n  aws <command> <subcommand> help\n"
+)
+"""AWS CLI v2's, as this command stands in for that one."""
+
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+_THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests")
+
+
+def translate(error: Exception) -> GateError:
+    """Our error for one of awscli's or botocore's, or for any other.
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html
+    """
+    match error:
+        case GateError():
+            return error
+        case UnknownArgumentError():
+            return InvalidRequest(str(error), preamble=f"\nusage: {USAGE}")
+        case ParamError() | ParamSyntaxError() | ParamValidationError():
+            return InvalidRequest(Layout(error), code="ParamValidation")
+        case NoRegionError():
+            return ConfigurationProblem(
+                f'{error} You can also configure your region by running "aws configure".',
+                code="NoRegion",
+            )
+        case NoCredentialsError():
+            return ConfigurationProblem(
+                f'{error}. You can configure credentials by running "aws login".',
+                code="NoCredentials",
+            )
+        case MissingDependencyException():
+            from ssmgate.explain.installation import adding
+
+            return ConfigurationProblem(
+                "profiles of 'aws login' need the package awscrt, which is not installed",
+                hints=(adding("login"),),
+            )
+        case ClientError():
+            return _service_failed(error)
+        case ProfileNotFound():
+            return GateError(str(error), hints=("'aws configure list-profiles' lists them",))
+        case SSOError() | UnauthorizedSSOTokenError():
+            return GateError(str(error), hints=("run 'aws sso login' with this profile",))
+        case ResponseParserError():  # its words hold the whole answer
+            return GateError("an answer of AWS's is no answer: it cannot be parsed")
+        case KeyError():
+            return GateError(f"an answer of AWS's lacks {error}")
+    # As of an alias or a credential_process, with what it printed.
+    return GateError(Layout(error) or type(error).__name__)
+
+
+def _service_failed(error: ClientError) -> ServiceFailed:
+    details = error.response.get("Error", {})
+    return ServiceFailed(
+        str(error),
+        error_code=str(details.get("Code", "Unknown")),
+        operation=error.operation_name,
+        details=str(details.get("Message", "")),
+    )
+
+
+def of_a_service(error: Exception) -> bool:
+    """Whether a service, or the way to it, is at fault, and not the line or the configuration."""
+    return isinstance(error, (ClientError, HTTPClientError, ServiceFailed))
+
+
+def cannot_ask(error: Exception, question: Question | None = None) -> CannotTell:
+    """Why STS or IAM did not answer, as an outcome of the check."""
+    match error:
+        case ClientError():
+            failed = _service_failed(error)
+            reason_code = _reason_code(failed)
+            if reason_code == "not-allowed-to-simulate":
+                # Not in IAM's words: they would read as if the session had been denied.
+                return CannotTell(
+                    reason_code,
+                    "the caller may not ask IAM (iam:SimulatePrincipalPolicy)",
+                    question,
+                )
+            return CannotTell(reason_code, str(error), question)
+        case ReadTimeoutError() | ConnectTimeoutError():
+            return CannotTell("timed-out", str(error), question)
+        case EndpointConnectionError() | HTTPClientError():
+            return CannotTell("unreachable", str(error), question)
+        case BotoCoreError():
+            return CannotTell("failed", str(error), question)
+    # The parsers' own errors: they quote the whole answer, or say no more than a member's name.
+    who = "STS" if question is None else "IAM"
+    why = f"{who}'s answer cannot be read ({type(error).__name__})"
+    return CannotTell("unreadable", why, question)
+
+
+def _reason_code(failed: ServiceFailed) -> str:
+    if failed.error_code in _EXPIRED:
+        return "expired"
+    if failed.error_code in _THROTTLED:
+        return "throttled"
+    if failed.operation != "SimulatePrincipalPolicy":
+        return "failed"
+    # IAM is a query API: AccessDenied, where JSON services say AccessDeniedException.
+    if failed.error_code == "AccessDenied":
+        return "not-allowed-to-simulate"
+    if failed.error_code == "InvalidInput" and "does not have access to policies in" in (
+        failed.details
+    ):
+        return "other-account"
+    return "failed"

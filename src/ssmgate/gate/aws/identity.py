@@ -1,0 +1,84 @@
+"""Who the caller is, and which IAM user or role is to be simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ssmgate.gate.aws import errors
+from ssmgate.gate.decision.arn import account_of, principal
+from ssmgate.gate.decision.decision import CannotTell
+from ssmgate.gate.decision.question import Caller
+
+
+def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
+    """Ask STS who signs, and IAM for the path of a role.
+
+    GetCallerIdentity needs no permission and its answer is the signer's own. A role's path is
+    not in it: iam:GetRole tells, and where that is refused the ARN without path stands, which
+    simulation resolves by name. Root, federated users and everything unknown: CannotTell.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    """
+    try:
+        answer = sts.get_caller_identity()
+    except Exception as error:
+        return errors.cannot_ask(error)
+    arn, account, user_id = (answer.get(name) for name in ("Arn", "Account", "UserId"))
+    if not (isinstance(arn, str) and isinstance(account, str) and isinstance(user_id, str)):
+        return CannotTell("identity", "GetCallerIdentity's answer lacks a member")
+    who = principal(arn)
+    if account_of(arn) != account or not user_id:
+        return CannotTell("identity", "GetCallerIdentity's answer contradicts itself")
+    match who.kind:
+        case "user":
+            return Caller(account, arn, who.policy_source_arn, user_id, "User", partition)
+        case "role":
+            role = _role(iam, who.name, account)
+            path_arn = None if role is None else role["Arn"]
+            if path_arn is not None and not path_arn.endswith(f"/{who.name}"):
+                return CannotTell("identity", "GetRole answered for another role")
+            return Caller(
+                account,
+                arn,
+                path_arn or who.policy_source_arn,
+                user_id,
+                "AssumedRole",
+                partition,
+                role_path_known=path_arn is not None,
+                principal_tags=None if role is None else tags_of(role),
+            )
+        case "root":
+            return CannotTell("root", f"the caller is the root user, {arn}")
+        case "federated-user":
+            return CannotTell("federated-user", f"the caller is a federated user, {arn}")
+    return CannotTell("identity", f"the caller {arn!r} is neither an IAM user nor a role")
+
+
+def user_tags(iam: Any, caller: Caller) -> tuple[tuple[str, str], ...] | None:
+    """The tags of the IAM user that `caller` is, None where IAM does not tell."""
+    try:
+        user = iam.get_user(UserName=principal(caller.caller_arn).name)["User"]
+        return tags_of(user) if user["Arn"] == caller.policy_source_arn else None
+    except Exception:
+        return None
+
+
+def tags_of(entity: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The tags in an answer about a user or a role: name and value. An untagged one has none."""
+    tags = entity.get("Tags") or ()
+    return tuple((tag["Key"], tag["Value"]) for tag in tags if tag.keys() >= {"Key", "Value"})
+
+
+def _role(iam: Any, role_name: str, account: str) -> Mapping[str, Any] | None:
+    """GetRole's answer, with an ARN that has the role's path; None where IAM does not tell.
+
+    A role of the same name in another account, the checker's, is not the caller's: None.
+    """
+    try:
+        role: Mapping[str, Any] = iam.get_role(RoleName=role_name).get("Role", {})
+    except Exception:
+        return None
+    arn = role.get("Arn")
+    if not isinstance(arn, str) or ":role/" not in arn or account_of(arn) != account:
+        return None
+    return role

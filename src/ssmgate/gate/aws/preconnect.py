@@ -1,0 +1,245 @@
+"""The connections of a start: opened before their turn, and over one TLS context.
+
+Only connections come early: a request is never sent before the step of the check that it
+belongs to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import ssl
+import threading
+import time
+from typing import Any
+
+from botocore.config import Config as ClientConfig
+from botocore.httpsession import get_cert_path
+
+from ssmgate.gate.aws.endpoints import url_of
+
+CHECK = ClientConfig(
+    connect_timeout=5,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+"""How STS and IAM are asked, whatever the caller's AWS configuration says: an answer that does not
+come is a refusal."""
+
+LIST = ClientConfig(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+"""How services are asked for lists, which somebody waits for and can do without."""
+
+DEFAULT_CA_BUNDLE: str = get_cert_path(True)
+
+CONNECT_SECONDS = 5
+"""How long opening ahead may take. What fails here is tried again, and told, in its turn."""
+
+IDLE_SECONDS = 5
+"""An unused connection older than this is given up: its other end may be closing it just then."""
+
+
+def share_tls(client: Any, other: Any) -> bool:
+    """Give `other` the TLS context of `client`, so that the CA bundle is read once. Whether it has.
+
+    Only clients that verify alike share one: what one trusts would be trusted by the other too.
+    A client certificate stays with its client. Proxies have contexts of their own.
+    """
+    ours, theirs = client._endpoint.http_session, other._endpoint.http_session
+    alike = ours._verify == theirs._verify and ours._cert_file is theirs._cert_file is None
+    if alike:
+        context = ours._manager.connection_pool_kw["ssl_context"]
+        theirs._manager.connection_pool_kw["ssl_context"] = _reading_once(context)
+    return alike
+
+
+def read_bundle_ahead(client: Any) -> None:
+    """Read the CA bundle of `client`'s connections in the background, while others wait for AWS.
+
+    Whoever connects meanwhile waits for it. Through a proxy it would be another context.
+    """
+    if _early and share_tls(_early[0].client, client):
+        return
+    http, url = client._endpoint.http_session, url_of(client)
+    if url.startswith("https://") and http._verify and not _proxy(client):
+        context = _reading_once(http._manager.connection_pool_kw["ssl_context"])
+        bundle = get_cert_path(http._verify)
+        threading.Thread(target=_read, args=(context, bundle), daemon=True).start()
+
+
+def _read(context: Any, bundle: str) -> None:
+    _leave_signals_to_the_main_thread()
+    with contextlib.suppress(Exception):  # who connects meets it again
+        context.load_verify_locations(bundle, None, None)  # as urllib3 will
+
+
+def hold_tls(client: Any) -> None:
+    """Read the CA bundle of `client` now, for clients in processes forked from this one."""
+    http = client._endpoint.http_session
+    context = _reading_once(http._manager.connection_pool_kw["ssl_context"])
+    path = get_cert_path(http._verify)
+    known = _state(path)
+    context.load_verify_locations(path, None, None)  # as urllib3 will
+    if known is not None and known == _state(path):
+        _held[known] = context
+
+
+def take_held_tls(client: Any) -> None:
+    """Give `client` the TLS context that was held for its CA bundle, if the file is still that one.
+
+    A client certificate, and a file that TLS keys are logged to, belong to a context of its own.
+    """
+    http = client._endpoint.http_session
+    if not _held or not http._verify or http._cert_file or os.environ.get("SSLKEYLOGFILE"):
+        return
+    if (known := _state(get_cert_path(http._verify))) in _held:
+        http._manager.connection_pool_kw["ssl_context"] = _held[known]
+
+
+_held: dict[object, Any] = {}
+
+
+def _state(path: object) -> tuple[object, ...] | None:
+    if not isinstance(path, str):
+        return None
+    try:
+        known = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return path, known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
+
+
+def _reading_once(context: Any) -> Any:
+    """`context`, which urllib3 lets read the CA bundle again at every connection."""
+    if "load_verify_locations" in vars(context):
+        return context
+    load, lock, read = context.load_verify_locations, threading.Lock(), set()
+
+    def load_once(cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        with lock:
+            if (cafile, capath, cadata) not in read:
+                load(cafile, capath, cadata)
+                read.add((cafile, capath, cadata))
+
+    context.load_verify_locations = load_once
+    return context
+
+
+def open_ahead(client: Any) -> None:
+    """Open the connection of `client`'s first request, in the background.
+
+    The request waits for it. Through a proxy nothing is opened ahead: the tunnel would be a
+    request to it.
+    """
+    if not _proxy(client):
+        ahead = _taken_early(client)
+        if ahead is None:
+            ahead = _Ahead(client)
+            ahead.start()
+        client.meta.events.register_first("before-send", ahead.join_in)
+
+
+def open_early(client: Any) -> None:
+    """Open a connection as `client` would, for one like it that `open_ahead` gets later.
+
+    Nothing is where a file that is read for it can be read only once, nor through a proxy.
+    """
+    bundle = get_cert_path(client._endpoint.http_session._verify)
+    if not _proxy(client) and (bundle is None or os.path.isfile(bundle)):
+        read_bundle_ahead(client)
+        ahead = _Ahead(client)
+        ahead.start()
+        _early.append(ahead)
+
+
+_early: list[_Ahead] = []
+
+
+def _taken_early(client: Any) -> _Ahead | None:
+    """What was opened early, if it is what `client` would open. Its connections are then that."""
+    if not _early or _place(_early[0].client) != _place(client):
+        return None
+    ahead = _early.pop()
+    client._endpoint.http_session = ahead.client._endpoint.http_session
+    return ahead
+
+
+def _place(client: Any) -> tuple[object, ...]:
+    """Where a client's connections go, and how."""
+    http = client._endpoint.http_session
+    proxies = http._proxy_config
+    return (
+        url_of(client),
+        *(http._verify, http._cert_file, http._key_file),
+        *(proxies._proxies, proxies._proxies_settings),
+        *(repr(http._timeout), http._max_pool_connections, http._socket_options),
+    )
+
+
+def _proxy(client: Any) -> Any:
+    return client._endpoint.http_session._proxy_config.proxy_url_for(url_of(client))
+
+
+def _leave_signals_to_the_main_thread() -> None:
+    """It may be waiting for an answer, and is to break off then."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+class _Ahead(threading.Thread):
+    def __init__(self, client: Any) -> None:
+        super().__init__(daemon=True)
+        self.client = client
+        self._http = client._endpoint.http_session
+        self._url = url_of(client)
+        self._connection: Any = None
+        self._opened = 0.0
+
+    def run(self) -> None:
+        _leave_signals_to_the_main_thread()
+        # Whatever it is, the request itself meets it again.
+        with contextlib.suppress(Exception):
+            self._open()
+
+    def _open(self) -> None:
+        pool = self._http._get_connection_manager(self._url).connection_from_url(self._url)
+        self._http._setup_ssl_cert(pool, self._url, self._http._verify)
+        connection = pool._get_conn()
+        try:
+            connection.timeout = min(pool.timeout.connect_timeout or 60, CONNECT_SECONDS)
+            connection.connect()
+        except BaseException:
+            connection.close()
+            pool._put_conn(None)
+            raise
+        pool._put_conn(connection)
+        self._connection, self._opened = connection, time.monotonic()
+
+    def join_in(self, **_: Any) -> None:
+        """Before a request is sent: wait until the connection is there, or is not."""
+        self.join()
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if time.monotonic() - self._opened > IDLE_SECONDS or not _is_silent(connection.sock):
+            self._http._manager.clear()
+
+
+def _is_silent(sock: Any) -> bool:
+    """Whether the other end sent nothing but what belongs to the handshake.
+
+    A server of TLS 1.3 sends session tickets after it. urllib3 would take them for the end of the
+    connection, and open another one.
+    """
+    if not isinstance(sock, ssl.SSLSocket):
+        return True
+    timeout = sock.gettimeout()
+    sock.setblocking(False)
+    try:
+        sock.recv(1)
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    finally:
+        sock.settimeout(timeout)
+    return False

@@ -1,0 +1,167 @@
+"""awscli's own service models and endpoint rules, cut down to what a start needs of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import awscli
+from botocore.loaders import Loader
+
+from ssmgate.gate.aws import AWSCLI_FOLDER
+
+CUT_DOWN = os.path.join(os.path.dirname(__file__), "service_models.json")
+"""What `cut_down()` makes of one release of awscli. `make models` writes it, a test compares."""
+
+_BOTOCORE_DATA = os.path.join(AWSCLI_FOLDER, "botocore", "data")
+
+# The operations of a start.
+CALLED = {
+    "ssm": ("ListTagsForResource", "StartSession", "TerminateSession"),
+    "iam": (
+        "GetContextKeysForPrincipalPolicy",
+        "GetGroupPolicy",
+        "GetPolicy",
+        "GetPolicyVersion",
+        "GetRole",
+        "GetRolePolicy",
+        "GetUser",
+        "GetUserPolicy",
+        "ListAttachedGroupPolicies",
+        "ListAttachedRolePolicies",
+        "ListAttachedUserPolicies",
+        "ListGroupPolicies",
+        "ListGroupsForUser",
+        "ListRolePolicies",
+        "ListUserPolicies",
+        "SimulatePrincipalPolicy",
+    ),
+    "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
+}
+
+# For what only asks: a client of these has no method that starts or ends anything.
+ASKED = {
+    **CALLED,
+    "iam": (*CALLED["iam"], "SimulateCustomPolicy"),
+    "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
+    "ec2": ("DescribeTags",),
+}
+
+_RULES = "endpoint-rule-set-1"
+_WHOLE = ("cli", "partitions", "sdk-default-configuration")
+
+# The services of `endpoints` by their prefixes there: ours, and those of credential providers.
+_PREFIXES = ("ec2", "iam", "oidc", "portal.sso", "signin", "ssm", "sts")
+
+
+class AwscliModels(Loader):
+    """awscli's own service models and endpoint rules, and no others.
+
+    With AWS_DATA_PATH or ~/.aws/models a user could rename a member of StartSession, so that
+    another document is sent than the one checked, or move the endpoints of STS and IAM.
+
+    `called` has the operations that clients of a service offer. For those of a start the copy in
+    `CUT_DOWN` is taken, which has no documentation and is read in a fraction of the time; but
+    only where it was made from the very awscli that is installed. `documented` leaves it out.
+    """
+
+    def __init__(
+        self, called: Mapping[str, tuple[str, ...]] = CALLED, *, documented: bool = False
+    ) -> None:
+        self._called = called
+        self._cut = {} if documented or called is not CALLED else _read_cut_down(awscli.__version__)
+        super().__init__(
+            extra_search_paths=[os.path.join(AWSCLI_FOLDER, "data"), _BOTOCORE_DATA],
+            include_default_search_paths=False,
+        )
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """The folders of awscli's data. botocore would look into each of some 430."""
+        return os.listdir(_BOTOCORE_DATA)
+
+    def load_data_with_path(self, name: str) -> Any:
+        """The data, and the path of awscli's file, also where the data are a cut-down copy."""
+        if name in self._cut:
+            return self._cut[name], os.path.join(_BOTOCORE_DATA, name)
+        return super().load_data_with_path(name)
+
+    def load_service_model(
+        self, service_name: str, type_name: str, api_version: str | None = None
+    ) -> Any:
+        """The model, without the operations that are never called: clients are built of it."""
+        if api_version is None and (cut := self._cut.get(f"{service_name}/{type_name}")):
+            return cut
+        model = super().load_service_model(service_name, type_name, api_version)
+        if type_name != "service-2" or service_name not in self._called:
+            return model
+        operations = {name: model["operations"][name] for name in self._called[service_name]}
+        return {**model, "operations": operations}
+
+    def operation_names(self, service_name: str) -> list[str]:
+        """All operations of the service's model, also those that are never called."""
+        return list(super().load_service_model(service_name, "service-2")["operations"])
+
+
+@cache
+def _read_cut_down(release: str) -> dict[str, Any]:
+    with open(CUT_DOWN, "rb") as file:
+        cut: dict[str, Any] = json.load(file)
+    return cut if cut["awscli"] == release else {}
+
+
+def cut_down() -> dict[str, Any]:
+    """Cut the installed awscli's data down to the operations of a start, without documentation.
+
+    The order of members is kept: it is that of options in help and of members in a skeleton.
+    """
+    whole = AwscliModels(documented=True)
+    cut = {"awscli": awscli.__version__, **{name: whole.load_data(name) for name in _WHOLE}}
+    endpoints = whole.load_data("endpoints")
+    partitions = [
+        {**partition, "services": _only(partition["services"], _PREFIXES)}
+        for partition in endpoints["partitions"]
+    ]
+    cut["endpoints"] = {**endpoints, "partitions": partitions}
+    for service_name in CALLED:
+        cut[f"{service_name}/{_RULES}"] = whole.load_service_model(service_name, _RULES)
+        model = whole.load_service_model(service_name, "service-2")
+        shapes = _only(model["shapes"], _reached(model))
+        cut[f"{service_name}/service-2"] = _undocumented({**model, "shapes": shapes})
+    return cut
+
+
+def _only(table: Mapping[str, Any], names: Any) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name in names}
+
+
+def _reached(model: Mapping[str, Any]) -> set[str]:
+    """The names of the shapes that the model's operations lead to."""
+    reached: set[str] = set()
+    ahead: list[Any] = [model["operations"]]
+    while ahead:
+        here = ahead.pop()
+        if isinstance(here, list):
+            ahead += here
+        elif isinstance(here, dict):
+            ahead += here.values()
+            name = here.get("shape")
+            if isinstance(name, str) and name not in reached:
+                reached.add(name)
+                ahead.append(model["shapes"][name])
+    return reached
+
+
+def _undocumented(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_undocumented(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    return {
+        name: _undocumented(value)
+        for name, value in data.items()
+        # A member may have that name too: it is no string.
+        if not (name == "documentation" and isinstance(value, str))
+    }

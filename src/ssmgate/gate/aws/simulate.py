@@ -1,0 +1,256 @@
+"""iam:SimulatePrincipalPolicy: put a question, read the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ssmgate.gate.aws import errors
+from ssmgate.gate.decision.arn import account_of
+from ssmgate.gate.decision.decision import CannotTell
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.question import ACTION, ContextEntry, Question
+
+# One action is one result, and results are what IAM counts: more pages than this is no answer.
+_MOST_PAGES = 5
+
+
+class UnreadableAnswer(Exception):
+    """IAM's answer does not have the shape that it is documented to have."""
+
+
+def simulate(
+    iam: Any, question: Question, now: datetime, *, boundary: str | None = None
+) -> tuple[Evaluation, ...] | CannotTell:
+    """Ask IAM `question` as of `now`, which has a time zone.
+
+    `boundary` is the text of a policy that takes the place of the principal's boundary: for
+    controls, never for what is permitted. What simulation cannot see, session policies and VPC
+    endpoint policies among it, stays the service's to judge.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+
+    def read(answer: Mapping[str, Any]) -> tuple[Evaluation, ...]:
+        return evaluations_of(answer, question.resource_arn, question.action)
+
+    return _ask(iam, (question,), now, read, boundary)
+
+
+def simulate_custom(
+    iam: Any, question: Question, now: datetime, *, policies: Sequence[str], boundary: str | None
+) -> tuple[Evaluation, ...] | CannotTell:
+    """Ask IAM `question` about `policies`, texts of at least one, in the place of a principal's.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
+    """
+
+    def read(answer: Mapping[str, Any]) -> tuple[Evaluation, ...]:
+        return evaluations_of(answer, question.resource_arn, question.action)
+
+    # IAM fills in nothing here, as there is no principal.
+    source = question.policy_source_arn
+    filled = [ContextEntry("aws:PrincipalAccount", "string", (account_of(source),))]
+    if ":user/" in source:
+        filled.append(ContextEntry("aws:username", "string", (source.rpartition("/")[2],)))
+    asked = question.with_context(filled)
+    asked = replace(asked, context=tuple(entry for entry in asked.context if entry.values))
+    return _ask(iam, (asked,), now, read, boundary, policies)
+
+
+def simulate_together(
+    iam: Any, questions: Sequence[Question], now: datetime
+) -> tuple[Evaluation, ...] | CannotTell:
+    """Ask IAM several `questions`, which differ in nothing but the resource, in one call."""
+    if len({(q.policy_source_arn, q.action, q.context) for q in questions}) != 1:
+        raise ValueError("questions of one call have one context")
+    arns = tuple(q.resource_arn for q in questions)
+
+    def read(answer: Mapping[str, Any]) -> tuple[Evaluation, ...]:
+        return evaluations_of_several(answer, arns, questions[0].action)
+
+    return _ask(iam, questions, now, read, None)
+
+
+def _ask(
+    iam: Any,
+    questions: Sequence[Question],
+    now: datetime,
+    read: Callable[[Mapping[str, Any]], tuple[Evaluation, ...]],
+    boundary: str | None,
+    policies: Sequence[str] | None = None,
+) -> tuple[Evaluation, ...] | CannotTell:
+    question = questions[0]
+    clock = [entry for entry in _clock(now) if not question.gives(entry.key_name)]
+    entries = (*question.context, *clock)
+    request: dict[str, Any] = {
+        "ActionNames": [question.action],
+        "ResourceArns": [q.resource_arn for q in questions],
+        "ContextEntries": [
+            {
+                "ContextKeyName": entry.key_name,
+                "ContextKeyType": entry.key_type,
+                "ContextKeyValues": list(entry.values),
+            }
+            for entry in entries
+        ],
+    }
+    if policies is None:
+        ask, request["PolicySourceArn"] = iam.simulate_principal_policy, question.policy_source_arn
+    else:
+        ask, request["PolicyInputList"] = iam.simulate_custom_policy, list(policies)
+    if boundary is not None:
+        request["PermissionsBoundaryPolicyInputList"] = [boundary]
+    evaluations: tuple[Evaluation, ...] = ()
+    try:
+        for _ in range(_MOST_PAGES):
+            answer = ask(**request)
+            evaluations += tuple(_really_missing(one, entries) for one in read(answer))
+            if not answer.get("IsTruncated"):
+                return evaluations
+            request["Marker"] = _marker(answer)
+    except UnreadableAnswer as error:
+        return CannotTell("unreadable", f"IAM's answer cannot be read: {error}", question)
+    except Exception as error:
+        return errors.cannot_ask(error, question)
+    return CannotTell("unreadable", "IAM's answer has no end", question)
+
+
+def _really_missing(evaluation: Evaluation, entries: Sequence[ContextEntry]) -> Evaluation:
+    """IAM names keys too that it was given and that did not match."""
+    given = {entry.key_name.lower() for entry in entries}
+    missing = tuple(key for key in evaluation.missing_context if key.lower() not in given)
+    return replace(evaluation, missing_context=missing)
+
+
+def evaluations_of(
+    answer: Mapping[str, Any], resource_arn: str, action: str = ACTION
+) -> tuple[Evaluation, ...]:
+    """Read one page about `resource_arn`, the only resource asked about.
+
+    The top-level EvalResourceName may be a template such as
+    `arn:aws:ssm:…:document/${DocumentName}`: what was decided about the document is in
+    ResourceSpecificResults, or at the top where that is left out and the name is the ARN.
+
+    Raises `UnreadableAnswer` for a missing required member, a decision that is none of IAM's
+    three words, and a result whose two levels disagree.
+    """
+    found: list[Evaluation] = []
+    for result, top, organizations in _results(answer, action):
+        specific = result.get("ResourceSpecificResults")
+        if specific is None:
+            specific = [{**result, "EvalResourceDecision": result.get("EvalDecision")}]
+        for entry in specific:
+            if entry.get("EvalResourceName") != resource_arn:
+                continue
+            read = _evaluation(entry, result, organizations)
+            if read.eval_decision is not top and EvalDecision.ALLOWED in (read.eval_decision, top):
+                raise UnreadableAnswer("it allows at one level and denies at the other")
+            found.append(read)
+    return tuple(found)
+
+
+def evaluations_of_several(
+    answer: Mapping[str, Any], resource_arns: Sequence[str], action: str = ACTION
+) -> tuple[Evaluation, ...]:
+    """Read one page about several resources. The top level is then the worst of all.
+
+    What the organization said is told at the top only: it is taken for an entry's where that is
+    an explicit deny without a statement, which is how service control policies deny, and is
+    None for the others. Raises `UnreadableAnswer` as `evaluations_of` does.
+    """
+    found: list[Evaluation] = []
+    for result, top, organizations in _results(answer, action):
+        for entry in result.get("ResourceSpecificResults") or ():
+            if entry.get("EvalResourceName") not in resource_arns:
+                continue
+            read = _evaluation(entry, {}, None)
+            if top is EvalDecision.ALLOWED and read.eval_decision is not top:
+                raise UnreadableAnswer("it allows at one level and denies at the other")
+            silent = read.eval_decision is EvalDecision.EXPLICIT_DENY and (
+                not read.matched_statements
+            )
+            found.append(
+                replace(read, allowed_by_organizations=False)
+                if silent and organizations is False
+                else read
+            )
+    return tuple(found)
+
+
+def _results(
+    answer: Mapping[str, Any], action: str
+) -> Iterator[tuple[Mapping[str, Any], EvalDecision, bool | None]]:
+    """The results of one page, with the decision and the organization's at the top of each."""
+    for result in answer.get("EvaluationResults") or ():
+        if result.get("EvalActionName") != action:
+            raise UnreadableAnswer("a result is about another action")
+        organizations = result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations")
+        yield result, _decision(result.get("EvalDecision")), organizations
+
+
+def _evaluation(
+    entry: Mapping[str, Any], result: Mapping[str, Any], organizations: bool | None
+) -> Evaluation:
+    missing = (entry.get("MissingContextValues") or []) + (result.get("MissingContextValues") or [])
+    return Evaluation(
+        resource_arn=str(entry["EvalResourceName"]),
+        eval_decision=_decision(entry.get("EvalResourceDecision")),
+        matched_statements=tuple(
+            _statement(statement) for statement in entry.get("MatchedStatements") or ()
+        ),
+        missing_context=tuple(dict.fromkeys(missing)),
+        allowed_by_permissions_boundary=_first(_boundary(entry), _boundary(result)),
+        allowed_by_organizations=organizations,
+    )
+
+
+def _statement(statement: Mapping[str, Any]) -> MatchedStatement:
+    return MatchedStatement(
+        str(statement.get("SourcePolicyId", "?")),
+        str(statement.get("SourcePolicyType", "")),
+        _position(statement.get("StartPosition")),
+        _position(statement.get("EndPosition")),
+    )
+
+
+def _position(told: Any) -> tuple[int, int] | None:
+    try:
+        return int(told["Line"]), int(told["Column"])
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def _marker(answer: Mapping[str, Any]) -> str:
+    marker: str | None = answer.get("Marker")
+    if not marker:
+        raise UnreadableAnswer("it is truncated and has no marker")
+    return marker
+
+
+def _decision(word: object) -> EvalDecision:
+    try:
+        return EvalDecision(word)
+    except ValueError:
+        raise UnreadableAnswer(f"{word!r} is not a decision") from None
+
+
+def _boundary(result: Mapping[str, Any]) -> bool | None:
+    detail = result.get("PermissionsBoundaryDecisionDetail", {})
+    allowed: bool | None = detail.get("AllowedByPermissionsBoundary")
+    return allowed
+
+
+def _first(*layers: bool | None) -> bool | None:
+    """False where any level says so, else whatever is reported."""
+    told = [layer for layer in layers if layer is not None]
+    return all(told) if told else None
+
+
+def _clock(now: datetime) -> tuple[ContextEntry, ContextEntry]:
+    moment = now.astimezone(UTC)
+    return (
+        ContextEntry("aws:CurrentTime", "date", (moment.strftime("%Y-%m-%dT%H:%M:%SZ"),)),
+        ContextEntry("aws:EpochTime", "numeric", (str(int(moment.timestamp())),)),
+    )

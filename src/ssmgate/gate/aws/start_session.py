@@ -1,0 +1,195 @@
+"""Spend a permit: ssm:StartSession, and ssm:TerminateSession for a session that no plugin took."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import field
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
+)
+
+from ssmgate.gate.aws import errors
+from ssmgate.gate.decision.decision import Permit
+from ssmgate.gate.decision.errors import GateError, ServiceFailed
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.gate.system import signals
+
+TERMINATE_SECONDS = 15
+"""How long TerminateSession may take, attempts included."""
+
+_MEMBERS = ("SessionId", "TokenValue", "StreamUrl")
+
+# There was no connection yet. After any other failure on the way nobody knows whether the
+# service took the request: a second one might start a second session.
+_NOT_RECEIVED = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
+
+_PERHAPS_STARTED = "the service may have started a session all the same; it was not asked twice"
+_LIST_SESSIONS = "'aws ssm describe-sessions --state Active' lists the sessions"
+
+
+@frozen
+class StartedSession:
+    """StartSession's answer to `request`, the request that was sent last.
+
+    The token lets whoever has it into the session: it hides from `repr`.
+    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
+    """
+
+    session_id: str
+    token_value: str = field(repr=False)
+    stream_url: str = field(repr=False)
+    request: SessionRequest
+
+
+def start_session(ssm: Any, permit: Permit) -> StartedSession:
+    """Send the permitted request, and no other.
+
+    Just before signing, the serialized body is compared with the permit. An unnamed default
+    document that the service refuses is sent once more with its name, as accounts with the
+    older condition demand; if that fails, the first error is raised.
+
+    Raises `ServiceFailed` where the service answers with an error, `GateError` for anything
+    else. A session whose answer lacks what the plugin needs is terminated.
+    """
+    with _silent():
+        try:
+            return _send(ssm, permit.request)
+        except ServiceFailed as first:
+            spelled_out = permit.spelled_out()
+            if first.error_code != "AccessDeniedException" or spelled_out is None:
+                raise
+            try:
+                return _send(ssm, spelled_out)
+            except GateError as second:
+                first.notes += second.notes
+                first.hints += second.hints
+                raise first from None
+
+
+def terminate_session(ssm: Any, session_id: str) -> str | None:
+    """End a session that no plugin took over. Returns why that failed, None if it did not.
+
+    Never raises for a failure of the service's: what went wrong before must stay in sight.
+    """
+    try:
+        with _silent(), signals.time_limit(TERMINATE_SECONDS):
+            ssm.terminate_session(SessionId=session_id)
+    except (BotoCoreError, ClientError) as error:
+        return str(error)
+    except signals.OutOfTime:
+        return f"no answer within {TERMINATE_SECONDS} s"
+    except Exception as error:  # an answer of another shape than JSON's or the model's
+        return f"its answer cannot be read ({type(error).__name__})"
+    return None
+
+
+def _send(ssm: Any, request: SessionRequest) -> StartedSession:
+    events = ssm.meta.events
+    compare = _comparer(request)
+    events.register_last("before-sign.ssm.StartSession", compare)
+    events.register_first("needs-retry.ssm.StartSession", _never_twice)
+    try:
+        answer = ssm.start_session(**request.to_parameters())
+    except GateError:
+        raise
+    except HTTPClientError as error:
+        raise GateError(str(error), notes=(_PERHAPS_STARTED,), hints=(_LIST_SESSIONS,)) from error
+    except (BotoCoreError, ClientError) as error:
+        if "TokenValue" in str(error) or "StreamUrl" in str(error):
+            # A body that is no error of AWS's becomes botocore's message as it stands.
+            raise GateError(
+                "StartSession was answered with a session and an HTTP error at once",
+                notes=(_PERHAPS_STARTED,),
+                hints=(_LIST_SESSIONS,),
+            ) from None
+        raise errors.translate(error) from error
+    except Exception as error:  # an answer of another shape than JSON's or the model's
+        # From None: a parser's error may quote the answer, and --debug would print it.
+        raise GateError(
+            f"StartSession's answer cannot be read ({type(error).__name__})",
+            notes=(_PERHAPS_STARTED,),
+            hints=(_LIST_SESSIONS,),
+        ) from None
+    finally:
+        events.unregister("before-sign.ssm.StartSession", compare)
+        events.unregister("needs-retry.ssm.StartSession", _never_twice)
+    missing = [name for name in _MEMBERS if not _is_text(answer.get(name))]
+    if missing:
+        note = "no session was named to terminate"
+        if _is_text(answer.get("SessionId")):
+            failure = terminate_session(ssm, answer["SessionId"])
+            note = f"terminating it failed: {failure}" if failure else "the session was terminated"
+        raise GateError(f"StartSession's answer lacks {', '.join(missing)}", notes=(note,))
+    return StartedSession(answer["SessionId"], answer["TokenValue"], answer["StreamUrl"], request)
+
+
+def _comparer(request: SessionRequest) -> Any:
+    def compare(request: Any, **_: Any) -> None:
+        try:
+            sent = _canonical(_parsed(request.data))
+        except (AttributeError, ValueError):
+            sent = None
+        if sent != expected:
+            raise GateError("the request changed between the check and the call: not sent")
+
+    expected = _canonical(request.to_parameters())
+    return compare
+
+
+def _canonical(value: object) -> str:
+    """`value` as JSON in which equal text means equal values. For Python, 1, 1.0 and True equal."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _parsed(body: Any) -> object:
+    """The JSON text of the bytes `body`. Raises `ValueError` for a name that an object has twice.
+
+    Readers of JSON differ about which of the two counts: https://www.rfc-editor.org/rfc/rfc8259#section-4
+    """
+
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("duplicate name")
+        return found
+
+    # Not json.loads of the bytes, which would guess the encoding.
+    return json.loads(body.decode("utf-8"), object_pairs_hook=members)
+
+
+def _never_twice(caught_exception: Exception | None = None, **_: Any) -> None:
+    if caught_exception is not None and not isinstance(caught_exception, _NOT_RECEIVED):
+        raise caught_exception
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep libraries from writing to standard error while a session may be there.
+
+    With --debug, botocore and urllib3 log the answer, with the token. With --no-verify-ssl, urllib3
+    warns at each request. And a full pipe there would hold the session open.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,181 @@
+"""Tags of the caller and of what is asked about: which condition keys need them, and look-ups."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ssmgate.gate.aws import identity
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+
+Tags = tuple[tuple[str, str], ...]
+
+_RESOURCE = ("aws:ResourceTag/", "ssm:resourceTag/")
+_PRINCIPAL = ("aws:PrincipalTag/",)
+
+
+@frozen
+class Source:
+    """Where the tags of one resource come from.
+
+    `read` makes at most one call and returns None if that fails. `unread` says why there may be
+    no tags: "the policies ask for KEY, which UNREAD".
+    """
+
+    read: Callable[[], Tags | None]
+    unread: str
+
+
+@frozen
+class Found:
+    """What was looked up for one denied question.
+
+    `keys` are the condition keys that the policies mention and the question does not give, as
+    far as IAM reported them. `entries` are tags for some of them, empty if none of them has a
+    value. `unread` are the tag keys whose value could not be read, each with the reason.
+    """
+
+    keys: tuple[str, ...] = ()
+    entries: tuple[ContextEntry, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
+
+
+class Lookups:
+    """What can be looked up about one caller after a denial, each of it with at most one call.
+
+    `iam` has to exist already: another thread may use it.
+    """
+
+    def __init__(self, iam: Any, caller: Caller) -> None:
+        self.iam = iam
+        self.caller = caller
+        self._mentioned: tuple[tuple[str, ...] | None, ...] = ()
+        self._principal_tags: tuple[Tags | None, ...] = ()
+
+    def mentioned(self) -> tuple[str, ...] | None:
+        """The condition keys in the caller's policies, None if IAM does not report them."""
+        if not self._mentioned:
+            self._mentioned = (_mentioned_keys(self.iam, self.caller),)
+        return self._mentioned[0]
+
+    def principal_tags(self) -> Tags | None:
+        """The tags of the IAM user or role, None if IAM does not report them.
+
+        GetRole reported a role's with its path, so they cost no call.
+        """
+        if self.caller.principal_tags is not None or self.caller.principal_type != "User":
+            return self.caller.principal_tags
+        if not self._principal_tags:
+            self._principal_tags = (identity.user_tags(self.iam, self.caller),)
+        return self._principal_tags[0]
+
+    def find(self, denied: Question, keys: Sequence[str] | None, own: Source | None) -> Found:
+        """Look up the tags that `keys` ask for, those of both kinds at the same time.
+
+        `keys` is None where IAM does not report which keys the policies mention: each tag may
+        decide then. `own` is None for a resource that cannot have tags of the account's.
+        """
+        wanted = None if keys is None else _not_given(denied, keys)
+        asks_own = own is not None and (wanted is None or _any(wanted, _RESOURCE))
+        asks_principal = wanted is None or _any(wanted, _PRINCIPAL)
+        # The resource's stay in this thread: a client for them may have to be made first.
+        other = threading.Thread(target=self.principal_tags, daemon=True)
+        if both := asks_own and asks_principal:
+            other.start()
+        own_tags = own.read() if own is not None and asks_own else None
+        if both:
+            other.join()
+        principal_tags = self.principal_tags() if asks_principal else None
+        entries = (*_entries(_RESOURCE, own_tags), *_entries(_PRINCIPAL, principal_tags))
+        if wanted is not None:
+            named = {key.lower() for key in wanted}
+            if not any(entry.key_name.lower() in named for entry in entries):
+                entries = ()
+        unread = _unread(
+            self.caller,
+            wanted or (),
+            own if own_tags is None else None,
+            principal_read=principal_tags is not None,
+        )
+        return Found(wanted or (), entries, unread)
+
+
+def unread(caller: Caller, denied: Question, keys: Sequence[str], own: Source | None) -> Found:
+    """What `Lookups.find` comes to when nothing at all can be read."""
+    wanted = _not_given(denied, keys)
+    return Found(wanted, (), _unread(caller, wanted, own, principal_read=False))
+
+
+def session_tags(caller: Caller, denied: Question, keys: Sequence[str]) -> tuple[str, ...]:
+    """Those of `keys` that only the live request has: the tags of a role session.
+
+    Its tags (AssumeRole with Tags, SAML, IAM Identity Center) override those of the role, and
+    no operation reports them. An IAM user has none beside its own. What `denied`, the question
+    as it was asked first, gives is the configuration's.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+    """
+    if caller.principal_type == "User":
+        return ()
+    return tuple(key for key in _not_given(denied, keys) if _any((key,), _PRINCIPAL))
+
+
+def is_tag(key: str) -> bool:
+    """Whether the condition key is a tag of the principal or of the resource."""
+    return _any((key,), (*_RESOURCE, *_PRINCIPAL))
+
+
+def _unread(
+    caller: Caller, keys: Sequence[str], own: Source | None, *, principal_read: bool
+) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (key, reason)
+        for key in keys
+        for prefixes, reason in (
+            (_RESOURCE, "" if own is None else own.unread),
+            (
+                _PRINCIPAL,
+                "could not be read (iam:GetUser)"
+                if caller.principal_type == "User" and not principal_read
+                else "",
+            ),
+        )
+        if reason and _any((key,), prefixes)
+    )
+
+
+def _not_given(denied: Question, keys: Sequence[str]) -> tuple[str, ...]:
+    """`keys` without those that the question gives, each once: keys have no case."""
+    first: dict[str, str] = {}
+    for key in keys:
+        first.setdefault(key.lower(), key)
+    return tuple(key for key in first.values() if not denied.gives(key))
+
+
+def _any(keys: Sequence[str], prefixes: Sequence[str]) -> bool:
+    return any(key.lower().startswith(prefix.lower()) for key in keys for prefix in prefixes)
+
+
+def _entries(prefixes: Sequence[str], tags: Tags | None) -> Iterator[ContextEntry]:
+    for name, value in tags or ():
+        for prefix in prefixes:
+            yield ContextEntry(prefix + name, "string", (value,))
+
+
+def _mentioned_keys(iam: Any, caller: Caller) -> tuple[str, ...] | None:
+    source = caller.policy_source_arn
+    try:
+        answer = iam.get_context_keys_for_principal_policy(PolicySourceArn=source)
+        return tuple(str(key) for key in answer.get("ContextKeyNames") or ())
+    except Exception:
+        return None
+
+
+def document_tags(ssm: Any, name: str) -> Tags | None:
+    """The tags of one of the account's documents, None if SSM does not report them."""
+    try:
+        answer = ssm.list_tags_for_resource(ResourceType="Document", ResourceId=name)
+        return tuple((tag["Key"], tag["Value"]) for tag in answer["TagList"])
+    except Exception:
+        return None

@@ -1,0 +1,1 @@
+"""IAM's allow decisions, cached for seconds; one process asks for many."""

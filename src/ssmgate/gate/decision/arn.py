@@ -1,0 +1,113 @@
+"""ARNs: which ones a session document has, and which principal a caller is."""
+
+from __future__ import annotations
+
+import re
+
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName
+
+# Customers cannot create documents with these beginnings, in whatever case:
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
+_RESERVED = ("aws", "amazon", "amzn")
+# How AWS spells its own. Only these certainly have an empty account in their ARN.
+_AWS_OWNED = ("AWS-", "AWSEC2-", "AWSConfigRemediation-", "AWSSupport-", "Amazon")
+
+
+def document_arns(
+    document_name: str | None, *, partition: str, region: str, account: str
+) -> tuple[str, ...]:
+    """The ARNs under which IAM may know the document; the caller needs access to each of them.
+
+    `document_name` is a name, a full document ARN, or None for the default document.
+    One ARN in nearly all cases: the caller's account for a customer's document, an empty
+    account for one of AWS's own, a full ARN as it is. Two, when the name is reserved for AWS
+    but not in AWS's spelling, or when a full ARN puts a document into an account where its
+    name does not belong: the service might take it for either.
+
+    Raises `InvalidRequest` for a name that is neither. Whether the document exists is not
+    checked.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+    """
+    given = DEFAULT_DOCUMENT_NAME if document_name is None else document_name
+    document = DocumentName.parse(given)
+    owner = document.account
+    accounts = _accounts(document.name, owner or account)
+    if owner is not None:
+        accounts = (owner, *(() if owner in accounts else accounts))
+    return tuple(
+        f"arn:{document.partition or partition}:ssm:{document.region or region}:{a}"
+        f":document/{document.name}"
+        for a in accounts
+    )
+
+
+def _accounts(name: str, account: str) -> tuple[str, ...]:
+    if name.startswith(_AWS_OWNED):
+        return ("",)
+    if name.lower().startswith(_RESERVED):
+        return ("", account)
+    return (account,)
+
+
+@frozen
+class Principal:
+    """Who signed a call, read from GetCallerIdentity's ARN.
+
+    `kind` is `user`, `role`, `federated-user`, `root`, or `unknown`.
+    `name` is the user's or role's, without its path.
+    `policy_source_arn` is what iam:SimulatePrincipalPolicy can be asked about, empty where
+    there is nothing. A role's lacks the role's path, which the caller's ARN does not tell.
+    """
+
+    kind: str
+    name: str
+    policy_source_arn: str
+
+
+_NAMED = r"[\w+=,.@-]+"
+_USER = re.compile(rf"arn:[a-z-]+:iam::[0-9]{{12}}:user/([\x21-\x7e]*/)?({_NAMED})\Z", re.ASCII)
+_ROLE = re.compile(
+    rf"arn:([a-z-]+):sts::([0-9]{{12}}):assumed-role/({_NAMED})/{_NAMED}\Z", re.ASCII
+)
+_FEDERATED = re.compile(rf"arn:[a-z-]+:sts::[0-9]{{12}}:federated-user/({_NAMED})\Z", re.ASCII)
+_ROOT = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:root\Z", re.ASCII)
+
+
+def principal(caller_arn: str) -> Principal:
+    """Tell who a caller is; `unknown` rather than a guess.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+    """
+    if match := _USER.match(caller_arn):
+        return Principal("user", match[2], caller_arn)
+    if match := _ROLE.match(caller_arn):
+        return Principal("role", match[3], f"arn:{match[1]}:iam::{match[2]}:role/{match[3]}")
+    if match := _FEDERATED.match(caller_arn):
+        return Principal("federated-user", match[1], "")
+    if _ROOT.match(caller_arn):
+        return Principal("root", "root", "")
+    return Principal("unknown", "", "")
+
+
+def account_of(arn: str) -> str:
+    """The account field of an ARN, empty where it has none."""
+    parts = arn.split(":", 5)
+    return parts[4] if len(parts) == 6 else ""
+
+
+_ECS_TARGET = re.compile(r"ecs:([a-zA-Z0-9_-]+)_([a-zA-Z0-9]+)_[a-zA-Z0-9-]+\Z")
+
+
+def target_arn(target: str, *, partition: str, region: str, account: str) -> str | None:
+    """The ARN under which IAM knows a session's target, None for a kind that it does not list.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+    """
+    if re.match(r"i-[0-9a-zA-Z]+\Z", target):
+        return f"arn:{partition}:ec2:{region}:{account}:instance/{target}"
+    if re.match(r"mi-[0-9a-zA-Z]+\Z", target):
+        return f"arn:{partition}:ssm:{region}:{account}:managed-instance/{target}"
+    if match := _ECS_TARGET.match(target):
+        return f"arn:{partition}:ecs:{region}:{account}:task/{match[1]}/{match[2]}"
+    return None

@@ -1,0 +1,265 @@
+"""The decision: the one place where a permit is made."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.grant import Explicit, Grant, grant
+from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+from ssmgate.gate.decision.restrictions import LocalRefusal
+
+
+@frozen
+class Permit:
+    """`request` may be sent. Made here alone, spent by `aws.start_session` alone.
+
+    `overridden` holds the refusal that `mode = "permissive"` set aside, and is None when IAM
+    allowed.
+    """
+
+    request: SessionRequest
+    overridden: Refusal | CannotTell | LocalRefusal | None = None
+
+    def spelled_out(self) -> SessionRequest | None:
+        """The second request that this permit covers: the default document by its name.
+
+        An account with the older form of the ssm:SessionDocumentAccessCheck condition refuses a
+        request that leaves the permitted default document out. None when a document was named,
+        and when IAM did not allow it.
+        """
+        if self.request.document_name is not None or self.overridden is not None:
+            return None
+        return self.request.named(DEFAULT_DOCUMENT_NAME)
+
+
+class Layer(enum.Enum):
+    """The kind of policy that kept IAM from allowing, as far as simulation reports it."""
+
+    IDENTITY = "identity-based policy"
+    BOUNDARY = "permissions boundary"
+    ORGANIZATIONS = "service control policy"
+
+
+@frozen
+class Refusal:
+    """IAM says no to `question`, or the configuration does where IAM's yes is a wildcard's.
+
+    `reason_code` is `explicit-deny` or `no-allow`, and `not-named` for the configuration's no.
+    `matched_statements` are those that deny, or the wildcards that allow.
+    """
+
+    reason_code: str
+    question: Question
+    layer: Layer
+    matched_statements: tuple[MatchedStatement, ...] = ()
+    missing_context: tuple[str, ...] = ()
+
+    @property
+    def matched_policies(self) -> tuple[str, ...]:
+        """The policies of the matched statements, each once."""
+        return tuple(dict.fromkeys(s.source_policy_id for s in self.matched_statements))
+
+
+@frozen
+class CannotTell:
+    """IAM could not be asked, or not completely. Not a word about what IAM thinks.
+
+    `reason` is one clause for the reader. `question` is None where there was none to ask.
+    `live_context` are the condition keys whose value is not known: those that only the live
+    request will have, or tags that could not be read.
+    """
+
+    reason_code: str
+    reason: str
+    question: Question | None = None
+    live_context: tuple[str, ...] = ()
+
+
+Outcome = Permit | Refusal | CannotTell
+
+# Known to the service when the request arrives, and to nobody before. Lower case.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+_LIVE_KEYS = frozenset(
+    {
+        "aws:multifactorauthage",
+        "aws:multifactorauthpresent",
+        "aws:referer",
+        "aws:sourceip",
+        "aws:sourcevpc",
+        "aws:sourcevpcarn",
+        "aws:sourcevpce",
+        "aws:tokenissuetime",
+        "aws:useragent",
+        "aws:vpcsourceip",
+        "aws:vpceaccount",
+        "aws:vpceorgid",
+        "aws:vpceorgpaths",
+        "aws:sourceidentity",
+        "sts:sourceidentity",
+    }
+)
+
+
+@frozen
+class Look:
+    """What was asked for `request`, what IAM answered, and the outcome of that.
+
+    `controls` are IAM's answers about the documents that cannot exist, empty where the rule
+    does not ask for them.
+    """
+
+    request: SessionRequest
+    questions: tuple[Question, ...]
+    evaluations: tuple[Evaluation, ...]
+    outcome: Outcome
+    controls: tuple[Evaluation, ...] = ()
+
+
+def decide(
+    request: SessionRequest,
+    questions: Sequence[Question],
+    evaluations: Sequence[Evaluation],
+    *,
+    explicit: Explicit = Explicit.ALLOWED,
+    controls: Sequence[Evaluation] = (),
+) -> Outcome:
+    """Permit `request` if IAM allows every one of `questions`, and `explicit` holds for each.
+
+    `questions` are the documents that `request` may mean, at least one. `evaluations` are all
+    of IAM's answers to them, `controls` those to their controls. An evaluation of any other
+    resource, a wildcard or a template included, says nothing. No question, no answer, or a
+    contradiction is never a yes.
+
+    Access to the target is not examined: StartSession enforces it.
+    """
+    if not questions:
+        return CannotTell("no-question", "no document was asked about")
+    for question in questions:
+        obstacle = obstacle_to(question, evaluations, explicit, controls)
+        if obstacle is not None:
+            return obstacle
+    return Permit(request)
+
+
+def obstacle_to(
+    question: Question,
+    evaluations: Sequence[Evaluation],
+    explicit: Explicit,
+    controls: Sequence[Evaluation],
+) -> Refusal | CannotTell | None:
+    """What keeps the document of `question` from being permitted, None if nothing does."""
+    obstacle = verdict(question, evaluations)
+    if obstacle is None and explicit is not Explicit.ALLOWED:
+        return _unless_named(question, evaluations, controls)
+    return obstacle
+
+
+def _unless_named(
+    question: Question, evaluations: Sequence[Evaluation], controls: Sequence[Evaluation]
+) -> Refusal | CannotTell | None:
+    answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
+    control_arn = question.control().resource_arn
+    match grant(answers, [c for c in controls if c.resource_arn == control_arn]):
+        case Grant.NAMED:
+            return None
+        case Grant.WILDCARD:
+            allowing = tuple(dict.fromkeys(s for a in answers for s in a.matched_statements))
+            return Refusal("not-named", question, Layer.IDENTITY, allowing)
+    return CannotTell(
+        "grant-unknown",
+        "IAM does not show whether a statement names the session document (explicit = 'named')",
+        question,
+    )
+
+
+def override(request: SessionRequest, outcome: Refusal | CannotTell | LocalRefusal) -> Permit:
+    """Permit `request` although it was refused: `mode = "permissive"`, and nothing else."""
+    return Permit(request, overridden=outcome)
+
+
+def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Refusal | CannotTell | None:
+    """What stands in the way of `question`: None if every answer about it says allowed."""
+    answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
+    if not answers:
+        return CannotTell(
+            "no-answer", "IAM's answer does not speak of what was asked about", question
+        )
+    for answer in answers:
+        if answer.eval_decision is not EvalDecision.ALLOWED:
+            return _denied(question, answer)
+    if any(
+        False in (a.allowed_by_organizations, a.allowed_by_permissions_boundary) for a in answers
+    ):
+        return CannotTell("contradiction", "IAM's answer contradicts itself", question)
+    return None
+
+
+def _denied(question: Question, answer: Evaluation) -> Refusal | CannotTell:
+    if answer.allowed_by_organizations is False:
+        layer = Layer.ORGANIZATIONS
+    elif answer.allowed_by_permissions_boundary is False:
+        layer = Layer.BOUNDARY
+    else:
+        layer = Layer.IDENTITY
+    explicit = answer.eval_decision is EvalDecision.EXPLICIT_DENY
+    refusal = Refusal(
+        "explicit-deny" if explicit else "no-allow",
+        question,
+        layer,
+        answer.matched_statements,
+        answer.missing_context,
+    )
+    return refusal if explicit else unless_live(refusal, answer.missing_context)
+
+
+def unless_live(
+    refusal: Refusal, key_names: Sequence[str], session_tags: Sequence[str] = ()
+) -> Refusal | CannotTell:
+    """`refusal`, or CannotTell if one of `key_names` is known only to the live request.
+
+    `key_names` are condition keys that the policies mention. A key that the question gave a
+    value for is not waited for: IAM names those among the missing too. `session_tags` are those
+    of `key_names` that a role session may override, whatever the question gave.
+    """
+    live = tuple(
+        key
+        for key in key_names
+        if key in session_tags or (is_live(key) and not refusal.question.gives(key))
+    )
+    if not live:
+        return refusal
+    if refusal.reason_code == "explicit-deny":
+        reason_code, what = "live-deny", "an explicit deny may hang on what"
+    else:
+        reason_code, what = "live-context", "the policies ask for what"
+    reason = f"{what} only the live request has: {', '.join(live)}"
+    return CannotTell(reason_code, reason, refusal.question, live)
+
+
+def unless_unread(refusal: Refusal, unread: Sequence[tuple[str, str]]) -> Refusal | CannotTell:
+    """`refusal`, or CannotTell if a tag that the policies mention could not be read.
+
+    `unread` are the condition keys, each with the reason: "KEY, which REASON".
+    """
+    if not unread:
+        return refusal
+    reasons = dict.fromkeys(reason for _, reason in unread)
+    clauses = [
+        f"{', '.join(key for key, its in unread if its == reason)}, which {reason}"
+        for reason in reasons
+    ]
+    if refusal.reason_code == "explicit-deny":
+        reason_code, what = "tags-deny", "an explicit deny may depend on"
+    else:
+        reason_code, what = "tags-unknown", "the policies ask for"
+    reason = f"{what} {', and '.join(clauses)}"
+    return CannotTell(reason_code, reason, refusal.question, tuple(key for key, _ in unread))
+
+
+def is_live(key_name: str) -> bool:
+    """Whether only the live request has a value for the condition key, in whatever case."""
+    return key_name.lower() in _LIVE_KEYS

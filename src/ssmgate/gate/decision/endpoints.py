@@ -1,0 +1,149 @@
+"""The endpoints of STS, IAM and Systems Manager, and which of them are AWS's own.
+
+A host that ends in `amazonaws.com` is not AWS's own for that: anyone can create
+`NAME.s3.amazonaws.com` or `NAME.us-east-1.elb.amazonaws.com`. It has to be the service's name in a
+region of the partition, a global name of the service, or a VPC endpoint of the service.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from ssmgate.gate.decision.errors import ConfigurationProblem
+from ssmgate.gate.decision.frozen import frozen
+
+NAMES = {"sts": "STS", "iam": "IAM", "ssm": "StartSession"}
+"""What is asked at the endpoint of each service, for messages."""
+
+# The host ends where every parser of URLs agrees that it does: before a port, a path, or the end.
+_URL = re.compile(
+    r"(https?)://([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])\.?(?::([0-9]{1,5}))?(/.*)?",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
+_PORTS = {"https": "443", "http": "80"}
+
+
+@frozen
+class Endpoints:
+    """The URLs at which STS and IAM are asked, and the one to which StartSession goes."""
+
+    sts: str
+    iam: str
+    ssm: str
+
+    def shown(self) -> dict[str, str]:
+        """The URLs by service, for people and records: without user information and query."""
+        return {name: shown(getattr(self, name)) for name in NAMES}
+
+
+@frozen
+class Partition:
+    """An AWS partition: its name, the DNS suffixes of its endpoints, and what its regions match."""
+
+    name: str
+    dns_suffix: str
+    dual_stack_dns_suffix: str
+    region_pattern: str
+
+
+def shown(url: str) -> str:
+    """Return `url` as printable ASCII, without user information, query and fragment."""
+    scheme, separator, rest = url.partition("://")
+    rest = re.split(r"[?#]", rest, maxsplit=1)[0]
+    authority, slash, path = rest.partition("/")
+    plain = f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+    text = plain.encode("utf-8", "surrogatepass")
+    return "".join(chr(byte) if 0x21 <= byte <= 0x7E else f"%{byte:02X}" for byte in text)
+
+
+def origin(url: str) -> str | None:
+    """Return `scheme://host:port` of an http or https URL, None for a URL of another shape.
+
+    Lower case, without the root's trailing dot, and with the default port filled in.
+    """
+    found = _URL.fullmatch(url)
+    if found is None:
+        return None
+    scheme, host, port, _path = found.groups()
+    return f"{scheme}://{host}:{port or _PORTS[scheme.lower()]}".lower()
+
+
+def allowed_origin(text: str) -> str | None:
+    """Return the origin of an entry of `aws.allowed_endpoints`, None for an invalid one.
+
+    An entry is `HOST` or `HOST:PORT`, which mean https, or has its scheme in front.
+    """
+    url = text if "://" in text else f"https://{text}"
+    return None if url.partition("://")[2].count("/") else origin(url)
+
+
+def is_own(url: str, service: str, partition: Partition) -> bool:
+    """Whether `url` is an https endpoint of AWS's own for `service` in `partition`.
+
+    `service` is `sts`, `iam` or `ssm`. The name alone is judged: that the host has a certificate
+    for it is TLS's part. The regional, global, FIPS and dual-stack names are those of botocore's
+    endpoint data; VPC endpoints are named
+    `vpce-ID.SERVICE.REGION.vpce.SUFFIX` (and with the zone behind the ID).
+    https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-access-aws-services.html
+    """
+    bare = _URL.fullmatch(url)
+    if bare is None or bare[4] not in (None, "/"):
+        return False
+    suffix, dual = re.escape(partition.dns_suffix), re.escape(partition.dual_stack_dns_suffix)
+    region = partition.region_pattern.removeprefix("^").removesuffix("$")
+    # The only partition whose global endpoint has a name of its own.
+    extra = "|us-gov" if partition.name == "aws-us-gov" else ""
+    name = f"{service}(?:-fips)?"
+    pattern = (
+        f"https://(?:{name}(?:\\.(?:global{extra}|{region}))?\\.(?:{suffix}|{dual})"
+        f"|vpce-[a-z0-9-]+\\.{name}\\.(?:{region})\\.vpce\\.{suffix}):443"
+    )
+    return re.fullmatch(pattern, str(origin(url)), re.ASCII) is not None
+
+
+def is_at_aws(url: str, partition: Partition) -> bool:
+    """Whether the host of `url` is below a DNS suffix of `partition`, whoever created it."""
+    host = re.sub(r"^[^/]*//(?:[^/@]*@)?", "", url.lower())
+    host = re.split(r"[:/?#]", host, maxsplit=1)[0].rstrip(".")
+    return host.endswith((f".{partition.dns_suffix}", f".{partition.dual_stack_dns_suffix}"))
+
+
+def not_at_aws(endpoints: Endpoints, partition: Partition) -> str:
+    """Return a warning where StartSession goes to AWS, and STS or IAM is asked somewhere else.
+
+    Empty where there is nothing to warn of: all are AWS's own, or StartSession goes to another
+    place too, such as a local AWS.
+    """
+    urls = endpoints.shown()
+    others = [
+        f"{NAMES[name]} is {urls[name]}"
+        for name in ("sts", "iam")
+        if not is_own(getattr(endpoints, name), name, partition)
+    ]
+    if not others or not is_at_aws(endpoints.ssm, partition):
+        return ""
+    return (
+        "the access check is not answered by AWS, but the session starts there: the endpoint of"
+        f" {', and of '.join(others)}, of StartSession {urls['ssm']}"
+    )
+
+
+def require_own(
+    url: str, service: str, partition: Partition | None, allowed: Collection[str]
+) -> None:
+    """Raise `ConfigurationProblem` unless `url` is AWS's own for `service`, or one of `allowed`.
+
+    `allowed` are origins, as `allowed_origin` returns them.
+    """
+    if origin(url) in allowed or (partition is not None and is_own(url, service, partition)):
+        return
+    raise ConfigurationProblem(
+        f"refused: the endpoint of {NAMES[service]} is {shown(url)}, which is not an https endpoint"
+        " of AWS's own in this partition, and the system's configuration locks keys",
+        hints=(
+            "remove endpoint_url from the AWS configuration, AWS_ENDPOINT_URL… from the"
+            " environment, and --endpoint-url from the command line",
+            "an administrator can add the host to aws.allowed_endpoints",
+        ),
+    )

@@ -1,0 +1,114 @@
+"""Every way in which a start can fail, each with its exit code and its hints."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ssmgate.gate.printer import Layout
+
+
+class GateError(Exception):
+    """Something kept the session from starting. Exits 255.
+
+    `message` is one error in the words of AWS CLI v2 where it has words for it.
+    `code` is AWS's short name for the error (`ParamValidation`, `NoRegion`, …), and
+    empty where v2 prints the bare message. `hints` are next steps, a line each.
+    `preamble` is printed before the error line, as v2 prints its usage there.
+
+    A message is printed as one line, with line breaks escaped, unless it is a `printable.Layout`;
+    so is each note and each hint, always. Nothing here may hold a session token.
+    """
+
+    exit_code: ClassVar[int] = 255
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        notes: tuple[str, ...] = (),
+        hints: tuple[str, ...] = (),
+        preamble: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        # What a machine reads with --cli-error-format json or text.
+        self.error_code = code
+        self.details = message
+        self.notes = notes
+        self.hints = hints
+        self.preamble = preamble
+        # What --cli-error-format asked for, once it is known.
+        self.error_format: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The error line as `--cli-error-format enhanced`, v2's default, has it."""
+        if not self.code:
+            return self.message
+        text = f"An error occurred ({self.code}): {self.message}"
+        return Layout(text) if isinstance(self.message, Layout) else text
+
+
+class InvalidRequest(GateError):
+    """The command line, or the request that it makes, is not valid. Exits 252."""
+
+    exit_code = 252
+
+
+class ConfigurationProblem(GateError):
+    """ssmgate or AWS is not configured: no region, no credentials. Exits 253."""
+
+    exit_code = 253
+
+
+class ServiceFailed(GateError):
+    """AWS answered a call with an error. Exits 254."""
+
+    exit_code = 254
+
+    def __init__(self, message: str, *, error_code: str, operation: str, details: str) -> None:
+        super().__init__(message)
+        self.error_code = error_code
+        self.operation = operation
+        self.details = details
+
+
+class AccessRefused(GateError):
+    """IAM says no: there is no explicit access to the session document. Exits 254.
+
+    `message` is the whole sentence in AWS's shape, `details` the part of it that the service
+    would have sent.
+    """
+
+    exit_code = 254
+
+    def __init__(
+        self, message: str, *, details: str, notes: tuple[str, ...], hints: tuple[str, ...]
+    ) -> None:
+        super().__init__(message, notes=notes, hints=hints)
+        self.error_code = "AccessDeniedException"
+        self.details = details
+
+
+class CannotTellAccess(GateError):
+    """IAM could not be asked, or not completely. Nothing starts. Exits 254."""
+
+    exit_code = 254
+
+
+class RuleRefused(GateError):
+    """A rule of the machine's configuration refuses what IAM allows. Nothing starts. Exits 254."""
+
+    exit_code = 254
+
+
+class NotRecorded(GateError):
+    """A record is required and could not be written. No session stays. Exits 254."""
+
+    exit_code = 254
+
+
+class NotHere(BaseException):
+    """Another process has to make the start. No Exception: nothing on the way may judge it."""

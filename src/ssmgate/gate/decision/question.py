@@ -1,0 +1,176 @@
+"""The question put to IAM: may this principal start a session with this document, or there?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ssmgate.gate.decision.arn import account_of
+from ssmgate.gate.decision.frozen import frozen
+
+ACTION = "ssm:StartSession"
+
+FIXED_KEYS = frozenset(
+    {
+        "ssm:sessiondocumentaccesscheck",
+        "aws:requestedregion",
+        "aws:userid",
+        "aws:principalarn",
+        "aws:principaltype",
+        "aws:securetransport",
+        "aws:viaawsservice",
+        "aws:resourceaccount",
+        "aws:currenttime",
+        "aws:epochtime",
+    }
+)
+"""Condition keys, in lower case, that ssmgate itself knows: the configuration cannot set them."""
+
+MFA_KEY = "aws:MultiFactorAuthPresent"
+
+
+@frozen
+class Caller:
+    """Who starts the session.
+
+    `caller_arn`, `account` and `user_id` are GetCallerIdentity's. `policy_source_arn` is the
+    IAM user or role that is simulated. `principal_type` is IAM's word for `aws:PrincipalType`.
+    `role_path_known` is false where iam:GetRole did not tell the role's path. `principal_tags`
+    are the tags of that user or role, None where nobody has told them yet: a session's own tags
+    are never among them.
+    """
+
+    account: str
+    caller_arn: str
+    policy_source_arn: str
+    user_id: str
+    principal_type: str
+    partition: str
+    role_path_known: bool = True
+    principal_tags: tuple[tuple[str, str], ...] | None = None
+
+
+@frozen
+class ContextEntry:
+    """A condition key with its values, as iam:SimulatePrincipalPolicy takes it.
+
+    `key_type` is one of API_ContextEntry's words: `string`, `boolean`, `numeric`, `date`, `ip`
+    and their `…List` forms.
+    """
+
+    key_name: str
+    key_type: str
+    values: tuple[str, ...]
+
+
+@frozen
+class Question:
+    """May `policy_source_arn` do `action` on `resource_arn` in this context?
+
+    A document and a target are asked about apart. In one call they would share their context:
+    the node's tags would then count for the document too. `resource_arn` is `*` for an action
+    without resources. The time of day is not in it: it is added when the question is asked.
+    """
+
+    policy_source_arn: str
+    resource_arn: str
+    context: tuple[ContextEntry, ...]
+    action: str = ACTION
+
+    @classmethod
+    def about(
+        cls,
+        caller: Caller,
+        resource_arn: str,
+        *,
+        region: str,
+        secure_transport: bool,
+        mfa_done: bool,
+        configured: tuple[ContextEntry, ...] = (),
+        document_access_check: bool | None = True,
+        action: str = ACTION,
+    ) -> Question:
+        """Ask for `caller` about `resource_arn` as the service would in `region`.
+
+        `secure_transport`: whether StartSession will travel over TLS. `mfa_done`: whether this
+        very process asked for an MFA code to get its credentials; false leaves the key out, as
+        nothing is known then. `configured` are the configuration's entries, none of them in
+        `FIXED_KEYS`. `document_access_check` is the value of ssm:SessionDocumentAccessCheck,
+        None for an action that does not have it.
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+        """
+        entries = [
+            ContextEntry("aws:RequestedRegion", "string", (region,)),
+            # IAM would fill in the ARN here, not the id.
+            ContextEntry("aws:userid", "string", (caller.user_id,)),
+            ContextEntry("aws:PrincipalArn", "string", (caller.policy_source_arn,)),
+            ContextEntry("aws:PrincipalType", "string", (caller.principal_type,)),
+            ContextEntry("aws:SecureTransport", "boolean", (_word(secure_transport),)),
+            ContextEntry("aws:ViaAWSService", "boolean", ("false",)),
+        ]
+        if document_access_check is not None:
+            word = _word(document_access_check)
+            entries.insert(0, ContextEntry("ssm:SessionDocumentAccessCheck", "boolean", (word,)))
+        if owner := account_of(resource_arn):
+            entries.append(ContextEntry("aws:ResourceAccount", "string", (owner,)))
+        keys = {entry.key_name.lower() for entry in configured}
+        if mfa_done and MFA_KEY.lower() not in keys:
+            entries.append(ContextEntry(MFA_KEY, "boolean", ("true",)))
+        return cls(caller.policy_source_arn, resource_arn, (*entries, *configured), action)
+
+    def gives(self, key_name: str) -> bool:
+        """Whether IAM is told a value of `key_name`, in whatever case."""
+        return any(entry.key_name.lower() == key_name.lower() for entry in self.context)
+
+    def with_context(self, entries: Iterable[ContextEntry]) -> Question:
+        """The same question with `entries` too. What it already gives stays as it is."""
+        added = tuple(entry for entry in entries if not self.gives(entry.key_name))
+        return replace(self, context=(*self.context, *added))
+
+    def control(self) -> Question:
+        """The same question about a document that cannot exist, in the same form of ARN.
+
+        Its name begins and ends as the document's does and is longer than a document's can be
+        (128 characters): a pattern that matches it names no document. All else, tags among it,
+        is as it was, so that nothing but the name can make a difference.
+        """
+        place, _, name = self.resource_arn.partition("/")
+        filler = ".no-such-document." + "-" * 128
+        return replace(self, resource_arn=f"{place}/{name}{filler}.{name}")
+
+
+def context_entry(key_name: str, value: object) -> ContextEntry:
+    """Make a context entry of a configured value.
+
+    `value` is a string, a boolean, a number, or a non-empty list of one of these. Raises
+    `ValueError` for anything else, and for a key that IAM would not take.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_ContextEntry.html
+    """
+    if not 5 <= len(key_name) <= 256:
+        raise ValueError("is no condition key: those have 5 to 256 characters")
+    values = value if isinstance(value, list) else [value]
+    kinds = {_kind(key_name, item) for item in values}
+    if len(kinds) != 1:
+        raise ValueError("takes a string, a boolean, a number, or a list of one of these")
+    kind = kinds.pop()
+    texts = tuple(_word(item) if isinstance(item, bool) else str(item) for item in values)
+    return ContextEntry(key_name, kind + "List" if isinstance(value, list) else kind, texts)
+
+
+def configured_context(context: Mapping[str, object]) -> tuple[ContextEntry, ...]:
+    """The configuration's `context` table as entries, ordered by key."""
+    return tuple(context_entry(name, value) for name, value in sorted(context.items()))
+
+
+def _kind(key_name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "numeric"
+    if isinstance(value, str):
+        return "ip" if key_name.lower() in ("aws:sourceip", "aws:vpcsourceip") else "string"
+    raise ValueError("takes a string, a boolean, a number, or a list of one of these")
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"

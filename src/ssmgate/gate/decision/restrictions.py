@@ -1,0 +1,90 @@
+"""The machine's own rules: they refuse what IAM allows, and never the other way round."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ssmgate.gate.decision.arn import account_of
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName, SessionRequest
+
+PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/*?]{1,300}\Z")
+"""What a pattern is made of: of everything else one could think that it had a meaning."""
+
+
+@frozen
+class LocalRules:
+    """What sessions this machine starts, whatever IAM allows. Empty rules refuse nothing.
+
+    The two `…_allow` are lists of which each has to match, one for each file that tightens.
+    A pattern has `*` and `?`. One that begins with `arn:` is compared with the document's ARN,
+    any other with the document's name, which in an allow list means a document of the caller's
+    own account or of AWS's. A deny pattern means every account's, in whatever case.
+    """
+
+    documents_allow: tuple[tuple[str, ...], ...] = ()
+    documents_deny: tuple[str, ...] = ()
+    targets_allow: tuple[tuple[str, ...], ...] = ()
+    require_reason: bool = False
+
+
+@frozen
+class LocalRefusal:
+    """A rule says no. `rule` is its key in the configuration, `reason` one clause."""
+
+    reason_code: str
+    rule: str
+    reason: str
+
+
+def refusal(
+    rules: LocalRules, request: SessionRequest, document_arns: Sequence[str], account: str
+) -> LocalRefusal | None:
+    """The first rule that refuses `request`, None if none does.
+
+    `document_arns` are those that IAM was asked about, `account` the caller's.
+    """
+    name = request.document_name or DEFAULT_DOCUMENT_NAME
+    bare = DocumentName.parse(name).name
+    for pattern in rules.documents_deny:
+        texts = document_arns if _is_arn(pattern) else (bare,)
+        if any(_matches(pattern.lower(), text.lower()) for text in texts):
+            return LocalRefusal(
+                "document-denied", "documents.deny", f"session document {name!r} is denied"
+            )
+    for patterns in rules.documents_allow:
+        if not document_arns or not all(
+            any(_allows(pattern, arn, bare, account) for pattern in patterns)
+            for arn in document_arns
+        ):
+            return LocalRefusal(
+                "document-not-listed",
+                "documents.allow",
+                f"session document {name!r} is not among those allowed",
+            )
+    for patterns in rules.targets_allow:
+        if not any(_matches(pattern, request.target) for pattern in patterns):
+            return LocalRefusal(
+                "target-not-listed",
+                "targets.allow",
+                f"target {request.target!r} is not among those allowed",
+            )
+    if rules.require_reason and not any(c.isalnum() for c in request.reason or ""):
+        return LocalRefusal("reason-required", "require_reason", "a session needs a --reason")
+    return None
+
+
+def _allows(pattern: str, document_arn: str, bare: str, account: str) -> bool:
+    if _is_arn(pattern):
+        return _matches(pattern, document_arn)
+    return account_of(document_arn) in ("", account) and _matches(pattern, bare)
+
+
+def _is_arn(pattern: str) -> bool:
+    return pattern.startswith("arn:")
+
+
+def _matches(pattern: str, text: str) -> bool:
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, text, re.DOTALL) is not None

@@ -1,0 +1,1 @@
+"""session-manager-plugin: find it, hand the session over, restore the terminal."""

@@ -1,0 +1,208 @@
+"""The session-manager-plugin: find it before anything is started, then become it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import NoReturn
+
+from ssmgate.gate.decision.errors import GateError
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.plugin import restore_terminal
+from ssmgate.gate.printer import Layout
+
+PROGRAM = "session-manager-plugin"
+RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
+
+# As in AWS CLI's customizations/sessionmanager.py.
+_LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
+_RECOMMENDED = _FIRST_THAT_SIGNS = (1, 2, 764, 0)
+_OUTDATED = Layout(
+    "\nWARNING: An outdated SessionManagerPlugin version detected. Please upgrade it to the latest"
+    " version. \nFor more information, refer:\n  https://docs.aws.amazon.com/systems-manager/"
+    "latest/userguide/session-manager-working-with-install-plugin.html\n"
+)
+_NOT_FOUND = (
+    "SessionManagerPlugin is not found. Please refer to SessionManager Documentation here:"
+    " http://docs.aws.amazon.com/console/systems-manager/session-manager-plugin-not-found"
+)
+_VERSION_SECONDS = 10
+
+
+@frozen
+class Plugin:
+    """An executable plugin. `version` is None where it printed none that can be compared."""
+
+    path: str
+    version: tuple[int, ...] | None
+
+    @property
+    def reads_variable(self) -> bool:
+        """Whether it takes the session's token from the environment instead of its arguments."""
+        return self.version is not None and self.version > _LAST_WITHOUT_VARIABLE
+
+    @property
+    def signs_channel(self) -> bool:
+        """Whether it signs OpenDataChannel, and needs credentials of its own for that.
+
+        https://docs.aws.amazon.com/systems-manager/latest/userguide/plugin-version-history.html
+        """
+        return self.version is not None and self.version >= _FIRST_THAT_SIGNS
+
+    @property
+    def version_text(self) -> str:
+        """The version with its dots, empty where there is none."""
+        return ".".join(map(str, self.version or ()))
+
+    @property
+    def warning(self) -> str:
+        """The CLI's words about an old plugin, empty for a new one."""
+        return _OUTDATED if self.version is not None and self.version < _RECOMMENDED else ""
+
+
+def find(environ: Mapping[str, str], configured: str | None = None) -> Plugin:
+    """Find the plugin on PATH as the CLI would, and ask for its version.
+
+    `configured` is the plugin's absolute path: PATH is not searched then.
+
+    Raises `GateError` if there is none, if it cannot be executed, or if it does not answer
+    `--version` with success in time. What it answers is not judged: the CLI takes an odd
+    version for an old plugin.
+    """
+    path = _on_path(environ) if configured is None else _at(configured)
+    try:
+        asked = subprocess.run(
+            [PROGRAM, "--version"],
+            executable=path,
+            env=dict(environ),
+            # Under ProxyCommand stdin is ssh's wire.
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=_VERSION_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _unfit(path, f"did not tell its version within {_VERSION_SECONDS} s") from None
+    except OSError as error:
+        raise _unfit(path, f"cannot be executed: {error.strerror}") from error
+    if asked.returncode != 0:
+        raise _unfit(path, f"--version ended with status {asked.returncode}")
+    return Plugin(path, _version(asked.stdout.decode(errors="replace")))
+
+
+def _on_path(environ: Mapping[str, str]) -> str:
+    present = ""
+    for folder in os.get_exec_path(environ):
+        path = os.path.abspath(os.path.join(folder, PROGRAM))
+        if os.path.isfile(path):
+            if os.access(path, os.X_OK):
+                return path
+            present = present or path
+    if present:
+        raise _unfit(present, "is not executable")
+    raise GateError(
+        _NOT_FOUND, hints=(f"no {PROGRAM} on PATH: {environ.get('PATH', '(PATH is not set)')}",)
+    )
+
+
+def _at(path: str) -> str:
+    if not os.path.isfile(path):
+        raise _unfit(path, "is not there (plugin.path)")
+    if not os.access(path, os.X_OK):
+        raise _unfit(path, "is not executable")
+    return path
+
+
+def _unfit(path: str, why: str) -> GateError:
+    return _unusable(path, why, notes=("nothing was started",))
+
+
+def _unusable(path: str, why: str, notes: tuple[str, ...] = ()) -> GateError:
+    return GateError(
+        f"SessionManagerPlugin cannot be used: {path} {why}",
+        notes=notes,
+        hints=("reinstall it, or put another one first on PATH",),
+    )
+
+
+def _version(text: str) -> tuple[int, ...] | None:
+    digits = re.sub(r"\s+", "", text)
+    if not re.fullmatch(r"[0-9]{1,99}(\.[0-9]{1,99}){0,3}", digits):
+        return None
+    parts = [int(part) for part in digits.split(".")]
+    return tuple(parts + [0] * (4 - len(parts)))
+
+
+@frozen
+class Handover:
+    """The program to become. Arguments of old plugins and the environment hold the token."""
+
+    path: str
+    argv: tuple[str, ...] = field(repr=False)
+    environ: Mapping[str, str] = field(repr=False)
+
+    def become(self, last_check: Callable[[], object]) -> NoReturn:
+        """Replace this process, by way of what keeps its terminal, if it has one.
+
+        Raises `GateError` if the system refuses, and what `last_check` raises, which is called
+        just before.
+        """
+        path, argv = self.path, self.argv
+        if restore_terminal.is_ours():
+            path, argv = restore_terminal.kept(path, argv, self.environ)
+        try:
+            takeover.execute(path, argv, self.environ, last_check)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "invalid arguments"
+            raise self.failed(str(why)) from None
+
+    def failed(self, why: str) -> GateError:
+        """The error for a plugin that could not be executed after all. `why` is a clause."""
+        return _unusable(self.path, f"cannot be executed: {why}")
+
+
+# What would come before, or beside, the keys in the environment.
+_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+)
+
+
+def handover(
+    plugin: Plugin,
+    *,
+    response: Mapping[str, str],
+    region: str,
+    profile: str,
+    parameters: Mapping[str, object],
+    endpoint_url: str,
+    environ: Mapping[str, str],
+    credentials: Mapping[str, str] | None = None,
+) -> Handover:
+    """The plugin's six arguments and its environment, as the CLI makes them.
+
+    `response` is SessionId, TokenValue and StreamUrl. `profile` is what --profile said, empty
+    without it. `parameters` is the request that was sent. `environ` is the caller's.
+    `credentials` are variables that take the place of every profile and key there.
+    """
+    text = json.dumps(response)
+    variables = dict(environ)
+    if credentials is not None:
+        for name in _CREDENTIALS:
+            variables.pop(name, None)
+        variables |= credentials
+        profile = ""
+    if plugin.reads_variable:
+        variables[RESPONSE_VARIABLE] = text
+        text = RESPONSE_VARIABLE
+    argv = (PROGRAM, text, region, "StartSession", profile, json.dumps(parameters), endpoint_url)
+    return Handover(plugin.path, argv, variables)

@@ -1,0 +1,142 @@
+"""The command line that a person may give a bastion: start-session with a few options, no more."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.request import DocumentName, SessionRequest
+from ssmgate.gate.printer import is_printable
+
+LONGEST = 4096
+"""Characters of a command line."""
+
+_FORMS = (
+    ("aws", "ssm", "start-session"),
+    ("ssmgate", "start-session"),
+    ("ssm-start-session",),
+    ("start-session",),
+)
+_USUAL = ("target", "document-name", "reason", "parameters")
+# What StartSession takes, colons for targets other than nodes.
+_TARGET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9:_.\-]{0,399}\Z")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+\Z")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+=,.@_\-]{0,127}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for, in the CLI's words. None where an option was not given."""
+
+    target: str
+    document_name: str | None = None
+    reason: str | None = None
+    parameters: str | None = None
+    region: str | None = None
+    profile: str | None = None
+
+    def argv(self) -> list[str]:
+        """The words after `aws`, each option and its value in one."""
+        given = [
+            (field.name.replace("_", "-"), getattr(self, field.name)) for field in fields(self)
+        ]
+        options = [f"--{name}={value}" for name, value in given if value is not None]
+        return ["ssm", "start-session", *options]
+
+    def is_read_as(self, request: SessionRequest, region: str | None, profile: str | None) -> bool:
+        """Whether that is what the CLI's parser made of `argv`, and nothing from elsewhere."""
+        read = (request.target, request.document_name, request.reason, region, profile)
+        meant = (self.target, self.document_name, self.reason, self.region, self.profile)
+        return read == meant and self._parameters_are(request.parameters)
+
+    def _parameters_are(self, read: tuple[tuple[str, tuple[str, ...]], ...] | None) -> bool:
+        if self.parameters is None or read is None:
+            return self.parameters is None and read is None
+        typed: object = None
+        with contextlib.suppress(ValueError):
+            typed = json.loads(self.parameters)
+        if typed is not None:
+            return typed == {name: list(values) for name, values in read}
+        # In shorthand a value stands as it is, short of escaped quotes.
+        return all(text in self.parameters for _name, values in read for text in values)
+
+
+def read(line: str, permitted: Sequence[str]) -> Wanted:
+    """Take `line` apart as words, without a shell and without expanding anything.
+
+    `permitted` are options beyond the usual: `region`, `profile`. Raises `InvalidRequest` for
+    everything that is not start-session with these options, each spelled out and given once, with
+    a value that is one and not a reference to a file.
+    """
+    if len(line) > LONGEST:
+        raise _refused(f"the command has more than {LONGEST} characters")
+    if not is_printable(line):  # control characters, line ends, and what turns text around
+        raise _refused("the command has characters that cannot be printed")
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise _refused(f"the command cannot be taken apart: {error}") from error
+    for form in _FORMS:
+        if tuple(words[: len(form)]) == form:
+            return wanted(_options(words[len(form) :], (*_USUAL, *permitted)))
+    raise _refused(f"{_shown(words[0] if words else '')} is not offered here")
+
+
+def wanted(options: dict[str, str]) -> Wanted:
+    """Hold each value to what it may be. Raises `InvalidRequest`."""
+    for name, value in options.items():
+        if not value:
+            raise _refused(f"--{name} has no value")
+        if not is_printable(value) or len(value) > LONGEST:
+            raise _refused(f"--{name} is too long, or has characters that cannot be printed")
+        # The CLI would read them, as this user and with this user's rights.
+        if re.match(r"\s*fileb?:", value, re.IGNORECASE):
+            raise _refused(f"--{name} takes no file here")
+    # name@=file://…, with spaces wherever the CLI's shorthand lets them be.
+    if re.search(r"@\s*=|\bfileb?:", options.get("parameters", ""), re.IGNORECASE):
+        raise _refused("--parameters takes no file here")
+    if "target" not in options:
+        raise _refused("--target is missing")
+    for name, pattern in (("target", _TARGET), ("region", _REGION), ("profile", _NAME)):
+        if name in options and not pattern.match(options[name]):
+            raise _refused(f"{_shown(options[name])} is no --{name}")
+    if "document-name" in options:
+        DocumentName.parse(options["document-name"])
+    return Wanted(**{name.replace("-", "_"): value for name, value in options.items()})
+
+
+def _options(words: Sequence[str], permitted: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
+        name, equals, value = word.partition("=")
+        if not name.startswith("--") or name[2:] not in permitted:
+            raise _refused(f"{_shown(name)} is not offered here")
+        if name[2:] in found:
+            raise _refused(f"{name} is given twice")
+        if not equals:
+            if not remaining or remaining[0].startswith("-"):
+                raise _refused(f"{name} has no value")
+            value = remaining.pop(0)
+        found[name[2:]] = value
+    return found
+
+
+def _shown(word: str) -> str:
+    return repr(word if len(word) <= 60 else word[:60] + "…")
+
+
+def _refused(why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"refused: {why}",
+        hints=(
+            "start-session --target NODE [--document-name NAME] [--reason WHY]"
+            " [--parameters NAME=VALUE,…]",
+        ),
+    )

@@ -1,0 +1,121 @@
+"""What a login depends on: root's files alone, and an environment of a few variables."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import re
+import sys
+from collections.abc import Mapping
+
+import ssmgate
+from ssmgate.gate.config.load import Config
+from ssmgate.gate.decision.errors import ConfigurationProblem
+from ssmgate.gate.system import trusted_files
+from ssmgate.gate.system.trusted_files import SYSTEM_FILE
+
+USER = "{user}"
+"""In `login.profile`: the unix user's name."""
+
+_KEPT = ("TERM", "LANG", "SSH_CONNECTION")
+_PLAIN = re.compile(r"[a-zA-Z0-9._:/@%+ \-]{0,200}\Z")
+_USER_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.\-]{0,63}\Z")
+_PATH = "/usr/bin:/bin"
+
+
+def kept(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that come through, and only in plain characters."""
+    return {name: environ[name] for name in _KEPT if _PLAIN.match(environ.get(name, "\0"))}
+
+
+def hold_to_root(config: Config) -> None:
+    """Raise `ConfigurationProblem` unless only root could have made what this login runs and reads.
+
+    That is the interpreter and the packages, the plugin, the AWS files, and HOME, which has to be
+    empty. What these files say is root's own.
+    """
+    if not config.locked:
+        raise _problem(
+            "a login needs a configuration that locks something",
+            f'put locked = ["*"] in {SYSTEM_FILE}',
+        )
+    if not sys.flags.isolated:
+        raise _problem(
+            "this is not how a login is started", "use root's copy of bin/ssmgate-login, unchanged"
+        )
+    login = config.login
+    aws_files = [f for f in (login.aws_config_file, login.aws_credentials_file) if f]
+    if not aws_files:
+        raise _problem(
+            "no AWS configuration is named",
+            f"login.aws_config_file or login.aws_credentials_file in {SYSTEM_FILE}",
+        )
+    if config.plugin_path is None:
+        raise _problem(
+            "plugin.path is not set", f"name the plugin in {SYSTEM_FILE}: PATH is nobody's"
+        )
+    for path in (*_programs(), config.plugin_path, *aws_files):
+        _hold(path)
+    _hold_home(login.home)
+
+
+def environment(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of the session: what is kept of `environ`, and root's AWS files.
+
+    The metadata service is off: who can reach it has the host's own credentials.
+    """
+    variables = {
+        **kept(environ),
+        "HOME": config.login.home,
+        "PATH": _PATH,
+        "AWS_CONFIG_FILE": config.login.aws_config_file or os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": config.login.aws_credentials_file or os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if profile := config.login.profile:
+        variables["AWS_PROFILE"] = profile.replace(USER, _user()) if USER in profile else profile
+    return variables
+
+
+def _user() -> str:
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = ""
+    if not _USER_NAME.match(name):
+        raise _problem(f"the unix user has no name that a profile could have: {name!r}", "useradd")
+    return name
+
+
+def _programs() -> list[str]:
+    awscli = importlib.util.find_spec("awscli")
+    paths = [ssmgate.__file__, awscli and awscli.origin, os.path.realpath(sys.executable)]
+    if sys.prefix != sys.base_prefix:
+        paths.append(os.path.join(sys.prefix, "pyvenv.cfg"))
+    return [path or "" for path in paths]
+
+
+def _hold(path: str) -> None:
+    try:
+        os.close(trusted_files.open_trusted(path))
+    except trusted_files.Untrusted as error:
+        raise _problem(f"not trusted: {error}", "make it and its folders root's alone") from error
+    except OSError as error:
+        raise _problem(f"{path}: {error.strerror}", "a login depends on it") from error
+
+
+def _hold_home(path: str) -> None:
+    try:
+        trusted_files.hold_folder(path)
+        empty = not os.listdir(path)
+    except trusted_files.Untrusted as error:
+        raise _problem(f"login.home is not trusted: {error}", "mkdir it as root") from error
+    except OSError as error:
+        raise _problem(f"login.home, {path}: {error.strerror}", "mkdir it as root") from error
+    if not empty:
+        raise _problem(f"login.home, {path}, is not empty", "name an empty folder of root's")
+
+
+def _problem(what: str, hint: str) -> ConfigurationProblem:
+    return ConfigurationProblem(f"refused: {what}", hints=(hint,))

@@ -1,0 +1,150 @@
+"""One value of a policy against one value of the request, for each kind of operator."""
+
+from __future__ import annotations
+
+import enum
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ssmgate.policy_language.context import Context
+from ssmgate.policy_language.errors import PolicyError
+from ssmgate.policy_language.patterns import arn_like, check_arn_pattern, like, split_arn
+from ssmgate.policy_language.values import (
+    read_address,
+    read_binary,
+    read_bool,
+    read_date,
+    read_network,
+    read_number,
+)
+from ssmgate.policy_language.variables import Pattern, Version, parse_template
+
+
+class Verdict(enum.Enum):
+    """What comparing two values gave."""
+
+    EQUAL = enum.auto()
+    DIFFERENT = enum.auto()
+    # A policy variable has no value: "there is no equal or like value".
+    UNRESOLVED = enum.auto()
+    # The request's value is no address or ARN. Neither operator nor negation matches (observed);
+    # what is no number or date just differs from all of them.
+    UNREADABLE = enum.auto()
+    # The policy's value turned out to be no ARN once its variables were filled in.
+    UNDEFINED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`check` raises PolicyError for a policy value that the operator cannot have."""
+
+    compare: Callable[[str, Version, str, Context], Verdict]
+    check: Callable[[str, Version], None]
+    negated: bool = False
+
+
+def _verdict(equal: bool) -> Verdict:
+    return Verdict.EQUAL if equal else Verdict.DIFFERENT
+
+
+def _text(matches: Callable[[Pattern, str], bool], *, wildcards: bool = False) -> Comparison:
+    def compare(text: str, version: Version, value: str, context: Context) -> Verdict:
+        pattern = parse_template(text, version, wildcards=wildcards).resolve(context)
+        return Verdict.UNRESOLVED if pattern is None else _verdict(matches(pattern, value))
+
+    def check(text: str, version: Version) -> None:
+        parse_template(text, version, wildcards=wildcards)
+
+    return Comparison(compare, check)
+
+
+def _plain(pattern: Pattern) -> str:
+    return "".join(piece for piece in pattern if isinstance(piece, str))
+
+
+def _ordered(
+    read: Callable[[str], Decimal | int | None],
+    what: str,
+    holds: Callable[[Decimal | int, Decimal | int], bool],
+) -> Comparison:
+    def compare(text: str, _version: Version, value: str, _context: Context) -> Verdict:
+        limit, found = read(text), read(value)
+        return _verdict(limit is not None and found is not None and holds(found, limit))
+
+    return Comparison(compare, _of_type(read, what))
+
+
+def _of_type(read: Callable[[str], object], what: str) -> Callable[[str, Version], None]:
+    def check(text: str, _version: Version) -> None:
+        if read(text) is None:
+            raise PolicyError(f"{text!r} is no {what}")
+
+    return check
+
+
+def _compare_arns(text: str, version: Version, value: str, context: Context) -> Verdict:
+    if split_arn(value) is None:
+        return Verdict.UNREADABLE
+    pattern = parse_template(text, version).resolve(context)
+    if pattern is None:
+        return Verdict.UNRESOLVED
+    matches = arn_like(pattern, value)
+    return Verdict.UNDEFINED if matches is None else _verdict(matches)
+
+
+def _compare_addresses(text: str, _version: Version, value: str, _context: Context) -> Verdict:
+    address, network = read_address(value), read_network(text)
+    if address is None or network is None:
+        return Verdict.UNREADABLE
+    return _verdict(address in network)
+
+
+def _compare_binary(text: str, _version: Version, value: str, _context: Context) -> Verdict:
+    data = read_binary(value)
+    return _verdict(data is not None and data == read_binary(text))
+
+
+def _not(comparison: Comparison) -> Comparison:
+    return Comparison(comparison.compare, comparison.check, negated=True)
+
+
+_EQUALS = _text(lambda pattern, value: _plain(pattern) == value)
+# Lower case, not case folding, as observed: `ß` is not `SS`.
+_EQUALS_IGNORE_CASE = _text(lambda pattern, value: _plain(pattern).lower() == value.lower())
+_LIKE = _text(like, wildcards=True)
+_ARN = Comparison(_compare_arns, check_arn_pattern)
+_IP = Comparison(_compare_addresses, _of_type(read_network, "IP address or range"))
+
+_ORDER: Mapping[str, Callable[[Decimal | int, Decimal | int], bool]] = {
+    "Equals": operator.eq,
+    "LessThan": operator.lt,
+    "LessThanEquals": operator.le,
+    "GreaterThan": operator.gt,
+    "GreaterThanEquals": operator.ge,
+}
+_NUMERIC = {f"Numeric{name}": _ordered(read_number, "number", op) for name, op in _ORDER.items()}
+_DATE = {f"Date{name}": _ordered(read_date, "date", op) for name, op in _ORDER.items()}
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+COMPARISONS: Mapping[str, Comparison] = {
+    "StringEquals": _EQUALS,
+    "StringNotEquals": _not(_EQUALS),
+    "StringEqualsIgnoreCase": _EQUALS_IGNORE_CASE,
+    "StringNotEqualsIgnoreCase": _not(_EQUALS_IGNORE_CASE),
+    "StringLike": _LIKE,
+    "StringNotLike": _not(_LIKE),
+    **_NUMERIC,
+    "NumericNotEquals": _not(_NUMERIC["NumericEquals"]),
+    **_DATE,
+    "DateNotEquals": _not(_DATE["DateEquals"]),
+    "Bool": _text(lambda pattern, value: read_bool(_plain(pattern)) is read_bool(value)),
+    "BinaryEquals": Comparison(_compare_binary, _of_type(read_binary, "base64")),
+    "IpAddress": _IP,
+    "NotIpAddress": _not(_IP),
+    "ArnEquals": _ARN,
+    "ArnLike": _ARN,
+    "ArnNotEquals": _not(_ARN),
+    "ArnNotLike": _not(_ARN),
+}

@@ -1,0 +1,227 @@
+"""A policy document: its statements, and where in the text they stand."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ssmgate.policy_language.conditions import Condition, parse_operator
+from ssmgate.policy_language.errors import PolicyError
+from ssmgate.policy_language.patterns import check_action, check_resource
+from ssmgate.policy_language.source import Number, Object, Position, Span, read_document
+from ssmgate.policy_language.variables import Version, parse_template
+
+
+class Effect(enum.Enum):
+    """What a statement does when it applies."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement. `negated_…` stand for NotAction and NotResource.
+
+    `start` and `end` are IAM's positions; `opening` is where the statement's `{` stands.
+    """
+
+    effect: Effect
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    start: Position
+    end: Position
+    opening: Position
+    negated_action: bool = False
+    negated_resource: bool = False
+    conditions: tuple[Condition, ...] = ()
+    sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy document that has been understood as a whole.
+
+    `source_policy_id` is IAM's name for where it came from (`PolicyInputList.1`,
+    `role_NAME_INLINE`, the name of a managed policy); the parser is told it.
+    """
+
+    version: Version
+    statements: tuple[Statement, ...]
+    source_policy_id: str = ""
+
+    def context_keys(self) -> tuple[str, ...]:
+        """The keys that conditions and variables mention, in the policy's spelling and order."""
+        keys: dict[str, str] = {}
+        for statement in self.statements:
+            mentioned = [
+                variable.key
+                for resource in statement.resources
+                for variable in parse_template(resource, self.version).variables
+            ]
+            for condition in statement.conditions:
+                mentioned += (condition.key, *condition.variables(self.version))
+            for key in mentioned:
+                keys.setdefault(key.lower(), key)
+        return tuple(keys.values())
+
+
+_POLICY_ELEMENTS = {"Version", "Id", "Statement"}
+_STATEMENT_ELEMENTS = {
+    "Sid",
+    "Effect",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+}
+_SID = re.compile(r"[A-Za-z0-9]*")
+
+
+def parse_policy(text: str, source_policy_id: str = "") -> Policy:
+    """Read an identity-based policy, a permissions boundary or a service control policy.
+
+    Raises PolicyError for whatever AWS's grammar does not have: text that is no JSON, an
+    element, effect, version or operator that it does not name, a value of the wrong kind, an
+    element twice or not at all, an empty list, a Principal. Not checked: AWS's limits on size,
+    and whether actions, resources and context keys exist.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+    """
+    elements, spans = read_document(text)
+    _only(elements, _POLICY_ELEMENTS, "")
+    version = _word(elements.get("Version", Version.V2008.value), Version, "Version")
+    if "Id" in elements:
+        _string(elements["Id"], "Id")
+    if not spans:
+        raise PolicyError("there is no statement", "Statement")
+
+    statements = []
+    for index, span in enumerate(spans):
+        try:
+            statements.append(_statement(span, version, f"Statement[{index}]"))
+        except PolicyError as error:
+            error.line = span.opening.line
+            raise
+    sids = [statement.sid for statement in statements if statement.sid]
+    if len(sids) != len(set(sids)):
+        raise PolicyError("the Sids of a policy must be unique", "Statement")
+    return Policy(version, tuple(statements), source_policy_id)
+
+
+def _statement(span: Span, version: Version, path: str) -> Statement:
+    if not isinstance(span.value, Object):
+        raise PolicyError("a statement is an object", path)
+    elements = span.value
+    for principal in ("Principal", "NotPrincipal"):
+        if principal in elements:
+            raise PolicyError("only resource-based policies have one", f"{path}.{principal}")
+    _only(elements, _STATEMENT_ELEMENTS, path)
+    if "Effect" not in elements:
+        raise PolicyError("there is no Effect", path)
+
+    negated_action, actions = _patterns(elements, "Action", check_action, path)
+    negated_resource, resources = _patterns(
+        elements, "Resource", lambda text: check_resource(text, version), path
+    )
+    sid = _string(elements["Sid"], f"{path}.Sid") if "Sid" in elements else None
+    if sid is not None and not _SID.fullmatch(sid):
+        raise PolicyError("a Sid has letters and digits only", f"{path}.Sid")
+    return Statement(
+        effect=_word(elements["Effect"], Effect, f"{path}.Effect"),
+        actions=actions,
+        resources=resources,
+        start=span.start,
+        end=span.end,
+        opening=span.opening,
+        negated_action=negated_action,
+        negated_resource=negated_resource,
+        conditions=_conditions(elements, version, path),
+        sid=sid,
+    )
+
+
+def _patterns(
+    elements: Object, name: str, check: Callable[[str], None], path: str
+) -> tuple[bool, tuple[str, ...]]:
+    present = [word for word in (name, f"Not{name}") if word in elements]
+    if len(present) != 1:
+        raise PolicyError(f"there must be one of {name} and Not{name}", path)
+    path = f"{path}.{present[0]}"
+    texts = tuple(_string(value, path) for value in _list(elements[present[0]], path))
+    for text in texts:
+        try:
+            check(text)
+        except PolicyError as error:
+            raise PolicyError(str(error), path) from None
+    return present[0] != name, texts
+
+
+def _conditions(elements: Object, version: Version, path: str) -> tuple[Condition, ...]:
+    path = f"{path}.Condition"
+    conditions: list[Condition] = []
+    for name, keys in _object(elements.get("Condition", Object()), path).items():
+        here = f"{path}.{name}"
+        seen: set[str] = set()
+        for key, value in _object(keys, here).items():
+            if key.lower() in seen:
+                raise PolicyError(f"key {key!r} stands there twice", here)
+            seen.add(key.lower())
+            texts = tuple(_scalar(one, here) for one in _list(value, here))
+            try:
+                condition = Condition(parse_operator(name), key, texts)
+                condition.check(version)
+            except PolicyError as error:
+                raise PolicyError(str(error), here) from None
+            conditions.append(condition)
+        if not seen:
+            raise PolicyError("an operator needs a key", here)
+    return tuple(conditions)
+
+
+def _only(elements: Object, known: set[str], path: str) -> None:
+    for name in elements:
+        if name not in known:
+            raise PolicyError(f"unknown element {name!r}", path)
+
+
+_E = TypeVar("_E", bound=enum.Enum)
+
+
+def _word(value: object, words: type[_E], path: str) -> _E:
+    text = _string(value, path)
+    for word in words:
+        if word.value == text:
+            return word
+    raise PolicyError(f"{text!r} is none of {', '.join(repr(w.value) for w in words)}", path)
+
+
+def _object(value: object, path: str) -> Object:
+    if not isinstance(value, Object):
+        raise PolicyError("must be an object", path)
+    return value
+
+
+def _list(value: object, path: str) -> list[object]:
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise PolicyError("must have a value", path)
+    return values
+
+
+def _string(value: object, path: str) -> str:
+    if not isinstance(value, str):
+        raise PolicyError("must be a string", path)
+    return value
+
+
+def _scalar(value: object, path: str) -> str:
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _string(value, path)

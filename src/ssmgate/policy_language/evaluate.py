@@ -1,0 +1,175 @@
+"""The decision over all of a principal's policies."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.policy_language.document import Effect, Policy
+from ssmgate.policy_language.resources import has_resource
+from ssmgate.policy_language.statements import Request, StatementMatch, match_statement
+
+
+class Layer(enum.Enum):
+    """What can decide, in the order in which IAM looks."""
+
+    RESOURCE_TYPE = "the action has no resource of this type"
+    ORGANIZATIONS = "service control policies"
+    IDENTITY = "identity-based policies"
+    BOUNDARY = "permissions boundary"
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What applies to one principal.
+
+    `identity` are its own policies and its groups'. `service_control` has one entry for each
+    level from the organization's root to the account, each the policies attached there; empty
+    for a principal outside an organization or in the management account.
+
+    There are no session, resource-based, resource control or endpoint policies here: where
+    those exist, the answer is about the rest.
+    """
+
+    identity: tuple[Policy, ...] = ()
+    boundary: Policy | None = None
+    service_control: tuple[tuple[Policy, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMatch:
+    """One layer's statements, all of them, and what they come to by themselves.
+
+    There is one of ORGANIZATIONS for each level.
+    """
+
+    layer: Layer
+    statements: tuple[StatementMatch, ...]
+
+    @property
+    def denies(self) -> tuple[StatementMatch, ...]:
+        """The Deny statements that apply to the request."""
+        return self._applying(Effect.DENY)
+
+    @property
+    def allows(self) -> tuple[StatementMatch, ...]:
+        """The Allow statements that apply to the request."""
+        return self._applying(Effect.ALLOW)
+
+    @property
+    def allowed(self) -> bool:
+        """Whether this layer lets the request through: an Allow applies and no Deny does."""
+        return bool(self.allows) and not self.denies
+
+    def _applying(self, effect: Effect) -> tuple[StatementMatch, ...]:
+        return tuple(
+            one for one in self.statements if one.statement.effect is effect and one.applies
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the policies come to for one request, as iam:SimulatePrincipalPolicy would report it.
+
+    `matched_statements` are, on an explicit deny, the denying ones, else the identity-based
+    ones that allow; none on an implicit deny, and none of a service control policy. `decided_by`
+    is the layer that said no, or IDENTITY. `missing_context_values` are the keys that the
+    identity-based policies and the boundary mention, for whatever action, and the request
+    lacks; empty unless the decision is an implicit deny. The two booleans are None where there
+    is no such layer. `layers` has every statement with every element, for an explanation.
+
+    This is never a permit: only IAM's own answer is.
+    """
+
+    request: Request
+    eval_decision: EvalDecision
+    decided_by: Layer
+    matched_statements: tuple[StatementMatch, ...]
+    missing_context_values: tuple[str, ...]
+    allowed_by_permissions_boundary: bool | None
+    allowed_by_organizations: bool | None
+    layers: tuple[LayerMatch, ...]
+
+    def layer_of(self, match: StatementMatch) -> Layer:
+        """The layer that one of this evaluation's statements stands in."""
+        return next(
+            layer.layer for layer in self.layers if any(one is match for one in layer.statements)
+        )
+
+
+def evaluate(request: Request, policies: Policies) -> Evaluation:
+    """Decide `request` by `policies`.
+
+    An explicit deny in any layer wins. Otherwise each level of service control policies, the
+    identity-based policies and the boundary must all allow. Without a single policy the answer
+    is an implicit deny. A resource of a type that the action does not have is implicitly
+    denied whatever the policies say.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+    """
+    organizations = tuple(
+        _match(Layer.ORGANIZATIONS, level, request) for level in policies.service_control
+    )
+    identity = _match(Layer.IDENTITY, policies.identity, request)
+    boundary = (
+        ()
+        if policies.boundary is None
+        else (_match(Layer.BOUNDARY, (policies.boundary,), request),)
+    )
+    layers = (*organizations, identity, *boundary)
+
+    decision, decided_by = _decide(request, layers)
+    matched: tuple[StatementMatch, ...] = ()
+    if decision is EvalDecision.EXPLICIT_DENY:
+        matched = tuple(one for layer in (identity, *boundary) for one in layer.denies)
+    elif decision is EvalDecision.ALLOWED:
+        matched = identity.allows
+    reported = policies.identity + ((policies.boundary,) if policies.boundary else ())
+    return Evaluation(
+        request=request,
+        eval_decision=decision,
+        decided_by=decided_by,
+        matched_statements=matched,
+        missing_context_values=(
+            _missing(reported, request) if decision is EvalDecision.IMPLICIT_DENY else ()
+        ),
+        allowed_by_permissions_boundary=boundary[0].allowed if boundary else None,
+        allowed_by_organizations=(
+            all(level.allowed for level in organizations) if organizations else None
+        ),
+        layers=layers,
+    )
+
+
+def _match(layer: Layer, policies: Iterable[Policy], request: Request) -> LayerMatch:
+    return LayerMatch(
+        layer,
+        tuple(
+            match_statement(policy, statement, request)
+            for policy in policies
+            for statement in policy.statements
+        ),
+    )
+
+
+def _decide(request: Request, layers: tuple[LayerMatch, ...]) -> tuple[EvalDecision, Layer]:
+    if not has_resource(request.action, request.resource):
+        return EvalDecision.IMPLICIT_DENY, Layer.RESOURCE_TYPE
+    for layer in layers:
+        if layer.denies:
+            return EvalDecision.EXPLICIT_DENY, layer.layer
+    for layer in layers:
+        if not layer.allows:
+            return EvalDecision.IMPLICIT_DENY, layer.layer
+    return EvalDecision.ALLOWED, Layer.IDENTITY
+
+
+def _missing(policies: tuple[Policy, ...], request: Request) -> tuple[str, ...]:
+    missing: dict[str, str] = {}
+    for policy in policies:
+        for key in policy.context_keys():
+            if key not in request.context:
+                missing.setdefault(key.lower(), key)
+    return tuple(missing.values())

@@ -1,0 +1,272 @@
+"""A standby of a test's, and starts that ask it. Both run without capabilities.
+
+Run as a program it is `ssmgate`, and leaves a mark where it made a start by itself:
+`standby_client.py MARK [client.NAME=VALUE …] [unverified] WORDS…`. With `unverified` it compares
+nothing about the standby.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+
+if __name__ == "__main__":
+    # As with -P: the folder of this file is no part of the program, nor is the rest of it.
+    del sys.path[0]
+    TARGET = ""
+else:
+    from conftest import TARGET, Ended, Machine
+    from fakes.capabilities import give_up, lose
+    from fakes.waiting import until
+
+FOLDER = ".cache/ssmgate/standby"
+BY_STANDBY, COLD = "by the standby", "by itself"
+
+
+def start(
+    machine: Machine,
+    folder: Path,
+    *words: str,
+    before: tuple[str, ...] = (),
+    constants: tuple[str, ...] = (),
+    verb: tuple[str, ...] = ("start-session", "--target", TARGET),
+    cwd: Path | None = None,
+    input: str | None = None,
+    **environ: str | None,
+) -> tuple[Ended, str]:
+    """Run a start, and tell which way it went. `constants` are the client's; `folder` is empty."""
+    process, mark = begin(
+        machine, folder, *words, before=before, constants=constants, verb=verb, cwd=cwd, **environ
+    )
+    try:
+        stdout, stderr = process.communicate(input or "", timeout=60)
+    finally:
+        process.kill()
+    return Ended(process.returncode, stdout, stderr), COLD if mark.exists() else BY_STANDBY
+
+
+def begin(
+    machine: Machine,
+    folder: Path,
+    *words: str,
+    before: tuple[str, ...] = (),
+    constants: tuple[str, ...] = (),
+    verb: tuple[str, ...] = ("start-session", "--target", TARGET),
+    cwd: Path | None = None,
+    **environ: str | None,
+) -> tuple[subprocess.Popen[str], Path]:
+    """Begin a start. The path is there as soon as it is made by the process itself."""
+    mark = folder / "by-itself"
+    mark.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [*before, sys.executable, __file__, str(mark), *constants, *verb, *words],
+        env=machine.variables(**environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd or machine.home,
+        preexec_fn=give_up,
+    )
+    return process, mark
+
+
+class Standby:
+    """`ssmgate standby`, for the starts with the HOME and the locale of `environ`."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *options: str,
+        constants: str = "",
+        before: tuple[str, ...] = (),
+    ) -> None:
+        self.environ = dict(environ)
+        self.folder = Path(environ["HOME"]) / FOLDER
+        program = ["-m", "ssmgate", "standby", *options]
+        if constants:
+            code = (
+                "import sys; from ssmgate.__main__ import ssmgate\n"
+                "from ssmgate.daemon import worker as child, server\n"
+                f"{constants}\nsys.argv[0] = 'ssmgate'; ssmgate()"
+            )
+            program = ["-c", code, "standby", "--in-place", *options]
+        self.process = subprocess.Popen(
+            [*before, sys.executable, "-P", *program],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=give_up,
+        )
+        until(lambda: self.process.poll() is not None or self._answers(), 30)
+
+    def _answers(self) -> bool:
+        # To ask takes a process: not before there is somebody to be asked.
+        listens = self.folder.exists() and any(p.is_socket() for p in self.folder.iterdir())
+        return listens and self.ask("status").returncode == 0
+
+    @cached_property
+    def surroundings(self) -> list[str]:
+        """What a start of its would say of itself."""
+        code = "from ssmgate.daemon import peer, location as place; import json, os\n"
+        code += "print(json.dumps(place.surroundings(os.environ, peer.own_facts())))"
+        said = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            env=self.environ, capture_output=True, text=True, check=True, preexec_fn=give_up,
+        )  # fmt: skip
+        return json.loads(said.stdout)
+
+    def connected(self) -> socket.socket:
+        """A connection to it, from a process that is not verified."""
+        from ssmgate.daemon import location, protocol
+
+        sock = socket.socket(socket.AF_UNIX)
+        folder = os.open(self.folder, os.O_RDONLY)
+        sock.connect(location.address(folder, str(self.folder), self.socket.name))
+        os.close(folder)
+        assert protocol.receive(sock) == (protocol.HELLO, [[protocol.PROTOCOL]])
+        return sock
+
+    @contextmanager
+    def asked_by_another(self, speak: Callable[[socket.socket], object]) -> Iterator[socket.socket]:
+        """The connection of another process, which has no capabilities and called `speak`."""
+        assert self.surroundings
+        here, there = socket.socketpair()
+        with warnings.catch_warnings():
+            # The threads of the scripted AWS hold no lock that the new process needs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            try:
+                here.close()
+                lose()
+                with closing(self.connected()) as sock:
+                    sock.settimeout(20)
+                    speak(sock)
+                    socket.send_fds(there, [b"."], [sock.fileno()])
+                there.recv(1)
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        there.close()
+        with here:
+            _, (number,), _, _ = socket.recv_fds(here, 1, 1)
+            with socket.socket(fileno=number) as sock:
+                sock.settimeout(20)
+                yield sock
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+    @property
+    def pid(self) -> int:
+        """Its process's number."""
+        return self.process.pid
+
+    def ask(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """`ssmgate standby VERB`."""
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "ssmgate", "standby", verb],
+            env=self.environ, capture_output=True, text=True, timeout=30, check=False,
+            preexec_fn=give_up,
+        )  # fmt: skip
+
+    @property
+    def made(self) -> int:
+        """How many starts it has made."""
+        answers: list[str] = []
+        # On a busy machine it may be late with its greeting.
+        until(lambda: answers.append(self.ask("status").stdout) or answers[-1])
+        return int(re.findall(r", (\d+) starts", answers[-1])[0])
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        (path,) = (p for p in self.folder.iterdir() if p.suffix != ".lock")
+        return path
+
+    @property
+    def children(self) -> list[int]:
+        """The processes that make starts now."""
+        return children(self.pid)
+
+    def end(self) -> None:
+        """Kill it."""
+        for pid in [*self.children, self.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.communicate(timeout=30)
+
+
+@contextmanager
+def running(
+    environ: Mapping[str, str],
+    *options: str,
+    constants: str = "",
+    before: tuple[str, ...] = (),
+) -> Iterator[Standby]:
+    """A standby until the block ends. `constants` are lines of Python that it begins with."""
+    standby = Standby(environ, *options, constants=constants, before=before)
+    try:
+        yield standby
+    finally:
+        standby.end()
+
+
+def children(pid: int) -> list[int]:
+    """The children of `pid` that have not ended."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(number) for number in text.split() if state(int(number)) not in "Z"]
+
+
+def state(pid: int) -> str:
+    """The letter of /proc/PID/status, Z where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def main() -> None:
+    """As the module's docstring says."""
+    from ssmgate import __main__
+    from ssmgate.daemon import client
+    from ssmgate.gate import process
+
+    _, mark, *words = sys.argv
+    while words[0].startswith("client."):
+        name, _, number = words.pop(0).removeprefix("client.").partition("=")
+        assert hasattr(client, name)
+        setattr(client, name, type(getattr(client, name))(number))
+    if words[0] == "unverified":
+        del words[0]
+        client.peer.difference = lambda *_: ""
+    run = process.run
+
+    def cold(*args: object, **options: object) -> None:
+        Path(mark).touch()
+        run(*args, **options)
+
+    process.run = cold
+    sys.argv = ["ssmgate", *words]
+    __main__.ssmgate()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""A loaded process that forks a standby for each machine of the tests: `daemons.py`.
+
+It reads a line of JSON for each: the variables of the user's to whom a standby shall belong, or the
+number of one that shall end. It answers with that number, or with how many starts it made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FunctionType
+
+if __name__ != "__main__":
+    from fakes.capabilities import give_up
+
+_NOWHERE = "/home-of-nobody"
+
+
+class Standbys:
+    """The other end of it. One for a process of tests."""
+
+    def __init__(self) -> None:
+        self._loaded: subprocess.Popen[str] | None = None
+        self._running: dict[str, int] = {}
+        self._one_at_a_time = threading.Lock()
+        self.made = 0
+
+    def start(self, environ: Mapping[str, str]) -> None:
+        """See to it that the user of `environ`, as HOME tells, has one that listens."""
+        with self._one_at_a_time:
+            if environ["HOME"] not in self._running:
+                self._load()
+                self._running[environ["HOME"]] = self._ask(dict(environ))
+
+    def _load(self) -> None:
+        if self._loaded is None:
+            self._loaded = subprocess.Popen(
+                [sys.executable, __file__],
+                env={"HOME": _NOWHERE, "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                preexec_fn=give_up,
+            )
+
+    def stop(self) -> None:
+        """End all of them."""
+        while self._running:
+            self.made += self._ask(self._running.popitem()[1])
+
+    def _ask(self, what: object) -> int:
+        assert self._loaded
+        assert self._loaded.stdin
+        assert self._loaded.stdout
+        self._loaded.stdin.write(json.dumps(what) + "\n")
+        self._loaded.stdin.flush()
+        return int(self._loaded.stdout.readline())
+
+
+def _move(home: str) -> None:
+    """Give the loaded modules `home`, as awscli works out some paths while it is imported."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ("awscli", "botocore", "ssmgate"):
+            # A copy: one that is loaded late is loaded by being looked at.
+            classes = [one for one in list(vars(module).values()) if isinstance(one, type)]
+            for holder in (module, *classes):
+                for attribute, value in list(vars(holder).items()):
+                    if isinstance(value, str) and _NOWHERE in value:
+                        setattr(holder, attribute, value.replace(_NOWHERE, home))
+                    elif isinstance(value, FunctionType) and value.__defaults__:
+                        value.__defaults__ = tuple(
+                            d.replace(_NOWHERE, home) if isinstance(d, str) else d
+                            for d in value.__defaults__
+                        )
+
+
+def main() -> None:
+    from ssmgate.daemon import instance_lock, preload, spawn
+    from ssmgate.daemon.server import Standby
+
+    preload.everything()
+    for line in sys.stdin:
+        said = json.loads(line)
+        if isinstance(said, int):
+            os.kill(said, signal.SIGTERM)
+            _, status = os.waitpid(said, 0)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+            continue
+        pid = os.fork()
+        if not pid:
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            os.dup2(0, 1)
+            os.environ.clear()
+            os.environ.update(spawn.variables(said))
+            _move(said["HOME"])
+            with instance_lock.place_taken(os.environ) as place:
+                standby = Standby(place, idle_seconds=600)
+                standby.serve()
+                os._exit(min(standby._made, 255))
+        folder = Path(said["HOME"], ".cache/ssmgate/standby")
+        while not (folder.exists() and any(p.is_socket() for p in folder.iterdir())):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                sys.exit("the standby has ended")
+            time.sleep(0.005)
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    del sys.path[0]
+    main()

@@ -1,0 +1,189 @@
+"""A standby does nothing for a process that is confined otherwise, whatever that process says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conftest import TARGET, Machine
+from fakes import confined_client
+from fakes.capabilities import give_up
+from fakes.daemon_client import FOLDER, Standby, running, until
+from ssmgate.daemon import protocol
+
+COLD = protocol.COLD.decode()
+
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can confine a process so")
+
+
+@pytest.fixture(scope="module")
+def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standby]:
+    home = tmp_path_factory.mktemp("user") / "home"
+    home.mkdir()
+    environ = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+    with running(environ) as standby:
+        assert standby.process.poll() is None
+        yield standby
+
+
+@dataclass
+class Attack:
+    """What is asked of the standby, and the program that is planted as a plugin."""
+
+    machine: Machine
+    standby: Standby
+
+    @property
+    def planted(self) -> Path:
+        """The file that the program leaves."""
+        return Path(self.standby.environ["HOME"]).parent / "planted"
+
+    @property
+    def program(self) -> str:
+        return f"#!/bin/sh\ntouch {self.planted}\necho 1.2.804.0\n"
+
+    def lists(self, *words: str, **environ: str | None) -> list[list[str]]:
+        """Of a request, after the nonce."""
+        merged = {**self.machine.environ, **self.standby.environ, **environ}
+        variables = [f"{name}={text}" for name, text in merged.items() if text is not None]
+        argv = ["ssm", "start-session", "--target", TARGET, *words]
+        return [self.standby.surroundings, [], argv, variables]
+
+    def run(
+        self, how: str, lists: list[list[str]], *, as_root: bool = False
+    ) -> tuple[str, list[list[str]]]:
+        """Send the request from a process that is confined in this way, and return the answer."""
+        self.planted.unlink(missing_ok=True)
+        home = Path(self.standby.environ["HOME"])
+        told = {
+            "folder": str(home / FOLDER),
+            "lists": lists,
+            "program": self.program,
+        }
+        ended = subprocess.run(
+            [sys.executable, confined_client.__file__, how, json.dumps(told)],
+            env={**self.standby.environ, "ROOT": str(home.parent)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            preexec_fn=None if as_root else give_up,
+        )
+        if ended.returncode and "OSError: [Errno 1] unshare" in ended.stderr:
+            pytest.skip("users may make no namespaces here")
+        assert ended.returncode == 0, ended.stderr
+        kind, answer = json.loads(ended.stdout)
+        until(lambda: not self.standby.children)
+        return kind, answer
+
+
+@pytest.fixture
+def attack(machine: Machine, standby: Standby) -> Attack:
+    return Attack(machine, standby)
+
+
+@pytest.fixture
+def path(attack: Attack) -> Iterator[Path]:
+    """The program as a file that both sides see."""
+    path = attack.planted.with_name("program")
+    path.write_text(attack.program)
+    path.chmod(0o755)
+    yield path
+    path.unlink()
+
+
+def test_the_same_request_of_a_process_that_is_not_confined_is_answered(
+    attack: Attack, path: Path
+) -> None:
+    """So what follows would leave a file if it were answered."""
+    kind, _ = attack.run("nothing", attack.lists(SSMGATE_PLUGIN_PATH=str(path)))
+
+    assert kind == protocol.HANDOVER.decode()
+    assert attack.planted.exists()
+
+
+@pytest.mark.parametrize("plugin", ["/proc/self/fd/2", "path"])
+def test_nothing_runs_outside_of_a_sandbox(attack: Attack, path: Path, plugin: str) -> None:
+    plugin = str(path) if plugin == "path" else plugin
+
+    kind, why = attack.run("sandbox", attack.lists(SSMGATE_PLUGIN_PATH=plugin))
+
+    assert kind == COLD, why
+    assert not attack.planted.exists()
+    assert attack.machine.aws.operations == []
+
+
+def assert_refused(attack: Attack, how: str, fact: str, path: Path, *, as_root: bool) -> None:
+    lists = attack.lists(SSMGATE_PLUGIN_PATH=str(path))
+    kind, why = attack.run(how, lists, as_root=as_root)
+
+    assert (kind, why) == (COLD, [[fact]])
+    assert not attack.planted.exists()
+    assert attack.machine.aws.operations == []
+
+
+@pytest.mark.parametrize(
+    ("how", "fact"),
+    [
+        pytest.param("no_new_privs", "different NoNewPrivs", id="no_new_privs"),
+        pytest.param("thread", "it has several threads", id="threads"),
+    ],
+)
+def test_one_confinement_is_enough(attack: Attack, path: Path, how: str, fact: str) -> None:
+    assert_refused(attack, how, fact, path, as_root=False)
+
+
+@pytest.mark.parametrize("space", confined_client.SPACES)
+def test_a_user_namespace_is_enough(attack: Attack, path: Path, space: str) -> None:
+    """With another one or alone. The process has all capabilities in it."""
+    lists = attack.lists(SSMGATE_PLUGIN_PATH=str(path))
+
+    kind, why = attack.run(f"user, {space}", lists)
+
+    assert kind == COLD, why
+    assert not attack.planted.exists()
+
+
+@ROOT
+@pytest.mark.parametrize(("how", "fact"), confined_client.BY_ROOT.items())
+def test_one_confinement_made_by_root_is_enough(
+    attack: Attack, path: Path, how: str, fact: str
+) -> None:
+    if how == "login uid" and not os.path.exists("/proc/self/loginuid"):
+        pytest.skip("this kernel has no login uid")
+    assert_refused(attack, how, fact, path, as_root=True)
+
+
+LIES = [
+    pytest.param([], {"SSMGATE_PLUGIN_PATH": "/proc/self/fd/2"}, id="plugin"),
+    pytest.param([], {"SSMGATE_PLUGIN_PATH": "/dev/../dev/stderr"}, id="plugin, another spelling"),
+    pytest.param([], {"PATH": "/usr/bin:/proc/self/fd"}, id="PATH"),
+    pytest.param([], {"AWS_CONFIG_FILE": "/dev/fd/0"}, id="configuration"),
+    pytest.param([], {"AWS_CONFIG_FILE": "$X", "X": "/dev/fd/0"}, id="configuration, expanded"),
+    pytest.param([], {"XDG_CONFIG_HOME": "/proc/self/cwd"}, id="directory"),
+    pytest.param(["--parameters", "file:///dev/fd/0"], {}, id="words"),
+    pytest.param(["help"], {}, id="help"),
+    pytest.param([], {"HOME": "/"}, id="another HOME"),
+    pytest.param([], {"HOME": "."}, id="relative HOME"),
+    pytest.param([], {"HOME": None}, id="no HOME"),
+    pytest.param([], {"SSMGATE_STANDBY": "off"}, id="off"),
+]
+
+
+@pytest.mark.parametrize(("words", "environ"), LIES)
+def test_what_a_client_would_not_ask_is_not_answered(
+    attack: Attack, words: list[str], environ: dict[str, str | None]
+) -> None:
+    kind, why = attack.run("nothing", attack.lists(*words, **environ))
+
+    assert kind == COLD, why
+    assert not attack.planted.exists()
+    assert attack.machine.aws.operations == []

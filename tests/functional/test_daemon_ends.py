@@ -1,0 +1,533 @@
+"""A session that a standby started is taken by a plugin, or terminated: never left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from conftest import TARGET, Machine
+from fakes.confined_client import nonce
+from fakes.daemon_client import (
+    BY_STANDBY,
+    COLD,
+    Standby,
+    begin,
+    running,
+    start,
+    state,
+    until,
+)
+from fakes.scripted_aws import (
+    SESSION_ID,
+    STARTED,
+    after,
+    evaluation,
+    json_error,
+    json_ok,
+    slowly,
+)
+from fakes.waiting import has_got
+from ssmgate.daemon import protocol
+
+# So that nobody has to wait for the end of patience.
+CONSTANTS = "child.TAKE_SECONDS = 1.0"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def standby(home: Path) -> Iterator[Standby]:
+    environ = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+    with running(environ, constants=CONSTANTS) as standby:
+        yield standby
+
+
+@pytest.fixture
+def machine(machine: Machine, home: Path) -> Machine:
+    """With the HOME of the standby."""
+    machine.environ["HOME"] = str(home)
+    return machine
+
+
+def counts(machine: Machine) -> tuple[int, int]:
+    """How many sessions were started, and how many terminated."""
+    return len(machine.aws.calls("StartSession")), len(machine.aws.calls("TerminateSession"))
+
+
+# A signal to the one who asked.
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
+OTHERS = [signal.SIGUSR1, signal.SIGALRM, signal.SIGABRT, signal.SIGRTMIN]
+
+
+@pytest.mark.parametrize("number", [*SIGNALS, *OTHERS], ids=lambda number: number.name)
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "StartSession"])
+def test_a_signal_ends_it_as_it_ends_a_cold_start(
+    machine: Machine, standby: Standby, tmp_path: Path, operation: str, number: signal.Signals
+) -> None:
+    ends = []
+    usual = machine.aws.answers[operation][0]
+    for switch in (None, "off"):
+        go = threading.Event()
+        machine.aws.script(operation, after(go, usual))
+        machine.aws.received.clear()
+        process, mark = begin(machine, tmp_path, SSMGATE_STANDBY=switch)
+        machine.aws.wait_for(operation)
+        process.send_signal(number)
+        if operation == "StartSession":
+            # It is noted, and the answer waited for: it names the session.
+            until(partial(has_got, process.pid, number))
+            go.set()
+        stdout, stderr = process.communicate("", timeout=30)
+        go.set()
+        until(lambda: not standby.children)
+        ends.append((process.returncode, stdout, stderr, machine.aws.operations))
+        assert mark.exists() == (switch == "off")
+
+    assert ends[0] == ends[1]
+    assert ends[0][0] == (130 if number == signal.SIGINT else -number)
+    assert counts(machine) == ((1, 1) if operation == "StartSession" else (0, 0))
+    assert not machine.plugin.started
+
+
+@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        pytest.param("SimulatePrincipalPolicy", (0, 0), id="before StartSession"),
+        pytest.param("StartSession", (1, 1), id="while StartSession"),
+    ],
+)
+def test_whatever_kills_it_leaves_no_session(
+    machine: Machine,
+    standby: Standby,
+    tmp_path: Path,
+    operation: str,
+    expected: tuple[int, int],
+    number: signal.Signals,
+) -> None:
+    answer = json_ok(STARTED) if operation == "StartSession" else evaluation()
+    machine.aws.script(operation, slowly(answer, 0.3))
+    process, _ = begin(machine, tmp_path)
+    machine.aws.wait_for(operation)
+
+    process.send_signal(number)
+
+    process.communicate("", timeout=30)
+    until(lambda: not standby.children)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert counts(machine) == expected
+    assert machine.aws.sessions_left() == []
+    assert not machine.plugin.started
+
+
+@pytest.mark.parametrize(
+    "number", [*SIGNALS, signal.SIGUSR1, signal.SIGKILL], ids=lambda number: number.name
+)
+def test_whatever_kills_a_stopped_one_leaves_no_session(
+    machine: Machine, standby: Standby, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The handover lies there unread."""
+    process, _ = begin(machine, tmp_path)
+    machine.aws.wait_for("GetCallerIdentity")
+    process.send_signal(signal.SIGSTOP)
+    machine.aws.wait_for("StartSession")
+    process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
+
+    process.communicate("", timeout=30)
+
+    until(lambda: not standby.children)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert counts(machine) == (1, 1)
+    assert not machine.plugin.started
+
+
+def test_a_signal_that_is_ignored_ends_nothing(
+    machine: Machine, standby: Standby, tmp_path: Path
+) -> None:
+    machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
+    process, mark = begin(
+        machine,
+        tmp_path,
+        before=("sh", "-c", 'trap "" INT QUIT HUP TERM USR1 ALRM; exec "$@"', "sh"),
+    )
+    machine.aws.wait_for("GetCallerIdentity")
+    for number in (*SIGNALS, signal.SIGUSR1, signal.SIGALRM):
+        process.send_signal(number)
+
+    process.communicate("", timeout=30)
+
+    assert (process.returncode, mark.exists(), counts(machine)) == (0, False, (1, 0))
+
+
+def test_a_signal_to_the_standbys_terminal_ends_no_start(machine: Machine, tmp_path: Path) -> None:
+    """Ctrl-C reaches a whole process group."""
+    machine.environ["HOME"] = str(tmp_path)
+    machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
+    with running(machine.environ, before=("setsid",)) as standby:
+        process, mark = begin(machine, tmp_path)
+        machine.aws.wait_for("GetCallerIdentity")
+        os.killpg(standby.pid, signal.SIGINT)
+        standby.process.wait(30)
+        _, stderr = process.communicate("", timeout=30)
+
+    assert (process.returncode, stderr, mark.exists()) == (0, "", False)
+    assert counts(machine) == (1, 0)
+
+
+def test_an_alarm_of_the_one_who_asked_ends_it(
+    machine: Machine, standby: Standby, tmp_path: Path
+) -> None:
+    machine.aws.script("StartSession", slowly(json_ok(STARTED), 2.0))
+    code = "import os, signal, sys; signal.setitimer(0, 1.5); os.execv(sys.argv[1], sys.argv[1:])"
+    process, _ = begin(machine, tmp_path, before=(sys.executable, "-c", code))
+
+    process.communicate("", timeout=30)
+
+    until(lambda: not standby.children)
+    assert process.returncode == -signal.SIGALRM
+    assert machine.aws.sessions_left() == []
+    assert not machine.plugin.started
+
+
+# The one who asked is stopped, and goes on.
+
+
+def test_one_that_was_stopped_for_a_while_goes_on(
+    machine: Machine, standby: Standby, tmp_path: Path
+) -> None:
+    process, mark = begin(machine, tmp_path)
+    machine.aws.wait_for("GetCallerIdentity")
+    process.send_signal(signal.SIGSTOP)
+    machine.aws.wait_for("StartSession")
+    process.send_signal(signal.SIGCONT)
+
+    _, stderr = process.communicate("", timeout=30)
+
+    assert (process.returncode, stderr, mark.exists()) == (0, "", False)
+    assert counts(machine) == (1, 0)
+
+
+def test_one_that_was_stopped_for_long_starts_another(
+    machine: Machine, standby: Standby, tmp_path: Path
+) -> None:
+    process, mark = begin(machine, tmp_path)
+    machine.aws.wait_for("GetCallerIdentity")
+    process.send_signal(signal.SIGSTOP)
+    machine.aws.wait_for("TerminateSession")
+    until(lambda: not standby.children)
+    process.send_signal(signal.SIGCONT)
+
+    _, stderr = process.communicate("", timeout=30)
+
+    assert (process.returncode, mark.exists()) == (0, True)
+    assert stderr == f"ssmgate: session {SESSION_ID} was terminated\n"
+    assert counts(machine) == (2, 1)
+    assert machine.plugin.started
+
+
+# One who asks and then does as it likes.
+
+
+class Asker:
+    """The asking end of the protocol, by hand."""
+
+    def __init__(self, standby: Standby, machine: Machine, stack: ExitStack) -> None:
+        self.standby = standby
+        self.machine = machine
+        self._stack = stack
+
+    def request(self, *words: str) -> None:
+        variables = [f"{name}={text}" for name, text in self.machine.variables().items()]
+        argv = ["ssm", "start-session", "--target", TARGET, *words]
+
+        def speak(sock: socket.socket) -> None:
+            lists = ([nonce(sock)], self.standby.surroundings, [], argv, variables)
+            here = os.open(self.machine.home, os.O_RDONLY)
+            with open(os.devnull, "r+") as nothing:
+                numbers = (nothing.fileno(), nothing.fileno(), here)
+                protocol.send_with_descriptors(
+                    sock, protocol.packed(protocol.REQUEST, *lists), numbers
+                )
+
+        self.sock = self._stack.enter_context(self.standby.asked_by_another(speak))
+
+    def hear(self, kind: bytes) -> list[list[str]]:
+        """The next message but beats, which is of `kind`."""
+        while (heard := protocol.receive(self.sock))[0] == protocol.BEAT:
+            pass
+        assert heard[0] == kind
+        return heard[1]
+
+    def say(self, kind: bytes, *lists: list[str]) -> None:
+        self.sock.sendall(protocol.packed(kind, *lists))
+
+
+@pytest.fixture
+def asker(standby: Standby, machine: Machine) -> Iterator[Asker]:
+    with ExitStack() as stack:
+        yield Asker(standby, machine, stack)
+
+
+def closes(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+
+
+def closes_without_reading(asker: Asker) -> None:
+    asker.machine.aws.wait_for("StartSession")
+
+
+def closes_before_go(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+    asker.say(protocol.TAKE)
+
+
+def says_nothing(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+    asker.machine.aws.wait_for("TerminateSession")
+
+
+def says_half(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+    asker.sock.sendall(protocol.TAKE + b"\0\0")
+
+
+def says_junk(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+    asker.sock.sendall(b"\xff" * 100)
+
+
+def says_another_thing(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+    asker.say(protocol.STATUS)
+
+
+def fails(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+    asker.say(protocol.TAKE)
+    asker.hear(protocol.GO)
+    asker.say(protocol.FAILED, ["Exec format error"])
+    assert asker.hear(protocol.END) == [["255"]]
+
+
+def has_a_signal(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+    asker.say(protocol.SIGNAL, [str(int(signal.SIGTERM))])
+    assert asker.hear(protocol.END) == [["-15"]]
+
+
+def has_a_signal_after_go(asker: Asker) -> None:
+    asker.hear(protocol.HANDOVER)
+    asker.say(protocol.TAKE)
+    asker.hear(protocol.GO)
+    asker.say(protocol.SIGNAL, [str(int(signal.SIGHUP))])
+    assert asker.hear(protocol.END) == [["-1"]]
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [closes, closes_without_reading, closes_before_go, says_nothing, says_half, says_junk,
+     says_another_thing, fails, has_a_signal, has_a_signal_after_go],
+)  # fmt: skip
+def test_what_is_not_taken_is_terminated(
+    machine: Machine, standby: Standby, asker: Asker, ends: object
+) -> None:
+    asker.request()
+    ends(asker)
+    asker.sock.close()
+
+    until(lambda: not standby.children)
+    assert counts(machine) == (1, 1)
+    (ended,) = machine.aws.calls("TerminateSession")
+    assert ended.parameters == {"SessionId": SESSION_ID}
+
+
+def test_what_is_taken_is_not_terminated_however_long_it_takes(
+    machine: Machine, standby: Standby, asker: Asker
+) -> None:
+    """It may have been stopped just then."""
+    asker.request()
+    asker.hear(protocol.HANDOVER)
+    asker.say(protocol.TAKE)
+    asker.hear(protocol.GO)
+    (pid,) = standby.children
+    time.sleep(1.5)  # longer than the standby's patience with what is not taken
+    assert state(pid) != "Z"
+    asker.sock.close()
+
+    until(lambda: not standby.children)
+    assert counts(machine) == (1, 0)
+
+
+def test_half_a_handover_is_none(machine: Machine, standby: Standby, asker: Asker) -> None:
+    """One with more than a socket holds, to somebody who does not read."""
+    machine.environ |= {f"BIG{n}": "x" * 100_000 for n in range(10)}
+    asker.request()
+    machine.aws.wait_for("TerminateSession")
+    until(lambda: not standby.children)
+
+    with pytest.raises(protocol.Broken):
+        asker.hear(protocol.HANDOVER)
+    assert counts(machine) == (1, 1)
+
+
+def without(sock: socket.socket, *lists: list[str]) -> None:
+    """Send a request of these lists after the nonce."""
+    message = protocol.packed(protocol.REQUEST, [nonce(sock)], *lists)
+    protocol.send_with_descriptors(sock, message, (0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "speak",
+    [
+        pytest.param(lambda _: None, id="closed"),
+        pytest.param(lambda sock: sock.sendall(b"\xff" * 300), id="junk"),
+        pytest.param(
+            lambda sock: sock.sendall(protocol.packed(protocol.REQUEST)), id="no descriptors"
+        ),
+        pytest.param(without, id="no surroundings"),
+        pytest.param(lambda sock: without(sock, ["other"], [], [], []), id="other surroundings"),
+        pytest.param(
+            lambda sock: protocol.send_with_descriptors(sock, b"r\0\0\xff\xff", (0, 0, 0)),
+            id="the half",
+        ),
+    ],
+)
+def test_no_request_starts_nothing(
+    machine: Machine,
+    standby: Standby,
+    tmp_path: Path,
+    speak: Callable[[socket.socket], object],
+) -> None:
+    with standby.asked_by_another(speak):
+        pass
+    until(lambda: not standby.children)
+
+    assert machine.aws.operations == []
+    ended, way = start(machine, tmp_path)
+    assert (way, ended.returncode) == (BY_STANDBY, 0)
+
+
+# The plugin cannot be executed after all.
+
+
+def vanishing_plugin(machine: Machine, first_line: str) -> None:
+    """It tells its version, and is another file then."""
+    folder = machine.plugin.folder / "bin"
+    folder.mkdir()
+    path = folder / "session-manager-plugin"
+    path.write_text(f"#!/bin/sh\necho 1.2.804.0\n{first_line}\n")
+    path.chmod(0o755)
+    machine.environ["PATH"] = f"{folder}:/usr/bin:/bin"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        pytest.param('rm "$0"', "No such file or directory", id="gone"),
+        pytest.param('chmod -x "$0"', "Permission denied", id="not executable"),
+        pytest.param('rm "$0"; echo junk > "$0"; chmod +x "$0"', "Exec format error", id="junk"),
+    ],
+)
+@pytest.mark.parametrize("answer", [json_ok({}), json_error("x", "no")], ids=["ended", "not"])
+def test_a_plugin_that_cannot_be_executed(
+    machine: Machine, standby: Standby, tmp_path: Path, spoil: str, why: str, answer: object
+) -> None:
+    machine.aws.script("TerminateSession", answer)
+    ends = []
+    for switch in (None, "off"):
+        vanishing_plugin(machine, spoil)
+        ends.append(start(machine, tmp_path, SSMGATE_STANDBY=switch))
+        subprocess.run(["rm", "-r", machine.plugin.folder / "bin"], check=True)
+
+    (warm, first), (cold, second) = ends
+    assert (first, second) == (BY_STANDBY, COLD)
+    assert warm == cold
+    assert warm.returncode == 255
+    assert f"cannot be executed: {why}" in warm.stderr
+    assert f"session {SESSION_ID} " in warm.stderr
+    assert counts(machine) == (2, 2)
+
+
+# What the standby itself may suffer.
+
+
+def test_a_standby_that_is_killed_leaves_its_starts_alone(machine: Machine, tmp_path: Path) -> None:
+    machine.environ["HOME"] = str(tmp_path)
+    machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
+    with running(machine.environ) as standby:
+        process, mark = begin(machine, tmp_path)
+        machine.aws.wait_for("GetCallerIdentity")
+        os.kill(standby.pid, signal.SIGKILL)
+        process.communicate("", timeout=30)
+
+    assert (process.returncode, mark.exists(), counts(machine)) == (0, False, (1, 0))
+    again, way = start(machine, tmp_path)
+    assert (again.returncode, way) == (0, COLD)
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        pytest.param("GetCallerIdentity", (1, 0), id="before StartSession"),
+        # Who had to terminate it was killed.
+        pytest.param("StartSession", (2, 0), id="while StartSession"),
+    ],
+)
+def test_a_child_that_is_killed_is_done_without(
+    machine: Machine,
+    standby: Standby,
+    tmp_path: Path,
+    operation: str,
+    expected: tuple[int, int],
+) -> None:
+    go = threading.Event()
+    usual = machine.aws.answers[operation][0]
+    machine.aws.script(operation, after(go, usual), usual)
+    process, mark = begin(machine, tmp_path)
+    machine.aws.wait_for(operation)
+    for pid in standby.children:
+        os.kill(pid, signal.SIGKILL)
+
+    _, stderr = process.communicate("", timeout=30)
+
+    go.set()
+    assert (process.returncode, stderr, mark.exists()) == (0, "", True)
+    assert counts(machine) == expected
+    assert machine.plugin.started
+
+
+def test_a_child_that_is_stopped_is_not_waited_for(
+    machine: Machine, standby: Standby, tmp_path: Path
+) -> None:
+    go = threading.Event()
+    usual = json_ok(STARTED)
+    machine.aws.script("StartSession", after(go, usual), usual)
+    process, mark = begin(machine, tmp_path, constants=("client.SILENT_SECONDS=0.5",))
+    machine.aws.wait_for("StartSession")
+    (pid,) = standby.children
+    os.kill(pid, signal.SIGSTOP)
+
+    process.wait(30)
+
+    assert (process.returncode, mark.exists(), counts(machine)) == (0, True, (2, 0))
+    go.set()
+    os.kill(pid, signal.SIGCONT)
+    process.communicate(timeout=30)
+    until(lambda: not standby.children)
+    assert counts(machine) == (2, 1)

@@ -1,0 +1,178 @@
+"""A client starts nothing for a standby that is confined otherwise, and sends it nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from conftest import Machine
+from fakes import confined_client, confined_listener
+from fakes.capabilities import give_up
+from fakes.daemon_client import BY_STANDBY, COLD, FOLDER, start
+from ssmgate.daemon import protocol
+
+SANDBOX = "sandbox, HOME is writable"
+NAME = (
+    "from ssmgate.daemon import peer, location as place; import os\n"
+    "print(place.name_of(place.surroundings(os.environ, peer.own_facts())))"
+)
+
+
+@dataclass
+class Listener:
+    """A false standby, the program that it hands over, and all that its client said."""
+
+    home: Path
+    name: str
+    heard: list[list[object]] = field(default_factory=list)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"HOME": str(self.home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+
+    @property
+    def planted(self) -> Path:
+        """The file that the program leaves."""
+        return self.home / "planted"
+
+    @contextmanager
+    def listening(self, how: str, *, as_root: bool = False) -> Iterator[None]:
+        """Until the block ends. One client has to connect, and `heard` is complete then."""
+        path = self.home / FOLDER / self.name
+        program = self.home / "program"
+        for left in (path, self.planted):
+            left.unlink(missing_ok=True)
+        program.write_text(f"#!/bin/sh\ntouch {self.planted}\n")
+        program.chmod(0o755)
+        told = {"socket": str(path), "program": str(program)}
+        process = subprocess.Popen(
+            [sys.executable, confined_listener.__file__, how, json.dumps(told)],
+            env={**self.environ, "ROOT": str(self.home.parent)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=None if as_root else give_up,
+        )
+        try:
+            assert process.stdout is not None
+            if process.stdout.readline() != "listens\n":
+                _, stderr = process.communicate(timeout=60)
+                if "OSError: [Errno 1] unshare" in stderr:
+                    pytest.skip("users may make no namespaces here")
+                pytest.fail(stderr)
+            yield
+            stdout, stderr = process.communicate(timeout=60)
+            assert process.returncode == 0, stderr
+            self.heard = json.loads(stdout)
+        finally:
+            process.kill()
+            process.communicate()
+
+    def status(self) -> subprocess.CompletedProcess[str]:
+        """`ssmgate standby status`."""
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "ssmgate", "standby", "status"],
+            env=self.environ, capture_output=True, text=True, timeout=60, check=False,
+            preexec_fn=give_up,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Listener:
+    listener = Listener(tmp_path_factory.mktemp("user") / "home", "")
+    (listener.home / FOLDER).mkdir(parents=True, mode=0o700)
+    listener.name = subprocess.run(
+        [sys.executable, "-P", "-c", NAME],
+        env=listener.environ, capture_output=True, text=True, check=True, preexec_fn=give_up,
+    ).stdout.strip()  # fmt: skip
+    return listener
+
+
+@pytest.fixture
+def machine(machine: Machine, listener: Listener) -> Machine:
+    """With the HOME of the false standby."""
+    machine.environ |= listener.environ
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("how", "constants"),
+    [
+        pytest.param("nothing", (), id="not confined"),
+        pytest.param(SANDBOX, ("unverified",), id="sandboxed, and not compared"),
+    ],
+)
+def test_the_attack_works_where_nothing_differs(
+    machine: Machine, listener: Listener, tmp_path: Path, how: str, constants: tuple[str, ...]
+) -> None:
+    """So what follows would leave a file if it were obeyed, and would hear the environment."""
+    with listener.listening(how):
+        ended, way = start(machine, tmp_path, constants=constants)
+
+    assert (ended.returncode, way) == (0, BY_STANDBY)
+    assert listener.planted.exists()
+    assert [kind for kind, _ in listener.heard] == [
+        kind.decode() for kind in (protocol.CHALLENGE, protocol.REQUEST, protocol.TAKE)
+    ]
+    assert "AWS_SECRET_ACCESS_KEY" in str(listener.heard)
+
+
+def test_a_sandboxed_one_hears_and_executes_nothing(
+    machine: Machine, listener: Listener, tmp_path: Path
+) -> None:
+    with listener.listening(SANDBOX):
+        ended, way = start(machine, tmp_path)
+
+    assert (ended.returncode, ended.stderr, way) == (0, "", COLD)
+    assert listener.heard == []
+    assert not listener.planted.exists()
+    assert machine.plugin.started
+
+
+def test_one_that_is_not_confined_answers_status(listener: Listener) -> None:
+    with listener.listening("nothing"):
+        status = listener.status()
+
+    assert (status.returncode, status.stdout) == (
+        0, "process 1, for 2 s, 3 starts, 4 under way\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        pytest.param("no_new_privs", "different NoNewPrivs", id="no_new_privs"),
+        pytest.param("thread", "it has several threads", id="threads"),
+        *(pytest.param(f"user, {space}", "", id=f"user namespace and {space}")
+          for space in confined_client.SPACES),
+    ],
+)  # fmt: skip
+def test_one_confinement_is_enough(listener: Listener, how: str, why: str) -> None:
+    assert_not_asked(listener, how, why, as_root=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can confine a process so")
+@pytest.mark.parametrize(("how", "why"), confined_client.BY_ROOT.items())
+def test_one_confinement_made_by_root_is_enough(listener: Listener, how: str, why: str) -> None:
+    if how == "login uid" and not Path("/proc/self/loginuid").exists():
+        pytest.skip("this kernel has no login uid")
+    assert_not_asked(listener, how, why, as_root=True)
+
+
+def assert_not_asked(listener: Listener, how: str, why: str, *, as_root: bool) -> None:
+    with listener.listening(how, as_root=as_root):
+        status = listener.status()
+
+    assert (status.returncode, status.stdout) == (255, "")
+    # What cannot be read is not told: "[Errno 13] …".
+    expected = "the standby does not answer" if why.startswith("[") else why
+    assert expected in status.stderr
+    assert listener.heard == []

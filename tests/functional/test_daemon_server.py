@@ -1,0 +1,514 @@
+"""The waiting process: what it holds, how many it makes, when it ends; and who starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from conftest import TARGET, Machine, needs
+from fakes.capabilities import give_up, has_sys_admin
+from fakes.daemon_client import (
+    BY_STANDBY,
+    COLD,
+    FOLDER,
+    Standby,
+    begin,
+    running,
+    start,
+    state,
+    until,
+)
+from fakes.scripted_aws import STARTED, STREAM_URL, TOKEN, after, json_ok
+from ssmgate.daemon.server import MOST_CHILDREN
+
+
+@pytest.fixture(autouse=True)
+def _alone(machine: Machine, tmp_path: Path) -> None:
+    """Each test has a HOME of its own."""
+    machine.environ["HOME"] = str(tmp_path / "home")
+
+
+# What it holds.
+
+SECRETS = {
+    "the access key": b"AKIAOFNOBODYELSE",
+    "the secret key": b"secret-key-of-nobody-else",
+    "the session token": b"session-token-of-nobody-else",
+    "the document": b"Document-Of-Nobody-Else",
+    "the target": b"i-0f0e0d0c0b0a09080",
+    "the reason": b"reason-of-nobody-else",
+    "a variable": b"variable-of-nobody-else",
+    "the plugin's token": TOKEN.encode(),
+    "the plugin's address": STREAM_URL.encode(),
+}
+
+
+def memory(pid: int) -> Iterator[bytes]:
+    """All that the process could read of its own memory."""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            (
+                area,
+                rights,
+                *_,
+            ) = line.split()
+            first, last = (int(number, 16) for number in area.split("-"))
+            if "r" not in rights or "[v" in line:  # the kernel's own
+                continue
+            mem.seek(first)
+            left = last - first
+            while left and (part := mem.read(left)):
+                yield part
+                left -= len(part)
+
+
+def found_in(pid: int, texts: dict[str, bytes]) -> set[str]:
+    return {name for part in memory(pid) for name, text in texts.items() if text in part}
+
+
+def test_it_holds_nothing_that_a_start_is_told(machine: Machine, tmp_path: Path) -> None:
+    told = {
+        "AWS_ACCESS_KEY_ID": SECRETS["the access key"].decode(),
+        "AWS_SECRET_ACCESS_KEY": SECRETS["the secret key"].decode(),
+        "AWS_SESSION_TOKEN": SECRETS["the session token"].decode(),
+        "MINE": SECRETS["a variable"].decode(),
+    }
+    words = ["--target", SECRETS["the target"].decode(), "--reason",
+             SECRETS["the reason"].decode(), "--document-name",
+             SECRETS["the document"].decode()]  # fmt: skip
+    # It is started with them, too.
+    with running({**machine.environ, **told}) as standby:
+        for _ in range(20):
+            ended, way = start(machine, tmp_path, *words, verb=("start-session",), **told)
+            assert (ended.returncode, ended.stderr, way) == (0, "", BY_STANDBY)
+
+        variables = Path(f"/proc/{standby.pid}/environ").read_bytes().split(b"\0")
+        assert {name.partition(b"=")[0] for name in variables} == {
+            b"", b"HOME", b"LANG", b"PYTHONWARNINGS"
+        }  # fmt: skip
+        assert found_in(standby.pid, SECRETS) == set()
+        # The search itself works: this is what it was found by.
+        assert found_in(standby.pid, {"its home": os.fsencode(machine.environ["HOME"])})
+
+
+def test_a_child_holds_what_it_is_told(machine: Machine, tmp_path: Path) -> None:
+    """The search finds what is there."""
+    go = threading.Event()
+    machine.aws.script("StartSession", after(go, json_ok(STARTED)))
+    with running(machine.environ) as standby:
+        process, _ = begin(machine, tmp_path)
+        machine.aws.wait_for("StartSession")
+        (pid,) = standby.children
+        found = found_in(pid, {"key": b"secret-of-example", "target": TARGET.encode()})
+        go.set()
+        process.communicate("", timeout=30)
+    assert found == {"key", "target"}
+
+
+def test_it_keeps_no_descriptor_of_a_start(machine: Machine, tmp_path: Path) -> None:
+    with running(machine.environ) as standby:
+        before = sorted(os.listdir(f"/proc/{standby.pid}/fd"))
+        for _ in range(3):
+            start(machine, tmp_path)
+        until(lambda: not standby.children)
+        assert sorted(os.listdir(f"/proc/{standby.pid}/fd")) == before
+
+
+def anonymous_memory(pid: int) -> int:
+    """RssAnon in kilobytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0])
+
+
+def test_it_does_not_grow(machine: Machine, tmp_path: Path) -> None:
+    with running(machine.environ) as standby:
+        for _ in range(5):
+            start(machine, tmp_path)
+        before = anonymous_memory(standby.pid)
+        for _ in range(60):
+            start(machine, tmp_path)
+        assert anonymous_memory(standby.pid) <= before + 256
+
+
+# How many it makes at once.
+
+
+def test_a_hundred_at_once_all_start(machine: Machine, tmp_path: Path) -> None:
+    most = 0
+    machine.aws._server.socket.listen(512)  # as many may knock at once
+    with running(machine.environ) as standby:
+        begun = []
+        for number in range(100):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            begun.append(begin(machine, folder)[0])
+        while any(process.poll() is None for process in begun):
+            most = max(most, len(standby.children))
+        ends = [process.communicate("", timeout=60) for process in begun]
+
+        assert {stderr for _, stderr in ends} == {""}
+        assert {process.returncode for process in begun} == {0}
+        assert state(standby.pid) != "Z"
+    assert 0 < most <= MOST_CHILDREN
+    assert len(machine.aws.calls("StartSession")) == 100
+    assert machine.aws.calls("TerminateSession") == []
+
+
+def test_who_waits_too_long_for_a_turn_makes_the_start_itself(
+    machine: Machine, tmp_path: Path
+) -> None:
+    go = threading.Event()
+    usual = machine.aws.answers["GetCallerIdentity"][0]
+    machine.aws.script("GetCallerIdentity", after(go, usual), after(go, usual), usual)
+    with running(
+        machine.environ, constants="server.MOST_CHILDREN = 2; server.WAIT_SECONDS = 0.5"
+    ) as standby:
+        begun = []
+        for number in range(2):
+            (tmp_path / str(number)).mkdir()
+            begun.append(begin(machine, tmp_path / str(number)))
+        machine.aws.wait_for("GetCallerIdentity", 2)
+        third, way = start(machine, tmp_path)
+        go.set()
+        for process, mark in begun:
+            process.communicate("", timeout=30)
+            assert (process.returncode, mark.exists()) == (0, False)
+        until(lambda: standby.ask("status").returncode == 0)
+    assert (third.returncode, third.stderr, way) == (0, "", COLD)
+    assert len(machine.aws.calls("StartSession")) == 3
+
+
+def test_more_than_may_wait_are_sent_away(machine: Machine, tmp_path: Path) -> None:
+    go = threading.Event()
+    usual = machine.aws.answers["GetCallerIdentity"][0]
+    machine.aws.script("GetCallerIdentity", after(go, usual), usual)
+    with running(
+        machine.environ, constants="server.MOST_CHILDREN = 1; server.MOST_WAITING = 1"
+    ) as standby:
+        process, _ = begin(machine, tmp_path)
+        machine.aws.wait_for("GetCallerIdentity")
+        (tmp_path / "third").mkdir()
+        with closing(standby.connected()):
+            third, way = start(machine, tmp_path / "third")
+        go.set()
+        process.communicate("", timeout=30)
+        assert state(standby.pid) != "Z"
+    assert (third.returncode, way) == (0, COLD)
+
+
+# When it ends.
+
+
+def test_it_ends_when_it_is_idle(machine: Machine, tmp_path: Path) -> None:
+    with running(machine.environ, "--idle", "1") as standby:
+        assert standby.process.wait(30) == 0
+        assert list(standby.folder.glob("????????")) == []
+
+
+def test_it_is_not_idle_while_it_makes_a_start(machine: Machine, tmp_path: Path) -> None:
+    go = threading.Event()
+    machine.aws.script("StartSession", after(go, json_ok(STARTED)))
+    with running(machine.environ, "--idle", "1") as standby:
+        process, mark = begin(machine, tmp_path)
+        machine.aws.wait_for("StartSession")
+        with pytest.raises(subprocess.TimeoutExpired):
+            standby.process.wait(2)
+        go.set()
+        process.communicate("", timeout=30)
+        assert (process.returncode, mark.exists()) == (0, False)
+        assert standby.process.wait(30) == 0
+
+
+def stopped(standby: Standby) -> None:
+    assert standby.ask("stop").returncode == 0
+
+
+def signalled(number: int) -> Callable[[Standby], None]:
+    return lambda standby: os.kill(standby.pid, number)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(stopped, id="stop"),
+        pytest.param(signalled(signal.SIGTERM), id="TERM"),
+        pytest.param(signalled(signal.SIGINT), id="INT"),
+        pytest.param(signalled(signal.SIGHUP), id="HUP"),
+    ],
+)
+def test_its_end_lets_starts_go_on(
+    machine: Machine, tmp_path: Path, end: Callable[[Standby], None]
+) -> None:
+    go = threading.Event()
+    machine.aws.script("StartSession", after(go, json_ok(STARTED)))
+    with running(machine.environ) as standby:
+        process, mark = begin(machine, tmp_path)
+        machine.aws.wait_for("StartSession")
+        end(standby)
+        assert standby.process.wait(30) == 0
+        assert list(standby.folder.glob("????????")) == []
+        assert standby.ask("status").returncode == 1
+        assert standby.ask("stop").returncode == 1
+        go.set()
+        _, stderr = process.communicate("", timeout=30)
+    assert (process.returncode, stderr, mark.exists()) == (0, "", False)
+    assert machine.plugin.started
+    assert machine.aws.calls("TerminateSession") == []
+
+
+def test_without_its_socket_it_ends(machine: Machine) -> None:
+    with running(machine.environ) as standby:
+        standby.socket.unlink()
+        os.kill(standby.pid, signal.SIGCHLD)  # it looks from time to time, and when it wakes
+        assert standby.process.wait(30) == 0
+
+
+def test_a_socket_of_another_ones_it_leaves_alone(machine: Machine) -> None:
+    with running(machine.environ) as standby:
+        path = standby.socket
+        path.unlink()
+        path.write_text("")
+        os.kill(standby.pid, signal.SIGCHLD)
+        assert standby.process.wait(30) == 0
+        assert path.exists()
+
+
+# Who starts it.
+
+
+def test_a_second_one_says_so(machine: Machine, tmp_path: Path) -> None:
+    with running(machine.environ) as standby, running(machine.environ) as second:
+        output, _ = second.process.communicate(timeout=30)
+        assert second.process.returncode == 255
+        assert output == (
+            "\nssmgate: [ERROR]: a standby is running already\n"
+            "ssmgate: hint: ssmgate standby status tells about it\n"
+        )
+        until(lambda: standby.ask("status").returncode == 0)
+        assert start(machine, tmp_path)[1] == BY_STANDBY
+
+
+def test_many_at_once_are_one(machine: Machine, tmp_path: Path) -> None:
+    argv = [sys.executable, "-P", "-m", "ssmgate", "standby"]
+    begun = [
+        subprocess.Popen(argv, env=machine.environ, stderr=subprocess.DEVNULL, preexec_fn=give_up)
+        for _ in range(5)
+    ]
+    try:
+        until(lambda: sum(process.poll() is None for process in begun) == 1)
+        until(lambda: start(machine, tmp_path)[1] == BY_STANDBY)
+    finally:
+        for process in begun:
+            process.kill()
+            process.wait()
+    assert sorted(process.returncode for process in begun) == [-9, 255, 255, 255, 255]
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+def test_a_folder_of_others_is_no_place(machine: Machine, mode: int) -> None:
+    folder = Path(machine.environ["HOME"]) / FOLDER
+    folder.mkdir(parents=True)
+    folder.chmod(mode)
+    with running(machine.environ) as standby:
+        output, _ = standby.process.communicate(timeout=30)
+    assert standby.process.returncode == 255
+    assert output.startswith("\nssmgate: [ERROR]: no standby can be here: ")
+
+
+@needs("setpriv")
+def test_says_why_it_does_not_run_with_no_new_privs(machine: Machine) -> None:
+    with running(machine.environ, before=("setpriv", "--no-new-privs")) as standby:
+        output, _ = standby.process.communicate(timeout=30)
+    assert standby.process.returncode == 255
+    assert output == (
+        "\nssmgate: [ERROR]: no standby can run here: with no_new_privs the kernel does not show"
+        " what else confines a process\n"
+    )
+
+
+@pytest.mark.skipif(not has_sys_admin(), reason="needs CAP_SYS_ADMIN")
+def test_says_why_it_does_not_run_with_all_capabilities(machine: Machine) -> None:
+    argv = [sys.executable, "-P", "-m", "ssmgate", "standby"]
+    ended = subprocess.run(
+        argv, env=machine.environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 255
+    assert "no standby can run here: with CAP_SYS_ADMIN " in ended.stderr
+
+
+def test_off_is_off(machine: Machine) -> None:
+    with running({**machine.environ, "SSMGATE_STANDBY": "off"}) as standby:
+        output, _ = standby.process.communicate(timeout=30)
+    assert standby.process.returncode == 253
+    assert 'standby is "off"' in output
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-"])
+def test_one_without_streams_makes_the_same_starts(
+    machine: Machine, tmp_path: Path, closed: str
+) -> None:
+    machine.plugin.version("1.2.497.0")  # to which something is to be said
+    with running(machine.environ, before=("sh", "-c", f'exec "$@" {closed}', "sh")):
+        first, way = start(machine, tmp_path, input="x")
+        second, _ = start(machine, tmp_path, input="x", SSMGATE_STANDBY="off")
+    assert way == BY_STANDBY
+    assert first == second
+    assert "WARNING" in first.stderr
+
+
+def test_one_that_ignores_signals_makes_starts_that_heed_them(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.aws.script("StartSession", after(threading.Event(), json_ok(STARTED)))
+    usual = machine.aws.answers["GetCallerIdentity"][0]
+    before = ("sh", "-c", 'trap "" INT QUIT HUP TERM; exec "$@"', "sh")
+    with running(machine.environ, before=before) as standby:
+        for number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+            go = threading.Event()
+            machine.aws.script("GetCallerIdentity", after(go, usual))
+            process, _ = begin(machine, tmp_path)
+            machine.aws.wait_for("GetCallerIdentity")
+            machine.aws.received.clear()
+            process.send_signal(number)
+            process.communicate("", timeout=30)
+            go.set()
+            assert process.returncode == -number
+            until(lambda: not standby.children)
+    assert machine.aws.calls("StartSession") == []
+
+
+# Left behind by a start.
+
+
+def standbys(home: str) -> list[int]:
+    """The processes that wait for starts with this HOME."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            variables = (folder / "environ").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if b"--in-place" in words and b"HOME=" + os.fsencode(home) in variables:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture
+def left(machine: Machine) -> Iterator[Callable[[], list[int]]]:
+    """The standbys that a test left behind."""
+    home = machine.environ["HOME"]
+    yield lambda: standbys(home)
+    for pid in standbys(home):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_cold_start_leaves_one_behind(
+    machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
+) -> None:
+    machine.plugin.on_start(
+        'cat /proc/$$/task/$$/children > "$FAKE_PLUGIN/children"; exec 9>&-; exit 7'
+    )
+    machine.environ |= {"SSMGATE_STANDBY": "auto", "AWS_SESSION_TOKEN": "token-of-example"}
+    (tmp_path / "first").mkdir()
+    ended, way = start(
+        machine,
+        tmp_path / "first",
+        before=("sh", "-c", 'exec 9> "$0"; exec "$@"', str(tmp_path / "nine")),
+    )
+    assert (ended.returncode, ended.stderr, way) == (7, "", COLD)
+
+    (cat,) = (machine.plugin.folder / "children").read_text().split() or [""]
+    until(lambda: list((Path(machine.environ["HOME"]) / FOLDER).glob("????????")))
+    again, way = start(machine, tmp_path)
+    assert (again.returncode, again.stderr, way) == (7, "", BY_STANDBY)
+    (pid,) = left()
+
+    assert str(pid) != cat
+    status = Path(f"/proc/{pid}/status").read_text()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    process_group, session, terminal = (int(number) for number in fields[2:5])
+    assert (process_group, session, terminal) == (pid, pid, 0)
+    assert re.search(r"PPid:\s+(\d+)", status)[1] != str(os.getpid())
+    variables = Path(f"/proc/{pid}/environ").read_bytes()
+    assert not re.search(rb"AWS_|SSMGATE_|PATH=|FAKE", variables)
+    assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
+    links = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+    assert not [link for link in links if "nine" in link or "pipe:" in link or "/dev/pts" in link]
+    assert links.count("/dev/null") == 3
+    assert found_in(pid, {"key": b"secret-of-example", "token": b"token-of-example"}) == set()
+
+
+def test_ten_at_once_leave_one_behind(
+    machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
+) -> None:
+    machine.environ["SSMGATE_STANDBY"] = "auto"
+    begun = []
+    for number in range(10):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        begun.append(begin(machine, folder)[0])
+    for process in begun:
+        _, stderr = process.communicate("", timeout=60)
+        assert (process.returncode, stderr) == (0, "")
+    until(lambda: start(machine, tmp_path)[1] == BY_STANDBY)
+
+    assert len(left()) == 1
+
+
+@pytest.mark.parametrize("switch", ["on", "off", None])
+def test_none_is_left_behind_that_nobody_wanted(
+    machine: Machine, tmp_path: Path, left: Callable[[], list[int]], switch: str | None
+) -> None:
+    ended, way = start(machine, tmp_path, SSMGATE_STANDBY=switch)
+
+    assert (ended.returncode, way) == (0, COLD)
+    assert left() == []
+    assert not (Path(machine.environ["HOME"]) / FOLDER).exists()
+
+
+def test_a_refusal_leaves_none_behind(
+    machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
+) -> None:
+    ended, _ = start(machine, tmp_path, SSMGATE_STANDBY="auto", SSMGATE_TARGETS_ALLOW="mi-*")
+
+    assert ended.returncode == 254
+    assert left() == []
+
+
+def test_what_hinders_it_is_not_the_starts_business(
+    machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
+) -> None:
+    (Path(machine.environ["HOME"]) / ".cache").write_text("no folder")
+
+    ended, way = start(machine, tmp_path, SSMGATE_STANDBY="auto")
+
+    assert (ended.returncode, ended.stderr, way) == (0, "", COLD)
+    assert left() == []
+
+
+def test_a_signal_while_one_is_left_behind_ends_the_start(machine: Machine) -> None:
+    """It is left behind before the session is there, which no signal may leave alone."""
+    code = (
+        "import os, signal\n"
+        "from ssmgate.daemon import spawn as launch\n"
+        "launch.leave_behind = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"from ssmgate.__main__ import run; run(['ssm', 'start-session', '--target', {TARGET!r}])"
+    )
+    environ = {**machine.environ, "SSMGATE_STANDBY": "auto"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environ, timeout=60, check=False, preexec_fn=give_up
+    )
+
+    assert ended.returncode == -signal.SIGTERM
+    assert not machine.plugin.started
+    assert machine.aws.calls("StartSession") == []

@@ -1,0 +1,643 @@
+"""What no standby makes: then the start is a cold one, soon, with nothing said about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+import ssmgate
+from conftest import Machine
+from fakes.capabilities import give_up, lose
+from fakes.daemon_client import (
+    BY_STANDBY,
+    COLD,
+    FOLDER,
+    Standby,
+    running,
+    start,
+    state,
+    until,
+)
+from fakes.scripted_aws import ACCOUNT, credentials
+from ssmgate.daemon import location, protocol
+from ssmgate.daemon.protocol import packed
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+NOT_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def standby(home: Path) -> Iterator[Standby]:
+    environ = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+    with running(environ) as standby:
+        yield standby
+
+
+@pytest.fixture
+def machine(machine: Machine, home: Path) -> Machine:
+    """With the HOME of the standby."""
+    machine.environ["HOME"] = str(home)
+    return machine
+
+
+@pytest.fixture
+def alone(machine: Machine, tmp_path: Path) -> Machine:
+    """With a HOME of its own."""
+    machine.environ["HOME"] = str(tmp_path / "home")
+    return machine
+
+
+def assert_cold(machine: Machine, folder: Path, **how: object) -> None:
+    ended, way = start(machine, folder, **how)
+    assert (ended.returncode, ended.stderr, way) == (0, "", COLD)
+    assert machine.plugin.started
+    assert machine.aws.calls("TerminateSession") == []
+
+
+# A standby that is none.
+
+
+@contextmanager
+def bound(machine: Machine) -> Iterator[socket.socket]:
+    """A socket where the machine's standby would be. It does not listen yet."""
+    folder = Path(machine.environ["HOME"]) / FOLDER
+    folder.mkdir(parents=True, mode=0o700)
+    code = "import os; from ssmgate.daemon import peer, location as p\n"
+    code += "print(p.name_of(p.surroundings(os.environ, peer.own_facts())))"
+    name = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env=machine.variables(), capture_output=True, text=True, check=True, preexec_fn=give_up,
+    ).stdout.strip()  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as sock:
+        descriptor = os.open(folder, os.O_RDONLY)
+        sock.bind(location.address(descriptor, str(folder), name))
+        os.close(descriptor)
+        yield sock
+
+
+@contextmanager
+def listening(
+    machine: Machine, answer: Callable[[socket.socket], object] | None = None
+) -> Iterator[None]:
+    """A process in the place of the machine's standby, confined as its clients.
+
+    It answers one of them, or accepts none.
+    """
+    with bound(machine) as sock:
+        here, there = socket.socketpair()
+        with warnings.catch_warnings():
+            # The threads of the scripted AWS hold no lock that the new process needs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if not pid:
+            try:
+                lose()
+                here.close()
+                sock.listen(5)
+                there.sendall(b".")
+                with suppress(OSError):
+                    if answer is not None:
+                        accepted, _ = sock.accept()
+                        with accepted:
+                            answer(accepted)
+                there.recv(1)  # until the test ends
+            finally:
+                os._exit(0)
+        there.close()
+        try:
+            assert here.recv(1)
+            yield
+        finally:
+            here.close()
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+GREETING = packed(protocol.HELLO, [protocol.PROTOCOL])
+HELLO = GREETING + packed(protocol.CHALLENGE, ["nonce"])
+
+
+def proves(sock: socket.socket) -> None:
+    """Answer the client's challenge, so that it sends its request."""
+    kind, lists = protocol.receive(sock)
+    assert kind == protocol.CHALLENGE
+    sock.sendall(packed(protocol.PROOF, *lists))
+
+
+Part = bytes | Callable[[socket.socket], None]
+
+
+def send(sock: socket.socket, *parts: Part) -> None:
+    for part in parts:
+        if callable(part):
+            part(sock)
+        else:
+            sock.sendall(part)
+
+
+def says(*parts: Part) -> Callable[[socket.socket], None]:
+    def answer(sock: socket.socket) -> None:
+        send(sock, *parts)
+        time.sleep(0.2)
+
+    return answer
+
+
+def is_silent_after(*parts: Part) -> Callable[[socket.socket], None]:
+    def answer(sock: socket.socket) -> None:
+        send(sock, *parts)
+        while sock.recv(1 << 20):
+            pass
+
+    return answer
+
+
+def beats_on(sock: socket.socket) -> None:
+    send(sock, HELLO, proves)
+    while True:
+        sock.sendall(packed(protocol.BEAT))
+        time.sleep(0.05)
+
+
+def floods(sock: socket.socket) -> None:
+    send(sock, HELLO, proves)
+    while True:
+        sock.sendall(protocol.END + b"\xff" * 100_000)
+
+
+FALSE = [
+    pytest.param(says(), id="closes at once"),
+    pytest.param(says(HELLO), id="closes after its greeting"),
+    pytest.param(is_silent_after(), id="never speaks"),
+    pytest.param(is_silent_after(GREETING), id="never challenges"),
+    pytest.param(is_silent_after(HELLO), id="never proves itself"),
+    pytest.param(is_silent_after(HELLO, proves), id="never answers"),
+    pytest.param(says(HELLO, packed(protocol.COLD, ["why"])), id="cold instead of a proof"),
+    pytest.param(says(HELLO, packed(protocol.PROOF, ["nonce"])), id="a false proof"),
+    pytest.param(is_silent_after(HELLO, packed(protocol.PROOF, ["x"])[:6]), id="half a proof"),
+    pytest.param(is_silent_after(GREETING, packed(protocol.CHALLENGE)), id="an odd challenge"),
+    pytest.param(says(GREETING, packed(protocol.COLD, ["why"])), id="cold before a challenge"),
+    pytest.param(is_silent_after(HELLO[:3]), id="half a greeting"),
+    pytest.param(is_silent_after(HELLO, proves, b"e\0\0"), id="half a head"),
+    pytest.param(
+        is_silent_after(HELLO, proves, packed(protocol.END, ["0"])[:6]), id="half a message"
+    ),
+    pytest.param(beats_on, id="beats without end"),
+    pytest.param(floods, id="speaks without end"),
+    pytest.param(says(os.urandom(0) + b"\x7fELF" * 100), id="junk"),
+    pytest.param(says(HELLO, proves, b"\x7fELF" * 100), id="junk after its greeting"),
+    pytest.param(says(packed(protocol.HELLO, ["0"])), id="an older protocol"),
+    pytest.param(says(packed(protocol.HELLO, ["99"])), id="a newer protocol"),
+    pytest.param(says(packed(protocol.HELLO)), id="a greeting without protocol"),
+    pytest.param(says(packed(protocol.END, ["0"])), id="no greeting"),
+    pytest.param(says(GREETING, HELLO), id="two greetings"),
+    pytest.param(says(HELLO, HELLO[len(GREETING):]), id="two challenges"),
+    pytest.param(says(HELLO, proves, packed(protocol.COLD, ["why"])), id="cold"),
+    pytest.param(says(HELLO, proves, packed(protocol.COLD)), id="cold without a reason"),
+    pytest.param(says(HELLO, proves, packed(protocol.END)), id="an end without status"),
+    pytest.param(says(HELLO, proves, packed(protocol.END, [])), id="an end with an empty list"),
+    pytest.param(says(HELLO, proves, packed(protocol.END, ["x"])), id="an end that is no number"),
+    pytest.param(says(HELLO, proves, packed(protocol.GO)), id="go before the handover"),
+    pytest.param(
+        says(HELLO, proves, packed(protocol.HANDOVER), packed(protocol.GO)), id="no handover"
+    ),
+    pytest.param(
+        says(HELLO, proves, packed(protocol.HANDOVER, [], ["a"], ["B=c"]), packed(protocol.GO)),
+        id="a handover without program",
+    ),
+    pytest.param(
+        says(
+            HELLO,
+            proves,
+            packed(protocol.HANDOVER, ["/bin/false"], ["a"], ["B"]),
+            packed(protocol.GO),
+        ),
+        id="a handover with an odd variable",
+    ),
+    pytest.param(
+        says(HELLO, proves, packed(protocol.HANDOVER, ["/bin/false"], ["a"], [])), id="no go"
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", FALSE)
+def test_one_that_does_not_do_as_it_should_is_done_without(
+    alone: Machine, tmp_path: Path, answer: Callable[[socket.socket], None]
+) -> None:
+    with listening(alone, answer):
+        patience = ("client.SILENT_SECONDS=0.3", "client.LONGEST_SECONDS=0.5")
+        assert_cold(alone, tmp_path, constants=patience)
+
+
+def test_one_that_proves_itself_is_believed(alone: Machine, tmp_path: Path) -> None:
+    """So none of those before is done without for want of a proof."""
+    with listening(alone, says(HELLO, proves, packed(protocol.END, ["7"]))):
+        ended, way = start(alone, tmp_path)
+
+    assert (ended.returncode, way) == (7, BY_STANDBY)
+
+
+def test_one_that_does_not_accept_is_done_without(alone: Machine, tmp_path: Path) -> None:
+    with listening(alone):
+        assert_cold(alone, tmp_path)
+
+
+def test_a_full_queue_is_not_waited_in(alone: Machine, tmp_path: Path) -> None:
+    folder = Path(alone.environ["HOME"]) / FOLDER
+    with listening(alone):
+        descriptor = os.open(folder, os.O_RDONLY)
+        (path,) = folder.iterdir()
+        address = location.address(descriptor, str(folder), path.name)
+        waiting = []
+        with suppress(BlockingIOError):
+            while True:
+                waiting.append(socket.socket(socket.AF_UNIX))
+                waiting[-1].setblocking(False)
+                waiting[-1].connect(address)
+        os.close(descriptor)
+        assert_cold(alone, tmp_path)
+        for sock in waiting:
+            sock.close()
+
+
+@ROOT
+def test_another_users_is_not_believed(alone: Machine, tmp_path: Path) -> None:
+    """Whoever listens is who is known, whoever made the socket."""
+    with bound(alone) as sock:
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setgroups([])
+                os.setuid(65534)
+                sock.listen(5)
+                there, _ = sock.accept()
+                told = b""
+                with suppress(OSError):  # it is closed at once
+                    there.sendall(HELLO + packed(protocol.HANDOVER, ["/bin/false"], ["x"], []))
+                    there.sendall(packed(protocol.GO))
+                    told = there.recv(1)
+                os._exit(7 if told else 0)
+            except BaseException:
+                os._exit(3)
+        time.sleep(0.2)
+        assert_cold(alone, tmp_path)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@ROOT
+def test_another_user_is_sent_away(machine: Machine, tmp_path: Path) -> None:
+    machine.environ["HOME"] = str(tmp_path / "home")
+    with running(machine.environ) as standby:
+        name = standby.socket.name
+        standby.socket.chmod(0o777)
+        standby.folder.chmod(0o777)
+        pid = os.fork()
+        if not pid:
+            try:
+                os.chdir(standby.folder)
+                os.setgroups([])
+                os.setuid(65534)
+                with socket.socket(socket.AF_UNIX) as sock:
+                    sock.settimeout(10)
+                    sock.connect(name)
+                    os._exit(7 if sock.recv(1) else 0)
+            except BaseException:
+                os._exit(3)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        standby.folder.chmod(0o700)
+        ended, way = start(machine, tmp_path)
+        assert (ended.returncode, way) == (0, BY_STANDBY)
+
+
+# A standby that does not go on.
+
+
+def test_none_is_done_without(alone: Machine, tmp_path: Path) -> None:
+    assert_cold(alone, tmp_path)
+
+
+def test_one_that_is_stopped_is_not_waited_for(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as standby:
+        os.kill(standby.pid, signal.SIGSTOP)
+        assert_cold(alone, tmp_path)
+
+
+def test_what_a_dead_one_left_is_no_standby(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as standby:
+        pass
+    assert standby.socket.exists()
+    assert_cold(alone, tmp_path)
+
+    with running(alone.environ):  # takes the place
+        ended, way = start(alone, tmp_path)
+    assert (ended.returncode, way) == (0, BY_STANDBY)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o777, 0o770])
+def test_a_folder_that_others_may_enter_is_not_used(
+    alone: Machine, tmp_path: Path, mode: int
+) -> None:
+    with running(alone.environ) as standby:
+        standby.folder.chmod(mode)
+        assert_cold(alone, tmp_path)
+        assert standby.process.poll() is None
+
+
+def test_a_folder_of_others_is_not_used(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as standby:
+        standby.folder.parent.chmod(0o777)
+        assert_cold(alone, tmp_path)
+
+
+def test_a_link_in_the_folders_place_is_not_followed(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as standby:
+        moved = standby.folder.rename(tmp_path / "moved")
+        standby.folder.symlink_to(moved)
+        assert_cold(alone, tmp_path)
+
+
+def test_a_link_in_its_place_ends_it(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as standby:
+        path = standby.socket
+        path.rename(path.with_suffix(".lock"))
+        path.symlink_to(path.with_suffix(".lock"))
+        ended, _ = start(alone, tmp_path)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        standby.process.wait(30)
+        assert path.is_symlink()
+
+
+def test_a_link_to_nowhere_is_no_standby(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as standby:
+        path = standby.socket
+        path.unlink()
+        path.symlink_to("nowhere")
+        assert_cold(alone, tmp_path)
+
+
+def copied(folder: Path) -> Path:
+    """The package, where a test may change it."""
+    source = Path(ssmgate.__file__).parent
+    shutil.copytree(source, folder / "ssmgate", ignore=shutil.ignore_patterns("sandbox"))
+    return folder / "ssmgate"
+
+
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        pytest.param(lambda g: os.utime(g / "start.py", (1, 1)), id="another file"),
+        pytest.param(lambda g: (g / "aws" / "service_models.json").touch(), id="other models"),
+        pytest.param(lambda g: (g / "decision" / "arn.py").write_text("\n"), id="a shorter file"),
+        pytest.param(lambda g: (g.parents[1] / "new").mkdir(), id="another release"),
+    ],
+)  # fmt: skip
+def test_an_upgrade_is_noticed(
+    alone: Machine, tmp_path: Path, upgrade: Callable[[Path], object]
+) -> None:
+    package = copied(tmp_path)
+    alone.environ["PYTHONPATH"] = str(tmp_path / "p")
+    (tmp_path / "p").mkdir()
+    package = package.rename(tmp_path / "p" / "ssmgate")
+    with running(alone.environ) as standby:
+        marks = tmp_path / "marks"
+        marks.mkdir()
+        _, way = start(alone, marks)
+        assert way == BY_STANDBY
+        upgrade(package / "gate")
+
+        assert_cold(alone, marks)
+        standby.process.wait(30)
+        assert list(standby.folder.glob("????????")) == []
+
+
+# What the standby could not make in the same way. The way is the client's to choose.
+
+SURROUNDINGS = [
+    {"HOME": "/nonexistent"}, {"LANG": "C"}, {"LANG": None}, {"LC_ALL": "C.UTF-8"},
+    {"LC_MESSAGES": "C"}, {"TZ": "UTC"}, {"PYTHONWARNINGS": None}, {"PYTHONHASHSEED": "1"},
+    {"LD_LIBRARY_PATH": "/x"}, {"OPENSSL_CONF": "/x"},
+    {"HOME": "relative"}, {"HOME": None}, {"HOME": ""},
+    {"SSMGATE_STANDBY": "off"},
+    {"AWS_CONFIG_FILE": "/dev/fd/9"}, {"AWS_SHARED_CREDENTIALS_FILE": "/proc/self/fd/9"},
+    {"AWS_CA_BUNDLE": "/dev/stdin"}, {"REQUESTS_CA_BUNDLE": "/dev/fd/9"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("environ", SURROUNDINGS, ids=str)
+def test_other_surroundings(
+    machine: Machine, standby: Standby, tmp_path: Path, environ: dict[str, str | None]
+) -> None:
+    made = standby.made
+    ended, way = start(machine, tmp_path, **environ)
+
+    assert (way, ended.returncode) == (COLD, 0), ended.stderr
+    assert standby.made == made
+
+
+WORDS = [
+    pytest.param(["--parameters", "file:///dev/stdin"], '{"a": ["b"]}', id="/dev/stdin"),
+    pytest.param(["--parameters=file:///dev/fd/0"], '{"a": ["b"]}', id="/dev/fd"),
+    pytest.param(["--parameters", "file:///proc/self/fd/0"], '{"a": ["b"]}', id="/proc"),
+    pytest.param(["--parameters", "file://link"], '{"a": ["b"]}', id="a link to it"),
+    pytest.param(["--parameters", "file://$LINK"], '{"a": ["b"]}', id="a variable"),
+    pytest.param(["--parameters=file://./link"], '{"a": ["b"]}', id="a link after ="),
+    pytest.param(["--debug"], "", id="--debug"),
+    pytest.param(["--deb"], "", id="--deb"),
+]
+
+
+@pytest.mark.parametrize(("words", "stdin"), WORDS)
+def test_words_about_what_only_this_process_has(
+    machine: Machine, standby: Standby, tmp_path: Path, words: list[str], stdin: str
+) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdin")
+    ended, way = start(
+        machine, tmp_path, *words, input=stdin, cwd=tmp_path, LINK=str(tmp_path / "link")
+    )
+
+    assert (way, ended.returncode) == (COLD, 0), ended.stderr
+    if "a" in stdin:
+        assert machine.aws.calls("StartSession")[0].parameters["Parameters"] == {"a": ["b"]}
+
+
+def test_a_pipe_is_read_by_nobody_else(machine: Machine, standby: Standby, tmp_path: Path) -> None:
+    """It could not be read again."""
+    os.mkfifo(tmp_path / "pipe")
+    thread = threading.Thread(target=lambda: (tmp_path / "pipe").write_text('{"a": ["b"]}'))
+    thread.start()
+
+    ended, way = start(machine, tmp_path, "--parameters", f"file://{tmp_path}/pipe")
+
+    thread.join()
+    assert (way, ended.returncode) == (COLD, 0), ended.stderr
+
+
+@pytest.mark.parametrize("word", ["file://words.json", "file://~/words.json", "file://$W"])
+def test_a_file_is_read_by_the_standby(
+    machine: Machine, standby: Standby, home: Path, tmp_path: Path, word: str
+) -> None:
+    (home / "words.json").write_text('{"a": ["b"]}')
+
+    ended, way = start(machine, tmp_path, "--parameters", word, cwd=home, W=f"{home}/words.json")
+
+    assert (way, ended.returncode) == (BY_STANDBY, 0), ended.stderr
+    assert machine.aws.calls("StartSession")[0].parameters["Parameters"] == {"a": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        pytest.param(["help"], 0, id="help"),
+        pytest.param(["--generate-cli-skeleton"], 0, id="skeleton"),
+        pytest.param(["--gen", "input"], 0, id="--gen"),
+        pytest.param(["--version"], 0, id="--version"),
+        pytest.param(["--no-such-option"], 252, id="a wrong line"),
+        pytest.param(["--document-name", "a b"], 252, id="no document's name"),
+        pytest.param(["--cli-auto-prompt"], 252, id="prompt"),
+        pytest.param(["--no-sign-request"], 252, id="unsigned"),
+        pytest.param(["--parameters", "file://missing"], 252, id="no such file"),
+    ],
+)
+def test_what_is_no_start(
+    machine: Machine, standby: Standby, tmp_path: Path, words: list[str], status: int
+) -> None:
+    first, way = start(machine, tmp_path, *words, PAGER="cat")
+    second, _ = start(machine, tmp_path, *words, PAGER="cat", SSMGATE_STANDBY="off")
+
+    assert (way, first.returncode) == (COLD, status), first.stderr
+    assert first == second
+    assert machine.aws.operations == []
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "2>&-"], ids=["stdin", "stderr"])
+def test_a_closed_descriptor(
+    machine: Machine, standby: Standby, tmp_path: Path, closed: str
+) -> None:
+    ended, way = start(machine, tmp_path, before=("sh", "-c", f'exec "$@" {closed}', "sh"))
+
+    assert (way, ended.returncode) == (COLD, 0), ended.stderr
+
+
+def test_a_configuration_that_only_this_process_has(
+    machine: Machine, standby: Standby, tmp_path: Path
+) -> None:
+    """AWS_CONFIG_FILE=<(…): the profile is there, and not another one of the same name."""
+    own, usual = tmp_path / "own", tmp_path / "usual"
+    for path, key in ((own, "AKIAOWN"), (usual, "AKIAUSUAL")):
+        path.write_text(f"[profile p]\naws_access_key_id={key}\naws_secret_access_key=s\n")
+
+    ended, way = start(
+        machine, tmp_path, "--profile", "p",
+        before=("sh", "-c", f'exec 9< {own}; exec "$@"', "sh"),
+        AWS_CONFIG_FILE="/dev/fd/9", AWS_SHARED_CREDENTIALS_FILE=str(usual),
+    )  # fmt: skip
+
+    assert (way, ended.returncode) == (COLD, 0), ended.stderr
+    assert {call.access_key for call in machine.aws.received} == {"AKIAOWN"}
+
+
+def test_a_folder_that_is_gone(machine: Machine, standby: Standby, tmp_path: Path) -> None:
+    before = ("sh", "-c", 'mkdir gone; cd gone; rmdir ../gone; exec "$@"', "sh")
+    first, _ = start(machine, tmp_path, before=before, cwd=tmp_path)
+    second, _ = start(machine, tmp_path, before=before, cwd=tmp_path, SSMGATE_STANDBY="off")
+
+    assert first == second
+
+
+@NOT_ROOT
+def test_a_folder_that_cannot_be_read(machine: Machine, standby: Standby, tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0o300)
+
+    ended, way = start(machine, tmp_path, cwd=folder)
+
+    assert (way, ended.returncode) == (COLD, 0), ended.stderr
+
+
+# Who might be asked something.
+
+KEYS = "aws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
+PROFILES = (
+    f"[profile base]\n{KEYS}"
+    f"[profile mfa]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/Ops\nsource_profile = base\n"
+    f"mfa_serial = arn:aws:iam::{ACCOUNT}:mfa/alice\n"
+    "[profile process]\ncredential_process = sh -c 'cat process.json; echo >> asked'\n"
+    f"[profile from-process]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/Ops\n"
+    "source_profile = process\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "status"),
+    [
+        pytest.param(["--profile", "mfa"], {}, 253, id="an MFA code"),
+        pytest.param([], {"SSMGATE_CHECKER_PROFILE": "mfa"}, 253, id="an MFA code of the checker"),
+        pytest.param(["--profile", "process"], {}, 0, id="a program for credentials"),
+        pytest.param(["--profile", "from-process"], {}, 0, id="a program for a role's"),
+        pytest.param([], {"SSMGATE_CHECKER_PROFILE": "process"}, 0, id="one for the checker"),
+    ],
+)
+def test_who_might_be_asked_is_asked_once_by_the_process_itself(
+    machine: Machine,
+    standby: Standby,
+    tmp_path: Path,
+    words: list[str],
+    environ: dict[str, str],
+    status: int,
+) -> None:
+    (tmp_path / "config").write_text(PROFILES)
+    key = {"Version": 1, "AccessKeyId": "AKIAPROCESS", "SecretAccessKey": "s"}
+    (tmp_path / "process.json").write_text(json.dumps(key))
+    machine.aws.script("AssumeRole", credentials("ASIAROLE"))
+    environ = {**environ, "AWS_CONFIG_FILE": str(tmp_path / "config")}
+
+    ended, way = start(machine, tmp_path, *words, before=("setsid", "-w"), cwd=tmp_path, **environ)
+
+    assert (way, ended.returncode) == (COLD, status), ended.stderr
+    if status == 0:
+        assert (tmp_path / "asked").read_text() == "\n"
+    assert len(machine.aws.calls("StartSession")) == (status == 0)
+    assert ("no terminal to ask on" in ended.stderr) == (status == 253)
+
+
+def test_what_the_system_locks(machine: Machine, standby: Standby, tmp_path: Path) -> None:
+    for text, expected in (
+        ('mode = "enforce"', BY_STANDBY),
+        ('locked = ["mode"]', COLD),
+        ('"lock\\u0065d" = ["mode"]', COLD),
+        ("x" * 70_000, COLD),
+    ):
+        (tmp_path / "system.toml").write_text(text)
+        constants = (f"client.SYSTEM_FILE={tmp_path}/system.toml",)
+        ended, way = start(machine, tmp_path, constants=constants)
+        assert (way, ended.returncode) == (expected, 0), text
+
+
+def test_standby_off_in_the_users_file(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as standby:
+        folder = Path(alone.environ["HOME"]) / ".config" / "ssmgate"
+        folder.mkdir(parents=True)
+        (folder / "config.toml").write_text('standby = "off"\n')
+        assert_cold(alone, tmp_path)
+        until(lambda: not standby.children)
+        assert standby.made == 0
+        assert state(standby.pid) != "Z"

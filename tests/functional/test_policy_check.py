@@ -1,0 +1,173 @@
+"""`ssmgate check --policy`: what an author of policies is told, without AWS and without a network.
+
+The texts were read one by one. After a change on purpose, UPDATE_GALLERY=1 writes them anew: read
+the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from functional.test_gallery import hold
+from functional.test_sandbox import serving
+from plugins import ways
+
+FOLDER = Path(__file__).parent / "offline"
+CASES = json.loads((FOLDER / "cases.json").read_text())
+SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+CODES = {"yes": 0, "no": 3, "cannot tell": 4}
+
+GOOD = CASES[[case["name"] for case in CASES].index("as-it-should-be")]
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SSMGATE_"))}
+    # Nobody answers there: whatever goes out fails.
+    nowhere = "http://127.0.0.1:9"
+    return kept | {
+        "LANG": "C.UTF-8",
+        "PYTHONWARNINGS": "error",
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "HTTPS_PROXY": nowhere,
+        "HTTP_PROXY": nowhere,
+        "NO_PROXY": "",
+    }
+
+
+def lay_out(case: dict[str, Any], folder: Path) -> None:
+    for name, policy in case["files"].items():
+        (folder / name).write_text(json.dumps(policy, indent=2))
+
+
+def check(
+    words: list[str], folder: Path, environ: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return ways.python(["-P", "-m", "ssmgate", "check", *words], env=environ, cwd=folder)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_offline(case: dict[str, Any], tmp_path: Path, environ: dict[str, str]) -> None:
+    lay_out(case, tmp_path)
+    hows = ([], ["--explain"], ["--output", "json"])
+    brief, explained, machine = (check([*case["words"], *how], tmp_path, environ) for how in hows)
+
+    assert {told.stderr for told in (brief, explained, machine)} == {""}
+    report = json.loads(machine.stdout)
+    VALIDATOR.validate(report)
+    assert report["evaluated_by"] == "local evaluation, not IAM's answer"
+    codes = {told.returncode for told in (brief, explained, machine)}
+    assert codes == {CODES[report["answer"]]}
+    for line in explained.stdout.splitlines():
+        assert len(line) <= 80 or len(line.split()) <= 3 or '"' in line, line
+    shown = "\n".join(
+        f"$ ssmgate check {' '.join((*case['words'], *how))}\n{told.stdout}"
+        for how, told in zip(hows[:2], (brief, explained), strict=True)
+    )
+    hold(FOLDER / f"{case['name']}.txt", shown)
+
+
+def test_there_are_at_least_25_refusals() -> None:
+    firsts = [(FOLDER / f"{case['name']}.txt").read_text().splitlines()[1] for case in CASES]
+
+    assert len([first for first in firsts if not first.startswith("yes")]) >= 25
+    assert len({case["name"] for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--policy", "none.json"], "policy 'none.json' cannot be read: No such file"),
+        (["--policy", "."], "policy '.' cannot be read: Is a directory"),
+        (["--policy", "broken.json"], "policy 'broken.json', line 3: no JSON"),
+        (["--policy", "unknown.json"], "policy 'unknown.json', line 5: Statement[1].Condition"),
+        (["--policy", "binary.json"], "policy 'binary.json' cannot be read"),
+        (["--boundary", "policy.json"], "required: --policy"),
+        (["--policy", "policy.json", "--pol", "policy.json"], "Unknown options: --pol"),
+        (["--policy", "policy.json", "--context", "x"], "--context 'x' is not KEY=VALUE"),
+        (["--policy", "policy.json", "--caller", "ann"], "--caller 'ann' is no ARN"),
+        (["--policy", "policy.json", "--aws", "--scp", "policy.json"], "--aws cannot be used"),
+        (["--policy", "policy.json", "--document-name", "a b"], "--document-name"),
+        (["--target", "i-1", "--policy"], "--policy: expected one argument"),
+    ],
+)
+def test_usage(words: list[str], told: str, tmp_path: Path, environ: dict[str, str]) -> None:
+    lay_out(GOOD, tmp_path)
+    (tmp_path / "broken.json").write_text('{\n"Statement":\n[}')
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    statement = '{"Effect": "Allow", "Action": "*", "Resource": "*"'
+    (tmp_path / "unknown.json").write_text(
+        '{"Statement": [\n\n' + statement + "},\n\n" + statement
+        + ', "Condition": {"StringEqual": {"a:b": "c"}}}\n]}'
+    )  # fmt: skip
+    others = ["--caller", "arn:aws:iam::111122223333:user/ann", "--target", "i-1"]
+    ended = check([*others, "--region", "us-east-1", *words], tmp_path, environ)
+
+    assert (ended.returncode, ended.stdout) == (252, "")
+    assert told in ended.stderr
+
+
+def test_without_a_caller(tmp_path: Path, environ: dict[str, str]) -> None:
+    lay_out(GOOD, tmp_path)
+    ended = check(["--policy", "policy.json", "--target", "i-1"], tmp_path, environ)
+
+    assert ended.returncode == 252
+    assert "required: --caller" in ended.stderr
+
+
+def test_without_a_region(tmp_path: Path, environ: dict[str, str]) -> None:
+    lay_out(GOOD, tmp_path)
+    words = [word for word in GOOD["words"] if word not in ("--region", "us-east-1")]
+
+    ended = check(words, tmp_path, environ)
+    said = check([*words, "--context", "aws:RequestedRegion=us-east-1"], tmp_path, environ)
+
+    assert (ended.returncode, ended.stdout) == (253, "")
+    assert "You must specify a region" in ended.stderr
+    assert said.returncode == 0
+
+
+def test_quiet_and_masked(tmp_path: Path, environ: dict[str, str]) -> None:
+    lay_out(GOOD, tmp_path)
+    quiet = check([*GOOD["words"], "-q"], tmp_path, environ)
+    masked = check([*GOOD["words"], "--explain", "--redact"], tmp_path, environ)
+
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    for secret in ("111122223333", "i-0123456789abcdef0", "team/Ops"):
+        assert secret not in masked.stdout
+    assert "arn:aws:iam::000000000001:role/path-1/role-1" in masked.stdout
+
+
+def test_iam_is_asked_about_the_files(tmp_path: Path, environ: dict[str, str]) -> None:
+    """With --aws the files go to iam:SimulateCustomPolicy, and its answer is told."""
+    names = ("as-it-should-be", "aws-document-with-account", "boundary-without-document")
+    with serving() as server:
+        who = server.principals["admin"]
+        aws = environ | {
+            "NO_PROXY": "*",
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_ACCESS_KEY_ID": str(who["access_key_id"]),
+            "AWS_SECRET_ACCESS_KEY": str(who["secret_access_key"]),
+        }
+        for case in (one for one in CASES if one["name"] in names):
+            lay_out(case, tmp_path)
+            told = check([*case["words"], "--aws", "--output", "json"], tmp_path, aws)
+            report = json.loads(told.stdout)
+            offline = json.loads(
+                check([*case["words"], "--output", "json"], tmp_path, environ).stdout
+            )
+
+            VALIDATOR.validate(report)
+            assert report["evaluated_by"] == "IAM, by the given policies"
+            for about in ("document", "target"):
+                assert report[about]["answer"] == offline[about]["answer"], case["name"]
+                assert "InputList" not in json.dumps(report[about])

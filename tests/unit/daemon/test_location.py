@@ -1,0 +1,150 @@
+"""Where a standby is found: every surrounding that matters leads to another one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ssmgate.daemon import instance_lock, location, peer, protocol, spawn
+from ssmgate.gate.decision.errors import GateError
+
+HERE = {"HOME": "/home/alice", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+FACTS = {"Uid": "1000\t1000\t1000\t1000", "ns/mnt": "mnt:[1]", "attr/current": "unconfined"}
+
+
+def name(**environ: str | None) -> str:
+    merged = {k: v for k, v in {**HERE, **environ}.items() if v is not None}
+    return location.name_of(location.surroundings(merged, FACTS))
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HOME": "/home/bob"}, {"HOME": "/home/alice/"},
+        {"LANG": "de_DE.UTF-8"}, {"LANG": None}, {"LANG": ""}, {"LC_ALL": "C"}, {"LC_CTYPE": "C"},
+        {"LANGUAGE": "de"}, {"TZ": "Europe/Berlin"}, {"TZDIR": "/x"}, {"LOCPATH": "/x"},
+        {"LD_PRELOAD": "/x.so"}, {"LD_LIBRARY_PATH": "/x"}, {"DYLD_INSERT_LIBRARIES": "/x"},
+        {"PYTHONPATH": "/x"}, {"PYTHONWARNINGS": "error"}, {"PYTHONIOENCODING": "latin-1"},
+        {"OPENSSL_CONF": "/x"}, {"MALLOC_ARENA_MAX": "1"}, {"GLIBC_TUNABLES": "x"},
+        {"GCONV_PATH": "/x"}, {"RES_OPTIONS": "x"}, {"LOCALDOMAIN": "x"}, {"HOSTALIASES": "/x"},
+        {"NLSPATH": "/x"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_process_reads_once_must_be_alike(environ: dict[str, str | None]) -> None:
+    assert name(**environ) != name()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "PATH", "PWD", "SSH_CONNECTION", "TERM", "USER",
+     "SSMGATE_MODE", "HTTPS_PROXY", "SSL_CERT_FILE", "LANGUAGES", "TZX", "XLC_ALL", "odd \udcff"],
+)  # fmt: skip
+def test_what_is_told_to_a_start_makes_no_difference(variable: str) -> None:
+    assert name(**{variable: "x"}) == name()
+
+
+def test_the_order_of_variables_makes_no_difference() -> None:
+    there = dict(reversed(HERE.items()))
+
+    assert location.surroundings(there, FACTS) == location.surroundings(HERE, FACTS)
+
+
+@pytest.mark.parametrize(
+    ("owner", "attribute", "value"),
+    [
+        pytest.param(protocol, "PROTOCOL", "0", id="protocol"),
+        pytest.param(location, "__version__", "0", id="version"),
+        pytest.param(location, "__file__", "/opt/ssmgate/standby/place.py", id="installation"),
+        pytest.param(sys, "prefix", "/opt/venv", id="environment of Python's"),
+        pytest.param(sys, "version", "3.99", id="Python"),
+        pytest.param(sys, "warnoptions", ["error::Warning"], id="-W"),
+        pytest.param(sys, "getfilesystemencoding", lambda: "latin-1", id="encoding"),
+    ],
+)
+def test_another_program_or_user_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, owner: object, attribute: str, value: object
+) -> None:
+    before = name()
+    monkeypatch.setattr(owner, attribute, value)
+
+    assert name() != before
+
+
+SAY = "from ssmgate.daemon import location as place; print(place.surroundings({'HOME': '/'}, {}))"
+
+
+def said(*flags: str) -> str:
+    argv = [sys.executable, *flags, "-c", SAY]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("flag", ["-O", "-Xdev", "-I", "-E", "-Werror"])
+def test_another_way_of_starting_python_is_elsewhere(flag: str) -> None:
+    assert said("-P") == said()
+    assert said(flag) != said()
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_what_is_confined_otherwise_is_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, fact: str
+) -> None:
+    before = name()
+    monkeypatch.setitem(FACTS, fact, "other")
+
+    assert name() != before
+
+
+def test_a_name_is_one_whatever_the_bytes() -> None:
+    assert name(LC_X="\udcff\udc80").isalnum()
+
+
+def test_a_standby_gets_its_surroundings_and_no_more() -> None:
+    secret = {"AWS_SECRET_ACCESS_KEY": "s", "AWS_PROFILE": "p", "PATH": "/bin", "TOKEN": "t"}
+
+    assert spawn.variables({**HERE, **secret}) == HERE
+
+
+def test_an_address_is_short_however_long_the_path(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+
+    address = location.address(folder, "/" + "x" * 200, "name")
+
+    os.close(folder)
+    assert len(address) < 100
+
+
+# Where the kernel does not show what confines a process.
+
+
+@pytest.fixture
+def _unproven(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_it() -> dict[str, str]:
+        raise peer.Unproven("why")
+
+    monkeypatch.setattr(peer, "own_facts", raise_it)
+
+
+@pytest.mark.usefixtures("_unproven")
+def test_no_standby_runs_where_nothing_is_proved(tmp_path: Path) -> None:
+    with (
+        pytest.raises(GateError, match="no standby can run here: why"),
+        instance_lock.place_taken({"HOME": str(tmp_path)}),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"]
+
+
+@pytest.mark.usefixtures("_unproven")
+def test_none_is_left_behind_where_nothing_is_proved(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(spawn.subprocess, "run", None)  # it would fail
+
+    spawn.leave_behind({"HOME": str(tmp_path)})
+
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"]

@@ -1,0 +1,42 @@
+"""What a forked start does not take on, whatever the one who asked thought of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ssmgate.daemon import worker  # first: it decides whose botocore is seen
+from ssmgate.gate.config import load as configuration
+from ssmgate.gate.config.load import Config
+from ssmgate.gate.decision.errors import ConfigurationProblem, InvalidRequest, NotHere
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def raise_it(*_: object) -> Any:
+        raise error
+
+    return raise_it
+
+
+@pytest.mark.parametrize(
+    ("load", "read"),
+    [
+        pytest.param(lambda _: Config(locked=frozenset({"mode"})), None, id="locked keys"),
+        pytest.param(lambda _: Config(standby="off"), None, id="switched off"),
+        pytest.param(raising(ConfigurationProblem("x")), None, id="a wrong configuration"),
+        pytest.param(lambda _: Config(), raising(InvalidRequest("x")), id="a wrong line"),
+        pytest.param(lambda _: Config(), raising(SystemExit(0)), id="the version"),
+        pytest.param(lambda _: Config(), lambda: 0, id="help"),
+        pytest.param(lambda _: Config(), object, id="a line that starts nothing"),
+    ],
+)
+def test_what_the_one_who_asked_has_to_do(
+    monkeypatch: pytest.MonkeyPatch, load: Any, read: Callable[[], Any] | None
+) -> None:
+    monkeypatch.setattr(configuration, "load", load)
+
+    with pytest.raises(NotHere):
+        # Without a line to read it is not read: what reads one would fail the test.
+        worker._begun(read or raising(AssertionError()), {})

@@ -1,0 +1,318 @@
+"""A client goes on only with a worker that the kernel shows to be confined as the client."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from fakes.processes import forked, own
+from ssmgate.daemon import client, peer, protocol
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+
+Speak = Callable[[socket.socket], object]
+CHALLENGE = protocol.packed(protocol.CHALLENGE, ["worker's"])
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The client's end, on which the kernel notes who writes, and the worker's."""
+    here, there = socket.socketpair()
+    with here, there:
+        for sock in (here, there):
+            sock.settimeout(10)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        yield here, there
+
+
+class Worker:
+    """A forked process at the other end. It ends when the client has closed."""
+
+    def __init__(self, pair: tuple[socket.socket, socket.socket], speak: Speak) -> None:
+        self.sock, there = pair
+
+        def run() -> None:
+            self.sock.close()
+            speak(there)
+            with suppress(ConnectionResetError):  # not all was read
+                while there.recv(1 << 16):
+                    pass
+
+        self.pid = forked(run)
+        there.close()
+
+    def verified(self) -> tuple[int, str]:
+        try:
+            return client.worker(self.sock, own())
+        finally:
+            self.sock.close()
+            if self.pid:
+                assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == 0
+
+
+def no_new_privs() -> None:
+    ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
+
+
+def start_thread() -> None:
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+def prove(sock: socket.socket) -> None:
+    kind, lists = protocol.receive(sock)
+    assert kind == protocol.CHALLENGE
+    sock.sendall(protocol.packed(protocol.PROOF, *lists))
+
+
+def speak(sock: socket.socket) -> None:
+    sock.sendall(CHALLENGE)
+    prove(sock)
+
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+def test_the_worker_that_proves_itself_is_verified(pair: Pair) -> None:
+    pair[1].sendall(protocol.packed(protocol.BEAT))  # of the process that listens
+    worker = Worker(pair, speak)
+
+    assert worker.verified() == (worker.pid, "worker's")
+
+
+@pytest.mark.parametrize(
+    ("confine", "why"),
+    [(no_new_privs, "different NoNewPrivs"), (start_thread, "several threads")],
+)
+def test_a_worker_that_is_confined_otherwise_is_sent_nothing(
+    pair: Pair, confine: Callable[[], object], why: str
+) -> None:
+    def speak(sock: socket.socket) -> None:
+        confine()
+        sock.sendall(CHALLENGE)
+        assert sock.recv(1) == b""
+
+    with pytest.raises(peer.Unproven, match=why):
+        Worker(pair, speak).verified()
+
+
+def test_a_worker_that_confines_itself_after_the_challenge_is_not_verified(pair: Pair) -> None:
+    def speak(sock: socket.socket) -> None:
+        sock.sendall(CHALLENGE)
+        _, lists = protocol.receive(sock)
+        no_new_privs()
+        sock.sendall(protocol.packed(protocol.PROOF, *lists))
+
+    with pytest.raises(peer.Unproven, match="by now different NoNewPrivs"):
+        Worker(pair, speak).verified()
+
+
+def test_a_proof_of_a_process_that_shares_the_socket_is_none(pair: Pair) -> None:
+    def speak(sock: socket.socket) -> None:
+        sock.sendall(CHALLENGE)
+        os.waitpid(forked(lambda: prove(sock)), 0)
+
+    with pytest.raises(protocol.Broken):
+        Worker(pair, speak).verified()
+
+
+def test_a_proof_that_did_not_wait_for_the_challenge_is_none(pair: Pair) -> None:
+    def speak(sock: socket.socket) -> None:
+        sock.sendall(CHALLENGE + protocol.packed(protocol.PROOF, ["0" * 32]))
+
+    with pytest.raises(peer.Unproven, match="before it was known"):
+        Worker(pair, speak).verified()
+
+
+@pytest.mark.parametrize("lists", [[], [[]], [["x", "y"]], [["x"], ["y"]]], ids=str)
+def test_a_proof_without_the_nonce_is_none(pair: Pair, lists: list[list[str]]) -> None:
+    with pytest.raises(peer.Unproven, match="before it was known"):
+        Worker(
+            pair, lambda s: s.sendall(CHALLENGE + protocol.packed(protocol.PROOF, *lists))
+        ).verified()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        protocol.COLD,
+        protocol.END,
+        protocol.HANDOVER,
+        protocol.GO,
+        protocol.BEAT,
+        protocol.CHALLENGE,
+        protocol.REQUEST,
+    ],
+)
+def test_nothing_else_is_a_proof(pair: Pair, kind: bytes) -> None:
+    def speak(sock: socket.socket) -> None:
+        sock.sendall(CHALLENGE)
+        _, lists = protocol.receive(sock)
+        sock.sendall(protocol.packed(kind, *lists))
+
+    with pytest.raises(protocol.Broken):
+        Worker(pair, speak).verified()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [protocol.COLD, protocol.END, protocol.HANDOVER, protocol.GO, protocol.PROOF, protocol.HELLO],
+)
+def test_nothing_is_accepted_before_the_challenge(pair: Pair, kind: bytes) -> None:
+    with pytest.raises(protocol.Broken):
+        Worker(pair, lambda sock: sock.sendall(protocol.packed(kind, ["0"]))).verified()
+
+
+def test_a_worker_that_has_ended_is_not_verified(pair: Pair) -> None:
+    os.waitpid(forked(lambda: pair[1].sendall(CHALLENGE)), 0)
+
+    with pytest.raises(ProcessLookupError):
+        client.worker(pair[0], own())
+
+
+def test_a_worker_that_ends_after_its_proof_is_not_verified(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may have its number by now, and be the one whose facts were read."""
+    worker = Worker(pair, speak)
+    receive = protocol.receive_noted
+
+    def then_reaped(*arguments: object) -> object:
+        received = receive(*arguments)
+        if received[0] == protocol.PROOF:
+            os.kill(worker.pid, 9)
+            os.waitpid(worker.pid, 0)
+            worker.pid = 0
+        return received
+
+    monkeypatch.setattr(protocol, "receive_noted", then_reaped)
+    with pytest.raises(peer.Unproven, match="does not show the process"):
+        worker.verified()
+
+
+def test_a_worker_that_ends_while_its_facts_are_read_again_is_not_verified(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(pair, speak)
+    compared = []
+
+    def then_reaped(*_: object) -> str:
+        compared.append(1)
+        if len(compared) == 2:
+            os.kill(worker.pid, 9)
+            os.waitpid(worker.pid, 0)
+            worker.pid = 0
+        return ""
+
+    monkeypatch.setattr(peer, "difference", then_reaped)
+    with pytest.raises(peer.Unproven, match="it has ended"):
+        worker.verified()
+
+
+def test_a_number_that_another_process_has_by_now_is_not_verified(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that wrote is confined, left the socket to another one, and ended."""
+    confined = forked(lambda: (no_new_privs(), pair[1].sendall(CHALLENGE)))
+    os.waitpid(confined, 0)
+    opened = os.pidfd_open
+    monkeypatch.setattr(os, "pidfd_open", lambda _: opened(os.getpid()))
+
+    with pytest.raises(peer.Unproven, match="does not show the process"):
+        client.worker(pair[0], own())
+
+
+@pytest.mark.parametrize(
+    "kind", [protocol.BEAT, protocol.HANDOVER, protocol.GO, protocol.END, protocol.COLD]
+)
+def test_what_another_process_says_to_a_verified_ones_client_is_not_heeded(
+    pair: Pair, kind: bytes
+) -> None:
+    worker = Worker(pair, lambda sock: (
+        speak(sock), os.waitpid(forked(lambda: sock.sendall(protocol.packed(kind, ["0"]))), 0)
+    ))  # fmt: skip
+    asking = client._Asking(worker.sock, own())
+    asking._worker, _ = client.worker(worker.sock, own())
+
+    with pytest.raises(protocol.Broken):
+        asking._listen()
+    worker.sock.close()
+    os.waitpid(worker.pid, 0)
+
+
+# Who listens. Both routes to a pidfd.
+
+
+@pytest.fixture(params=["of the connection", "by number"])
+def _route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "by number":
+        monkeypatch.setattr(peer, "SO_PEERPIDFD", 9999)  # no kernel has it
+
+
+def greeted(tmp_path: Path, before: Callable[[], object], *, ends: bool = False) -> None:
+    """Connect to a listener that called `before`, and read its greeting."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as sock:
+        listener.bind(path)
+        ready, go = socket.socketpair()
+
+        def listen() -> None:
+            sock.close()
+            before()
+            listener.listen()
+            go.sendall(b".")
+            if not ends:
+                accepted, _ = listener.accept()
+                accepted.sendall(protocol.packed(protocol.HELLO, [protocol.PROTOCOL]))
+                accepted.recv(1)
+
+        pid = forked(listen)
+        with closing(ready), closing(go):
+            ready.recv(1)
+            if ends:
+                os.waitpid(pid, 0)
+            sock.settimeout(10)
+            sock.connect(path)
+            try:
+                client._greet(sock, own())
+            finally:
+                sock.close()
+                if not ends:
+                    os.waitpid(pid, 0)
+
+
+@pytest.mark.usefixtures("_route")
+def test_a_process_that_listens_and_is_confined_alike_is_greeted(tmp_path: Path) -> None:
+    greeted(tmp_path, lambda: None)
+
+
+@pytest.mark.usefixtures("_route")
+def test_a_confined_process_that_listens_is_not_greeted(tmp_path: Path) -> None:
+    """Whoever writes: a process that is not confined may be made to write what it is given."""
+    with pytest.raises(peer.Unproven, match="different NoNewPrivs"):
+        greeted(tmp_path, no_new_privs)
+
+
+@pytest.mark.usefixtures("_route")
+def test_a_process_that_listened_and_ended_is_not_greeted(tmp_path: Path) -> None:
+    with pytest.raises((OSError, peer.Unproven)):
+        greeted(tmp_path, lambda: None, ends=True)
+
+
+def test_a_client_whose_confinement_does_not_show_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unproven() -> dict[str, str]:
+        raise peer.Unproven("why")
+
+    monkeypatch.setattr(peer, "own_facts", unproven)
+    monkeypatch.setattr(client, "may_ask", lambda *_: True)
+    monkeypatch.setattr(client, "connected", None)  # it would fail
+
+    assert client.ask([]) is False

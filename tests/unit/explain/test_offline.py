@@ -1,0 +1,226 @@
+"""`check --policy`: answers by the local evaluator alone, and what they hang on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ssmgate.commands.policy_check import is_meant, split
+from ssmgate.explain import offline
+from ssmgate.explain.report import Verdict
+from ssmgate.explain.sources import parse
+from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.question import ContextEntry
+from ssmgate.gate.decision.request import SessionRequest
+
+FOLDER = Path(__file__).parents[1] / "policy_language" / "documented"
+EXPECTED = json.loads((FOLDER / "expected.json").read_text())["decisions"]
+NODE = "i-02573cafcfEXAMPLE"
+ROLE = "arn:aws:iam::111122223333:role/team/Ops"
+DOCUMENTS = {
+    2: None,
+    3: "AWS-StartSSHSession",
+    4: "AWS-StartPortForwardingSession",
+    5: "exampleAllowedSessionDocument",
+}
+TAGS = tuple(map(offline.entry, ("ssm:resourceTag/Finance=WebServers", "ssm:resourceTag/Team=ops")))
+VERDICTS = {"allowed": Verdict.YES, "implicitDeny": Verdict.NO, "explicitDeny": Verdict.NO}
+
+
+def situation(document=None, context=(), caller=ROLE, target=NODE, **more):
+    return offline.Situation(
+        SessionRequest(target, document), "us-east-1", offline.caller_of(caller), context, **more
+    )
+
+
+def given(*statements, **layers):
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    return offline.Given((parse(text, "p.json"),), **layers)
+
+
+def allow(resource="*", **elements):
+    return {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": resource, **elements}
+
+
+def when(operator, key, value):
+    return {"Condition": {operator: {key: value}}}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("column", DOCUMENTS)
+def test_the_documented_policies(name, column):
+    policies = offline.Given((parse((FOLDER / name).read_text(), name),))
+
+    report = offline.check(policies, situation(DOCUMENTS[column], TAGS))
+
+    assert report.document.verdict is VERDICTS[EXPECTED[name][column]]
+    assert report.target.verdict is VERDICTS[EXPECTED[name][0]]
+    if report.target.verdict is Verdict.YES:
+        assert report.target.enforced is (EXPECTED[name][1] != "allowed")
+    for answer in (report.document, report.target):
+        if answer.verdict is not Verdict.YES:
+            assert answer.advice
+
+
+MFA = "aws:MultiFactorAuthPresent"
+NEEDS_MFA = allow(**when("Bool", MFA, "true"))
+NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
+
+
+@pytest.mark.parametrize(
+    ("statements", "context", "document", "target"),
+    [
+        ([NEEDS_MFA], [], "cannot tell", "cannot tell"),
+        ([NEEDS_MFA], [f"{MFA}=true"], "yes", "yes"),
+        ([NEEDS_MFA], [f"{MFA}=false"], "no", "no"),
+        ([NEEDS_MFA], [f"{MFA}="], "no", "no"),
+        ([allow(), NO_MFA_DENIED], [], "cannot tell", "cannot tell"),
+        ([allow(), NO_MFA_DENIED], [f"{MFA}=true"], "yes", "yes"),
+        ([allow(), NO_MFA_DENIED], [f"{MFA}="], "no", "no"),
+        ([allow(), NO_MFA_DENIED, allow(Effect="Deny")], [], "no", "no"),
+        # Two keys at once, of which one is known not to match.
+        ([allow(Condition={"Bool": {MFA: "true"}, "StringEquals": {"aws:userid": "x"}})],
+         [f"{MFA}=false"], "no", "no"),
+        # Nobody offline knows a unique id.
+        ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "cannot tell", "cannot tell"),
+        # A document does not have the node's tags; the node may.
+        ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "no", "cannot tell"),
+        ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))],
+         ["ssm:resourceTag/T=a"], "no", "yes"),
+        ([allow(**when("StringEquals", "aws:ResourceTag/T", "a"))],
+         ["aws:resourcetag/t=b"], "no", "no"),
+        ([allow(**when("ForAnyValue:StringEquals", "aws:PrincipalOrgPaths", "o/r/a"))],
+         ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "yes", "yes"),
+        # What is said outweighs what is assumed.
+        ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))], [], "yes", "yes"),
+        ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
+         ["aws:requestedregion=eu-west-1"], "no", "no"),
+        ([allow()], ["aws:RequestedRegion="], "yes", "yes"),
+        ([allow(**when("DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z"))],
+         ["aws:CurrentTime=2019-01-01T00:00:00Z"], "yes", "yes"),
+    ],
+)  # fmt: skip
+def test_what_an_answer_hangs_on(statements, context, document, target):
+    report = offline.check(
+        given(*statements), situation(context=tuple(map(offline.entry, context)))
+    )
+
+    assert (report.document.verdict.value, report.target.verdict.value) == (document, target)
+
+
+def test_an_allow_names_the_keys_with_which_a_deny_might_apply():
+    report = offline.check(
+        given(allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))), situation()
+    )
+
+    assert report.verdict is Verdict.YES
+    assert [missing.key_name for missing in report.document.missing] == [MFA]
+
+
+def test_tags_of_the_document_itself():
+    statements = given(allow(**when("StringEquals", "ssm:resourceTag/T", "a")))
+    tags = (offline.entry("ssm:resourceTag/T=a"),)
+
+    report = offline.check(statements, situation(document_context=tags))
+
+    assert report.document.verdict is Verdict.YES
+    assert report.target.verdict is Verdict.CANNOT_TELL
+
+
+def test_files_of_service_control_policies_are_one_level():
+    guard = parse(json.dumps({"Statement": allow(Effect="Deny", Action="s3:*")}), "guard.json")
+    everything = parse(json.dumps({"Statement": allow(Action="*")}), "full.json")
+
+    both = offline.check(given(allow(), service_control=(everything, guard)), situation())
+    one = offline.check(given(allow(), service_control=(guard,)), situation())
+
+    assert both.verdict is Verdict.YES
+    assert one.document.layer == "service control policy"
+
+
+@pytest.mark.parametrize(
+    ("arn", "source", "kind"),
+    [
+        ("arn:aws:iam::111122223333:user/a/ann", "arn:aws:iam::111122223333:user/a/ann", "User"),
+        (ROLE, ROLE, "AssumedRole"),
+        ("arn:aws-cn:sts::111122223333:assumed-role/Ops/ann",
+         "arn:aws-cn:iam::111122223333:role/Ops", "AssumedRole"),
+    ],
+)  # fmt: skip
+def test_who_the_caller_is(arn, source, kind):
+    caller = offline.caller_of(arn)
+
+    assert (caller.policy_source_arn, caller.principal_type) == (source, kind)
+    assert (caller.account, caller.partition) == ("111122223333", arn.split(":")[1])
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "ann",
+        "",
+        "arn:aws:iam::111122223333:root",
+        "arn:aws:iam::111122223333:role/",
+        "arn:aws:iam::1111:role/Ops",
+        "arn:aws:sts::111122223333:federated-user/ann",
+        f"{ROLE}\n",
+    ],
+)
+def test_who_is_no_caller(arn):
+    with pytest.raises(ValueError, match="is no ARN"):
+        offline.caller_of(arn)
+
+
+@pytest.mark.parametrize("text", ["aws:SourceIp", "a=b", "aws:TagKeys=[1", "aws:TagKeys=[]"])
+def test_what_is_no_context(text):
+    with pytest.raises(ValueError, match=r"is n|takes"):
+        offline.entry(text)
+
+
+def test_a_value_may_have_an_equals_sign():
+    assert offline.entry("aws:userid=A=B") == ContextEntry("aws:userid", "string", ("A=B",))
+
+
+# Which words are the verb's own.
+
+FLAGS = {"--explain": "explain", "-q": "quiet"}
+
+
+@pytest.mark.parametrize(
+    ("line", "rest"),
+    [
+        ("--policy a --target i-1", "--target i-1"),
+        ("--target i-1 --policy=a", "--target i-1"),
+        ("--policy a --explain --target i-1 -q", "--target i-1"),
+        ("--target i-1 --policy a -- --policy b", "--target i-1 -- --policy b"),
+        # Abbreviations are start-session's business: its parser refuses these.
+        ("--policy a --pol b --cont c --call d", "--pol b --cont c --call d"),
+        ("--policy a --re us-east-1 --doc D", "--re us-east-1 --doc D"),
+        ("--policy a --policies b", "--policies b"),
+        # The value of an option of the verb's may look like one of start-session's.
+        ("--policy --target --target i-1", "--target i-1"),
+        ("--policy a --reason=--policy --target=i-1", "--reason=--policy --target=i-1"),
+    ],
+)
+def test_start_sessions_words_pass_untouched(line, rest):
+    assert split(tuple(line.split()), FLAGS)[2] == rest.split()
+
+
+def test_an_option_without_its_value():
+    with pytest.raises(InvalidRequest, match="--policy: expected one argument"):
+        split(("--target", "i-1", "--policy"), FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("--target i-1", False),
+        ("--target i-1 --pol a", False),
+        ("--target i-1 -- --policy a", False),
+        ("--policy a --target i-1", True),
+        ("--policy=a --target i-1", True),
+        ("--caller x --target i-1", True),
+    ],
+)
+def test_when_files_are_meant(line, meant):
+    assert is_meant(tuple(line.split())) is meant

@@ -1,0 +1,96 @@
+"""`--redact`: what a report tells of an account, masked alike everywhere."""
+
+import pytest
+
+from ssmgate.explain.redact import Redactor
+from ssmgate.gate.printer import line
+
+ACCOUNT = "210987654321"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        pytest.param(
+            f"arn:aws:iam::{ACCOUNT}:role/team/Ops and role_Ops_INLINE",
+            "arn:aws:iam::000000000001:role/path-1/role-1 and role_role-1_INLINE",
+            id="a name inside a policy id",
+        ),
+        pytest.param(
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/ann@corp.example",
+            "arn:aws:sts::000000000001:assumed-role/role-1/session-1",
+            id="a session named for a person",
+        ),
+        pytest.param(
+            f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Payroll, Payroll",
+            "arn:aws:ssm:us-east-1:000000000001:document/document-1, document-1",
+            id="a customer's document",
+        ),
+        pytest.param(
+            "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession",
+            "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession",
+            id="AWS's own document stays",
+        ),
+        pytest.param(
+            f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell",
+            "arn:aws:ssm:us-east-1:000000000001:document/SSM-SessionManagerRunShell",
+            id="the default document stays",
+        ),
+        pytest.param(
+            f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/i-0123456789abcdef0 i-0123456789abcdef0",
+            "arn:aws:ec2:us-east-1:000000000001:instance/i-00000000000000001 i-00000000000000001",
+            id="a node",
+        ),
+        pytest.param("AROAEXAMPLEID1234567:ann", "ID000000000000000001:ann", id="a unique id"),
+        pytest.param("from 10.1.2.3", "from 192.0.2.1", id="an address"),
+        pytest.param("ask ann@corp.example", "ask person-1@example.com", id="a person"),
+        pytest.param("line 3, us-east-1", "line 3, us-east-1", id="nothing to mask"),
+    ],
+)
+def test_what_is_masked(text, masked):
+    assert Redactor().text(text) == masked
+
+
+def test_one_thing_has_one_mask_and_two_have_two():
+    redactor = Redactor()
+
+    first, again, other = (redactor.text(f"{a}") for a in (ACCOUNT, ACCOUNT, "109876543210"))
+
+    assert first == again != other
+
+
+def test_a_name_is_masked_before_its_arn_too():
+    value = {"policy": "user_ann_INLINE", "arn": f"arn:aws:iam::{ACCOUNT}:user/ann", "line": 3}
+
+    assert Redactor().json(value) == {
+        "policy": "user_user-1_INLINE",
+        "arn": "arn:aws:iam::000000000001:user/user-1",
+        "line": 3,
+    }
+
+
+def test_masking_twice_changes_nothing():
+    redactor = Redactor()
+    once = redactor.text(f"arn:aws:iam::{ACCOUNT}:user/ann i-0123456789abcdef0 10.0.0.1")
+
+    assert redactor.text(once) == once
+
+
+@pytest.mark.parametrize("unseen", ["\x1b", "\n", "\u202e", "\U000e0041"])
+@pytest.mark.parametrize(
+    "secret",
+    [ACCOUNT, "i-0123456789abcdef0", "mi-0123456789abcdef0", "AROA0123456789ABC", "10.1.2.3"],
+)
+def test_what_is_shown_of_an_unprintable_character_hides_nothing(unseen, secret):
+    told = Redactor().text(line(f"a {unseen}{secret}{unseen} b"))
+
+    assert secret not in told
+    assert told.count(line(unseen)) == 2
+
+
+def test_a_name_with_an_unprintable_character_is_masked_as_it_is_shown():
+    redactor = Redactor()
+    redactor.name("Dev\u200bShell", "document")
+
+    assert redactor.text(line("may use Dev\u200bShell")) == "may use document-1"
+    assert redactor.json(["Dev\u200bShell"]) == ["document-1"]

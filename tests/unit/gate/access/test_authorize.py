@@ -1,0 +1,286 @@
+"""Up to the decision: when cached answers are used, and when AWS is asked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ssmgate.gate.access import authorize
+from ssmgate.gate.cache.entry import Kept, Moment
+from ssmgate.gate.cache.key import Answers
+from ssmgate.gate.config.load import Checker, Config
+from ssmgate.gate.decision.decision import CannotTell, Look, Permit, Refusal, decide
+from ssmgate.gate.decision.endpoints import Endpoints
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.grant import Explicit
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.gate.system import signals
+
+ALICE = "arn:aws:iam::111122223333:user/alice"
+CALLER = Caller("111122223333", ALICE, ALICE, "AIDA", "User", "aws")
+ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
+REQUEST = SessionRequest("i-1", "Dev-Shell")
+QUESTION = Question.about(CALLER, ARN, region="us-east-1", secure_transport=True, mfa_done=False)
+YES = Evaluation(ARN, EvalDecision.ALLOWED)
+NO = Evaluation(ARN, EvalDecision.IMPLICIT_DENY)
+ENDPOINTS = Endpoints("https://sts", "https://iam", "https://ssm")
+KEPT = Kept(CALLER, Moment(0, 0), (QUESTION,), (YES,), (), replace(ENDPOINTS, sts="https://then"))
+
+INVOCATION: Any = SimpleNamespace(request=REQUEST, mfa=SimpleNamespace(done=False))
+CLIENTS: Any = SimpleNamespace(
+    sts="sts",
+    iam="iam",
+    partition="aws",
+    region="us-east-1",
+    secure_transport=True,
+    endpoints=ENDPOINTS,
+)
+
+
+class Cache:
+    """In the place of `Answers`: what is found in it, one time after another, and the calls."""
+
+    def __init__(self, *found: Kept | Exception | None, waited: bool = False) -> None:
+        self._found = list(found)
+        self._turn = SimpleNamespace(waited=waited, in_vain=lambda: self.calls.append("in vain"))
+        self.known: Caller | None = None
+        self.keeps = True
+        self.calls: list[object] = []
+
+    def permit(self) -> Kept | None:
+        self.calls.append("permit")
+        found = self._found.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Any]:
+        yield self._turn
+
+    def begin(self) -> Caller | None:
+        return self.known
+
+    def keep(self, caller: Caller | None, look: Look, first: object) -> bool:
+        self.calls.append((caller, look.outcome, first))
+        return self.keeps
+
+
+class Aws:
+    """In the place of STS and IAM: who the caller is, and what is answered."""
+
+    def __init__(self) -> None:
+        self.who: Caller | CannotTell = CALLER
+        self.evaluations: tuple[Evaluation, ...] = (YES,)
+        self.asked: list[str] = []
+        self.slow = ""
+
+    def identify(self, sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
+        assert (sts, iam, partition) == ("sts", "iam", "aws")
+        self._ask("identity")
+        return self.who
+
+    def look(self, iam: Any, request: Any, questions: Any, explicit: Explicit) -> Look:
+        assert iam == "iam"
+        self._ask("first")
+        outcome = decide(request, questions, self.evaluations, explicit=explicit)
+        return Look(request, questions, self.evaluations, outcome)
+
+    def look_again(self, clients: Any, caller: Caller, first: Look, explicit: Explicit) -> Look:
+        assert (clients, caller) == (CLIENTS, CALLER)
+        self._ask(f"second {explicit.value}")
+        return first
+
+    def out_of_time(self, clients: Any, caller: Caller, first: Look) -> Look:
+        assert (clients, caller, first.evaluations) == (CLIENTS, CALLER, self.evaluations)
+        return replace(first, outcome=CannotTell("tags-unknown", "no time"))
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if what.startswith(self.slow or "-"):
+            raise signals.OutOfTime
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    aws = Aws()
+    monkeypatch.setattr(authorize.identity, "identify", aws.identify)
+    monkeypatch.setattr(authorize.evaluate, "look", aws.look)
+    monkeypatch.setattr(authorize.refine, "look_again", aws.look_again)
+    monkeypatch.setattr(authorize.refine, "out_of_time", aws.out_of_time)
+    return aws
+
+
+@pytest.fixture(autouse=True)
+def clients(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the clients were opened with."""
+    opened: list[object] = []
+
+    def open_clients(*arguments: object) -> Any:
+        opened.extend(arguments)
+        return CLIENTS
+
+    monkeypatch.setattr(authorize, "open_clients", open_clients)
+    return opened
+
+
+def examine(cache: Cache | None, config: Config | None = None) -> authorize.Examination:
+    def keep(clients: Any) -> Answers | None:
+        assert clients is CLIENTS
+        return cache  # type: ignore[return-value]
+
+    return authorize.examine(INVOCATION, config or Config(), keep)
+
+
+def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
+    examined = examine(Cache(KEPT))
+
+    assert examined.outcome == Permit(REQUEST)
+    assert (examined.kept, examined.caller, aws.asked) == (True, CALLER, [])
+    assert examined.look == Look(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
+    assert examined.endpoints == KEPT.endpoints
+
+
+NAMES = MatchedStatement("user_alice_A", "IAM Policy", (3, 5), (9, 6))
+CONTROL = Evaluation(QUESTION.control().resource_arn, EvalDecision.IMPLICIT_DENY)
+
+
+def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) -> None:
+    named = Config(explicit=Explicit.NAMED)
+    kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
+
+    assert not examine(Cache(kept), named).kept
+    examined = examine(Cache(replace(kept, controls=(CONTROL,))), named)
+    assert (examined.kept, examined.look.controls) == (True, (CONTROL,))
+
+
+TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(None, id="nothing"),
+        pytest.param(OSError("no directory"), id="an error"),
+        pytest.param(replace(KEPT, evaluations=(NO,)), id="a denial"),
+        pytest.param(replace(KEPT, evaluations=()), id="no answer"),
+        pytest.param(replace(KEPT, questions=()), id="no question"),
+        pytest.param(
+            replace(KEPT, questions=(replace(QUESTION, context=(*QUESTION.context, TAG)),)),
+            id="another context",
+        ),
+        pytest.param(
+            replace(KEPT, questions=(replace(QUESTION, action="ssm:ResumeSession"),)),
+            id="another action",
+        ),
+        pytest.param(replace(KEPT, questions=(QUESTION, QUESTION)), id="one question too many"),
+        pytest.param(replace(KEPT, caller=replace(CALLER, user_id="AIDB")), id="another caller"),
+    ],
+)
+def test_aws_is_asked_unless_the_cached_answer_is_to_the_same_questions(
+    aws: Aws, kept: Kept | Exception | None
+) -> None:
+    aws.evaluations = (NO,)
+    cache = Cache(kept)
+
+    examined = examine(cache)
+
+    assert isinstance(examined.outcome, Refusal)
+    assert (examined.kept, aws.asked) == (False, ["identity", "first", "second allowed"])
+    assert cache.calls == ["permit", (CALLER, examined.outcome, (QUESTION,))]
+
+
+def test_one_that_waited_uses_the_answer_of_the_one_that_asked(aws: Aws) -> None:
+    examined = examine(Cache(None, KEPT, waited=True))
+
+    assert (examined.kept, examined.outcome, aws.asked) == (True, Permit(REQUEST), [])
+
+
+def test_one_that_waited_for_nothing_asks(aws: Aws) -> None:
+    examined = examine(Cache(None, None, waited=True))
+
+    assert (examined.kept, examined.outcome) == (False, Permit(REQUEST))
+    assert examined.endpoints == ENDPOINTS
+    assert aws.asked == ["identity", "first", "second allowed"]
+
+
+def test_waiting_processes_learn_that_there_is_no_answer(aws: Aws) -> None:
+    cache = Cache(None)
+    cache.keeps = False
+
+    examine(cache)
+
+    assert cache.calls[-1] == "in vain"
+
+
+def test_cached_caller_is_not_asked_for(aws: Aws) -> None:
+    cache = Cache(None)
+    cache.known = CALLER
+
+    assert examine(cache).caller == CALLER
+    assert aws.asked == ["first", "second allowed"]
+
+
+def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
+    checker = Checker(profile="checker")
+    config = Config(checker=checker)
+
+    assert authorize.examine(INVOCATION, config).outcome == Permit(REQUEST)
+    assert examine(None).outcome == Permit(REQUEST)
+    assert aws.asked == 2 * ["identity", "first", "second allowed"]
+    assert clients[:2] == [INVOCATION, config]
+    assert examine(None).endpoints == ENDPOINTS
+    assert "clients=" not in repr(examine(None)), "they hold the credentials"
+
+
+def test_unknown_caller_is_unknown(aws: Aws) -> None:
+    aws.who = CannotTell("root", "the root user has no policies")
+    cache = Cache(None)
+
+    examined = examine(cache)
+
+    assert (examined.caller, examined.outcome) == (None, aws.who)
+    assert aws.asked == ["identity"]
+    assert cache.calls == ["permit", (None, aws.who, ())]
+
+
+@pytest.mark.parametrize("slow", ["identity", "first"])
+def test_late_answer_is_unknown(aws: Aws, slow: str) -> None:
+    aws.slow = slow
+
+    outcome = examine(None).outcome
+
+    assert isinstance(outcome, CannotTell)
+    assert (outcome.reason_code, outcome.reason) == (
+        "timed-out",
+        "STS and IAM took longer than 45 s",
+    )
+
+
+def test_second_look_that_takes_too_long_ends_without_an_allow(aws: Aws) -> None:
+    aws.slow = "second"
+    aws.evaluations = (NO,)
+
+    assert examine(None).outcome == CannotTell("tags-unknown", "no time")
+
+
+def test_each_question_has_the_configured_context_and_mfa(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(INVOCATION.mfa, "done", True)
+    address = ContextEntry("aws:SourceIp", "ip", ("203.0.113.1",))
+    config = Config(context=(address,), explicit=Explicit.NAMED)
+
+    examined = examine(None, config)
+
+    (question,) = examined.look.questions
+    assert question == Question.about(
+        CALLER, ARN, region="us-east-1", secure_transport=True, mfa_done=True, configured=(address,)
+    )
+    assert aws.asked[-1] == "second named"

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
+from ssmgate.gate.aws import early
+from ssmgate.gate.cache import store
+from ssmgate.gate.config import load
+from ssmgate.gate.config.load import Config
+
+START = ["ssm", "start-session", "--target", "i-1"]
+EAST = "https://sts.us-east-1.amazonaws.com"
+WEST = "https://sts.us-west-2.amazonaws.com"
+CONFIG = "[profile west]\nregion = us-west-2\n[profile own]\nendpoint_url = https://own.example\n"
+
+
+@pytest.fixture(autouse=True)
+def _region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def home() -> Path:
+    folder = Path(os.environ["HOME"])
+    (folder / ".aws").mkdir()
+    (folder / ".aws" / "config").write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where connections were opened to."""
+    urls: list[str] = []
+
+    def note(client: Any) -> None:
+        urls.append(client.meta.endpoint_url)
+
+    monkeypatch.setattr(early, "open_early", note)
+    return urls
+
+
+def connected(opened: list[str], *argv: str) -> list[str]:
+    early.connect(list(argv), dict(os.environ))
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("words", "urls"),
+    [
+        pytest.param([], [EAST], id="the least"),
+        pytest.param(["--document-name", "A", "--reason", "b"], [EAST], id="more of the command"),
+        pytest.param(["--parameters", "a=b", "c=d"], [EAST], id="several words"),
+        pytest.param(["--region", "us-west-2"], [WEST], id="a region"),
+        pytest.param(["--region=us-west-2"], [WEST], id="a region behind ="),
+        pytest.param(["--profile", "own"], ["https://own.example"], id="a profile"),
+        pytest.param(["--endpoint-url", "https://own.example"], [], id="an endpoint"),
+        pytest.param(["--no-verify-ssl"], [], id="not verifying"),
+        pytest.param(["--ca-bundle", "x.pem"], [], id="a bundle"),
+        pytest.param(["--debug"], [], id="debug"),
+        pytest.param(["--prof", "own"], [], id="an abbreviation"),
+        pytest.param(["--profile", "nobody"], [], id="a profile that is none"),
+        pytest.param(["--region", "no region"], [], id="a region that is none"),
+        pytest.param(["--reason", "-x"], [], id="a value like an option"),
+        pytest.param(["help"], [], id="help"),
+        pytest.param(["--generate-cli-skeleton"], [], id="a skeleton"),
+    ],
+)
+def test_which_lines_connect(
+    home: Path, opened: list[str], words: list[str], urls: list[str]
+) -> None:
+    assert connected(opened, *START, *words) == urls
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        pytest.param(["ssm", "start-session"], id="no target"),
+        pytest.param(["ssm", "describe-sessions", "--target", "i-1"], id="another command"),
+        pytest.param(["work", "--target", "i-1"], id="an alias"),
+        pytest.param([], id="nothing"),
+    ],
+)
+def test_no_other_command_connects(home: Path, opened: list[str], argv: list[str]) -> None:
+    assert connected(opened, *argv) == []
+
+
+def test_the_region_of_the_profile(
+    home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    assert connected(opened, *START) == []
+    monkeypatch.setenv("AWS_PROFILE", "west")
+    assert connected(opened, *START) == [WEST]
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"])
+def test_a_stand_in_of_aws_is_near(
+    home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "https://aws.example")
+    assert connected(opened, *START) == ["https://aws.example"]
+    monkeypatch.setenv(variable, "http://127.0.0.1:4566")
+    assert connected(opened, *START) == ["https://aws.example"]
+
+
+def test_where_keys_are_locked_only_aws_own_hosts_are_connected_to(
+    home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "load", lambda _environ: Config(locked=frozenset({"mode"})))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://aws.example")
+    assert connected(opened, *START) == []
+    monkeypatch.delenv("AWS_ENDPOINT_URL_STS")
+    assert connected(opened, *START) == [EAST]
+
+
+@pytest.mark.parametrize(
+    ("age", "ttl", "urls"),
+    [
+        pytest.param(0, "60", [], id="just now"),
+        pytest.param(0, "0", [EAST], id="just now, and caching is off"),
+        pytest.param(300, "60", [EAST], id="too long ago"),
+        pytest.param(300, "900", [], id="not too long ago"),
+    ],
+)
+def test_an_answer_that_may_be_used_again_is_enough(
+    home: Path,
+    opened: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    age: int,
+    ttl: str,
+    urls: list[str],
+) -> None:
+    assert store.Folder(str(home), pytest.fail).keep("a" * 64, "{}")
+    (kept,) = (home / store.FOLDER).iterdir()
+    made = kept.stat().st_mtime - age
+    os.utime(kept, (made, made))
+    monkeypatch.setenv("SSMGATE_CACHE_TTL", ttl)
+
+    assert connected(opened, *START) == urls
+
+
+def test_one_that_waits_for_its_turn_left_no_answer(home: Path, opened: list[str]) -> None:
+    with store.Folder(str(home), pytest.fail).turn("a" * 64):
+        assert connected(opened, *START) == [EAST]

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
+from fakes.scripted_aws import ScriptedAws
+from ssmgate.gate.aws import preconnect
+from ssmgate.gate.aws.preconnect import (
+    hold_tls,
+    open_ahead,
+    open_early,
+    read_bundle_ahead,
+    share_tls,
+    take_held_tls,
+)
+from ssmgate.gate.aws.session import MfaPrompt, new_session
+
+
+def client(service_name: str, verify: Any, **config: Any) -> Any:
+    from botocore.config import Config
+
+    return new_session(MfaPrompt()).create_client(
+        service_name,
+        region_name="us-east-1",
+        aws_access_key_id="AKIAEXAMPLE",
+        aws_secret_access_key="secret",
+        verify=verify,
+        config=Config(**config),
+    )
+
+
+def context_of(client: Any) -> Any:
+    return client._endpoint.http_session._manager.connection_pool_kw["ssl_context"]
+
+
+@pytest.mark.parametrize(
+    ("verify", "others", "config", "shared"),
+    [
+        pytest.param(None, None, {}, True, id="the default bundle"),
+        pytest.param("a.pem", "a.pem", {}, True, id="one bundle"),
+        pytest.param("a.pem", "b.pem", {}, False, id="two bundles"),
+        pytest.param("a.pem", False, {}, False, id="one that does not verify"),
+        pytest.param(None, None, {"client_cert": "c.pem"}, False, id="a client certificate"),
+    ],
+)
+def test_who_shares(verify: Any, others: Any, config: dict[str, Any], shared: bool) -> None:
+    sts, ssm = client("sts", verify), client("ssm", others, **config)
+
+    share_tls(sts, ssm)
+
+    assert (context_of(sts) is context_of(ssm)) is shared
+
+
+def test_a_bundle_is_read_once_and_another_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    sts, ssm, iam = (client(name, None) for name in ("sts", "ssm", "iam"))
+    read: list[object] = []
+    context = context_of(sts)
+    monkeypatch.setattr(type(context), "load_verify_locations", lambda _, *a: read.append(a[0]))
+
+    share_tls(sts, ssm)
+    share_tls(sts, iam)
+    for one in (sts, ssm, iam):
+        context_of(one).load_verify_locations("a.pem", None, None)
+    context_of(iam).load_verify_locations(cafile="b.pem")
+
+    assert read == ["a.pem", "b.pem"]
+
+
+def test_a_bundle_that_cannot_be_read_is_tried_again() -> None:
+    sts, ssm = client("sts", None), client("ssm", None)
+    share_tls(sts, ssm)
+    for one in (sts, ssm):
+        with pytest.raises(FileNotFoundError):
+            context_of(one).load_verify_locations("missing.pem")
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    from botocore.httpsession import DEFAULT_CA_BUNDLE
+
+    monkeypatch.setattr(preconnect, "_held", {})
+    return str(shutil.copy(DEFAULT_CA_BUNDLE, tmp_path / "bundle.pem"))
+
+
+def test_a_held_context_is_that_of_the_same_bundle_and_reads_nothing(bundle: str) -> None:
+    held, other = client("ssm", bundle), client("ssm", bundle)
+    hold_tls(held)
+    take_held_tls(other)
+
+    assert context_of(other) is context_of(held)
+    authorities = len(context_of(other).get_ca_certs())
+    assert authorities > 100
+    os.unlink(bundle)
+    context_of(other).load_verify_locations(bundle, None, None)
+    assert len(context_of(other).get_ca_certs()) == authorities
+
+
+def changed(bundle: str) -> None:
+    with open(bundle, "a") as file:
+        file.write("\n")
+
+
+def exchanged(bundle: str) -> None:
+    """By another of the same size and time."""
+    known = os.stat(bundle)
+    os.rename(shutil.copy(bundle, f"{bundle}.new"), bundle)
+    os.utime(bundle, ns=(known.st_atime_ns, known.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("verify", "config", "environ", "spoil"),
+    [
+        pytest.param("{0}", {}, {}, changed, id="changed since"),
+        pytest.param("{0}", {}, {}, exchanged, id="exchanged since"),
+        pytest.param("{0}", {}, {}, os.unlink, id="gone"),
+        pytest.param("{0}2", {}, {}, lambda path: shutil.copy(path, f"{path}2"), id="a copy"),
+        pytest.param(None, {}, {}, lambda _: None, id="the default one"),
+        pytest.param(False, {}, {}, lambda _: None, id="not verifying"),
+        pytest.param(
+            "{0}", {"client_cert": "c.pem"}, {}, lambda _: None, id="a client certificate"
+        ),
+        pytest.param("{0}", {}, {"SSLKEYLOGFILE": "/keys"}, lambda _: None, id="logging keys"),
+    ],
+)
+def test_who_does_not_get_the_held_context(
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    verify: Any,
+    config: dict[str, Any],
+    environ: dict[str, str],
+    spoil: Any,
+) -> None:
+    held = client("ssm", bundle)
+    hold_tls(held)
+    spoil(bundle)
+    other = client("ssm", verify.format(bundle) if isinstance(verify, str) else verify, **config)
+    for name, text in environ.items():
+        monkeypatch.setenv(name, text)
+    take_held_tls(other)
+
+    assert context_of(other) is not context_of(held)
+
+
+def test_a_bundle_that_is_missing_is_not_held(bundle: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        hold_tls(client("ssm", f"{bundle}2"))
+    assert not preconnect._held
+
+
+# Opened before the client is made that needs it.
+
+
+@pytest.fixture
+def nothing_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preconnect, "_early", [])
+
+
+def sts(url: str, **config: Any) -> Any:
+    from botocore.config import Config
+
+    return new_session(MfaPrompt()).create_client(
+        "sts",
+        region_name="us-east-1",
+        endpoint_url=url,
+        aws_access_key_id="AKIAEXAMPLE",
+        aws_secret_access_key="secret",
+        verify=config.pop("verify", None),
+        config=Config(retries={"total_max_attempts": 1}, **config),
+    )
+
+
+def test_what_was_opened_early_is_used(nothing_early: None, scripted: ScriptedAws) -> None:
+    open_early(sts(scripted.url))
+    client, another = sts(scripted.url), sts(scripted.url)
+    open_ahead(client)
+    client.get_caller_identity()
+    assert (scripted.connections, scripted.operations) == (1, ["GetCallerIdentity"])
+
+    open_ahead(another)
+    another.get_caller_identity()
+    assert scripted.connections == 2
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        pytest.param({"path": "/elsewhere"}, id="the address"),
+        pytest.param({"verify": False}, id="not verifying"),
+        pytest.param({"verify": "a.pem"}, id="the bundle"),
+        pytest.param({"connect_timeout": 1}, id="the time to connect"),
+        pytest.param({"read_timeout": 1}, id="the time to read"),
+        pytest.param({"client_cert": "c.pem"}, id="a client certificate"),
+        pytest.param({"max_pool_connections": 3}, id="how many"),
+        pytest.param({"proxies": {"https": "http://127.0.0.1:1"}}, id="a proxy of the other kind"),
+    ],
+)
+def test_no_client_gets_what_it_would_not_open(
+    nothing_early: None, scripted: ScriptedAws, difference: dict[str, Any]
+) -> None:
+    open_early(sts(scripted.url))
+    client = sts(scripted.url + difference.pop("path", ""), **difference)
+    own = client._endpoint.http_session
+    open_ahead(client)
+    assert client._endpoint.http_session is own
+    client.get_caller_identity()
+    assert (scripted.connections, scripted.operations) == (2, ["GetCallerIdentity"])
+
+
+def test_a_bundle_from_a_pipe_is_left_to_the_start(
+    nothing_early: None, scripted: ScriptedAws, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    open_early(sts(scripted.url, verify=str(tmp_path / "pipe")))
+    assert preconnect._early == []
+
+
+def test_the_bundle_of_an_early_connection_is_not_read_again(
+    nothing_early: None, scripted: ScriptedAws
+) -> None:
+    early, ssm, other = sts(scripted.url), client("ssm", None), client("ssm", False)
+    open_early(early)
+    read_bundle_ahead(ssm)
+    read_bundle_ahead(other)
+    assert context_of(ssm) is context_of(early)
+    assert context_of(other) is not context_of(early)

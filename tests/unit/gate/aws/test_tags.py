@@ -1,0 +1,115 @@
+"""Which tags are looked up after a denial, and what is unknown where they cannot be read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ssmgate.gate.access import refine
+from ssmgate.gate.aws import tags
+from ssmgate.gate.decision.decision import CannotTell, Layer, Look, Outcome, Refusal
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.request import SessionRequest
+
+ACCOUNT = "111122223333"
+ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
+OPS = f"arn:aws:iam::{ACCOUNT}:role/Ops"
+USER = Caller(ACCOUNT, ALICE, ALICE, "AIDAX", "User", "aws")
+SESSION = Caller(
+    ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/me", OPS, "AROAX:me", "AssumedRole", "aws",
+    principal_tags=(("Team", "ops"),),
+)  # fmt: skip
+DOCUMENT = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Shell"
+QUESTION = Question(ALICE, DOCUMENT, ())
+THEIRS, MINE = "aws:ResourceTag/Team", "aws:PrincipalTag/Team"
+
+
+class Iam:
+    """IAM as far as look-ups go; `asked` are the calls."""
+
+    def __init__(self, *team: str) -> None:
+        self.team, self.asked = team, 0
+
+    def get_user(self, UserName: str) -> Any:
+        self.asked += 1
+        if not self.team:
+            raise PermissionError(UserName)
+        return {"User": {"Arn": ALICE, "Tags": [{"Key": "Team", "Value": self.team[0]}]}}
+
+
+def own(*team: str) -> tags.Source:
+    return tags.Source(lambda: tuple(("Team", one) for one in team) if team else None, "is secret")
+
+
+@pytest.mark.parametrize(
+    ("keys", "source", "iam", "told", "unread", "calls"),
+    [
+        ((THEIRS, MINE), own("ops"), Iam("ops"), {THEIRS, "ssm:resourceTag/Team", MINE}, [], 1),
+        ((THEIRS,), own("ops"), Iam("ops"), {THEIRS, "ssm:resourceTag/Team"}, [], 0),
+        ((MINE,), own("ops"), Iam("ops"), {MINE}, [], 1),
+        ((MINE,), None, Iam("ops"), {MINE}, [], 1),
+        ((THEIRS,), None, Iam("ops"), set(), [], 0),
+        ((THEIRS, MINE), own(), Iam("ops"), {MINE}, [THEIRS], 1),
+        ((THEIRS, MINE), own("ops"), Iam(), {THEIRS, "ssm:resourceTag/Team"}, [MINE], 1),
+        ((MINE.upper(),), None, Iam("ops"), {MINE}, [], 1),
+        (("aws:PrincipalTag/Other",), None, Iam("ops"), set(), [], 1),
+        (("aws:username",), own("ops"), Iam("ops"), set(), [], 0),
+        (None, own("ops"), Iam("ops"), {THEIRS, "ssm:resourceTag/Team", MINE}, [], 1),
+        (None, own(), Iam(), set(), [], 1),
+    ],
+)
+def test_looks_up_what_the_policies_mention(
+    keys: tuple[str, ...] | None, source: tags.Source | None, iam: Iam,
+    told: set[str], unread: list[str], calls: int,
+) -> None:  # fmt: skip
+    lookups = tags.Lookups(iam, USER)
+
+    found = lookups.find(QUESTION, keys, source)
+
+    assert {entry.key_name for entry in found.entries} == told
+    assert [key for key, _ in found.unread] == unread
+    lookups.find(QUESTION, keys, source)
+    assert iam.asked == calls
+
+
+def test_leaves_alone_what_the_question_gives() -> None:
+    given = QUESTION.with_context([ContextEntry(MINE.lower(), "string", ("web",))])
+    iam = Iam("ops")
+
+    assert tags.Lookups(iam, USER).find(given, (MINE,), None) == tags.Found()
+    assert tags.session_tags(SESSION, given, (MINE,)) == ()
+    assert iam.asked == 0
+
+
+def test_only_a_role_session_has_tags_of_its_own() -> None:
+    assert tags.session_tags(SESSION, QUESTION, ("aws:username", MINE, THEIRS)) == (MINE,)
+    assert tags.session_tags(USER, QUESTION, (MINE,)) == ()
+    assert tags.unread(SESSION, QUESTION, (MINE,), None).unread == ()
+
+
+@pytest.mark.parametrize(
+    ("caller", "document", "missing", "code"),
+    [
+        (USER, DOCUMENT, (THEIRS,), "tags-unknown"),
+        (USER, DOCUMENT, (MINE,), "tags-unknown"),
+        (SESSION, DOCUMENT, (MINE,), "live-context"),
+        (USER, "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession", (THEIRS,), "no-allow"),
+        (USER, DOCUMENT, ("aws:username",), "no-allow"),
+    ],
+)
+def test_a_denial_whose_tags_were_not_read_in_time_is_unknown(
+    caller: Caller, document: str, missing: tuple[str, ...], code: str
+) -> None:
+    clients: Any = SimpleNamespace(partition="aws", region="us-east-1", ssm=None)
+    question = Question(caller.policy_source_arn, document, ())
+    answer = Evaluation(document, EvalDecision.IMPLICIT_DENY, missing_context=missing)
+    refusal: Outcome = Refusal("no-allow", question, Layer.IDENTITY, (), missing)
+    first = Look(SessionRequest("i-0a1"), (question,), (answer,), refusal)
+
+    outcome = refine.out_of_time(clients, caller, first).outcome
+
+    assert isinstance(outcome, (Refusal, CannotTell))
+    assert outcome.reason_code == code

@@ -1,0 +1,307 @@
+"""Kept answers as text: for the same question, for seconds, and as they were written."""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from dataclasses import field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssmgate.gate.cache.entry import Kept, Moment, _seal, about, age, key, read, write
+from ssmgate.gate.decision.decision import Permit, decide
+from ssmgate.gate.decision.endpoints import Endpoints
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.request import SessionRequest
+
+ARN = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
+ALICE = "arn:aws:iam::111122223333:user/alice"
+CALLER = Caller("111122223333", ALICE, ALICE, "AIDA", "User", "aws", True, (("team", "ops"),))
+QUESTION = Question(ALICE, ARN, (ContextEntry("aws:userid", "string", ("AIDA",)),))
+YES = Evaluation(
+    ARN,
+    EvalDecision.ALLOWED,
+    (MatchedStatement("user_alice_p", "IAM Policy", (1, 2), (3, 4)), MatchedStatement("q")),
+    ("aws:SourceIp",),
+    True,
+    None,
+)
+NOW = Moment(1_700_000_000.0, 5_000.0)
+ASKED = Endpoints("https://sts", "https://iam", "https://ssm")
+KEPT = Kept(CALLER, NOW, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),), ASKED)
+KEY = key({"a": 1})
+
+
+def after(seconds: float, *, wall: float | None = None) -> Moment:
+    return Moment(NOW.wall + (seconds if wall is None else wall), NOW.boot + seconds)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        KEPT,
+        Kept(CALLER, NOW),
+        replace(KEPT, caller=replace(CALLER, principal_tags=None, role_path_known=False)),
+        replace(KEPT, evaluations=(replace(YES, eval_decision=EvalDecision.IMPLICIT_DENY),)),
+    ],
+)
+def test_what_is_read_is_what_was_written(kept: Kept) -> None:
+    assert read(write(kept, KEY), KEY, NOW, 60) == kept
+
+
+@pytest.mark.parametrize(
+    ("moment", "ttl", "valid"),
+    [
+        pytest.param(NOW, 60, True, id="at once"),
+        pytest.param(after(60), 60, True, id="the last second"),
+        pytest.param(after(60.1), 60, False, id="too old"),
+        pytest.param(after(30), 20, False, id="a shorter time than when it was written"),
+        pytest.param(after(61, wall=5), 60, False, id="the clock was set back"),
+        pytest.param(after(5, wall=61), 60, False, id="the clock was set forward"),
+        pytest.param(after(5, wall=-1), 60, False, id="from the future by the clock"),
+        pytest.param(Moment(NOW.wall + 5, 10), 60, False, id="after a start of the machine"),
+    ],
+)
+def test_for_how_long(moment: Moment, ttl: int, valid: bool) -> None:
+    assert (read(write(KEPT, KEY), KEY, moment, ttl) is not None) is valid
+    if not valid:
+        shown = age(write(KEPT, KEY), moment)
+        assert shown is None or shown > ttl
+
+
+def test_for_another_key_it_says_nothing() -> None:
+    assert read(write(KEPT, KEY), key({"a": 2}), NOW, 60) is None
+
+
+def test_its_name_does_not_seal_it() -> None:
+    """Who sees the folder knows the names, and not what the credentials are."""
+    forger = replace(KEY, secret=KEY.name.encode())
+
+    assert read(write(KEPT, forger), KEY, NOW, 60) is None
+    assert KEY.secret.hex() not in write(KEPT, KEY) + KEY.name + repr(KEY)
+
+
+@given(st.data())
+def test_one_changed_byte_is_enough(data: st.DataObject) -> None:
+    text = write(KEPT, KEY)
+    at = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.characters(codec="utf-8").filter(lambda sign: sign != text[at]))
+
+    assert read(text[:at] + other + text[at + 1 :], KEY, NOW, 60) is None
+    assert read(text[:at], KEY, NOW, 60) is None
+
+
+def members(value: Any) -> list[tuple[Any, ...]]:
+    """The path to everything inside of a JSON value."""
+    if isinstance(value, dict):
+        pairs: Any = value.items()
+    elif isinstance(value, list):
+        pairs = enumerate(value)
+    else:
+        return []
+    return [path for key, inner in pairs for path in ((key,), *((key, *p) for p in members(inner)))]
+
+
+def entry() -> Any:
+    return json.loads(write(KEPT, KEY).partition("\n")[2])
+
+
+def sealed(said: str) -> str:
+    return f"{_seal(said, KEY)}\n{said}"
+
+
+def spoilt(path: tuple[Any, ...], junk: object) -> str:
+    """A changed entry with the right seal."""
+    said = entry()
+    at = said
+    for step in path[:-1]:
+        at = at[step]
+    at[path[-1]] = junk
+    return sealed(json.dumps(said))
+
+
+@pytest.mark.parametrize("path", members(entry()), ids=str)
+@pytest.mark.parametrize("junk", [{}, [], [[]], 7, 0.5, True, "x", math.nan], ids=repr)
+def test_a_changed_entry_never_permits_what_was_not_allowed(
+    path: tuple[Any, ...], junk: object
+) -> None:
+    """It is not read, or it is decided upon as any answer: never an exception."""
+    found = read(spoilt(path, junk), KEY, NOW, 60)
+    if found is not None and found.questions == KEPT.questions:
+        permitted = isinstance(
+            decide(SessionRequest("i-1"), found.questions, found.evaluations), Permit
+        )
+        untouched = [e for e in found.evaluations if e.resource_arn == ARN]
+        assert not permitted or {e.eval_decision for e in untouched} == {EvalDecision.ALLOWED}
+
+
+@given(st.text() | st.binary().map(lambda b: b.decode("latin-1")))
+def test_junk_is_no_entry(text: str) -> None:
+    for said in (text, sealed(text)):
+        assert read(said, KEY, NOW, 60) is None
+        assert age(said, NOW) is None
+        assert about(said) == ("?",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "null",
+        "1",
+        '"x"',
+        "[" * 100_000,
+        '{"made": null}',
+        '{"made": [1e999, 0]}',
+        "9" * 5000,
+        "{}",
+    ],
+)
+def test_json_of_another_kind_is_no_entry(text: str) -> None:
+    assert read(text, KEY, NOW, 60) is None
+    assert read(sealed(text), KEY, NOW, 60) is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+PARTS = st.dictionaries(st.text(max_size=3), VALUES, max_size=3)
+
+
+def told_apart(value: Any) -> Any:
+    """`value` with its types: for Python 1, 1.0 and True are the same."""
+    if isinstance(value, dict):
+        return {name: told_apart(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [told_apart(item) for item in value]
+    return type(value), repr(value)
+
+
+@settings(deadline=None)
+@given(PARTS, PARTS)
+def test_different_parts_have_different_keys(a: Any, b: Any) -> None:
+    assert (key(a) == key(b)) is (told_apart(a) == told_apart(b))
+    assert (key(a).name == key(b).name) is (key(a).secret == key(b).secret)
+
+
+class Colour(enum.Enum):
+    RED = 1
+    GREEN = 1.5
+
+
+class Other(enum.Enum):
+    RED = 1
+
+
+@frozen
+class Discreet:
+    """Shows less of itself than it is."""
+
+    shown: int = 1
+    hidden: object = field(default="", repr=False)
+    uncompared: object = field(default="", compare=False)
+
+
+@frozen
+class Twin:
+    """Has the fields of another."""
+
+    shown: int = 1
+    hidden: object = ""
+    uncompared: object = ""
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        pytest.param("1", 1, id="a text and a number"),
+        pytest.param(None, "null", id="nothing and its name"),
+        pytest.param({"a": None}, {}, id="nothing and not there"),
+        pytest.param("\ud83d\ude00", "\U0001f600", id="two halves of a sign and the sign"),
+        pytest.param("\udcff", "\\udcff", id="no text, and how JSON spells it"),
+        pytest.param("\udcff", "\udcfe", id="two that are no text"),
+        pytest.param("\u00e9", "e\u0301", id="composed and decomposed"),
+        pytest.param(["a", "b"], ["b", "a"], id="another order"),
+        pytest.param(["a,b"], ["a", "b"], id="one text or two"),
+        pytest.param({"a": ["b"], "c": []}, {"a": [], "c": ["b"]}, id="at another place"),
+        pytest.param(Discreet(), Discreet(hidden="x"), id="what repr hides"),
+        pytest.param(Discreet(), Discreet(uncompared="x"), id="what == leaves out"),
+        pytest.param(Discreet(), Twin(), id="another class"),
+        pytest.param(Discreet(), repr(Discreet()), id="a value and its repr"),
+        pytest.param(Colour.RED, Colour.GREEN, id="two of an enum"),
+        pytest.param(Colour.RED, Other.RED, id="two enums"),
+        pytest.param(frozenset({"a"}), frozenset({"a", "b"}), id="a smaller set"),
+        pytest.param(
+            ContextEntry("aws:SourceIp", "ip", ("1",)),
+            ContextEntry("aws:SourceIp", "string", ("1",)),
+            id="another type of context",
+        ),
+        pytest.param(
+            ContextEntry("aws:SourceIp", "ip", ("1", "2")),
+            ContextEntry("aws:SourceIp", "ip", ("2", "1")),
+            id="another order of context",
+        ),
+    ],
+)
+def test_what_looks_alike_has_different_keys(one: object, another: object) -> None:
+    assert key({"x": one}) != key({"x": another})
+    assert key({"x": one}) == key({"x": one})
+
+
+def test_the_order_of_names_and_of_sets_is_none() -> None:
+    assert key({"a": {"x": 1, "y": 2}, "b": 0}) == key({"b": 0, "a": {"y": 2, "x": 1}})
+    assert key({"x": frozenset("abc")}) == key({"x": frozenset("cba")})
+
+
+@pytest.mark.parametrize("value", [object(), b"x", {1: "x"}, {None: "x"}, [{("a",): 1}], lambda: 0])
+def test_what_may_hide_something_has_no_key(value: object) -> None:
+    with pytest.raises(TypeError):
+        key({"x": value})
+
+
+def test_a_key_shows_no_secret() -> None:
+    shown = key({"x": "secret"})
+
+    assert "secret" not in repr(shown)
+
+
+def test_what_an_entry_is_about_is_shown_without_its_key() -> None:
+    assert about(write(KEPT, KEY)) == (ALICE, ARN)
+    assert about(write(Kept(CALLER, NOW), KEY)) == (ALICE,)
+
+
+@pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
+@pytest.mark.parametrize("allowed", [True, False, None])
+def test_each_layer_is_read_as_it_was_written(layer: str, allowed: bool | None) -> None:
+    kept = replace(KEPT, evaluations=(replace(YES, **{layer: allowed}),))
+    assert read(write(kept, KEY), KEY, NOW, 60) == kept
+
+
+@pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
+@pytest.mark.parametrize("junk", [0, 1, 0.0, 1.0, "", "true", []])
+def test_layer_of_another_type_is_no_entry(layer: str, junk: object) -> None:
+    assert read(spoilt(("evaluations", 0, layer), junk), KEY, NOW, 60) is None
+
+
+@pytest.mark.parametrize("junk", [1, None, ["x"], True])
+def test_text_of_another_type_is_no_entry(junk: object) -> None:
+    for path in (("caller", "account"), ("questions", 0, "resource_arn")):
+        assert read(spoilt(path, junk), KEY, NOW, 60) is None
+
+
+def test_age_is_the_older_of_two() -> None:
+    text = write(KEPT, KEY)
+
+    assert age(text, NOW) == 0
+    assert age(text, after(5)) == 5
+    assert age(text, after(5, wall=7)) == 7
+    assert age(text, after(5, wall=-1)) is None
+    assert age(text, after(0.5, wall=0.5)) == 0.5

@@ -1,0 +1,149 @@
+"""Which answers are cached, and which are not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from ssmgate.gate.aws.clients import Credentials
+from ssmgate.gate.cache import key
+from ssmgate.gate.cache.entry import Kept
+from ssmgate.gate.cache.key import Answers, opened
+from ssmgate.gate.config.load import Config
+from ssmgate.gate.decision.decision import Layer, Look, Permit, Refusal
+from ssmgate.gate.decision.endpoints import Endpoints
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.request import SessionRequest
+
+
+def answers(home: Path, verify: str | None = None) -> Answers:
+    options = SimpleNamespace(region=None, profile=None, endpoint_url=None, verify=verify)
+    invocation: Any = SimpleNamespace(
+        request=SessionRequest("i-1"), options=options, mfa=SimpleNamespace(done=False),
+        session=SimpleNamespace(full_config={"profiles": {}}),
+    )  # fmt: skip
+    clients: Any = SimpleNamespace(
+        ssm=SimpleNamespace(meta=SimpleNamespace(endpoint_url="https://ssm")),
+        partition="aws", region="us-east-1", credentials=Credentials("AKIA", "secret", "token"),
+        endpoints=Endpoints("https://sts", "https://iam", "https://ssm"),
+    )  # fmt: skip
+    found = opened(invocation, clients, Config(), {"HOME": str(home)}, print)
+    assert found is not None
+    return found
+
+
+def permitted() -> tuple[Caller, Look, tuple[Question, ...]]:
+    caller = Caller("1", "arn:a", "arn:a", "AIDA", "User", "aws")
+    questions = (Question("arn:a", "arn:d", ()),)
+    request = SessionRequest("i-1")
+    return caller, Look(request, questions, (), Permit(request)), questions
+
+
+def test_answer_to_better_founded_questions_is_not_kept(tmp_path: Path) -> None:
+    """The first questions are what the next start will ask: an answer with tags is another one."""
+    found = answers(tmp_path)
+    found.begin()
+    caller, look, questions = permitted()
+    tag = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
+    tagged = (replace(questions[0], context=(tag,)),)
+
+    assert found.keep(caller, replace(look, questions=tagged), questions) is False
+    assert found.permit() is None
+    assert found.keep(caller, look, questions) is True
+    assert found.permit() is not None
+
+
+def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
+    found = answers(tmp_path)
+    found.begin()
+    caller, look, questions = permitted()
+
+    assert found.keep(None, look, questions) is False
+    assert found.begin() is None
+    denied = replace(look, outcome=Refusal("no-allow", questions[0], Layer.IDENTITY))
+    assert found.keep(caller, denied, questions) is False
+    assert found.permit() is None
+    assert found.begin() == caller
+
+
+def test_role_without_its_path_is_not_kept(tmp_path: Path) -> None:
+    found = answers(tmp_path)
+    found.begin()
+    caller, look, questions = permitted()
+
+    assert found.keep(replace(caller, role_path_known=False), look, questions) is True
+    assert found.begin() is None
+
+
+def test_variables_that_an_answer_depends_on() -> None:
+    """Besides AWS_… and …_proxy: where STS and IAM are, and who is believed to be them."""
+    assert set(key._VARIABLES) == {
+        "HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+        "OPENSSL_CONF", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",
+    }  # fmt: skip
+
+
+def state(path: str) -> list[int]:
+    known = os.stat(path)
+    return [known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns]
+
+
+def test_bundles_that_an_answer_depends_on(tmp_path: Path) -> None:
+    names = ("verify", "aws", "requests", "ca_bundle", "proxy_ca_bundle", "proxy_client_cert")
+    paths = {name: str(tmp_path / name) for name in names}
+    for path in paths.values():
+        Path(path).write_text("certificates")
+    profiles = {
+        "default": {"ca_bundle": paths["ca_bundle"], "region": "us-east-1"},
+        "dev": {name: paths[name] for name in ("proxy_ca_bundle", "proxy_client_cert")},
+        "odd": {"ca_bundle": "\0", "proxy_ca_bundle": str(tmp_path / "none")},
+    }
+    environ = {"AWS_CA_BUNDLE": paths["aws"], "REQUESTS_CA_BUNDLE": paths["requests"]}
+
+    found = key._bundles(paths["verify"], {"profiles": profiles}, environ)
+
+    usual = key.DEFAULT_CA_BUNDLE
+    expected = {path: state(path) for path in (*paths.values(), usual)}
+    assert found == {**expected, "\0": None, str(tmp_path / "none"): None}
+    for verify in (None, True, False, ""):
+        assert key._bundles(verify, {}, {}) == {usual: state(usual)}
+
+
+def test_answer_is_not_used_after_its_bundle_has_changed(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.write_text("certificates")
+    before = answers(tmp_path, verify=str(bundle))._permit.name
+    bundle.write_text("other certificates")
+
+    assert answers(tmp_path, verify=str(bundle))._permit.name != before
+
+
+def test_answer_ends_with_its_credentials(tmp_path: Path) -> None:
+    found = answers(tmp_path)
+    found.begin()
+    caller, look, questions = permitted()
+    found.keep(caller, look, questions)
+    now = key.store.now()
+    found._expires_at = now.wall
+    with mock.patch.object(key.store, "now", return_value=now):
+        assert found.permit() is None
+        found._expires_at = now.wall + 1
+        assert found.permit() is not None
+
+
+def test_caller_is_no_permit(tmp_path: Path) -> None:
+    found = answers(tmp_path)
+    caller, _look, questions = permitted()
+    endpoints = Endpoints("https://sts", "https://iam", "https://ssm")
+    now = key.store.now()
+
+    for kept in (Kept(caller, now), Kept(caller, now, (), (), (), endpoints),
+                 Kept(caller, now, questions)):  # fmt: skip
+        found._write(found._permit, kept)
+        assert found.permit() is None
+    found._write(found._permit, Kept(caller, now, questions, (), (), endpoints))
+    assert found.permit() is not None

@@ -1,0 +1,384 @@
+"""The private folder: who may have written there, and whose turn it is to ask."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fakes.waiting import locking, until
+from ssmgate.gate.cache import store
+from ssmgate.gate.cache.store import FOLDER, Folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "a home"
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def told() -> list[object]:
+    return []
+
+
+@pytest.fixture
+def folder(home: Path, told: list[object]) -> Folder:
+    return Folder(str(home), told.append)
+
+
+def test_nothing_is_kept_at_first(folder: Folder, home: Path, told: list[object]) -> None:
+    assert folder.read("a") is None
+    assert (os.listdir(home), told) == ([], [])
+
+
+def test_what_was_kept(folder: Folder, home: Path, told: list[object]) -> None:
+    before = os.umask(0)
+    try:
+        folder.keep("a", "text")
+    finally:
+        os.umask(before)
+
+    assert folder.read("a") == "text"
+    assert (home / FOLDER).stat().st_mode & 0o7777 == 0o700
+    assert (home / FOLDER / "a").stat().st_mode & 0o7777 == 0o600
+    assert list(folder.texts()) == ["text"]
+    assert told == []
+
+
+def lax_folder(home: Path) -> None:
+    (home / FOLDER).chmod(0o755)
+
+
+def sticky_folder(home: Path) -> None:
+    (home / FOLDER).chmod(0o1777)
+
+
+def writable_parent(home: Path) -> None:
+    (home / ".cache").chmod(0o777)
+
+
+def writable_home(home: Path) -> None:
+    home.chmod(0o777)
+
+
+def link(home: Path) -> None:
+    (home / FOLDER).rename(home / "elsewhere")
+    (home / FOLDER).symlink_to(home / "elsewhere")
+
+
+def a_file(home: Path) -> None:
+    (home / FOLDER).rename(home / "elsewhere")
+    (home / FOLDER).write_text("")
+
+
+def foreign_folder(home: Path) -> None:
+    os.chown(home / FOLDER, 12345, 12345)
+
+
+def foreign_parent(home: Path) -> None:
+    os.chown(home / ".cache", 12345, 12345)
+
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lax_folder, sticky_folder, writable_parent, writable_home, link, a_file,
+        pytest.param(foreign_folder, marks=ROOT), pytest.param(foreign_parent, marks=ROOT),
+    ],
+)  # fmt: skip
+def test_a_folder_that_is_not_ours_alone(
+    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+) -> None:
+    folder.keep("a", "text")
+    spoil(home)
+
+    assert folder.read("a") is None
+    folder.keep("a", "new")
+    with folder.turn("a"):
+        pass
+    assert len(told) == 1
+    assert str(told[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
+
+
+def test_a_sticky_parent_is_allowed(home: Path, told: list[object]) -> None:
+    home.chmod(0o1777)
+    inner = home / "user"
+    inner.mkdir(mode=0o700)
+    folder = Folder(str(inner), told.append)
+    folder.keep("a", "text")
+
+    assert (folder.read("a"), told) == ("text", [])
+
+
+def test_a_linked_cache_folder_is_followed(home: Path, folder: Folder, told: list[object]) -> None:
+    (home / "scratch").mkdir(mode=0o700)
+    (home / ".cache").symlink_to(home / "scratch")
+    folder.keep("a", "text")
+
+    assert (folder.read("a"), told) == ("text", [])
+
+
+def readable(file: Path) -> None:
+    file.chmod(0o644)
+
+
+def linked(file: Path) -> None:
+    file.rename(file.with_name("b"))
+    file.symlink_to(file.with_name("b"))
+
+
+def fifo(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+def big(file: Path) -> None:
+    file.write_text("x" * 70_000)
+
+
+def binary(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe")
+
+
+def foreign(file: Path) -> None:
+    os.chown(file, 12345, 12345)
+
+
+@pytest.mark.parametrize(
+    "spoil", [readable, linked, fifo, big, binary, pytest.param(foreign, marks=ROOT)]
+)
+def test_a_file_that_is_none_of_ours_is_ignored(
+    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+) -> None:
+    folder.keep("a", "text")
+    spoil(home / FOLDER / "a")
+
+    assert folder.read("a") is None
+    folder.keep("a", "new")
+    assert (folder.read("a"), told) == ("new", [])
+
+
+def test_where_nothing_can_be_kept_nothing_is_said(told: list[object]) -> None:
+    folder = Folder("/proc/no-home", told.append)
+    folder.keep("a", "text")
+
+    with folder.turn("a") as turn:
+        assert not turn.waited
+    assert (folder.read("a"), told) == (None, [])
+
+
+def test_what_is_old_is_forgotten(folder: Folder, home: Path) -> None:
+    folder.keep("old", "text")
+    long_ago = time.time() - 1000
+    os.utime(home / FOLDER / "old", (long_ago, long_ago))
+    folder.keep("new", "text")
+
+    assert os.listdir(home / FOLDER) == ["new"]
+    with folder.turn("new"):
+        pass
+    assert folder.clear() == 1
+    assert os.listdir(home / FOLDER) == []
+
+
+def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str) -> None:
+    folder = Folder(home, print)
+    Path(started, str(os.getpid())).touch()
+    with contextlib.suppress(RuntimeError), folder.turn("a") as turn:
+        if turn.waited and folder.read("a"):
+            return
+        with open(asked, "a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(seconds)
+        if answer is None:
+            raise RuntimeError
+        if answer:
+            folder.keep("a", "text")
+        else:
+            turn.in_vain()
+
+
+class Crowd:
+    """Processes that ask the same at once."""
+
+    def __init__(self, home: Path, count: int, *, seconds: float, answer: bool | None) -> None:
+        self.asked = home / "asked"
+        self.started = home / "started"
+        self.started.mkdir()
+        arguments = (str(home), str(self.asked), seconds, answer, str(self.started))
+        context = multiprocessing.get_context("fork")
+        self.processes = [context.Process(target=ask, args=arguments) for _ in range(count)]
+        for process in self.processes:
+            process.start()
+
+    def wait_until_asked(self) -> int:
+        """The process that asks first, once all of them are there."""
+        until(lambda: len(os.listdir(self.started)) == len(self.processes) and self.asked.exists())
+        until(lambda: locking(self.asked.parent) == len(self.processes))
+        return int(self.asked.read_text().split()[0])
+
+    def end(self) -> int:
+        """How many asked."""
+        for process in self.processes:
+            process.join(30)
+        return len(self.asked.read_text().split())
+
+
+def spoil_lock_link(lock: Path) -> None:
+    lock.symlink_to(lock.with_name("elsewhere"))
+
+
+def spoil_lock_fifo(lock: Path) -> None:
+    os.mkfifo(lock, 0o600)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_lock_link, spoil_lock_fifo, Path.mkdir,
+        lambda lock: lock.write_text("inf"), lambda lock: lock.write_text("nan" * 9),
+    ],
+    ids=["link", "fifo", "folder", "text", "more text"],
+)  # fmt: skip
+def test_whatever_the_lock_is_somebody_asks(
+    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+) -> None:
+    folder.keep("a", "text")
+    spoil(home / FOLDER / "a.lock")
+    with folder.turn("a") as turn:
+        turn.in_vain()
+
+    assert not turn.waited
+    assert told == []
+    assert not (home / FOLDER / "elsewhere").exists()
+
+
+def test_one_asks_for_all(home: Path) -> None:
+    assert Crowd(home, 8, seconds=0.5, answer=True).end() == 1
+
+
+def test_when_the_one_that_asks_dies_another_one_asks(home: Path) -> None:
+    crowd = Crowd(home, 6, seconds=2, answer=True)
+    os.kill(crowd.wait_until_asked(), 9)
+
+    assert crowd.end() == 2
+
+
+@pytest.mark.parametrize("answer", [False, None], ids=["no", "an error"])
+def test_after_a_no_all_have_to_ask(home: Path, answer: bool | None) -> None:
+    crowd = Crowd(home, 6, seconds=2, answer=answer)
+    crowd.wait_until_asked()
+
+    assert crowd.end() == 6
+
+
+def test_after_a_no_they_go_on_one_after_another(
+    folder: Folder, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who goes on keeps the others from it for a moment, and not for as long as it asks."""
+    paces: list[tuple[float, bool]] = []
+    asking, denied = threading.Event(), threading.Event()
+    sleep = time.sleep
+
+    def free() -> bool:
+        lock = os.open(home / FOLDER / "a.lock", os.O_RDWR)
+        try:
+            store.fcntl.flock(lock, store.fcntl.LOCK_EX | store.fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(lock)
+        return True
+
+    def watched(seconds: float) -> None:
+        if seconds >= store.PACE_SECONDS / 2:
+            paces.append((seconds, free()))
+        else:  # it waits
+            denied.set()
+            sleep(seconds)
+
+    def deny() -> None:
+        with folder.turn("a") as turn:
+            asking.set()
+            denied.wait(20)
+            turn.in_vain()
+
+    leader = threading.Thread(target=deny)
+    leader.start()
+    asking.wait(20)
+    monkeypatch.setattr(store.time, "sleep", watched)
+    with folder.turn("a") as turn:
+        assert turn.waited
+        assert free()
+    leader.join()
+    ((seconds, was_free),) = paces
+    assert store.PACE_SECONDS * 0.5 <= seconds <= store.PACE_SECONDS * 1.5
+    assert not was_free
+
+
+def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "WAIT_SECONDS", 1)
+    crowd = Crowd(home, 4, seconds=0.5, answer=True)
+    leader = crowd.wait_until_asked()
+    os.kill(leader, signal.SIGSTOP)
+    try:
+        for process in crowd.processes:
+            if process.pid != leader:
+                process.join(30)
+                assert process.exitcode == 0
+    finally:
+        os.kill(leader, signal.SIGCONT)
+    # Each of the three asked, unless another one's answer was there already.
+    assert 2 <= crowd.end() <= 4
+
+
+def test_what_cannot_be_kept_is_told(folder: Folder, home: Path) -> None:
+    assert folder.keep("a", "text") is True
+    assert folder.keep("a", "x" * 70_000) is False
+    assert folder.read("a") == "text"
+    (home / FOLDER).chmod(0o755)
+    assert folder.keep("a", "new") is False
+
+
+def test_where_there_are_no_locks_everybody_asks(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(store.fcntl, "flock", no_locks)
+    with folder.turn("a") as turn:
+        assert not turn.waited
+
+
+def test_nobody_waits_for_ever(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "WAIT_SECONDS", 0.2)
+    in_turn, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with folder.turn("a"):
+            in_turn.set()
+            done.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    in_turn.wait(20)
+    with folder.turn("a") as turn:
+        assert turn.waited
+        assert not done.is_set()
+    done.set()
+    holder.join()

@@ -1,0 +1,195 @@
+"""The decision, as a table whose ids read as a policy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ssmgate.gate.decision.decision import (
+    CannotTell,
+    Layer,
+    Permit,
+    Refusal,
+    decide,
+    override,
+    unless_live,
+    unless_unread,
+)
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
+from ssmgate.gate.decision.question import ContextEntry, Question
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+
+REQUEST = SessionRequest("i-1")
+ARN = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
+OTHER = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
+QUESTION = Question("arn:aws:iam::111122223333:user/alice", ARN, ())
+ALLOWED, IMPLICIT, EXPLICIT = (
+    EvalDecision.ALLOWED,
+    EvalDecision.IMPLICIT_DENY,
+    EvalDecision.EXPLICIT_DENY,
+)
+YES = Evaluation(ARN, ALLOWED)
+NO = Evaluation(ARN, IMPLICIT)
+
+
+def test_an_allow_of_the_document_permits_the_request() -> None:
+    assert decide(REQUEST, [QUESTION], [YES]) == Permit(REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "reason_code"),
+    [
+        pytest.param([], "no-answer", id="empty simulation"),
+        pytest.param([Evaluation("*", ALLOWED)], "no-answer", id="allowed on a wildcard"),
+        pytest.param([Evaluation(OTHER, ALLOWED)], "no-answer", id="another document"),
+        pytest.param([Evaluation(ARN + "x", ALLOWED)], "no-answer", id="a longer name"),
+        pytest.param([Evaluation(ARN.lower(), ALLOWED)], "no-answer", id="another case"),
+        pytest.param(
+            [replace(YES, allowed_by_organizations=False)], "contradiction", id="SCP says no"
+        ),
+        pytest.param(
+            [replace(YES, allowed_by_permissions_boundary=False)],
+            "contradiction",
+            id="boundary says no",
+        ),
+        pytest.param(
+            [replace(NO, missing_context=("aws:MultiFactorAuthPresent",))],
+            "live-context",
+            id="hangs on MFA",
+        ),
+        pytest.param(
+            [replace(NO, missing_context=("ssm:resourceTag/a", "AWS:sourceip"))],
+            "live-context",
+            id="hangs on the address, in odd case",
+        ),
+    ],
+)
+def test_cannot_tell(evaluations: list[Evaluation], reason_code: str) -> None:
+    outcome = decide(REQUEST, [QUESTION], evaluations)
+
+    assert isinstance(outcome, CannotTell)
+    assert (outcome.reason_code, outcome.question) == (reason_code, QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "reason_code", "layer"),
+    [
+        pytest.param([NO], "no-allow", Layer.IDENTITY, id="not mentioned"),
+        pytest.param([YES, NO], "no-allow", Layer.IDENTITY, id="allowed once, denied once"),
+        pytest.param([Evaluation(ARN, EXPLICIT)], "explicit-deny", Layer.IDENTITY, id="denied"),
+        pytest.param(
+            [replace(NO, allowed_by_organizations=False)],
+            "no-allow",
+            Layer.ORGANIZATIONS,
+            id="no SCP allows",
+        ),
+        pytest.param(
+            [Evaluation(ARN, EXPLICIT, allowed_by_organizations=False)],
+            "explicit-deny",
+            Layer.ORGANIZATIONS,
+            id="an SCP denies, without a statement",
+        ),
+        pytest.param(
+            [replace(NO, allowed_by_permissions_boundary=False)],
+            "no-allow",
+            Layer.BOUNDARY,
+            id="outside the boundary",
+        ),
+        pytest.param(
+            [replace(NO, missing_context=("ssm:resourceTag/Env",))],
+            "no-allow",
+            Layer.IDENTITY,
+            id="tags are missing",
+        ),
+        pytest.param(
+            [Evaluation(ARN, EXPLICIT, missing_context=("aws:SourceIp",))],
+            "explicit-deny",
+            Layer.IDENTITY,
+            id="denied, whatever is missing",
+        ),
+    ],
+)
+def test_refusal(evaluations: list[Evaluation], reason_code: str, layer: Layer) -> None:
+    outcome = decide(REQUEST, [QUESTION], evaluations)
+
+    assert isinstance(outcome, Refusal)
+    assert (outcome.reason_code, outcome.layer, outcome.question) == (reason_code, layer, QUESTION)
+
+
+def test_no_question_is_no_yes() -> None:
+    assert decide(REQUEST, [], [YES]) == CannotTell("no-question", "no document was asked about")
+
+
+@pytest.mark.parametrize(
+    ("decisions", "permitted"),
+    [
+        ((ALLOWED, ALLOWED), True),
+        ((ALLOWED, IMPLICIT), False),
+        ((IMPLICIT, ALLOWED), False),
+        ((ALLOWED, None), False),
+    ],
+)
+def test_every_document_that_may_be_meant_is_required(
+    decisions: tuple[EvalDecision, EvalDecision | None], permitted: bool
+) -> None:
+    questions = [QUESTION, replace(QUESTION, resource_arn=OTHER)]
+    evaluations = [
+        Evaluation(question.resource_arn, decision)
+        for question, decision in zip(questions, decisions, strict=True)
+        if decision is not None
+    ]
+
+    assert isinstance(decide(REQUEST, questions, evaluations), Permit) is permitted
+
+
+def test_a_permit_spells_out_the_default_document_and_no_other() -> None:
+    spelled_out = Permit(REQUEST).spelled_out()
+
+    assert spelled_out == replace(REQUEST, document_name=DEFAULT_DOCUMENT_NAME)
+    assert Permit(replace(REQUEST, document_name="Dev-Shell")).spelled_out() is None
+
+
+def test_an_override_keeps_what_it_set_aside() -> None:
+    refusal = Refusal("no-allow", QUESTION, Layer.IDENTITY)
+
+    permit = override(REQUEST, refusal)
+
+    assert permit == Permit(REQUEST, overridden=refusal)
+    assert permit.spelled_out() is None, "what IAM did not allow is not asked for twice"
+
+
+@pytest.mark.parametrize(
+    ("reason_code", "told"),
+    [("no-allow", "live-context"), ("explicit-deny", "live-deny")],
+)
+def test_denial_that_a_session_tag_may_turn_is_unknown(reason_code: str, told: str) -> None:
+    tag = "aws:PrincipalTag/Team"
+    given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])
+    refusal = Refusal(reason_code, given, Layer.IDENTITY)
+
+    outcome = unless_live(refusal, ("aws:username", tag), (tag,))
+
+    assert isinstance(outcome, CannotTell)
+    assert (outcome.reason_code, outcome.live_context) == (told, (tag,))
+    assert unless_live(refusal, ("aws:username", tag)) is refusal
+
+
+def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
+    unread = (("aws:ResourceTag/a", "is x"), ("ssm:resourceTag/b", "is x"), ("c", "is y"))
+    outcomes = [
+        unless_unread(Refusal(code, QUESTION, Layer.IDENTITY), unread)
+        for code in ("no-allow", "explicit-deny")
+    ]
+
+    assert [o.reason_code for o in outcomes] == ["tags-unknown", "tags-deny"]
+    keys = "aws:ResourceTag/a, ssm:resourceTag/b, which is x, and c, which is y"
+    assert [o.reason for o in outcomes if isinstance(o, CannotTell)] == [
+        f"the policies ask for {keys}", f"an explicit deny may depend on {keys}",
+    ]  # fmt: skip
+
+
+def test_denial_without_unread_tags_stays() -> None:
+    refusal = Refusal("no-allow", QUESTION, Layer.IDENTITY)
+
+    assert unless_unread(refusal, ()) is refusal

@@ -1,0 +1,138 @@
+"""How explicit a grant is, and the rule that asks for a name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ssmgate.gate.decision.decision import CannotTell, Layer, Permit, Refusal, decide
+from ssmgate.gate.decision.evaluation import (
+    BOUNDARY_POLICY,
+    EvalDecision,
+    Evaluation,
+    MatchedStatement,
+)
+from ssmgate.gate.decision.grant import Explicit, Grant, grant, statements
+from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.request import SessionRequest
+
+ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
+QUESTION = Question("arn:aws:iam::111122223333:user/alice", ARN, ())
+CONTROL = QUESTION.control().resource_arn
+NAMES = MatchedStatement("user_alice_A", "IAM Policy", (3, 5), (9, 6))
+COVERS = MatchedStatement("user_alice_A", "IAM Policy", (9, 6), (15, 6))
+BOUNDARY = MatchedStatement("Limit", BOUNDARY_POLICY, (3, 5), (9, 6))
+UNPLACED = MatchedStatement("user_alice_A", "IAM Policy")
+YES, NO, NEVER = EvalDecision.ALLOWED, EvalDecision.IMPLICIT_DENY, EvalDecision.EXPLICIT_DENY
+
+
+def told(decision: EvalDecision, *statements: MatchedStatement, **layers: bool) -> Evaluation:
+    return Evaluation(CONTROL, decision, statements, **layers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("allowing", "control", "expected"),
+    [
+        pytest.param((NAMES,), told(NO), Grant.NAMED, id="nothing else is allowed"),
+        pytest.param((NAMES, COVERS), told(YES, COVERS), Grant.NAMED, id="both stand there"),
+        pytest.param((COVERS,), told(YES, COVERS), Grant.WILDCARD, id="a wildcard"),
+        pytest.param((COVERS,), told(YES, COVERS, NAMES), Grant.WILDCARD, id="more wildcards"),
+        pytest.param((COVERS, BOUNDARY), told(YES, COVERS), Grant.WILDCARD, id="a boundary's"),
+        pytest.param(
+            (NAMES,), told(NO, allowed_by_permissions_boundary=True), Grant.NAMED,
+            id="an open boundary",
+        ),
+        pytest.param(
+            (NAMES,), told(NO, allowed_by_permissions_boundary=False), Grant.UNKNOWN,
+            id="the boundary hides the statements",
+        ),
+        pytest.param(
+            (NAMES,), told(NO, allowed_by_organizations=False), Grant.UNKNOWN,
+            id="the organization hides the statements",
+        ),
+        pytest.param((NAMES,), told(NEVER), Grant.UNKNOWN, id="a deny hides the statements"),
+        pytest.param((UNPLACED,), told(NO), Grant.UNKNOWN, id="no position"),
+        pytest.param((NAMES,), told(YES, UNPLACED), Grant.UNKNOWN, id="no position in the control"),
+        pytest.param((NAMES,), told(YES), Grant.UNKNOWN, id="allowed by nothing"),
+        pytest.param((), told(NO), Grant.UNKNOWN, id="no statement"),
+        pytest.param((NAMES,), None, Grant.UNKNOWN, id="no control"),
+    ],
+)  # fmt: skip
+def test_how_explicit(
+    allowing: tuple[MatchedStatement, ...], control: Evaluation | None, expected: Grant
+) -> None:
+    answers = [Evaluation(ARN, YES, allowing)]
+    controls = [] if control is None else [control]
+    assert grant(answers, controls) is expected
+
+    outcome = decide(
+        SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=controls
+    )
+    match expected:
+        case Grant.NAMED:
+            assert isinstance(outcome, Permit)
+        case Grant.WILDCARD:
+            assert isinstance(outcome, Refusal)
+            assert outcome.reason_code == "not-named"
+        case _:
+            assert isinstance(outcome, CannotTell)
+            assert outcome.reason_code == "grant-unknown"
+
+
+@pytest.mark.parametrize(
+    "hidden", [told(NEVER), told(NO, allowed_by_organizations=False), told(YES)]
+)
+def test_each_answer_about_a_control_has_to_show_its_statements(hidden: Evaluation) -> None:
+    answers = [Evaluation(ARN, YES, (NAMES,))]
+
+    assert grant(answers, [told(NO), told(NO)]) is Grant.NAMED
+    assert grant(answers, [told(NO), hidden]) is Grant.UNKNOWN
+    assert grant(answers, [hidden, told(NO)]) is Grant.UNKNOWN
+
+
+def test_statement_that_denies_does_not_allow() -> None:
+    answers = [Evaluation(ARN, YES, (NAMES, BOUNDARY)), Evaluation(ARN, NEVER, (COVERS,))]
+    assert statements(answers) == {NAMES}
+
+
+def test_words_of_the_configuration() -> None:
+    assert [one.value for one in Explicit] == ["allowed", "named"]
+
+
+def test_without_the_rule_a_wildcard_is_enough() -> None:
+    answers = [Evaluation(ARN, YES, (COVERS,))]
+    outcome = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[told(YES, COVERS)])
+    assert isinstance(outcome, Permit)
+
+
+def test_a_name_makes_no_allow() -> None:
+    answers = [Evaluation(ARN, NO, (NAMES,))]
+    outcome = decide(
+        SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=[told(NO)]
+    )
+    assert isinstance(outcome, Refusal)
+    assert outcome.reason_code == "no-allow"
+
+
+def test_the_control_of_another_document_says_nothing() -> None:
+    answers = [Evaluation(ARN, YES, (NAMES,))]
+    other = replace(told(NO), resource_arn=CONTROL + "x")
+    outcome = decide(
+        SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=[other]
+    )
+    assert isinstance(outcome, CannotTell)
+
+
+def test_statement_that_names_another_document_does_not_count() -> None:
+    """Of two documents that a request may mean, one is named and the other has a wildcard."""
+    other = replace(QUESTION, resource_arn=ARN.replace("111122223333", ""))
+    answers = [Evaluation(ARN, YES, (COVERS,)), Evaluation(other.resource_arn, YES, (NAMES,))]
+    controls = [told(YES, COVERS), replace(told(NO), resource_arn=other.control().resource_arn)]
+
+    outcome = decide(
+        SessionRequest("i-1"), [QUESTION, other], answers, explicit=Explicit.NAMED,
+        controls=controls,
+    )  # fmt: skip
+
+    assert outcome == Refusal("not-named", QUESTION, Layer.IDENTITY, (COVERS,))

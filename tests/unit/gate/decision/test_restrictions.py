@@ -1,0 +1,198 @@
+"""The machine's own rules: what they refuse, and that they never widen."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssmgate.gate.decision.arn import document_arns
+from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.gate.decision.restrictions import PATTERN, LocalRefusal, LocalRules, refusal
+
+ACCOUNT = "111122223333"
+OTHER = "999999999999"
+
+
+def code(
+    rules: LocalRules, document: str | None = None, target: str = "i-1", reason: str | None = None
+) -> str | None:
+    arns = document_arns(document, partition="aws", region="us-east-1", account=ACCOUNT)
+    said = refusal(rules, SessionRequest(target, document, reason), arns, ACCOUNT)
+    return said.reason_code if said else None
+
+
+def arn(name: str, account: str = ACCOUNT, region: str = "us-east-1") -> str:
+    return f"arn:aws:ssm:{region}:{account}:document/{name}"
+
+
+def test_without_rules_nothing_is_refused() -> None:
+    assert code(LocalRules()) is None
+
+
+@pytest.mark.parametrize(
+    ("patterns", "document", "allowed"),
+    [
+        (["Dev-Shell"], "Dev-Shell", True),
+        (["Dev-Shell"], arn("Dev-Shell"), True),
+        (["Dev-Shell"], arn("Dev-Shell", region="eu-west-1"), True),
+        (["Dev-Shell"], arn("Dev-Shell", OTHER), False),
+        (["*"], arn("Dev-Shell", OTHER), False),
+        (["Dev-Shell"], "Dev-Shell2", False),
+        (["Dev-Shell"], "dev-shell", False),
+        (["Dev-*"], "Dev-Shell", True),
+        (["Dev-*"], "XDev-Shell", False),
+        (["Dev?Shell"], "Dev-Shell", True),
+        (["Dev.Shell"], "Dev-Shell", False),
+        (["SSM-SessionManagerRunShell"], None, True),
+        (["Dev-*"], None, False),
+        (["AWS-StartSSHSession"], "AWS-StartSSHSession", True),
+        (["AWS-StartSSHSession"], "aws-startsshsession", False),
+        # IAM may know it under two ARNs, and each of them has to be allowed.
+        ([arn("aws-*", "")], "aws-startsshsession", False),
+        ([arn("aws-*")], "aws-startsshsession", False),
+        ([arn("aws-*"), arn("aws-*", "")], "aws-startsshsession", True),
+        (["*"], "AWS-StartSSHSession", True),
+        ([arn("Dev-*")], "Dev-Shell", True),
+        ([arn("Dev-*", OTHER)], arn("Dev-Shell", OTHER), True),
+        ([arn("Dev-*", OTHER)], "Dev-Shell", False),
+        ([arn("AWS-StartSSHSession", "")], "AWS-StartSSHSession", True),
+        ([arn("Dev-*", "*", "eu-west-1")], "Dev-Shell", False),
+        ([], "Dev-Shell", False),
+    ],
+)
+def test_documents_allow(patterns: list[str], document: str | None, allowed: bool) -> None:
+    said = code(LocalRules(documents_allow=(tuple(patterns),)), document)
+
+    assert said == (None if allowed else "document-not-listed")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "document", "denied"),
+    [
+        ("Dev-Shell", "Dev-Shell", True),
+        ("Dev-Shell", "DEV-SHELL", True),
+        ("Dev-Shell", arn("Dev-Shell", OTHER), True),
+        ("dev-*", "Dev-Shell", True),
+        ("SSM-SessionManagerRunShell", None, True),
+        ("*", None, True),
+        ("AWS-StartSSHSession", "aws-startsshsession", True),
+        (arn("Dev-Shell"), "Dev-Shell", True),
+        (arn("Dev-Shell"), "dev-shell", True),
+        # IAM may know it under two ARNs, and either is enough.
+        (arn("aws-*", ""), "aws-startsshsession", True),
+        (arn("aws-*"), "aws-startsshsession", True),
+        (arn("*", OTHER), arn("Dev-Shell", OTHER), True),
+        (arn("*", OTHER), "Dev-Shell", False),
+        ("Prod-*", "Dev-Shell", False),
+    ],
+)
+def test_documents_deny(pattern: str, document: str | None, denied: bool) -> None:
+    rules = LocalRules(documents_allow=(("*", "arn:*"),), documents_deny=(pattern,))
+
+    assert code(rules, document) == ("document-denied" if denied else None)
+
+
+def test_each_allow_list_has_to_match() -> None:
+    rules = LocalRules(documents_allow=(("Dev-*",), ("*-Shell",)))
+
+    assert code(rules, "Dev-Shell") is None
+    assert code(rules, "Dev-Root") == code(rules, "Ops-Shell") == "document-not-listed"
+
+
+def test_without_an_arn_nothing_is_allowed() -> None:
+    said = refusal(LocalRules(documents_allow=(("*",),)), SessionRequest("i-1"), (), ACCOUNT)
+
+    assert said is not None
+
+
+@pytest.mark.parametrize(
+    ("patterns", "target", "allowed"),
+    [
+        (["i-1"], "i-1", True),
+        (["i-*"], "mi-1", False),
+        (["i-?"], "i-12", False),
+        (["i-*"], "i-1\nmi-2", True),
+        (["i-1"], "i-1\n", False),
+        (["I-1"], "i-1", False),
+        (["ecs:dev_*"], "ecs:dev_0a_0b", True),
+        ([], "i-1", False),
+    ],
+)
+def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
+    said = code(LocalRules(targets_allow=(tuple(patterns),)), target=target)
+
+    assert said == (None if allowed else "target-not-listed")
+
+
+@pytest.mark.parametrize(
+    ("reason", "enough"),
+    [
+        ("TICKET-1", True),
+        ("ä", True),
+        (None, False),
+        ("", False),
+        (" \t\n", False),
+        ("\u200b\u00a0\u2060", False),
+        ("---", False),
+    ],
+)
+def test_require_reason(reason: str | None, enough: bool) -> None:
+    said = code(LocalRules(require_reason=True), reason=reason)
+
+    assert said == (None if enough else "reason-required")
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (
+            LocalRules(documents_deny=("Dev-*",)),
+            LocalRefusal(
+                "document-denied", "documents.deny", "session document 'Dev-Shell' is denied"
+            ),
+        ),
+        (
+            LocalRules(documents_allow=(("Ops-*",),)),
+            LocalRefusal(
+                "document-not-listed",
+                "documents.allow",
+                "session document 'Dev-Shell' is not among those allowed",
+            ),
+        ),
+        (
+            LocalRules(targets_allow=(("mi-*",),)),
+            LocalRefusal(
+                "target-not-listed", "targets.allow", "target 'i-1' is not among those allowed"
+            ),
+        ),
+        (
+            LocalRules(require_reason=True),
+            LocalRefusal("reason-required", "require_reason", "a session needs a --reason"),
+        ),
+    ],
+)
+def test_refusal_names_its_rule(rules: LocalRules, expected: LocalRefusal) -> None:
+    assert refusal(rules, SessionRequest("i-1", "Dev-Shell"), (arn("Dev-Shell"),), ACCOUNT) == (
+        expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("azAZ09_-.:/*?", True),
+        ("x", True),
+        ("x" * 300, True),
+        ("x" * 301, False),
+        ("", False),
+        ("x\n", False),
+        ("a b", False),
+        ("[a]", False),
+        ("a|b", False),
+        ("(a)", False),
+        ("a\\", False),
+        ("${x}", False),
+        ("ä", False),
+    ],
+)
+def test_signs_of_a_pattern(text: str, valid: bool) -> None:
+    assert (PATTERN.match(text) is not None) is valid

@@ -1,0 +1,372 @@
+"""Records: one line each, unforgeable, to a file that nobody else could have made."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ssmgate.gate.config.load import Records
+from ssmgate.gate.decision.decision import CannotTell, Look, Permit, override
+from ssmgate.gate.decision.endpoints import Endpoints
+from ssmgate.gate.decision.errors import NotRecorded
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.gate.decision.restrictions import LocalRefusal
+from ssmgate.gate.records import writer as record
+from ssmgate.gate.records.writer import LARGEST, Recorder
+
+CALLER = Caller(
+    "111122223333",
+    "arn:aws:iam::111122223333:user/alice",
+    "arn:aws:iam::111122223333:user/alice",
+    "AIDAEXAMPLE",
+    "User",
+    "aws",
+)
+DOCUMENT = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
+REQUEST = SessionRequest("i-1", reason="TICKET-1")
+QUESTION = Question(
+    CALLER.policy_source_arn, DOCUMENT, (ContextEntry("aws:SourceIp", "ip", ("203.0.113.10",)),)
+)
+EVALUATION = Evaluation(
+    DOCUMENT, EvalDecision.ALLOWED, (MatchedStatement("Dev", "IAM Policy", (7, 1), (9, 2)),)
+)
+NO_ANSWER = CannotTell("no-answer", "IAM does not speak")
+LOOK = Look(REQUEST, (QUESTION,), (EVALUATION,), NO_ANSWER)
+NO = LocalRefusal("document-denied", "documents.deny", "session document 'X' is denied")
+
+
+def recorder(folder: Path, required: bool = False, **environ: str) -> Recorder:
+    return Recorder(Records(str(folder / "log" / "records"), required=required), environ)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    # The folders above are pytest's, and writable by all at the top.
+    (tmp_path / "log").mkdir(mode=0o755)
+    return tmp_path / "log" / "records"
+
+
+@pytest.fixture(autouse=True)
+def _below_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ssmgate.gate.system import trusted_files
+
+    opened = trusted_files.open_trusted
+    monkeypatch.setattr(
+        trusted_files, "open_trusted", lambda *a, **k: opened(*a, **{**k, "base": str(tmp_path)})
+    )
+
+
+def read(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_bytes().splitlines()]
+
+
+def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> None:
+    one = recorder(tmp_path, SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22")
+    asked = Endpoints("https://me:secret@sts.example", "https://iam", "https://ssm?token=secret")
+    assert one.decision(CALLER, LOOK, override(REQUEST, NO), endpoints=asked) == ""
+    assert one.start(CALLER, REQUEST, "alice-0123", asked) == ""
+
+    decision, start = read(log)
+    assert decision.keys() == {
+        "schema_version", "event", "time", "decision_id", "mode", "unix", "verdict", "starts",
+        "caller", "target", "document", "document_named", "reason", "evidence", "versions",
+        "endpoints",
+    }  # fmt: skip
+    assert (decision["event"], start["event"]) == ("decision", "start")
+    assert decision["decision_id"] == start["decision_id"] != recorder(tmp_path).decision_id
+    assert start["session_id"] == "alice-0123"
+    assert start["endpoints"] == decision["endpoints"]
+    assert decision["endpoints"] == {
+        "sts": "https://sts.example",
+        "iam": "https://iam",
+        "ssm": "https://ssm",
+    }
+    assert decision["caller"]["arn"] == CALLER.caller_arn
+    assert decision["unix"]["uid"] == os.getuid()
+    assert decision["unix"]["ssh_connection"] == "192.0.2.1 50000 192.0.2.2 22"
+    assert (decision["target"], decision["reason"]) == ("i-1", "TICKET-1")
+    assert (decision["document"], decision["document_named"]) == (
+        "SSM-SessionManagerRunShell",
+        False,
+    )
+    assert decision["evidence"] == {
+        "reason_code": "allowed",
+        "evaluations": [
+            {
+                "document_arn": DOCUMENT,
+                "decision": "allowed",
+                "matched_statements": [{"policy": "Dev", "policy_type": "IAM Policy", "line": 7}],
+            }
+        ],
+        "context": [{"key": "aws:SourceIp", "type": "ip", "values": ["203.0.113.10"]}],
+    }
+    assert log.stat().st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "code"),
+    [
+        (NO, "no", "document-denied"),
+        (CannotTell("throttled", "Rate exceeded"), "cannot tell", "throttled"),
+    ],
+)
+def test_a_refusal_tells_why(
+    tmp_path: Path, log: Path, outcome: LocalRefusal | CannotTell, verdict: str, code: str
+) -> None:
+    recorder(tmp_path).decision(None, LOOK, outcome)
+
+    (record,) = read(log)
+    assert (record["verdict"], record["starts"], record["caller"]) == (verdict, False, None)
+    assert record["evidence"]["reason_code"] == code
+    assert record["evidence"]["reason"] == outcome.reason
+
+
+HOSTILE = 'x\n{"event": "start"}\r\x00\x1b[2J\x7f\u0085\u2028\u202e\ud800"\\'
+
+
+@pytest.mark.parametrize("where", ["target", "reason", "ssh_connection", "session_id"])
+def test_no_value_makes_a_record_of_its_own(tmp_path: Path, log: Path, where: str) -> None:
+    values = {"target": "i-1", "reason": "r", "ssh_connection": "c", "session_id": "s"}
+    values[where] = HOSTILE
+    one = recorder(tmp_path, SSH_CONNECTION=values["ssh_connection"])
+
+    one.start(None, SessionRequest(values["target"], reason=values["reason"]), values["session_id"])
+
+    text = log.read_bytes()
+    assert text.count(b"\n") == 1
+    assert all(0x20 <= byte < 0x7F for byte in text[:-1])
+    (record,) = read(log)
+    assert {**record, **record["unix"]}[where] == HOSTILE
+
+
+@pytest.mark.parametrize("long", ["a" * 200_000, "\U0001f600" * 200_000])
+def test_a_flood_of_words_is_cut(tmp_path: Path, log: Path, long: str) -> None:
+    recorder(tmp_path, SSH_CONNECTION=long).decision(
+        None,
+        Look(SessionRequest(long, reason=long), (), (EVALUATION,) * 2000, NO_ANSWER),
+        CannotTell("failed", long),
+    )
+
+    assert log.stat().st_size <= LARGEST + 1
+    assert read(log)[0]["reason"].endswith("… (200000 characters)")
+
+
+def test_evidence_without_end_is_left_out(tmp_path: Path, log: Path) -> None:
+    statements = tuple(MatchedStatement(f"{n}" * 20, "IAM Policy") for n in range(100, 200))
+    many = (Evaluation(DOCUMENT, EvalDecision.ALLOWED, statements),) * 50
+
+    recorder(tmp_path).decision(None, Look(REQUEST, (QUESTION,), many, NO_ANSWER), NO)
+
+    assert log.stat().st_size <= LARGEST + 1
+    (record,) = read(log)
+    assert (record["evidence"], record["target"]) == (None, "i-1")
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """A full disk, as far as this process's files go."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    disposition = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, disposition)
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_what_does_not_fit_is_not_recorded(tmp_path: Path, log: Path, size: int) -> None:
+    one = recorder(tmp_path, required=True)
+    with file_size_limit(size), pytest.raises(NotRecorded, match=r"record\.required is set"):
+        one.decision(None, LOOK, override(REQUEST, NO))
+
+    assert one.decision(None, LOOK, NO) == ""
+    assert json.loads(log.read_bytes().splitlines()[-1])["event"] == "decision"
+
+
+def test_two_disks_full_in_a_row_lose_no_later_record(tmp_path: Path, log: Path) -> None:
+    one = recorder(tmp_path)
+    with file_size_limit(100):
+        assert "only part" in one.decision(None, LOOK, NO)
+    assert one.start(None, REQUEST, "s-1") == ""
+    assert one.start(None, REQUEST, "s-2") == ""
+
+    lines = log.read_bytes().splitlines()
+    assert [json.loads(line)["session_id"] for line in lines[1:]] == ["s-1", "s-2"]
+
+
+def link(path: Path) -> None:
+    (path.parent / "real").touch(0o600)
+    path.symlink_to("real")
+
+
+def second_name(path: Path) -> None:
+    path.touch(0o600)
+    os.link(path, path.parent / "second")
+
+
+def open_to_all(path: Path) -> None:
+    path.touch()
+    path.chmod(0o644)
+
+
+def folder_of_all(path: Path) -> None:
+    path.parent.chmod(0o777)
+
+
+def no_folder(path: Path) -> None:
+    path.parent.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (link, "is a symbolic link"),
+        (second_name, "has another owner, another name, or is not 0600"),
+        (open_to_all, "is not 0600"),
+        (folder_of_all, "can be written by others"),
+        (no_folder, "No such file or directory"),
+        (os.mkfifo, "is not a regular file"),
+        (Path.mkdir, "Is a directory"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_place_that_cannot_be_trusted_takes_no_record(
+    tmp_path: Path, log: Path, prepare: Callable[[Path], None], words: str
+) -> None:
+    prepare(log)
+
+    assert words in recorder(tmp_path).decision(None, LOOK, NO)
+    with pytest.raises(NotRecorded):
+        recorder(tmp_path, required=True).start(None, REQUEST, "s-1")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_somebody_elses_file_takes_no_record(tmp_path: Path, log: Path) -> None:
+    log.touch(0o600)
+    os.chown(log, 12345, -1)
+
+    assert "belongs to uid 12345" in recorder(tmp_path).decision(None, LOOK, NO)
+
+
+def test_the_users_name_is_part_of_the_path(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pwd
+
+    path = str(log.parent / "{user}.jsonl")
+    Recorder(Records(path), {}).decision(None, LOOK, NO)
+    assert (log.parent / f"{pwd.getpwuid(os.getuid()).pw_name}.jsonl").exists()
+
+    monkeypatch.setattr(record, "_name", lambda uid: None)
+    assert "has no name" in Recorder(Records(path), {}).decision(None, LOOK, NO)
+
+
+def test_required_without_a_place_is_a_refusal() -> None:
+    with pytest.raises(NotRecorded, match=r"neither record\.file nor record\.syslog is set"):
+        Recorder(Records(required=True), {}).decision(None, LOOK, override(REQUEST, NO))
+
+
+def test_a_refusal_needs_no_record_to_stand() -> None:
+    assert Recorder(Records(required=True), {}).decision(None, LOOK, NO) != ""
+
+
+def test_without_a_place_nothing_is_written_and_nothing_missed() -> None:
+    assert Recorder(Records(), {}).start(None, REQUEST, "s-1") == ""
+
+
+# syslog
+
+
+@pytest.fixture
+def syslog(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(tmp_path / "syslog"))
+        server.settimeout(5)
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("outcome", "severity"), [(override(REQUEST, NO), 6), (NO, 4)], ids=["yes", "no"]
+)
+def test_syslog_gets_it_as_authpriv(
+    syslog: socket.socket, outcome: Permit | LocalRefusal, severity: int
+) -> None:
+    Recorder(Records(syslog=syslog.getsockname()), {}).decision(None, LOOK, outcome)
+
+    head, _, body = syslog.recv(1 << 16).partition(b": ")
+    assert head.startswith(b"<%d>" % (10 * 8 + severity))
+    assert head.endswith(b"ssmgate[%d]" % os.getpid())
+    assert json.loads(body)["event"] == "decision"
+
+
+def test_file_and_syslog_both_have_to_take_it(
+    tmp_path: Path, log: Path, syslog: socket.socket
+) -> None:
+    both = Recorder(Records(str(log), syslog.getsockname(), required=True), {})
+    both.start(None, REQUEST, "s-1")
+    assert json.loads(syslog.recv(1 << 16).partition(b": ")[2]) == read(log)[0]
+
+    without = Recorder(Records(str(log), str(tmp_path / "none"), required=True), {})
+    with pytest.raises(NotRecorded, match=r"syslog .*No such file"):
+        without.start(None, REQUEST, "s-2")
+
+
+def test_a_log_that_takes_nothing_more_is_not_waited_for(
+    syslog: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ssmgate.gate.records.writer._SYSLOG_SECONDS", 0.1)
+    one = Recorder(Records(syslog=syslog.getsockname()), {})
+
+    problems = [one.decision(None, LOOK, NO)]
+    while not problems[-1] and len(problems) < 10_000:
+        problems.append(one.decision(None, LOOK, NO))
+
+    assert problems[0] == ""
+    assert "timed out" in problems[-1] or "unavailable" in problems[-1]
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_place_that_does_not_answer_holds_no_session_open(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, required: bool
+) -> None:
+    """As a file on a server that is away."""
+    monkeypatch.setattr("ssmgate.gate.records.writer.START_SECONDS", 0.05)
+    monkeypatch.setattr("ssmgate.gate.records.writer._to_file", lambda *_: time.sleep(30))
+    one = recorder(tmp_path, required=required)
+
+    if required:
+        with pytest.raises(NotRecorded, match=r"took longer than 0\.05 s"):
+            one.start(None, REQUEST, "s-1")
+    else:
+        assert one.start(None, REQUEST, "s-1") == "it took longer than 0.05 s"
+
+
+def test_the_users_name_is_looked_up_before_there_is_a_session(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory service may stop answering, in C code that no time limit ends."""
+    import pwd
+
+    asked: list[int] = []
+    known = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: asked.append(uid) or known)
+    record._name.cache_clear()
+
+    recorder(tmp_path).decision(None, LOOK, NO)
+    recorder(tmp_path).start(None, REQUEST, "s-1")
+
+    assert asked == [os.getuid()]

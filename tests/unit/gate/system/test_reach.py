@@ -1,0 +1,181 @@
+"""The user's file: what this uid cannot reach counts as absent, what is there has to be usable."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ssmgate.gate.cache import store
+from ssmgate.gate.config.load import USER_FILE, Tier, load
+from ssmgate.gate.decision.errors import ConfigurationProblem
+
+PERMISSIVE = 'mode = "permissive"\n'
+NOBODY = 65534
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home directory of an ordinary user, below directories that everyone can enter."""
+    base = Path(tempfile.mkdtemp(prefix="ssmgate-test-", dir="/tmp"))
+    base.chmod(0o755)
+    folder = base / "home"
+    (folder / USER_FILE).parent.mkdir(parents=True)
+    (folder / USER_FILE).write_text(PERMISSIVE)
+    for path in (folder, folder / ".config", (folder / USER_FILE).parent, folder / USER_FILE):
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+    yield folder
+    for path in base.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+    shutil.rmtree(base)
+
+
+@contextlib.contextmanager
+def ordinary_user() -> Iterator[None]:
+    """As root, be another uid: root can enter every directory."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def loaded(home: str | None) -> bool:
+    """Whether the user's file was read."""
+    environ = {} if home is None else {"HOME": home}
+    with ordinary_user():
+        return load(environ, Tier("/nowhere/config.toml")).permissive
+
+
+def closed(*names: str) -> Callable[[Path], None]:
+    return lambda home: home.joinpath(*names).chmod(0)
+
+
+def of_root(*names: str) -> Callable[[Path], None]:
+    def change(home: Path) -> None:
+        os.chown(home.joinpath(*names), 0, 0)
+        home.joinpath(*names).chmod(0o700)
+
+    return change
+
+
+def replaced(*names: str, by: Callable[[Path], object]) -> Callable[[Path], None]:
+    def change(home: Path) -> None:
+        path = home.joinpath(*names)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        by(path)
+
+    return change
+
+
+def itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+ABSENT = {
+    "a home that may not be entered": closed(),
+    ".config that may not be entered": closed(".config"),
+    "its own directory that may not be entered": closed(".config", "ssmgate"),
+    "a home that is a file": replaced(by=Path.touch),
+    ".config that is a file": replaced(".config", by=Path.touch),
+    "a home that is a link to itself": replaced(by=itself),
+    ".config that is a link to itself": replaced(".config", by=itself),
+    "a home that is a device": replaced(by=lambda path: path.symlink_to("/dev/null")),
+    "no home": replaced(by=lambda path: None),
+    "a link to nowhere": replaced(USER_FILE, by=lambda path: path.symlink_to("nowhere")),
+}
+OF_ROOT = {
+    "a home of root's": of_root(),
+    ".config of root's": of_root(".config"),
+    "its own directory of root's": of_root(".config", "ssmgate"),
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(pytest.param(change, id=name) for name, change in ABSENT.items()),
+        *(pytest.param(change, id=name, marks=only_root) for name, change in OF_ROOT.items()),
+    ],
+)
+def test_what_cannot_be_reached_is_absent(home: Path, change: Callable[[Path], None]) -> None:
+    assert loaded(str(home))
+    change(home)
+
+    assert not loaded(str(home))
+    with ordinary_user():
+        # The cache is not used either, without a word.
+        folder = store.Folder(str(home), pytest.fail)
+        assert folder.read("a" * 64) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "home", "./home", "/nowhere", "/" + "a" * 300, "/a" * 4000, "/dev/null", "/proc/1"],
+)
+def test_a_home_that_leads_nowhere_is_absent(
+    home: Path, value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.parent)  # so that a relative one would lead to a file
+
+    assert not loaded(value)
+
+
+BROKEN = {
+    "unreadable": (closed(USER_FILE), "Permission denied"),
+    "a directory": (replaced(USER_FILE, by=Path.mkdir), "Is a directory"),
+    "a FIFO": (replaced(USER_FILE, by=os.mkfifo), "is not a regular file"),
+    "a link to itself": (replaced(USER_FILE, by=itself), "symbolic links"),
+    "a socket": (
+        replaced(USER_FILE, by=lambda p: socket.socket(socket.AF_UNIX).bind(str(p))),
+        "No such device",
+    ),
+    "too big": (lambda home: (home / USER_FILE).write_text("#" * 70_000), "more than 65536 bytes"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), BROKEN.values(), ids=BROKEN.keys())
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_is_there_and_cannot_be_used_is_an_error(
+    home: Path, change: Callable[[Path], object], words: str
+) -> None:
+    change(home)
+    if os.geteuid() == 0:
+        os.chown(home / USER_FILE, NOBODY, NOBODY, follow_symlinks=False)
+
+    with pytest.raises(ConfigurationProblem, match=words) as raised:
+        loaded(str(home))
+    (hint,) = raised.value.hints
+    assert str(home / USER_FILE) in raised.value.message
+    assert "remove it" in hint
+
+
+@only_root
+def test_a_system_file_that_cannot_be_read_is_an_error(home: Path) -> None:
+    """It may lock keys."""
+    file = home.parent / "system.toml"
+    file.write_text('locked = ["*"]')
+    file.chmod(0o600)
+    with ordinary_user(), pytest.raises(ConfigurationProblem, match="Permission denied"):
+        load({}, Tier(str(file), base=str(home.parent)))
+    file.chmod(0o644)
+    os.mkdir(home.parent / "etc", 0o700)
+    shutil.move(file, home.parent / "etc")
+    with ordinary_user(), pytest.raises(ConfigurationProblem, match="Permission denied"):
+        load({}, Tier(str(home.parent / "etc" / "system.toml"), base=str(home.parent)))

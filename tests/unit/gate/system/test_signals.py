@@ -1,0 +1,336 @@
+"""Time limits beside an earlier alarm, and the signals that are held for a session."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.system.signals import Interrupted, OutOfTime, Window, held, time_limit
+
+
+@pytest.fixture(autouse=True)
+def _the_test_runners_own() -> Iterator[None]:
+    """Keep the timer and the dispositions that pytest-timeout uses out of the way."""
+    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    before = {number: signal.getsignal(number) for number in takeover.ENDING}
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, disposition in before.items():
+        signal.signal(number, disposition)
+    signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+
+def wait_for(condition: Any) -> None:
+    """Wait for a signal handler to make `condition` true, 10 s at most."""
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def wait_forever() -> None:
+    wait_for(lambda: False)
+
+
+@pytest.fixture
+def rings() -> list[int]:
+    """Each SIGALRM that reached the handler that was installed before any limit."""
+    rings: list[int] = []
+    signal.signal(signal.SIGALRM, lambda number, _frame: rings.append(number))
+    return rings
+
+
+# The alarm that was set before.
+
+
+def test_an_earlier_alarm_has_what_is_left_of_its_time(rings: list[int]) -> None:
+    handler = signal.getsignal(signal.SIGALRM)
+    signal.setitimer(signal.ITIMER_REAL, 50, 7)
+
+    with time_limit(20):
+        time.sleep(0.02)
+        inside, _ = signal.getitimer(signal.ITIMER_REAL)
+
+    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    assert inside <= 20 - 0.02
+    assert 20 < left <= 50 - 0.02
+    assert interval == 7
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert rings == []
+
+
+def test_without_an_earlier_alarm_none_is_left(rings: list[int]) -> None:
+    with time_limit(20):
+        pass
+
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_an_earlier_alarm_rings_inside_and_the_limit_still_holds(rings: list[int]) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+    with pytest.raises(OutOfTime), time_limit(0.1):
+        wait_forever()
+
+    assert len(rings) == 1
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_an_earlier_alarm_that_repeats_goes_on(rings: list[int]) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.02)
+
+    with time_limit(20):
+        wait_for(lambda: len(rings) >= 3)
+
+    wait_for(lambda: len(rings) >= 5)
+    assert signal.setitimer(signal.ITIMER_REAL, 0)[1] == pytest.approx(0.02)
+
+
+def test_a_handler_may_set_another_alarm(rings: list[int]) -> None:
+    def ring_again(number: int, _frame: object) -> None:
+        rings.append(number)
+        if len(rings) < 3:
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+    signal.signal(signal.SIGALRM, ring_again)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+    with time_limit(20):
+        wait_for(lambda: len(rings) == 3)
+
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_an_alarm_that_is_due_while_nothing_can_ring_rings_afterwards(rings: list[int]) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    try:
+        with time_limit(20):
+            time.sleep(0.05)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+
+    wait_for(lambda: rings)
+
+
+def test_a_signal_that_another_process_sends_is_not_the_limits(rings: list[int]) -> None:
+    with time_limit(20):
+        os.kill(os.getpid(), signal.SIGALRM)
+        wait_for(lambda: rings)
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 20
+
+
+def test_an_ignored_alarm_stays_without_effect() -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+    with pytest.raises(OutOfTime), time_limit(0.05):
+        wait_forever()
+
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+
+
+def test_a_limit_that_ends_as_it_rings_is_none(rings: list[int]) -> None:
+    """The signal is there and its handler has not run yet."""
+    limit = time_limit(20)
+    with limit:
+        inside = signal.getsignal(signal.SIGALRM)
+    assert callable(inside)
+    inside.__self__._until = 0  # type: ignore[attr-defined]
+
+    inside(signal.SIGALRM, None)
+
+    assert rings == []
+
+
+@pytest.mark.parametrize(
+    ("alarm", "expected"),
+    [
+        pytest.param("signal.setitimer(0, 0.05)", -signal.SIGALRM, id="its alarm"),
+        pytest.param("os.kill(os.getpid(), signal.SIGALRM)", -signal.SIGALRM, id="kill"),
+        pytest.param("pass", 7, id="the limit alone"),
+    ],
+)
+def test_a_process_without_a_handler_ends_by_its_alarm(alarm: str, expected: int) -> None:
+    code = (
+        "import os, signal, time\n"
+        "from ssmgate.gate.system.signals import OutOfTime, time_limit\n"
+        "try:\n"
+        "    with time_limit(0.3):\n"
+        f"        {alarm}\n"
+        "        time.sleep(10)\n"
+        "except OutOfTime:\n"
+        "    os._exit(7)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False)
+
+    assert ended.returncode == expected
+
+
+# Limits within limits.
+
+
+def test_the_inner_limit_rings_first_and_the_outer_has_its_rest() -> None:
+    with time_limit(20):
+        with pytest.raises(OutOfTime), time_limit(0.02):
+            wait_forever()
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left <= 20 - 0.02
+
+
+def test_the_outer_limit_rings_inside_the_inner() -> None:
+    reached = []
+
+    def inner() -> None:
+        with time_limit(20):
+            wait_forever()
+        reached.append("after the inner block")
+
+    with pytest.raises(OutOfTime), time_limit(0.02):
+        inner()
+
+    assert reached == []
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_the_outer_limit_is_not_taken_for_the_inner_one() -> None:
+    guarded = []
+
+    def inner() -> None:
+        try:
+            with time_limit(20):
+                wait_forever()
+        except OutOfTime:
+            guarded.append("as the inner one's")
+        wait_forever()
+
+    with pytest.raises(OutOfTime), time_limit(0.02):
+        inner()
+
+    assert guarded == ["as the inner one's"]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_all_of_three_limits_ring() -> None:
+    def rings_after(within: Callable[[], object], seconds: float) -> None:
+        def block() -> None:
+            within()
+            wait_forever()
+
+        with pytest.raises(OutOfTime), time_limit(seconds):
+            block()
+
+    rings_after(lambda: rings_after(lambda: rings_after(lambda: None, 0.03), 0.06), 0.09)
+
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+# What is held.
+
+LINUX = {
+    "HUP", "INT", "QUIT", "TRAP", "ABRT", "USR1", "USR2", "ALRM", "TERM", "STKFLT", "XCPU",
+    "VTALRM", "PROF", "IO", "PWR", "SYS",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the names are those of Linux")
+def test_holds_each_signal_that_ends_a_process() -> None:
+    names = {getattr(signal, f"SIG{name}") for name in LINUX}
+    real_time = set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
+
+    assert set(takeover.ENDING) == names | real_time
+
+
+def test_leaves_ignored_and_meaningless_signals_alone() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, takeover.nothing)
+
+    with held() as window:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        window.check()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGUSR1) is takeover.nothing
+
+
+def test_the_first_signal_is_the_one_that_counts() -> None:
+    with held() as window:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        wait_for(lambda: window.came)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted) as raised:
+            window.check()
+
+    assert raised.value.number == signal.SIGUSR2
+
+
+def test_dispositions_are_as_before_after_a_failure() -> None:
+    before = {number: signal.getsignal(number) for number in takeover.ENDING}
+
+    def fail(window: Window) -> None:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        wait_for(lambda: window.came)
+        raise ValueError
+
+    with pytest.raises(Interrupted) as raised, held() as window:
+        fail(window)
+
+    assert isinstance(raised.value.__cause__, ValueError)
+    assert {number: signal.getsignal(number) for number in takeover.ENDING} == before
+
+
+# The end of this process.
+
+
+def test_a_signal_at_the_last_check_executes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    executed: list[object] = []
+    monkeypatch.setattr(os, "execve", lambda *words: executed.append(words))
+    numbers = (*takeover.ENDING, signal.SIGTSTP, signal.SIGPIPE, signal.SIGXFSZ)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def last_check(window: Window) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_for(lambda: window.came)
+        window.check()
+
+    with pytest.raises(Interrupted) as raised, held() as window:
+        takeover.execute("/bin/true", ["true"], {}, lambda: last_check(window))
+
+    assert raised.value.number == signal.SIGTERM
+    assert executed == []
+    assert {number: signal.getsignal(number) for number in numbers} == before
+
+
+CORE = """
+import os, resource, signal, sys
+from ssmgate.gate.plugin import exec as takeover
+os.chdir(sys.argv[1])
+most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+def dumps(end):
+    pid = os.fork()
+    if not pid:
+        end(signal.SIGABRT)
+    status = os.waitpid(pid, 0)[1]
+    assert os.WTERMSIG(status) == signal.SIGABRT
+    return os.WCOREDUMP(status)
+print(int(dumps(lambda number: os.kill(os.getpid(), number))), int(dumps(takeover.die_of)))
+"""
+
+
+def test_no_core_file_is_written(tmp_path: Any) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", CORE, tmp_path], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    if told[0] == "0":
+        pytest.skip("this system writes no core files")
+    assert told == ["1", "0"]

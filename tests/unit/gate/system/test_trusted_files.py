@@ -1,0 +1,251 @@
+"""Files that only their owner could have written: which ones, and what is wrong with others."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ssmgate.gate.system import trusted_files
+from ssmgate.gate.system.trusted_files import (
+    LARGEST,
+    SYSTEM_FILE,
+    Untrusted,
+    hold_folder,
+    judge,
+    open_trusted,
+)
+
+ME = frozenset({os.geteuid()})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "a" / "b" / "file"
+    path.parent.mkdir(parents=True)
+    path.write_text("text")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _no_descriptor_stays() -> Iterator[None]:
+    before = os.listdir("/dev/fd")
+    yield
+    assert os.listdir("/dev/fd") == before
+
+
+def opened(path: Path, base: Path) -> str:
+    file = open_trusted(str(path), owners=ME, base=str(base))
+    return trusted_files.read(file, str(path)).decode()
+
+
+def why(path: Path | str, base: Path) -> str:
+    with pytest.raises(Untrusted) as caught:
+        os.close(open_trusted(str(path), owners=ME, base=str(base)))
+    assert str(caught.value) == f"{caught.value.path} {caught.value.why}"
+    return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
+
+
+def why_folder(path: Path, base: Path) -> str:
+    with pytest.raises(Untrusted) as caught:
+        hold_folder(str(path), ME, base=str(base))
+    return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "whose", "process", "owners", "problem"),
+    [
+        pytest.param(0o644, (0, 0), (1000, 1000), {0}, "", id="root's"),
+        pytest.param(0o644, (0, 0), (0, 0), {0}, "", id="root's, for root"),
+        pytest.param(0o600, (1000, 1000), (1000, 1000), {0}, "uid 1000", id="the user's own"),
+        pytest.param(0o600, (1000, 1000), (1000, 1000), {0, 1000}, "", id="where it may be"),
+        pytest.param(0o600, (1001, 1001), (1000, 1000), {0, 1000}, "uid 1001", id="another's"),
+        pytest.param(0o664, (1000, 1000), (1000, 1000), {1000}, "", id="own group may write"),
+        pytest.param(0o775, (1000, 1000), (1000, 1000), {1000}, "", id="all may look"),
+        pytest.param(0o646, (1000, 1000), (1000, 1000), {1000}, "0646", id="all may write"),
+        pytest.param(0o664, (1000, 2000), (1000, 1000), {1000}, "0664", id="another group may"),
+        pytest.param(0o664, (1001, 1000), (1000, 1000), {1001}, "0664", id="another owner's group"),
+        pytest.param(0o664, (0, 0), (0, 0), {0}, "0664", id="root's group may write"),
+        pytest.param(0o664, (0, 1000), (1000, 1000), {0}, "0664", id="root's, for own group"),
+        pytest.param(0o1646, (0, 0), (1000, 1000), {0}, "1646", id="sticky"),
+    ],
+)
+def test_who_could_have_written_it(
+    monkeypatch: pytest.MonkeyPatch,
+    mode: int,
+    whose: tuple[int, int],
+    process: tuple[int, int],
+    owners: set[int],
+    problem: str,
+) -> None:
+    known = SimpleNamespace(st_mode=stat.S_IFREG | mode, st_uid=whose[0], st_gid=whose[1])
+    system = SimpleNamespace(
+        fstat=lambda _file: known, geteuid=lambda: process[0], getegid=lambda: process[1]
+    )
+    monkeypatch.setattr(trusted_files, "os", system)
+    if not problem:
+        judge(0, "/x", frozenset(owners))
+        return
+    words = f"/x belongs to {problem}" if "uid" in problem else (
+        f"/x can be written by others (mode {problem})"
+    )  # fmt: skip
+    with pytest.raises(Untrusted) as caught:
+        judge(0, "/x", frozenset(owners))
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (stat.S_IFDIR, "/x cannot be read: Is a directory"),
+        (stat.S_IFIFO, "/x is not a regular file"),
+        (stat.S_IFCHR, "/x is not a regular file"),
+    ],
+)
+def test_only_a_regular_file(monkeypatch: pytest.MonkeyPatch, kind: int, words: str) -> None:
+    known = SimpleNamespace(st_mode=kind | 0o600, st_uid=0, st_gid=0)
+    monkeypatch.setattr(
+        trusted_files,
+        "os",
+        SimpleNamespace(
+            fstat=lambda _file: known, strerror=os.strerror, geteuid=os.geteuid, getegid=os.getegid
+        ),
+    )
+    with pytest.raises(Untrusted) as caught:
+        judge(0, "/x", frozenset({0}))
+    assert str(caught.value) == words
+
+
+def test_what_its_owner_alone_could_have_written(path: Path, tmp_path: Path) -> None:
+    assert opened(path, tmp_path) == "text"
+    hold_folder(str(path.parent), ME, base=str(tmp_path))
+    hold_folder(str(tmp_path), ME, base=str(tmp_path))
+
+
+def lax_base(path: Path) -> None:
+    path.parents[2].chmod(0o777)
+
+
+def lax_above(path: Path) -> None:
+    path.parents[1].chmod(0o777)
+
+
+def lax_folder(path: Path) -> None:
+    path.parent.chmod(0o777)
+
+
+def lax_folders(path: Path) -> None:
+    lax_above(path)
+    lax_folder(path)
+
+
+def link_above(path: Path) -> None:
+    path.parents[1].rename(path.parents[2] / "real")
+    path.parents[1].symlink_to("real")
+
+
+def link_folder(path: Path) -> None:
+    path.parent.rename(path.parents[1] / "real")
+    path.parent.symlink_to("real")
+
+
+def file_above(path: Path) -> None:
+    path.parents[1].rename(path.parents[2] / "real")
+    path.parents[1].write_text("")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lax_base, ". can be written by others (mode 0777)"),
+        (lax_above, "a can be written by others (mode 0777)"),
+        (lax_folder, "a/b can be written by others (mode 0777)"),
+        (lax_folders, "a can be written by others (mode 0777)"),
+        (link_above, "a is a symbolic link"),
+        (link_folder, "a/b is a symbolic link"),
+        (file_above, "a is not a folder"),
+    ],
+)
+def test_folder_that_others_could_exchange(
+    path: Path, tmp_path: Path, spoil: Callable[[Path], None], words: str
+) -> None:
+    spoil(path)
+
+    assert why(path, tmp_path) == words
+    assert why_folder(path.parent, tmp_path) == words
+
+
+def test_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    (path.parent / "link").symlink_to("file")
+    assert why(path.parent / "link", tmp_path) == "a/b/link is a symbolic link"
+
+
+def test_file_that_others_could_write(path: Path, tmp_path: Path) -> None:
+    path.chmod(0o666)
+    assert why(path, tmp_path) == "a/b/file can be written by others (mode 0666)"
+
+
+def test_fifo_is_not_waited_for(path: Path, tmp_path: Path) -> None:
+    os.mkfifo(path.parent / "fifo", 0o600)
+    assert why(path.parent / "fifo", tmp_path) == "a/b/fifo is not a regular file"
+
+
+def test_missing_file_is_missing_whatever_its_folders_are_like(path: Path, tmp_path: Path) -> None:
+    lax_folder(path)
+    for missing in (path.parent / "none", path.parents[1] / "none" / "file"):
+        with pytest.raises(FileNotFoundError):
+            open_trusted(str(missing), owners=ME, base=str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        open_trusted("/no-such-file-of-ssmgate", owners=frozenset(), base="/")
+
+
+@pytest.mark.parametrize("detour", ["a/file", "./a", "{}/a/../a/b/file", "{}//a/b/file"])
+def test_path_without_detours(path: Path, tmp_path: Path, detour: str) -> None:
+    with pytest.raises(Untrusted, match="is not an absolute path without detours"):
+        open_trusted(detour.format(tmp_path), owners=ME, base=str(tmp_path))
+
+
+def test_new_file_is_its_owners_alone(path: Path, tmp_path: Path) -> None:
+    new = path.with_name("new")
+    flags = os.O_CREAT | os.O_WRONLY
+    before = os.umask(0)
+    try:
+        os.close(open_trusted(str(new), flags, owners=ME, base=str(tmp_path)))
+        os.close(open_trusted(f"{new}2", flags, owners=ME, base=str(tmp_path), mode=0o640))
+    finally:
+        os.umask(before)
+    assert new.stat().st_mode & 0o7777 == 0o600
+    assert new.with_name("new2").stat().st_mode & 0o7777 == 0o640
+
+
+def test_by_default_only_root_is_trusted() -> None:
+    os.close(open_trusted(os.path.realpath("/etc/passwd")))
+    hold_folder(os.path.realpath("/etc"))
+    system = "/private" if sys.platform == "darwin" else ""
+    assert f"{system}/etc/ssmgate/config.toml" == SYSTEM_FILE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_by_default_nobody_else_is(path: Path, tmp_path: Path) -> None:
+    os.chown(path, 12345, -1)
+    with pytest.raises(Untrusted, match="belongs to uid 12345"):
+        open_trusted(str(path), base=str(tmp_path))
+    os.chown(path.parent, 12345, -1)
+    with pytest.raises(Untrusted, match="belongs to uid 12345"):
+        hold_folder(str(path.parent), base=str(tmp_path))
+
+
+@pytest.mark.parametrize(("size", "whole"), [(0, True), (LARGEST, True), (LARGEST + 1, False)])
+def test_size_of_a_configuration(path: Path, tmp_path: Path, size: int, whole: bool) -> None:
+    assert LARGEST == 65536
+    path.write_bytes(b"x" * size)
+    if whole:
+        assert opened(path, tmp_path) == "x" * size
+    else:
+        with pytest.raises(Untrusted, match="file has more than 65536 bytes"):
+            opened(path, tmp_path)

@@ -1,0 +1,73 @@
+"""What the process around a start prints by itself."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from fakes.hostile import FORGED, HOSTILE, SHOWN
+from ssmgate.gate import process
+from ssmgate.gate.printer import Layout
+
+
+def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    process.tell(f"ssmgate: {HOSTILE}{FORGED}")
+
+    assert capsys.readouterr() == ("", f"ssmgate: {SHOWN}\\n{FORGED.strip()}\n")
+
+
+def test_a_layout_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    process.tell(Layout("\nWARNING: old\n  see\tthere \x1b\n"))
+
+    assert capsys.readouterr() == ("", "\nWARNING: old\n  see\tthere \\x1b\n\n")
+
+
+def test_a_defect_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    process._defect(RuntimeError(f"{HOSTILE}{FORGED}"), debug=False)
+
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == ["", f"ssmgate: [ERROR]: RuntimeError: {SHOWN}\\n{FORGED.strip()}"]
+    assert len(told) == 3
+
+
+def test_notes_of_an_interrupted_start_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    process._tell_all([f"session {HOSTILE}{FORGED} was terminated"])
+
+    told = f"ssmgate: session {SHOWN}\\n{FORGED.strip()} was terminated\n"
+    assert capsys.readouterr() == ("", told)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_stderr_may_lack_a_character(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding, errors="strict")
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    process.tell("é 日")
+
+    told = stream.buffer.getvalue().decode(encoding)
+    assert told == {"ascii": "\\xe9 \\u65e5\n", "latin-1": "é \\u65e5\n"}[encoding]
+
+
+@pytest.mark.parametrize("stream", [None, "closed"])
+def test_without_stderr_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, stream: str | None
+) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", None if stream is None else closed)
+
+    process.tell("é")
+
+
+def test_a_completion_that_cannot_be_shown_is_not_offered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offered = ["dev", "a\x1bb", "é\t日", "a\tb\tc", "a\nb", "x\u202e", "\u3164\td", "i-1\tb\u200b"]
+    monkeypatch.setattr("ssmgate.commands.completion.complete", lambda words: offered)
+    monkeypatch.setattr(process, "_exit", lambda code: None)
+
+    process.complete([])
+
+    assert capsys.readouterr() == ("dev\né\t日\n", "")

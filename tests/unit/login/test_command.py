@@ -1,0 +1,102 @@
+"""The words that a bastion takes: start-session with a few options, each a value and once."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.login.command import LONGEST, Wanted, read
+
+NODE = "i-02573cafcf0123456"
+START = f"start-session --target {NODE}"
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        (START, Wanted(NODE)),
+        (f"aws ssm {START}", Wanted(NODE)),
+        (f"ssmgate {START}", Wanted(NODE)),
+        (f"ssm-{START}", Wanted(NODE)),
+        (f"  {START}  ", Wanted(NODE)),
+        (f"start-session '--target={NODE}'", Wanted(NODE)),
+        (f"{START} --reason 'a b'", Wanted(NODE, reason="a b")),
+        (f"{START} --reason=-x", Wanted(NODE, reason="-x")),
+        (f"{START} --document-name Dev-Shell", Wanted(NODE, "Dev-Shell")),
+        (f"{START} --parameters a=b", Wanted(NODE, parameters="a=b")),
+        (f"{START} --reason $HOME", Wanted(NODE, reason="$HOME")),
+        (f"{START} --reason ~", Wanted(NODE, reason="~")),
+        (f"{START} --reason '*'", Wanted(NODE, reason="*")),
+        (f"{START} --reason `id`", Wanted(NODE, reason="`id`")),
+        (f"{START} --reason 'see file://x'", Wanted(NODE, reason="see file://x")),
+    ],
+)
+def test_what_is_taken(line: str, wanted: Wanted) -> None:
+    assert read(line, ()) == wanted
+
+
+def test_options_that_are_permitted() -> None:
+    line = f"{START} --region eu-west-1 --profile dev"
+
+    assert read(line, ("region", "profile")) == Wanted(NODE, region="eu-west-1", profile="dev")
+    with pytest.raises(InvalidRequest, match="'--region' is not offered here"):
+        read(line, ("profile",))
+
+
+def test_the_cli_gets_each_value_tied_to_its_option() -> None:
+    assert Wanted(NODE, reason="-x y").argv() == [
+        "ssm",
+        "start-session",
+        f"--target={NODE}",
+        "--reason=-x y",
+    ]
+
+
+PARAMETERS = (("portNumber", ("22",)), ("command", ("ls -l",)))
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        ("portNumber=22,command=ls -l", True),
+        ("portNumber=22,command='ls -l'", True),
+        ('{"portNumber": ["22"], "command": ["ls -l"]}', True),
+        ('{"portNumber": ["23"], "command": ["ls -l"]}', False),
+        ('{"portNumber": ["22"]}', False),
+        ("portNumber=22,command=secret", False),
+        (None, False),
+    ],
+)
+def test_parameters_are_read_from_nowhere_else(typed: str | None, same: bool) -> None:
+    request = SessionRequest(NODE, parameters=PARAMETERS)
+
+    assert Wanted(NODE, parameters=typed).is_read_as(request, None, None) is same
+    assert not Wanted(NODE, parameters="a=b").is_read_as(SessionRequest(NODE), None, None)
+
+
+@pytest.mark.parametrize(
+    "request_", [SessionRequest("i-2"), SessionRequest(NODE, "Dev-Shell"), SessionRequest(NODE)]
+)
+def test_what_the_cli_reads_has_to_be_what_was_meant(request_: SessionRequest) -> None:
+    assert not Wanted(NODE, reason="x").is_read_as(request_, None, None)
+    assert not Wanted(NODE).is_read_as(request_, "us-east-1", None)
+    assert not Wanted(NODE).is_read_as(request_, None, "admin")
+
+
+@pytest.mark.parametrize("region", ["evil.example", "us-east-1.evil", "x@y-1", "US-EAST-1", "a-"])
+def test_a_region_is_one(region: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no --region"):
+        read(f"{START} --region {region}", ("region",))
+
+
+def test_a_long_line_is_not_read() -> None:
+    assert read(f"{START} --reason {'a' * (LONGEST - len(START) - 10)}", ()).reason
+    with pytest.raises(InvalidRequest, match="more than 4096 characters"):
+        read(f"{START} --reason {'a' * (LONGEST - len(START) - 9)}", ())
+
+
+@pytest.mark.parametrize("text", ["\u3164", "a\u2800b", "a\ufe0f", "\U000e0100", "a\x9b", "\u202e"])
+def test_refuses_characters_that_nobody_sees(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be printed"):
+        read(f"{START} --reason '{text}'", ())

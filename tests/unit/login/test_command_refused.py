@@ -1,0 +1,147 @@
+"""What a bastion does not take: each rule of the command line alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.login import command as words
+from ssmgate.login.command import LONGEST, Wanted, read, wanted
+
+NODE = "i-02573cafcf0123456"
+START = f"start-session --target {NODE}"
+PARAMETERS = (("portNumber", ("22",)), ("command", ("ls -l",)))
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        ('{"portNumber": ["ls -l"], "command": ["22"]}', False),
+        ('{"portNumber": "22", "command": "ls -l"}', False),
+        ('["22", "ls -l"]', False),
+        ("[22, ls -l]", True),
+    ],
+)
+def test_parameters_are_compared_as_what_they_were_typed_as(typed: str, same: bool) -> None:
+    request = SessionRequest(NODE, parameters=PARAMETERS)
+
+    assert Wanted(NODE, parameters=typed).is_read_as(request, None, None) is same
+
+
+def test_document_has_the_name_of_its_option() -> None:
+    assert Wanted(NODE, "Dev-Shell").argv()[-1] == "--document-name=Dev-Shell"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        # The CLI's shorthand reads a file by name@=…, and spaces may stand before the sign.
+        "a@=/etc/passwd",
+        "a@ =/etc/passwd",
+        "a=b,c@=d",
+        "a=file:///etc/passwd",
+        "a=FILE:///etc/passwd",
+        "a=fileb:///etc/passwd",
+        "a=x fileb:y",
+        '{"a": ["file://x"]}',
+    ],
+)
+def test_parameters_name_no_file(parameters: str) -> None:
+    with pytest.raises(InvalidRequest, match="--parameters takes no file here"):
+        wanted({"target": NODE, "parameters": parameters})
+
+
+def test_parameters_without_a_reference_to_a_file_are_taken() -> None:
+    for parameters in ("a=b@c", "a=profile:x", "a@b=c"):
+        assert wanted({"target": NODE, "parameters": parameters}).parameters == parameters
+
+
+@pytest.mark.parametrize("name", ["target", "document-name", "reason", "parameters", "region"])
+@pytest.mark.parametrize("value", ["file://x", "FILEB://x", "  file:x"])
+def test_no_option_takes_a_file(name: str, value: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"--{name} takes no file here"):
+        wanted({"target": NODE, name: value})
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f"{START} --reason", "--reason has no value"),
+        (f"{START} --reason --document-name X-Y", "--reason has no value"),
+        (f"{START} --reason -x", "--reason has no value"),
+        (f"{START} --reason=", "--reason has no value"),
+        (f"{START} --reason a --reason=b", "--reason is given twice"),
+        (f"{START} --target i-2", "--target is given twice"),
+        ("start-session", "--target is missing"),
+        (f"{START} extra", "'extra' is not offered here"),
+        (f"{START} -reason x", "'-reason' is not offered here"),
+        (f"{START} xxreason x", "'xxreason' is not offered here"),
+        (f"{START} --rea x", "'--rea' is not offered here"),
+        (f"{START} --reason 'a\tb'", "the command has characters that cannot be printed"),
+        (f"{START} --reason 'a\u202eb'", "the command has characters that cannot be printed"),
+        (f"{START}\n", "the command has characters that cannot be printed"),
+        (f"{START} --reason 'a", "the command cannot be taken apart: No closing quotation"),
+        ("", "'' is not offered here"),
+        ("id", "'id' is not offered here"),
+        ("aws ssm send-command", "'aws' is not offered here"),
+        ("x" * 60, f"{'x' * 60!r} is not offered here"),
+        ("x" * 61, f"{'x' * 60 + '…'!r} is not offered here"),
+    ],
+)
+def test_what_is_not_taken(line: str, words: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(line, ())
+    assert caught.value.message == f"refused: {words}"
+    (hint,) = caught.value.hints
+    assert hint.startswith("start-session --target NODE [")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "valid"),
+    [
+        ("target", "azAZ09:_.-", True),
+        ("target", "Zx", True),
+        ("target", "9", True),
+        ("target", "x" * 400, True),
+        ("target", "x" * 401, False),
+        ("target", "-x", False),
+        ("target", ":x", False),
+        ("target", "x y", False),
+        ("target", "x/y", False),
+        ("region", "us-gov-east-1", True),
+        ("region", "eu-west-1 ", False),
+        ("region", "u-west-1", False),
+        ("region", "us", False),
+        ("region", "us-", False),
+        ("profile", "azAZ09+=,.@_-", True),
+        ("profile", "Zx", True),
+        ("profile", "9", True),
+        ("profile", "x" * 128, True),
+        ("profile", "x" * 129, False),
+        ("profile", "=x", False),
+        ("profile", "x y", False),
+        ("profile", "x/y", False),
+        ("document-name", "Dev-Shell", True),
+        ("document-name", "Dev-Shell:1", False),
+        ("reason", "x" * LONGEST, True),
+        ("reason", "x" * (LONGEST + 1), False),
+        ("reason", "a\x1b[2Jb", False),
+        ("reason", "", False),
+    ],
+)
+def test_values_of_the_menu_are_held_to_the_same(name: str, value: str, valid: bool) -> None:
+    options = {"target": NODE, name: value}
+    if valid:
+        assert getattr(wanted(options), name.replace("-", "_")) == value
+    else:
+        with pytest.raises(InvalidRequest):
+            wanted(options)
+
+
+@pytest.mark.parametrize(("name", "value"), [("target", "i-1\n"), ("profile", "x\n")])
+def test_value_ends_with_its_last_sign(name: str, value: str) -> None:
+    """Behind the rule for characters that cannot be printed, a line end would not pass either."""
+    pattern = {"target": words._TARGET, "profile": words._NAME}[name]
+    assert pattern.match(value[:-1])
+    assert not pattern.match(value)

@@ -1,0 +1,393 @@
+"""Layers and decisions, after
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+import json
+
+import pytest
+
+from ssmgate.policy_language import (
+    Context,
+    EvalDecision,
+    Layer,
+    Outcome,
+    Policies,
+    Reason,
+    Request,
+    evaluate,
+    parse_policy,
+)
+
+DOC = "arn:aws:ssm:us-east-1:111122223333:document/Shell"
+NODE = "arn:aws:ec2:us-east-1:111122223333:instance/i-02573cafcfEXAMPLE"
+ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+DENY = ALLOW | {"Effect": "Deny"}
+ONLY_NODES = ALLOW | {"Resource": "arn:aws:ec2:*:*:instance/*"}
+
+
+def policy(*statements, name=""):
+    text = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return parse_policy(text, name)
+
+
+def ask(policies, resource=DOC, action="ssm:StartSession", **context):
+    return evaluate(Request(action, resource, Context(context)), policies)
+
+
+YES, NO = policy(ALLOW, name="yes"), policy(ONLY_NODES, name="no")
+NEVER = policy(DENY, name="never")
+
+
+@pytest.mark.parametrize(
+    ("policies", "decision", "layer", "boundary", "organizations"),
+    [
+        pytest.param(Policies(), "implicitDeny", Layer.IDENTITY, None, None, id="nothing"),
+        pytest.param(Policies((YES,)), "allowed", Layer.IDENTITY, None, None, id="identity"),
+        pytest.param(Policies((NO,)), "implicitDeny", Layer.IDENTITY, None, None, id="none"),
+        pytest.param(
+            Policies((YES, NEVER)), "explicitDeny", Layer.IDENTITY, None, None, id="deny first"
+        ),
+        pytest.param(
+            Policies((NEVER,)), "explicitDeny", Layer.IDENTITY, None, None, id="deny alone"
+        ),
+        pytest.param(Policies((YES,), YES), "allowed", Layer.IDENTITY, True, None, id="boundary"),
+        pytest.param(
+            Policies((YES,), NO), "implicitDeny", Layer.BOUNDARY, False, None, id="boundary lacks"
+        ),
+        pytest.param(
+            Policies((YES,), NEVER), "explicitDeny", Layer.BOUNDARY, False, None, id="boundary deny"
+        ),
+        pytest.param(
+            Policies((NO,), YES), "implicitDeny", Layer.IDENTITY, True, None, id="never grants"
+        ),
+        pytest.param(
+            Policies((YES,), None, ((YES,), (YES,))),
+            "allowed",
+            Layer.IDENTITY,
+            None,
+            True,
+            id="every level",
+        ),
+        pytest.param(
+            Policies((YES,), None, ((YES,), (NO,), (YES,))),
+            "implicitDeny",
+            Layer.ORGANIZATIONS,
+            None,
+            False,
+            id="one level lacks",
+        ),
+        pytest.param(
+            Policies((YES,), None, ((YES,), ())),
+            "implicitDeny",
+            Layer.ORGANIZATIONS,
+            None,
+            False,
+            id="a level without policies",
+        ),
+        pytest.param(
+            Policies((YES,), None, ((NO, YES),)),
+            "allowed",
+            Layer.IDENTITY,
+            None,
+            True,
+            id="one policy of a level is enough",
+        ),
+        pytest.param(
+            Policies((YES,), None, ((YES, NEVER), (YES,))),
+            "explicitDeny",
+            Layer.ORGANIZATIONS,
+            None,
+            False,
+            id="a level denies",
+        ),
+        pytest.param(
+            Policies((NO,), None, ((YES,),)),
+            "implicitDeny",
+            Layer.IDENTITY,
+            None,
+            True,
+            id="levels never grant",
+        ),
+        pytest.param(
+            Policies((YES,), YES, ((YES,),)), "allowed", Layer.IDENTITY, True, True, id="all three"
+        ),
+        pytest.param(
+            Policies((YES,), NEVER, ((NO,),)),
+            "explicitDeny",
+            Layer.BOUNDARY,
+            False,
+            False,
+            id="explicit before implicit",
+        ),
+    ],
+)
+def test_layers(policies, decision, layer, boundary, organizations):
+    found = ask(policies)
+    assert found.eval_decision is EvalDecision(decision)
+    assert found.decided_by is layer
+    assert found.allowed_by_permissions_boundary is boundary
+    assert found.allowed_by_organizations is organizations
+
+
+class TestMatchedStatements:
+    """Recorded of the simulator: aws-cli against IAM, radkawar/stackd@9dc356f5
+    testdata/aws/iam/simulation.json and conditions.json.
+    """
+
+    def names(self, policies, **more):
+        return [one.policy.source_policy_id for one in ask(policies, **more).matched_statements]
+
+    def test_all_that_allow_are_listed(self):
+        assert self.names(Policies((YES, NO, policy(ALLOW, name="too")))) == ["yes", "too"]
+
+    def test_a_boundary_that_allows_is_not(self):
+        assert self.names(Policies((YES,), policy(ALLOW, name="boundary"))) == ["yes"]
+
+    def test_an_explicit_deny_lists_only_denying_ones(self):
+        assert self.names(Policies((YES, NEVER))) == ["never"]
+        assert self.names(Policies((YES,), NEVER)) == ["never"]
+        found = ask(Policies((NEVER,), NEVER))
+        layers = [found.layer_of(one) for one in found.matched_statements]
+        assert layers == [Layer.IDENTITY, Layer.BOUNDARY]
+
+    def test_an_implicit_deny_lists_none(self):
+        assert self.names(Policies((YES,), NO)) == []
+        assert self.names(Policies((NO,))) == []
+
+    def test_an_organization_s_deny_has_no_statement(self):
+        found = ask(Policies((YES,), None, ((YES, NEVER),)))
+        assert found.eval_decision is EvalDecision.EXPLICIT_DENY
+        assert found.matched_statements == ()
+        assert found.allowed_by_organizations is False
+
+    def test_positions_are_those_of_the_text(self):
+        (found,) = ask(Policies((NO, YES))).matched_statements
+        assert found.statement is YES.statements[0]
+        assert found.policy is YES
+
+
+CONDITION = {"StringEquals": {"stack:missing": "yes"}}
+GET = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+PUT = GET | {"Action": "s3:PutObject"}
+
+
+class TestMissingContextValues:
+    """Recorded: simulation.json, cases missing_…"""
+
+    @pytest.mark.parametrize(
+        ("statements", "decision", "missing"),
+        [
+            pytest.param([GET | {"Condition": CONDITION}], "implicitDeny", True, id="key"),
+            pytest.param([PUT | {"Condition": CONDITION}], "implicitDeny", True, id="other action"),
+            pytest.param([GET, PUT | {"Condition": CONDITION}], "allowed", False, id="allowed"),
+            pytest.param(
+                [GET | {"Resource": "arn:aws:s3:::bucket/b", "Condition": CONDITION}],
+                "implicitDeny",
+                True,
+                id="other resource",
+            ),
+            pytest.param(
+                [GET | {"Effect": "Deny", "Condition": CONDITION}],
+                "implicitDeny",
+                True,
+                id="in a deny",
+            ),
+            pytest.param(
+                [GET, GET | {"Effect": "Deny", "Condition": CONDITION}],
+                "allowed",
+                False,
+                id="in a deny, allowed",
+            ),
+            pytest.param(
+                [GET | {"Effect": "Deny"}, GET | {"Condition": CONDITION}],
+                "explicitDeny",
+                False,
+                id="explicit deny",
+            ),
+            *(
+                pytest.param(
+                    [GET | {"Condition": {operator: {"stack:missing": value}}}],
+                    decision,
+                    decision != "allowed",
+                    id=operator + value,
+                )
+                for operator, value, decision in [
+                    ("StringEqualsIfExists", "yes", "allowed"),
+                    ("StringNotEqualsIfExists", "yes", "allowed"),
+                    ("StringNotEquals", "yes", "allowed"),
+                    ("Null", "true", "allowed"),
+                    ("Null", "false", "implicitDeny"),
+                    ("ForAllValues:StringEquals", "yes", "allowed"),
+                    ("ForAnyValue:StringEquals", "yes", "implicitDeny"),
+                ]
+            ),
+        ],
+    )
+    def test_recorded(self, statements, decision, missing):
+        found = ask(Policies((policy(*statements),)), "arn:aws:s3:::bucket/a", "s3:GetObject")
+        assert found.eval_decision is EvalDecision(decision)
+        assert found.missing_context_values == (("stack:missing",) if missing else ())
+
+    @pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject"])
+    def test_variables_count(self, action):
+        statement = GET | {"Resource": "arn:aws:s3:::bucket/${aws:username}"}
+        found = ask(Policies((policy(statement),)), "arn:aws:s3:::bucket/a", action)
+        assert found.eval_decision is EvalDecision.IMPLICIT_DENY
+        assert found.missing_context_values == ("aws:username",)
+
+    def test_present_keys_do_not_whatever_their_case(self):
+        statement = GET | {"Condition": {"StringEquals": {"stack:Key": "yes", "stack:Other": "x"}}}
+        found = ask(
+            Policies((policy(statement),)),
+            "arn:aws:s3:::bucket/a",
+            "s3:GetObject",
+            **{"STACK:key": "no"},
+        )
+        assert found.missing_context_values == ("stack:Other",)
+
+    def test_the_boundary_s_keys_count_and_an_organization_s_do_not(self):
+        conditioned = policy(ALLOW | {"Condition": {"StringEquals": {"a:boundary": "x"}}})
+        level = policy(ALLOW | {"Condition": {"StringNotEquals": {"a:scp": "x"}}})
+        found = ask(Policies((YES,), conditioned, ((level,),)))
+        assert found.missing_context_values == ("a:boundary",)
+
+
+class TestResourceTypes:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+    A resource of another type is an implicit deny even under Allow *: recorded of iam:GetUser and
+    an S3 ARN (simulation.json, cases pagination_…).
+    """
+
+    @pytest.mark.parametrize(
+        ("action", "resource", "decision"),
+        [
+            ("ssm:StartSession", DOC, "allowed"),
+            ("ssm:StartSession", "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession", "allowed"),
+            ("ssm:StartSession", NODE, "allowed"),
+            ("ssm:StartSession", "arn:aws:ssm:r:1:managed-instance/mi-1", "allowed"),
+            ("ssm:StartSession", "arn:aws:ecs:r:1:task/cluster/1", "allowed"),
+            ("ssm:StartSession", "*", "allowed"),
+            ("SSM:STARTSESSION", DOC, "allowed"),
+            ("ssm:StartSession", "arn:aws:ssm:r:1:instance/i-1", "implicitDeny"),
+            ("ssm:StartSession", "arn:aws:ecs:r:1:cluster/c", "implicitDeny"),
+            ("ssm:StartSession", "arn:aws:ssm:r:1:session/alice-1", "implicitDeny"),
+            ("ssm:StartSession", "arn:aws:s3:::document/x", "implicitDeny"),
+            ("SSM:STARTSESSION", "arn:aws:ssm:r:1:session/alice-1", "implicitDeny"),
+            ("ssm:TerminateSession", "arn:aws:ssm:r:1:session/alice-1", "allowed"),
+            ("ssm:DescribeSessions", "*", "allowed"),
+            ("ssm:DescribeSessions", DOC, "implicitDeny"),
+            ("iam:GetUser", "arn:aws:s3:::bucket/a", "implicitDeny"),
+            ("s3:GetObject", "arn:aws:iam::1:user/fictional", "implicitDeny"),
+            ("iam:GetUser", "arn:aws:iam::1:user/p/alice", "allowed"),
+            ("nosuch:Action", DOC, "allowed"),
+        ],
+    )
+    def test_types(self, action, resource, decision):
+        found = ask(Policies((YES,)), resource, action)
+        assert found.eval_decision is EvalDecision(decision)
+        if decision == "implicitDeny":
+            assert found.decided_by is Layer.RESOURCE_TYPE
+            assert found.matched_statements == ()
+
+    def test_the_allow_is_still_there_to_be_explained(self):
+        found = ask(Policies((YES,)), "arn:aws:ssm:r:1:instance/i-1")
+        assert found.layers[0].allows
+
+
+class TestNearMisses:
+    """Each element is matched whatever became of the others."""
+
+    def test_one_element_apart(self):
+        condition = {
+            "Bool": {"ssm:SessionDocumentAccessCheck": "true"},
+            "StringEquals": {"ssm:resourceTag/Team": "ops"},
+        }
+        statement = {
+            "Effect": "Allow",
+            "Action": ["ssm:Get*", "ssm:Start*"],
+            "Resource": "arn:aws:ssm:*:*:document/Other",
+            "Condition": condition,
+        }
+        found = ask(Policies((policy(statement),)), **{"ssm:SessionDocumentAccessCheck": "true"})
+        (match,) = found.layers[0].statements
+        assert not match.applies
+        assert (match.action.element, match.action.outcome) == ("Action", Outcome.MATCHED)
+        assert match.action.text == "ssm:Start*"
+        assert (match.resource.outcome, match.resource.text) == (Outcome.NOT_MATCHED, None)
+        assert [(one.condition.key, one.outcome, one.reason) for one in match.conditions] == [
+            ("ssm:SessionDocumentAccessCheck", Outcome.MATCHED, Reason.VALUE_EQUAL),
+            ("ssm:resourceTag/Team", Outcome.NOT_MATCHED, Reason.KEY_ABSENT),
+        ]
+
+    def test_what_a_not_element_excludes(self):
+        statement = {"Effect": "Allow", "NotAction": ["iam:*", "ssm:*"], "NotResource": [DOC]}
+        (match,) = ask(Policies((policy(statement),))).layers[0].statements
+        assert (match.action.element, match.action.text) == ("NotAction", "ssm:*")
+        assert (match.resource.element, match.resource.text) == ("NotResource", DOC)
+        assert match.outcome is Outcome.NOT_MATCHED
+
+
+class TestUndefined:
+    """Where it cannot be said whether a statement matches, it never helps to a yes."""
+
+    @pytest.mark.parametrize(
+        "element",
+        [
+            {"NotResource": "arn:aws:ssm:*:*:document/${aws:username}"},
+            {"NotResource": ["arn:aws:ec2:*:${aws:PrincipalAccount}:instance/*"]},
+            {"Resource": "*", "Condition": {"ArnNotLike": {"aws:PrincipalArn": "${a:junk}"}}},
+        ],
+    )
+    def test_an_allow_does_not_apply_and_a_deny_does(self, element):
+        context = {"aws:PrincipalArn": "arn:aws:iam::1:user/alice", "a:junk": "not-an-arn"}
+        allow = policy({"Effect": "Allow", "Action": "*", **element})
+        deny = policy({"Effect": "Deny", "Action": "*", **element})
+        allowed = ask(Policies((allow,)), **context)
+        assert allowed.eval_decision is EvalDecision.IMPLICIT_DENY
+        assert allowed.layers[0].statements[0].outcome is Outcome.UNDEFINED
+        denied = ask(Policies((YES, deny)), **context)
+        assert denied.eval_decision is EvalDecision.EXPLICIT_DENY
+
+    def test_unless_another_element_settles_it(self):
+        deny = {"Effect": "Deny", "Action": "iam:*", "NotResource": "arn:a:b:c:d:${e:f}"}
+        assert ask(Policies((YES, policy(deny)))).eval_decision is EvalDecision.ALLOWED
+
+
+# Recorded: simulation.json, cases action_… and organizations_…
+@pytest.mark.parametrize(
+    ("action", "decision"),
+    [
+        ("s3:GetObject", "allowed"),
+        ("S3:gEtObJeCt", "allowed"),
+        ("s3:*", "implicitDeny"),
+        ("s3:", "implicitDeny"),
+        ("s3:Get Object", "implicitDeny"),
+        ("s3:MadeUp", "implicitDeny"),
+        ("madeup:Action", "implicitDeny"),
+    ],
+)
+def test_an_action_is_taken_as_it_is(action, decision):
+    levels = ((YES,), (NO, YES))
+    found = ask(Policies((policy(GET),), None, levels), "*", action)
+    assert found.eval_decision is EvalDecision(decision)
+    assert found.allowed_by_organizations is True
+
+
+# Recorded: `The action is invalid since it is missing names`.
+@pytest.mark.parametrize("action", ["", "StartSession", ":StartSession"])
+def test_a_request_needs_an_action(action):
+    with pytest.raises(ValueError, match="is no action"):
+        Request(action)
+
+
+@pytest.mark.parametrize("resource", ["", "Shell", "arn:aws:ssm:us-east-1:document/Shell", "**"])
+def test_a_request_needs_a_resource(resource):
+    # Recorded: `ResourceNames are not in a valid ARN format: X.`
+    with pytest.raises(ValueError, match="ARN format"):
+        Request("ssm:StartSession", resource)
+
+
+def test_a_request_s_wildcards_are_no_wildcards():
+    everything = "arn:aws:ssm:us-east-1:111122223333:document/*"
+    one = policy(ALLOW | {"Resource": DOC})
+    assert ask(Policies((one,)), everything).eval_decision is EvalDecision.IMPLICIT_DENY

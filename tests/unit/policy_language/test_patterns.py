@@ -1,0 +1,187 @@
+"""Wildcards, ARNs part by part, and action names."""
+
+import pytest
+
+from ssmgate.policy_language.context import Context
+from ssmgate.policy_language.errors import PolicyError
+from ssmgate.policy_language.patterns import (
+    action_matches,
+    arn_like,
+    check_action,
+    check_arn_pattern,
+    check_resource,
+    like,
+    resource_matches,
+    split_arn,
+)
+from ssmgate.policy_language.variables import Version, Wildcard, parse_template
+
+
+def pattern(text):
+    resolved = parse_template(text, Version.V2012).resolve(Context())
+    assert resolved is not None
+    return resolved
+
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_String
+# The rows with brackets, backslashes, newlines and characters beyond U+FFFF are what the real
+# simulator answered: radkawar/stackd@9dc356f5 testdata/aws/iam/condition_strings.json.
+@pytest.mark.parametrize(
+    ("wildcards", "text", "matches"),
+    [
+        ("", "", True),
+        ("", "a", False),
+        ("*", "", True),
+        ("?", "", False),
+        ("a*b", "ab", True),
+        ("a*b", "a/b", True),
+        ("a*b", "abc", False),
+        ("a?b", "a:b", True),
+        ("a?b", "ab", False),
+        ("a?*b", "ab", False),
+        ("*a*a*", "banana", True),
+        ("*ab", "aab", True),
+        ("*ab*cd*ab", "ababcdcdab", True),
+        ("a", "A", False),
+        ("a[b]", "ab", False),
+        ("a[b]", "a[b]", True),
+        ("a\\*b", "a*b", False),
+        ("a.b", "axb", False),
+        ("a*b", "a\nb", True),
+        ("a?b", "a\nb", True),
+        ("?", "\U00010400", False),
+        ("??", "\U00010400", True),
+        ("*?", "\U00010400", True),
+        ("\U00010400?", "\U00010400x", True),
+        ("\U00010400?", "\U00010400\U00010428", False),
+    ],
+)
+def test_wildcards(wildcards, text, matches):
+    assert like(pattern(wildcards), text) is matches
+
+
+def test_many_stars_do_not_explode():
+    assert not like(pattern("*a" * 40 + "b"), "a" * 4000)
+
+
+ARN = "arn:aws:ssm:us-east-1:111122223333:document/Shell"
+AWS_OWNED = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
+
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+# and, for the ARN operators, …/reference_policies_elements_condition_operators.html#Conditions_ARN
+@pytest.mark.parametrize(
+    ("wildcards", "arn", "matches"),
+    [
+        pytest.param("*", ARN, True, id="everything"),
+        pytest.param(ARN, ARN, True, id="itself"),
+        pytest.param("arn:*:*:*:*:*", ARN, True, id="every part"),
+        pytest.param("arn:aws:ssm:*:*:document/*", ARN, True, id="any account"),
+        pytest.param("arn:aws:ssm:*:*:document/AWS-*", AWS_OWNED, True, id="empty account"),
+        pytest.param("arn:aws:ssm:*::document/AWS-*", AWS_OWNED, True, id="none wanted"),
+        pytest.param("arn:aws:ssm:*:?*:document/AWS-*", AWS_OWNED, False, id="one wanted"),
+        pytest.param("arn:aws:ssm:*:111122223333:document/AWS-*", AWS_OWNED, False, id="another"),
+        pytest.param("arn:aws:ssm:*:*:Document/*", ARN, False, id="case counts"),
+        pytest.param("arn:aws-cn:ssm:*:*:document/*", ARN, False, id="partition"),
+        pytest.param("arn:aws:ssm*:document/*:x:y:z", ARN, False, id="star stops at a colon"),
+        pytest.param("arn:aws:s3:::b/f/*/o", "arn:aws:s3:::b/f/a:b/o", True, id="colon in part 6"),
+        pytest.param("arn:aws:s3:::b/f/*/o", "arn:aws:s3:::b/f/a/b/o", True, id="slash in part 6"),
+        pytest.param("arn:aws:s3:::b/f/*/o", "arn:aws:s3:::b/f/a/o/c", False, id="to the end"),
+        pytest.param(
+            "arn:aws:someservice:*:111122223333:finance/*",
+            "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:finance/document.txt",
+            False,
+            id="the documentation's ArnLike example",
+        ),
+        pytest.param("arn:aws:ssm:*", ARN, None, id="too few parts to tell"),
+    ],
+)
+def test_arns_part_by_part(wildcards, arn, matches):
+    assert arn_like(pattern(wildcards), arn) is matches
+
+
+@pytest.mark.parametrize(
+    "text", ["", "*", "arn", "arn:aws:ssm:us-east-1:document/x", "arn:aws:ssm:::", "x:a:b:c:d:e"]
+)
+def test_what_is_no_arn(text):
+    assert split_arn(text) is None
+
+
+def test_the_last_part_of_an_arn_keeps_its_colons():
+    assert split_arn("arn:a:b:c:d:e:f") == ["arn", "a", "b", "c", "d", "e:f"]
+
+
+@pytest.mark.parametrize(
+    ("text", "covered"),
+    [
+        pytest.param("arn:aws:ssm:*:*:document/${ssm:Name}", True, id="variable"),
+        pytest.param("arn:aws:ssm:*:*:document/${ssm:Absent}", None, id="no value"),
+        pytest.param("arn:aws:ssm:*:*:document/${ssm:Absent, 'Shell'}", True, id="default"),
+        pytest.param("arn:aws:ssm:${aws:Region}:*:document/*", None, id="before the fifth colon"),
+        pytest.param("arn:aws:ssm:*:*:document/${ssm:Star}", False, id="a value's star is a star"),
+    ],
+)
+def test_variables_in_a_resource(text, covered):
+    context = Context({"ssm:Name": "Shell", "ssm:Star": "*", "aws:Region": "us-east-1"})
+    assert resource_matches(text, Version.V2012, ARN, context) is covered
+
+
+def test_a_value_with_colons_is_not_taken_apart():
+    context = Context({"aws:userid": "AROAEXAMPLE:alice"})
+    session = "arn:aws:ssm:us-east-1:111122223333:session/AROAEXAMPLE:alice-0a1b"
+    text = "arn:aws:ssm:*:*:session/${aws:userid}-*"
+    assert resource_matches(text, Version.V2012, session, context) is True
+
+
+def test_no_resource_in_particular_is_covered_by_a_star_alone():
+    assert resource_matches("*", Version.V2012, "*", Context()) is True
+    assert resource_matches("arn:*:*:*:*:*", Version.V2012, "*", Context()) is False
+
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
+@pytest.mark.parametrize(
+    ("text", "action", "matches"),
+    [
+        ("*", "ssm:StartSession", True),
+        ("ssm:*", "ssm:StartSession", True),
+        ("ssm:*", "ssmmessages:OpenDataChannel", False),
+        ("ssm:Start*", "ssm:StartSession", True),
+        ("ssm:StartSessio?", "ssm:StartSession", True),
+        ("SSM:startsession", "ssm:StartSession", True),
+        ("ssm:StartSession", "SSM:STARTSESSION", True),
+        ("iam:*AccessKey*", "iam:ListAccessKeys", True),
+        ("ssm:StartSession", "ssm:StartSessions", False),
+    ],
+)
+def test_actions(text, action, matches):
+    assert action_matches(text, action) is matches
+
+
+@pytest.mark.parametrize("text", ["", "ssm", "ssm:", ":StartSession", "ssm:Start:Session"])
+def test_what_is_no_action(text):
+    with pytest.raises(PolicyError, match="action"):
+        check_action(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "document/x", "arn:aws:ssm:*", "*:aws:ssm:*:*:x", "${ssm:Arn}", "arn:aws:s3::b"]
+)
+def test_what_is_no_resource(text):
+    with pytest.raises(PolicyError, match="ARN format"):
+        check_resource(text, Version.V2012)
+
+
+@pytest.mark.parametrize("text", ["", "not-an-arn", "arn:aws:ssm", "a:b:c:d:e:f"])
+def test_what_no_arn_operator_has(text):
+    with pytest.raises(PolicyError, match="ARN format"):
+        check_arn_pattern(text, Version.V2012)
+
+
+def test_an_arn_operator_may_get_its_arn_from_a_variable():
+    check_arn_pattern("${aws:PrincipalTag/arn}", Version.V2012)
+    with pytest.raises(PolicyError, match="ARN format"):
+        check_arn_pattern("${aws:PrincipalTag/arn}", Version.V2008)
+
+
+def test_a_lone_star_is_one_piece():
+    assert pattern("*") == (Wildcard.ANY,)

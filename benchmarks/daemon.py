@@ -1,4 +1,4 @@
-"""A standby of the benchmark's own: its processor seconds, its starts, and its processes."""
+"""A daemon of the benchmark's own: its processor seconds, its starts, and its processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STATUS = re.compile(r"process (\d+), for \d+ s, (\d+) starts")
 
 
 @dataclass
-class Standby:
+class Daemon:
     """A running one, for the starts of one environment."""
 
     pid: int
@@ -30,7 +30,7 @@ class Standby:
         """How many starts it has made. What it sent back, and questions like this, are none."""
         status = _status(self.environ)
         if status is None or status[0] != self.pid:
-            sys.exit("the standby is gone")
+            sys.exit("the daemon is gone")
         return status[1]
 
     def seconds(self) -> float:
@@ -48,7 +48,7 @@ class Standby:
 def give_up_capabilities() -> None:
     """Have programs that are executed from now on run without capabilities, also as root.
 
-    With CAP_SYS_ADMIN no standby runs.
+    With CAP_SYS_ADMIN no daemon runs.
     """
     if os.geteuid() == 0:
         prctl = ctypes.CDLL(None).prctl
@@ -58,17 +58,17 @@ def give_up_capabilities() -> None:
 
 
 @contextmanager
-def standby(environ: Mapping[str, str]) -> Iterator[Standby]:
+def daemon(environ: Mapping[str, str]) -> Iterator[Daemon]:
     """One for the starts with `environ`, ready for them."""
-    running = subprocess.Popen([PROGRAM, "standby", "--idle", "0"], env=environ)
+    running = subprocess.Popen([PROGRAM, "daemon", "--idle", "0"], env=environ)
     try:
         for _ in range(200):
             if _status(environ):
                 break
             time.sleep(0.05)
         else:
-            sys.exit("the standby does not come up")
-        yield Standby(running.pid, environ)
+            sys.exit("the daemon does not come up")
+        yield Daemon(running.pid, environ)
     finally:
         running.terminate()
         running.wait()
@@ -80,8 +80,8 @@ def children(pid: int) -> list[int]:
 
 
 def _status(environ: Mapping[str, str]) -> tuple[int, int] | None:
-    """The standby's process, and how many starts it has made; None where none answers."""
-    asked = [PROGRAM, "standby", "status"]
+    """The daemon's process, and how many starts it has made; None where none answers."""
+    asked = [PROGRAM, "daemon", "status"]
     told = subprocess.run(asked, env=environ, capture_output=True, text=True, check=False)
     found = _STATUS.match(told.stdout)
     return (int(found[1]), int(found[2])) if found else None

@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from standby import Standby
+from daemon import Daemon
 
 
 @dataclass(frozen=True)
 class Command:
-    """What is run. `by` is the standby that shall make its starts, and whose seconds count."""
+    """What is run. `by` is the daemon that shall make its starts, and whose seconds count."""
 
     words: Sequence[str]
     environ: Mapping[str, str]
-    by: Standby | None = None
+    by: Daemon | None = None
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ class Sample:
     """Seconds of one run, or of some at once.
 
     `own_cpu` is the processes' own and their children's, `most_cpu` the largest of one of them,
-    `standby_cpu` what the standby had to do.
+    `daemon_cpu` what the daemon had to do.
     """
 
     wall: float
     own_cpu: float
     most_cpu: float
-    standby_cpu: float
+    daemon_cpu: float
 
     @property
     def cpu(self) -> float:
-        return self.own_cpu + self.standby_cpu
+        return self.own_cpu + self.daemon_cpu
 
 
 def run(command: Command, count: int = 1) -> Sample:
@@ -91,11 +91,11 @@ def alternately(
 def medians(samples: Sequence[Sample]) -> Sample:
     """Of wall and own CPU seconds. Of `most_cpu` the largest.
 
-    Of the standby's seconds the mean, as they are counted in steps of 10 ms.
+    Of the daemon's seconds the mean, as they are counted in steps of 10 ms.
     """
     return Sample(
         statistics.median(each.wall for each in samples),
         statistics.median(each.own_cpu for each in samples),
         max(each.most_cpu for each in samples),
-        statistics.fmean(each.standby_cpu for each in samples),
+        statistics.fmean(each.daemon_cpu for each in samples),
     )

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon import children
 from measure import Command
-from standby import children
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ def beside_plugin(command: Command, folder: Path, *, terminal: bool) -> Memory:
 
 
 def under_way(command: Command, count: int, seconds: float) -> tuple[Memory, list[Memory]]:
-    """`seconds` after `count` starts began, which take longer: of all together, with the standby.
+    """`seconds` after `count` starts began, which take longer: of all together, with the daemon.
 
-    And of each that the standby has forked.
+    And of each that the daemon has forked.
     """
     running = [
         subprocess.Popen(command.words, env=command.environ, stdin=subprocess.DEVNULL)

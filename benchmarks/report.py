@@ -38,15 +38,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Bytes:
-    """Memory of bare aws, of ssmgate alone, and by a standby."""
+    """Memory of bare aws, of ssmgate alone, and by a daemon."""
 
     what: str
     bare: float
     alone: float
-    by_standby: float
+    by_daemon: float
 
     def __str__(self) -> str:
-        found = (self.bare, self.alone, self.by_standby)
+        found = (self.bare, self.alone, self.by_daemon)
         return " | ".join([self.what, *(f"{each / 1e6:.1f} MB" for each in found)])
 
 
@@ -76,7 +76,7 @@ def write(
         )
     lines += [
         "",
-        "| memory (PSS) | bare aws | ssmgate | by a standby |",
+        "| memory (PSS) | bare aws | ssmgate | by a daemon |",
         "| --- | --: | --: | --: |",
     ]
     lines += [f"| {each} |" for each in bytes_]

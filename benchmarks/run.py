@@ -14,41 +14,50 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 import memory
+from daemon import Daemon, daemon, give_up_capabilities
+from environment_fingerprint import (
+    AWS,
+    BARE,
+    CHECKED,
+    SHIM,
+    START,
+    Surroundings,
+    environment_fingerprint,
+    versions,
+)
 from measure import Command, Sample, alternately
 from plot import plot
 from report import FOLDER, Aim, Bytes, Row, write
-from standby import Standby, give_up_capabilities, standby
-from surroundings import AWS, BARE, CHECKED, SHIM, START, Surroundings, surroundings, versions
 
 DELAYS_MS = (0, 25, 50, 100)
 COLD, CACHED = "nothing cached", "answer cached"
-BY_STANDBY = "standby, "
+BY_DAEMON = "daemon, "
 BY_SHIM = ", typed as aws"
 WARM = Aim(wall=0.12, cpu=0.12)
 
 
 def _alone(environ: Mapping[str, str], ttl: str) -> Command:
-    return Command(CHECKED, {**environ, "SSMGATE_STANDBY": "off", "SSMGATE_CACHE_TTL": ttl})
+    return Command(CHECKED, {**environ, "SSMGATE_DAEMON": "off", "SSMGATE_CACHE_TTL": ttl})
 
 
-def _by(standing: Standby, environ: Mapping[str, str], ttl: str) -> Command:
+def _by(standing: Daemon, environ: Mapping[str, str], ttl: str) -> Command:
     return Command(CHECKED, {**environ, "SSMGATE_CACHE_TTL": ttl}, standing)
 
 
-def _kinds(here: Surroundings, standing: Standby) -> dict[str, Command]:
+def _kinds(here: Surroundings, standing: Daemon) -> dict[str, Command]:
     """The ways to make a start, the bare one first."""
     return {
         "bare": Command(BARE, here.environ),
         COLD: _alone(here.environ, "0"),
         CACHED: _alone(here.environ, "900"),
-        BY_STANDBY + COLD: _by(standing, here.environ, "0"),
-        BY_STANDBY + CACHED: _by(standing, here.environ, "900"),
+        BY_DAEMON + COLD: _by(standing, here.environ, "0"),
+        BY_DAEMON + CACHED: _by(standing, here.environ, "900"),
     }
 
 
 def _compared(
     here: Surroundings,
-    standing: Standby,
+    standing: Daemon,
     kinds: Mapping[str, Command],
     runs: int,
     count: int = 1,
@@ -56,7 +65,7 @@ def _compared(
     """The medians of each kind, and how often each run asked IAM.
 
     More than one at once find no answers of the runs before. Ends the program if a start that was
-    to be made by the standby was not.
+    to be made by the daemon was not.
     """
     asked: dict[str, list[int]] = defaultdict(list)
 
@@ -69,7 +78,7 @@ def _compared(
     by = [name for name, command in kinds.items() if command.by]
     due = sum(len(asked[name]) * count for name in by)
     if (made := standing.starts()) != due:
-        sys.exit(f"the standby made {made} starts of {due}")
+        sys.exit(f"the daemon made {made} starts of {due}")
     # One that falls silent leaves the start to the asking process, which then works as one alone.
     alone = min(sample.own_cpu for name, sample in found.items() if name not in by) / count
     for name in by:
@@ -94,13 +103,13 @@ def _rows(group: str, runs: int, found: Mapping[str, Sample], aims: Mapping[str,
 
 def starts(runs: int) -> list[Row]:
     """One start at a time, near; also by the shim."""
-    with surroundings() as here, standby(here.environ) as standing:
+    with environment_fingerprint() as here, daemon(here.environ) as standing:
         kinds = _kinds(here, standing)
-        warm = kinds[BY_STANDBY + CACHED]
-        kinds[BY_STANDBY + CACHED + BY_SHIM] = Command([SHIM, *START], warm.environ, standing)
+        warm = kinds[BY_DAEMON + CACHED]
+        kinds[BY_DAEMON + CACHED + BY_SHIM] = Command([SHIM, *START], warm.environ, standing)
         found, asked = _compared(here, standing, kinds, runs)
     _expect_asked(asked, runs)
-    aims = {COLD: Aim(wall=0.45, cpu=0.42), BY_STANDBY + CACHED: WARM}
+    aims = {COLD: Aim(wall=0.45, cpu=0.42), BY_DAEMON + CACHED: WARM}
     return _rows("loopback, HTTP", runs, found, aims)
 
 
@@ -108,7 +117,7 @@ def far(runs: int) -> list[Row]:
     """One start at a time over TLS."""
     rows = []
     for delay in DELAYS_MS:
-        with surroundings(delay / 1000) as here, standby(here.environ) as standing:
+        with environment_fingerprint(delay / 1000) as here, daemon(here.environ) as standing:
             found, asked = _compared(here, standing, _kinds(here, standing), runs)
         _expect_asked(asked, runs)
         aims = {COLD: Aim(wall=0.75)} if delay == 50 else {}
@@ -128,18 +137,18 @@ def _expect_asked(asked: Mapping[str, list[int]], runs: int) -> None:
 
 def at_once(count: int, runs: int) -> tuple[list[Row], list[str]]:
     """`count` starts at once, with nothing kept before the first."""
-    with surroundings() as here, standby(here.environ) as standing:
+    with environment_fingerprint() as here, daemon(here.environ) as standing:
         kinds = {
             "bare": Command(BARE, here.environ),
-            "no standby": _alone(here.environ, "900"),
-            "standby": _by(standing, here.environ, "900"),
+            "no daemon": _alone(here.environ, "900"),
+            "daemon": _by(standing, here.environ, "900"),
         }
         found, asked = _compared(here, standing, kinds, runs, count)
     rows = _rows(
         f"{count} starts at once",
         runs,
         found,
-        {"standby": Aim(wall=0.15)} if count == 100 else {},
+        {"daemon": Aim(wall=0.15)} if count == 100 else {},
     )
     times = ", ".join(
         f"{statistics.median(asked[name]):g} ({name})" for name in kinds if name != "bare"
@@ -150,7 +159,7 @@ def at_once(count: int, runs: int) -> tuple[list[Row], list[str]]:
 def shim(runs: int) -> tuple[list[Row], list[str]]:
     """Lines that start no session, by bin/aws."""
     rows = []
-    with surroundings() as here:
+    with environment_fingerprint() as here:
         # Another one on PATH would come before it.
         named = {**here.environ, "SSMGATE_AWS_PATH": AWS}
         for words in (["sts", "get-caller-identity"], ["--version"]):
@@ -181,29 +190,29 @@ def shim(runs: int) -> tuple[list[Row], list[str]]:
 def memories(count: int) -> tuple[list[Bytes], list[str]]:
     """What stays beside the plugin; what `count` starts at once have, each waiting for AWS."""
     rows = []
-    with surroundings() as here, standby(here.environ) as standing:
+    with environment_fingerprint() as here, daemon(here.environ) as standing:
         ways = _three(here, standing)
         for terminal, where in ((True, "at a terminal"), (False, "without one")):
             found = [memory.beside_plugin(each, here.folder, terminal=terminal) for each in ways]
             rows.append(Bytes(f"a session's, beside the plugin, {where}", *_pss(found)))
         waiting = memory.of([standing.pid])
     # Far enough that nobody has an answer when it is looked.
-    with surroundings(4) as here, standby(here.environ) as standing:
+    with environment_fingerprint(4) as here, daemon(here.environ) as standing:
         together = [memory.under_way(each, count, 6) for each in _three(here, standing)]
     rows.append(Bytes(f"{count} starts under way", *_pss([all_ for all_, _ in together])))
     forked = together[2][1]
     if len(forked) != count:
-        sys.exit(f"{len(forked)} starts of {count} are under way in the standby")
+        sys.exit(f"{len(forked)} starts of {count} are under way in the daemon")
     each = memory.Memory(
         statistics.median(one.pss for one in forked), statistics.median(one.anon for one in forked)
     )
     return rows, [
-        f"A standby that waits: {_said(waiting)}. One of {count} processes that it forked, while"
+        f"A daemon that waits: {_said(waiting)}. One of {count} processes that it forked, while"
         f" it waits for AWS: {_said(each)}, shared with the others for the most part."
     ]
 
 
-def _three(here: Surroundings, standing: Standby) -> list[Command]:
+def _three(here: Surroundings, standing: Daemon) -> list[Command]:
     return [
         Command(BARE, here.environ),
         _alone(here.environ, "0"),

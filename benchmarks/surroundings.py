@@ -55,7 +55,7 @@ class Surroundings:
 
 
 @contextmanager
-def surroundings(round_trip: float | None = None) -> Iterator[Surroundings]:
+def environment_fingerprint(round_trip: float | None = None) -> Iterator[Surroundings]:
     """AWS on loopback by HTTP, or by TLS with `round_trip` seconds between here and there.
 
     The TLS server's authority comes in a bundle with all the public ones, as its reading costs

@@ -7,12 +7,12 @@ __ssmgate_options() {
         cache) __ssmgate_found='--help' ;;
         check) __ssmgate_found='--help' ;;
         config) __ssmgate_found='--help' ;;
+        daemon) __ssmgate_found='--idle --help' ;;
         documents) __ssmgate_found='--help' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
-        standby) __ssmgate_found='--idle --help' ;;
         start-session) __ssmgate_found='--target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         *) __ssmgate_found= ;;
     esac
@@ -20,12 +20,12 @@ __ssmgate_options() {
 
 __ssmgate_argument() {
     case $1 in
-        ssmgate) __ssmgate_kind='=cache check config documents init login sandbox ssh-config standby start-session' ;;
+        ssmgate) __ssmgate_kind='=cache check config daemon documents init login sandbox ssh-config start-session' ;;
         cache) __ssmgate_kind='=clear show' ;;
         config) __ssmgate_kind='=check show' ;;
+        daemon) __ssmgate_kind='=status stop' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
         sandbox) __ssmgate_kind='=env' ;;
-        standby) __ssmgate_kind='=status stop' ;;
         start-session) __ssmgate_kind='=help' ;;
         *) __ssmgate_kind= ;;
     esac
@@ -33,6 +33,7 @@ __ssmgate_argument() {
 
 __ssmgate_value() {
     case "$1 $2" in
+        'daemon --idle') __ssmgate_kind='any' ;;
         'sandbox --as') __ssmgate_kind='any' ;;
         'sandbox --seed') __ssmgate_kind='files' ;;
         'sandbox --session-document-model') __ssmgate_kind='=2021 seed 2025' ;;
@@ -41,7 +42,6 @@ __ssmgate_value() {
         'ssh-config --user') __ssmgate_kind='any' ;;
         'ssh-config --profile') __ssmgate_kind='profiles' ;;
         'ssh-config --region') __ssmgate_kind='regions' ;;
-        'standby --idle') __ssmgate_kind='any' ;;
         'start-session --target') __ssmgate_kind='targets' ;;
         'start-session --document-name') __ssmgate_kind='documents' ;;
         'start-session --reason') __ssmgate_kind='any' ;;

@@ -101,6 +101,10 @@ complete -c ssmgate -n "__ssmgate_at ''" -a check -d 'May I start this session, 
 complete -c ssmgate -n "__ssmgate_at config" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at config" -a 'check show'
 complete -c ssmgate -n "__ssmgate_at ''" -a config -d 'Show the configuration, or check a file of it'
+complete -c ssmgate -n "__ssmgate_at daemon" -l idle -x -d 'End after so long without a start; 0: never'
+complete -c ssmgate -n "__ssmgate_at daemon" -l help -s h -d 'Show this message and exit'
+complete -c ssmgate -n "__ssmgate_at daemon" -a 'status stop'
+complete -c ssmgate -n "__ssmgate_at ''" -a daemon -d 'Wait for starts of yours, and make them in a few milliseconds'
 complete -c ssmgate -n "__ssmgate_at documents" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -a documents -d 'Which session documents may I use here?'
 complete -c ssmgate -n "__ssmgate_at init" -l function -d 'A shell function instead of a folder on PATH'
@@ -123,10 +127,6 @@ complete -c ssmgate -n "__ssmgate_at ssh-config" -l profile -x -a '(__ssmgate_va
 complete -c ssmgate -n "__ssmgate_at ssh-config" -l region -x -a '(__ssmgate_values regions)' -d 'The AWS region to use'
 complete -c ssmgate -n "__ssmgate_at ssh-config" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at ''" -a ssh-config -d 'Print the block for ~/.ssh/config: ssh to nodes, checked'
-complete -c ssmgate -n "__ssmgate_at standby" -l idle -x -d 'End after so long without a start; 0: never'
-complete -c ssmgate -n "__ssmgate_at standby" -l help -s h -d 'Show this message and exit'
-complete -c ssmgate -n "__ssmgate_at standby" -a 'status stop'
-complete -c ssmgate -n "__ssmgate_at ''" -a standby -d 'Wait for starts of yours, and make them in a few milliseconds'
 __ssmgate_start_session ssmgate "__ssmgate_at start-session"
 complete -c ssmgate -n "__ssmgate_at ''" -a start-session -d 'Start a session; takes what \'aws ssm start-session\' takes'
 

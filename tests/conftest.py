@@ -171,13 +171,13 @@ class Machine:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.home,
-            preexec_fn=give_up if ways.now() == ways.STANDBY else None,
+            preexec_fn=give_up if ways.now() == ways.DAEMON else None,
         )
 
     def variables(self, **environ: str | None) -> dict[str, str]:
-        """Those of a start, `environ` added to the user's. By now there is a standby if need be."""
-        if ways.now() == ways.STANDBY:
-            ways.standbys.start(self.environ)
+        """Those of a start, `environ` added to the user's. By now there is a daemon if need be."""
+        if ways.now() == ways.DAEMON:
+            ways.daemons.start(self.environ)
         merged: dict[str, str | None] = {**self.environ, **environ}
         return {name: value for name, value in merged.items() if value is not None}
 

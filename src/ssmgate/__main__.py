@@ -1,4 +1,4 @@
-"""The entry points: dispatch, and nothing that a start by a standby does without."""
+"""The entry points: dispatch, and nothing that a start by a daemon does without."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
         from ssmgate.gate import process
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    process.run(argv, shim, leave_standby=nobody)
+    process.run(argv, shim, start_daemon=nobody)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Programs without capabilities, also where the tests run as root.
 
-A standby does not run with CAP_SYS_ADMIN. Root has it in every program that it executes, unless the
+A daemon does not run with CAP_SYS_ADMIN. Root has it in every program that it executes, unless the
 bounding set lacks it.
 """
 

@@ -1,4 +1,4 @@
-"""A client of the standby that lies: confined in one way or another, it speaks the protocol itself.
+"""A client of the daemon that lies: confined in one way or another, it speaks the protocol itself.
 
 Run as a program: `confined_client.py HOW TOLD`. HOW is a key of `CONFINED`; TOLD is JSON: the
 directory of the sockets, the lists of the request, and the text of a program that is sent as

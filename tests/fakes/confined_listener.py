@@ -1,8 +1,8 @@
-"""A false standby: confined in one way or another, it listens where a client looks.
+"""A false daemon: confined in one way or another, it listens where a client looks.
 
 Run as a program: `confined_listener.py HOW TOLD`. HOW is a key of `confined_client.CONFINED`; TOLD
 is JSON: the path of the socket, and the path of a program that the client is to execute. It speaks
-the protocol as a standby does, for one client. It prints a line when it listens, and as its second
+the protocol as a daemon does, for one client. It prints a line when it listens, and as its second
 line the messages of the client as JSON.
 """
 

@@ -1,8 +1,8 @@
-"""A standby of a test's, and starts that ask it. Both run without capabilities.
+"""A daemon of a test's, and starts that ask it. Both run without capabilities.
 
 Run as a program it is `ssmgate`, and leaves a mark where it made a start by itself:
-`standby_client.py MARK [client.NAME=VALUE …] [unverified] WORDS…`. With `unverified` it compares
-nothing about the standby.
+`daemon_client.py MARK [client.NAME=VALUE …] [unverified] WORDS…`. With `unverified` it compares
+nothing about the daemon.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ else:
     from fakes.capabilities import give_up, lose
     from fakes.waiting import until
 
-FOLDER = ".cache/ssmgate/standby"
-BY_STANDBY, COLD = "by the standby", "by itself"
+FOLDER = ".cache/ssmgate/daemon"
+BY_DAEMON, COLD = "by the daemon", "by itself"
 
 
 def start(
@@ -53,7 +53,7 @@ def start(
         stdout, stderr = process.communicate(input or "", timeout=60)
     finally:
         process.kill()
-    return Ended(process.returncode, stdout, stderr), COLD if mark.exists() else BY_STANDBY
+    return Ended(process.returncode, stdout, stderr), COLD if mark.exists() else BY_DAEMON
 
 
 def begin(
@@ -82,8 +82,8 @@ def begin(
     return process, mark
 
 
-class Standby:
-    """`ssmgate standby`, for the starts with the HOME and the locale of `environ`."""
+class Daemon:
+    """`ssmgate daemon`, for the starts with the HOME and the locale of `environ`."""
 
     def __init__(
         self,
@@ -94,14 +94,14 @@ class Standby:
     ) -> None:
         self.environ = dict(environ)
         self.folder = Path(environ["HOME"]) / FOLDER
-        program = ["-m", "ssmgate", "standby", *options]
+        program = ["-m", "ssmgate", "daemon", *options]
         if constants:
             code = (
                 "import sys; from ssmgate.__main__ import ssmgate\n"
                 "from ssmgate.daemon import worker as child, server\n"
                 f"{constants}\nsys.argv[0] = 'ssmgate'; ssmgate()"
             )
-            program = ["-c", code, "standby", "--in-place", *options]
+            program = ["-c", code, "daemon", "--in-place", *options]
         self.process = subprocess.Popen(
             [*before, sys.executable, "-P", *program],
             env=self.environ,
@@ -119,10 +119,10 @@ class Standby:
         return listens and self.ask("status").returncode == 0
 
     @cached_property
-    def surroundings(self) -> list[str]:
+    def environment_fingerprint(self) -> list[str]:
         """What a start of its would say of itself."""
         code = "from ssmgate.daemon import peer, location as place; import json, os\n"
-        code += "print(json.dumps(place.surroundings(os.environ, peer.own_facts())))"
+        code += "print(json.dumps(place.environment_fingerprint(os.environ, peer.own_facts())))"
         said = subprocess.run(
             [sys.executable, "-P", "-c", code],
             env=self.environ, capture_output=True, text=True, check=True, preexec_fn=give_up,
@@ -143,7 +143,7 @@ class Standby:
     @contextmanager
     def asked_by_another(self, speak: Callable[[socket.socket], object]) -> Iterator[socket.socket]:
         """The connection of another process, which has no capabilities and called `speak`."""
-        assert self.surroundings
+        assert self.environment_fingerprint
         here, there = socket.socketpair()
         with warnings.catch_warnings():
             # The threads of the scripted AWS hold no lock that the new process needs.
@@ -177,9 +177,9 @@ class Standby:
         return self.process.pid
 
     def ask(self, verb: str) -> subprocess.CompletedProcess[str]:
-        """`ssmgate standby VERB`."""
+        """`ssmgate daemon VERB`."""
         return subprocess.run(
-            [sys.executable, "-P", "-m", "ssmgate", "standby", verb],
+            [sys.executable, "-P", "-m", "ssmgate", "daemon", verb],
             env=self.environ, capture_output=True, text=True, timeout=30, check=False,
             preexec_fn=give_up,
         )  # fmt: skip
@@ -217,13 +217,13 @@ def running(
     *options: str,
     constants: str = "",
     before: tuple[str, ...] = (),
-) -> Iterator[Standby]:
-    """A standby until the block ends. `constants` are lines of Python that it begins with."""
-    standby = Standby(environ, *options, constants=constants, before=before)
+) -> Iterator[Daemon]:
+    """A daemon until the block ends. `constants` are lines of Python that it begins with."""
+    daemon = Daemon(environ, *options, constants=constants, before=before)
     try:
-        yield standby
+        yield daemon
     finally:
-        standby.end()
+        daemon.end()
 
 
 def children(pid: int) -> list[int]:

@@ -1,6 +1,6 @@
-"""A loaded process that forks a standby for each machine of the tests: `daemons.py`.
+"""A loaded process that forks a daemon for each machine of the tests: `daemons.py`.
 
-It reads a line of JSON for each: the variables of the user's to whom a standby shall belong, or the
+It reads a line of JSON for each: the variables of the user's to whom a daemon shall belong, or the
 number of one that shall end. It answers with that number, or with how many starts it made.
 """
 
@@ -23,7 +23,7 @@ if __name__ != "__main__":
 _NOWHERE = "/home-of-nobody"
 
 
-class Standbys:
+class Daemons:
     """The other end of it. One for a process of tests."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ def _move(home: str) -> None:
 
 def main() -> None:
     from ssmgate.daemon import instance_lock, preload, spawn
-    from ssmgate.daemon.server import Standby
+    from ssmgate.daemon.server import Daemon
 
     preload.everything()
     for line in sys.stdin:
@@ -100,14 +100,14 @@ def main() -> None:
             os.environ.clear()
             os.environ.update(spawn.variables(said))
             _move(said["HOME"])
-            with instance_lock.place_taken(os.environ) as place:
-                standby = Standby(place, idle_seconds=600)
-                standby.serve()
-                os._exit(min(standby._made, 255))
-        folder = Path(said["HOME"], ".cache/ssmgate/standby")
+            with instance_lock.locked_location(os.environ) as place:
+                daemon = Daemon(place, idle_seconds=600)
+                daemon.serve()
+                os._exit(min(daemon._made, 255))
+        folder = Path(said["HOME"], ".cache/ssmgate/daemon")
         while not (folder.exists() and any(p.is_socket() for p in folder.iterdir())):
             if os.waitpid(pid, os.WNOHANG)[0]:
-                sys.exit("the standby has ended")
+                sys.exit("the daemon has ended")
             time.sleep(0.005)
         print(pid, flush=True)
 

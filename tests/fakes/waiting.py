@@ -45,7 +45,7 @@ def has_got(pid: int, number: int) -> bool:
 def locking(home: Path) -> int:
     """How many processes have a lock of cached answers below `home` open: they ask, or wait.
 
-    The process may be the command's own or a standby's worker.
+    The process may be the command's own or a daemon's worker.
     """
     found = 0
     for process in Path("/proc").glob("[0-9]*/fd"):

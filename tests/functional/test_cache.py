@@ -275,7 +275,7 @@ def test_an_entry_that_was_changed_is_asked_anew(
 
 def test_an_entry_from_before_the_machine_started(cached: Machine) -> None:
     """Or of another one that shares the home: its boot clock counts from elsewhere."""
-    cached.environ["SSMGATE_STANDBY"] = "off"  # the patch is this start's alone
+    cached.environ["SSMGATE_DAEMON"] = "off"  # the patch is this start's alone
     start(cached)
     assert start(cached) == ["StartSession"]
     patch = "from ssmgate.gate.cache import store as answers; answers.machine = lambda: 'another'"

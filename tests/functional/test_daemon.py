@@ -1,4 +1,4 @@
-"""Starts by a standby: the same as cold ones in everything that can be seen."""
+"""Starts by a daemon: the same as cold ones in everything that can be seen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from conftest import TARGET, Ended, Machine
 from fakes.capabilities import give_up
-from fakes.daemon_client import BY_STANDBY, COLD, Standby, running, start
+from fakes.daemon_client import BY_DAEMON, COLD, Daemon, running, start
 from fakes.log import Log
 from fakes.scripted_aws import (
     STARTED,
@@ -33,15 +33,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def standby(home: Path) -> Iterator[Standby]:
+def daemon(home: Path) -> Iterator[Daemon]:
     """One for all that leave it as it was."""
-    with running({"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}) as standby:
-        yield standby
+    with running({"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}) as daemon:
+        yield daemon
 
 
 @pytest.fixture
 def machine(machine: Machine, home: Path) -> Machine:
-    """With the HOME of the standby."""
+    """With the HOME of the daemon."""
     machine.environ["HOME"] = str(home)
     return machine
 
@@ -114,7 +114,7 @@ SEEN = [
 @pytest.mark.parametrize(("before", "words", "environ"), SEEN)
 def test_the_plugin_sees_what_it_sees_after_a_cold_start(
     machine: Machine,
-    standby: Standby,
+    daemon: Daemon,
     before: list[str],
     words: list[str],
     environ: dict[str, str],
@@ -135,17 +135,17 @@ def test_the_plugin_sees_what_it_sees_after_a_cold_start(
         )
         return everything_seen(machine, Ended(ended.returncode, ended.stdout, ended.stderr))
 
-    made = standby.made
-    by_standby = run()
-    assert standby.made == made + 1
+    made = daemon.made
+    by_daemon = run()
+    assert daemon.made == made + 1
     # Another variable as long as the one that it stands for: it is in the environment too.
-    cold = run(SSMGATE_STANDBY="off")
-    cold["environ"].remove(b"SSMGATE_STANDBY=off")
+    cold = run(SSMGATE_DAEMON="off")
+    cold["environ"].remove(b"SSMGATE_DAEMON=off")
 
-    assert by_standby.keys() == cold.keys()
+    assert by_daemon.keys() == cold.keys()
     for name, found in cold.items():
-        assert by_standby[name] == found, name
-    assert standby.made == made + 1
+        assert by_daemon[name] == found, name
+    assert daemon.made == made + 1
     assert len(machine.aws.calls("StartSession")) == 2
     assert machine.aws.calls("TerminateSession") == []
     first, second = machine.aws.calls("StartSession")
@@ -207,7 +207,7 @@ OTHERWISE = [
 def test_what_is_said_is_what_a_cold_start_says(
     machine: Machine,
     tmp_path: Path,
-    standby: Standby,
+    daemon: Daemon,
     spoil: Spoil,
     environ: dict[str, str],
     status: int,
@@ -215,9 +215,9 @@ def test_what_is_said_is_what_a_cold_start_says(
     spoil(machine)
 
     warm, way = start(machine, tmp_path, **environ)
-    cold, _ = start(machine, tmp_path, **environ, SSMGATE_STANDBY="off")
+    cold, _ = start(machine, tmp_path, **environ, SSMGATE_DAEMON="off")
 
-    assert (way, warm.returncode) == (BY_STANDBY, status)
+    assert (way, warm.returncode) == (BY_DAEMON, status)
     assert warm == cold
     assert warm.stderr
     calls = machine.aws.operations
@@ -226,12 +226,12 @@ def test_what_is_said_is_what_a_cold_start_says(
 
 
 def test_what_is_recorded_is_what_a_cold_start_records(
-    machine: Machine, tmp_path: Path, standby: Standby
+    machine: Machine, tmp_path: Path, daemon: Daemon
 ) -> None:
     seen = []
-    for way in (BY_STANDBY, COLD):
+    for way in (BY_DAEMON, COLD):
         log = Log(tmp_path / "log")
-        off = {"SSMGATE_STANDBY": "off"} if way == COLD else {}
+        off = {"SSMGATE_DAEMON": "off"} if way == COLD else {}
         ended, went = start(
             machine, tmp_path, SSMGATE_RECORD_SYSLOG=log.path, SSH_CONNECTION="a 1 b 2", **off
         )
@@ -267,6 +267,6 @@ def test_no_variable_plants_code(machine: Machine, tmp_path: Path) -> None:
             machine, tmp_path, BOTOCORE_EXPERIMENTAL__PLUGINS="planted_plugin=planted_plugin"
         )
 
-    assert (way, ended.returncode, ended.stderr) == (BY_STANDBY, 0, "")
+    assert (way, ended.returncode, ended.stderr) == (BY_DAEMON, 0, "")
     assert machine.plugin.environ["BOTOCORE_EXPERIMENTAL__PLUGINS"]
     assert not (home / "planted").exists()

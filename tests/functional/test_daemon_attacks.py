@@ -1,4 +1,4 @@
-"""A standby does nothing for a process that is confined otherwise, whatever that process says."""
+"""A daemon does nothing for a process that is confined otherwise, whatever that process says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from conftest import TARGET, Machine
 from fakes import confined_client
 from fakes.capabilities import give_up
-from fakes.daemon_client import FOLDER, Standby, running, until
+from fakes.daemon_client import FOLDER, Daemon, running, until
 from ssmgate.daemon import protocol
 
 COLD = protocol.COLD.decode()
@@ -25,26 +25,26 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can confine a pro
 
 
 @pytest.fixture(scope="module")
-def standby(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standby]:
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     home = tmp_path_factory.mktemp("user") / "home"
     home.mkdir()
     environ = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
-    with running(environ) as standby:
-        assert standby.process.poll() is None
-        yield standby
+    with running(environ) as daemon:
+        assert daemon.process.poll() is None
+        yield daemon
 
 
 @dataclass
 class Attack:
-    """What is asked of the standby, and the program that is planted as a plugin."""
+    """What is asked of the daemon, and the program that is planted as a plugin."""
 
     machine: Machine
-    standby: Standby
+    daemon: Daemon
 
     @property
     def planted(self) -> Path:
         """The file that the program leaves."""
-        return Path(self.standby.environ["HOME"]).parent / "planted"
+        return Path(self.daemon.environ["HOME"]).parent / "planted"
 
     @property
     def program(self) -> str:
@@ -52,17 +52,17 @@ class Attack:
 
     def lists(self, *words: str, **environ: str | None) -> list[list[str]]:
         """Of a request, after the nonce."""
-        merged = {**self.machine.environ, **self.standby.environ, **environ}
+        merged = {**self.machine.environ, **self.daemon.environ, **environ}
         variables = [f"{name}={text}" for name, text in merged.items() if text is not None]
         argv = ["ssm", "start-session", "--target", TARGET, *words]
-        return [self.standby.surroundings, [], argv, variables]
+        return [self.daemon.environment_fingerprint, [], argv, variables]
 
     def run(
         self, how: str, lists: list[list[str]], *, as_root: bool = False
     ) -> tuple[str, list[list[str]]]:
         """Send the request from a process that is confined in this way, and return the answer."""
         self.planted.unlink(missing_ok=True)
-        home = Path(self.standby.environ["HOME"])
+        home = Path(self.daemon.environ["HOME"])
         told = {
             "folder": str(home / FOLDER),
             "lists": lists,
@@ -70,7 +70,7 @@ class Attack:
         }
         ended = subprocess.run(
             [sys.executable, confined_client.__file__, how, json.dumps(told)],
-            env={**self.standby.environ, "ROOT": str(home.parent)},
+            env={**self.daemon.environ, "ROOT": str(home.parent)},
             capture_output=True,
             text=True,
             timeout=60,
@@ -81,13 +81,13 @@ class Attack:
             pytest.skip("users may make no namespaces here")
         assert ended.returncode == 0, ended.stderr
         kind, answer = json.loads(ended.stdout)
-        until(lambda: not self.standby.children)
+        until(lambda: not self.daemon.children)
         return kind, answer
 
 
 @pytest.fixture
-def attack(machine: Machine, standby: Standby) -> Attack:
-    return Attack(machine, standby)
+def attack(machine: Machine, daemon: Daemon) -> Attack:
+    return Attack(machine, daemon)
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ LIES = [
     pytest.param([], {"HOME": "/"}, id="another HOME"),
     pytest.param([], {"HOME": "."}, id="relative HOME"),
     pytest.param([], {"HOME": None}, id="no HOME"),
-    pytest.param([], {"SSMGATE_STANDBY": "off"}, id="off"),
+    pytest.param([], {"SSMGATE_DAEMON": "off"}, id="off"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""A session that a standby started is taken by a plugin, or terminated: never left."""
+"""A session that a daemon started is taken by a plugin, or terminated: never left."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import pytest
 from conftest import TARGET, Machine
 from fakes.confined_client import nonce
 from fakes.daemon_client import (
-    BY_STANDBY,
+    BY_DAEMON,
     COLD,
-    Standby,
+    Daemon,
     begin,
     running,
     start,
@@ -50,15 +50,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def standby(home: Path) -> Iterator[Standby]:
+def daemon(home: Path) -> Iterator[Daemon]:
     environ = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
-    with running(environ, constants=CONSTANTS) as standby:
-        yield standby
+    with running(environ, constants=CONSTANTS) as daemon:
+        yield daemon
 
 
 @pytest.fixture
 def machine(machine: Machine, home: Path) -> Machine:
-    """With the HOME of the standby."""
+    """With the HOME of the daemon."""
     machine.environ["HOME"] = str(home)
     return machine
 
@@ -77,7 +77,7 @@ OTHERS = [signal.SIGUSR1, signal.SIGALRM, signal.SIGABRT, signal.SIGRTMIN]
 @pytest.mark.parametrize("number", [*SIGNALS, *OTHERS], ids=lambda number: number.name)
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "StartSession"])
 def test_a_signal_ends_it_as_it_ends_a_cold_start(
-    machine: Machine, standby: Standby, tmp_path: Path, operation: str, number: signal.Signals
+    machine: Machine, daemon: Daemon, tmp_path: Path, operation: str, number: signal.Signals
 ) -> None:
     ends = []
     usual = machine.aws.answers[operation][0]
@@ -85,7 +85,7 @@ def test_a_signal_ends_it_as_it_ends_a_cold_start(
         go = threading.Event()
         machine.aws.script(operation, after(go, usual))
         machine.aws.received.clear()
-        process, mark = begin(machine, tmp_path, SSMGATE_STANDBY=switch)
+        process, mark = begin(machine, tmp_path, SSMGATE_DAEMON=switch)
         machine.aws.wait_for(operation)
         process.send_signal(number)
         if operation == "StartSession":
@@ -94,7 +94,7 @@ def test_a_signal_ends_it_as_it_ends_a_cold_start(
             go.set()
         stdout, stderr = process.communicate("", timeout=30)
         go.set()
-        until(lambda: not standby.children)
+        until(lambda: not daemon.children)
         ends.append((process.returncode, stdout, stderr, machine.aws.operations))
         assert mark.exists() == (switch == "off")
 
@@ -114,7 +114,7 @@ def test_a_signal_ends_it_as_it_ends_a_cold_start(
 )
 def test_whatever_kills_it_leaves_no_session(
     machine: Machine,
-    standby: Standby,
+    daemon: Daemon,
     tmp_path: Path,
     operation: str,
     expected: tuple[int, int],
@@ -128,7 +128,7 @@ def test_whatever_kills_it_leaves_no_session(
     process.send_signal(number)
 
     process.communicate("", timeout=30)
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     assert counts(machine) == expected
     assert machine.aws.sessions_left() == []
@@ -139,7 +139,7 @@ def test_whatever_kills_it_leaves_no_session(
     "number", [*SIGNALS, signal.SIGUSR1, signal.SIGKILL], ids=lambda number: number.name
 )
 def test_whatever_kills_a_stopped_one_leaves_no_session(
-    machine: Machine, standby: Standby, tmp_path: Path, number: signal.Signals
+    machine: Machine, daemon: Daemon, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The handover lies there unread."""
     process, _ = begin(machine, tmp_path)
@@ -151,14 +151,14 @@ def test_whatever_kills_a_stopped_one_leaves_no_session(
 
     process.communicate("", timeout=30)
 
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     assert counts(machine) == (1, 1)
     assert not machine.plugin.started
 
 
 def test_a_signal_that_is_ignored_ends_nothing(
-    machine: Machine, standby: Standby, tmp_path: Path
+    machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
     process, mark = begin(
@@ -175,15 +175,15 @@ def test_a_signal_that_is_ignored_ends_nothing(
     assert (process.returncode, mark.exists(), counts(machine)) == (0, False, (1, 0))
 
 
-def test_a_signal_to_the_standbys_terminal_ends_no_start(machine: Machine, tmp_path: Path) -> None:
+def test_a_signal_to_the_daemons_terminal_ends_no_start(machine: Machine, tmp_path: Path) -> None:
     """Ctrl-C reaches a whole process group."""
     machine.environ["HOME"] = str(tmp_path)
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
-    with running(machine.environ, before=("setsid",)) as standby:
+    with running(machine.environ, before=("setsid",)) as daemon:
         process, mark = begin(machine, tmp_path)
         machine.aws.wait_for("GetCallerIdentity")
-        os.killpg(standby.pid, signal.SIGINT)
-        standby.process.wait(30)
+        os.killpg(daemon.pid, signal.SIGINT)
+        daemon.process.wait(30)
         _, stderr = process.communicate("", timeout=30)
 
     assert (process.returncode, stderr, mark.exists()) == (0, "", False)
@@ -191,7 +191,7 @@ def test_a_signal_to_the_standbys_terminal_ends_no_start(machine: Machine, tmp_p
 
 
 def test_an_alarm_of_the_one_who_asked_ends_it(
-    machine: Machine, standby: Standby, tmp_path: Path
+    machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 2.0))
     code = "import os, signal, sys; signal.setitimer(0, 1.5); os.execv(sys.argv[1], sys.argv[1:])"
@@ -199,7 +199,7 @@ def test_an_alarm_of_the_one_who_asked_ends_it(
 
     process.communicate("", timeout=30)
 
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
     assert process.returncode == -signal.SIGALRM
     assert machine.aws.sessions_left() == []
     assert not machine.plugin.started
@@ -209,7 +209,7 @@ def test_an_alarm_of_the_one_who_asked_ends_it(
 
 
 def test_one_that_was_stopped_for_a_while_goes_on(
-    machine: Machine, standby: Standby, tmp_path: Path
+    machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     process, mark = begin(machine, tmp_path)
     machine.aws.wait_for("GetCallerIdentity")
@@ -224,13 +224,13 @@ def test_one_that_was_stopped_for_a_while_goes_on(
 
 
 def test_one_that_was_stopped_for_long_starts_another(
-    machine: Machine, standby: Standby, tmp_path: Path
+    machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     process, mark = begin(machine, tmp_path)
     machine.aws.wait_for("GetCallerIdentity")
     process.send_signal(signal.SIGSTOP)
     machine.aws.wait_for("TerminateSession")
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
     process.send_signal(signal.SIGCONT)
 
     _, stderr = process.communicate("", timeout=30)
@@ -247,8 +247,8 @@ def test_one_that_was_stopped_for_long_starts_another(
 class Asker:
     """The asking end of the protocol, by hand."""
 
-    def __init__(self, standby: Standby, machine: Machine, stack: ExitStack) -> None:
-        self.standby = standby
+    def __init__(self, daemon: Daemon, machine: Machine, stack: ExitStack) -> None:
+        self.daemon = daemon
         self.machine = machine
         self._stack = stack
 
@@ -257,7 +257,7 @@ class Asker:
         argv = ["ssm", "start-session", "--target", TARGET, *words]
 
         def speak(sock: socket.socket) -> None:
-            lists = ([nonce(sock)], self.standby.surroundings, [], argv, variables)
+            lists = ([nonce(sock)], self.daemon.environment_fingerprint, [], argv, variables)
             here = os.open(self.machine.home, os.O_RDONLY)
             with open(os.devnull, "r+") as nothing:
                 numbers = (nothing.fileno(), nothing.fileno(), here)
@@ -265,7 +265,7 @@ class Asker:
                     sock, protocol.packed(protocol.REQUEST, *lists), numbers
                 )
 
-        self.sock = self._stack.enter_context(self.standby.asked_by_another(speak))
+        self.sock = self._stack.enter_context(self.daemon.asked_by_another(speak))
 
     def hear(self, kind: bytes) -> list[list[str]]:
         """The next message but beats, which is of `kind`."""
@@ -279,9 +279,9 @@ class Asker:
 
 
 @pytest.fixture
-def asker(standby: Standby, machine: Machine) -> Iterator[Asker]:
+def asker(daemon: Daemon, machine: Machine) -> Iterator[Asker]:
     with ExitStack() as stack:
-        yield Asker(standby, machine, stack)
+        yield Asker(daemon, machine, stack)
 
 
 def closes(asker: Asker) -> None:
@@ -345,41 +345,41 @@ def has_a_signal_after_go(asker: Asker) -> None:
      says_another_thing, fails, has_a_signal, has_a_signal_after_go],
 )  # fmt: skip
 def test_what_is_not_taken_is_terminated(
-    machine: Machine, standby: Standby, asker: Asker, ends: object
+    machine: Machine, daemon: Daemon, asker: Asker, ends: object
 ) -> None:
     asker.request()
     ends(asker)
     asker.sock.close()
 
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
     assert counts(machine) == (1, 1)
     (ended,) = machine.aws.calls("TerminateSession")
     assert ended.parameters == {"SessionId": SESSION_ID}
 
 
 def test_what_is_taken_is_not_terminated_however_long_it_takes(
-    machine: Machine, standby: Standby, asker: Asker
+    machine: Machine, daemon: Daemon, asker: Asker
 ) -> None:
     """It may have been stopped just then."""
     asker.request()
     asker.hear(protocol.HANDOVER)
     asker.say(protocol.TAKE)
     asker.hear(protocol.GO)
-    (pid,) = standby.children
-    time.sleep(1.5)  # longer than the standby's patience with what is not taken
+    (pid,) = daemon.children
+    time.sleep(1.5)  # longer than the daemon's patience with what is not taken
     assert state(pid) != "Z"
     asker.sock.close()
 
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
     assert counts(machine) == (1, 0)
 
 
-def test_half_a_handover_is_none(machine: Machine, standby: Standby, asker: Asker) -> None:
+def test_half_a_handover_is_none(machine: Machine, daemon: Daemon, asker: Asker) -> None:
     """One with more than a socket holds, to somebody who does not read."""
     machine.environ |= {f"BIG{n}": "x" * 100_000 for n in range(10)}
     asker.request()
     machine.aws.wait_for("TerminateSession")
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
 
     with pytest.raises(protocol.Broken):
         asker.hear(protocol.HANDOVER)
@@ -410,17 +410,17 @@ def without(sock: socket.socket, *lists: list[str]) -> None:
 )
 def test_no_request_starts_nothing(
     machine: Machine,
-    standby: Standby,
+    daemon: Daemon,
     tmp_path: Path,
     speak: Callable[[socket.socket], object],
 ) -> None:
-    with standby.asked_by_another(speak):
+    with daemon.asked_by_another(speak):
         pass
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
 
     assert machine.aws.operations == []
     ended, way = start(machine, tmp_path)
-    assert (way, ended.returncode) == (BY_STANDBY, 0)
+    assert (way, ended.returncode) == (BY_DAEMON, 0)
 
 
 # The plugin cannot be executed after all.
@@ -446,17 +446,17 @@ def vanishing_plugin(machine: Machine, first_line: str) -> None:
 )
 @pytest.mark.parametrize("answer", [json_ok({}), json_error("x", "no")], ids=["ended", "not"])
 def test_a_plugin_that_cannot_be_executed(
-    machine: Machine, standby: Standby, tmp_path: Path, spoil: str, why: str, answer: object
+    machine: Machine, daemon: Daemon, tmp_path: Path, spoil: str, why: str, answer: object
 ) -> None:
     machine.aws.script("TerminateSession", answer)
     ends = []
     for switch in (None, "off"):
         vanishing_plugin(machine, spoil)
-        ends.append(start(machine, tmp_path, SSMGATE_STANDBY=switch))
+        ends.append(start(machine, tmp_path, SSMGATE_DAEMON=switch))
         subprocess.run(["rm", "-r", machine.plugin.folder / "bin"], check=True)
 
     (warm, first), (cold, second) = ends
-    assert (first, second) == (BY_STANDBY, COLD)
+    assert (first, second) == (BY_DAEMON, COLD)
     assert warm == cold
     assert warm.returncode == 255
     assert f"cannot be executed: {why}" in warm.stderr
@@ -464,16 +464,16 @@ def test_a_plugin_that_cannot_be_executed(
     assert counts(machine) == (2, 2)
 
 
-# What the standby itself may suffer.
+# What the daemon itself may suffer.
 
 
-def test_a_standby_that_is_killed_leaves_its_starts_alone(machine: Machine, tmp_path: Path) -> None:
+def test_a_daemon_that_is_killed_leaves_its_starts_alone(machine: Machine, tmp_path: Path) -> None:
     machine.environ["HOME"] = str(tmp_path)
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
-    with running(machine.environ) as standby:
+    with running(machine.environ) as daemon:
         process, mark = begin(machine, tmp_path)
         machine.aws.wait_for("GetCallerIdentity")
-        os.kill(standby.pid, signal.SIGKILL)
+        os.kill(daemon.pid, signal.SIGKILL)
         process.communicate("", timeout=30)
 
     assert (process.returncode, mark.exists(), counts(machine)) == (0, False, (1, 0))
@@ -491,7 +491,7 @@ def test_a_standby_that_is_killed_leaves_its_starts_alone(machine: Machine, tmp_
 )
 def test_a_child_that_is_killed_is_done_without(
     machine: Machine,
-    standby: Standby,
+    daemon: Daemon,
     tmp_path: Path,
     operation: str,
     expected: tuple[int, int],
@@ -501,7 +501,7 @@ def test_a_child_that_is_killed_is_done_without(
     machine.aws.script(operation, after(go, usual), usual)
     process, mark = begin(machine, tmp_path)
     machine.aws.wait_for(operation)
-    for pid in standby.children:
+    for pid in daemon.children:
         os.kill(pid, signal.SIGKILL)
 
     _, stderr = process.communicate("", timeout=30)
@@ -513,14 +513,14 @@ def test_a_child_that_is_killed_is_done_without(
 
 
 def test_a_child_that_is_stopped_is_not_waited_for(
-    machine: Machine, standby: Standby, tmp_path: Path
+    machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     go = threading.Event()
     usual = json_ok(STARTED)
     machine.aws.script("StartSession", after(go, usual), usual)
     process, mark = begin(machine, tmp_path, constants=("client.SILENT_SECONDS=0.5",))
     machine.aws.wait_for("StartSession")
-    (pid,) = standby.children
+    (pid,) = daemon.children
     os.kill(pid, signal.SIGSTOP)
 
     process.wait(30)
@@ -529,5 +529,5 @@ def test_a_child_that_is_stopped_is_not_waited_for(
     go.set()
     os.kill(pid, signal.SIGCONT)
     process.communicate(timeout=30)
-    until(lambda: not standby.children)
+    until(lambda: not daemon.children)
     assert counts(machine) == (2, 1)

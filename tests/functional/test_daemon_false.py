@@ -1,4 +1,4 @@
-"""A client starts nothing for a standby that is confined otherwise, and sends it nothing."""
+"""A client starts nothing for a daemon that is confined otherwise, and sends it nothing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import pytest
 from conftest import Machine
 from fakes import confined_client, confined_listener
 from fakes.capabilities import give_up
-from fakes.daemon_client import BY_STANDBY, COLD, FOLDER, start
+from fakes.daemon_client import BY_DAEMON, COLD, FOLDER, start
 from ssmgate.daemon import protocol
 
 SANDBOX = "sandbox, HOME is writable"
 NAME = (
     "from ssmgate.daemon import peer, location as place; import os\n"
-    "print(place.name_of(place.surroundings(os.environ, peer.own_facts())))"
+    "print(place.socket_name(place.environment_fingerprint(os.environ, peer.own_facts())))"
 )
 
 
 @dataclass
 class Listener:
-    """A false standby, the program that it hands over, and all that its client said."""
+    """A false daemon, the program that it hands over, and all that its client said."""
 
     home: Path
     name: str
@@ -77,9 +77,9 @@ class Listener:
             process.communicate()
 
     def status(self) -> subprocess.CompletedProcess[str]:
-        """`ssmgate standby status`."""
+        """`ssmgate daemon status`."""
         return subprocess.run(
-            [sys.executable, "-P", "-m", "ssmgate", "standby", "status"],
+            [sys.executable, "-P", "-m", "ssmgate", "daemon", "status"],
             env=self.environ, capture_output=True, text=True, timeout=60, check=False,
             preexec_fn=give_up,
         )  # fmt: skip
@@ -98,7 +98,7 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Listener:
 
 @pytest.fixture
 def machine(machine: Machine, listener: Listener) -> Machine:
-    """With the HOME of the false standby."""
+    """With the HOME of the false daemon."""
     machine.environ |= listener.environ
     return machine
 
@@ -117,7 +117,7 @@ def test_the_attack_works_where_nothing_differs(
     with listener.listening(how):
         ended, way = start(machine, tmp_path, constants=constants)
 
-    assert (ended.returncode, way) == (0, BY_STANDBY)
+    assert (ended.returncode, way) == (0, BY_DAEMON)
     assert listener.planted.exists()
     assert [kind for kind, _ in listener.heard] == [
         kind.decode() for kind in (protocol.CHALLENGE, protocol.REQUEST, protocol.TAKE)
@@ -173,6 +173,6 @@ def assert_not_asked(listener: Listener, how: str, why: str, *, as_root: bool) -
 
     assert (status.returncode, status.stdout) == (255, "")
     # What cannot be read is not told: "[Errno 13] …".
-    expected = "the standby does not answer" if why.startswith("[") else why
+    expected = "the daemon does not answer" if why.startswith("[") else why
     assert expected in status.stderr
     assert listener.heard == []

@@ -17,10 +17,10 @@ import pytest
 from conftest import TARGET, Machine, needs
 from fakes.capabilities import give_up, has_sys_admin
 from fakes.daemon_client import (
-    BY_STANDBY,
+    BY_DAEMON,
     COLD,
     FOLDER,
-    Standby,
+    Daemon,
     begin,
     running,
     start,
@@ -28,7 +28,7 @@ from fakes.daemon_client import (
     until,
 )
 from fakes.scripted_aws import STARTED, STREAM_URL, TOKEN, after, json_ok
-from ssmgate.daemon.server import MOST_CHILDREN
+from ssmgate.daemon.server import MAX_WORKERS
 
 
 @pytest.fixture(autouse=True)
@@ -86,28 +86,28 @@ def test_it_holds_nothing_that_a_start_is_told(machine: Machine, tmp_path: Path)
              SECRETS["the reason"].decode(), "--document-name",
              SECRETS["the document"].decode()]  # fmt: skip
     # It is started with them, too.
-    with running({**machine.environ, **told}) as standby:
+    with running({**machine.environ, **told}) as daemon:
         for _ in range(20):
             ended, way = start(machine, tmp_path, *words, verb=("start-session",), **told)
-            assert (ended.returncode, ended.stderr, way) == (0, "", BY_STANDBY)
+            assert (ended.returncode, ended.stderr, way) == (0, "", BY_DAEMON)
 
-        variables = Path(f"/proc/{standby.pid}/environ").read_bytes().split(b"\0")
+        variables = Path(f"/proc/{daemon.pid}/environ").read_bytes().split(b"\0")
         assert {name.partition(b"=")[0] for name in variables} == {
             b"", b"HOME", b"LANG", b"PYTHONWARNINGS"
         }  # fmt: skip
-        assert found_in(standby.pid, SECRETS) == set()
+        assert found_in(daemon.pid, SECRETS) == set()
         # The search itself works: this is what it was found by.
-        assert found_in(standby.pid, {"its home": os.fsencode(machine.environ["HOME"])})
+        assert found_in(daemon.pid, {"its home": os.fsencode(machine.environ["HOME"])})
 
 
 def test_a_child_holds_what_it_is_told(machine: Machine, tmp_path: Path) -> None:
     """The search finds what is there."""
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
-    with running(machine.environ) as standby:
+    with running(machine.environ) as daemon:
         process, _ = begin(machine, tmp_path)
         machine.aws.wait_for("StartSession")
-        (pid,) = standby.children
+        (pid,) = daemon.children
         found = found_in(pid, {"key": b"secret-of-example", "target": TARGET.encode()})
         go.set()
         process.communicate("", timeout=30)
@@ -115,12 +115,12 @@ def test_a_child_holds_what_it_is_told(machine: Machine, tmp_path: Path) -> None
 
 
 def test_it_keeps_no_descriptor_of_a_start(machine: Machine, tmp_path: Path) -> None:
-    with running(machine.environ) as standby:
-        before = sorted(os.listdir(f"/proc/{standby.pid}/fd"))
+    with running(machine.environ) as daemon:
+        before = sorted(os.listdir(f"/proc/{daemon.pid}/fd"))
         for _ in range(3):
             start(machine, tmp_path)
-        until(lambda: not standby.children)
-        assert sorted(os.listdir(f"/proc/{standby.pid}/fd")) == before
+        until(lambda: not daemon.children)
+        assert sorted(os.listdir(f"/proc/{daemon.pid}/fd")) == before
 
 
 def anonymous_memory(pid: int) -> int:
@@ -130,13 +130,13 @@ def anonymous_memory(pid: int) -> int:
 
 
 def test_it_does_not_grow(machine: Machine, tmp_path: Path) -> None:
-    with running(machine.environ) as standby:
+    with running(machine.environ) as daemon:
         for _ in range(5):
             start(machine, tmp_path)
-        before = anonymous_memory(standby.pid)
+        before = anonymous_memory(daemon.pid)
         for _ in range(60):
             start(machine, tmp_path)
-        assert anonymous_memory(standby.pid) <= before + 256
+        assert anonymous_memory(daemon.pid) <= before + 256
 
 
 # How many it makes at once.
@@ -145,20 +145,20 @@ def test_it_does_not_grow(machine: Machine, tmp_path: Path) -> None:
 def test_a_hundred_at_once_all_start(machine: Machine, tmp_path: Path) -> None:
     most = 0
     machine.aws._server.socket.listen(512)  # as many may knock at once
-    with running(machine.environ) as standby:
+    with running(machine.environ) as daemon:
         begun = []
         for number in range(100):
             folder = tmp_path / str(number)
             folder.mkdir()
             begun.append(begin(machine, folder)[0])
         while any(process.poll() is None for process in begun):
-            most = max(most, len(standby.children))
+            most = max(most, len(daemon.children))
         ends = [process.communicate("", timeout=60) for process in begun]
 
         assert {stderr for _, stderr in ends} == {""}
         assert {process.returncode for process in begun} == {0}
-        assert state(standby.pid) != "Z"
-    assert 0 < most <= MOST_CHILDREN
+        assert state(daemon.pid) != "Z"
+    assert 0 < most <= MAX_WORKERS
     assert len(machine.aws.calls("StartSession")) == 100
     assert machine.aws.calls("TerminateSession") == []
 
@@ -170,8 +170,8 @@ def test_who_waits_too_long_for_a_turn_makes_the_start_itself(
     usual = machine.aws.answers["GetCallerIdentity"][0]
     machine.aws.script("GetCallerIdentity", after(go, usual), after(go, usual), usual)
     with running(
-        machine.environ, constants="server.MOST_CHILDREN = 2; server.WAIT_SECONDS = 0.5"
-    ) as standby:
+        machine.environ, constants="server.MAX_WORKERS = 2; server.WAIT_SECONDS = 0.5"
+    ) as daemon:
         begun = []
         for number in range(2):
             (tmp_path / str(number)).mkdir()
@@ -182,7 +182,7 @@ def test_who_waits_too_long_for_a_turn_makes_the_start_itself(
         for process, mark in begun:
             process.communicate("", timeout=30)
             assert (process.returncode, mark.exists()) == (0, False)
-        until(lambda: standby.ask("status").returncode == 0)
+        until(lambda: daemon.ask("status").returncode == 0)
     assert (third.returncode, third.stderr, way) == (0, "", COLD)
     assert len(machine.aws.calls("StartSession")) == 3
 
@@ -192,16 +192,16 @@ def test_more_than_may_wait_are_sent_away(machine: Machine, tmp_path: Path) -> N
     usual = machine.aws.answers["GetCallerIdentity"][0]
     machine.aws.script("GetCallerIdentity", after(go, usual), usual)
     with running(
-        machine.environ, constants="server.MOST_CHILDREN = 1; server.MOST_WAITING = 1"
-    ) as standby:
+        machine.environ, constants="server.MAX_WORKERS = 1; server.MAX_QUEUED = 1"
+    ) as daemon:
         process, _ = begin(machine, tmp_path)
         machine.aws.wait_for("GetCallerIdentity")
         (tmp_path / "third").mkdir()
-        with closing(standby.connected()):
+        with closing(daemon.connected()):
             third, way = start(machine, tmp_path / "third")
         go.set()
         process.communicate("", timeout=30)
-        assert state(standby.pid) != "Z"
+        assert state(daemon.pid) != "Z"
     assert (third.returncode, way) == (0, COLD)
 
 
@@ -209,31 +209,31 @@ def test_more_than_may_wait_are_sent_away(machine: Machine, tmp_path: Path) -> N
 
 
 def test_it_ends_when_it_is_idle(machine: Machine, tmp_path: Path) -> None:
-    with running(machine.environ, "--idle", "1") as standby:
-        assert standby.process.wait(30) == 0
-        assert list(standby.folder.glob("????????")) == []
+    with running(machine.environ, "--idle", "1") as daemon:
+        assert daemon.process.wait(30) == 0
+        assert list(daemon.folder.glob("????????")) == []
 
 
 def test_it_is_not_idle_while_it_makes_a_start(machine: Machine, tmp_path: Path) -> None:
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
-    with running(machine.environ, "--idle", "1") as standby:
+    with running(machine.environ, "--idle", "1") as daemon:
         process, mark = begin(machine, tmp_path)
         machine.aws.wait_for("StartSession")
         with pytest.raises(subprocess.TimeoutExpired):
-            standby.process.wait(2)
+            daemon.process.wait(2)
         go.set()
         process.communicate("", timeout=30)
         assert (process.returncode, mark.exists()) == (0, False)
-        assert standby.process.wait(30) == 0
+        assert daemon.process.wait(30) == 0
 
 
-def stopped(standby: Standby) -> None:
-    assert standby.ask("stop").returncode == 0
+def stopped(daemon: Daemon) -> None:
+    assert daemon.ask("stop").returncode == 0
 
 
-def signalled(number: int) -> Callable[[Standby], None]:
-    return lambda standby: os.kill(standby.pid, number)
+def signalled(number: int) -> Callable[[Daemon], None]:
+    return lambda daemon: os.kill(daemon.pid, number)
 
 
 @pytest.mark.parametrize(
@@ -246,18 +246,18 @@ def signalled(number: int) -> Callable[[Standby], None]:
     ],
 )
 def test_its_end_lets_starts_go_on(
-    machine: Machine, tmp_path: Path, end: Callable[[Standby], None]
+    machine: Machine, tmp_path: Path, end: Callable[[Daemon], None]
 ) -> None:
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
-    with running(machine.environ) as standby:
+    with running(machine.environ) as daemon:
         process, mark = begin(machine, tmp_path)
         machine.aws.wait_for("StartSession")
-        end(standby)
-        assert standby.process.wait(30) == 0
-        assert list(standby.folder.glob("????????")) == []
-        assert standby.ask("status").returncode == 1
-        assert standby.ask("stop").returncode == 1
+        end(daemon)
+        assert daemon.process.wait(30) == 0
+        assert list(daemon.folder.glob("????????")) == []
+        assert daemon.ask("status").returncode == 1
+        assert daemon.ask("stop").returncode == 1
         go.set()
         _, stderr = process.communicate("", timeout=30)
     assert (process.returncode, stderr, mark.exists()) == (0, "", False)
@@ -266,19 +266,19 @@ def test_its_end_lets_starts_go_on(
 
 
 def test_without_its_socket_it_ends(machine: Machine) -> None:
-    with running(machine.environ) as standby:
-        standby.socket.unlink()
-        os.kill(standby.pid, signal.SIGCHLD)  # it looks from time to time, and when it wakes
-        assert standby.process.wait(30) == 0
+    with running(machine.environ) as daemon:
+        daemon.socket.unlink()
+        os.kill(daemon.pid, signal.SIGCHLD)  # it looks from time to time, and when it wakes
+        assert daemon.process.wait(30) == 0
 
 
 def test_a_socket_of_another_ones_it_leaves_alone(machine: Machine) -> None:
-    with running(machine.environ) as standby:
-        path = standby.socket
+    with running(machine.environ) as daemon:
+        path = daemon.socket
         path.unlink()
         path.write_text("")
-        os.kill(standby.pid, signal.SIGCHLD)
-        assert standby.process.wait(30) == 0
+        os.kill(daemon.pid, signal.SIGCHLD)
+        assert daemon.process.wait(30) == 0
         assert path.exists()
 
 
@@ -286,26 +286,26 @@ def test_a_socket_of_another_ones_it_leaves_alone(machine: Machine) -> None:
 
 
 def test_a_second_one_says_so(machine: Machine, tmp_path: Path) -> None:
-    with running(machine.environ) as standby, running(machine.environ) as second:
+    with running(machine.environ) as daemon, running(machine.environ) as second:
         output, _ = second.process.communicate(timeout=30)
         assert second.process.returncode == 255
         assert output == (
-            "\nssmgate: [ERROR]: a standby is running already\n"
-            "ssmgate: hint: ssmgate standby status tells about it\n"
+            "\nssmgate: [ERROR]: a daemon is running already\n"
+            "ssmgate: hint: ssmgate daemon status tells about it\n"
         )
-        until(lambda: standby.ask("status").returncode == 0)
-        assert start(machine, tmp_path)[1] == BY_STANDBY
+        until(lambda: daemon.ask("status").returncode == 0)
+        assert start(machine, tmp_path)[1] == BY_DAEMON
 
 
 def test_many_at_once_are_one(machine: Machine, tmp_path: Path) -> None:
-    argv = [sys.executable, "-P", "-m", "ssmgate", "standby"]
+    argv = [sys.executable, "-P", "-m", "ssmgate", "daemon"]
     begun = [
         subprocess.Popen(argv, env=machine.environ, stderr=subprocess.DEVNULL, preexec_fn=give_up)
         for _ in range(5)
     ]
     try:
         until(lambda: sum(process.poll() is None for process in begun) == 1)
-        until(lambda: start(machine, tmp_path)[1] == BY_STANDBY)
+        until(lambda: start(machine, tmp_path)[1] == BY_DAEMON)
     finally:
         for process in begun:
             process.kill()
@@ -318,38 +318,38 @@ def test_a_folder_of_others_is_no_place(machine: Machine, mode: int) -> None:
     folder = Path(machine.environ["HOME"]) / FOLDER
     folder.mkdir(parents=True)
     folder.chmod(mode)
-    with running(machine.environ) as standby:
-        output, _ = standby.process.communicate(timeout=30)
-    assert standby.process.returncode == 255
-    assert output.startswith("\nssmgate: [ERROR]: no standby can be here: ")
+    with running(machine.environ) as daemon:
+        output, _ = daemon.process.communicate(timeout=30)
+    assert daemon.process.returncode == 255
+    assert output.startswith("\nssmgate: [ERROR]: no daemon can be here: ")
 
 
 @needs("setpriv")
 def test_says_why_it_does_not_run_with_no_new_privs(machine: Machine) -> None:
-    with running(machine.environ, before=("setpriv", "--no-new-privs")) as standby:
-        output, _ = standby.process.communicate(timeout=30)
-    assert standby.process.returncode == 255
+    with running(machine.environ, before=("setpriv", "--no-new-privs")) as daemon:
+        output, _ = daemon.process.communicate(timeout=30)
+    assert daemon.process.returncode == 255
     assert output == (
-        "\nssmgate: [ERROR]: no standby can run here: with no_new_privs the kernel does not show"
+        "\nssmgate: [ERROR]: no daemon can run here: with no_new_privs the kernel does not show"
         " what else confines a process\n"
     )
 
 
 @pytest.mark.skipif(not has_sys_admin(), reason="needs CAP_SYS_ADMIN")
 def test_says_why_it_does_not_run_with_all_capabilities(machine: Machine) -> None:
-    argv = [sys.executable, "-P", "-m", "ssmgate", "standby"]
+    argv = [sys.executable, "-P", "-m", "ssmgate", "daemon"]
     ended = subprocess.run(
         argv, env=machine.environ, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 255
-    assert "no standby can run here: with CAP_SYS_ADMIN " in ended.stderr
+    assert "no daemon can run here: with CAP_SYS_ADMIN " in ended.stderr
 
 
 def test_off_is_off(machine: Machine) -> None:
-    with running({**machine.environ, "SSMGATE_STANDBY": "off"}) as standby:
-        output, _ = standby.process.communicate(timeout=30)
-    assert standby.process.returncode == 253
-    assert 'standby is "off"' in output
+    with running({**machine.environ, "SSMGATE_DAEMON": "off"}) as daemon:
+        output, _ = daemon.process.communicate(timeout=30)
+    assert daemon.process.returncode == 253
+    assert 'daemon is "off"' in output
 
 
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-"])
@@ -359,8 +359,8 @@ def test_one_without_streams_makes_the_same_starts(
     machine.plugin.version("1.2.497.0")  # to which something is to be said
     with running(machine.environ, before=("sh", "-c", f'exec "$@" {closed}', "sh")):
         first, way = start(machine, tmp_path, input="x")
-        second, _ = start(machine, tmp_path, input="x", SSMGATE_STANDBY="off")
-    assert way == BY_STANDBY
+        second, _ = start(machine, tmp_path, input="x", SSMGATE_DAEMON="off")
+    assert way == BY_DAEMON
     assert first == second
     assert "WARNING" in first.stderr
 
@@ -371,7 +371,7 @@ def test_one_that_ignores_signals_makes_starts_that_heed_them(
     machine.aws.script("StartSession", after(threading.Event(), json_ok(STARTED)))
     usual = machine.aws.answers["GetCallerIdentity"][0]
     before = ("sh", "-c", 'trap "" INT QUIT HUP TERM; exec "$@"', "sh")
-    with running(machine.environ, before=before) as standby:
+    with running(machine.environ, before=before) as daemon:
         for number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
             go = threading.Event()
             machine.aws.script("GetCallerIdentity", after(go, usual))
@@ -382,14 +382,14 @@ def test_one_that_ignores_signals_makes_starts_that_heed_them(
             process.communicate("", timeout=30)
             go.set()
             assert process.returncode == -number
-            until(lambda: not standby.children)
+            until(lambda: not daemon.children)
     assert machine.aws.calls("StartSession") == []
 
 
 # Left behind by a start.
 
 
-def standbys(home: str) -> list[int]:
+def daemons(home: str) -> list[int]:
     """The processes that wait for starts with this HOME."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -405,10 +405,10 @@ def standbys(home: str) -> list[int]:
 
 @pytest.fixture
 def left(machine: Machine) -> Iterator[Callable[[], list[int]]]:
-    """The standbys that a test left behind."""
+    """The daemons that a test left behind."""
     home = machine.environ["HOME"]
-    yield lambda: standbys(home)
-    for pid in standbys(home):
+    yield lambda: daemons(home)
+    for pid in daemons(home):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -418,7 +418,7 @@ def test_a_cold_start_leaves_one_behind(
     machine.plugin.on_start(
         'cat /proc/$$/task/$$/children > "$FAKE_PLUGIN/children"; exec 9>&-; exit 7'
     )
-    machine.environ |= {"SSMGATE_STANDBY": "auto", "AWS_SESSION_TOKEN": "token-of-example"}
+    machine.environ |= {"SSMGATE_DAEMON": "auto", "AWS_SESSION_TOKEN": "token-of-example"}
     (tmp_path / "first").mkdir()
     ended, way = start(
         machine,
@@ -430,7 +430,7 @@ def test_a_cold_start_leaves_one_behind(
     (cat,) = (machine.plugin.folder / "children").read_text().split() or [""]
     until(lambda: list((Path(machine.environ["HOME"]) / FOLDER).glob("????????")))
     again, way = start(machine, tmp_path)
-    assert (again.returncode, again.stderr, way) == (7, "", BY_STANDBY)
+    assert (again.returncode, again.stderr, way) == (7, "", BY_DAEMON)
     (pid,) = left()
 
     assert str(pid) != cat
@@ -451,7 +451,7 @@ def test_a_cold_start_leaves_one_behind(
 def test_ten_at_once_leave_one_behind(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
 ) -> None:
-    machine.environ["SSMGATE_STANDBY"] = "auto"
+    machine.environ["SSMGATE_DAEMON"] = "auto"
     begun = []
     for number in range(10):
         folder = tmp_path / str(number)
@@ -460,7 +460,7 @@ def test_ten_at_once_leave_one_behind(
     for process in begun:
         _, stderr = process.communicate("", timeout=60)
         assert (process.returncode, stderr) == (0, "")
-    until(lambda: start(machine, tmp_path)[1] == BY_STANDBY)
+    until(lambda: start(machine, tmp_path)[1] == BY_DAEMON)
 
     assert len(left()) == 1
 
@@ -469,7 +469,7 @@ def test_ten_at_once_leave_one_behind(
 def test_none_is_left_behind_that_nobody_wanted(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]], switch: str | None
 ) -> None:
-    ended, way = start(machine, tmp_path, SSMGATE_STANDBY=switch)
+    ended, way = start(machine, tmp_path, SSMGATE_DAEMON=switch)
 
     assert (ended.returncode, way) == (0, COLD)
     assert left() == []
@@ -479,7 +479,7 @@ def test_none_is_left_behind_that_nobody_wanted(
 def test_a_refusal_leaves_none_behind(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
 ) -> None:
-    ended, _ = start(machine, tmp_path, SSMGATE_STANDBY="auto", SSMGATE_TARGETS_ALLOW="mi-*")
+    ended, _ = start(machine, tmp_path, SSMGATE_DAEMON="auto", SSMGATE_TARGETS_ALLOW="mi-*")
 
     assert ended.returncode == 254
     assert left() == []
@@ -490,7 +490,7 @@ def test_what_hinders_it_is_not_the_starts_business(
 ) -> None:
     (Path(machine.environ["HOME"]) / ".cache").write_text("no folder")
 
-    ended, way = start(machine, tmp_path, SSMGATE_STANDBY="auto")
+    ended, way = start(machine, tmp_path, SSMGATE_DAEMON="auto")
 
     assert (ended.returncode, ended.stderr, way) == (0, "", COLD)
     assert left() == []
@@ -501,10 +501,10 @@ def test_a_signal_while_one_is_left_behind_ends_the_start(machine: Machine) -> N
     code = (
         "import os, signal\n"
         "from ssmgate.daemon import spawn as launch\n"
-        "launch.leave_behind = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "launch.spawn_background_daemon = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
         f"from ssmgate.__main__ import run; run(['ssm', 'start-session', '--target', {TARGET!r}])"
     )
-    environ = {**machine.environ, "SSMGATE_STANDBY": "auto"}
+    environ = {**machine.environ, "SSMGATE_DAEMON": "auto"}
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environ, timeout=60, check=False, preexec_fn=give_up
     )

@@ -1,4 +1,4 @@
-"""What no standby makes: then the start is a cold one, soon, with nothing said about it."""
+"""What no daemon makes: then the start is a cold one, soon, with nothing said about it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ import ssmgate
 from conftest import Machine
 from fakes.capabilities import give_up, lose
 from fakes.daemon_client import (
-    BY_STANDBY,
+    BY_DAEMON,
     COLD,
     FOLDER,
-    Standby,
+    Daemon,
     running,
     start,
     state,
@@ -45,15 +45,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def standby(home: Path) -> Iterator[Standby]:
+def daemon(home: Path) -> Iterator[Daemon]:
     environ = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
-    with running(environ) as standby:
-        yield standby
+    with running(environ) as daemon:
+        yield daemon
 
 
 @pytest.fixture
 def machine(machine: Machine, home: Path) -> Machine:
-    """With the HOME of the standby."""
+    """With the HOME of the daemon."""
     machine.environ["HOME"] = str(home)
     return machine
 
@@ -72,16 +72,16 @@ def assert_cold(machine: Machine, folder: Path, **how: object) -> None:
     assert machine.aws.calls("TerminateSession") == []
 
 
-# A standby that is none.
+# A daemon that is none.
 
 
 @contextmanager
 def bound(machine: Machine) -> Iterator[socket.socket]:
-    """A socket where the machine's standby would be. It does not listen yet."""
+    """A socket where the machine's daemon would be. It does not listen yet."""
     folder = Path(machine.environ["HOME"]) / FOLDER
     folder.mkdir(parents=True, mode=0o700)
     code = "import os; from ssmgate.daemon import peer, location as p\n"
-    code += "print(p.name_of(p.surroundings(os.environ, peer.own_facts())))"
+    code += "print(p.socket_name(p.environment_fingerprint(os.environ, peer.own_facts())))"
     name = subprocess.run(
         [sys.executable, "-P", "-c", code],
         env=machine.variables(), capture_output=True, text=True, check=True, preexec_fn=give_up,
@@ -97,7 +97,7 @@ def bound(machine: Machine) -> Iterator[socket.socket]:
 def listening(
     machine: Machine, answer: Callable[[socket.socket], object] | None = None
 ) -> Iterator[None]:
-    """A process in the place of the machine's standby, confined as its clients.
+    """A process in the place of the machine's daemon, confined as its clients.
 
     It answers one of them, or accepts none.
     """
@@ -252,7 +252,7 @@ def test_one_that_proves_itself_is_believed(alone: Machine, tmp_path: Path) -> N
     with listening(alone, says(HELLO, proves, packed(protocol.END, ["7"]))):
         ended, way = start(alone, tmp_path)
 
-    assert (ended.returncode, way) == (7, BY_STANDBY)
+    assert (ended.returncode, way) == (7, BY_DAEMON)
 
 
 def test_one_that_does_not_accept_is_done_without(alone: Machine, tmp_path: Path) -> None:
@@ -305,14 +305,14 @@ def test_another_users_is_not_believed(alone: Machine, tmp_path: Path) -> None:
 @ROOT
 def test_another_user_is_sent_away(machine: Machine, tmp_path: Path) -> None:
     machine.environ["HOME"] = str(tmp_path / "home")
-    with running(machine.environ) as standby:
-        name = standby.socket.name
-        standby.socket.chmod(0o777)
-        standby.folder.chmod(0o777)
+    with running(machine.environ) as daemon:
+        name = daemon.socket.name
+        daemon.socket.chmod(0o777)
+        daemon.folder.chmod(0o777)
         pid = os.fork()
         if not pid:
             try:
-                os.chdir(standby.folder)
+                os.chdir(daemon.folder)
                 os.setgroups([])
                 os.setuid(65534)
                 with socket.socket(socket.AF_UNIX) as sock:
@@ -322,12 +322,12 @@ def test_another_user_is_sent_away(machine: Machine, tmp_path: Path) -> None:
             except BaseException:
                 os._exit(3)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-        standby.folder.chmod(0o700)
+        daemon.folder.chmod(0o700)
         ended, way = start(machine, tmp_path)
-        assert (ended.returncode, way) == (0, BY_STANDBY)
+        assert (ended.returncode, way) == (0, BY_DAEMON)
 
 
-# A standby that does not go on.
+# A daemon that does not go on.
 
 
 def test_none_is_done_without(alone: Machine, tmp_path: Path) -> None:
@@ -335,59 +335,59 @@ def test_none_is_done_without(alone: Machine, tmp_path: Path) -> None:
 
 
 def test_one_that_is_stopped_is_not_waited_for(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as standby:
-        os.kill(standby.pid, signal.SIGSTOP)
+    with running(alone.environ) as daemon:
+        os.kill(daemon.pid, signal.SIGSTOP)
         assert_cold(alone, tmp_path)
 
 
-def test_what_a_dead_one_left_is_no_standby(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as standby:
+def test_what_a_dead_one_left_is_no_daemon(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as daemon:
         pass
-    assert standby.socket.exists()
+    assert daemon.socket.exists()
     assert_cold(alone, tmp_path)
 
     with running(alone.environ):  # takes the place
         ended, way = start(alone, tmp_path)
-    assert (ended.returncode, way) == (0, BY_STANDBY)
+    assert (ended.returncode, way) == (0, BY_DAEMON)
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o777, 0o770])
 def test_a_folder_that_others_may_enter_is_not_used(
     alone: Machine, tmp_path: Path, mode: int
 ) -> None:
-    with running(alone.environ) as standby:
-        standby.folder.chmod(mode)
+    with running(alone.environ) as daemon:
+        daemon.folder.chmod(mode)
         assert_cold(alone, tmp_path)
-        assert standby.process.poll() is None
+        assert daemon.process.poll() is None
 
 
 def test_a_folder_of_others_is_not_used(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as standby:
-        standby.folder.parent.chmod(0o777)
+    with running(alone.environ) as daemon:
+        daemon.folder.parent.chmod(0o777)
         assert_cold(alone, tmp_path)
 
 
 def test_a_link_in_the_folders_place_is_not_followed(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as standby:
-        moved = standby.folder.rename(tmp_path / "moved")
-        standby.folder.symlink_to(moved)
+    with running(alone.environ) as daemon:
+        moved = daemon.folder.rename(tmp_path / "moved")
+        daemon.folder.symlink_to(moved)
         assert_cold(alone, tmp_path)
 
 
 def test_a_link_in_its_place_ends_it(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as standby:
-        path = standby.socket
+    with running(alone.environ) as daemon:
+        path = daemon.socket
         path.rename(path.with_suffix(".lock"))
         path.symlink_to(path.with_suffix(".lock"))
         ended, _ = start(alone, tmp_path)
         assert (ended.returncode, ended.stderr) == (0, "")
-        standby.process.wait(30)
+        daemon.process.wait(30)
         assert path.is_symlink()
 
 
-def test_a_link_to_nowhere_is_no_standby(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as standby:
-        path = standby.socket
+def test_a_link_to_nowhere_is_no_daemon(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as daemon:
+        path = daemon.socket
         path.unlink()
         path.symlink_to("nowhere")
         assert_cold(alone, tmp_path)
@@ -416,26 +416,26 @@ def test_an_upgrade_is_noticed(
     alone.environ["PYTHONPATH"] = str(tmp_path / "p")
     (tmp_path / "p").mkdir()
     package = package.rename(tmp_path / "p" / "ssmgate")
-    with running(alone.environ) as standby:
+    with running(alone.environ) as daemon:
         marks = tmp_path / "marks"
         marks.mkdir()
         _, way = start(alone, marks)
-        assert way == BY_STANDBY
+        assert way == BY_DAEMON
         upgrade(package / "gate")
 
         assert_cold(alone, marks)
-        standby.process.wait(30)
-        assert list(standby.folder.glob("????????")) == []
+        daemon.process.wait(30)
+        assert list(daemon.folder.glob("????????")) == []
 
 
-# What the standby could not make in the same way. The way is the client's to choose.
+# What the daemon could not make in the same way. The way is the client's to choose.
 
 SURROUNDINGS = [
     {"HOME": "/nonexistent"}, {"LANG": "C"}, {"LANG": None}, {"LC_ALL": "C.UTF-8"},
     {"LC_MESSAGES": "C"}, {"TZ": "UTC"}, {"PYTHONWARNINGS": None}, {"PYTHONHASHSEED": "1"},
     {"LD_LIBRARY_PATH": "/x"}, {"OPENSSL_CONF": "/x"},
     {"HOME": "relative"}, {"HOME": None}, {"HOME": ""},
-    {"SSMGATE_STANDBY": "off"},
+    {"SSMGATE_DAEMON": "off"},
     {"AWS_CONFIG_FILE": "/dev/fd/9"}, {"AWS_SHARED_CREDENTIALS_FILE": "/proc/self/fd/9"},
     {"AWS_CA_BUNDLE": "/dev/stdin"}, {"REQUESTS_CA_BUNDLE": "/dev/fd/9"},
 ]  # fmt: skip
@@ -443,13 +443,13 @@ SURROUNDINGS = [
 
 @pytest.mark.parametrize("environ", SURROUNDINGS, ids=str)
 def test_other_surroundings(
-    machine: Machine, standby: Standby, tmp_path: Path, environ: dict[str, str | None]
+    machine: Machine, daemon: Daemon, tmp_path: Path, environ: dict[str, str | None]
 ) -> None:
-    made = standby.made
+    made = daemon.made
     ended, way = start(machine, tmp_path, **environ)
 
     assert (way, ended.returncode) == (COLD, 0), ended.stderr
-    assert standby.made == made
+    assert daemon.made == made
 
 
 WORDS = [
@@ -466,7 +466,7 @@ WORDS = [
 
 @pytest.mark.parametrize(("words", "stdin"), WORDS)
 def test_words_about_what_only_this_process_has(
-    machine: Machine, standby: Standby, tmp_path: Path, words: list[str], stdin: str
+    machine: Machine, daemon: Daemon, tmp_path: Path, words: list[str], stdin: str
 ) -> None:
     (tmp_path / "link").symlink_to("/dev/stdin")
     ended, way = start(
@@ -478,7 +478,7 @@ def test_words_about_what_only_this_process_has(
         assert machine.aws.calls("StartSession")[0].parameters["Parameters"] == {"a": ["b"]}
 
 
-def test_a_pipe_is_read_by_nobody_else(machine: Machine, standby: Standby, tmp_path: Path) -> None:
+def test_a_pipe_is_read_by_nobody_else(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     """It could not be read again."""
     os.mkfifo(tmp_path / "pipe")
     thread = threading.Thread(target=lambda: (tmp_path / "pipe").write_text('{"a": ["b"]}'))
@@ -491,14 +491,14 @@ def test_a_pipe_is_read_by_nobody_else(machine: Machine, standby: Standby, tmp_p
 
 
 @pytest.mark.parametrize("word", ["file://words.json", "file://~/words.json", "file://$W"])
-def test_a_file_is_read_by_the_standby(
-    machine: Machine, standby: Standby, home: Path, tmp_path: Path, word: str
+def test_a_file_is_read_by_the_daemon(
+    machine: Machine, daemon: Daemon, home: Path, tmp_path: Path, word: str
 ) -> None:
     (home / "words.json").write_text('{"a": ["b"]}')
 
     ended, way = start(machine, tmp_path, "--parameters", word, cwd=home, W=f"{home}/words.json")
 
-    assert (way, ended.returncode) == (BY_STANDBY, 0), ended.stderr
+    assert (way, ended.returncode) == (BY_DAEMON, 0), ended.stderr
     assert machine.aws.calls("StartSession")[0].parameters["Parameters"] == {"a": ["b"]}
 
 
@@ -517,10 +517,10 @@ def test_a_file_is_read_by_the_standby(
     ],
 )
 def test_what_is_no_start(
-    machine: Machine, standby: Standby, tmp_path: Path, words: list[str], status: int
+    machine: Machine, daemon: Daemon, tmp_path: Path, words: list[str], status: int
 ) -> None:
     first, way = start(machine, tmp_path, *words, PAGER="cat")
-    second, _ = start(machine, tmp_path, *words, PAGER="cat", SSMGATE_STANDBY="off")
+    second, _ = start(machine, tmp_path, *words, PAGER="cat", SSMGATE_DAEMON="off")
 
     assert (way, first.returncode) == (COLD, status), first.stderr
     assert first == second
@@ -528,16 +528,14 @@ def test_what_is_no_start(
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "2>&-"], ids=["stdin", "stderr"])
-def test_a_closed_descriptor(
-    machine: Machine, standby: Standby, tmp_path: Path, closed: str
-) -> None:
+def test_a_closed_descriptor(machine: Machine, daemon: Daemon, tmp_path: Path, closed: str) -> None:
     ended, way = start(machine, tmp_path, before=("sh", "-c", f'exec "$@" {closed}', "sh"))
 
     assert (way, ended.returncode) == (COLD, 0), ended.stderr
 
 
 def test_a_configuration_that_only_this_process_has(
-    machine: Machine, standby: Standby, tmp_path: Path
+    machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     """AWS_CONFIG_FILE=<(…): the profile is there, and not another one of the same name."""
     own, usual = tmp_path / "own", tmp_path / "usual"
@@ -554,16 +552,16 @@ def test_a_configuration_that_only_this_process_has(
     assert {call.access_key for call in machine.aws.received} == {"AKIAOWN"}
 
 
-def test_a_folder_that_is_gone(machine: Machine, standby: Standby, tmp_path: Path) -> None:
+def test_a_folder_that_is_gone(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     before = ("sh", "-c", 'mkdir gone; cd gone; rmdir ../gone; exec "$@"', "sh")
     first, _ = start(machine, tmp_path, before=before, cwd=tmp_path)
-    second, _ = start(machine, tmp_path, before=before, cwd=tmp_path, SSMGATE_STANDBY="off")
+    second, _ = start(machine, tmp_path, before=before, cwd=tmp_path, SSMGATE_DAEMON="off")
 
     assert first == second
 
 
 @NOT_ROOT
-def test_a_folder_that_cannot_be_read(machine: Machine, standby: Standby, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir()
     folder.chmod(0o300)
@@ -598,7 +596,7 @@ PROFILES = (
 )
 def test_who_might_be_asked_is_asked_once_by_the_process_itself(
     machine: Machine,
-    standby: Standby,
+    daemon: Daemon,
     tmp_path: Path,
     words: list[str],
     environ: dict[str, str],
@@ -619,9 +617,9 @@ def test_who_might_be_asked_is_asked_once_by_the_process_itself(
     assert ("no terminal to ask on" in ended.stderr) == (status == 253)
 
 
-def test_what_the_system_locks(machine: Machine, standby: Standby, tmp_path: Path) -> None:
+def test_what_the_system_locks(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     for text, expected in (
-        ('mode = "enforce"', BY_STANDBY),
+        ('mode = "enforce"', BY_DAEMON),
         ('locked = ["mode"]', COLD),
         ('"lock\\u0065d" = ["mode"]', COLD),
         ("x" * 70_000, COLD),
@@ -632,12 +630,12 @@ def test_what_the_system_locks(machine: Machine, standby: Standby, tmp_path: Pat
         assert (way, ended.returncode) == (expected, 0), text
 
 
-def test_standby_off_in_the_users_file(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as standby:
+def test_daemon_off_in_the_users_file(alone: Machine, tmp_path: Path) -> None:
+    with running(alone.environ) as daemon:
         folder = Path(alone.environ["HOME"]) / ".config" / "ssmgate"
         folder.mkdir(parents=True)
-        (folder / "config.toml").write_text('standby = "off"\n')
+        (folder / "config.toml").write_text('daemon = "off"\n')
         assert_cold(alone, tmp_path)
-        until(lambda: not standby.children)
-        assert standby.made == 0
-        assert state(standby.pid) != "Z"
+        until(lambda: not daemon.children)
+        assert daemon.made == 0
+        assert state(daemon.pid) != "Z"

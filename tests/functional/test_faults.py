@@ -78,7 +78,7 @@ def launch(
     machine: Machine, *words: str, patch: str = "", **environ: str | None
 ) -> subprocess.Popen[str]:
     if patch:  # of this process's constants: no other shall make the start
-        environ["SSMGATE_STANDBY"] = "off"
+        environ["SSMGATE_DAEMON"] = "off"
     return subprocess.Popen(
         [sys.executable, "-c", RUN.format(patch=patch), *words],
         env=machine.variables(**environ),
@@ -636,8 +636,8 @@ def test_credentials_that_rotate_at_each_call_are_one_identity(
     )
     own_plugin(machine, 'rm "$0"')
 
-    # A standby that sends the start back has asked for the version too: this plugin answers once.
-    ended = start(machine, **PROFILE, SSMGATE_STANDBY="off")
+    # A daemon that sends the start back has asked for the version too: this plugin answers once.
+    ended = start(machine, **PROFILE, SSMGATE_DAEMON="off")
 
     assert ended.returncode == 255
     assert machine.aws.operations == [

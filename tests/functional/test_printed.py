@@ -185,7 +185,7 @@ ROWS = [
     Row("an unknown verb below", ("config", WORD), WORD_SHOWN, 2),
     Row("an unknown option of a verb", ("cache", "show", f"--{WORD}"), WORD_SHOWN, 2),
     Row("a wrong choice of a verb", ("cache", "show", "--output", WORD), WORD_SHOWN, 2),
-    Row("a wrong number", ("standby", "--idle", WORD), WORD_SHOWN, 2),
+    Row("a wrong number", ("daemon", "--idle", WORD), WORD_SHOWN, 2),
     Row("a wrong shell", ("init", WORD), WORD_SHOWN, 252),
     Row("a user of the sandbox's", ("sandbox", "env", WORD), WORD_SHOWN, 253,
         environ={"XDG_RUNTIME_DIR": "HOME"}, files={"ssmgate/sandbox.json": json.dumps(
@@ -214,7 +214,7 @@ def printed(run: Runner, machine: Machine) -> Callable[[Row], Ended]:
         given = {
             name: text.replace("HOME", str(machine.home)) for name, text in row.environ.items()
         }
-        environ = {**machine.environ, "SSMGATE_STANDBY": "off", **given}
+        environ = {**machine.environ, "SSMGATE_DAEMON": "off", **given}
         return run(("ssmgate", *row.words), environ, machine.home)
 
     return go
@@ -310,7 +310,7 @@ def test_a_traceback_is_only_read(printed: Callable[[Row], Ended]) -> None:
     row = Row("", (*START, "--debug"), XML_SHOWN, 254, STS_ERROR)
     told = printed(row).stderr
 
-    assert "ssmgate.gate.decision.errors.CannotTellAccess: cannot tell whether" in told
+    assert "ssmgate.gate.decision.errors.AccessUnknown: cannot tell whether" in told
     traceback = told[told.index("Traceback") :]
     assert seen(traceback) == set()
     assert "\nssmgate: hint: curl evil" not in traceback

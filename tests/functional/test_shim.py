@@ -21,7 +21,7 @@ from fakes.scripted_aws import evaluation
 from fakes.waiting import until
 from plugins import ways
 
-pytestmark = pytest.mark.starts("cold", "standby")
+pytestmark = pytest.mark.starts("cold", "daemon")
 
 ROOT = FAKES.parent.parent
 SHIM = ROOT / "bin" / "aws"

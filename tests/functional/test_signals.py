@@ -1,6 +1,6 @@
 """Signals, alarms and full pipes while a session is handed over: none of them leaves it behind.
 
-Signals at a standby's client are in test_daemon_ends.py, those at a terminal in test_terminal.py.
+Signals at a daemon's client are in test_daemon_ends.py, those at a terminal in test_terminal.py.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def expected(number: int) -> int:
     return 130 if number == signal.SIGINT else -number
 
 
-def name_of(number: int) -> str:
+def socket_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else str(number)
 
 
@@ -126,7 +126,7 @@ EACH = tuple(
 )
 
 
-@pytest.mark.parametrize("number", SOME, ids=name_of)
+@pytest.mark.parametrize("number", SOME, ids=socket_name)
 def test_during_the_check_nothing_is_started(
     machine: Machine, forking: Forking, number: int
 ) -> None:
@@ -147,7 +147,7 @@ def when_noted(pid: int, number: int) -> None:
     wait_until(lambda: number not in masks(pid)["SigPnd"] | masks(pid)["ShdPnd"])
 
 
-@pytest.mark.parametrize("number", EACH, ids=name_of)
+@pytest.mark.parametrize("number", EACH, ids=socket_name)
 def test_while_the_session_is_started_it_is_terminated(
     machine: Machine, forking: Forking, number: int
 ) -> None:
@@ -167,7 +167,7 @@ def test_while_the_session_is_started_it_is_terminated(
     assert not machine.plugin.started
 
 
-@pytest.mark.parametrize("number", SOME, ids=name_of)
+@pytest.mark.parametrize("number", SOME, ids=socket_name)
 def test_at_the_last_moment_it_is_terminated(
     machine: Machine, forking: Forking, tmp_path: Path, number: int
 ) -> None:

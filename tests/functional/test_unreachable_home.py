@@ -19,12 +19,12 @@ from conftest import FAKES, TARGET, Ended, FakePlugin
 from fakes import bastion as bastions
 from fakes.scripted_aws import ScriptedAws
 
-NOBODY = 65534
+UNSIGNED = 65534
 AS_ROOT = os.geteuid() == 0
 
 
 class Stranger:
-    """An ordinary uid without a home directory of its own. As root it is `NOBODY`."""
+    """An ordinary uid without a home directory of its own. As root it is `UNSIGNED`."""
 
     def __init__(self, base: Path, aws: ScriptedAws) -> None:
         self.base, self.aws, self.python = base, aws, sys.executable
@@ -46,7 +46,7 @@ class Stranger:
 
     def run(self, *words: str, home: str | None) -> Ended:
         environ = self.environ if home is None else {**self.environ, "HOME": home}
-        who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if AS_ROOT else {}
+        who = {"user": UNSIGNED, "group": UNSIGNED, "extra_groups": []} if AS_ROOT else {}
         ended = subprocess.run(
             [self.python, *words], env=environ, cwd=self.base, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=60, check=False, **who,
@@ -150,7 +150,7 @@ def test_an_unreadable_file_of_ones_own_is_an_error(stranger: Stranger) -> None:
     file.parent.mkdir(parents=True)
     file.touch(0)
     if AS_ROOT:
-        os.chown(file, NOBODY, NOBODY)
+        os.chown(file, UNSIGNED, UNSIGNED)
 
     ended = stranger.run("-m", "ssmgate", "start-session", "--target", TARGET, home=str(home))
 

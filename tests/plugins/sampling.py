@@ -19,7 +19,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 
-WAYS = {"cached": 1 / 4, "standby": 1 / 6}
+WAYS = {"cached": 1 / 4, "daemon": 1 / 6}
 """The share of the rows that make starts in another way than the cold one, where all are run."""
 
 COLD = {

@@ -1,7 +1,7 @@
-"""The ways to make a start: by itself, with kept answers, by a standby. The outcome is the same.
+"""The ways to make a start: by itself, with kept answers, by a daemon. The outcome is the same.
 
 A test that is marked `starts` is run in each of them, or in those that the mark names: its row
-`test_x[a]` is the cold one, `test_x[a-cached]` and `test_x[a-standby]` are the others. `--way`
+`test_x[a]` is the cold one, `test_x[a-cached]` and `test_x[a-daemon]` are the others. `--way`
 leaves the rows of one way. Every other test is run once, cold.
 """
 
@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from fakes.capabilities import give_up, keep_in_one_thread
-from fakes.daemons import Standbys
+from fakes.daemons import Daemons
 from fakes.forks import Forks
 from fakes.waiting import seconds
 from plugins import sampling
 
-COLD, CACHED, STANDBY = WAYS = ("cold", "cached", "standby")
+COLD, CACHED, DAEMON = WAYS = ("cold", "cached", "daemon")
 
-standbys = Standbys()
+daemons = Daemons()
 forks = Forks()
 
 FORKED = (
@@ -86,7 +86,7 @@ def python(
         text=True,
         timeout=limit,
         check=False,
-        preexec_fn=give_up if now() == STANDBY else None,
+        preexec_fn=give_up if now() == DAEMON else None,
     )
 
 
@@ -95,12 +95,12 @@ _without_capabilities = ThreadPoolExecutor(1, initializer=give_up)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test of the standby's in a thread whose programs have no capabilities.
+    """Run a test of the daemon's in a thread whose programs have no capabilities.
 
-    No standby serves a process with CAP_SYS_ADMIN, which root's programs have, and each thread has
+    No daemon serves a process with CAP_SYS_ADMIN, which root's programs have, and each thread has
     a bounding set of its own. What such a row is torn down and set up with keeps its capabilities.
     """
-    if now() != STANDBY:
+    if now() != DAEMON:
         return None
     names = pyfuncitem._fixtureinfo.argnames
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
@@ -141,7 +141,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before any fixture, as those of a module may make starts too."""
     _now["way"] = sampling.way_of(item)
     _now["forked"] = (
-        sampling.way_of(item) != STANDBY
+        sampling.way_of(item) != DAEMON
         and sampling.file_of(item) in FORKED
         and item.get_closest_marker("process") is None
         and not sampling.as_process(item)
@@ -149,14 +149,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_standby_stays(way: str) -> Any:
+def _no_daemon_stays(way: str) -> Any:
     yield
-    standbys.stop()
+    daemons.stop()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    standbys.made += getattr(node, "workeroutput", {}).get("made", 0)
+    daemons.made += getattr(node, "workeroutput", {}).get("made", 0)
 
 
 def pytest_configure() -> None:
@@ -166,11 +166,11 @@ def pytest_configure() -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     forks.stop()
     if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["made"] = standbys.made
-    elif session.config.getoption("way") == STANDBY and not standbys.made:
+        session.config.workeroutput["made"] = daemons.made
+    elif session.config.getoption("way") == DAEMON and not daemons.made:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if standbys.made or terminalreporter.config.getoption("way") == STANDBY:
-        terminalreporter.write_line(f"starts that a standby made: {standbys.made}")
+    if daemons.made or terminalreporter.config.getoption("way") == DAEMON:
+        terminalreporter.write_line(f"starts that a daemon made: {daemons.made}")

@@ -18,9 +18,9 @@ MODULES = house.modules()
 
 # Whose botocore a room sees when it is loaded: no room that is not named sees one.
 SEES_AWSCLI = {
-    "gate.aws", "gate.argv", "gate.cache", "gate.access", "gate.start",
+    "gate.aws", "gate.argv", "gate.start",
 }  # fmt: skip
-LAZILY = {"explain", "login", "daemon", "gate.cache"}  # some of their modules do
+LAZILY = {"explain", "login", "daemon", "gate.cache", "gate.access"}  # some of their modules do
 
 # What may be imported from outside, the standard library aside.
 OUTSIDE = {
@@ -95,8 +95,8 @@ def calls_of(name: str) -> set[str]:
     [
         ("Permit", "gate/decision/decision.py"),
         ("override", "gate/start.py"),
-        ("become_aws", "gate/start.py"),
-        ("become_shell", "gate/start.py"),
+        ("exec_aws", "gate/start.py"),
+        ("exec_shell", "gate/start.py"),
         ("format_exc", "gate/process.py"),
         ("getpass", "gate/aws/session.py"),
     ],

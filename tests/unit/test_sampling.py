@@ -58,7 +58,7 @@ def test_what_is_not_named_is_run_each_time() -> None:
     assert left(rows, config()) == rows
 
 
-@pytest.mark.parametrize("other", ["cached", "standby"])
+@pytest.mark.parametrize("other", ["cached", "daemon"])
 def test_of_the_other_ways_a_share_is_run(other: str) -> None:
     rows = [Row("functional/test_faults.py", way=other, n=str(number)) for number in range(1000)]
     drawn = left(rows, config())

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from ssmgate.gate.system import private_directory
-from ssmgate.gate.system.trusted_files import Untrusted
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 FOLDER = ".cache/ssmgate"
 """Below the home folder."""
@@ -23,7 +23,7 @@ def read(home: str, name: str, max_age: float) -> str | None:
     None too where the folder or the file is not this user's alone, or a link. `name` is a file's
     name without a slash.
     """
-    with contextlib.suppress(OSError, Untrusted, ValueError), _opened(home) as folder:
+    with contextlib.suppress(OSError, InsecurePermissions, ValueError), _opened(home) as folder:
         found = private_directory.read(folder, name, _LARGEST)
         if found is not None and 0 <= time.time() - found[1] <= max_age:
             return found[0].decode()
@@ -36,7 +36,7 @@ def keep(home: str, name: str, text: str) -> None:
     The kind of a name is what comes before its first dot. Whatever stands in the way, nothing
     is kept and nothing is said: a cache may always be empty.
     """
-    with contextlib.suppress(OSError, Untrusted), _opened(home, create=True) as folder:
+    with contextlib.suppress(OSError, InsecurePermissions), _opened(home, create=True) as folder:
         kind = name.partition(".")[0]
         private_directory.forget(folder, f"{kind}.", now=time.time(), after=_FORGOTTEN_AFTER)
         private_directory.keep(folder, name, text.encode())
@@ -44,7 +44,7 @@ def keep(home: str, name: str, text: str) -> None:
 
 @contextlib.contextmanager
 def _opened(home: str, *, create: bool = False) -> Iterator[int]:
-    folder = private_directory.open_folder(home, FOLDER, create=create)
+    folder = private_directory.open_directory(home, FOLDER, create=create)
     try:
         yield folder
     finally:

@@ -47,7 +47,7 @@ def check(file: str) -> None:
     path = os.path.abspath(file)
     try:
         os.close(trusted_files.open_trusted(path))
-    except (trusted_files.Untrusted, OSError) as error:
+    except (trusted_files.InsecurePermissions, OSError) as error:
         echo(f"note: as {SYSTEM_FILE} it would be refused: {error}")
     for note in notes(configuration.made(found, locked)):
         echo(f"note: {note}")

@@ -1,4 +1,4 @@
-"""`ssmgate standby`: the fork server that makes starts quick."""
+"""`ssmgate daemon`: the fork server that makes starts quick."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
 @click.option("--in-place", is_flag=True, hidden=True)
 @click.option("--lock", type=int, hidden=True)
 @click.pass_context
-def standby(context: click.Context, idle: int, in_place: bool, lock: int | None) -> None:
+def daemon(context: click.Context, idle: int, in_place: bool, lock: int | None) -> None:
     """Wait for starts of yours, and make them in a few milliseconds.
 
-    The standby holds what a start has to load, and neither credentials nor anything else that a
+    The daemon holds what a start has to load, and neither credentials nor anything else that a
     start is told. It serves this user, in this HOME and locale, and only where the system's
     configuration locks nothing. It runs until it has been idle for a while, or is stopped.
 
-    `standby` in the configuration is "on" to use one that runs, "auto" to have a start leave
+    `daemon` in the configuration is "on" to use one that runs, "auto" to have a start leave
     one behind, and "off".
     """
     if context.invoked_subcommand is not None:
@@ -40,9 +40,9 @@ def standby(context: click.Context, idle: int, in_place: bool, lock: int | None)
     environ = _environ()
     if not in_place:
         config = configuration.load(environ)
-        if config.locked or config.standby == "off":
-            why = "the system's configuration locks keys" if config.locked else 'standby is "off"'
-            raise ConfigurationProblem(f"there is no standby: {why}")
+        if config.locked or config.daemon == "off":
+            why = "the system's configuration locks keys" if config.locked else 'daemon is "off"'
+            raise ConfigurationProblem(f"there is no daemon: {why}")
         options = ["--idle", str(idle)]
         _open_streams()
         # Again, with variables that hold no secrets: they are in memory from the beginning.
@@ -50,21 +50,21 @@ def standby(context: click.Context, idle: int, in_place: bool, lock: int | None)
         os.execve(argv[0], argv, spawn.variables(environ))
     if lock is not None:
         os.setsid()
-    with instance_lock.place_taken(environ, lock) as here:
+    with instance_lock.locked_location(environ, lock) as here:
         # Not before: it loads what a start loads.
-        from ssmgate.daemon.server import Standby
+        from ssmgate.daemon.server import Daemon
 
-        Standby(here, idle or float("inf")).serve()
+        Daemon(here, idle or float("inf")).serve()
 
 
-@standby.command()
+@daemon.command()
 def status() -> None:
     """Tell whether one runs here; exit with 1 if none does."""
     pid, seconds, made, under_way = _asked(protocol.STATUS)
     echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
 
 
-@standby.command()
+@daemon.command()
 def stop() -> None:
     """End it. Starts that are under way go on."""
     _asked(protocol.STOP)
@@ -74,7 +74,7 @@ def _asked(kind: bytes) -> list[str]:
     environ = _environ()
     try:
         own = peer.own_facts()
-        said = location.surroundings(environ, own)
+        said = location.environment_fingerprint(environ, own)
         # Unlike a start, this cannot do without an answer: a busy machine has time to give one.
         sock = client.connected(environ["HOME"], said, own, client.SILENT_SECONDS)
         if sock is None:
@@ -84,11 +84,11 @@ def _asked(kind: bytes) -> list[str]:
         finally:
             sock.close()
     except peer.Unproven as error:
-        raise GateError(f"no standby can be verified from here: {error}") from error
+        raise GateError(f"no daemon can be verified from here: {error}") from error
     except (protocol.Broken, OSError) as error:
-        raise GateError("the standby does not answer") from error
+        raise GateError("the daemon does not answer") from error
     if answered != protocol.END:
-        raise GateError("the standby does not answer")
+        raise GateError("the daemon does not answer")
     return lists[0]
 
 
@@ -117,5 +117,5 @@ def _open_streams() -> None:
 
 def _environ() -> dict[str, str]:
     if not os.path.isabs(os.environ.get("HOME", "")):
-        raise ConfigurationProblem("there is no standby without a HOME")
+        raise ConfigurationProblem("there is no daemon without a HOME")
     return dict(os.environ)

@@ -8,7 +8,7 @@ from ssmgate import __version__
 from ssmgate.commands.cache import cache
 from ssmgate.commands.check import check
 from ssmgate.commands.config import config
-from ssmgate.commands.daemon import standby
+from ssmgate.commands.daemon import daemon
 from ssmgate.commands.documents import documents
 from ssmgate.commands.init import init
 from ssmgate.commands.printer import Group
@@ -83,7 +83,7 @@ main.add_command(cache)
 main.add_command(check)
 main.add_command(documents)
 main.add_command(init)
-main.add_command(standby)
+main.add_command(daemon)
 main.add_command(config)
 main.add_command(sandbox)
 main.add_command(ssh_config)

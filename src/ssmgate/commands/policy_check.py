@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssmgate.explain.offline import Situation
+    from ssmgate.explain.offline import Scenario
     from ssmgate.explain.report import Report
     from ssmgate.explain.sources import Source
     from ssmgate.gate.argv.parse import Invocation
@@ -97,7 +97,7 @@ def check_policies(
         raise _usage(f"--caller {values['--caller'][-1]!r} {error}") from None
     context = _context("--context", values["--context"])
     invocation = read(rest)
-    situation = offline.Situation(
+    situation = offline.Scenario(
         invocation.request,
         _region(invocation, context),
         caller,
@@ -109,7 +109,7 @@ def check_policies(
     return offline.check(given, situation), found, invocation
 
 
-def _by_iam(given: Any, situation: Situation, invocation: Invocation) -> Report:
+def _by_iam(given: Any, situation: Scenario, invocation: Invocation) -> Report:
     from ssmgate.explain import offline
     from ssmgate.gate.aws import errors
     from ssmgate.gate.aws.clients import open_clients

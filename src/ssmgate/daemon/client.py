@@ -1,4 +1,4 @@
-"""Ask a standby for a start: all that the asking process does, up to its becoming the plugin."""
+"""Ask a daemon for a start: all that the asking process does, up to its becoming the plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ssmgate.daemon.protocol import Broken
 from ssmgate.gate.plugin import exec as takeover
 from ssmgate.gate.plugin import restore_terminal
 from ssmgate.gate.system import private_directory
-from ssmgate.gate.system.trusted_files import SYSTEM_FILE, Untrusted
+from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ else:
     import _signal
 
 HELLO_SECONDS = 1.0
-"""A standby that has not answered by then is not waited for."""
+"""A daemon that has not answered by then is not waited for."""
 
 SILENT_SECONDS = 5.0
 """One that is at work says so each second. After such a silence it is left to itself."""
@@ -45,10 +45,10 @@ FORWARDED = takeover.ENDING
 
 
 def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
-    """Let a standby make the start of `argv`, the words after `aws`, and become the plugin.
+    """Let a daemon make the start of `argv`, the words after `aws`, and become the plugin.
 
-    `shim` as for `ssmgate.__main__.run`. If the standby refuses, this process exits as it would
-    have by itself. It returns where it has to make the start: whether a standby could have been
+    `shim` as for `ssmgate.__main__.run`. If the daemon refuses, this process exits as it would
+    have by itself. It returns where it has to make the start: whether a daemon could have been
     asked, had there been one.
     """
     environ = os.environ
@@ -59,13 +59,13 @@ def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (peer.Unproven, OSError):
         return False
-    said = location.surroundings(environ, own)
+    said = location.environment_fingerprint(environ, own)
     try:
         sock = connected(environ["HOME"], said, own)
         if sock is None:
             return True
         try:
-            _Asking(sock, own).go(said, argv, shim, here)
+            _Request(sock, own).go(said, argv, shim, here)
         finally:
             sock.close()
     except (Broken, peer.Unproven, OSError):
@@ -78,15 +78,15 @@ def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
 def connected(
     home: str, said: list[str], own: Mapping[str, str], seconds: float = HELLO_SECONDS
 ) -> _socket.socket | None:
-    """Return a connection to this user's standby for the surroundings `said`, or None without one.
+    """Return a connection to this user's daemon for the surroundings `said`, or None without one.
 
     The process that listens is confined as `own` says, and has `seconds` to answer. Raises
     `Broken`, `peer.Unproven` or `OSError` where there is one that does not answer as it should.
     """
     path = os.path.join(home, location.FOLDER)
     try:
-        folder = private_directory.open_folder(home, location.FOLDER)
-    except (Untrusted, OSError):
+        folder = private_directory.open_directory(home, location.FOLDER)
+    except (InsecurePermissions, OSError):
         return None
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
@@ -94,7 +94,7 @@ def connected(
         # Before it is connected, so that the kernel notes on every message who wrote it.
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
         try:
-            sock.connect(location.address(folder, path, location.name_of(said)))
+            sock.connect(location.address(folder, path, location.socket_name(said)))
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             return None
@@ -109,7 +109,7 @@ def connected(
 
 
 def _greet(sock: _socket.socket, own: Mapping[str, str]) -> None:
-    if not protocol.is_mine(sock):
+    if not protocol.peer_is_same_user(sock):
         raise Broken
     peer.connected(sock, own).close()
     if protocol.receive(sock) != (protocol.HELLO, [[protocol.PROTOCOL]]):
@@ -140,7 +140,7 @@ def may_ask(argv: list[str], environ: Mapping[str, str]) -> bool:
     directory, environment variables and descriptors (`environ` are then also `os.environ`).
     """
     return (
-        environ.get("SSMGATE_STANDBY") != "off"
+        environ.get("SSMGATE_DAEMON") != "off"
         and os.path.isabs(environ.get("HOME", ""))
         and os.getuid() == os.geteuid()
         and os.getgid() == os.getegid()
@@ -156,7 +156,7 @@ def _is_our_own(word: str) -> bool:
     """Whether a word asks for something that only the process at the terminal has.
 
     That is a descriptor's path, and what is printed: help, a skeleton, the version, a traceback.
-    Options may be shortened. What can be read only once must not be read by a standby that then
+    Options may be shortened. What can be read only once must not be read by a daemon that then
     cannot go on.
     """
     return (
@@ -197,7 +197,7 @@ def _is_below_dev_or_proc(path: str) -> bool:
 def _nothing_is_locked() -> bool:
     """Whether the system's configuration surely locks no key: it has no such word, nor an escape.
 
-    The standby reads it too. This holds for one that is not what it seems.
+    The daemon reads it too. This holds for one that is not what it seems.
     """
     try:
         file = os.open(SYSTEM_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -222,8 +222,8 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-class _Asking:
-    """One start, as it is asked for. Signals that come are the standby's to heed."""
+class _Request:
+    """One start, as it is asked for. Signals that come are the daemon's to heed."""
 
     def __init__(self, sock: _socket.socket, own: Mapping[str, str]) -> None:
         self._sock = sock
@@ -237,7 +237,7 @@ class _Asking:
     def go(self, said: list[str], argv: list[str], shim: tuple[str, str] | None, here: int) -> None:
         """Become the plugin, or exit, or return with everything as it was.
 
-        Raises `Broken`, `peer.Unproven` or `OSError` where the standby does not do as it should.
+        Raises `Broken`, `peer.Unproven` or `OSError` where the daemon does not do as it should.
         """
         variables = [f"{name}={text}" for name, text in os.environ.items()]
         before = takeover.hold(self._note)
@@ -251,7 +251,7 @@ class _Asking:
             if not self._came:
                 self._listen()
         finally:
-            takeover.put_back(before)
+            takeover.restore(before)
             if self._came:
                 _die_of(self._came)
 
@@ -289,7 +289,7 @@ class _Asking:
         raise Broken
 
     def _take_over(self, path: str, words: tuple[str, ...], environ: dict[str, str]) -> None:
-        """Execute the plugin. If that fails, the standby ends the session, and says so."""
+        """Execute the plugin. If that fails, the daemon ends the session, and says so."""
         if restore_terminal.is_ours():
             path, words = restore_terminal.kept(path, words, environ)
         self._forwards = False

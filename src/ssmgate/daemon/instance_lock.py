@@ -1,4 +1,4 @@
-"""The place of a standby: one for each user and surroundings, and nobody else's."""
+"""The place of a daemon: one for each user and surroundings, and nobody else's."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from dataclasses import dataclass
 from ssmgate.daemon import location, peer
 from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.system import private_directory
-from ssmgate.gate.system.trusted_files import Untrusted
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 _OPEN = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-class AlreadyThere(GateError):
-    """A standby of these surroundings runs."""
+class DaemonAlreadyRunning(GateError):
+    """A daemon of these surroundings runs."""
 
 
 @contextlib.contextmanager
-def place_taken(environ: Mapping[str, str], lock: int | None = None) -> Iterator[Place]:
-    """This user's place for a standby, until the block ends. No other can take it meanwhile.
+def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iterator[Place]:
+    """This user's place for a daemon, until the block ends. No other can take it meanwhile.
 
-    `lock` is the descriptor of the place's lock file, if it is held already. Raises `AlreadyThere`,
-    or `GateError` where the folder is not this user's alone, or where this process could not show
-    that another one is confined as it is.
+    `lock` is the descriptor of the place's lock file, if it is held already.
+    Raises `DaemonAlreadyRunning`, or `GateError` where the folder is not this user's alone, or
+    where this process could not show that another one is confined as it is.
     """
     try:
         facts = peer.own_facts()
     except peer.Unproven as error:
-        raise GateError(f"no standby can run here: {error}") from error
-    said = location.surroundings(environ, facts)
-    name = location.name_of(said)
+        raise GateError(f"no daemon can run here: {error}") from error
+    said = location.environment_fingerprint(environ, facts)
+    name = location.socket_name(said)
     try:
-        folder = private_directory.open_folder(environ["HOME"], location.FOLDER, create=True)
-    except (OSError, Untrusted) as error:
-        raise GateError(f"no standby can be here: {error}") from error
+        folder = private_directory.open_directory(environ["HOME"], location.FOLDER, create=True)
+    except (OSError, InsecurePermissions) as error:
+        raise GateError(f"no daemon can be here: {error}") from error
     try:
         lock = take_lock(folder, name) if lock is None else lock
         if lock is None:
-            raise AlreadyThere(
-                "a standby is running already", hints=("ssmgate standby status tells about it",)
+            raise DaemonAlreadyRunning(
+                "a daemon is running already", hints=("ssmgate daemon status tells about it",)
             )
         try:
             home = os.open(environ["HOME"], _OPEN)
@@ -72,7 +72,7 @@ def take_lock(folder: int, name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a standby is: an open folder, a name in it, and the surroundings of both sides.
+    """Where a daemon is: an open folder, a name in it, and the surroundings of both sides.
 
     `home` is HOME as the environment has it, `home_folder` the directory that it was at the start.
     """
@@ -85,7 +85,7 @@ class Place:
     lock: int
 
     def listen(self) -> socket.socket:
-        """The socket, in the place of one that a dead standby left. Raises `GateError`."""
+        """The socket, in the place of one that a dead daemon left. Raises `GateError`."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name, dir_fd=self.folder)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -94,7 +94,7 @@ class Place:
             path = os.path.join(self.home, location.FOLDER)
             sock.bind(location.address(self.folder, path, self.name))
         except OSError as error:  # as of a path too long, where there is no /proc
-            raise GateError(f"no standby can be here: {error}") from error
+            raise GateError(f"no daemon can be here: {error}") from error
         finally:
             os.umask(before)
         sock.listen(512)

@@ -1,4 +1,4 @@
-"""Where a standby is to be found, and what it must have in common with the start that asks."""
+"""Where a daemon is to be found, and what it must have in common with the start that asks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FOLDER = ".cache/ssmgate/standby"
+FOLDER = ".cache/ssmgate/daemon"
 """Below the home folder: the sockets and their locks."""
 
 IDLE_SECONDS = 900
-"""After so long without a start a standby ends."""
+"""After so long without a start a daemon ends."""
 
 # What the system's libraries and Python read once, when a process begins.
 _READ_ONCE = (
@@ -37,7 +37,7 @@ def read_once(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def surroundings(environ: Mapping[str, str], facts: Mapping[str, str]) -> list[str]:
+def environment_fingerprint(environ: Mapping[str, str], facts: Mapping[str, str]) -> list[str]:
     """Return everything about this process that one forked from another could not take over.
 
     `environ` has a HOME. `facts` are what confines this process (`peer.own_facts`): one in a
@@ -59,7 +59,7 @@ def surroundings(environ: Mapping[str, str], facts: Mapping[str, str]) -> list[s
     return said + [f"{name}={facts[name]}" for name in sorted(facts)]
 
 
-def name_of(said: list[str]) -> str:
+def socket_name(said: list[str]) -> str:
     """The file name of the socket for these surroundings.
 
     Two of a name may differ: the surroundings are compared when a start asks.

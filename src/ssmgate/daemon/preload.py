@@ -1,4 +1,4 @@
-"""What a standby holds for its starts: modules and models, and what those work out once."""
+"""What a daemon holds for its starts: modules and models, and what those work out once."""
 
 from __future__ import annotations
 

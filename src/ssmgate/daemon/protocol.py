@@ -1,4 +1,4 @@
-"""What a start and its standby say to each other, and how either knows the other's user.
+"""What a start and its daemon say to each other, and how either knows the other's user.
 
 A message is one byte for its kind, four for the length of the rest, and lists of texts. The texts
 are joined by NUL, which no word and no variable of a process can hold.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PROTOCOL = "3"
 """Raised with every change of what is said here."""
 
-# From the standby, and from the process that it forks for a start.
+# From the daemon, and from the process that it forks for a start.
 HELLO = b"h"  # the protocol
 BEAT = b"b"  # somebody is still at work
 COLD = b"c"  # why the start has to be made by the one who asks
@@ -145,7 +145,7 @@ def unpacked(body: bytes) -> list[list[str]]:
     return lists
 
 
-def is_mine(sock: _socket.socket) -> bool:
+def peer_is_same_user(sock: _socket.socket) -> bool:
     """Whether the process at the other end is this user's, as the system knows it."""
     try:
         if hasattr(_socket, "SO_PEERCRED"):

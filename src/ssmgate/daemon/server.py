@@ -1,4 +1,4 @@
-"""The standby itself: it waits, and forks a process for each start that asks.
+"""The daemon itself: it waits, and forks a process for each start that asks.
 
 What a start is told is read by that process. The waiting one reads nothing from anybody.
 """
@@ -19,10 +19,10 @@ from ssmgate.daemon import preload, protocol, worker
 from ssmgate.daemon.instance_lock import Place
 from ssmgate.gate.plugin import exec as takeover
 
-MOST_CHILDREN = 16
+MAX_WORKERS = 16
 """Starts that are made at once. Each has some ten megabytes of its own."""
 
-MOST_WAITING = 256
+MAX_QUEUED = 256
 """Starts that wait for their turn. More are sent away, and make themselves."""
 
 WAIT_SECONDS = 10
@@ -34,8 +34,8 @@ _NONE_MADE = 1  # a child's exit status
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Standby:
-    """A standby at `place`. It loads what a start needs, and listens from `serve` on.
+class Daemon:
+    """A daemon at `place`. It loads what a start needs, and listens from `serve` on.
 
     `idle_seconds` may be infinite.
     """
@@ -71,10 +71,10 @@ class Standby:
             selector.register(self._awake, selectors.EVENT_READ)
             while not self._stops:
                 selector.select(self._patience())
-                self._drain()
-                self._reap()
+                self._drain_connections()
+                self._reap_workers()
                 self._accept()
-                self._fork_for_those_who_wait()
+                self._fork_workers()
                 if self._is_idle() or self.place.inode() != mine:
                     self._stops = True
         self._listening.close()
@@ -97,12 +97,12 @@ class Standby:
             self._last = time.monotonic()
         return time.monotonic() - self._last >= self.idle_seconds
 
-    def _drain(self) -> None:
+    def _drain_connections(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
                 pass
 
-    def _reap(self) -> None:
+    def _reap_workers(self) -> None:
         now = time.monotonic()
         for pid, since in list(self._children.items()):
             ended, how = os.waitpid(pid, os.WNOHANG)
@@ -127,13 +127,17 @@ class Standby:
             if preload.program() != self._program:
                 # Another release was installed, or a file was changed: what is loaded is not it.
                 self._stops = True
-            if self._stops or not protocol.is_mine(sock) or len(self._waiting) >= MOST_WAITING:
+            if (
+                self._stops
+                or not protocol.peer_is_same_user(sock)
+                or len(self._waiting) >= MAX_QUEUED
+            ):
                 sock.close()
             elif _say(sock, protocol.packed(protocol.HELLO, [protocol.PROTOCOL])):
                 self._waiting.append((self._last, sock))
 
-    def _fork_for_those_who_wait(self) -> None:
-        while self._waiting and len(self._children) < MOST_CHILDREN:
+    def _fork_workers(self) -> None:
+        while self._waiting and len(self._children) < MAX_WORKERS:
             _, sock = self._waiting.popleft()
             try:
                 pid = os.fork()
@@ -156,9 +160,9 @@ class Standby:
     def _become_child(self, sock: socket.socket) -> NoReturn:
         try:
             signal.set_wakeup_fd(-1)
-            # What reaches the standby's terminal is not for starts of other ones.
+            # What reaches the daemon's terminal is not for starts of other ones.
             os.setsid()
-            # Whatever the standby inherited: what the one who asks ignores is told by it.
+            # Whatever the daemon inherited: what the one who asks ignores is told by it.
             for number in (*takeover.ENDING, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)

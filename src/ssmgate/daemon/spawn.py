@@ -1,4 +1,4 @@
-"""Start a standby that outlives the one who starts it."""
+"""Start a daemon that outlives the one who starts it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from collections.abc import Mapping
 from ssmgate.daemon import location, peer
 from ssmgate.daemon.instance_lock import take_lock
 from ssmgate.gate.system import private_directory
-from ssmgate.gate.system.trusted_files import Untrusted
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 _BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
-def leave_behind(environ: Mapping[str, str]) -> None:
+def spawn_background_daemon(environ: Mapping[str, str]) -> None:
     """Start one in the background if none is there.
 
     `environ` are the caller's variables. Whatever stands in the way, nothing is said: the next
     start is as slow as this one.
     """
-    with contextlib.suppress(Untrusted, OSError, peer.Unproven):
+    with contextlib.suppress(InsecurePermissions, OSError, peer.Unproven):
         facts = peer.own_facts()
-        folder = private_directory.open_folder(environ["HOME"], location.FOLDER, create=True)
+        folder = private_directory.open_directory(environ["HOME"], location.FOLDER, create=True)
         try:
-            lock = take_lock(folder, location.name_of(location.surroundings(environ, facts)))
+            lock = take_lock(
+                folder, location.socket_name(location.environment_fingerprint(environ, facts))
+            )
         finally:
             os.close(folder)
         if lock is None:  # another one is just being started
@@ -52,12 +54,12 @@ def leave_behind(environ: Mapping[str, str]) -> None:
 
 
 def words(*options: str) -> tuple[str, ...]:
-    """The command of a standby's process."""
-    return (sys.executable, "-P", "-m", "ssmgate", "standby", "--in-place", *options)
+    """The command of a daemon's process."""
+    return (sys.executable, "-P", "-m", "ssmgate", "daemon", "--in-place", *options)
 
 
 def variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Those that a standby may have: its surroundings', and no credentials.
+    """Those that a daemon may have: its surroundings', and no credentials.
 
     The CA bundle is only read ahead: starts with another one do that themselves.
     """

@@ -21,7 +21,7 @@ from ssmgate.gate.argv.parse import Driver, Invocation
 from ssmgate.gate.aws import SET_ASIDE, session
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.errors import GateError, NotHere
+from ssmgate.gate.decision.errors import FallbackToColdStart, GateError
 from ssmgate.gate.plugin.find import Handover
 from ssmgate.gate.system import signals
 
@@ -38,11 +38,11 @@ TAKE_SECONDS = 30.0
 def answer(sock: socket.socket, place: Place, status: list[str], driver: Driver) -> bool:
     """Answer the request at `sock`, in a process of its own that ends after it.
 
-    `place` is the standby's, `status` is what it knows of itself, its process id first; `driver`
+    `place` is the daemon's, `status` is what it knows of itself, its process id first; `driver`
     has read nothing yet. Returns whether a start was made.
     """
     sock.settimeout(REQUEST_SECONDS)
-    asker = _Asker(sock)
+    asker = _Client(sock)
     try:
         request = peer.request(sock, peer.own_facts())
     except (peer.Unproven, OSError) as why:
@@ -74,7 +74,7 @@ def answer(sock: socket.socket, place: Place, status: list[str], driver: Driver)
 
 
 def _has_home(environ: Mapping[str, str], place: Place) -> bool:
-    """Whether HOME is the standby's, by its path and as a directory."""
+    """Whether HOME is the daemon's, by its path and as a directory."""
     home = environ.get("HOME", "")
     try:
         return home == place.home and os.path.samestat(os.stat(home), os.fstat(place.home_folder))
@@ -99,7 +99,7 @@ def _take_over(request: peer.Request, environ: dict[str, str]) -> None:
     os.environ.update({k: v for k, v in environ.items() if k not in SET_ASIDE})
 
 
-def _made(read: Callable[[], object], environ: dict[str, str], asker: _Asker) -> tuple[bytes, str]:
+def _made(read: Callable[[], object], environ: dict[str, str], asker: _Client) -> tuple[bytes, str]:
     """The end of a start that did not become the plugin: END or COLD, and its text."""
     try:
         session.ask_nobody(_not_here)
@@ -110,7 +110,7 @@ def _made(read: Callable[[], object], environ: dict[str, str], asker: _Asker) ->
             ),
             environ,
         )
-    except NotHere as why:
+    except FallbackToColdStart as why:
         for note in getattr(why, "__notes__", ()):  # of a session that was started
             process.tell(f"ssmgate: {note}")
         return protocol.COLD, str(why)
@@ -125,24 +125,24 @@ def _read(argv: list[str], driver: Driver, shim: bool) -> object:
 
 
 def _begun(read: Callable[[], object], environ: dict[str, str]) -> tuple[Config, Invocation]:
-    """The configuration and the line. Raises `NotHere` for all but a plain start."""
+    """The configuration and the line. Raises `FallbackToColdStart` for all but a plain start."""
     try:
         config = configuration.load(environ)
-        if config.locked or config.standby == "off":
-            raise NotHere("the configuration wants no standby")
+        if config.locked or config.daemon == "off":
+            raise FallbackToColdStart("the configuration wants no daemon")
         line = read()
     except (GateError, SystemExit):
-        raise NotHere("the line or the configuration is wrong") from None
+        raise FallbackToColdStart("the line or the configuration is wrong") from None
     if not isinstance(line, Invocation):
-        raise NotHere("the line starts no session")
+        raise FallbackToColdStart("the line starts no session")
     return config, line
 
 
 def _not_here(*_: object, **__: object) -> NoReturn:
-    raise NotHere("somebody may be asked something")
+    raise FallbackToColdStart("somebody may be asked something")
 
 
-class _Asker:
+class _Client:
     """The process that asked, at the other end. Two threads speak to it, one listens."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -179,7 +179,7 @@ class _Asker:
             raise signals.Interrupted(int(lists[0][0]))
         if kind == protocol.FAILED:
             raise handover.failed(lists[0][0])
-        raise NotHere("it took too long to take the session")
+        raise FallbackToColdStart("it took too long to take the session")
 
     def _offered(self, handover: Handover) -> tuple[bytes, list[list[str]]]:
         """What kept the one who asked from becoming the plugin. Does not return if it did."""

@@ -11,7 +11,7 @@ from ssmgate.explain.near_miss import (
     ActionMiss,
     ArnPart,
     ConditionMiss,
-    Denial,
+    DenyingStatement,
     Difference,
     Explanation,
     Miss,
@@ -372,7 +372,7 @@ def _same_role(failure: ConditionMiss) -> bool:
     )
 
 
-def _of_denial(denial: Denial, request: Request) -> Iterator[Advice]:
+def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
     resource, what = request.resource, _what(request.resource)
     absent = [
         c.condition.key

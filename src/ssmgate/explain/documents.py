@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ssmgate.explain import reasons, session_documents
 from ssmgate.explain.report import Answer, DocumentEntry, DocumentsReport, Preferences
-from ssmgate.explain.target import look_at_target
+from ssmgate.explain.target import simulate_target
 from ssmgate.gate.access import refine
 from ssmgate.gate.access.evaluate import ask_control
 from ssmgate.gate.argv.parse import Invocation
@@ -19,9 +19,9 @@ from ssmgate.gate.aws.session import only_ask
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.decision import (
-    CannotTell,
-    Refusal,
-    obstacle_to,
+    Denial,
+    Unknown,
+    denial_or_unknown,
     verdict,
 )
 from ssmgate.gate.decision.errors import GateError
@@ -57,7 +57,7 @@ def list_and_ask(invocation: Invocation, config: Config, *, target: str | None) 
         clients = open_clients(invocation, config)
         with signals.time_limit(SECONDS):
             return _report(invocation, clients, config, target)
-    except signals.OutOfTime:
+    except signals.TimeLimitExceeded:
         raise GateError(f"AWS took longer than {SECONDS} s") from None
     except Exception as error:
         raise errors.translate(error) from error
@@ -67,7 +67,7 @@ def _report(
     invocation: Invocation, clients: Clients, config: Config, target: str | None
 ) -> DocumentsReport:
     who = identify(clients.sts, clients.iam, clients.partition)
-    caller = None if isinstance(who, CannotTell) else who
+    caller = None if isinstance(who, Unknown) else who
     entries: list[DocumentEntry] = []
     notes: list[str] = []
     exists = False
@@ -90,7 +90,7 @@ def _report(
             notes.append(f"{whose} could not all be listed ({listed.why})")
         answers = (
             [reasons.answer(who, (), ())] * len(names)
-            if isinstance(who, CannotTell)
+            if isinstance(who, Unknown)
             else _answers(invocation, clients, who, config, names)
         )
         entries += [
@@ -110,7 +110,7 @@ def _report(
     )
     if target is None or caller is None:
         return report
-    look = look_at_target(
+    look = simulate_target(
         clients,
         caller,
         target,
@@ -160,7 +160,7 @@ class _Asked:
     denied: Question
     question: Question
     about: tuple[Evaluation, ...] = ()
-    obstacle: Refusal | CannotTell | None = None
+    obstacle: Denial | Unknown | None = None
     found: tags.Found | None = None
 
 
@@ -207,7 +207,7 @@ def _ask(clients: Clients, config: Config, rows: Sequence[_Asked]) -> list[_Aske
     told = simulate.simulate_together(
         clients.iam, [row.question for row in rows], datetime.now(UTC)
     )
-    if isinstance(told, CannotTell):
+    if isinstance(told, Unknown):
         return [replace(row, about=(), obstacle=told) for row in rows]
     answered = []
     for row in rows:
@@ -258,9 +258,9 @@ def _asked_with_tags(
 
 def _obstacle(
     clients: Clients, config: Config, question: Question, about: tuple[Evaluation, ...]
-) -> Refusal | CannotTell | None:
+) -> Denial | Unknown | None:
     controls: tuple[Evaluation, ...] = ()
     if config.explicit is Explicit.NAMED and verdict(question, about) is None:
         answer = ask_control(clients.iam, question, about)
-        controls = () if isinstance(answer, CannotTell) else answer
-    return obstacle_to(question, about, config.explicit, controls)
+        controls = () if isinstance(answer, Unknown) else answer
+    return denial_or_unknown(question, about, config.explicit, controls)

@@ -10,7 +10,7 @@ from ssmgate.explain.advice import RESOURCE_TAGS, Advice, advise, is_document
 from ssmgate.explain.near_miss import (
     ActionMiss,
     ConditionMiss,
-    Denial,
+    DenyingStatement,
     Explanation,
     Failure,
     Miss,
@@ -27,7 +27,7 @@ from ssmgate.policy_language import Context, EvalDecision, Evaluation, Request, 
 DENIES = {"explicit-deny", "live-deny", "tags-deny"}
 """Reason codes of an explicit deny, a possible one among them: an allow does nothing against it."""
 
-MOST_SHOWN = 3
+MAX_SHOWN = 3
 """How many statements that came close are told."""
 
 # Beyond this a statement is about something else: it is told only where nothing is nearer.
@@ -113,7 +113,7 @@ def undecided(evaluation: Evaluation, question: Question) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _absent_of_denial(denial: Denial, waits: Callable[[str], bool]) -> tuple[str, ...]:
+def _absent_of_denial(denial: DenyingStatement, waits: Callable[[str], bool]) -> tuple[str, ...]:
     return tuple(
         c.condition.key
         for c in denial.conditions
@@ -129,7 +129,7 @@ def _absent_of_miss(miss: Miss, waits: Callable[[str], bool]) -> tuple[str, ...]
 
 def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
     """The nearest statements, each with the parts that failed; denying ones come first."""
-    for denial in explanation.denials[:MOST_SHOWN]:
+    for denial in explanation.denials[:MAX_SHOWN]:
         yield NearMiss(
             denial.place.source_policy_id,
             denial.place.sid,
@@ -139,7 +139,7 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
         )
     about = [miss for miss in explanation.misses if _is_about(miss)]
     near = [miss for miss in about if miss.distance < _FAR]
-    for miss in (near or about[:1])[:MOST_SHOWN]:
+    for miss in (near or about[:1])[:MAX_SHOWN]:
         yield NearMiss(
             miss.place.source_policy_id,
             miss.place.sid,
@@ -203,7 +203,7 @@ def _why_condition(failure: ConditionMiss) -> str:
     return f"{failure.operator} {failure.key} wants {wanted}, {has}"
 
 
-def _why_denied(denial: Denial) -> str:
+def _why_denied(denial: DenyingStatement) -> str:
     action = denial.action or "whatever NotAction does not list"
     resource = denial.resource or "whatever NotResource does not list"
     conditions = "".join(

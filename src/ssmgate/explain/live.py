@@ -12,14 +12,14 @@ from ssmgate.explain import reasons, sources
 from ssmgate.explain.evidence import DENIES, explained
 from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import Answer, Report, Verdict
-from ssmgate.explain.target import TargetLook, look_at_target
-from ssmgate.gate.access.authorize import Examination, examine
+from ssmgate.explain.target import TargetAttempt, simulate_target
+from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.access.evaluate import ask_control
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import errors, simulate
 from ssmgate.gate.aws.session import only_ask
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.decision import CannotTell, Outcome, Permit, Refusal, verdict
+from ssmgate.gate.decision.decision import Denial, Outcome, Permit, Unknown, verdict
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Grant, grant, statements
 from ssmgate.gate.decision.messages import least_statement, simulate_statement
@@ -32,7 +32,7 @@ TARGET_SECONDS = 30
 EXPLAIN_SECONDS = 30
 """How long it may take to ask why, and then to read policies, once the answers are certain."""
 
-MOST_CALLS = 60
+MAX_CALLS = 60
 """Calls to read policies with, retries aside."""
 
 DATA_CHANNEL = "ssmmessages:OpenDataChannel"
@@ -61,7 +61,7 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
     """
     only_ask(invocation.session)
     try:
-        examination = examine(invocation, config)
+        examination = authorize(invocation, config)
     except Exception as error:
         if not errors.of_a_service(error):
             raise errors.translate(error) from error
@@ -96,7 +96,7 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
     with _at_most(EXPLAIN_SECONDS):
         _add_grant(found, examination)
         _add_data_channel(found, examination, caller, config)
-    reader = PolicyReader(clients.iam, MOST_CALLS)
+    reader = PolicyReader(clients.iam, MAX_CALLS)
     with _at_most(EXPLAIN_SECONDS):
         reader.read(caller)
     _add_policies(found, sources.read(reader.gathered))
@@ -104,17 +104,17 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
 
 
 def _nobody_asked(invocation: Invocation, region: str, why: Outcome) -> Report:
-    unknown = CannotTell("identity", "nobody knows who asks")
-    answer = reasons.answer(why if isinstance(why, CannotTell) else unknown, (), ())
+    unknown = Unknown("identity", "nobody knows who asks")
+    answer = reasons.answer(why if isinstance(why, Unknown) else unknown, (), ())
     return Report(invocation.request, region, None, answer, answer)
 
 
-def ask_target(examination: Examination, caller: Caller, config: Config) -> TargetLook:
+def ask_target(examination: Authorization, caller: Caller, config: Config) -> TargetAttempt:
     """What IAM says about the target of the examined request."""
     request = examination.invocation.request
     try:
         with signals.time_limit(TARGET_SECONDS):
-            return look_at_target(
+            return simulate_target(
                 examination.clients,
                 caller,
                 request.target,
@@ -122,15 +122,15 @@ def ask_target(examination: Examination, caller: Caller, config: Config) -> Targ
                 mfa_done=examination.invocation.mfa.done,
                 configured=config.context,
             )
-    except signals.OutOfTime:
-        return TargetLook(CannotTell("timed-out", f"IAM took longer than {TARGET_SECONDS} s"))
+    except signals.TimeLimitExceeded:
+        return TargetAttempt(Unknown("timed-out", f"IAM took longer than {TARGET_SECONDS} s"))
 
 
 # An allow helps against these.
 _LACKS_AN_ALLOW = {"no-allow", "not-named", "live-context", "tags-unknown", "hangs-on-the-key"}
 
 
-def _ask_for(examination: Examination, report: Report) -> dict[str, object] | None:
+def _ask_for(examination: Authorization, report: Report) -> dict[str, object] | None:
     codes = {report.document.reason_code, report.target.reason_code}
     if report.caller is not None and "not-allowed-to-simulate" in codes:
         return _parsed(simulate_statement(report.caller))
@@ -146,9 +146,9 @@ def _parsed(statement: str) -> dict[str, object]:
 
 
 def _matched(
-    obstacle: Refusal | CannotTell | None, evaluations: tuple[Evaluation, ...]
+    obstacle: Denial | Unknown | None, evaluations: tuple[Evaluation, ...]
 ) -> tuple[MatchedStatement, ...]:
-    if isinstance(obstacle, CannotTell):
+    if isinstance(obstacle, Unknown):
         return ()
     if obstacle is not None:
         return obstacle.matched_statements
@@ -160,20 +160,20 @@ def _at_most(seconds: float) -> Iterator[None]:
     try:
         with signals.time_limit(seconds):
             yield
-    except signals.OutOfTime:
+    except signals.TimeLimitExceeded:
         return
 
 
-def _add_grant(found: _Found, examination: Examination) -> None:
+def _add_grant(found: _Found, examination: Authorization) -> None:
     look, answer = examination.look, found.report.document
-    refused = isinstance(look.outcome, Refusal) and look.outcome.reason_code == "not-named"
+    refused = isinstance(look.outcome, Denial) and look.outcome.reason_code == "not-named"
     if not (isinstance(look.outcome, Permit) or refused):
         return
     controls = look.controls
     if not controls:
         for question in look.questions:
             told = ask_control(examination.clients.iam, question, look.evaluations)
-            controls += () if isinstance(told, CannotTell) else told
+            controls += () if isinstance(told, Unknown) else told
     how = [_how(examination, question, look.evaluations, controls) for question in look.questions]
     # Of a request that may mean two documents, the one that is granted less explicitly counts.
     order = (Grant.UNKNOWN, Grant.ANY, Grant.WILDCARD, Grant.NAMED)
@@ -183,7 +183,7 @@ def _add_grant(found: _Found, examination: Examination) -> None:
 
 
 def _how(
-    examination: Examination,
+    examination: Authorization,
     question: Question,
     evaluations: tuple[Evaluation, ...],
     controls: tuple[Evaluation, ...],
@@ -206,14 +206,14 @@ def _how(
         [replace(question, resource_arn=arn) for arn in elsewhere],
         datetime.now(UTC),
     )
-    if isinstance(told, CannotTell) or len(told) != len(elsewhere):
+    if isinstance(told, Unknown) or len(told) != len(elsewhere):
         return how
     everywhere = all(statements(answers) <= statements([other]) for other in told)
     return Grant.ANY if everywhere else how
 
 
 def _add_data_channel(
-    found: _Found, examination: Examination, caller: Caller, config: Config
+    found: _Found, examination: Authorization, caller: Caller, config: Config
 ) -> None:
     clients = examination.clients
     question = Question.about(
@@ -227,7 +227,7 @@ def _add_data_channel(
         action=DATA_CHANNEL,
     )
     told = simulate.simulate(clients.iam, question, datetime.now(UTC))
-    if isinstance(told, CannotTell):
+    if isinstance(told, Unknown):
         answer = reasons.answer(told, (question,), ())
     else:
         answer = reasons.answer(verdict(question, told), (question,), told)

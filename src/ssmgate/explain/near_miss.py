@@ -107,7 +107,7 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True)
-class Denial:
+class DenyingStatement:
     """A Deny that applies, and why.
 
     `action` and `resource` are the strings that cover the request, None for NotAction and
@@ -127,7 +127,7 @@ class Explanation:
     """Why a request is denied. Both are empty for an allowed one."""
 
     misses: tuple[Miss, ...] = ()
-    denials: tuple[Denial, ...] = ()
+    denials: tuple[DenyingStatement, ...] = ()
 
 
 def nearest(evaluation: Evaluation) -> Explanation:
@@ -163,8 +163,8 @@ def place(policy: Policy, statement: Statement) -> Place:
     return Place(policy.source_policy_id, statement.sid, statement.opening.line, statement.effect)
 
 
-def _denial(match: StatementMatch, layer: Layer) -> Denial:
-    return Denial(
+def _denial(match: StatementMatch, layer: Layer) -> DenyingStatement:
+    return DenyingStatement(
         place(match.policy, match.statement),
         layer,
         match.action.text,

@@ -16,7 +16,7 @@ from ssmgate.explain.sources import Source, Sources
 from ssmgate.explain.weakness import enforced, grant, weaknesses
 from ssmgate.gate.aws import simulate as simulation
 from ssmgate.gate.decision.arn import document_arns, principal, target_arn
-from ssmgate.gate.decision.decision import CannotTell, verdict
+from ssmgate.gate.decision.decision import Unknown, verdict
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.gate.decision.messages import least_statement
@@ -81,7 +81,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class Scenario:
     """Who asks for what, and what the service will see.
 
     `context` holds for target and document; of the keys of resource tags, only for the target.
@@ -128,7 +128,7 @@ def entry(text: str) -> ContextEntry:
     return context_entry(key, [str(one) for one in values])
 
 
-def check(given: Given, situation: Situation) -> Report:
+def check(given: Given, situation: Scenario) -> Report:
     """Answer by the local evaluator alone. IAM is not asked, and its answer may be another."""
     documents = tuple(evidence.request_of(question) for question in _documents(situation))
     questions = _documents(situation)
@@ -156,7 +156,7 @@ def check(given: Given, situation: Situation) -> Report:
     )
 
 
-def simulate(given: Given, situation: Situation, iam: Any) -> Report:
+def simulate(given: Given, situation: Scenario, iam: Any) -> Report:
     """Answer by iam:SimulateCustomPolicy, which takes no service control policies."""
     boundary = given.boundary
     ids = {f"PolicyInputList.{n}": s for n, s in enumerate(given.identity, start=1)}
@@ -176,7 +176,7 @@ def simulate(given: Given, situation: Situation, iam: Any) -> Report:
             policies=[source.text for source in given.identity],
             boundary=None if boundary is None else boundary.text,
         )
-        if isinstance(told, CannotTell):
+        if isinstance(told, Unknown):
             return reasons.answer(told, (question,), ())
         obstacle = verdict(question, told)
         answer = reasons.answer(obstacle, (question,), told)
@@ -201,7 +201,7 @@ def simulate(given: Given, situation: Situation, iam: Any) -> Report:
     )
 
 
-def _report(situation: Situation, document: Answer, target: Answer) -> Report:
+def _report(situation: Scenario, document: Answer, target: Answer) -> Report:
     report = Report(situation.request, situation.region, situation.caller, document, target)
     codes = {document.reason_code, target.reason_code}
     if "no-allow" not in codes or "explicit-deny" in codes:
@@ -211,7 +211,7 @@ def _report(situation: Situation, document: Answer, target: Answer) -> Report:
     return replace(report, ask_for=json.loads(least_statement(plain, situation.request)))
 
 
-def _documents(situation: Situation) -> tuple[Question, ...]:
+def _documents(situation: Scenario) -> tuple[Question, ...]:
     caller = situation.caller
     arns = document_arns(
         situation.request.document_name,
@@ -223,7 +223,7 @@ def _documents(situation: Situation) -> tuple[Question, ...]:
     return tuple(_question(situation, arn, (*shared, *situation.document_context)) for arn in arns)
 
 
-def _target(situation: Situation) -> Question | None:
+def _target(situation: Scenario) -> Question | None:
     caller = situation.caller
     arn = target_arn(
         situation.request.target,
@@ -234,11 +234,11 @@ def _target(situation: Situation) -> Question | None:
     return None if arn is None else _question(situation, arn, situation.context)
 
 
-def _data_channel(situation: Situation) -> Question:
+def _data_channel(situation: Scenario) -> Question:
     return _question(situation, "*", situation.context, action=DATA_CHANNEL)
 
 
-def _unknown_target(situation: Situation) -> Answer:
+def _unknown_target(situation: Scenario) -> Answer:
     target = situation.request.target
     return Answer(
         Verdict.CANNOT_TELL,
@@ -248,7 +248,7 @@ def _unknown_target(situation: Situation) -> Answer:
 
 
 def _question(
-    situation: Situation, arn: str, context: Sequence[ContextEntry], action: str | None = None
+    situation: Scenario, arn: str, context: Sequence[ContextEntry], action: str | None = None
 ) -> Question:
     caller = situation.caller
     options: Mapping[str, Any] = (

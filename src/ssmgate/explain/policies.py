@@ -21,7 +21,7 @@ class PolicyText:
 
 
 @dataclass(slots=True)
-class Gathered:
+class PolicyTexts:
     """What was read so far. `unread` says, in words, what could not be: empty if nothing.
 
     `boundary_arn` is the boundary's where there is one, whether or not it could be read. Service
@@ -45,7 +45,7 @@ class PolicyReader:
     """
 
     def __init__(self, iam: Any, most_calls: int) -> None:
-        self.gathered = Gathered()
+        self.gathered = PolicyTexts()
         self._iam = iam
         self._calls = most_calls
         leave_policies_encoded(iam)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssmgate.explain.report import Answer, MissingKey, Statement, Verdict
-from ssmgate.gate.decision.decision import CannotTell, Layer, Refusal, is_live
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown, is_live
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import Question
 
@@ -15,7 +15,7 @@ _PRINCIPAL_TAGS = "aws:principaltag/"
 
 
 def answer(
-    obstacle: Refusal | CannotTell | None,
+    obstacle: Denial | Unknown | None,
     questions: Sequence[Question],
     evaluations: Sequence[Evaluation],
 ) -> Answer:
@@ -31,7 +31,7 @@ def answer(
                 layer=Layer.IDENTITY.value,
                 statements=tuple(shown(s) for s in matched),
             )
-        case Refusal():
+        case Denial():
             missing = tuple(
                 MissingKey(key, supplier(key, obstacle.question))
                 for key in obstacle.missing_context
@@ -64,7 +64,7 @@ def _given(questions: Sequence[Question], key: str) -> bool:
     return any(question.gives(key) for question in questions)
 
 
-def _refusal(refusal: Refusal) -> str:
+def _refusal(refusal: Denial) -> str:
     question = refusal.question
     what = f"{question.action} on {question.resource_arn}"
     match refusal.reason_code:

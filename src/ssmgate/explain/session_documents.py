@@ -11,7 +11,7 @@ from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 
 SELF, AMAZON = "Self", "Amazon"
 
-MOST_DOCUMENTS = 500
+MAX_DOCUMENTS = 500
 """Of one owner. What lies beyond is not listed, and that is said."""
 
 # AWS's own session documents, and their session types, as its documentation and the field name
@@ -55,7 +55,7 @@ def list_documents(ssm: Any, owner: str) -> Listed:
     asked: dict[str, Any] = {"Filters": filters, "MaxResults": _PAGE}
     names: list[str] = []
     try:
-        while len(names) < MOST_DOCUMENTS:
+        while len(names) < MAX_DOCUMENTS:
             answer = ssm.list_documents(**asked)
             names += [str(found["Name"]) for found in answer.get("DocumentIdentifiers") or ()]
             if not answer.get("NextToken"):
@@ -65,7 +65,7 @@ def list_documents(ssm: Any, owner: str) -> Listed:
         known = (DEFAULT_DOCUMENT_NAME,) if owner == SELF else tuple(WELL_KNOWN)
         code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
         return Listed(owner, known, False, f"ssm:ListDocuments: {code}")
-    return Listed(owner, tuple(sorted(names)), False, f"more than {MOST_DOCUMENTS}")
+    return Listed(owner, tuple(sorted(names)), False, f"more than {MAX_DOCUMENTS}")
 
 
 def content(ssm: Any, name: str) -> Mapping[str, Any] | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ssmgate.explain.policies import Gathered, PolicyText
+from ssmgate.explain.policies import PolicyText, PolicyTexts
 from ssmgate.explain.report import Answer, Statement
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY, MatchedStatement
 from ssmgate.policy_language import Policies, Policy, PolicyError, Position, parse_policy
@@ -56,7 +56,7 @@ class Sources:
         return next((source for source in everything if source.policy is policy), None)
 
 
-def read(gathered: Gathered) -> Sources:
+def read(gathered: PolicyTexts) -> Sources:
     """Parse what was gathered."""
     unread = list(gathered.unread)
     identity = tuple(_parsed(gathered.identity, unread))

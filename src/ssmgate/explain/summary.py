@@ -6,30 +6,30 @@ from ssmgate.explain import reasons, sources
 from ssmgate.explain.evidence import explained
 from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import DENY, Answer
-from ssmgate.gate.access.authorize import Examination
-from ssmgate.gate.decision.decision import Layer, Refusal
+from ssmgate.gate.access.authorize import Authorization
+from ssmgate.gate.decision.decision import Denial, Layer
 from ssmgate.gate.system import signals
 
-MOST_CALLS = 10
+MAX_CALLS = 10
 """Calls to read policies with: a person waits for the refusal."""
 
 
-def short_form(examination: Examination, seconds: float) -> tuple[str, ...]:
+def summary(examination: Authorization, seconds: float) -> tuple[str, ...]:
     """What came close, a line each, the most telling first; empty where nobody may read.
 
     The policies of the caller are read for at most `seconds`. The outcome is certain before and
     no part of what is returned.
     """
     refusal, caller = examination.outcome, examination.caller
-    if caller is None or not isinstance(refusal, Refusal):
+    if caller is None or not isinstance(refusal, Denial):
         return ()
     if refusal.layer is Layer.ORGANIZATIONS:  # a member account may not read those
         return ()
-    reader = PolicyReader(examination.clients.iam, MOST_CALLS)
+    reader = PolicyReader(examination.clients.iam, MAX_CALLS)
     try:
         with signals.time_limit(seconds):
             reader.read(caller, boundary=refusal.layer is Layer.BOUNDARY)
-    except signals.OutOfTime:
+    except signals.TimeLimitExceeded:
         pass  # what was read is read
     known = sources.read(reader.gathered)
     look = examination.look

@@ -10,15 +10,15 @@ from ssmgate.gate.access import refine
 from ssmgate.gate.aws import simulate, tags
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.decision.arn import target_arn
-from ssmgate.gate.decision.decision import CannotTell, Refusal, verdict
+from ssmgate.gate.decision.decision import Denial, Unknown, verdict
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 
-Obstacle = Refusal | CannotTell | None
+Obstacle = Denial | Unknown | None
 
 
 @dataclass(frozen=True, slots=True)
-class TargetLook:
+class TargetAttempt:
     """What was asked about a target, and what stands in the way: None where IAM allows.
 
     `questions` and `evaluations` are those of the last time. `demanded` tells whether the
@@ -33,7 +33,7 @@ class TargetLook:
     demanded: bool | None = None
 
 
-def look_at_target(
+def simulate_target(
     clients: Clients,
     caller: Caller,
     target: str,
@@ -41,7 +41,7 @@ def look_at_target(
     named: bool,
     mfa_done: bool,
     configured: tuple[ContextEntry, ...],
-) -> TargetLook:
+) -> TargetAttempt:
     """Ask IAM about `target`, a node or a task, apart from the document. At most six calls.
 
     The tags of the node and of the principal are looked up only after a denial, as for a
@@ -56,8 +56,8 @@ def look_at_target(
         target, partition=clients.partition, region=clients.region, account=caller.account
     )
     if arn is None:
-        return TargetLook(
-            CannotTell("unknown-target", f"IAM lists no kind of resource for target {target!r}")
+        return TargetAttempt(
+            Unknown("unknown-target", f"IAM lists no kind of resource for target {target!r}")
         )
 
     def question(access_check: bool) -> Question:
@@ -82,12 +82,12 @@ def look_at_target(
         without = _look_again(lookups, question(False), without, own)
     other = without.obstacle
     if with_key.obstacle is None:
-        demanded = None if isinstance(other, CannotTell) else other is not None
+        demanded = None if isinstance(other, Unknown) else other is not None
         return replace(with_key, demanded=demanded)
     if other is None:
         return replace(
             with_key,
-            obstacle=CannotTell(
+            obstacle=Unknown(
                 "hangs-on-the-key",
                 "it hangs on ssm:SessionDocumentAccessCheck, which the service may set either way"
                 " when no document is named",
@@ -97,19 +97,19 @@ def look_at_target(
     return with_key
 
 
-def _look(lookups: tags.Lookups, question: Question) -> TargetLook:
+def _look(lookups: tags.Lookups, question: Question) -> TargetAttempt:
     answer = simulate.simulate(lookups.iam, question, datetime.now(UTC))
-    if isinstance(answer, CannotTell):
-        return TargetLook(answer, (question,))
-    return TargetLook(verdict(question, answer), (question,), answer)
+    if isinstance(answer, Unknown):
+        return TargetAttempt(answer, (question,))
+    return TargetAttempt(verdict(question, answer), (question,), answer)
 
 
 def _look_again(
-    lookups: tags.Lookups, question: Question, first: TargetLook, own: tags.Source
-) -> TargetLook:
+    lookups: tags.Lookups, question: Question, first: TargetAttempt, own: tags.Source
+) -> TargetAttempt:
     """`first`, better founded where that was a denial. `question` is it without any tags."""
     denial = first.obstacle
-    if denial is None or (isinstance(denial, CannotTell) and not denial.live_context):
+    if denial is None or (isinstance(denial, Unknown) and not denial.live_context):
         return first
     found = refine.look_up(lookups, question, denial, first.evaluations, own)
     asked = first.questions[0].with_context(found.entries)

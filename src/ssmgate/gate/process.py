@@ -20,10 +20,10 @@ TELL_SECONDS = 1
 """How long the last words after a signal may take, where standard error is not read."""
 
 
-def run(argv: list[str], shim: tuple[str, str] | None, *, leave_standby: bool = False) -> NoReturn:
+def run(argv: list[str], shim: tuple[str, str] | None, *, start_daemon: bool = False) -> NoReturn:
     """Make the start of `argv` in this process. Everything else is as in `ssmgate.__main__.run`.
 
-    `leave_standby`: no standby was found; if the configuration wants one, one is started.
+    `start_daemon`: no daemon was found; if the configuration wants one, one is started.
     """
 
     def begin(environ: dict[str, str]) -> int:
@@ -31,18 +31,18 @@ def run(argv: list[str], shim: tuple[str, str] | None, *, leave_standby: bool = 
 
         # Before the import of the gate, which takes as long as a round trip to AWS.
         early.connect(argv, environ)
-        from ssmgate.gate.start import go_through, start
+        from ssmgate.gate.start import run_aws_line, start
 
         def permitted(config: Config) -> None:
-            if leave_standby and config.standby == "auto" and not config.locked:
+            if start_daemon and config.daemon == "auto" and not config.locked:
                 from ssmgate.daemon import spawn
 
-                spawn.leave_behind(environ)
+                spawn.spawn_background_daemon(environ)
 
         if shim is None:
             return start(argv, environ, tell=tell, permitted=permitted)
         folder, real = shim
-        return go_through(
+        return run_aws_line(
             argv, environ, tell=tell, permitted=permitted, shim_folder=folder, real_aws=real
         )
 
@@ -138,7 +138,7 @@ def ended(
         code = 130
     except signals.Interrupted as interrupted:
         # Whoever sent the signal waits for the end, and not for a full pipe to be read.
-        with contextlib.suppress(signals.OutOfTime), signals.time_limit(TELL_SECONDS):
+        with contextlib.suppress(signals.TimeLimitExceeded), signals.time_limit(TELL_SECONDS):
             if isinstance(interrupted.__cause__, GateError):
                 _show(interrupted.__cause__, environ)
             _tell_all(_extras(interrupted))

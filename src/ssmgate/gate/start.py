@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from ssmgate.gate.access.authorize import Examination, examine
+from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.argv import parse
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import AWSCLI_VERSION, errors
@@ -15,10 +15,10 @@ from ssmgate.gate.cache import key
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision import messages, restrictions
-from ssmgate.gate.decision.decision import Outcome, Permit, Refusal, override
+from ssmgate.gate.decision.decision import Denial, Outcome, Permit, override
 from ssmgate.gate.decision.endpoints import not_at_aws
 from ssmgate.gate.decision.errors import GateError, ServiceFailed
-from ssmgate.gate.decision.restrictions import LocalRefusal, LocalRules
+from ssmgate.gate.decision.restrictions import LocalDenial, Restrictions
 from ssmgate.gate.plugin import find
 from ssmgate.gate.plugin.find import Handover, Plugin
 from ssmgate.gate.records.writer import Recorder
@@ -27,7 +27,7 @@ from ssmgate.gate.system import signals
 EXPLAIN_SECONDS = 5
 """How long a person refused waits for what came close."""
 
-MOST_LINES = 10
+MAX_LINES = 10
 """Of a refusal, its explanation among them."""
 
 TELL_SECONDS = 1
@@ -82,7 +82,7 @@ def go_on(
         plugin = find.find(environ, config.plugin_path)
         recorder = recorder or Recorder(config.records, environ, config.permissive)
         recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
-        examination = examine(
+        examination = authorize(
             invocation,
             config,
             lambda clients: key.opened(invocation, clients, config, environ, tell),
@@ -102,7 +102,7 @@ def go_on(
                 session_id = started.session_id
                 problem = recorder.start(caller, started.request, session_id, endpoints)
                 # A full pipe must not hold the session open.
-                with suppress(signals.OutOfTime), signals.time_limit(TELL_SECONDS):
+                with suppress(signals.TimeLimitExceeded), signals.time_limit(TELL_SECONDS):
                     _warn(problem, tell)
                 become(handover, window.check)
     except Exception as error:
@@ -113,7 +113,7 @@ def go_on(
         raise translated from error
 
 
-def go_through(
+def run_aws_line(
     argv: list[str],
     environ: Mapping[str, str],
     *,
@@ -135,17 +135,17 @@ def go_through(
     line = read_line(argv)
     if isinstance(line, NotAStart):
         configured = configuration.load(environ).aws_path
-        passthrough.become_aws(configured or real_aws, argv, environ)
+        passthrough.exec_aws(configured or real_aws, argv, environ)
     if isinstance(line, ExternalAlias):
-        passthrough.become_shell(line.command, shim_folder, environ)
+        passthrough.exec_shell(line.command, shim_folder, environ)
     if isinstance(line, int):
         return line
     return go_on(line, environ, tell=tell, become=Handover.become, permitted=permitted)
 
 
 def _permit(
-    examination: Examination,
-    outcome: Outcome | LocalRefusal,
+    examination: Authorization,
+    outcome: Outcome | LocalDenial,
     config: Config,
     tell: Callable[[str], object],
 ) -> Permit:
@@ -160,7 +160,7 @@ def _permit(
     return override(request, outcome)
 
 
-def _by_local_rules(examination: Examination, rules: LocalRules) -> Outcome | LocalRefusal:
+def _by_local_rules(examination: Authorization, rules: Restrictions) -> Outcome | LocalDenial:
     """The outcome, or what the machine's own rules say against a permit."""
     look, caller = examination.look, examination.caller
     if not isinstance(look.outcome, Permit) or caller is None:
@@ -174,20 +174,20 @@ def _warn(problem: str, tell: Callable[[str], object]) -> None:
         tell(f"ssmgate: [WARNING]: this could not be recorded: {problem}")
 
 
-def _explained(refusal: GateError, examination: Examination) -> GateError:
+def _explained(refusal: GateError, examination: Authorization) -> GateError:
     """`refusal` with what came close, where policies may be read, in the lines that are left.
 
     The outcome is certain: whatever happens here, Ctrl-C among it, `refusal` is what is raised.
     """
-    left = MOST_LINES - 1 - len(refusal.notes) - len(refusal.hints)
-    if left <= 0 or not isinstance(examination.outcome, Refusal):
+    left = MAX_LINES - 1 - len(refusal.notes) - len(refusal.hints)
+    if left <= 0 or not isinstance(examination.outcome, Denial):
         return refusal
     try:
         # Only here: an allowed start never loads it.
-        from ssmgate.explain.summary import short_form
+        from ssmgate.explain.summary import summary
 
-        refusal.notes += short_form(examination, EXPLAIN_SECONDS)[:left]
-    except (Exception, KeyboardInterrupt, signals.OutOfTime):  # noqa: S110 - it explains, no more
+        refusal.notes += summary(examination, EXPLAIN_SECONDS)[:left]
+    except (Exception, KeyboardInterrupt, signals.TimeLimitExceeded):  # noqa: S110 - it explains, no more
         pass
     return refusal
 
@@ -202,7 +202,7 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
 
 
 def _foretell(
-    examination: Examination, plugin: Plugin, config: Config, tell: Callable[[str], object]
+    examination: Authorization, plugin: Plugin, config: Config, tell: Callable[[str], object]
 ) -> None:
     """Print the warnings about endpoints and about the plugin, which may fail without a reason.
 
@@ -227,7 +227,7 @@ def _foretell(
 
 
 def _handover(
-    examination: Examination,
+    examination: Authorization,
     plugin: Plugin,
     config: Config,
     started: StartedSession,

@@ -30,7 +30,7 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+=,.@_\-]{0,127}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ParsedCommand:
     """What was asked for, in the CLI's words. None where an option was not given."""
 
     target: str
@@ -66,7 +66,7 @@ class Wanted:
         return all(text in self.parameters for _name, values in read for text in values)
 
 
-def read(line: str, permitted: Sequence[str]) -> Wanted:
+def read(line: str, permitted: Sequence[str]) -> ParsedCommand:
     """Take `line` apart as words, without a shell and without expanding anything.
 
     `permitted` are options beyond the usual: `region`, `profile`. Raises `InvalidRequest` for
@@ -87,7 +87,7 @@ def read(line: str, permitted: Sequence[str]) -> Wanted:
     raise _refused(f"{_shown(words[0] if words else '')} is not offered here")
 
 
-def wanted(options: dict[str, str]) -> Wanted:
+def wanted(options: dict[str, str]) -> ParsedCommand:
     """Hold each value to what it may be. Raises `InvalidRequest`."""
     for name, value in options.items():
         if not value:
@@ -107,7 +107,7 @@ def wanted(options: dict[str, str]) -> Wanted:
             raise _refused(f"{_shown(options[name])} is no --{name}")
     if "document-name" in options:
         DocumentName.parse(options["document-name"])
-    return Wanted(**{name.replace("-", "_"): value for name, value in options.items()})
+    return ParsedCommand(**{name.replace("-", "_"): value for name, value in options.items()})
 
 
 def _options(words: Sequence[str], permitted: Sequence[str]) -> dict[str, str]:

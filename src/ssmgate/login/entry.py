@@ -16,7 +16,7 @@ from ssmgate.gate.plugin import exec as takeover
 from ssmgate.gate.records.writer import Recorder
 from ssmgate.gate.system import signals
 from ssmgate.login import command, environment
-from ssmgate.login.command import Wanted
+from ssmgate.login.command import ParsedCommand
 
 if TYPE_CHECKING:
     from ssmgate.gate.argv.parse import Invocation
@@ -48,7 +48,7 @@ def login(
         config = configuration.load({})
         recorder = _recorder(config, recorder)
         line = _line(arguments, environ)
-        environment.hold_to_root(config)
+        environment.require_root_owned(config)
         kept = environment.environment(config, environ)
         os.environ.clear()
         os.environ.update(kept)
@@ -96,7 +96,7 @@ def _recorder(config: Config, before: Recorder) -> Recorder:
     return replace(before, records=records, permissive=config.permissive)
 
 
-def _vet(invocation: Invocation, wanted: Wanted) -> None:
+def _vet(invocation: Invocation, wanted: ParsedCommand) -> None:
     """Raise unless the CLI's parser has read what was meant here, and nothing besides."""
     options = invocation.options
     rest = (options.endpoint_url, options.verify, options.debug)

@@ -29,7 +29,7 @@ def kept(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in _KEPT if _PLAIN.match(environ.get(name, "\0"))}
 
 
-def hold_to_root(config: Config) -> None:
+def require_root_owned(config: Config) -> None:
     """Raise `ConfigurationProblem` unless only root could have made what this login runs and reads.
 
     That is the interpreter and the packages, the plugin, the AWS files, and HOME, which has to be
@@ -99,7 +99,7 @@ def _programs() -> list[str]:
 def _hold(path: str) -> None:
     try:
         os.close(trusted_files.open_trusted(path))
-    except trusted_files.Untrusted as error:
+    except trusted_files.InsecurePermissions as error:
         raise _problem(f"not trusted: {error}", "make it and its folders root's alone") from error
     except OSError as error:
         raise _problem(f"{path}: {error.strerror}", "a login depends on it") from error
@@ -107,9 +107,9 @@ def _hold(path: str) -> None:
 
 def _hold_home(path: str) -> None:
     try:
-        trusted_files.hold_folder(path)
+        trusted_files.require_trusted_directory(path)
         empty = not os.listdir(path)
-    except trusted_files.Untrusted as error:
+    except trusted_files.InsecurePermissions as error:
         raise _problem(f"login.home is not trusted: {error}", "mkdir it as root") from error
     except OSError as error:
         raise _problem(f"login.home, {path}: {error.strerror}", "mkdir it as root") from error

@@ -16,19 +16,19 @@ from ssmgate.gate.aws.session import only_ask
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision import restrictions
 from ssmgate.gate.decision.arn import document_arns
-from ssmgate.gate.decision.decision import CannotTell, Permit, decide
+from ssmgate.gate.decision.decision import Permit, Unknown, decide
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.system import signals
 from ssmgate.login import command
-from ssmgate.login.command import Wanted
+from ssmgate.login.command import ParsedCommand
 
 LISTING_SECONDS = 30
 """How long the lists may take. Without them there is the question for a node's id."""
 
-MOST_DOCUMENTS = 20
+MAX_DOCUMENTS = 20
 """Each one is a question to IAM, which an account may not ask many of in a second."""
 
 _TRIES = 3
@@ -72,7 +72,7 @@ class Terminal:
         os.write(self._file, text.encode(errors="replace"))
 
 
-def ask(config: Config, tell: Callable[[str], object]) -> Wanted:
+def ask(config: Config, tell: Callable[[str], object]) -> ParsedCommand:
     """Offer nodes and documents, and ask for a reason where the rules want one.
 
     What is offered is no promise: the gate decides about what was chosen. Raises `GateError` where
@@ -134,7 +134,7 @@ def _offer(
             listing = Listing(None, None, None, None)
             nodes = [node for node in listing.targets() if _target_allowed(config, node[0])]
             documents = _permitted(config, [name for name, _owner in listing.documents()])
-    except signals.OutOfTime:
+    except signals.TimeLimitExceeded:
         tell("ssmgate: the list took too long")
     except Exception as error:
         tell(f"ssmgate: there is no list: {errors.translate(error).message}")
@@ -142,7 +142,7 @@ def _offer(
 
 
 def _target_allowed(config: Config, target: str) -> bool:
-    only_targets = restrictions.LocalRules(targets_allow=config.rules.targets_allow)
+    only_targets = restrictions.Restrictions(targets_allow=config.rules.targets_allow)
     return restrictions.refusal(only_targets, SessionRequest(target), (), "") is None
 
 
@@ -153,12 +153,12 @@ def _permitted(config: Config, names: Sequence[str]) -> list[str]:
     only_ask(invocation.session)
     clients = open_clients(invocation, config)
     caller = identity.identify(clients.sts, clients.iam, clients.partition)
-    if isinstance(caller, CannotTell):
+    if isinstance(caller, Unknown):
         raise GateError(caller.reason)
     shells = [name for name in names if not name.startswith(_NOT_SHELLS)]
     # The default first: it may not be in the list, where nobody has changed it.
     first = dict.fromkeys((DEFAULT_DOCUMENT_NAME, *sorted(shells)))
-    return [name for name in list(first)[:MOST_DOCUMENTS] if _holds(clients, caller, config, name)]
+    return [name for name in list(first)[:MAX_DOCUMENTS] if _holds(clients, caller, config, name)]
 
 
 def _holds(clients: Clients, caller: Caller, config: Config, name: str) -> bool:
@@ -169,7 +169,7 @@ def _holds(clients: Clients, caller: Caller, config: Config, name: str) -> bool:
         "account": caller.account,
     }
     arns = document_arns(name, **where)
-    only_documents = restrictions.LocalRules(
+    only_documents = restrictions.Restrictions(
         config.rules.documents_allow, config.rules.documents_deny
     )
     if restrictions.refusal(only_documents, request, arns, caller.account):
@@ -188,7 +188,7 @@ def _holds(clients: Clients, caller: Caller, config: Config, name: str) -> bool:
     evaluations: tuple[Evaluation, ...] = ()
     for question in questions:
         answer = simulate.simulate(clients.iam, question, datetime.now(UTC))
-        if isinstance(answer, CannotTell):
+        if isinstance(answer, Unknown):
             return False
         evaluations += answer
     return isinstance(decide(request, questions, evaluations), Permit)

@@ -102,10 +102,10 @@ def test_help_and_usage_stay_as_click_has_them() -> None:
         assert ended.exit_code == expected.exit_code
 
 
-def test_what_a_standby_says_is_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_daemon_says_is_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "_asked", lambda kind: [HOSTILE, FORGED, "1", "2"])
 
-    ended = CliRunner().invoke(main, ["standby", "status"])
+    ended = CliRunner().invoke(main, ["daemon", "status"])
 
     forged = FORGED.replace("\n", "\\n")
     assert ended.output == f"process {SHOWN}, for {forged} s, 1 starts, 2 under way\n"

@@ -57,7 +57,7 @@ def test_relative_paths_below_dev_lead_to_a_descriptor(monkeypatch: pytest.Monke
     assert not client.may_ask([], {**HOME, "AWS_CONFIG_FILE": "fd/9"})
 
 
-def test_a_deleted_working_directory_is_not_left_to_a_standby(
+def test_a_deleted_working_directory_is_not_left_to_a_daemon(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "gone").mkdir()

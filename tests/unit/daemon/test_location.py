@@ -1,4 +1,4 @@
-"""Where a standby is found: every surrounding that matters leads to another one."""
+"""Where a daemon is found: every surrounding that matters leads to another one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FACTS = {"Uid": "1000\t1000\t1000\t1000", "ns/mnt": "mnt:[1]", "attr/current": "
 
 def name(**environ: str | None) -> str:
     merged = {k: v for k, v in {**HERE, **environ}.items() if v is not None}
-    return location.name_of(location.surroundings(merged, FACTS))
+    return location.socket_name(location.environment_fingerprint(merged, FACTS))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,9 @@ def test_what_is_told_to_a_start_makes_no_difference(variable: str) -> None:
 def test_the_order_of_variables_makes_no_difference() -> None:
     there = dict(reversed(HERE.items()))
 
-    assert location.surroundings(there, FACTS) == location.surroundings(HERE, FACTS)
+    assert location.environment_fingerprint(there, FACTS) == location.environment_fingerprint(
+        HERE, FACTS
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_the_order_of_variables_makes_no_difference() -> None:
     [
         pytest.param(protocol, "PROTOCOL", "0", id="protocol"),
         pytest.param(location, "__version__", "0", id="version"),
-        pytest.param(location, "__file__", "/opt/ssmgate/standby/place.py", id="installation"),
+        pytest.param(location, "__file__", "/opt/ssmgate/daemon/place.py", id="installation"),
         pytest.param(sys, "prefix", "/opt/venv", id="environment of Python's"),
         pytest.param(sys, "version", "3.99", id="Python"),
         pytest.param(sys, "warnoptions", ["error::Warning"], id="-W"),
@@ -75,7 +77,8 @@ def test_another_program_or_user_is_elsewhere(
     assert name() != before
 
 
-SAY = "from ssmgate.daemon import location as place; print(place.surroundings({'HOME': '/'}, {}))"
+SAY = """from ssmgate.daemon.location import environment_fingerprint
+print(environment_fingerprint({"HOME": "/"}, {}))"""
 
 
 def said(*flags: str) -> str:
@@ -103,7 +106,7 @@ def test_a_name_is_one_whatever_the_bytes() -> None:
     assert name(LC_X="\udcff\udc80").isalnum()
 
 
-def test_a_standby_gets_its_surroundings_and_no_more() -> None:
+def test_a_daemon_gets_its_surroundings_and_no_more() -> None:
     secret = {"AWS_SECRET_ACCESS_KEY": "s", "AWS_PROFILE": "p", "PATH": "/bin", "TOKEN": "t"}
 
     assert spawn.variables({**HERE, **secret}) == HERE
@@ -130,10 +133,10 @@ def _unproven(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_unproven")
-def test_no_standby_runs_where_nothing_is_proved(tmp_path: Path) -> None:
+def test_no_daemon_runs_where_nothing_is_proved(tmp_path: Path) -> None:
     with (
-        pytest.raises(GateError, match="no standby can run here: why"),
-        instance_lock.place_taken({"HOME": str(tmp_path)}),
+        pytest.raises(GateError, match="no daemon can run here: why"),
+        instance_lock.locked_location({"HOME": str(tmp_path)}),
     ):
         pass
     assert list(tmp_path.iterdir()) == [tmp_path / "home"]
@@ -145,6 +148,6 @@ def test_none_is_left_behind_where_nothing_is_proved(
 ) -> None:
     monkeypatch.setattr(spawn.subprocess, "run", None)  # it would fail
 
-    spawn.leave_behind({"HOME": str(tmp_path)})
+    spawn.spawn_background_daemon({"HOME": str(tmp_path)})
 
     assert list(tmp_path.iterdir()) == [tmp_path / "home"]

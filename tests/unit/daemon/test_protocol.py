@@ -1,4 +1,4 @@
-"""What a start and its standby say to each other: every message, and whatever is none."""
+"""What a start and its daemon say to each other: every message, and whatever is none."""
 
 from __future__ import annotations
 
@@ -320,9 +320,9 @@ def test_descriptors_that_nobody_asked_for_are_not_created(noted: Pair) -> None:
 
 
 def test_who_is_at_the_other_end_is_known(pair: Pair) -> None:
-    assert protocol.is_mine(pair[0])
+    assert protocol.peer_is_same_user(pair[0])
 
 
 def test_nobody_is_at_the_other_end_of_another_socket() -> None:
     with socket.socket(socket.AF_INET) as alone:
-        assert not protocol.is_mine(alone)
+        assert not protocol.peer_is_same_user(alone)

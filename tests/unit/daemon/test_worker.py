@@ -10,7 +10,7 @@ import pytest
 from ssmgate.daemon import worker  # first: it decides whose botocore is seen
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.errors import ConfigurationProblem, InvalidRequest, NotHere
+from ssmgate.gate.decision.errors import ConfigurationProblem, FallbackToColdStart, InvalidRequest
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
@@ -24,7 +24,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
     ("load", "read"),
     [
         pytest.param(lambda _: Config(locked=frozenset({"mode"})), None, id="locked keys"),
-        pytest.param(lambda _: Config(standby="off"), None, id="switched off"),
+        pytest.param(lambda _: Config(daemon="off"), None, id="switched off"),
         pytest.param(raising(ConfigurationProblem("x")), None, id="a wrong configuration"),
         pytest.param(lambda _: Config(), raising(InvalidRequest("x")), id="a wrong line"),
         pytest.param(lambda _: Config(), raising(SystemExit(0)), id="the version"),
@@ -37,6 +37,6 @@ def test_what_the_one_who_asked_has_to_do(
 ) -> None:
     monkeypatch.setattr(configuration, "load", load)
 
-    with pytest.raises(NotHere):
+    with pytest.raises(FallbackToColdStart):
         # Without a line to read it is not read: what reads one would fail the test.
         worker._begun(read or raising(AssertionError()), {})

@@ -237,7 +237,7 @@ def test_what_another_process_says_to_a_verified_ones_client_is_not_heeded(
     worker = Worker(pair, lambda sock: (
         speak(sock), os.waitpid(forked(lambda: sock.sendall(protocol.packed(kind, ["0"]))), 0)
     ))  # fmt: skip
-    asking = client._Asking(worker.sock, own())
+    asking = client._Request(worker.sock, own())
     asking._worker, _ = client.worker(worker.sock, own())
 
     with pytest.raises(protocol.Broken):

@@ -28,7 +28,7 @@ VERDICTS = {"allowed": Verdict.YES, "implicitDeny": Verdict.NO, "explicitDeny": 
 
 
 def situation(document=None, context=(), caller=ROLE, target=NODE, **more):
-    return offline.Situation(
+    return offline.Scenario(
         SessionRequest(target, document), "us-east-1", offline.caller_of(caller), context, **more
     )
 

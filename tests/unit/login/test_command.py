@@ -6,7 +6,7 @@ import pytest
 
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.request import SessionRequest
-from ssmgate.login.command import LONGEST, Wanted, read
+from ssmgate.login.command import LONGEST, ParsedCommand, read
 
 NODE = "i-02573cafcf0123456"
 START = f"start-session --target {NODE}"
@@ -15,37 +15,39 @@ START = f"start-session --target {NODE}"
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
-        (START, Wanted(NODE)),
-        (f"aws ssm {START}", Wanted(NODE)),
-        (f"ssmgate {START}", Wanted(NODE)),
-        (f"ssm-{START}", Wanted(NODE)),
-        (f"  {START}  ", Wanted(NODE)),
-        (f"start-session '--target={NODE}'", Wanted(NODE)),
-        (f"{START} --reason 'a b'", Wanted(NODE, reason="a b")),
-        (f"{START} --reason=-x", Wanted(NODE, reason="-x")),
-        (f"{START} --document-name Dev-Shell", Wanted(NODE, "Dev-Shell")),
-        (f"{START} --parameters a=b", Wanted(NODE, parameters="a=b")),
-        (f"{START} --reason $HOME", Wanted(NODE, reason="$HOME")),
-        (f"{START} --reason ~", Wanted(NODE, reason="~")),
-        (f"{START} --reason '*'", Wanted(NODE, reason="*")),
-        (f"{START} --reason `id`", Wanted(NODE, reason="`id`")),
-        (f"{START} --reason 'see file://x'", Wanted(NODE, reason="see file://x")),
+        (START, ParsedCommand(NODE)),
+        (f"aws ssm {START}", ParsedCommand(NODE)),
+        (f"ssmgate {START}", ParsedCommand(NODE)),
+        (f"ssm-{START}", ParsedCommand(NODE)),
+        (f"  {START}  ", ParsedCommand(NODE)),
+        (f"start-session '--target={NODE}'", ParsedCommand(NODE)),
+        (f"{START} --reason 'a b'", ParsedCommand(NODE, reason="a b")),
+        (f"{START} --reason=-x", ParsedCommand(NODE, reason="-x")),
+        (f"{START} --document-name Dev-Shell", ParsedCommand(NODE, "Dev-Shell")),
+        (f"{START} --parameters a=b", ParsedCommand(NODE, parameters="a=b")),
+        (f"{START} --reason $HOME", ParsedCommand(NODE, reason="$HOME")),
+        (f"{START} --reason ~", ParsedCommand(NODE, reason="~")),
+        (f"{START} --reason '*'", ParsedCommand(NODE, reason="*")),
+        (f"{START} --reason `id`", ParsedCommand(NODE, reason="`id`")),
+        (f"{START} --reason 'see file://x'", ParsedCommand(NODE, reason="see file://x")),
     ],
 )
-def test_what_is_taken(line: str, wanted: Wanted) -> None:
+def test_what_is_taken(line: str, wanted: ParsedCommand) -> None:
     assert read(line, ()) == wanted
 
 
 def test_options_that_are_permitted() -> None:
     line = f"{START} --region eu-west-1 --profile dev"
 
-    assert read(line, ("region", "profile")) == Wanted(NODE, region="eu-west-1", profile="dev")
+    assert read(line, ("region", "profile")) == ParsedCommand(
+        NODE, region="eu-west-1", profile="dev"
+    )
     with pytest.raises(InvalidRequest, match="'--region' is not offered here"):
         read(line, ("profile",))
 
 
 def test_the_cli_gets_each_value_tied_to_its_option() -> None:
-    assert Wanted(NODE, reason="-x y").argv() == [
+    assert ParsedCommand(NODE, reason="-x y").argv() == [
         "ssm",
         "start-session",
         f"--target={NODE}",
@@ -71,17 +73,17 @@ PARAMETERS = (("portNumber", ("22",)), ("command", ("ls -l",)))
 def test_parameters_are_read_from_nowhere_else(typed: str | None, same: bool) -> None:
     request = SessionRequest(NODE, parameters=PARAMETERS)
 
-    assert Wanted(NODE, parameters=typed).is_read_as(request, None, None) is same
-    assert not Wanted(NODE, parameters="a=b").is_read_as(SessionRequest(NODE), None, None)
+    assert ParsedCommand(NODE, parameters=typed).is_read_as(request, None, None) is same
+    assert not ParsedCommand(NODE, parameters="a=b").is_read_as(SessionRequest(NODE), None, None)
 
 
 @pytest.mark.parametrize(
     "request_", [SessionRequest("i-2"), SessionRequest(NODE, "Dev-Shell"), SessionRequest(NODE)]
 )
 def test_what_the_cli_reads_has_to_be_what_was_meant(request_: SessionRequest) -> None:
-    assert not Wanted(NODE, reason="x").is_read_as(request_, None, None)
-    assert not Wanted(NODE).is_read_as(request_, "us-east-1", None)
-    assert not Wanted(NODE).is_read_as(request_, None, "admin")
+    assert not ParsedCommand(NODE, reason="x").is_read_as(request_, None, None)
+    assert not ParsedCommand(NODE).is_read_as(request_, "us-east-1", None)
+    assert not ParsedCommand(NODE).is_read_as(request_, None, "admin")
 
 
 @pytest.mark.parametrize("region", ["evil.example", "us-east-1.evil", "x@y-1", "US-EAST-1", "a-"])

@@ -7,7 +7,7 @@ import pytest
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.login import command as words
-from ssmgate.login.command import LONGEST, Wanted, read, wanted
+from ssmgate.login.command import LONGEST, ParsedCommand, read, wanted
 
 NODE = "i-02573cafcf0123456"
 START = f"start-session --target {NODE}"
@@ -26,11 +26,11 @@ PARAMETERS = (("portNumber", ("22",)), ("command", ("ls -l",)))
 def test_parameters_are_compared_as_what_they_were_typed_as(typed: str, same: bool) -> None:
     request = SessionRequest(NODE, parameters=PARAMETERS)
 
-    assert Wanted(NODE, parameters=typed).is_read_as(request, None, None) is same
+    assert ParsedCommand(NODE, parameters=typed).is_read_as(request, None, None) is same
 
 
 def test_document_has_the_name_of_its_option() -> None:
-    assert Wanted(NODE, "Dev-Shell").argv()[-1] == "--document-name=Dev-Shell"
+    assert ParsedCommand(NODE, "Dev-Shell").argv()[-1] == "--document-name=Dev-Shell"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.records.writer import Recorder
 from ssmgate.gate.system import signals
 from ssmgate.login import entry
-from ssmgate.login.command import Wanted
+from ssmgate.login.command import ParsedCommand
 
 NODE = "i-02573cafcf0123456"
 START = f"start-session --target {NODE}"
@@ -71,10 +71,10 @@ def invocation(request: SessionRequest | None = None, **options: object) -> Any:
 
 
 def test_what_the_cli_reads_as_meant_is_taken() -> None:
-    entry._vet(invocation(), Wanted(NODE))
+    entry._vet(invocation(), ParsedCommand(NODE))
     entry._vet(
         invocation(region="eu-west-1", profile="dev"),
-        Wanted(NODE, region="eu-west-1", profile="dev"),
+        ParsedCommand(NODE, region="eu-west-1", profile="dev"),
     )
 
 
@@ -93,7 +93,7 @@ def test_what_the_cli_reads_as_meant_is_taken() -> None:
 )
 def test_what_the_cli_reads_otherwise_is_refused(read: Any) -> None:
     with pytest.raises(InvalidRequest, match="can be read in two ways"):
-        entry._vet(read, Wanted(NODE))
+        entry._vet(read, ParsedCommand(NODE))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ class Logins:
         self.started: list[tuple[list[str], Mapping[str, str]]] = []
         self.read: Any = invocation()
         self.ends: BaseException | int = 0
-        self.menu = Wanted(NODE, "Dev-Shell")
+        self.menu = ParsedCommand(NODE, "Dev-Shell")
         self.records: list[tuple[Records, str, dict[str, Any]]] = []
         self.problem = ""
         self.held: list[Config] = []
@@ -157,7 +157,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
             raise seen.ends
         return seen.ends
 
-    def ask(config: Config, tell: object) -> Wanted:
+    def ask(config: Config, tell: object) -> ParsedCommand:
         assert (config, tell) == (seen.config, seen.told.append)
         return seen.menu
 
@@ -167,7 +167,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
         return seen.problem if recorder.records.file else ""
 
     monkeypatch.setattr(entry.configuration, "load", load)
-    monkeypatch.setattr(entry.environment, "hold_to_root", seen.held.append)
+    monkeypatch.setattr(entry.environment, "require_root_owned", seen.held.append)
     monkeypatch.setattr(gate, "start", start)
     monkeypatch.setattr(menu, "ask", ask)
     monkeypatch.setattr(Recorder, "write", write)

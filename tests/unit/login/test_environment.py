@@ -126,7 +126,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 def test_everything_that_a_login_runs_and_reads_is_held_to_root(held: Held) -> None:
-    environment.hold_to_root(CONFIG)
+    environment.require_root_owned(CONFIG)
 
     ours, awscli, python, *rest = held.files
     assert ours == ssmgate.__file__
@@ -140,7 +140,9 @@ def test_everything_that_a_login_runs_and_reads_is_held_to_root(held: Held) -> N
 
 def test_outside_a_virtual_environment_there_is_no_file_of_one(held: Held) -> None:
     held.system.prefix = "/usr"
-    environment.hold_to_root(replace(CONFIG, login=replace(CONFIG.login, aws_config_file=None)))
+    environment.require_root_owned(
+        replace(CONFIG, login=replace(CONFIG.login, aws_config_file=None))
+    )
 
     assert held.files[3:] == ["/opt/plugin", "/etc/aws/credentials"]
 
@@ -149,7 +151,7 @@ def test_package_that_cannot_be_found_is_not_held(
     held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _name: None)
-    environment.hold_to_root(CONFIG)
+    environment.require_root_owned(CONFIG)
 
     assert held.files[1] == "", "which no file can be"
 
@@ -169,7 +171,7 @@ def test_login_that_cannot_be_held_to_root(
     held.system.flags.isolated = isolated
     with pytest.raises(ConfigurationProblem, match=f"^refused: {words}|^refused: a login {words}"
                        ) as caught:  # fmt: skip
-        environment.hold_to_root(replace(CONFIG, **changes))
+        environment.require_root_owned(replace(CONFIG, **changes))
     assert len(caught.value.hints) == 1
     assert (held.files, held.folders) == ([], [])
 
@@ -201,7 +203,7 @@ def test_home_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ConfigurationProblem, match=r"^refused: login\.home is not trusted: /"):
         environment._hold_home(str(home))
 
-    monkeypatch.setattr(trusted_files, "hold_folder", lambda _path: None)
+    monkeypatch.setattr(trusted_files, "require_trusted_directory", lambda _path: None)
     environment._hold_home(str(home))
     (home / ".aws").mkdir()
     with pytest.raises(ConfigurationProblem, match=r"login\.home, /.*, is not empty"):

@@ -12,7 +12,7 @@ from ssmgate.gate.aws.clients import Clients, open_clients
 from ssmgate.gate.cache.key import Answers
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.arn import document_arns
-from ssmgate.gate.decision.decision import CannotTell, Look, Outcome, Permit, decide
+from ssmgate.gate.decision.decision import Outcome, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, Question
@@ -26,7 +26,7 @@ SECOND_LOOK_SECONDS = 15
 
 
 @frozen
-class Examination:
+class Authorization:
     """The decision, and what it stands on.
 
     `caller` is None where nobody could tell who asks; `look` is then without questions.
@@ -38,7 +38,7 @@ class Examination:
     invocation: Invocation
     clients: Clients = field(repr=False)
     caller: Caller | None
-    look: Look
+    look: SimulationAttempt
     kept: bool = False
     endpoints: Endpoints | None = None
 
@@ -48,9 +48,9 @@ class Examination:
         return self.look.outcome
 
 
-def examine(
+def authorize(
     invocation: Invocation, config: Config, keep: Callable[[Clients], Answers | None] | None = None
-) -> Examination:
+) -> Authorization:
     """Decide whether `invocation` may start its session.
 
     `keep` gives the answers of earlier starts; without it everything is asked anew. Raises
@@ -61,7 +61,7 @@ def examine(
     answers = keep(clients) if keep is not None else None
     if answers is None:
         caller, look = _ask(invocation, clients, config)
-        return Examination(invocation, clients, caller, look, endpoints=clients.endpoints)
+        return Authorization(invocation, clients, caller, look, endpoints=clients.endpoints)
     if known := _known(answers, invocation, clients, config):
         return known
     with answers.turn() as turn:
@@ -70,13 +70,13 @@ def examine(
         caller, look = _ask(invocation, clients, config, answers.begin())
         first = _questions(invocation, clients, caller, config) if caller else ()
         if not answers.keep(caller, look, first):
-            turn.in_vain()
-    return Examination(invocation, clients, caller, look, endpoints=clients.endpoints)
+            turn.mark_failed()
+    return Authorization(invocation, clients, caller, look, endpoints=clients.endpoints)
 
 
 def _known(
     answers: Answers, invocation: Invocation, clients: Clients, config: Config
-) -> Examination | None:
+) -> Authorization | None:
     """The permit that kept answers to these very questions make, if they do.
 
     Nothing about what is kept can keep IAM from being asked.
@@ -96,19 +96,21 @@ def _known(
         return None
     if not isinstance(outcome, Permit):
         return None
-    look = Look(request, questions, kept.evaluations, outcome, kept.controls)
-    return Examination(invocation, clients, kept.caller, look, kept=True, endpoints=kept.endpoints)
+    look = SimulationAttempt(request, questions, kept.evaluations, outcome, kept.controls)
+    return Authorization(
+        invocation, clients, kept.caller, look, kept=True, endpoints=kept.endpoints
+    )
 
 
 def _ask(
     invocation: Invocation, clients: Clients, config: Config, caller: Caller | None = None
-) -> tuple[Caller | None, Look]:
+) -> tuple[Caller | None, SimulationAttempt]:
     try:
         with signals.time_limit(CHECK_SECONDS):
             if caller is None:
                 who = identity.identify(clients.sts, clients.iam, clients.partition)
-                if isinstance(who, CannotTell):
-                    return None, Look(invocation.request, (), (), who)
+                if isinstance(who, Unknown):
+                    return None, SimulationAttempt(invocation.request, (), (), who)
                 caller = who
             first = evaluate.look(
                 clients.iam,
@@ -116,13 +118,13 @@ def _ask(
                 _questions(invocation, clients, caller, config),
                 config.explicit,
             )
-    except signals.OutOfTime:
-        late = CannotTell("timed-out", f"STS and IAM took longer than {CHECK_SECONDS} s")
-        return caller, Look(invocation.request, (), (), late)
+    except signals.TimeLimitExceeded:
+        late = Unknown("timed-out", f"STS and IAM took longer than {CHECK_SECONDS} s")
+        return caller, SimulationAttempt(invocation.request, (), (), late)
     try:
         with signals.time_limit(SECOND_LOOK_SECONDS):
-            return caller, refine.look_again(clients, caller, first, config.explicit)
-    except signals.OutOfTime:
+            return caller, refine.resimulate(clients, caller, first, config.explicit)
+    except signals.TimeLimitExceeded:
         return caller, refine.out_of_time(clients, caller, first)
 
 

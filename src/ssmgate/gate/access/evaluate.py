@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ssmgate.gate.aws import simulate
-from ssmgate.gate.decision.decision import CannotTell, Look, decide, verdict
+from ssmgate.gate.decision.decision import SimulationAttempt, Unknown, decide, verdict
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Question
@@ -21,13 +21,13 @@ _OPEN_BOUNDARY = (
 
 def look(
     iam: Any, request: SessionRequest, questions: tuple[Question, ...], explicit: Explicit
-) -> Look:
+) -> SimulationAttempt:
     """Ask every one of `questions`; with `Explicit.NAMED` their controls too, if IAM allows."""
     evaluations: tuple[Evaluation, ...] = ()
     for question in questions:
         answer = simulate.simulate(iam, question, datetime.now(UTC))
-        if isinstance(answer, CannotTell):
-            return Look(request, questions, evaluations, answer)
+        if isinstance(answer, Unknown):
+            return SimulationAttempt(request, questions, evaluations, answer)
         evaluations += answer
     return conclude(iam, request, questions, evaluations, explicit)
 
@@ -38,7 +38,7 @@ def conclude(
     questions: tuple[Question, ...],
     evaluations: tuple[Evaluation, ...],
     explicit: Explicit,
-) -> Look:
+) -> SimulationAttempt:
     """The outcome of `evaluations`, once IAM was asked about the controls where `explicit` asks.
 
     They are calls of their own: in the document's they would share its answer's top level,
@@ -49,16 +49,16 @@ def conclude(
     if explicit is Explicit.NAMED and allowed:
         for question in questions:
             answer = ask_control(iam, question, evaluations)
-            if isinstance(answer, CannotTell):
-                return Look(request, questions, evaluations, answer)
+            if isinstance(answer, Unknown):
+                return SimulationAttempt(request, questions, evaluations, answer)
             controls += answer
     outcome = decide(request, questions, evaluations, explicit=explicit, controls=controls)
-    return Look(request, questions, evaluations, outcome, controls)
+    return SimulationAttempt(request, questions, evaluations, outcome, controls)
 
 
 def ask_control(
     iam: Any, question: Question, evaluations: Sequence[Evaluation]
-) -> tuple[Evaluation, ...] | CannotTell:
+) -> tuple[Evaluation, ...] | Unknown:
     """IAM's answer about the control of `question`, which `evaluations` answer."""
     bounded = any(e.allowed_by_permissions_boundary is not None for e in evaluations)
     return simulate.simulate(

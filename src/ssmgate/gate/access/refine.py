@@ -11,12 +11,12 @@ from ssmgate.gate.access.evaluate import conclude
 from ssmgate.gate.aws import simulate, tags
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.decision.decision import (
-    CannotTell,
+    Denial,
     Layer,
-    Look,
     Outcome,
-    Refusal,
-    unless_live,
+    SimulationAttempt,
+    Unknown,
+    unknown_if_live,
     unless_unread,
 )
 from ssmgate.gate.decision.evaluation import Evaluation
@@ -26,7 +26,9 @@ from ssmgate.gate.decision.question import Caller, Question
 AnyOutcome = TypeVar("AnyOutcome", bound=Outcome | None)
 
 
-def look_again(clients: Clients, caller: Caller, first: Look, explicit: Explicit) -> Look:
+def resimulate(
+    clients: Clients, caller: Caller, first: SimulationAttempt, explicit: Explicit
+) -> SimulationAttempt:
     """`first`, better founded where that was a denial. At most four calls.
 
     A name that may mean two documents takes one more.
@@ -50,8 +52,12 @@ def look_again(clients: Clients, caller: Caller, first: Look, explicit: Explicit
 
 
 def _with_tags(
-    clients: Clients, lookups: tags.Lookups, first: Look, question: Question, explicit: Explicit
-) -> Look:
+    clients: Clients,
+    lookups: tags.Lookups,
+    first: SimulationAttempt,
+    question: Question,
+    explicit: Explicit,
+) -> SimulationAttempt:
     """`first`, in which `question` was denied, with that asked again if there are tags for it."""
     own = document_source(clients, lookups.caller, question)
     found = look_up(lookups, question, first.outcome, _about(question, first), own)
@@ -59,7 +65,7 @@ def _with_tags(
     if found.entries:
         asked = question.with_context(found.entries)
         answer = simulate.simulate(clients.iam, asked, datetime.now(UTC))
-        if isinstance(answer, CannotTell):
+        if isinstance(answer, Unknown):
             return replace(first, outcome=answer)
         questions = tuple(asked if one == question else one for one in first.questions)
         others = tuple(e for e in first.evaluations if e.resource_arn != question.resource_arn)
@@ -69,10 +75,10 @@ def _with_tags(
     return replace(last, outcome=settled(lookups, question, last.outcome, found))
 
 
-def out_of_time(clients: Clients, caller: Caller, first: Look) -> Look:
-    """`first` where `look_again` took too long: what it would have read is not known."""
+def out_of_time(clients: Clients, caller: Caller, first: SimulationAttempt) -> SimulationAttempt:
+    """`first` where `resimulate` took too long: what it would have read is not known."""
     question = denied(first.outcome)
-    if question is None or not isinstance(first.outcome, Refusal):
+    if question is None or not isinstance(first.outcome, Denial):
         return first
     missing = _missing(_about(question, first))
     found = tags.unread(caller, question, missing, document_source(clients, caller, question))
@@ -93,7 +99,7 @@ def look_up(
     tags are tried.
     """
     keys: Sequence[str] | None = _missing(answers)
-    if isinstance(outcome, Refusal) and outcome.reason_code == "explicit-deny":
+    if isinstance(outcome, Denial) and outcome.reason_code == "explicit-deny":
         if outcome.layer is Layer.ORGANIZATIONS:
             return tags.Found()
         keys = lookups.mentioned()
@@ -102,7 +108,7 @@ def look_up(
 
 def settled(
     lookups: tags.Lookups, question: Question, outcome: AnyOutcome, found: tags.Found
-) -> AnyOutcome | Refusal | CannotTell:
+) -> AnyOutcome | Denial | Unknown:
     """`outcome`, or CannotTell if that is a denial which may depend on what is not known.
 
     `question` is the one that was asked first, `found` what was looked up for it. One call
@@ -110,28 +116,28 @@ def settled(
     """
     # The caller's own policies do not tell what a service control policy depends on.
     if (
-        not isinstance(outcome, Refusal)
+        not isinstance(outcome, Denial)
         or outcome.reason_code == "not-named"
         or outcome.layer is Layer.ORGANIZATIONS
     ):
         return outcome
     settled = _unless_unknown(lookups.caller, question, outcome, found)
-    if isinstance(settled, CannotTell):
+    if isinstance(settled, Unknown):
         return settled
     return _unless_live(lookups.caller, question, outcome, lookups.mentioned() or ())
 
 
 def _unless_unknown(
-    caller: Caller, question: Question, refusal: Refusal, found: tags.Found
-) -> Refusal | CannotTell:
+    caller: Caller, question: Question, refusal: Denial, found: tags.Found
+) -> Denial | Unknown:
     outcome = _unless_live(caller, question, refusal, found.keys)
-    return unless_unread(outcome, found.unread) if isinstance(outcome, Refusal) else outcome
+    return unless_unread(outcome, found.unread) if isinstance(outcome, Denial) else outcome
 
 
 def _unless_live(
-    caller: Caller, question: Question, refusal: Refusal, keys: Sequence[str]
-) -> Refusal | CannotTell:
-    return unless_live(refusal, keys, tags.session_tags(caller, question, keys))
+    caller: Caller, question: Question, refusal: Denial, keys: Sequence[str]
+) -> Denial | Unknown:
+    return unknown_if_live(refusal, keys, tags.session_tags(caller, question, keys))
 
 
 def document_source(clients: Clients, caller: Caller, question: Question) -> tags.Source | None:
@@ -153,14 +159,14 @@ def document_source(clients: Clients, caller: Caller, question: Question) -> tag
 def denied(outcome: Outcome | None) -> Question | None:
     """What IAM denied, also where that denial was taken for one that depends on live context."""
     match outcome:
-        case Refusal(reason_code="not-named"):
+        case Denial(reason_code="not-named"):
             return None
-        case Refusal() | CannotTell(reason_code="live-context"):
+        case Denial() | Unknown(reason_code="live-context"):
             return outcome.question
     return None
 
 
-def _about(question: Question, look: Look) -> tuple[Evaluation, ...]:
+def _about(question: Question, look: SimulationAttempt) -> tuple[Evaluation, ...]:
     return tuple(e for e in look.evaluations if e.resource_arn == question.resource_arn)
 
 

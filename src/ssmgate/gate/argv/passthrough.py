@@ -13,7 +13,7 @@ TRIED = "_SSMGATE_AWS_TRIED"
 """The shim's memory of which `aws` were executed in this very process: PID, depth, paths."""
 
 
-def become_aws(real: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn:
+def exec_aws(real: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn:
     """Execute the AWS CLI at `real` with `argv`, the words after `aws`, as the shim does.
 
     Its interactive prompt, which could start a session unchecked, is off. Raises `GateError` if
@@ -28,7 +28,7 @@ def become_aws(real: str, argv: list[str], environ: Mapping[str, str]) -> NoRetu
         raise NoAws(f"{real} cannot be executed: {error}", hints=(_INSTALL,)) from error
 
 
-def become_shell(command: str, shim_folder: str, environ: Mapping[str, str]) -> NoReturn:
+def exec_shell(command: str, shim_folder: str, environ: Mapping[str, str]) -> NoReturn:
     """Execute an alias's shell command as the CLI does, with the shim first on its PATH."""
     path = f"{shim_folder}:{environ.get('PATH', os.defpath)}"
     try:

@@ -13,7 +13,7 @@ from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws.endpoints import create_asking, partition_of, url_of
 from ssmgate.gate.aws.preconnect import (
     CHECK,
-    open_ahead,
+    preconnect_client,
     read_bundle_ahead,
     share_tls,
     take_held_tls,
@@ -24,7 +24,7 @@ from ssmgate.gate.decision.endpoints import Endpoints, Partition, require_own
 from ssmgate.gate.decision.frozen import frozen
 
 # Credentials of no one, for clients that are made to see where they would send requests.
-NOBODY = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+UNSIGNED = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
 
 
 @frozen
@@ -122,7 +122,7 @@ def open_clients(invocation: Invocation, config: Config = Config()) -> Clients: 
     to_ssm = {"region_name": region, "endpoint_url": options.endpoint_url}
     home = partition_of(session, region)
     if config.locked:
-        _require_own(session.create_client("ssm", **to_ssm, **NOBODY), home, config)
+        _require_own(session.create_client("ssm", **to_ssm, **UNSIGNED), home, config)
         _require_asking(session, region, home, config)
     credentials = _freeze(session)
     frozen = credentials.for_client()
@@ -155,7 +155,7 @@ def _require_own(client: Any, home: Partition | None, config: Config) -> None:
 def _require_asking(session: Any, region: str, home: Partition | None, config: Config) -> None:
     """The same for clients of STS and IAM that `session` would make, without its credentials."""
     for service in ("sts", "iam") if config.locked else ():
-        client = create_asking(session, service, region_name=region, config=CHECK, **NOBODY)
+        client = create_asking(session, service, region_name=region, config=CHECK, **UNSIGNED)
         _require_own(client, home, config)
 
 
@@ -171,7 +171,7 @@ def _open_asking(
     sts = create_asking(session, "sts", **common, **frozen)
     _require_own(sts, home, config)
     share_tls(ssm, sts)
-    open_ahead(sts)
+    preconnect_client(sts)
     if config.checker is None:
         iam = create_asking(session, "iam", **common, **frozen)
     else:
@@ -182,8 +182,8 @@ def _open_asking(
             raise
     _require_own(iam, home, config)
     share_tls(ssm, iam)
-    open_ahead(iam)
-    open_ahead(ssm)
+    preconnect_client(iam)
+    preconnect_client(ssm)
     return sts, iam
 
 

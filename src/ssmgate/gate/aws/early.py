@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Mapping
 
 from ssmgate.gate.aws.endpoints import create_asking, partition_of, url_of
-from ssmgate.gate.aws.preconnect import CHECK, open_early
+from ssmgate.gate.aws.preconnect import CHECK, preconnect_before_clients
 from ssmgate.gate.aws.session import bare_session
 from ssmgate.gate.cache import store
 from ssmgate.gate.config import load
@@ -44,7 +44,7 @@ def connect(argv: list[str], environ: Mapping[str, str]) -> None:
             home = partition_of(session, region)
             own = home is not None and is_own(url_of(sts), "sts", home)
             if own or not load.load(environ).locked:
-                open_early(sts)
+                preconnect_before_clients(sts)
 
 
 def _is_near(environ: Mapping[str, str]) -> bool:

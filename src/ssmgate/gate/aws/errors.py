@@ -21,7 +21,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from ssmgate.gate.decision.decision import CannotTell
+from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.errors import (
     ConfigurationProblem,
     GateError,
@@ -100,7 +100,7 @@ def of_a_service(error: Exception) -> bool:
     return isinstance(error, (ClientError, HTTPClientError, ServiceFailed))
 
 
-def cannot_ask(error: Exception, question: Question | None = None) -> CannotTell:
+def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
     """Why STS or IAM did not answer, as an outcome of the check."""
     match error:
         case ClientError():
@@ -108,22 +108,22 @@ def cannot_ask(error: Exception, question: Question | None = None) -> CannotTell
             reason_code = _reason_code(failed)
             if reason_code == "not-allowed-to-simulate":
                 # Not in IAM's words: they would read as if the session had been denied.
-                return CannotTell(
+                return Unknown(
                     reason_code,
                     "the caller may not ask IAM (iam:SimulatePrincipalPolicy)",
                     question,
                 )
-            return CannotTell(reason_code, str(error), question)
+            return Unknown(reason_code, str(error), question)
         case ReadTimeoutError() | ConnectTimeoutError():
-            return CannotTell("timed-out", str(error), question)
+            return Unknown("timed-out", str(error), question)
         case EndpointConnectionError() | HTTPClientError():
-            return CannotTell("unreachable", str(error), question)
+            return Unknown("unreachable", str(error), question)
         case BotoCoreError():
-            return CannotTell("failed", str(error), question)
+            return Unknown("failed", str(error), question)
     # The parsers' own errors: they quote the whole answer, or say no more than a member's name.
     who = "STS" if question is None else "IAM"
     why = f"{who}'s answer cannot be read ({type(error).__name__})"
-    return CannotTell("unreadable", why, question)
+    return Unknown("unreadable", why, question)
 
 
 def _reason_code(failed: ServiceFailed) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 from ssmgate.gate.aws import errors
 from ssmgate.gate.decision.arn import account_of, principal
-from ssmgate.gate.decision.decision import CannotTell
+from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.question import Caller
 
 
-def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
+def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
     """Ask STS who signs, and IAM for the path of a role.
 
     GetCallerIdentity needs no permission and its answer is the signer's own. A role's path is
@@ -25,10 +25,10 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
         return errors.cannot_ask(error)
     arn, account, user_id = (answer.get(name) for name in ("Arn", "Account", "UserId"))
     if not (isinstance(arn, str) and isinstance(account, str) and isinstance(user_id, str)):
-        return CannotTell("identity", "GetCallerIdentity's answer lacks a member")
+        return Unknown("identity", "GetCallerIdentity's answer lacks a member")
     who = principal(arn)
     if account_of(arn) != account or not user_id:
-        return CannotTell("identity", "GetCallerIdentity's answer contradicts itself")
+        return Unknown("identity", "GetCallerIdentity's answer contradicts itself")
     match who.kind:
         case "user":
             return Caller(account, arn, who.policy_source_arn, user_id, "User", partition)
@@ -36,7 +36,7 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
             role = _role(iam, who.name, account)
             path_arn = None if role is None else role["Arn"]
             if path_arn is not None and not path_arn.endswith(f"/{who.name}"):
-                return CannotTell("identity", "GetRole answered for another role")
+                return Unknown("identity", "GetRole answered for another role")
             return Caller(
                 account,
                 arn,
@@ -48,10 +48,10 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
                 principal_tags=None if role is None else tags_of(role),
             )
         case "root":
-            return CannotTell("root", f"the caller is the root user, {arn}")
+            return Unknown("root", f"the caller is the root user, {arn}")
         case "federated-user":
-            return CannotTell("federated-user", f"the caller is a federated user, {arn}")
-    return CannotTell("identity", f"the caller {arn!r} is neither an IAM user nor a role")
+            return Unknown("federated-user", f"the caller is a federated user, {arn}")
+    return Unknown("identity", f"the caller {arn!r} is neither an IAM user nor a role")
 
 
 def user_tags(iam: Any, caller: Caller) -> tuple[tuple[str, str], ...] | None:

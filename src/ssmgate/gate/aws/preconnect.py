@@ -125,7 +125,7 @@ def _reading_once(context: Any) -> Any:
     return context
 
 
-def open_ahead(client: Any) -> None:
+def preconnect_client(client: Any) -> None:
     """Open the connection of `client`'s first request, in the background.
 
     The request waits for it. Through a proxy nothing is opened ahead: the tunnel would be a
@@ -139,8 +139,8 @@ def open_ahead(client: Any) -> None:
         client.meta.events.register_first("before-send", ahead.join_in)
 
 
-def open_early(client: Any) -> None:
-    """Open a connection as `client` would, for one like it that `open_ahead` gets later.
+def preconnect_before_clients(client: Any) -> None:
+    """Open a connection as `client` would, for one like it that `preconnect_client` gets later.
 
     Nothing is where a file that is read for it can be read only once, nor through a proxy.
     """

@@ -9,7 +9,7 @@ from typing import Any
 
 from ssmgate.gate.aws import errors
 from ssmgate.gate.decision.arn import account_of
-from ssmgate.gate.decision.decision import CannotTell
+from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import ACTION, ContextEntry, Question
 
@@ -23,7 +23,7 @@ class UnreadableAnswer(Exception):
 
 def simulate(
     iam: Any, question: Question, now: datetime, *, boundary: str | None = None
-) -> tuple[Evaluation, ...] | CannotTell:
+) -> tuple[Evaluation, ...] | Unknown:
     """Ask IAM `question` as of `now`, which has a time zone.
 
     `boundary` is the text of a policy that takes the place of the principal's boundary: for
@@ -40,7 +40,7 @@ def simulate(
 
 def simulate_custom(
     iam: Any, question: Question, now: datetime, *, policies: Sequence[str], boundary: str | None
-) -> tuple[Evaluation, ...] | CannotTell:
+) -> tuple[Evaluation, ...] | Unknown:
     """Ask IAM `question` about `policies`, texts of at least one, in the place of a principal's.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
@@ -61,7 +61,7 @@ def simulate_custom(
 
 def simulate_together(
     iam: Any, questions: Sequence[Question], now: datetime
-) -> tuple[Evaluation, ...] | CannotTell:
+) -> tuple[Evaluation, ...] | Unknown:
     """Ask IAM several `questions`, which differ in nothing but the resource, in one call."""
     if len({(q.policy_source_arn, q.action, q.context) for q in questions}) != 1:
         raise ValueError("questions of one call have one context")
@@ -80,7 +80,7 @@ def _ask(
     read: Callable[[Mapping[str, Any]], tuple[Evaluation, ...]],
     boundary: str | None,
     policies: Sequence[str] | None = None,
-) -> tuple[Evaluation, ...] | CannotTell:
+) -> tuple[Evaluation, ...] | Unknown:
     question = questions[0]
     clock = [entry for entry in _clock(now) if not question.gives(entry.key_name)]
     entries = (*question.context, *clock)
@@ -111,10 +111,10 @@ def _ask(
                 return evaluations
             request["Marker"] = _marker(answer)
     except UnreadableAnswer as error:
-        return CannotTell("unreadable", f"IAM's answer cannot be read: {error}", question)
+        return Unknown("unreadable", f"IAM's answer cannot be read: {error}", question)
     except Exception as error:
         return errors.cannot_ask(error, question)
-    return CannotTell("unreadable", "IAM's answer has no end", question)
+    return Unknown("unreadable", "IAM's answer has no end", question)
 
 
 def _really_missing(evaluation: Evaluation, entries: Sequence[ContextEntry]) -> Evaluation:

@@ -88,7 +88,7 @@ def terminate_session(ssm: Any, session_id: str) -> str | None:
             ssm.terminate_session(SessionId=session_id)
     except (BotoCoreError, ClientError) as error:
         return str(error)
-    except signals.OutOfTime:
+    except signals.TimeLimitExceeded:
         return f"no answer within {TERMINATE_SECONDS} s"
     except Exception as error:  # an answer of another shape than JSON's or the model's
         return f"its answer cannot be read ({type(error).__name__})"

@@ -31,7 +31,7 @@ _NONE_OF_OURS = (
 
 
 @frozen
-class Moment:
+class Timestamp:
     """A point in time by two clocks, in seconds: `wall` may be set, `boot` cannot be."""
 
     wall: float
@@ -47,7 +47,7 @@ class Key:
 
 
 @frozen
-class Kept:
+class CacheEntry:
     """Who asked, what, and what IAM answered. No questions: only who it is was kept.
 
     `made` is when the first of these was asked, `endpoints` where; these are None where it was not
@@ -55,7 +55,7 @@ class Kept:
     """
 
     caller: Caller
-    made: Moment
+    made: Timestamp
     questions: tuple[Question, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     controls: tuple[Evaluation, ...] = ()
@@ -73,7 +73,7 @@ def key(parts: Mapping[str, object]) -> Key:
     return Key(hmac.digest(digest, b"name", "sha256").hex(), hmac.digest(digest, b"seal", "sha256"))
 
 
-def write(kept: Kept, key: Key) -> str:
+def write(kept: CacheEntry, key: Key) -> str:
     """`kept` as text, for `key`: a seal, and a line of JSON."""
     said = json.dumps(
         {
@@ -86,10 +86,10 @@ def write(kept: Kept, key: Key) -> str:
         },
         default=_flat,
     )
-    return f"{_seal(said, key)}\n{said}"
+    return f"{_mac(said, key)}\n{said}"
 
 
-def read(text: str, key: Key, now: Moment, ttl: float) -> Kept | None:
+def read(text: str, key: Key, now: Timestamp, ttl: float) -> CacheEntry | None:
     """What `write` wrote for `key`, asked no longer than `ttl` seconds ago; else None.
 
     The older of two ages counts, so that setting the clock back prolongs nothing. What comes
@@ -97,15 +97,15 @@ def read(text: str, key: Key, now: Moment, ttl: float) -> Kept | None:
     """
     seal, _, said = text.partition("\n")
     try:
-        if not hmac.compare_digest(seal, _seal(said, key)):
+        if not hmac.compare_digest(seal, _mac(said, key)):
             return None
         found = json.loads(said)
         wall, boot = found["made"]
         if not all(0 <= age <= ttl for age in (now.wall - wall, now.boot - boot)):
             return None
-        return Kept(
+        return CacheEntry(
             _caller(found["caller"]),
-            Moment(wall, boot),
+            Timestamp(wall, boot),
             tuple(_question(one) for one in found["questions"]),
             tuple(_evaluation(one) for one in found["evaluations"]),
             tuple(_evaluation(one) for one in found["controls"]),
@@ -115,10 +115,10 @@ def read(text: str, key: Key, now: Moment, ttl: float) -> Kept | None:
         return None
 
 
-def age(text: str, now: Moment) -> float | None:
+def age(text: str, now: Timestamp) -> float | None:
     """How many seconds ago `text` was made, None if it is no text of ours. For people, too."""
     try:
-        wall, boot = _unsealed(text)["made"]
+        wall, boot = parse_unverified(text)["made"]
         ages = (float(now.wall - wall), float(now.boot - boot))
         return max(ages) if min(ages) >= 0 else None
     except _NONE_OF_OURS:
@@ -131,18 +131,18 @@ def about(text: str) -> tuple[str, ...]:
     The seal of neither is looked at: only a start can tell whether it is right.
     """
     try:
-        said = _unsealed(text)
+        said = parse_unverified(text)
         documents = [_text(one["resource_arn"]) for one in said["questions"]]
         return (_text(said["caller"]["caller_arn"]), *documents)
     except _NONE_OF_OURS:
         return ("?",)
 
 
-def _unsealed(text: str) -> Any:
+def parse_unverified(text: str) -> Any:
     return json.loads(text.partition("\n")[2])
 
 
-def _seal(said: str, key: Key) -> str:
+def _mac(said: str, key: Key) -> str:
     return hmac.digest(key.secret, said.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 

@@ -14,9 +14,9 @@ from ssmgate.gate.aws import AWSCLI_VERSION, BOTOCORE_VERSION
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.aws.preconnect import DEFAULT_CA_BUNDLE
 from ssmgate.gate.cache import entry, store
-from ssmgate.gate.cache.entry import Kept, key
+from ssmgate.gate.cache.entry import CacheEntry, key
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.decision import Look, Permit
+from ssmgate.gate.decision.decision import Permit, SimulationAttempt
 from ssmgate.gate.decision.question import Caller
 
 # Besides AWS_…: what decides where STS and IAM are, and who is believed to be them.
@@ -52,10 +52,10 @@ class Answers:
         self._expires_at = clients.credentials.expires_at
         self._ttl = config.cache_ttl
         self._folder = store.Folder(environ["HOME"], tell)
-        self._identity_kept: Kept | None = None
+        self._identity_kept: CacheEntry | None = None
         self._asked = store.now()
 
-    def permit(self) -> Kept | None:
+    def permit(self) -> CacheEntry | None:
         """The caller, the questions that were asked and allowed, and the answers."""
         found = self._read(self._permit)
         return found if found and found.questions and found.endpoints else None
@@ -70,12 +70,12 @@ class Answers:
         return found.caller if found else None
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[store.Turn]:
+    def turn(self) -> Iterator[store.SingleFlightLock]:
         """Of many that ask the same at once, one asks and the others wait for it."""
         with self._folder.turn(self._permit.name) as turn:
             yield turn
 
-    def keep(self, caller: Caller | None, look: Look, first: Any) -> bool:
+    def keep(self, caller: Caller | None, look: SimulationAttempt, first: Any) -> bool:
         """Keep what may be kept of `look`, asked since `begin`. Whether a permit is.
 
         `first` are the questions that were asked first: an answer to better founded ones, with
@@ -85,10 +85,10 @@ class Answers:
             return False
         # A role without its path is one that somebody may be able to tell a moment later.
         if self._identity_kept is None and caller.role_path_known:
-            self._write(self._identity, Kept(caller, self._asked))
+            self._write(self._identity, CacheEntry(caller, self._asked))
         if not isinstance(look.outcome, Permit) or look.questions != first:
             return False
-        found = Kept(
+        found = CacheEntry(
             caller,
             self._asked,
             look.questions,
@@ -98,14 +98,14 @@ class Answers:
         )
         return self._write(self._permit, found)
 
-    def _read(self, key: entry.Key) -> Kept | None:
+    def _read(self, key: entry.Key) -> CacheEntry | None:
         now = store.now()
         if self._expires_at is not None and now.wall >= self._expires_at:
             return None
         text = self._folder.read(key.name)
         return None if text is None else entry.read(text, key, now, self._ttl)
 
-    def _write(self, key: entry.Key, found: Kept) -> bool:
+    def _write(self, key: entry.Key, found: CacheEntry) -> bool:
         return self._folder.keep(key.name, entry.write(found, key))
 
 

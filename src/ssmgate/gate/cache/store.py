@@ -13,9 +13,9 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
-from ssmgate.gate.cache.entry import Moment
+from ssmgate.gate.cache.entry import Timestamp
 from ssmgate.gate.system import private_directory
-from ssmgate.gate.system.trusted_files import Untrusted
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 FOLDER = ".cache/ssmgate/answers"
 """Below the home folder."""
@@ -33,13 +33,13 @@ _LOCK = ".lock"
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-def now() -> Moment:
+def now() -> Timestamp:
     """This moment."""
-    return Moment(time.time(), time.clock_gettime(_BOOT_CLOCK))
+    return Timestamp(time.time(), time.clock_gettime(_BOOT_CLOCK))
 
 
 def machine() -> str:
-    """This machine since its last start, which `Moment.boot` counts from. Homes may be shared."""
+    """This machine since its last start, where `Timestamp.boot` begins. Homes may be shared."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             return file.read().strip()
@@ -93,7 +93,7 @@ class Folder:
         return False
 
     @contextlib.contextmanager
-    def turn(self, name: str) -> Iterator[Turn]:
+    def turn(self, name: str) -> Iterator[SingleFlightLock]:
         """Wait for the turn to ask what is kept as `name`. One process at a time has it.
 
         A block that fails has asked in vain.
@@ -103,12 +103,12 @@ class Folder:
             if folder is not None:
                 flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
                 lock = os.open(name + _LOCK, flags, 0o600, dir_fd=folder)
-        turn = Turn(lock)
+        turn = SingleFlightLock(lock)
         try:
             turn.wait()
             yield turn
         except Exception:
-            turn.in_vain()
+            turn.mark_failed()
             raise
         finally:
             turn.leave()
@@ -136,8 +136,8 @@ class Folder:
         folder = None
         with contextlib.suppress(OSError):
             try:
-                folder = private_directory.open_folder(self._home, FOLDER, create=create)
-            except Untrusted as why:
+                folder = private_directory.open_directory(self._home, FOLDER, create=create)
+            except InsecurePermissions as why:
                 self._tell(f"ssmgate: [WARNING]: nothing is cached: {why}")
                 self._tell = lambda _: None
         try:
@@ -149,7 +149,7 @@ class Folder:
                 os.close(folder)
 
 
-class Turn:
+class SingleFlightLock:
     """A turn at asking. `waited`: somebody else had it first, and may have kept the answer."""
 
     def __init__(self, lock: int | None) -> None:
@@ -182,7 +182,7 @@ class Turn:
             time.sleep(PACE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
             self.leave()
 
-    def in_vain(self) -> None:
+    def mark_failed(self) -> None:
         """Tell those who wait that there will be no kept answer."""
         if self._lock is not None:
             with contextlib.suppress(OSError):

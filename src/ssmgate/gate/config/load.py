@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
-from ssmgate.gate.config.schema import KEYS, TABLES, VARIABLES, Key, Relaxed
+from ssmgate.gate.config.schema import KEYS, TABLES, VARIABLES, Key, LockedKeyError
 from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import ContextEntry, configured_context
-from ssmgate.gate.decision.restrictions import LocalRules
+from ssmgate.gate.decision.restrictions import Restrictions
 from ssmgate.gate.system import trusted_files
-from ssmgate.gate.system.trusted_files import Untrusted
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 USER_FILE = ".config/ssmgate/config.toml"
 
@@ -37,7 +37,7 @@ EVERY_KEY = "*"
 
 
 @frozen
-class Tier:
+class ConfigSource:
     """Where the system file is, and who may own it: root, in the folders from the top."""
 
     path: str = trusted_files.SYSTEM_FILE
@@ -87,7 +87,7 @@ class Config:
     the very credentials that were checked, instead of finding its own. `plugin_path` is None
     where PATH is searched, and so is `aws_path`, the real AWS CLI's. `explicit` is what counts as
     explicit access to a document. `cache_ttl` is for how many seconds an answer of IAM's is used
-    again. `standby` is "off", "on", or "auto" where a start leaves one behind. `locked` has the
+    again. `daemon` is "off", "on", or "auto" where a start leaves one behind. `locked` has the
     names of the locked keys. `allowed_endpoints` are origins, `scheme://host:port`, that AWS may be
     asked at although keys are locked and they are not AWS's own.
     """
@@ -99,10 +99,10 @@ class Config:
     context: tuple[ContextEntry, ...] = field(default=())
     resolved_credentials: bool = False
     plugin_path: str | None = None
-    rules: LocalRules = field(default=LocalRules())
+    rules: Restrictions = field(default=Restrictions())
     records: Records = field(default=Records())
     cache_ttl: int = 60
-    standby: str = "on"
+    daemon: str = "on"
     login: Login = field(default=Login())
     locked: frozenset[str] = field(default=frozenset())
     allowed_endpoints: tuple[str, ...] = ()
@@ -119,7 +119,7 @@ class Setting:
     origins: tuple[str, ...] = ()
 
 
-def load(environ: Mapping[str, str], system: Tier | None = None) -> Config:
+def load(environ: Mapping[str, str], system: ConfigSource | None = None) -> Config:
     """Read the system file, the user's file below `HOME`, and the SSMGATE_… variables.
 
     A file that does not exist says nothing, and so does a user's file that this uid cannot reach:
@@ -133,10 +133,10 @@ def load(environ: Mapping[str, str], system: Tier | None = None) -> Config:
 
 
 def settings(
-    environ: Mapping[str, str], system: Tier | None = None
+    environ: Mapping[str, str], system: ConfigSource | None = None
 ) -> tuple[dict[str, Setting], frozenset[str]]:
     """Every key with its value and origins, and the names of the locked ones. Raises as `load`."""
-    system = system or Tier()
+    system = system or ConfigSource()
     found = {key.name: Setting(key.default) for key in KEYS.values()}
     first = _flat(_system(system), system.path)
     locked = _locked(first.pop("locked", (system.path, [])))
@@ -180,14 +180,14 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
         context=configured_context(value["context"]),
         resolved_credentials=value["plugin.credentials"] == "resolved",
         plugin_path=value["plugin.path"],
-        rules=LocalRules(
+        rules=Restrictions(
             value["documents.allow"],
             value["documents.deny"],
             value["targets.allow"],
             value["require_reason"],
         ),
         cache_ttl=value["cache.ttl"],
-        standby=value["standby"],
+        daemon=value["daemon"],
         records=Records(value["record.file"], value["record.syslog"], value["record.required"]),
         login=Login(
             value["login.aws_config_file"],
@@ -246,7 +246,7 @@ def _lay(found: dict[str, Setting], tier: _Tier, locks: Mapping[str, str]) -> No
         lock = locks.get(name)
         try:
             merged = (key.merge if lock is None else key.tighten)(above.value, value)
-        except Relaxed:
+        except LockedKeyError:
             raise ConfigurationProblem(
                 f"{origin}: {name} is locked by {lock}, and this would relax it"
             ) from None
@@ -276,7 +276,7 @@ def _locked(said: tuple[str, Any]) -> frozenset[str]:
     return frozenset(KEYS if EVERY_KEY in names else names)
 
 
-def _system(system: Tier) -> dict[str, Any]:
+def _system(system: ConfigSource) -> dict[str, Any]:
     try:
         file = trusted_files.open_trusted(
             system.path, owners=frozenset({0, system.owner}), base=system.base
@@ -284,7 +284,7 @@ def _system(system: Tier) -> dict[str, Any]:
         return _toml(trusted_files.read(file, system.path), system.path)
     except FileNotFoundError:
         return {}
-    except Untrusted as error:
+    except InsecurePermissions as error:
         raise ConfigurationProblem(
             f"{system.path}: not trusted: {error}",
             hints=("it and its folders have to be root's, and writable by root alone",),
@@ -300,13 +300,13 @@ def _user(path: str) -> dict[str, Any]:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             trusted_files.judge(file, path, frozenset({0, os.geteuid()}))
-        except Untrusted:
+        except InsecurePermissions:
             os.close(file)
             raise
         return _toml(trusted_files.read(file, path), path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except Untrusted as error:
+    except InsecurePermissions as error:
         raise ConfigurationProblem(f"{path}: not trusted: {error}", hints=(_USABLE,)) from error
     except OSError as error:
         if not _is_reached(path):

@@ -19,7 +19,7 @@ Reader = Callable[[Any], Any]
 Merge = Callable[[Any, Any], Any]
 
 
-class Relaxed(Exception):
+class LockedKeyError(Exception):
     """A lower tier would relax a locked key."""
 
 
@@ -29,7 +29,7 @@ class Key:
 
     `text` turns a variable's text into what TOML would have given. `merge` is how a lower tier
     goes with the ones above. `tighten` is the same for a locked key: it returns the value that is
-    at least as strict as both, and raises `Relaxed` where there is none.
+    at least as strict as both, and raises `LockedKeyError` where there is none.
     """
 
     name: str
@@ -193,7 +193,7 @@ def _list_text(text: str) -> object:
 def same(above: Any, below: Any) -> Any:
     """There is no tighter value than the one above: it may only be repeated."""
     if above != below or type(above) is not type(below):
-        raise Relaxed
+        raise LockedKeyError
     return above
 
 
@@ -250,7 +250,7 @@ KEYS = {
         Key("record.syslog", syslog, False, added, _flag_text),
         Key("record.required", flag, False, tightest(True), _flag_text),
         Key("cache.ttl", seconds(900), 60, least, _number_text),
-        Key("standby", one_of("off", "on", "auto"), "on", tightest("off")),
+        Key("daemon", one_of("off", "on", "auto"), "on", tightest("off")),
         Key("aws.path", path, None, same),
         Key("aws.allowed_endpoints", endpoints, (), same, None),
         Key("plugin.path", path, None, same),

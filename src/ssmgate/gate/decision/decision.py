@@ -10,7 +10,7 @@ from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.grant import Explicit, Grant, grant
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
-from ssmgate.gate.decision.restrictions import LocalRefusal
+from ssmgate.gate.decision.restrictions import LocalDenial
 
 
 @frozen
@@ -22,7 +22,7 @@ class Permit:
     """
 
     request: SessionRequest
-    overridden: Refusal | CannotTell | LocalRefusal | None = None
+    overridden: Denial | Unknown | LocalDenial | None = None
 
     def spelled_out(self) -> SessionRequest | None:
         """The second request that this permit covers: the default document by its name.
@@ -45,7 +45,7 @@ class Layer(enum.Enum):
 
 
 @frozen
-class Refusal:
+class Denial:
     """IAM says no to `question`, or the configuration does where IAM's yes is a wildcard's.
 
     `reason_code` is `explicit-deny` or `no-allow`, and `not-named` for the configuration's no.
@@ -65,7 +65,7 @@ class Refusal:
 
 
 @frozen
-class CannotTell:
+class Unknown:
     """IAM could not be asked, or not completely. Not a word about what IAM thinks.
 
     `reason` is one clause for the reader. `question` is None where there was none to ask.
@@ -79,7 +79,7 @@ class CannotTell:
     live_context: tuple[str, ...] = ()
 
 
-Outcome = Permit | Refusal | CannotTell
+Outcome = Permit | Denial | Unknown
 
 # Known to the service when the request arrives, and to nobody before. Lower case.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
@@ -105,7 +105,7 @@ _LIVE_KEYS = frozenset(
 
 
 @frozen
-class Look:
+class SimulationAttempt:
     """What was asked for `request`, what IAM answered, and the outcome of that.
 
     `controls` are IAM's answers about the documents that cannot exist, empty where the rule
@@ -137,20 +137,20 @@ def decide(
     Access to the target is not examined: StartSession enforces it.
     """
     if not questions:
-        return CannotTell("no-question", "no document was asked about")
+        return Unknown("no-question", "no document was asked about")
     for question in questions:
-        obstacle = obstacle_to(question, evaluations, explicit, controls)
+        obstacle = denial_or_unknown(question, evaluations, explicit, controls)
         if obstacle is not None:
             return obstacle
     return Permit(request)
 
 
-def obstacle_to(
+def denial_or_unknown(
     question: Question,
     evaluations: Sequence[Evaluation],
     explicit: Explicit,
     controls: Sequence[Evaluation],
-) -> Refusal | CannotTell | None:
+) -> Denial | Unknown | None:
     """What keeps the document of `question` from being permitted, None if nothing does."""
     obstacle = verdict(question, evaluations)
     if obstacle is None and explicit is not Explicit.ALLOWED:
@@ -160,7 +160,7 @@ def obstacle_to(
 
 def _unless_named(
     question: Question, evaluations: Sequence[Evaluation], controls: Sequence[Evaluation]
-) -> Refusal | CannotTell | None:
+) -> Denial | Unknown | None:
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
     control_arn = question.control().resource_arn
     match grant(answers, [c for c in controls if c.resource_arn == control_arn]):
@@ -168,37 +168,35 @@ def _unless_named(
             return None
         case Grant.WILDCARD:
             allowing = tuple(dict.fromkeys(s for a in answers for s in a.matched_statements))
-            return Refusal("not-named", question, Layer.IDENTITY, allowing)
-    return CannotTell(
+            return Denial("not-named", question, Layer.IDENTITY, allowing)
+    return Unknown(
         "grant-unknown",
         "IAM does not show whether a statement names the session document (explicit = 'named')",
         question,
     )
 
 
-def override(request: SessionRequest, outcome: Refusal | CannotTell | LocalRefusal) -> Permit:
+def override(request: SessionRequest, outcome: Denial | Unknown | LocalDenial) -> Permit:
     """Permit `request` although it was refused: `mode = "permissive"`, and nothing else."""
     return Permit(request, overridden=outcome)
 
 
-def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Refusal | CannotTell | None:
+def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Denial | Unknown | None:
     """What stands in the way of `question`: None if every answer about it says allowed."""
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
     if not answers:
-        return CannotTell(
-            "no-answer", "IAM's answer does not speak of what was asked about", question
-        )
+        return Unknown("no-answer", "IAM's answer does not speak of what was asked about", question)
     for answer in answers:
         if answer.eval_decision is not EvalDecision.ALLOWED:
             return _denied(question, answer)
     if any(
         False in (a.allowed_by_organizations, a.allowed_by_permissions_boundary) for a in answers
     ):
-        return CannotTell("contradiction", "IAM's answer contradicts itself", question)
+        return Unknown("contradiction", "IAM's answer contradicts itself", question)
     return None
 
 
-def _denied(question: Question, answer: Evaluation) -> Refusal | CannotTell:
+def _denied(question: Question, answer: Evaluation) -> Denial | Unknown:
     if answer.allowed_by_organizations is False:
         layer = Layer.ORGANIZATIONS
     elif answer.allowed_by_permissions_boundary is False:
@@ -206,19 +204,19 @@ def _denied(question: Question, answer: Evaluation) -> Refusal | CannotTell:
     else:
         layer = Layer.IDENTITY
     explicit = answer.eval_decision is EvalDecision.EXPLICIT_DENY
-    refusal = Refusal(
+    refusal = Denial(
         "explicit-deny" if explicit else "no-allow",
         question,
         layer,
         answer.matched_statements,
         answer.missing_context,
     )
-    return refusal if explicit else unless_live(refusal, answer.missing_context)
+    return refusal if explicit else unknown_if_live(refusal, answer.missing_context)
 
 
-def unless_live(
-    refusal: Refusal, key_names: Sequence[str], session_tags: Sequence[str] = ()
-) -> Refusal | CannotTell:
+def unknown_if_live(
+    refusal: Denial, key_names: Sequence[str], session_tags: Sequence[str] = ()
+) -> Denial | Unknown:
     """`refusal`, or CannotTell if one of `key_names` is known only to the live request.
 
     `key_names` are condition keys that the policies mention. A key that the question gave a
@@ -237,10 +235,10 @@ def unless_live(
     else:
         reason_code, what = "live-context", "the policies ask for what"
     reason = f"{what} only the live request has: {', '.join(live)}"
-    return CannotTell(reason_code, reason, refusal.question, live)
+    return Unknown(reason_code, reason, refusal.question, live)
 
 
-def unless_unread(refusal: Refusal, unread: Sequence[tuple[str, str]]) -> Refusal | CannotTell:
+def unless_unread(refusal: Denial, unread: Sequence[tuple[str, str]]) -> Denial | Unknown:
     """`refusal`, or CannotTell if a tag that the policies mention could not be read.
 
     `unread` are the condition keys, each with the reason: "KEY, which REASON".
@@ -257,7 +255,7 @@ def unless_unread(refusal: Refusal, unread: Sequence[tuple[str, str]]) -> Refusa
     else:
         reason_code, what = "tags-unknown", "the policies ask for"
     reason = f"{what} {', and '.join(clauses)}"
-    return CannotTell(reason_code, reason, refusal.question, tuple(key for key, _ in unread))
+    return Unknown(reason_code, reason, refusal.question, tuple(key for key, _ in unread))
 
 
 def is_live(key_name: str) -> bool:

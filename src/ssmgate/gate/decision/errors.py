@@ -75,7 +75,7 @@ class ServiceFailed(GateError):
         self.details = details
 
 
-class AccessRefused(GateError):
+class AccessDenied(GateError):
     """IAM says no: there is no explicit access to the session document. Exits 254.
 
     `message` is the whole sentence in AWS's shape, `details` the part of it that the service
@@ -92,23 +92,23 @@ class AccessRefused(GateError):
         self.details = details
 
 
-class CannotTellAccess(GateError):
+class AccessUnknown(GateError):
     """IAM could not be asked, or not completely. Nothing starts. Exits 254."""
 
     exit_code = 254
 
 
-class RuleRefused(GateError):
+class RestrictionDenied(GateError):
     """A rule of the machine's configuration refuses what IAM allows. Nothing starts. Exits 254."""
 
     exit_code = 254
 
 
-class NotRecorded(GateError):
+class RecordNotWritten(GateError):
     """A record is required and could not be written. No session stays. Exits 254."""
 
     exit_code = 254
 
 
-class NotHere(BaseException):
+class FallbackToColdStart(BaseException):
     """Another process has to make the start. No Exception: nothing on the way may judge it."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from ssmgate.gate.decision.arn import account_of, principal, target_arn
-from ssmgate.gate.decision.decision import CannotTell, Layer, Refusal
-from ssmgate.gate.decision.errors import AccessRefused, CannotTellAccess, GateError, RuleRefused
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown
+from ssmgate.gate.decision.errors import AccessDenied, AccessUnknown, GateError, RestrictionDenied
 from ssmgate.gate.decision.question import ACTION, Caller, Question
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
-from ssmgate.gate.decision.restrictions import LocalRefusal
+from ssmgate.gate.decision.restrictions import LocalDenial
 
 _RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
 
@@ -25,17 +25,17 @@ BEYOND_SIMULATION = (
 
 
 def explain(
-    outcome: Refusal | CannotTell | LocalRefusal, request: SessionRequest, caller: Caller | None
+    outcome: Denial | Unknown | LocalDenial, request: SessionRequest, caller: Caller | None
 ) -> GateError:
     """The error that tells `outcome` to the person refused, in at most ten lines."""
-    if isinstance(outcome, LocalRefusal):
+    if isinstance(outcome, LocalDenial):
         return _refused_here(outcome)
-    if isinstance(outcome, Refusal):
+    if isinstance(outcome, Denial):
         return _refused(outcome, request, caller)
     notes = [f"nothing was started: whether there is access to {document(request)} is not known"]
     if outcome.question is not None and caller is not None:
         notes.append(_checked(outcome.question, caller))
-    return CannotTellAccess(
+    return AccessUnknown(
         f"cannot tell whether the session is permitted: {outcome.reason}",
         notes=tuple(notes),
         hints=_cannot_tell_hints(outcome, request, caller),
@@ -52,7 +52,7 @@ def document(request: SessionRequest) -> str:
     return f"session document {request.document_name!r}"
 
 
-def _refused(outcome: Refusal, request: SessionRequest, caller: Caller | None) -> AccessRefused:
+def _refused(outcome: Denial, request: SessionRequest, caller: Caller | None) -> AccessDenied:
     question = outcome.question
     who = caller.caller_arn if caller else question.policy_source_arn
     # AWS's own sentence, so that whatever reads aws's errors understands this one too:
@@ -80,7 +80,7 @@ def _refused(outcome: Refusal, request: SessionRequest, caller: Caller | None) -
         f"User: {who} is not authorized to perform: {ACTION} on resource:"
         f" {question.resource_arn} {why}"
     )
-    return AccessRefused(
+    return AccessDenied(
         "An error occurred (AccessDeniedException) when calling the StartSession operation:"
         f" {details}",
         details=details,
@@ -89,21 +89,21 @@ def _refused(outcome: Refusal, request: SessionRequest, caller: Caller | None) -
     )
 
 
-def _refused_here(outcome: LocalRefusal) -> RuleRefused:
+def _refused_here(outcome: LocalDenial) -> RestrictionDenied:
     # Not in IAM's words: IAM allows it, and nobody there could help.
     hints = (
         ("say why you need it: --reason 'TICKET-1 …'",)
         if outcome.reason_code == "reason-required"
         else ("'ssmgate config show --origin' names the file that says so",)
     )
-    return RuleRefused(
+    return RestrictionDenied(
         f"refused by this machine's rules: {outcome.reason} ({outcome.rule})",
         notes=("nothing was started, though IAM allows the session document",),
         hints=hints,
     )
 
 
-def _refusal_hints(outcome: Refusal, request: SessionRequest) -> tuple[str, ...]:
+def _refusal_hints(outcome: Denial, request: SessionRequest) -> tuple[str, ...]:
     if outcome.reason_code == "explicit-deny":
         return (
             "an explicit deny outweighs every allow: ask the owner of that"
@@ -144,7 +144,7 @@ def least_statement(question: Question, request: SessionRequest) -> str:
 
 
 def _cannot_tell_hints(
-    outcome: CannotTell, request: SessionRequest, caller: Caller | None
+    outcome: Unknown, request: SessionRequest, caller: Caller | None
 ) -> tuple[str, ...]:
     match outcome.reason_code:
         case "not-allowed-to-simulate" if caller is not None:

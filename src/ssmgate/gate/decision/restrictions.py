@@ -14,7 +14,7 @@ PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/*?]{1,300}\Z")
 
 
 @frozen
-class LocalRules:
+class Restrictions:
     """What sessions this machine starts, whatever IAM allows. Empty rules refuse nothing.
 
     The two `…_allow` are lists of which each has to match, one for each file that tightens.
@@ -30,7 +30,7 @@ class LocalRules:
 
 
 @frozen
-class LocalRefusal:
+class LocalDenial:
     """A rule says no. `rule` is its key in the configuration, `reason` one clause."""
 
     reason_code: str
@@ -39,8 +39,8 @@ class LocalRefusal:
 
 
 def refusal(
-    rules: LocalRules, request: SessionRequest, document_arns: Sequence[str], account: str
-) -> LocalRefusal | None:
+    rules: Restrictions, request: SessionRequest, document_arns: Sequence[str], account: str
+) -> LocalDenial | None:
     """The first rule that refuses `request`, None if none does.
 
     `document_arns` are those that IAM was asked about, `account` the caller's.
@@ -50,7 +50,7 @@ def refusal(
     for pattern in rules.documents_deny:
         texts = document_arns if _is_arn(pattern) else (bare,)
         if any(_matches(pattern.lower(), text.lower()) for text in texts):
-            return LocalRefusal(
+            return LocalDenial(
                 "document-denied", "documents.deny", f"session document {name!r} is denied"
             )
     for patterns in rules.documents_allow:
@@ -58,20 +58,20 @@ def refusal(
             any(_allows(pattern, arn, bare, account) for pattern in patterns)
             for arn in document_arns
         ):
-            return LocalRefusal(
+            return LocalDenial(
                 "document-not-listed",
                 "documents.allow",
                 f"session document {name!r} is not among those allowed",
             )
     for patterns in rules.targets_allow:
         if not any(_matches(pattern, request.target) for pattern in patterns):
-            return LocalRefusal(
+            return LocalDenial(
                 "target-not-listed",
                 "targets.allow",
                 f"target {request.target!r} is not among those allowed",
             )
     if rules.require_reason and not any(c.isalnum() for c in request.reason or ""):
-        return LocalRefusal("reason-required", "require_reason", "a session needs a --reason")
+        return LocalDenial("reason-required", "require_reason", "a session needs a --reason")
     return None
 
 

@@ -1,6 +1,6 @@
 """The last step of a start: this process becomes the plugin. Signals that may come before it.
 
-Imports nothing that takes time: it is all that a start by a standby does here.
+Imports nothing that takes time: it is all that a start by a daemon does here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def hold(handler: Callable[[int, object], object]) -> dict[int, object]:
     """Install `handler` for each signal in `ENDING` that would have an effect on this process.
 
     Ignored signals stay ignored (nohup). Handlers are used instead of a signal mask because the
-    plugin would inherit the mask. Call it from the main thread. Returns what `put_back` takes.
+    plugin would inherit the mask. Call it from the main thread. Returns what `restore` takes.
     """
     before: dict[int, object] = {}
     for number in ENDING:
@@ -59,7 +59,7 @@ def hold(handler: Callable[[int, object], object]) -> dict[int, object]:
     return before
 
 
-def put_back(before: dict[int, object]) -> None:
+def restore(before: dict[int, object]) -> None:
     """Restore the dispositions that `hold` replaced."""
     for number, disposition in before.items():
         _signal.signal(number, disposition)  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def execute(
         os.execve(path, words, variables)
     except BaseException:
         # None where it was set by no Python code.
-        put_back({number: known for number, known in before.items() if known is not None})
+        restore({number: known for number, known in before.items() if known is not None})
         raise
 
 

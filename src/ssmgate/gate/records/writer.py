@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 
 from ssmgate import __version__
 from ssmgate.gate.config.load import Records
-from ssmgate.gate.decision.decision import CannotTell, Look, Permit, Refusal
+from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown
 from ssmgate.gate.decision.endpoints import Endpoints
-from ssmgate.gate.decision.errors import NotRecorded
+from ssmgate.gate.decision.errors import RecordNotWritten
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, ContextEntry
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
-from ssmgate.gate.decision.restrictions import LocalRefusal
+from ssmgate.gate.decision.restrictions import LocalDenial
 from ssmgate.gate.system import signals, trusted_files
 
 SCHEMA_VERSION = 1
@@ -44,7 +44,7 @@ _NO_LOGIN_UID = 4294967295
 
 
 @frozen
-class Person:
+class LocalUser:
     """Who sits at this process, as the system knows it."""
 
     user: str | None
@@ -53,7 +53,7 @@ class Person:
     ssh_connection: str | None
 
     @classmethod
-    def here(cls, environ: Mapping[str, str]) -> Person:
+    def here(cls, environ: Mapping[str, str]) -> LocalUser:
         """This process's. SSH_CONNECTION is only as good as who set the environment.
 
         The login uid is the audit system's and survives su and sudo, None where there is none.
@@ -96,8 +96,8 @@ class Recorder:
     def decision(
         self,
         caller: Caller | None,
-        look: Look,
-        outcome: Permit | Refusal | CannotTell | LocalRefusal,
+        look: SimulationAttempt,
+        outcome: Permit | Denial | Unknown | LocalDenial,
         *,
         kept: bool = False,
         endpoints: Endpoints | None = None,
@@ -105,7 +105,7 @@ class Recorder:
         """Record what was decided. Returns what kept it from being recorded, empty if nothing.
 
         `outcome` is that of `look`, or what a rule of the machine's made of it. `kept` tells that
-        IAM answered an earlier start. `endpoints` are where it was asked. Raises `NotRecorded`
+        IAM answered an earlier start. `endpoints` are where it was asked. Raises `RecordNotWritten`
         where the record was required for what would start now.
         """
         permitted = isinstance(outcome, Permit)
@@ -144,7 +144,7 @@ class Recorder:
         try:
             with signals.time_limit(START_SECONDS):
                 problem = self.write("start", members)
-        except signals.OutOfTime:
+        except signals.TimeLimitExceeded:
             problem = f"it took longer than {START_SECONDS} s"
         return self._heed(problem)
 
@@ -157,7 +157,7 @@ class Recorder:
         records = self.records
         if not (records.file or records.syslog):
             return "neither record.file nor record.syslog is set" if records.required else ""
-        person = Person.here(self.environ)
+        person = LocalUser.here(self.environ)
         record = {
             "schema_version": SCHEMA_VERSION,
             "event": event,
@@ -182,16 +182,16 @@ class Recorder:
 
     def _heed(self, problem: str) -> str:
         if problem and self.records.required:
-            raise NotRecorded(
+            raise RecordNotWritten(
                 f"refused: this could not be recorded, and record.required is set: {problem}"
             )
         return problem
 
 
-def _verdict(outcome: Permit | Refusal | CannotTell | LocalRefusal) -> str:
+def _verdict(outcome: Permit | Denial | Unknown | LocalDenial) -> str:
     if isinstance(outcome, Permit):
         return "yes"
-    return "cannot tell" if isinstance(outcome, CannotTell) else "no"
+    return "cannot tell" if isinstance(outcome, Unknown) else "no"
 
 
 def _asked(caller: Caller | None, request: SessionRequest) -> dict[str, object]:
@@ -228,9 +228,9 @@ def _told(entry: ContextEntry) -> dict[str, object]:
     return {"key": entry.key_name, "type": entry.key_type, "values": list(entry.values)}
 
 
-def _why(outcome: Permit | Refusal | CannotTell | LocalRefusal) -> dict[str, object]:
+def _why(outcome: Permit | Denial | Unknown | LocalDenial) -> dict[str, object]:
     match outcome:
-        case Refusal():
+        case Denial():
             return {
                 "reason_code": outcome.reason_code,
                 "document_arn": outcome.question.resource_arn,
@@ -238,7 +238,7 @@ def _why(outcome: Permit | Refusal | CannotTell | LocalRefusal) -> dict[str, obj
                 "matched_policies": list(outcome.matched_policies),
                 "missing_context": list(outcome.missing_context),
             }
-        case CannotTell():
+        case Unknown():
             question = outcome.question
             return {
                 "reason_code": outcome.reason_code,
@@ -246,7 +246,7 @@ def _why(outcome: Permit | Refusal | CannotTell | LocalRefusal) -> dict[str, obj
                 "reason": outcome.reason,
                 "live_context": list(outcome.live_context),
             }
-        case LocalRefusal():
+        case LocalDenial():
             return {
                 "reason_code": outcome.reason_code,
                 "rule": outcome.rule,
@@ -290,7 +290,7 @@ def _to_file(path: str, user: str | None, line: bytes) -> str:
         file = trusted_files.open_trusted(
             path, os.O_RDWR | os.O_APPEND | os.O_CREAT, owners=frozenset({0, mine})
         )
-    except trusted_files.Untrusted as error:
+    except trusted_files.InsecurePermissions as error:
         return f"not trusted: {error}"
     except OSError as error:
         return f"{path}: {error.strerror}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from ssmgate.gate.system.trusted_files import Untrusted
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 UNFINISHED = ".new"
 """How the names of files end that `keep` has not finished."""
@@ -17,14 +17,14 @@ UNFINISHED = ".new"
 _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_folder(home: str, below: str, *, create: bool = False) -> int:
+def open_directory(home: str, below: str, *, create: bool = False) -> int:
     """The descriptor of a folder below `home`, an absolute path, at the relative path `below`.
 
     It is this user's, with mode 0700, and nobody else can exchange it or a folder above it. It may
     be no link; `home` and the folders between may be. `create` makes what is missing.
 
-    Raises `Untrusted`, or `OSError` where it is missing or cannot be opened. A `home` that this
-    user cannot enter is such a case, whoever could write there.
+    Raises `InsecurePermissions`, or `OSError` where it is missing or cannot be opened. A `home`
+    that this user cannot enter is such a case, whoever could write there.
     """
     above = os.path.realpath(home)
     os.stat(os.path.join(above, os.curdir))
@@ -41,13 +41,13 @@ def open_folder(home: str, below: str, *, create: bool = False) -> int:
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except NotADirectoryError:
-        raise Untrusted(path, "is no folder, or a link to one") from None
+        raise InsecurePermissions(path, "is no folder, or a link to one") from None
     known = os.fstat(folder)
     # Not the set-group-ID bit: a folder inherits it from the one above.
     if known.st_uid != os.geteuid() or known.st_mode & 0o777 != 0o700:
         os.close(folder)
         owner, mode = known.st_uid, stat.S_IMODE(known.st_mode)
-        raise Untrusted(path, f"is not this user's alone (uid {owner}, mode {mode:04o})")
+        raise InsecurePermissions(path, f"is not this user's alone (uid {owner}, mode {mode:04o})")
     return folder
 
 
@@ -109,7 +109,7 @@ def forget(folder: int, beginning: str = "", *, now: float = 0, after: float = -
 
 
 def _hold_parents(path: str) -> None:
-    """Raise `Untrusted` if somebody else could exchange the folder `path` or one above it.
+    """Raise `InsecurePermissions` if another user could exchange `path` or a folder above it.
 
     Of a folder with the sticky bit, as /tmp, only the owner can move what is in it.
     """
@@ -117,9 +117,9 @@ def _hold_parents(path: str) -> None:
         known = os.stat(path)
         others = 0o002 if known.st_gid == os.getegid() and os.geteuid() != 0 else 0o022
         if known.st_uid not in (0, os.geteuid()):
-            raise Untrusted(path, f"belongs to uid {known.st_uid}")
+            raise InsecurePermissions(path, f"belongs to uid {known.st_uid}")
         if known.st_mode & others and not known.st_mode & stat.S_ISVTX:
             mode = stat.S_IMODE(known.st_mode)
-            raise Untrusted(path, f"can be written by others (mode {mode:04o})")
+            raise InsecurePermissions(path, f"can be written by others (mode {mode:04o})")
         if path == (path := os.path.dirname(path)):
             return

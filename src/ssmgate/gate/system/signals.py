@@ -28,11 +28,11 @@ class Interrupted(BaseException):
         self.number = number
 
 
-class OutOfTime(BaseException):
+class TimeLimitExceeded(BaseException):
     """The time for the check is up. No Exception: botocore would wrap it and try again."""
 
 
-class Window:
+class HeldSignals:
     """What came while signals were held."""
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Window:
 
 
 @contextmanager
-def held() -> Iterator[Window]:
+def held() -> Iterator[HeldSignals]:
     """Hold every signal that would end this process, so that no session is left without a plugin.
 
     `takeover.hold` says which they are. Outside the main thread nothing is held: Python lets no
     other thread install handlers. If the block fails and a signal came, `Interrupted` is raised
     from the failure.
     """
-    window = Window()
+    window = HeldSignals()
     main = threading.current_thread() is threading.main_thread()
     before = takeover.hold(window.note) if main else {}
     try:
@@ -66,12 +66,12 @@ def held() -> Iterator[Window]:
             raise Interrupted(window.came) from error
         raise
     finally:
-        takeover.put_back(before)
+        takeover.restore(before)
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `OutOfTime` in the main thread if the block takes longer than `seconds`.
+    """Raise `TimeLimitExceeded` in the main thread if the block takes longer than `seconds`.
 
     Connect and read time-outs bound a silence, not an answer that comes byte by byte.
     Outside the main thread there is no limit.
@@ -140,7 +140,7 @@ class _Limit:
                 return
             # Whoever guards a block inside may take this for the end of a limit of its own.
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-            raise OutOfTime
+            raise TimeLimitExceeded
         # The earlier alarm, or a signal that another process sent.
         self._pass_on(number, frame)
         if not self.is_over:

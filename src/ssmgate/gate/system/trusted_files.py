@@ -20,7 +20,7 @@ _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | 
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class Untrusted(Exception):
+class InsecurePermissions(Exception):
     """Somebody else could have written `path`, or put it there; `why` is one clause."""
 
     def __init__(self, path: str, why: str) -> None:
@@ -44,8 +44,8 @@ def open_trusted(
     exchange none of them in between. `path` is absolute, below `base`. A POSIX access list that
     lets others write shows in the group's bits.
 
-    Raises `Untrusted`; `FileNotFoundError` where there is no such file, whatever its folders are
-    like; `OSError` for what else the system says. Contents are not looked at.
+    Raises `InsecurePermissions`; `FileNotFoundError` where there is no such file, whatever its
+    folders are like; `OSError` for what else the system says. Contents are not looked at.
     """
     above, _, name = path.rpartition(os.sep)
     folder, problem = _walk(path, above, owners, base)
@@ -53,7 +53,7 @@ def open_trusted(
         file = os.open(name, flags | _FILE, mode, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise Untrusted(path, "is a symbolic link") from None
+            raise InsecurePermissions(path, "is a symbolic link") from None
         raise
     finally:
         os.close(folder)
@@ -68,7 +68,9 @@ def open_trusted(
     return file
 
 
-def hold_folder(path: str, owners: frozenset[int] = frozenset({0}), *, base: str = "/") -> None:
+def require_trusted_directory(
+    path: str, owners: frozenset[int] = frozenset({0}), *, base: str = "/"
+) -> None:
     """Raise unless `path` is a folder that only `owners` could have made, as `open_trusted`."""
     folder, problem = _walk(path, path, owners, base)
     os.close(folder)
@@ -77,36 +79,36 @@ def hold_folder(path: str, owners: frozenset[int] = frozenset({0}), *, base: str
 
 
 def judge(file: int, path: str, owners: frozenset[int]) -> None:
-    """Raise `Untrusted` unless `file` is a regular file of `owners`, which others cannot write.
+    """Raise `InsecurePermissions` unless `file` is a regular file that only `owners` can write.
 
     `path` is its name for the error. The group's own members may write where the group is this
     process's and the owner this user: distributions make a group for each user.
     """
     known = os.fstat(file)
     if stat.S_ISDIR(known.st_mode):
-        raise Untrusted(path, f"cannot be read: {os.strerror(errno.EISDIR)}")
+        raise InsecurePermissions(path, f"cannot be read: {os.strerror(errno.EISDIR)}")
     if not stat.S_ISREG(known.st_mode):
-        raise Untrusted(path, "is not a regular file")
+        raise InsecurePermissions(path, "is not a regular file")
     problem = _problem(known, path, owners)
     if problem is not None:
         raise problem
 
 
 def read(file: int, path: str) -> bytes:
-    """All of the open `file`, at most `LARGEST` bytes. Raises `Untrusted` for more."""
+    """All of the open `file`, at most `LARGEST` bytes. Raises `InsecurePermissions` for more."""
     with os.fdopen(file, "rb") as opened:
         text = opened.read(LARGEST + 1)
     if len(text) > LARGEST:
-        raise Untrusted(path, f"has more than {LARGEST} bytes")
+        raise InsecurePermissions(path, f"has more than {LARGEST} bytes")
     return text
 
 
 def _walk(
     path: str, down_to: str, owners: frozenset[int], base: str
-) -> tuple[int, Untrusted | None]:
+) -> tuple[int, InsecurePermissions | None]:
     """The descriptor of `down_to`, and what is wrong with it or a folder above it."""
     if not os.path.isabs(path) or os.path.normpath(path) != path:
-        raise Untrusted(path, "is not an absolute path without detours")
+        raise InsecurePermissions(path, "is not an absolute path without detours")
     within = os.path.relpath(down_to or os.sep, base)
     at = base
     folder = os.open(base, _FOLDER)
@@ -130,13 +132,19 @@ def _open_folder(name: str, folder: int, path: str) -> int:
             raise
         known = os.stat(name, dir_fd=folder, follow_symlinks=False)
         link = stat.S_ISLNK(known.st_mode)
-        raise Untrusted(path, "is a symbolic link" if link else "is not a folder") from None
+        raise InsecurePermissions(
+            path, "is a symbolic link" if link else "is not a folder"
+        ) from None
 
 
-def _problem(known: os.stat_result, path: str, owners: frozenset[int]) -> Untrusted | None:
+def _problem(
+    known: os.stat_result, path: str, owners: frozenset[int]
+) -> InsecurePermissions | None:
     if known.st_uid not in owners:
-        return Untrusted(path, f"belongs to uid {known.st_uid}")
+        return InsecurePermissions(path, f"belongs to uid {known.st_uid}")
     own_group = known.st_uid == os.geteuid() != 0 and known.st_gid == os.getegid()
     if known.st_mode & (0o002 if own_group else 0o022):
-        return Untrusted(path, f"can be written by others (mode {stat.S_IMODE(known.st_mode):04o})")
+        return InsecurePermissions(
+            path, f"can be written by others (mode {stat.S_IMODE(known.st_mode):04o})"
+        )
     return None

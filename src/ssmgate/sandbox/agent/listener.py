@@ -14,7 +14,7 @@ from ssmgate.sandbox.channel.codec import Size
 from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
 
 
-class Door(Protocol):
+class Listener(Protocol):
     """A way to a port."""
 
     async def enter(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -34,7 +34,7 @@ class Port:
     the client connects anew. Else the session ends with the connection.
     """
 
-    door: Door
+    door: Listener
     forwarded: bool
     _open: asyncio.Event = field(default_factory=asyncio.Event)
     _reader: asyncio.StreamReader | None = None

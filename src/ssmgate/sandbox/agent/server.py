@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from ssmgate.sandbox.agent.channel import Channel, WireClosed
-from ssmgate.sandbox.agent.listener import Door, Port, Sshd, Tcp
+from ssmgate.sandbox.agent.listener import Listener, Port, Sshd, Tcp
 from ssmgate.sandbox.agent.peer import is_ours
 from ssmgate.sandbox.agent.plan import Plan, WorkError, plan
 from ssmgate.sandbox.agent.work import Program, Terminal, Work
@@ -31,7 +31,7 @@ _FRAME_BYTES = 1 << 17
 _SSH = 22
 
 
-class Book(Protocol):
+class SessionRegistry(Protocol):
     """The sessions, as `sandbox.sessions.Sessions` keeps them. Called from the agent's thread."""
 
     def join(self, session_id: str, token_value: str) -> Session:
@@ -49,7 +49,7 @@ class Nodes:
     ports: Mapping[str, Mapping[int, int]]
     sshd: tuple[str, ...] | None = None
 
-    def door(self, node_id: str, port: int) -> Door:
+    def door(self, node_id: str, port: int) -> Listener:
         """The way to a node's port."""
         mapped = self.ports.get(node_id, {})
         if port == _SSH and _SSH not in mapped and self.sshd is not None:
@@ -61,7 +61,11 @@ class Agent:
     """The server, on a listening socket, in a thread with an event loop of its own."""
 
     def __init__(
-        self, listening: socket.socket, book: Book, nodes: Nodes, log: Callable[[str], object]
+        self,
+        listening: socket.socket,
+        book: SessionRegistry,
+        nodes: Nodes,
+        log: Callable[[str], object],
     ) -> None:
         self._listening = listening
         self._book = book

@@ -45,7 +45,7 @@ class Channel(Protocol):
         """Whether the node has acknowledged that message."""
 
 
-class Side(Protocol):
+class LocalEndpoint(Protocol):
     """`reading` and `writing` are the descriptors to wait for; `read` and `write` are called for
     those that are ready, `take` with what the node sends."""
 

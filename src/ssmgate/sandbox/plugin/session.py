@@ -23,7 +23,7 @@ from ssmgate.sandbox.channel.codec import (
     SessionType,
 )
 from ssmgate.sandbox.channel.sequence import TICK_SECONDS, Incoming, Outgoing, milliseconds
-from ssmgate.sandbox.plugin.local_io import Ended, Forward, Shell, Side, Stdio
+from ssmgate.sandbox.plugin.local_io import Ended, Forward, LocalEndpoint, Shell, Stdio
 from ssmgate.sandbox.plugin.wire import Wire
 
 _UNSENT_BYTES = 1 << 20
@@ -40,7 +40,7 @@ class Session:
         self._outgoing = Outgoing(MessageType.INPUT_STREAM_DATA)
         self._incoming = Incoming()
         self._asked: HandshakeRequest | None = None
-        self._side: Side | None = None
+        self._side: LocalEndpoint | None = None
         self._unacknowledged: list[AgentMessage] = []
         wire.send(OpenDataChannel(token, str(uuid.uuid4()), version).text())
 
@@ -132,7 +132,7 @@ class Session:
                     self._side.take(message.payload)
                 self._unacknowledged.append(message)
 
-    def _acknowledge(self, side: Side) -> None:
+    def _acknowledge(self, side: LocalEndpoint) -> None:
         """What came is acknowledged when it has been written, or nearly."""
         if side.unwritten <= _UNUSED_BYTES:
             for message in self._unacknowledged:

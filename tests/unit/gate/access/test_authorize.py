@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ssmgate.gate.access import authorize
-from ssmgate.gate.cache.entry import Kept, Moment
+from ssmgate.gate.cache.entry import CacheEntry, Timestamp
 from ssmgate.gate.cache.key import Answers
 from ssmgate.gate.config.load import Checker, Config
-from ssmgate.gate.decision.decision import CannotTell, Look, Permit, Refusal, decide
+from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Explicit
@@ -30,7 +30,9 @@ QUESTION = Question.about(CALLER, ARN, region="us-east-1", secure_transport=True
 YES = Evaluation(ARN, EvalDecision.ALLOWED)
 NO = Evaluation(ARN, EvalDecision.IMPLICIT_DENY)
 ENDPOINTS = Endpoints("https://sts", "https://iam", "https://ssm")
-KEPT = Kept(CALLER, Moment(0, 0), (QUESTION,), (YES,), (), replace(ENDPOINTS, sts="https://then"))
+KEPT = CacheEntry(
+    CALLER, Timestamp(0, 0), (QUESTION,), (YES,), (), replace(ENDPOINTS, sts="https://then")
+)
 
 INVOCATION: Any = SimpleNamespace(request=REQUEST, mfa=SimpleNamespace(done=False))
 CLIENTS: Any = SimpleNamespace(
@@ -46,14 +48,16 @@ CLIENTS: Any = SimpleNamespace(
 class Cache:
     """In the place of `Answers`: what is found in it, one time after another, and the calls."""
 
-    def __init__(self, *found: Kept | Exception | None, waited: bool = False) -> None:
+    def __init__(self, *found: CacheEntry | Exception | None, waited: bool = False) -> None:
         self._found = list(found)
-        self._turn = SimpleNamespace(waited=waited, in_vain=lambda: self.calls.append("in vain"))
+        self._turn = SimpleNamespace(
+            waited=waited, mark_failed=lambda: self.calls.append("in vain")
+        )
         self.known: Caller | None = None
         self.keeps = True
         self.calls: list[object] = []
 
-    def permit(self) -> Kept | None:
+    def permit(self) -> CacheEntry | None:
         self.calls.append("permit")
         found = self._found.pop(0)
         if isinstance(found, Exception):
@@ -67,7 +71,7 @@ class Cache:
     def begin(self) -> Caller | None:
         return self.known
 
-    def keep(self, caller: Caller | None, look: Look, first: object) -> bool:
+    def keep(self, caller: Caller | None, look: SimulationAttempt, first: object) -> bool:
         self.calls.append((caller, look.outcome, first))
         return self.keeps
 
@@ -76,35 +80,39 @@ class Aws:
     """In the place of STS and IAM: who the caller is, and what is answered."""
 
     def __init__(self) -> None:
-        self.who: Caller | CannotTell = CALLER
+        self.who: Caller | Unknown = CALLER
         self.evaluations: tuple[Evaluation, ...] = (YES,)
         self.asked: list[str] = []
         self.slow = ""
 
-    def identify(self, sts: Any, iam: Any, partition: str) -> Caller | CannotTell:
+    def identify(self, sts: Any, iam: Any, partition: str) -> Caller | Unknown:
         assert (sts, iam, partition) == ("sts", "iam", "aws")
         self._ask("identity")
         return self.who
 
-    def look(self, iam: Any, request: Any, questions: Any, explicit: Explicit) -> Look:
+    def look(self, iam: Any, request: Any, questions: Any, explicit: Explicit) -> SimulationAttempt:
         assert iam == "iam"
         self._ask("first")
         outcome = decide(request, questions, self.evaluations, explicit=explicit)
-        return Look(request, questions, self.evaluations, outcome)
+        return SimulationAttempt(request, questions, self.evaluations, outcome)
 
-    def look_again(self, clients: Any, caller: Caller, first: Look, explicit: Explicit) -> Look:
+    def resimulate(
+        self, clients: Any, caller: Caller, first: SimulationAttempt, explicit: Explicit
+    ) -> SimulationAttempt:
         assert (clients, caller) == (CLIENTS, CALLER)
         self._ask(f"second {explicit.value}")
         return first
 
-    def out_of_time(self, clients: Any, caller: Caller, first: Look) -> Look:
+    def out_of_time(
+        self, clients: Any, caller: Caller, first: SimulationAttempt
+    ) -> SimulationAttempt:
         assert (clients, caller, first.evaluations) == (CLIENTS, CALLER, self.evaluations)
-        return replace(first, outcome=CannotTell("tags-unknown", "no time"))
+        return replace(first, outcome=Unknown("tags-unknown", "no time"))
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
         if what.startswith(self.slow or "-"):
-            raise signals.OutOfTime
+            raise signals.TimeLimitExceeded
 
 
 @pytest.fixture
@@ -112,7 +120,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     aws = Aws()
     monkeypatch.setattr(authorize.identity, "identify", aws.identify)
     monkeypatch.setattr(authorize.evaluate, "look", aws.look)
-    monkeypatch.setattr(authorize.refine, "look_again", aws.look_again)
+    monkeypatch.setattr(authorize.refine, "resimulate", aws.resimulate)
     monkeypatch.setattr(authorize.refine, "out_of_time", aws.out_of_time)
     return aws
 
@@ -130,20 +138,20 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return opened
 
 
-def examine(cache: Cache | None, config: Config | None = None) -> authorize.Examination:
+def authorized(cache: Cache | None, config: Config | None = None) -> authorize.Authorization:
     def keep(clients: Any) -> Answers | None:
         assert clients is CLIENTS
         return cache  # type: ignore[return-value]
 
-    return authorize.examine(INVOCATION, config or Config(), keep)
+    return authorize.authorize(INVOCATION, config or Config(), keep)
 
 
 def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
-    examined = examine(Cache(KEPT))
+    examined = authorized(Cache(KEPT))
 
     assert examined.outcome == Permit(REQUEST)
     assert (examined.kept, examined.caller, aws.asked) == (True, CALLER, [])
-    assert examined.look == Look(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
+    assert examined.look == SimulationAttempt(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
     assert examined.endpoints == KEPT.endpoints
 
 
@@ -155,8 +163,8 @@ def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) 
     named = Config(explicit=Explicit.NAMED)
     kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
 
-    assert not examine(Cache(kept), named).kept
-    examined = examine(Cache(replace(kept, controls=(CONTROL,))), named)
+    assert not authorized(Cache(kept), named).kept
+    examined = authorized(Cache(replace(kept, controls=(CONTROL,))), named)
     assert (examined.kept, examined.look.controls) == (True, (CONTROL,))
 
 
@@ -184,26 +192,26 @@ TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
     ],
 )
 def test_aws_is_asked_unless_the_cached_answer_is_to_the_same_questions(
-    aws: Aws, kept: Kept | Exception | None
+    aws: Aws, kept: CacheEntry | Exception | None
 ) -> None:
     aws.evaluations = (NO,)
     cache = Cache(kept)
 
-    examined = examine(cache)
+    examined = authorized(cache)
 
-    assert isinstance(examined.outcome, Refusal)
+    assert isinstance(examined.outcome, Denial)
     assert (examined.kept, aws.asked) == (False, ["identity", "first", "second allowed"])
     assert cache.calls == ["permit", (CALLER, examined.outcome, (QUESTION,))]
 
 
 def test_one_that_waited_uses_the_answer_of_the_one_that_asked(aws: Aws) -> None:
-    examined = examine(Cache(None, KEPT, waited=True))
+    examined = authorized(Cache(None, KEPT, waited=True))
 
     assert (examined.kept, examined.outcome, aws.asked) == (True, Permit(REQUEST), [])
 
 
 def test_one_that_waited_for_nothing_asks(aws: Aws) -> None:
-    examined = examine(Cache(None, None, waited=True))
+    examined = authorized(Cache(None, None, waited=True))
 
     assert (examined.kept, examined.outcome) == (False, Permit(REQUEST))
     assert examined.endpoints == ENDPOINTS
@@ -214,7 +222,7 @@ def test_waiting_processes_learn_that_there_is_no_answer(aws: Aws) -> None:
     cache = Cache(None)
     cache.keeps = False
 
-    examine(cache)
+    authorized(cache)
 
     assert cache.calls[-1] == "in vain"
 
@@ -223,7 +231,7 @@ def test_cached_caller_is_not_asked_for(aws: Aws) -> None:
     cache = Cache(None)
     cache.known = CALLER
 
-    assert examine(cache).caller == CALLER
+    assert authorized(cache).caller == CALLER
     assert aws.asked == ["first", "second allowed"]
 
 
@@ -231,19 +239,19 @@ def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
     checker = Checker(profile="checker")
     config = Config(checker=checker)
 
-    assert authorize.examine(INVOCATION, config).outcome == Permit(REQUEST)
-    assert examine(None).outcome == Permit(REQUEST)
+    assert authorize.authorize(INVOCATION, config).outcome == Permit(REQUEST)
+    assert authorized(None).outcome == Permit(REQUEST)
     assert aws.asked == 2 * ["identity", "first", "second allowed"]
     assert clients[:2] == [INVOCATION, config]
-    assert examine(None).endpoints == ENDPOINTS
-    assert "clients=" not in repr(examine(None)), "they hold the credentials"
+    assert authorized(None).endpoints == ENDPOINTS
+    assert "clients=" not in repr(authorized(None)), "they hold the credentials"
 
 
 def test_unknown_caller_is_unknown(aws: Aws) -> None:
-    aws.who = CannotTell("root", "the root user has no policies")
+    aws.who = Unknown("root", "the root user has no policies")
     cache = Cache(None)
 
-    examined = examine(cache)
+    examined = authorized(cache)
 
     assert (examined.caller, examined.outcome) == (None, aws.who)
     assert aws.asked == ["identity"]
@@ -254,9 +262,9 @@ def test_unknown_caller_is_unknown(aws: Aws) -> None:
 def test_late_answer_is_unknown(aws: Aws, slow: str) -> None:
     aws.slow = slow
 
-    outcome = examine(None).outcome
+    outcome = authorized(None).outcome
 
-    assert isinstance(outcome, CannotTell)
+    assert isinstance(outcome, Unknown)
     assert (outcome.reason_code, outcome.reason) == (
         "timed-out",
         "STS and IAM took longer than 45 s",
@@ -267,7 +275,7 @@ def test_second_look_that_takes_too_long_ends_without_an_allow(aws: Aws) -> None
     aws.slow = "second"
     aws.evaluations = (NO,)
 
-    assert examine(None).outcome == CannotTell("tags-unknown", "no time")
+    assert authorized(None).outcome == Unknown("tags-unknown", "no time")
 
 
 def test_each_question_has_the_configured_context_and_mfa(
@@ -277,7 +285,7 @@ def test_each_question_has_the_configured_context_and_mfa(
     address = ContextEntry("aws:SourceIp", "ip", ("203.0.113.1",))
     config = Config(context=(address,), explicit=Explicit.NAMED)
 
-    examined = examine(None, config)
+    examined = authorized(None, config)
 
     (question,) = examined.look.questions
     assert question == Question.about(

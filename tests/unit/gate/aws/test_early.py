@@ -40,7 +40,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def note(client: Any) -> None:
         urls.append(client.meta.endpoint_url)
 
-    monkeypatch.setattr(early, "open_early", note)
+    monkeypatch.setattr(early, "preconnect_before_clients", note)
     return urls
 
 

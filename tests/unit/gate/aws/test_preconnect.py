@@ -12,8 +12,8 @@ from fakes.scripted_aws import ScriptedAws
 from ssmgate.gate.aws import preconnect
 from ssmgate.gate.aws.preconnect import (
     hold_tls,
-    open_ahead,
-    open_early,
+    preconnect_before_clients,
+    preconnect_client,
     read_bundle_ahead,
     share_tls,
     take_held_tls,
@@ -175,13 +175,13 @@ def sts(url: str, **config: Any) -> Any:
 
 
 def test_what_was_opened_early_is_used(nothing_early: None, scripted: ScriptedAws) -> None:
-    open_early(sts(scripted.url))
+    preconnect_before_clients(sts(scripted.url))
     client, another = sts(scripted.url), sts(scripted.url)
-    open_ahead(client)
+    preconnect_client(client)
     client.get_caller_identity()
     assert (scripted.connections, scripted.operations) == (1, ["GetCallerIdentity"])
 
-    open_ahead(another)
+    preconnect_client(another)
     another.get_caller_identity()
     assert scripted.connections == 2
 
@@ -202,10 +202,10 @@ def test_what_was_opened_early_is_used(nothing_early: None, scripted: ScriptedAw
 def test_no_client_gets_what_it_would_not_open(
     nothing_early: None, scripted: ScriptedAws, difference: dict[str, Any]
 ) -> None:
-    open_early(sts(scripted.url))
+    preconnect_before_clients(sts(scripted.url))
     client = sts(scripted.url + difference.pop("path", ""), **difference)
     own = client._endpoint.http_session
-    open_ahead(client)
+    preconnect_client(client)
     assert client._endpoint.http_session is own
     client.get_caller_identity()
     assert (scripted.connections, scripted.operations) == (2, ["GetCallerIdentity"])
@@ -215,7 +215,7 @@ def test_a_bundle_from_a_pipe_is_left_to_the_start(
     nothing_early: None, scripted: ScriptedAws, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
-    open_early(sts(scripted.url, verify=str(tmp_path / "pipe")))
+    preconnect_before_clients(sts(scripted.url, verify=str(tmp_path / "pipe")))
     assert preconnect._early == []
 
 
@@ -223,7 +223,7 @@ def test_the_bundle_of_an_early_connection_is_not_read_again(
     nothing_early: None, scripted: ScriptedAws
 ) -> None:
     early, ssm, other = sts(scripted.url), client("ssm", None), client("ssm", False)
-    open_early(early)
+    preconnect_before_clients(early)
     read_bundle_ahead(ssm)
     read_bundle_ahead(other)
     assert context_of(ssm) is context_of(early)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ssmgate.gate.aws.simulate import simulate, simulate_custom, simulate_together
-from ssmgate.gate.decision.decision import CannotTell
+from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import ContextEntry, Question
 
@@ -119,7 +119,7 @@ def test_answer_is_about_the_action_that_was_asked_about(action: str) -> None:
     other = replace(question, resource_arn=OTHER)
 
     assert simulate(Iam(read), question, NOW) == (Evaluation(ARN, EvalDecision.ALLOWED),)
-    assert isinstance(simulate(Iam(answer(result())), question, NOW), CannotTell)
+    assert isinstance(simulate(Iam(answer(result())), question, NOW), Unknown)
     found = simulate_together(Iam(read), [question, other], NOW)
     assert found == (Evaluation(ARN, EvalDecision.ALLOWED),)
     assert simulate_custom(Iam(read), question, NOW, policies=["{}"], boundary=None) == (
@@ -190,7 +190,7 @@ def test_every_page_is_read() -> None:
 
     found = simulate(iam, QUESTION, NOW)
 
-    assert not isinstance(found, CannotTell)
+    assert not isinstance(found, Unknown)
     assert [one.eval_decision.value for one in found] == 4 * ["implicitDeny"] + ["allowed"]
     assert iam.asked[-1]["Marker"] == "m4"
 
@@ -211,7 +211,7 @@ def test_answer_that_cannot_be_read_is_unknown(answers: list[Any], reason: str) 
     outcome = simulate(iam, QUESTION, NOW)
 
     assert len(iam.asked) <= 5
-    assert isinstance(outcome, CannotTell)
+    assert isinstance(outcome, Unknown)
     assert (outcome.reason_code, outcome.question) == ("unreadable", QUESTION)
     assert reason in outcome.reason
 
@@ -221,5 +221,5 @@ def test_key_that_was_given_is_not_missing() -> None:
 
     found = simulate(Iam(answer(result("implicitDeny", MissingContextValues=keys))), QUESTION, NOW)
 
-    assert not isinstance(found, CannotTell)
+    assert not isinstance(found, Unknown)
     assert found[0].missing_context == ("aws:SourceIp",)

@@ -9,7 +9,7 @@ import pytest
 
 from ssmgate.gate.access import refine
 from ssmgate.gate.aws import tags
-from ssmgate.gate.decision.decision import CannotTell, Layer, Look, Outcome, Refusal
+from ssmgate.gate.decision.decision import Denial, Layer, Outcome, SimulationAttempt, Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.request import SessionRequest
@@ -106,10 +106,10 @@ def test_a_denial_whose_tags_were_not_read_in_time_is_unknown(
     clients: Any = SimpleNamespace(partition="aws", region="us-east-1", ssm=None)
     question = Question(caller.policy_source_arn, document, ())
     answer = Evaluation(document, EvalDecision.IMPLICIT_DENY, missing_context=missing)
-    refusal: Outcome = Refusal("no-allow", question, Layer.IDENTITY, (), missing)
-    first = Look(SessionRequest("i-0a1"), (question,), (answer,), refusal)
+    refusal: Outcome = Denial("no-allow", question, Layer.IDENTITY, (), missing)
+    first = SimulationAttempt(SessionRequest("i-0a1"), (question,), (answer,), refusal)
 
     outcome = refine.out_of_time(clients, caller, first).outcome
 
-    assert isinstance(outcome, (Refusal, CannotTell))
+    assert isinstance(outcome, (Denial, Unknown))
     assert outcome.reason_code == code

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssmgate.gate.cache.entry import Kept, Moment, _seal, about, age, key, read, write
+from ssmgate.gate.cache.entry import CacheEntry, Timestamp, _mac, about, age, key, read, write
 from ssmgate.gate.decision.decision import Permit, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
@@ -32,26 +32,26 @@ YES = Evaluation(
     True,
     None,
 )
-NOW = Moment(1_700_000_000.0, 5_000.0)
+NOW = Timestamp(1_700_000_000.0, 5_000.0)
 ASKED = Endpoints("https://sts", "https://iam", "https://ssm")
-KEPT = Kept(CALLER, NOW, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),), ASKED)
+KEPT = CacheEntry(CALLER, NOW, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),), ASKED)
 KEY = key({"a": 1})
 
 
-def after(seconds: float, *, wall: float | None = None) -> Moment:
-    return Moment(NOW.wall + (seconds if wall is None else wall), NOW.boot + seconds)
+def after(seconds: float, *, wall: float | None = None) -> Timestamp:
+    return Timestamp(NOW.wall + (seconds if wall is None else wall), NOW.boot + seconds)
 
 
 @pytest.mark.parametrize(
     "kept",
     [
         KEPT,
-        Kept(CALLER, NOW),
+        CacheEntry(CALLER, NOW),
         replace(KEPT, caller=replace(CALLER, principal_tags=None, role_path_known=False)),
         replace(KEPT, evaluations=(replace(YES, eval_decision=EvalDecision.IMPLICIT_DENY),)),
     ],
 )
-def test_what_is_read_is_what_was_written(kept: Kept) -> None:
+def test_what_is_read_is_what_was_written(kept: CacheEntry) -> None:
     assert read(write(kept, KEY), KEY, NOW, 60) == kept
 
 
@@ -65,10 +65,10 @@ def test_what_is_read_is_what_was_written(kept: Kept) -> None:
         pytest.param(after(61, wall=5), 60, False, id="the clock was set back"),
         pytest.param(after(5, wall=61), 60, False, id="the clock was set forward"),
         pytest.param(after(5, wall=-1), 60, False, id="from the future by the clock"),
-        pytest.param(Moment(NOW.wall + 5, 10), 60, False, id="after a start of the machine"),
+        pytest.param(Timestamp(NOW.wall + 5, 10), 60, False, id="after a start of the machine"),
     ],
 )
-def test_for_how_long(moment: Moment, ttl: int, valid: bool) -> None:
+def test_for_how_long(moment: Timestamp, ttl: int, valid: bool) -> None:
     assert (read(write(KEPT, KEY), KEY, moment, ttl) is not None) is valid
     if not valid:
         shown = age(write(KEPT, KEY), moment)
@@ -112,8 +112,8 @@ def entry() -> Any:
     return json.loads(write(KEPT, KEY).partition("\n")[2])
 
 
-def sealed(said: str) -> str:
-    return f"{_seal(said, KEY)}\n{said}"
+def authenticated(said: str) -> str:
+    return f"{_mac(said, KEY)}\n{said}"
 
 
 def spoilt(path: tuple[Any, ...], junk: object) -> str:
@@ -123,7 +123,7 @@ def spoilt(path: tuple[Any, ...], junk: object) -> str:
     for step in path[:-1]:
         at = at[step]
     at[path[-1]] = junk
-    return sealed(json.dumps(said))
+    return authenticated(json.dumps(said))
 
 
 @pytest.mark.parametrize("path", members(entry()), ids=str)
@@ -143,7 +143,7 @@ def test_a_changed_entry_never_permits_what_was_not_allowed(
 
 @given(st.text() | st.binary().map(lambda b: b.decode("latin-1")))
 def test_junk_is_no_entry(text: str) -> None:
-    for said in (text, sealed(text)):
+    for said in (text, authenticated(text)):
         assert read(said, KEY, NOW, 60) is None
         assert age(said, NOW) is None
         assert about(said) == ("?",)
@@ -165,7 +165,7 @@ def test_junk_is_no_entry(text: str) -> None:
 )
 def test_json_of_another_kind_is_no_entry(text: str) -> None:
     assert read(text, KEY, NOW, 60) is None
-    assert read(sealed(text), KEY, NOW, 60) is None
+    assert read(authenticated(text), KEY, NOW, 60) is None
 
 
 VALUES = st.recursive(
@@ -275,7 +275,7 @@ def test_a_key_shows_no_secret() -> None:
 
 def test_what_an_entry_is_about_is_shown_without_its_key() -> None:
     assert about(write(KEPT, KEY)) == (ALICE, ARN)
-    assert about(write(Kept(CALLER, NOW), KEY)) == (ALICE,)
+    assert about(write(CacheEntry(CALLER, NOW), KEY)) == (ALICE,)
 
 
 @pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])

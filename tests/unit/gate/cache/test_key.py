@@ -22,16 +22,16 @@ from plugins.examples import examples
 from ssmgate.gate.access import authorize
 from ssmgate.gate.aws.clients import Credentials
 from ssmgate.gate.cache import key, store
-from ssmgate.gate.cache.entry import Moment
+from ssmgate.gate.cache.entry import Timestamp
 from ssmgate.gate.cache.key import Answers, opened
 from ssmgate.gate.config.load import Checker, Config, Login, Records
-from ssmgate.gate.decision.decision import Look, Permit, decide
+from ssmgate.gate.decision.decision import Permit, SimulationAttempt, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.request import SessionRequest
-from ssmgate.gate.decision.restrictions import LocalRules
+from ssmgate.gate.decision.restrictions import Restrictions
 
 DEFAULT = "SSM-SessionManagerRunShell"
 ENDPOINTS = Endpoints("https://sts", "https://iam", "https://ssm")
@@ -59,7 +59,7 @@ def answers_of(home: Path | str, **changes: Any) -> Answers | None:
     return opened(invocation, clients, changes.get("config", Config()), environ, print)
 
 
-def name_of(home: Path, **changes: Any) -> str:
+def socket_name(home: Path, **changes: Any) -> str:
     found = answers_of(home, **changes)
     assert found is not None
     return found._permit.name
@@ -73,10 +73,10 @@ CONFIGURED = {
     "context": (ContextEntry("aws:SourceIp", "ip", ("10.0.0.1",)),),
     "resolved_credentials": True,
     "plugin_path": "/plugin",
-    "rules": LocalRules(documents_deny=("x",)),
+    "rules": Restrictions(documents_deny=("x",)),
     "records": Records(required=True),
     "cache_ttl": 59,
-    "standby": "off",
+    "daemon": "off",
     "login": Login(options=("region",)),
     "locked": None,  # nothing is kept there
     "allowed_endpoints": ("https://iam.example:443",),
@@ -88,7 +88,7 @@ def test_every_key_of_the_configuration_counts(tmp_path: Path, name: str) -> Non
     """A new key has to get a row."""
     if CONFIGURED[name] is not None:
         config = replace(Config(), **{name: CONFIGURED[name]})
-        assert name_of(tmp_path, config=config) != name_of(tmp_path)
+        assert socket_name(tmp_path, config=config) != socket_name(tmp_path)
 
 
 PROFILE = {"profiles": {"default": {"region": "us-east-1"}}}
@@ -146,8 +146,8 @@ PROFILE = {"profiles": {"default": {"region": "us-east-1"}}}
     ],
 )  # fmt: skip
 def test_what_an_answer_depends_on(tmp_path: Path, one: Any, another: Any) -> None:
-    assert name_of(tmp_path, **one) != name_of(tmp_path, **another)
-    assert name_of(tmp_path, **one) == name_of(tmp_path, **one)
+    assert socket_name(tmp_path, **one) != socket_name(tmp_path, **another)
+    assert socket_name(tmp_path, **one) == socket_name(tmp_path, **one)
 
 
 @pytest.mark.parametrize(
@@ -163,26 +163,26 @@ def test_what_an_answer_depends_on(tmp_path: Path, one: Any, another: Any) -> No
     ],
 )
 def test_what_it_depends_on_besides(tmp_path: Path, place: str, value: object) -> None:
-    before = name_of(tmp_path)
+    before = socket_name(tmp_path)
     with mock.patch(place, value):
-        assert name_of(tmp_path) != before
+        assert socket_name(tmp_path) != before
 
 
 def test_for_which_hosts_macos_uses_no_proxy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = name_of(tmp_path)
+    before = socket_name(tmp_path)
     settings = {"exclude_simple": True, "exceptions": ["*.local"]}
     monkeypatch.setattr(urllib.request, "_get_proxy_settings", lambda: settings, raising=False)
-    assert name_of(tmp_path) != before
+    assert socket_name(tmp_path) != before
 
 
 @pytest.mark.parametrize(
     "request_", [SessionRequest("i-2"), SessionRequest("i-1", reason="r")], ids=["target", "reason"]
 )
 def test_what_it_does_not_depend_on(tmp_path: Path, request_: SessionRequest) -> None:
-    assert name_of(tmp_path, request=request_) == name_of(tmp_path)
-    assert name_of(tmp_path, environ={"PWD": "/"}) == name_of(tmp_path)
+    assert socket_name(tmp_path, request=request_) == socket_name(tmp_path)
+    assert socket_name(tmp_path, environ={"PWD": "/"}) == socket_name(tmp_path)
 
 
 def test_where_nothing_is_kept(tmp_path: Path) -> None:
@@ -195,11 +195,11 @@ def test_where_nothing_is_kept(tmp_path: Path) -> None:
     assert answers_of(tmp_path, aws={"profiles": {"default": {"x": b"?"}}}) is None
 
 
-def permitted(home: Path) -> tuple[Caller, Look, tuple[Question, ...]]:
+def permitted(home: Path) -> tuple[Caller, SimulationAttempt, tuple[Question, ...]]:
     caller = Caller("1", "arn:a", "arn:a", "AIDA", "User", "aws")
     questions = (Question("arn:a", "arn:d", ()),)
     request = SessionRequest("i-1")
-    return caller, Look(request, questions, (), Permit(request)), questions
+    return caller, SimulationAttempt(request, questions, (), Permit(request)), questions
 
 
 def test_credentials_that_ended_have_no_answers(tmp_path: Path) -> None:
@@ -220,8 +220,8 @@ def test_it_counts_from_the_asking_and_not_from_the_answer(tmp_path: Path) -> No
     """Also where who it is was asked before, and however often that is used."""
     clock = {"now": 1000.0}
 
-    def now() -> Moment:
-        return Moment(1_700_000_000 + clock["now"], clock["now"])
+    def now() -> Timestamp:
+        return Timestamp(1_700_000_000 + clock["now"], clock["now"])
 
     def start() -> bool:
         """Whether the caller was known."""
@@ -321,7 +321,7 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
         outcome = decide(invocation.request, questions, evaluations)
         clock["boot"] += takes
         clock["wall"] += takes
-        return caller, Look(invocation.request, questions, tuple(evaluations), outcome)
+        return caller, SimulationAttempt(invocation.request, questions, tuple(evaluations), outcome)
 
     def clients_of(who: str, ends: float | None) -> Any:
         return SimpleNamespace(
@@ -360,12 +360,12 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
         )
         began = clock["boot"]
         with (
-            mock.patch.object(store, "now", side_effect=lambda: Moment(**clock)),
+            mock.patch.object(store, "now", side_effect=lambda: Timestamp(**clock)),
             mock.patch.object(authorize, "open_clients", return_value=clients_of(who, ends)),
             mock.patch.object(authorize, "_ask", partial(ask, takes=takes)),
         ):
             keep = partial(opened, invocation, config=config, environ={"HOME": home}, tell=print)
-            result = authorize.examine(invocation, config, keep)  # type: ignore[arg-type]
+            result = authorize.authorize(invocation, config, keep)  # type: ignore[arg-type]
         if isinstance(result.outcome, Permit):
             assert result.outcome.request == invocation.request
             assert result.endpoints == ENDPOINTS

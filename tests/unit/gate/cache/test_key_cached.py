@@ -11,10 +11,10 @@ from unittest import mock
 
 from ssmgate.gate.aws.clients import Credentials
 from ssmgate.gate.cache import key
-from ssmgate.gate.cache.entry import Kept
+from ssmgate.gate.cache.entry import CacheEntry
 from ssmgate.gate.cache.key import Answers, opened
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.decision import Layer, Look, Permit, Refusal
+from ssmgate.gate.decision.decision import Denial, Layer, Permit, SimulationAttempt
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.request import SessionRequest
@@ -36,11 +36,11 @@ def answers(home: Path, verify: str | None = None) -> Answers:
     return found
 
 
-def permitted() -> tuple[Caller, Look, tuple[Question, ...]]:
+def permitted() -> tuple[Caller, SimulationAttempt, tuple[Question, ...]]:
     caller = Caller("1", "arn:a", "arn:a", "AIDA", "User", "aws")
     questions = (Question("arn:a", "arn:d", ()),)
     request = SessionRequest("i-1")
-    return caller, Look(request, questions, (), Permit(request)), questions
+    return caller, SimulationAttempt(request, questions, (), Permit(request)), questions
 
 
 def test_answer_to_better_founded_questions_is_not_kept(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
 
     assert found.keep(None, look, questions) is False
     assert found.begin() is None
-    denied = replace(look, outcome=Refusal("no-allow", questions[0], Layer.IDENTITY))
+    denied = replace(look, outcome=Denial("no-allow", questions[0], Layer.IDENTITY))
     assert found.keep(caller, denied, questions) is False
     assert found.permit() is None
     assert found.begin() == caller
@@ -141,9 +141,9 @@ def test_caller_is_no_permit(tmp_path: Path) -> None:
     endpoints = Endpoints("https://sts", "https://iam", "https://ssm")
     now = key.store.now()
 
-    for kept in (Kept(caller, now), Kept(caller, now, (), (), (), endpoints),
-                 Kept(caller, now, questions)):  # fmt: skip
+    for kept in (CacheEntry(caller, now), CacheEntry(caller, now, (), (), (), endpoints),
+                 CacheEntry(caller, now, questions)):  # fmt: skip
         found._write(found._permit, kept)
         assert found.permit() is None
-    found._write(found._permit, Kept(caller, now, questions, (), (), endpoints))
+    found._write(found._permit, CacheEntry(caller, now, questions, (), (), endpoints))
     assert found.permit() is not None

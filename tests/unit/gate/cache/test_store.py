@@ -207,7 +207,7 @@ def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str
         if answer:
             folder.keep("a", "text")
         else:
-            turn.in_vain()
+            turn.mark_failed()
 
 
 class Crowd:
@@ -258,7 +258,7 @@ def test_whatever_the_lock_is_somebody_asks(
     folder.keep("a", "text")
     spoil(home / FOLDER / "a.lock")
     with folder.turn("a") as turn:
-        turn.in_vain()
+        turn.mark_failed()
 
     assert not turn.waited
     assert told == []
@@ -313,7 +313,7 @@ def test_after_a_no_they_go_on_one_after_another(
         with folder.turn("a") as turn:
             asking.set()
             denied.wait(20)
-            turn.in_vain()
+            turn.mark_failed()
 
     leader = threading.Thread(target=deny)
     leader.start()

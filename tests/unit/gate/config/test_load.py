@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ssmgate.gate.config.load import USER_FILE, Checker, Config, Tier, load
+from ssmgate.gate.config.load import USER_FILE, Checker, Config, ConfigSource, load
 from ssmgate.gate.config.schema import KEYS, VARIABLES, Key
 from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.question import ContextEntry
@@ -31,8 +31,8 @@ def read(folder: Path, *, system: str = "", user: str = "", **environ: str) -> C
     return load({"HOME": str(folder / "home"), **environ}, tier(folder))
 
 
-def tier(folder: Path) -> Tier:
-    return Tier(str(folder / "system.toml"), base=str(folder), owner=os.geteuid())
+def tier(folder: Path) -> ConfigSource:
+    return ConfigSource(str(folder / "system.toml"), base=str(folder), owner=os.geteuid())
 
 
 def test_without_any_file_the_gate_enforces(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def write_system(folder: Path, text: str = 'mode = "permissive"') -> Path:
 
 def load_system(folder: Path, path: Path, owner: int | None = None) -> Config:
     owner = os.geteuid() if owner is None else owner
-    return load({}, Tier(str(path), base=str(folder), owner=owner))
+    return load({}, ConfigSource(str(path), base=str(folder), owner=owner))
 
 
 def test_a_system_file_of_the_owners_alone_counts(tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_what_is_no_file_of_text_is_refused(
     make(str(path))
 
     system = path if whose == "system" else tmp_path / "none"
-    tier_ = Tier(str(system), base=str(tmp_path), owner=os.geteuid())
+    tier_ = ConfigSource(str(system), base=str(tmp_path), owner=os.geteuid())
     with pytest.raises(ConfigurationProblem, match=words):
         load({"HOME": str(tmp_path)}, tier_)
 

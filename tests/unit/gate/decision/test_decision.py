@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from ssmgate.gate.decision.decision import (
-    CannotTell,
+    Denial,
     Layer,
     Permit,
-    Refusal,
+    Unknown,
     decide,
     override,
-    unless_live,
+    unknown_if_live,
     unless_unread,
 )
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
@@ -68,7 +68,7 @@ def test_an_allow_of_the_document_permits_the_request() -> None:
 def test_cannot_tell(evaluations: list[Evaluation], reason_code: str) -> None:
     outcome = decide(REQUEST, [QUESTION], evaluations)
 
-    assert isinstance(outcome, CannotTell)
+    assert isinstance(outcome, Unknown)
     assert (outcome.reason_code, outcome.question) == (reason_code, QUESTION)
 
 
@@ -113,12 +113,12 @@ def test_cannot_tell(evaluations: list[Evaluation], reason_code: str) -> None:
 def test_refusal(evaluations: list[Evaluation], reason_code: str, layer: Layer) -> None:
     outcome = decide(REQUEST, [QUESTION], evaluations)
 
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, Denial)
     assert (outcome.reason_code, outcome.layer, outcome.question) == (reason_code, layer, QUESTION)
 
 
 def test_no_question_is_no_yes() -> None:
-    assert decide(REQUEST, [], [YES]) == CannotTell("no-question", "no document was asked about")
+    assert decide(REQUEST, [], [YES]) == Unknown("no-question", "no document was asked about")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_permit_spells_out_the_default_document_and_no_other() -> None:
 
 
 def test_an_override_keeps_what_it_set_aside() -> None:
-    refusal = Refusal("no-allow", QUESTION, Layer.IDENTITY)
+    refusal = Denial("no-allow", QUESTION, Layer.IDENTITY)
 
     permit = override(REQUEST, refusal)
 
@@ -166,30 +166,30 @@ def test_an_override_keeps_what_it_set_aside() -> None:
 def test_denial_that_a_session_tag_may_turn_is_unknown(reason_code: str, told: str) -> None:
     tag = "aws:PrincipalTag/Team"
     given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])
-    refusal = Refusal(reason_code, given, Layer.IDENTITY)
+    refusal = Denial(reason_code, given, Layer.IDENTITY)
 
-    outcome = unless_live(refusal, ("aws:username", tag), (tag,))
+    outcome = unknown_if_live(refusal, ("aws:username", tag), (tag,))
 
-    assert isinstance(outcome, CannotTell)
+    assert isinstance(outcome, Unknown)
     assert (outcome.reason_code, outcome.live_context) == (told, (tag,))
-    assert unless_live(refusal, ("aws:username", tag)) is refusal
+    assert unknown_if_live(refusal, ("aws:username", tag)) is refusal
 
 
 def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
     unread = (("aws:ResourceTag/a", "is x"), ("ssm:resourceTag/b", "is x"), ("c", "is y"))
     outcomes = [
-        unless_unread(Refusal(code, QUESTION, Layer.IDENTITY), unread)
+        unless_unread(Denial(code, QUESTION, Layer.IDENTITY), unread)
         for code in ("no-allow", "explicit-deny")
     ]
 
     assert [o.reason_code for o in outcomes] == ["tags-unknown", "tags-deny"]
     keys = "aws:ResourceTag/a, ssm:resourceTag/b, which is x, and c, which is y"
-    assert [o.reason for o in outcomes if isinstance(o, CannotTell)] == [
+    assert [o.reason for o in outcomes if isinstance(o, Unknown)] == [
         f"the policies ask for {keys}", f"an explicit deny may depend on {keys}",
     ]  # fmt: skip
 
 
 def test_denial_without_unread_tags_stays() -> None:
-    refusal = Refusal("no-allow", QUESTION, Layer.IDENTITY)
+    refusal = Denial("no-allow", QUESTION, Layer.IDENTITY)
 
     assert unless_unread(refusal, ()) is refusal

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ssmgate.gate.decision import decision
-from ssmgate.gate.decision.decision import CannotTell, Layer, Refusal, decide, is_live, unless_live
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown, decide, is_live, unknown_if_live
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import ContextEntry, Question
 from ssmgate.gate.decision.request import SessionRequest
@@ -23,7 +23,7 @@ def test_contradiction_in_one_of_two_answers_is_unknown(layer: str) -> None:
     for answers in ([YES, denied], [denied, YES]):
         outcome = decide(SessionRequest("i-1"), [QUESTION], answers)
 
-        assert isinstance(outcome, CannotTell)
+        assert isinstance(outcome, Unknown)
         assert outcome.reason_code == "contradiction"
 
 
@@ -62,11 +62,11 @@ def test_live_keys_are_those_of_the_page() -> None:
     ("reason_code", "unknown"), [("no-allow", "live-context"), ("explicit-deny", "live-deny")]
 )
 def test_denial_with_live_keys_is_unknown(reason_code: str, unknown: str) -> None:
-    refusal = Refusal(reason_code, QUESTION, Layer.IDENTITY)
+    refusal = Denial(reason_code, QUESTION, Layer.IDENTITY)
 
-    outcome = unless_live(refusal, ["ssm:resourceTag/Env", "aws:SourceIp", "aws:referer"])
+    outcome = unknown_if_live(refusal, ["ssm:resourceTag/Env", "aws:SourceIp", "aws:referer"])
 
-    assert isinstance(outcome, CannotTell)
+    assert isinstance(outcome, Unknown)
     assert (outcome.reason_code, outcome.question) == (unknown, QUESTION)
     assert outcome.live_context == ("aws:SourceIp", "aws:referer")
     assert outcome.reason.endswith("only the live request has: aws:SourceIp, aws:referer")
@@ -74,15 +74,15 @@ def test_denial_with_live_keys_is_unknown(reason_code: str, unknown: str) -> Non
 
 def test_live_key_with_a_given_value_leaves_the_denial() -> None:
     given = replace(QUESTION, context=(ContextEntry("aws:sourceip", "ip", ("203.0.113.1",)),))
-    refusal = Refusal("no-allow", given, Layer.IDENTITY)
+    refusal = Denial("no-allow", given, Layer.IDENTITY)
 
-    assert unless_live(refusal, ["aws:SourceIp"]) is refusal
+    assert unknown_if_live(refusal, ["aws:SourceIp"]) is refusal
 
 
 def test_refusal_lists_each_policy_once() -> None:
     statements = tuple(MatchedStatement(policy) for policy in ("b", "a", "b"))
 
-    assert Refusal("explicit-deny", QUESTION, Layer.IDENTITY, statements).matched_policies == (
+    assert Denial("explicit-deny", QUESTION, Layer.IDENTITY, statements).matched_policies == (
         "b",
         "a",
     )

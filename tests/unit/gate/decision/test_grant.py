@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssmgate.gate.decision.decision import CannotTell, Layer, Permit, Refusal, decide
+from ssmgate.gate.decision.decision import Denial, Layer, Permit, Unknown, decide
 from ssmgate.gate.decision.evaluation import (
     BOUNDARY_POLICY,
     EvalDecision,
@@ -73,10 +73,10 @@ def test_how_explicit(
         case Grant.NAMED:
             assert isinstance(outcome, Permit)
         case Grant.WILDCARD:
-            assert isinstance(outcome, Refusal)
+            assert isinstance(outcome, Denial)
             assert outcome.reason_code == "not-named"
         case _:
-            assert isinstance(outcome, CannotTell)
+            assert isinstance(outcome, Unknown)
             assert outcome.reason_code == "grant-unknown"
 
 
@@ -111,7 +111,7 @@ def test_a_name_makes_no_allow() -> None:
     outcome = decide(
         SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=[told(NO)]
     )
-    assert isinstance(outcome, Refusal)
+    assert isinstance(outcome, Denial)
     assert outcome.reason_code == "no-allow"
 
 
@@ -121,7 +121,7 @@ def test_the_control_of_another_document_says_nothing() -> None:
     outcome = decide(
         SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=[other]
     )
-    assert isinstance(outcome, CannotTell)
+    assert isinstance(outcome, Unknown)
 
 
 def test_statement_that_names_another_document_does_not_count() -> None:
@@ -135,4 +135,4 @@ def test_statement_that_names_another_document_does_not_count() -> None:
         controls=controls,
     )  # fmt: skip
 
-    assert outcome == Refusal("not-named", QUESTION, Layer.IDENTITY, (COVERS,))
+    assert outcome == Denial("not-named", QUESTION, Layer.IDENTITY, (COVERS,))

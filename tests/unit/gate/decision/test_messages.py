@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ssmgate.gate.decision.decision import CannotTell, Layer, Refusal
-from ssmgate.gate.decision.errors import AccessRefused, CannotTellAccess, GateError
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown
+from ssmgate.gate.decision.errors import AccessDenied, AccessUnknown, GateError
 from ssmgate.gate.decision.evaluation import MatchedStatement
 from ssmgate.gate.decision.messages import explain, least_statement, simulate_statement
 from ssmgate.gate.decision.question import Caller, Question
@@ -77,9 +77,9 @@ def lines(error: GateError) -> list[str]:
     ],
 )
 def test_a_refusal_starts_in_awss_own_words(reason_code: str, layer: Layer, tail: str) -> None:
-    error = explain(Refusal(reason_code, question(), layer), REQUEST, USER)
+    error = explain(Denial(reason_code, question(), layer), REQUEST, USER)
 
-    assert isinstance(error, AccessRefused)
+    assert isinstance(error, AccessDenied)
     assert error.text == (
         "An error occurred (AccessDeniedException) when calling the StartSession operation: User:"
         " arn:aws:iam::111122223333:user/alice is not authorized to perform: ssm:StartSession on"
@@ -88,7 +88,7 @@ def test_a_refusal_starts_in_awss_own_words(reason_code: str, layer: Layer, tail
 
 
 def test_a_refusal_of_the_default_says_which_document_it_is() -> None:
-    error = explain(Refusal("no-allow", question(ROLE), Layer.IDENTITY), REQUEST, ROLE)
+    error = explain(Denial("no-allow", question(ROLE), Layer.IDENTITY), REQUEST, ROLE)
 
     assert error.notes == (
         "refused before the call: no explicit access to session document"
@@ -108,7 +108,7 @@ def test_the_statement_to_ask_for_has_both_resources_and_the_condition() -> None
 
 
 def test_a_denial_names_the_policies_that_deny_and_asks_for_no_allow() -> None:
-    refusal = Refusal(
+    refusal = Denial(
         "explicit-deny",
         question(),
         Layer.IDENTITY,
@@ -122,7 +122,7 @@ def test_a_denial_names_the_policies_that_deny_and_asks_for_no_allow() -> None:
 
 
 def test_missing_keys_are_named_with_the_line_that_would_supply_them() -> None:
-    refusal = Refusal(
+    refusal = Denial(
         "no-allow", question(), Layer.IDENTITY, missing_context=("aws:PrincipalTag/team",)
     )
     error = explain(refusal, REQUEST, USER)
@@ -132,7 +132,7 @@ def test_missing_keys_are_named_with_the_line_that_would_supply_them() -> None:
 
 
 def test_the_nodes_tags_are_not_suggested_for_the_document() -> None:
-    refusal = Refusal(
+    refusal = Denial(
         "no-allow", question(), Layer.IDENTITY, missing_context=("ssm:resourceTag/Env",)
     )
     hints = explain(refusal, REQUEST, USER).hints
@@ -144,35 +144,35 @@ def test_the_nodes_tags_are_not_suggested_for_the_document() -> None:
 @pytest.mark.parametrize(
     ("outcome", "caller", "hint"),
     [
-        (CannotTell("root", "the caller is the root user"), None, "use an IAM user or role"),
-        (CannotTell("federated-user", "federated"), None, "GetFederationToken"),
-        (CannotTell("throttled", "Rate exceeded", question()), USER, "try again in a moment"),
-        (CannotTell("timed-out", "late"), None, "AWS_ENDPOINT_URL"),
-        (CannotTell("expired", "ExpiredToken"), None, "aws sso login"),
-        (CannotTell("other-account", "x", question()), USER, "caller's own account"),
+        (Unknown("root", "the caller is the root user"), None, "use an IAM user or role"),
+        (Unknown("federated-user", "federated"), None, "GetFederationToken"),
+        (Unknown("throttled", "Rate exceeded", question()), USER, "try again in a moment"),
+        (Unknown("timed-out", "late"), None, "AWS_ENDPOINT_URL"),
+        (Unknown("expired", "ExpiredToken"), None, "aws sso login"),
+        (Unknown("other-account", "x", question()), USER, "caller's own account"),
         (
-            CannotTell("not-allowed-to-simulate", "the caller may not ask IAM", question()),
+            Unknown("not-allowed-to-simulate", "the caller may not ask IAM", question()),
             USER,
             '"Resource": "arn:aws:iam::111122223333:user/alice"',
         ),
         (
-            CannotTell("live-context", "MFA", question(), ("aws:MultiFactorAuthPresent",)),
+            Unknown("live-context", "MFA", question(), ("aws:MultiFactorAuthPresent",)),
             USER,
             '"aws:MultiFactorAuthPresent" = true',
         ),
         (
-            CannotTell("live-context", "MFA", question(), ("aws:MultiFactorAuthPresent",)),
+            Unknown("live-context", "MFA", question(), ("aws:MultiFactorAuthPresent",)),
             USER,
             f'"Resource": ["{DOCUMENT}"',
         ),
     ],
 )
 def test_cannot_tell_has_a_next_step_and_none_of_iams_words(
-    outcome: CannotTell, caller: Caller | None, hint: str
+    outcome: Unknown, caller: Caller | None, hint: str
 ) -> None:
     error = explain(outcome, REQUEST, caller)
 
-    assert isinstance(error, CannotTellAccess)
+    assert isinstance(error, AccessUnknown)
     assert error.exit_code == 254
     assert any(hint in line for line in error.hints)
     assert "not authorized" not in " ".join(lines(error))
@@ -208,24 +208,24 @@ def test_the_permission_to_simulate_oneself_and_no_one_else(
 @pytest.mark.parametrize(
     "outcome",
     [
-        Refusal("no-allow", question(), layer, ("p",), ("a:b", "c:d", "e:f", "g:h"))
+        Denial("no-allow", question(), layer, ("p",), ("a:b", "c:d", "e:f", "g:h"))
         for layer in Layer
     ]
     + [
-        CannotTell(code, "why", question(), ("aws:SourceIp", "aws:SourceVpce"))
+        Unknown(code, "why", question(), ("aws:SourceIp", "aws:SourceVpce"))
         for code in (
             "root", "throttled", "timed-out", "not-allowed-to-simulate", "live-context", "failed",
             "tags-unknown", "tags-deny",
         )
     ],
 )  # fmt: skip
-def test_never_more_than_ten_lines(outcome: Refusal | CannotTell) -> None:
+def test_never_more_than_ten_lines(outcome: Denial | Unknown) -> None:
     assert 2 <= len(lines(explain(outcome, REQUEST, USER))) <= 10
 
 
 def test_unread_tags_come_with_the_statements_that_let_them_be_read() -> None:
     keys = ("aws:ResourceTag/a", "ssm:resourceTag/a", "aws:PrincipalTag/Stage")
-    hints = explain(CannotTell("tags-unknown", "why", question(), keys), REQUEST, USER).hints
+    hints = explain(Unknown("tags-unknown", "why", question(), keys), REQUEST, USER).hints
 
     statements = [json.loads(hint.partition(": ")[2]) for hint in hints[:2]]
     assert [(s["Action"], s["Resource"]) for s in statements] == [

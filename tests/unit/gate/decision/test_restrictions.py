@@ -6,14 +6,14 @@ import pytest
 
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.request import SessionRequest
-from ssmgate.gate.decision.restrictions import PATTERN, LocalRefusal, LocalRules, refusal
+from ssmgate.gate.decision.restrictions import PATTERN, LocalDenial, Restrictions, refusal
 
 ACCOUNT = "111122223333"
 OTHER = "999999999999"
 
 
 def code(
-    rules: LocalRules, document: str | None = None, target: str = "i-1", reason: str | None = None
+    rules: Restrictions, document: str | None = None, target: str = "i-1", reason: str | None = None
 ) -> str | None:
     arns = document_arns(document, partition="aws", region="us-east-1", account=ACCOUNT)
     said = refusal(rules, SessionRequest(target, document, reason), arns, ACCOUNT)
@@ -25,7 +25,7 @@ def arn(name: str, account: str = ACCOUNT, region: str = "us-east-1") -> str:
 
 
 def test_without_rules_nothing_is_refused() -> None:
-    assert code(LocalRules()) is None
+    assert code(Restrictions()) is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_without_rules_nothing_is_refused() -> None:
     ],
 )
 def test_documents_allow(patterns: list[str], document: str | None, allowed: bool) -> None:
-    said = code(LocalRules(documents_allow=(tuple(patterns),)), document)
+    said = code(Restrictions(documents_allow=(tuple(patterns),)), document)
 
     assert said == (None if allowed else "document-not-listed")
 
@@ -86,20 +86,20 @@ def test_documents_allow(patterns: list[str], document: str | None, allowed: boo
     ],
 )
 def test_documents_deny(pattern: str, document: str | None, denied: bool) -> None:
-    rules = LocalRules(documents_allow=(("*", "arn:*"),), documents_deny=(pattern,))
+    rules = Restrictions(documents_allow=(("*", "arn:*"),), documents_deny=(pattern,))
 
     assert code(rules, document) == ("document-denied" if denied else None)
 
 
 def test_each_allow_list_has_to_match() -> None:
-    rules = LocalRules(documents_allow=(("Dev-*",), ("*-Shell",)))
+    rules = Restrictions(documents_allow=(("Dev-*",), ("*-Shell",)))
 
     assert code(rules, "Dev-Shell") is None
     assert code(rules, "Dev-Root") == code(rules, "Ops-Shell") == "document-not-listed"
 
 
 def test_without_an_arn_nothing_is_allowed() -> None:
-    said = refusal(LocalRules(documents_allow=(("*",),)), SessionRequest("i-1"), (), ACCOUNT)
+    said = refusal(Restrictions(documents_allow=(("*",),)), SessionRequest("i-1"), (), ACCOUNT)
 
     assert said is not None
 
@@ -118,7 +118,7 @@ def test_without_an_arn_nothing_is_allowed() -> None:
     ],
 )
 def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
-    said = code(LocalRules(targets_allow=(tuple(patterns),)), target=target)
+    said = code(Restrictions(targets_allow=(tuple(patterns),)), target=target)
 
     assert said == (None if allowed else "target-not-listed")
 
@@ -136,7 +136,7 @@ def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
     ],
 )
 def test_require_reason(reason: str | None, enough: bool) -> None:
-    said = code(LocalRules(require_reason=True), reason=reason)
+    said = code(Restrictions(require_reason=True), reason=reason)
 
     assert said == (None if enough else "reason-required")
 
@@ -145,32 +145,32 @@ def test_require_reason(reason: str | None, enough: bool) -> None:
     ("rules", "expected"),
     [
         (
-            LocalRules(documents_deny=("Dev-*",)),
-            LocalRefusal(
+            Restrictions(documents_deny=("Dev-*",)),
+            LocalDenial(
                 "document-denied", "documents.deny", "session document 'Dev-Shell' is denied"
             ),
         ),
         (
-            LocalRules(documents_allow=(("Ops-*",),)),
-            LocalRefusal(
+            Restrictions(documents_allow=(("Ops-*",),)),
+            LocalDenial(
                 "document-not-listed",
                 "documents.allow",
                 "session document 'Dev-Shell' is not among those allowed",
             ),
         ),
         (
-            LocalRules(targets_allow=(("mi-*",),)),
-            LocalRefusal(
+            Restrictions(targets_allow=(("mi-*",),)),
+            LocalDenial(
                 "target-not-listed", "targets.allow", "target 'i-1' is not among those allowed"
             ),
         ),
         (
-            LocalRules(require_reason=True),
-            LocalRefusal("reason-required", "require_reason", "a session needs a --reason"),
+            Restrictions(require_reason=True),
+            LocalDenial("reason-required", "require_reason", "a session needs a --reason"),
         ),
     ],
 )
-def test_refusal_names_its_rule(rules: LocalRules, expected: LocalRefusal) -> None:
+def test_refusal_names_its_rule(rules: Restrictions, expected: LocalDenial) -> None:
     assert refusal(rules, SessionRequest("i-1", "Dev-Shell"), (arn("Dev-Shell"),), ACCOUNT) == (
         expected
     )

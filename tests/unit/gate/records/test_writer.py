@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from ssmgate.gate.config.load import Records
-from ssmgate.gate.decision.decision import CannotTell, Look, Permit, override
+from ssmgate.gate.decision.decision import Permit, SimulationAttempt, Unknown, override
 from ssmgate.gate.decision.endpoints import Endpoints
-from ssmgate.gate.decision.errors import NotRecorded
+from ssmgate.gate.decision.errors import RecordNotWritten
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.request import SessionRequest
-from ssmgate.gate.decision.restrictions import LocalRefusal
+from ssmgate.gate.decision.restrictions import LocalDenial
 from ssmgate.gate.records import writer as record
 from ssmgate.gate.records.writer import LARGEST, Recorder
 
@@ -42,9 +42,9 @@ QUESTION = Question(
 EVALUATION = Evaluation(
     DOCUMENT, EvalDecision.ALLOWED, (MatchedStatement("Dev", "IAM Policy", (7, 1), (9, 2)),)
 )
-NO_ANSWER = CannotTell("no-answer", "IAM does not speak")
-LOOK = Look(REQUEST, (QUESTION,), (EVALUATION,), NO_ANSWER)
-NO = LocalRefusal("document-denied", "documents.deny", "session document 'X' is denied")
+NO_ANSWER = Unknown("no-answer", "IAM does not speak")
+LOOK = SimulationAttempt(REQUEST, (QUESTION,), (EVALUATION,), NO_ANSWER)
+NO = LocalDenial("document-denied", "documents.deny", "session document 'X' is denied")
 
 
 def recorder(folder: Path, required: bool = False, **environ: str) -> Recorder:
@@ -119,11 +119,11 @@ def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> 
     ("outcome", "verdict", "code"),
     [
         (NO, "no", "document-denied"),
-        (CannotTell("throttled", "Rate exceeded"), "cannot tell", "throttled"),
+        (Unknown("throttled", "Rate exceeded"), "cannot tell", "throttled"),
     ],
 )
 def test_a_refusal_tells_why(
-    tmp_path: Path, log: Path, outcome: LocalRefusal | CannotTell, verdict: str, code: str
+    tmp_path: Path, log: Path, outcome: LocalDenial | Unknown, verdict: str, code: str
 ) -> None:
     recorder(tmp_path).decision(None, LOOK, outcome)
 
@@ -155,8 +155,8 @@ def test_no_value_makes_a_record_of_its_own(tmp_path: Path, log: Path, where: st
 def test_a_flood_of_words_is_cut(tmp_path: Path, log: Path, long: str) -> None:
     recorder(tmp_path, SSH_CONNECTION=long).decision(
         None,
-        Look(SessionRequest(long, reason=long), (), (EVALUATION,) * 2000, NO_ANSWER),
-        CannotTell("failed", long),
+        SimulationAttempt(SessionRequest(long, reason=long), (), (EVALUATION,) * 2000, NO_ANSWER),
+        Unknown("failed", long),
     )
 
     assert log.stat().st_size <= LARGEST + 1
@@ -167,7 +167,7 @@ def test_evidence_without_end_is_left_out(tmp_path: Path, log: Path) -> None:
     statements = tuple(MatchedStatement(f"{n}" * 20, "IAM Policy") for n in range(100, 200))
     many = (Evaluation(DOCUMENT, EvalDecision.ALLOWED, statements),) * 50
 
-    recorder(tmp_path).decision(None, Look(REQUEST, (QUESTION,), many, NO_ANSWER), NO)
+    recorder(tmp_path).decision(None, SimulationAttempt(REQUEST, (QUESTION,), many, NO_ANSWER), NO)
 
     assert log.stat().st_size <= LARGEST + 1
     (record,) = read(log)
@@ -190,7 +190,7 @@ def file_size_limit(size: int) -> Iterator[None]:
 @pytest.mark.parametrize("size", [0, 100])
 def test_what_does_not_fit_is_not_recorded(tmp_path: Path, log: Path, size: int) -> None:
     one = recorder(tmp_path, required=True)
-    with file_size_limit(size), pytest.raises(NotRecorded, match=r"record\.required is set"):
+    with file_size_limit(size), pytest.raises(RecordNotWritten, match=r"record\.required is set"):
         one.decision(None, LOOK, override(REQUEST, NO))
 
     assert one.decision(None, LOOK, NO) == ""
@@ -250,7 +250,7 @@ def test_a_place_that_cannot_be_trusted_takes_no_record(
     prepare(log)
 
     assert words in recorder(tmp_path).decision(None, LOOK, NO)
-    with pytest.raises(NotRecorded):
+    with pytest.raises(RecordNotWritten):
         recorder(tmp_path, required=True).start(None, REQUEST, "s-1")
 
 
@@ -276,7 +276,7 @@ def test_the_users_name_is_part_of_the_path(
 
 
 def test_required_without_a_place_is_a_refusal() -> None:
-    with pytest.raises(NotRecorded, match=r"neither record\.file nor record\.syslog is set"):
+    with pytest.raises(RecordNotWritten, match=r"neither record\.file nor record\.syslog is set"):
         Recorder(Records(required=True), {}).decision(None, LOOK, override(REQUEST, NO))
 
 
@@ -303,7 +303,7 @@ def syslog(tmp_path: Path) -> Iterator[socket.socket]:
     ("outcome", "severity"), [(override(REQUEST, NO), 6), (NO, 4)], ids=["yes", "no"]
 )
 def test_syslog_gets_it_as_authpriv(
-    syslog: socket.socket, outcome: Permit | LocalRefusal, severity: int
+    syslog: socket.socket, outcome: Permit | LocalDenial, severity: int
 ) -> None:
     Recorder(Records(syslog=syslog.getsockname()), {}).decision(None, LOOK, outcome)
 
@@ -321,7 +321,7 @@ def test_file_and_syslog_both_have_to_take_it(
     assert json.loads(syslog.recv(1 << 16).partition(b": ")[2]) == read(log)[0]
 
     without = Recorder(Records(str(log), str(tmp_path / "none"), required=True), {})
-    with pytest.raises(NotRecorded, match=r"syslog .*No such file"):
+    with pytest.raises(RecordNotWritten, match=r"syslog .*No such file"):
         without.start(None, REQUEST, "s-2")
 
 
@@ -349,7 +349,7 @@ def test_a_place_that_does_not_answer_holds_no_session_open(
     one = recorder(tmp_path, required=required)
 
     if required:
-        with pytest.raises(NotRecorded, match=r"took longer than 0\.05 s"):
+        with pytest.raises(RecordNotWritten, match=r"took longer than 0\.05 s"):
             one.start(None, REQUEST, "s-1")
     else:
         assert one.start(None, REQUEST, "s-1") == "it took longer than 0.05 s"

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from ssmgate.gate.system import private_directory
-from ssmgate.gate.system.trusted_files import Untrusted
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(home: Path) -> Iterator[int]:
-    folder = private_directory.open_folder(str(home), "a/b", create=True)
+    folder = private_directory.open_directory(str(home), "a/b", create=True)
     yield folder
     os.close(folder)
 
@@ -46,20 +46,20 @@ def test_what_is_kept_is_read(folder: int, home: Path) -> None:
 
 def test_without_create_nothing_is_made(home: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        private_directory.open_folder(str(home), "a/b")
+        private_directory.open_directory(str(home), "a/b")
     assert os.listdir(home) == []
 
 
 def test_a_folder_that_inherits_its_group_is_one_users_alone(home: Path) -> None:
     """Below a folder with the set-group-ID bit every new one has it too."""
     home.chmod(0o2700)
-    os.close(private_directory.open_folder(str(home), "a/b", create=True))
+    os.close(private_directory.open_directory(str(home), "a/b", create=True))
     (home / "a/b").chmod(0o2700)
 
-    os.close(private_directory.open_folder(str(home), "a/b"))
+    os.close(private_directory.open_directory(str(home), "a/b"))
     (home / "a/b").chmod(0o2710)
-    with pytest.raises(Untrusted, match="is not this user's alone"):
-        private_directory.open_folder(str(home), "a/b")
+    with pytest.raises(InsecurePermissions, match="is not this user's alone"):
+        private_directory.open_directory(str(home), "a/b")
 
 
 def test_what_cannot_be_written_leaves_the_old(
@@ -156,7 +156,7 @@ def test_directories_that_others_could_exchange(
     if not problem:
         private_directory._hold_parents("/a/b")
         return
-    with pytest.raises(Untrusted) as caught:
+    with pytest.raises(InsecurePermissions) as caught:
         private_directory._hold_parents("/a/b")
     assert str(caught.value).startswith(problem)
 
@@ -209,13 +209,13 @@ def closed_directory(home: Path) -> None:
 def test_directory_that_is_not_one_users_alone(
     home: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
-    os.close(private_directory.open_folder(str(home), "a/b", create=True))
+    os.close(private_directory.open_directory(str(home), "a/b", create=True))
     before = os.listdir("/dev/fd")
     spoil(home)
     if spoil is closed_directory and os.geteuid() != 0:
         return  # it cannot be opened at all
-    with pytest.raises(Untrusted, match=words):
-        os.close(private_directory.open_folder(str(home), "a/b"))
+    with pytest.raises(InsecurePermissions, match=words):
+        os.close(private_directory.open_directory(str(home), "a/b"))
     assert os.listdir("/dev/fd") == before
 
 
@@ -224,7 +224,7 @@ def test_linked_home_and_linked_parent_are_followed(home: Path) -> None:
     (home / "a").symlink_to("real")
     home.with_name("link").symlink_to(home)
 
-    os.close(private_directory.open_folder(str(home.with_name("link")), "a/b", create=True))
+    os.close(private_directory.open_directory(str(home.with_name("link")), "a/b", create=True))
     assert (home / "real/b").stat().st_mode & 0o777 == 0o700
 
 
@@ -281,7 +281,7 @@ def test_bounds_of_what_is_forgotten(folder: int, home: Path) -> None:
 
 
 def test_directory_of_another_user(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.close(private_directory.open_folder(str(home), "a/b", create=True))
+    os.close(private_directory.open_directory(str(home), "a/b", create=True))
     fstat = os.fstat
     with monkeypatch.context() as patched:
         patched.setattr(
@@ -289,19 +289,21 @@ def test_directory_of_another_user(home: Path, monkeypatch: pytest.MonkeyPatch) 
             "fstat",
             lambda f: SimpleNamespace(st_uid=7, st_mode=fstat(f).st_mode),
         )
-        with pytest.raises(Untrusted, match=r"is not this user's alone \(uid 7, mode 0700\)"):
-            private_directory.open_folder(str(home), "a/b")
+        with pytest.raises(
+            InsecurePermissions, match=r"is not this user's alone \(uid 7, mode 0700\)"
+        ):
+            private_directory.open_directory(str(home), "a/b")
 
 
 def test_link_in_a_home_that_others_could_write(home: Path, tmp_path: Path) -> None:
     """Where it leads is this user's alone, but others could exchange the link."""
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (home / "a").symlink_to(tmp_path / "elsewhere")
-    os.close(private_directory.open_folder(str(home), "a/b", create=True))
+    os.close(private_directory.open_directory(str(home), "a/b", create=True))
     home.chmod(0o777)
 
-    with pytest.raises(Untrusted, match="a home can be written by others"):
-        private_directory.open_folder(str(home), "a/b")
+    with pytest.raises(InsecurePermissions, match="a home can be written by others"):
+        private_directory.open_directory(str(home), "a/b")
 
 
 def test_link_that_leads_nowhere_is_forgotten(folder: int, home: Path) -> None:
@@ -330,4 +332,4 @@ def test_home_that_cannot_be_entered_is_an_error_whoever_could_write_it(tmp_path
     home.chmod(0o666)
 
     with pytest.raises(NotADirectoryError):
-        private_directory.open_folder(str(home), "a")
+        private_directory.open_directory(str(home), "a")

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from ssmgate.gate.cache import store
-from ssmgate.gate.config.load import USER_FILE, Tier, load
+from ssmgate.gate.config.load import USER_FILE, ConfigSource, load
 from ssmgate.gate.decision.errors import ConfigurationProblem
 
 PERMISSIVE = 'mode = "permissive"\n'
-NOBODY = 65534
+UNSIGNED = 65534
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def home() -> Iterator[Path]:
     (folder / USER_FILE).write_text(PERMISSIVE)
     for path in (folder, folder / ".config", (folder / USER_FILE).parent, folder / USER_FILE):
         if os.geteuid() == 0:
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, UNSIGNED, UNSIGNED)
     yield folder
     for path in base.rglob("*"):
         if path.is_dir() and not path.is_symlink():
@@ -43,7 +43,7 @@ def ordinary_user() -> Iterator[None]:
     """As root, be another uid: root can enter every directory."""
     root = os.geteuid() == 0
     if root:
-        os.seteuid(NOBODY)
+        os.seteuid(UNSIGNED)
     try:
         yield
     finally:
@@ -55,7 +55,7 @@ def loaded(home: str | None) -> bool:
     """Whether the user's file was read."""
     environ = {} if home is None else {"HOME": home}
     with ordinary_user():
-        return load(environ, Tier("/nowhere/config.toml")).permissive
+        return load(environ, ConfigSource("/nowhere/config.toml")).permissive
 
 
 def closed(*names: str) -> Callable[[Path], None]:
@@ -157,7 +157,7 @@ def test_what_is_there_and_cannot_be_used_is_an_error(
 ) -> None:
     change(home)
     if os.geteuid() == 0:
-        os.chown(home / USER_FILE, NOBODY, NOBODY, follow_symlinks=False)
+        os.chown(home / USER_FILE, UNSIGNED, UNSIGNED, follow_symlinks=False)
 
     with pytest.raises(ConfigurationProblem, match=words) as raised:
         loaded(str(home))
@@ -173,9 +173,9 @@ def test_a_system_file_that_cannot_be_read_is_an_error(home: Path) -> None:
     file.write_text('locked = ["*"]')
     file.chmod(0o600)
     with ordinary_user(), pytest.raises(ConfigurationProblem, match="Permission denied"):
-        load({}, Tier(str(file), base=str(home.parent)))
+        load({}, ConfigSource(str(file), base=str(home.parent)))
     file.chmod(0o644)
     os.mkdir(home.parent / "etc", 0o700)
     shutil.move(file, home.parent / "etc")
     with ordinary_user(), pytest.raises(ConfigurationProblem, match="Permission denied"):
-        load({}, Tier(str(home.parent / "etc" / "system.toml"), base=str(home.parent)))
+        load({}, ConfigSource(str(home.parent / "etc" / "system.toml"), base=str(home.parent)))

@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 
 from ssmgate.gate.plugin import exec as takeover
-from ssmgate.gate.system.signals import Interrupted, OutOfTime, Window, held, time_limit
+from ssmgate.gate.system.signals import (
+    HeldSignals,
+    Interrupted,
+    TimeLimitExceeded,
+    held,
+    time_limit,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +83,7 @@ def test_without_an_earlier_alarm_none_is_left(rings: list[int]) -> None:
 def test_an_earlier_alarm_rings_inside_and_the_limit_still_holds(rings: list[int]) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.02)
 
-    with pytest.raises(OutOfTime), time_limit(0.1):
+    with pytest.raises(TimeLimitExceeded), time_limit(0.1):
         wait_forever()
 
     assert len(rings) == 1
@@ -132,7 +138,7 @@ def test_an_ignored_alarm_stays_without_effect() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
     signal.setitimer(signal.ITIMER_REAL, 0.01)
 
-    with pytest.raises(OutOfTime), time_limit(0.05):
+    with pytest.raises(TimeLimitExceeded), time_limit(0.05):
         wait_forever()
 
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
@@ -162,12 +168,12 @@ def test_a_limit_that_ends_as_it_rings_is_none(rings: list[int]) -> None:
 def test_a_process_without_a_handler_ends_by_its_alarm(alarm: str, expected: int) -> None:
     code = (
         "import os, signal, time\n"
-        "from ssmgate.gate.system.signals import OutOfTime, time_limit\n"
+        "from ssmgate.gate.system.signals import TimeLimitExceeded, time_limit\n"
         "try:\n"
         "    with time_limit(0.3):\n"
         f"        {alarm}\n"
         "        time.sleep(10)\n"
-        "except OutOfTime:\n"
+        "except TimeLimitExceeded:\n"
         "    os._exit(7)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], check=False)
@@ -180,7 +186,7 @@ def test_a_process_without_a_handler_ends_by_its_alarm(alarm: str, expected: int
 
 def test_the_inner_limit_rings_first_and_the_outer_has_its_rest() -> None:
     with time_limit(20):
-        with pytest.raises(OutOfTime), time_limit(0.02):
+        with pytest.raises(TimeLimitExceeded), time_limit(0.02):
             wait_forever()
         left, _ = signal.getitimer(signal.ITIMER_REAL)
         assert 0 < left <= 20 - 0.02
@@ -194,7 +200,7 @@ def test_the_outer_limit_rings_inside_the_inner() -> None:
             wait_forever()
         reached.append("after the inner block")
 
-    with pytest.raises(OutOfTime), time_limit(0.02):
+    with pytest.raises(TimeLimitExceeded), time_limit(0.02):
         inner()
 
     assert reached == []
@@ -208,11 +214,11 @@ def test_the_outer_limit_is_not_taken_for_the_inner_one() -> None:
         try:
             with time_limit(20):
                 wait_forever()
-        except OutOfTime:
+        except TimeLimitExceeded:
             guarded.append("as the inner one's")
         wait_forever()
 
-    with pytest.raises(OutOfTime), time_limit(0.02):
+    with pytest.raises(TimeLimitExceeded), time_limit(0.02):
         inner()
 
     assert guarded == ["as the inner one's"]
@@ -225,7 +231,7 @@ def test_all_of_three_limits_ring() -> None:
             within()
             wait_forever()
 
-        with pytest.raises(OutOfTime), time_limit(seconds):
+        with pytest.raises(TimeLimitExceeded), time_limit(seconds):
             block()
 
     rings_after(lambda: rings_after(lambda: rings_after(lambda: None, 0.03), 0.06), 0.09)
@@ -275,7 +281,7 @@ def test_the_first_signal_is_the_one_that_counts() -> None:
 def test_dispositions_are_as_before_after_a_failure() -> None:
     before = {number: signal.getsignal(number) for number in takeover.ENDING}
 
-    def fail(window: Window) -> None:
+    def fail(window: HeldSignals) -> None:
         os.kill(os.getpid(), signal.SIGUSR2)
         wait_for(lambda: window.came)
         raise ValueError
@@ -296,7 +302,7 @@ def test_a_signal_at_the_last_check_executes_nothing(monkeypatch: pytest.MonkeyP
     numbers = (*takeover.ENDING, signal.SIGTSTP, signal.SIGPIPE, signal.SIGXFSZ)
     before = {number: signal.getsignal(number) for number in numbers}
 
-    def last_check(window: Window) -> None:
+    def last_check(window: HeldSignals) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         wait_for(lambda: window.came)
         window.check()

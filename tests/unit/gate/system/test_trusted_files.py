@@ -15,10 +15,10 @@ from ssmgate.gate.system import trusted_files
 from ssmgate.gate.system.trusted_files import (
     LARGEST,
     SYSTEM_FILE,
-    Untrusted,
-    hold_folder,
+    InsecurePermissions,
     judge,
     open_trusted,
+    require_trusted_directory,
 )
 
 ME = frozenset({os.geteuid()})
@@ -45,15 +45,15 @@ def opened(path: Path, base: Path) -> str:
 
 
 def why(path: Path | str, base: Path) -> str:
-    with pytest.raises(Untrusted) as caught:
+    with pytest.raises(InsecurePermissions) as caught:
         os.close(open_trusted(str(path), owners=ME, base=str(base)))
     assert str(caught.value) == f"{caught.value.path} {caught.value.why}"
     return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
 
 
 def why_folder(path: Path, base: Path) -> str:
-    with pytest.raises(Untrusted) as caught:
-        hold_folder(str(path), ME, base=str(base))
+    with pytest.raises(InsecurePermissions) as caught:
+        require_trusted_directory(str(path), ME, base=str(base))
     return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
 
 
@@ -94,7 +94,7 @@ def test_who_could_have_written_it(
     words = f"/x belongs to {problem}" if "uid" in problem else (
         f"/x can be written by others (mode {problem})"
     )  # fmt: skip
-    with pytest.raises(Untrusted) as caught:
+    with pytest.raises(InsecurePermissions) as caught:
         judge(0, "/x", frozenset(owners))
     assert str(caught.value) == words
 
@@ -116,15 +116,15 @@ def test_only_a_regular_file(monkeypatch: pytest.MonkeyPatch, kind: int, words: 
             fstat=lambda _file: known, strerror=os.strerror, geteuid=os.geteuid, getegid=os.getegid
         ),
     )
-    with pytest.raises(Untrusted) as caught:
+    with pytest.raises(InsecurePermissions) as caught:
         judge(0, "/x", frozenset({0}))
     assert str(caught.value) == words
 
 
 def test_what_its_owner_alone_could_have_written(path: Path, tmp_path: Path) -> None:
     assert opened(path, tmp_path) == "text"
-    hold_folder(str(path.parent), ME, base=str(tmp_path))
-    hold_folder(str(tmp_path), ME, base=str(tmp_path))
+    require_trusted_directory(str(path.parent), ME, base=str(tmp_path))
+    require_trusted_directory(str(tmp_path), ME, base=str(tmp_path))
 
 
 def lax_base(path: Path) -> None:
@@ -206,7 +206,7 @@ def test_missing_file_is_missing_whatever_its_folders_are_like(path: Path, tmp_p
 
 @pytest.mark.parametrize("detour", ["a/file", "./a", "{}/a/../a/b/file", "{}//a/b/file"])
 def test_path_without_detours(path: Path, tmp_path: Path, detour: str) -> None:
-    with pytest.raises(Untrusted, match="is not an absolute path without detours"):
+    with pytest.raises(InsecurePermissions, match="is not an absolute path without detours"):
         open_trusted(detour.format(tmp_path), owners=ME, base=str(tmp_path))
 
 
@@ -225,7 +225,7 @@ def test_new_file_is_its_owners_alone(path: Path, tmp_path: Path) -> None:
 
 def test_by_default_only_root_is_trusted() -> None:
     os.close(open_trusted(os.path.realpath("/etc/passwd")))
-    hold_folder(os.path.realpath("/etc"))
+    require_trusted_directory(os.path.realpath("/etc"))
     system = "/private" if sys.platform == "darwin" else ""
     assert f"{system}/etc/ssmgate/config.toml" == SYSTEM_FILE
 
@@ -233,11 +233,11 @@ def test_by_default_only_root_is_trusted() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_by_default_nobody_else_is(path: Path, tmp_path: Path) -> None:
     os.chown(path, 12345, -1)
-    with pytest.raises(Untrusted, match="belongs to uid 12345"):
+    with pytest.raises(InsecurePermissions, match="belongs to uid 12345"):
         open_trusted(str(path), base=str(tmp_path))
     os.chown(path.parent, 12345, -1)
-    with pytest.raises(Untrusted, match="belongs to uid 12345"):
-        hold_folder(str(path.parent), base=str(tmp_path))
+    with pytest.raises(InsecurePermissions, match="belongs to uid 12345"):
+        require_trusted_directory(str(path.parent), base=str(tmp_path))
 
 
 @pytest.mark.parametrize(("size", "whole"), [(0, True), (LARGEST, True), (LARGEST + 1, False)])
@@ -247,5 +247,5 @@ def test_size_of_a_configuration(path: Path, tmp_path: Path, size: int, whole: b
     if whole:
         assert opened(path, tmp_path) == "x" * size
     else:
-        with pytest.raises(Untrusted, match="file has more than 65536 bytes"):
+        with pytest.raises(InsecurePermissions, match="file has more than 65536 bytes"):
             opened(path, tmp_path)

@@ -210,7 +210,7 @@ def test_the_clis_history_does_not_record_it(machine: Machine) -> None:
 REPR = """
 import os, sys, traceback
 import ssmgate.gate.start as gate
-from ssmgate.gate.plugin.find import Handover
+from ssmgate.gate.plugin.handover import Handover
 
 seen = []
 def become(handover, last_check):

@@ -31,14 +31,14 @@ from fakes.scripted_aws import (
     json_ok,
     slowly,
 )
-from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.system import takeover
 
 # A loaded program that forks a process for each start, as loading takes most of the time. It reads
 # a line of JSON for each, and answers with the process's number, then with its wait status.
 FORKING = """
 import json, os, signal, sys
 from ssmgate.gate import start as gate, process
-from ssmgate.gate.plugin import find as plugin
+from ssmgate.gate.plugin import restore_terminal
 for line in sys.stdin:
     environ, marker, alarm = json.loads(line)
     pid = os.fork()
@@ -52,7 +52,7 @@ for line in sys.stdin:
             def is_ours():
                 open(marker, "w").close()
                 signal.pause()
-            plugin.terminal.is_ours = is_ours
+            restore_terminal.is_ours = is_ours
         signal.setitimer(signal.ITIMER_REAL, alarm)
         process.run(["ssm", "start-session", "--target", "i-02573cafcfEXAMPLE"], None)
     print(pid, flush=True)

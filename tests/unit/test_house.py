@@ -47,9 +47,8 @@ NEVER_ON_THE_START_PATH = {
 
 # Imports that the table forbids, to be removed.
 STILL = {
-    ("gate.aws", "gate.argv"), ("gate.aws", "gate.cache"), ("gate.aws", "explain"),
     ("gate.process", "commands"), ("gate.process", "login"), ("gate.process", "daemon"),
-    ("gate.start", "explain"), ("gate.system", "gate.plugin"),
+    ("gate.start", "explain"),
 }  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def _by_iam(given: Any, situation: Scenario, invocation: Invocation) -> Report:
 
     only_ask(invocation.session)
     try:
-        iam = open_clients(invocation).iam
+        iam = open_clients(invocation.session, invocation.options).iam
     except Exception as error:
         raise errors.translate(error) from error
     return offline.simulate(given, situation, iam)

@@ -186,7 +186,7 @@ def _server(
     It ends when its standard input does, so even if this process is killed.
     """
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
-        from ssmgate.explain.installation import adding
+        from ssmgate.gate.system.installation import adding
 
         raise SandboxProblem(f"moto is not installed: {adding('sandbox')}")
     # awscli and moto cannot share a process: each has a botocore of its own.

@@ -8,9 +8,8 @@ import time
 
 from ssmgate.daemon import location, peer, protocol
 from ssmgate.daemon.protocol import Broken
-from ssmgate.gate.plugin import exec as takeover
 from ssmgate.gate.plugin import restore_terminal
-from ssmgate.gate.system import private_directory
+from ssmgate.gate.system import private_directory, takeover
 from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
 
 TYPE_CHECKING = False

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from ssmgate.daemon import preload, protocol, worker
 from ssmgate.daemon.instance_lock import Place
-from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.system import takeover
 
 MAX_WORKERS = 16
 """Starts that are made at once. Each has some ten megabytes of its own."""

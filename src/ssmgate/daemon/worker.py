@@ -22,7 +22,7 @@ from ssmgate.gate.aws import SET_ASIDE, session
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.errors import FallbackToColdStart, GateError
-from ssmgate.gate.plugin.find import Handover
+from ssmgate.gate.plugin.handover import Handover
 from ssmgate.gate.system import signals
 
 BEAT_SECONDS = 1.0

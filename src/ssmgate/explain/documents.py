@@ -54,7 +54,7 @@ def list_and_ask(invocation: Invocation, config: Config, *, target: str | None) 
     """
     only_ask(invocation.session)
     try:
-        clients = open_clients(invocation, config)
+        clients = open_clients(invocation.session, invocation.options, config)
         with signals.time_limit(SECONDS):
             return _report(invocation, clients, config, target)
     except signals.TimeLimitExceeded:

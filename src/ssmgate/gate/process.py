@@ -27,7 +27,7 @@ def run(argv: list[str], shim: tuple[str, str] | None, *, start_daemon: bool = F
     """
 
     def begin(environ: dict[str, str]) -> int:
-        from ssmgate.gate.aws import early
+        from ssmgate.gate.access import early
 
         # Before the import of the gate, which takes as long as a round trip to AWS.
         early.connect(argv, environ)
@@ -104,7 +104,7 @@ def _run(begin: Callable[[dict[str, str]], int], *, debug: bool) -> NoReturn:
         _defect(error, debug)
         code = 255
     if code < 0:
-        from ssmgate.gate.plugin import exec as takeover
+        from ssmgate.gate.system import takeover
 
         takeover.die_of(-code)
     _exit(code)

@@ -20,7 +20,8 @@ from ssmgate.gate.decision.endpoints import not_at_aws
 from ssmgate.gate.decision.errors import GateError, ServiceFailed
 from ssmgate.gate.decision.restrictions import LocalDenial, Restrictions
 from ssmgate.gate.plugin import find
-from ssmgate.gate.plugin.find import Handover, Plugin
+from ssmgate.gate.plugin.find import Plugin
+from ssmgate.gate.plugin.handover import Handover, handover
 from ssmgate.gate.records.writer import Recorder
 from ssmgate.gate.system import signals
 
@@ -98,13 +99,13 @@ def go_on(
         with signals.held() as window:
             started = _send(examination.clients.ssm, permit)
             with _terminated_if_not_taken(examination.clients.ssm, started):
-                handover = _handover(examination, plugin, config, started, environ)
+                ready = _handover(examination, plugin, config, started, environ)
                 session_id = started.session_id
                 problem = recorder.start(caller, started.request, session_id, endpoints)
                 # A full pipe must not hold the session open.
                 with suppress(signals.TimeLimitExceeded), signals.time_limit(TELL_SECONDS):
                     _warn(problem, tell)
-                become(handover, window.check)
+                become(ready, window.check)
     except Exception as error:
         translated = errors.translate(error)
         translated.error_format = translated.error_format or invocation.options.error_format
@@ -234,7 +235,7 @@ def _handover(
     environ: Mapping[str, str],
 ) -> Handover:
     ssm = examination.clients.ssm
-    return find.handover(
+    return handover(
         plugin,
         response={
             "SessionId": started.session_id,

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config, Records
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
-from ssmgate.gate.plugin import exec as takeover
 from ssmgate.gate.records.writer import Recorder
-from ssmgate.gate.system import signals
+from ssmgate.gate.system import signals, takeover
 from ssmgate.login import command, environment
 from ssmgate.login.command import ParsedCommand
 

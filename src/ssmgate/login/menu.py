@@ -151,7 +151,7 @@ def _permitted(config: Config, names: Sequence[str]) -> list[str]:
     if isinstance(invocation, int):  # never: that line asks for a session
         return []
     only_ask(invocation.session)
-    clients = open_clients(invocation, config)
+    clients = open_clients(invocation.session, invocation.options, config)
     caller = identity.identify(clients.sts, clients.iam, clients.partition)
     if isinstance(caller, Unknown):
         raise GateError(caller.reason)

@@ -57,7 +57,7 @@ def authorize(
     `GateError` and botocore's errors where the configuration stands in the way; what AWS says,
     or fails to say, is the outcome.
     """
-    clients = open_clients(invocation, config)
+    clients = open_clients(invocation.session, invocation.options, config)
     answers = keep(clients) if keep is not None else None
     if answers is None:
         caller, look = _ask(invocation, clients, config)

@@ -20,33 +20,13 @@ from botocore.validate import ParamValidator
 
 from ssmgate.gate.argv import v2
 from ssmgate.gate.aws import errors
+from ssmgate.gate.aws.options import Options
 from ssmgate.gate.aws.service_models import AwscliModels
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.request import MEMBERS, SessionRequest
 from ssmgate.gate.printer import Layout
-
-
-@frozen
-class Options:
-    """The global options that reach past the parser, as typed.
-
-    `region` and `profile` are what the flags said, None where they were not given: the
-    environment and the configuration files are the session's to read. `verify` is botocore's:
-    False for --no-verify-ssl, a path for --ca-bundle, else None. `output`, `query` (compiled) and
-    `color` are for verbs with an output of their own; None where the flag was not given.
-    """
-
-    region: str | None
-    profile: str | None
-    endpoint_url: str | None
-    verify: bool | str | None
-    debug: bool
-    error_format: str | None
-    output: str | None = None
-    query: Any = None
-    color: str | None = None
 
 
 @frozen

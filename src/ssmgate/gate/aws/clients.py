@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import NoCredentialsError, NoRegionError
 
-from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws.endpoints import create_asking, partition_of, url_of
+from ssmgate.gate.aws.options import Options
 from ssmgate.gate.aws.preconnect import (
     CHECK,
     preconnect_client,
@@ -98,8 +98,8 @@ class Clients:
         return Endpoints(url_of(self.sts), url_of(self.iam), url_of(self.ssm))
 
 
-def open_clients(invocation: Invocation, config: Config = Config()) -> Clients:  # noqa: B008
-    """Make SSM's client, the others when they are asked for.
+def open_clients(session: Any, options: Options, config: Config = Config()) -> Clients:  # noqa: B008
+    """Make the client of SSM for `session`, as `options` say, and the others once they are needed.
 
     Calls no service beyond what credentials need, and making the others none beyond what a
     checker's need.
@@ -113,7 +113,6 @@ def open_clients(invocation: Invocation, config: Config = Config()) -> Clients: 
     Raises botocore's errors for a missing region or missing credentials, `ConfigurationProblem`
     for an endpoint that is not allowed.
     """
-    session, options = invocation.session, invocation.options
     region = options.region
     if region is None:
         region = session.get_config_variable("region")

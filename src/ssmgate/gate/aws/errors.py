@@ -65,7 +65,7 @@ def translate(error: Exception) -> GateError:
                 code="NoCredentials",
             )
         case MissingDependencyException():
-            from ssmgate.explain.installation import adding
+            from ssmgate.gate.system.installation import adding
 
             return ConfigurationProblem(
                 "profiles of 'aws login' need the package awscrt, which is not installed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.system import takeover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.system import takeover
 
 INTERRUPT = signal.SIGINT
 

@@ -62,7 +62,7 @@ def _configured(monkeypatch: pytest.MonkeyPatch, elsewhere: ScriptedAws) -> None
 def opened(config: Config, *words: str) -> Clients:
     invocation = parse.read([*START, *words])
     assert not isinstance(invocation, int)
-    clients = open_clients(invocation, config)
+    clients = open_clients(invocation.session, invocation.options, config)
     clients.asking()
     return clients
 
@@ -145,4 +145,4 @@ def test_endpoints_are_unknown_until_clients_are_made() -> None:
     invocation = parse.read(START)
     assert not isinstance(invocation, int)
 
-    assert open_clients(invocation).endpoints is None
+    assert open_clients(invocation.session, invocation.options).endpoints is None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.system import takeover
 from ssmgate.gate.system.signals import (
     HeldSignals,
     Interrupted,
@@ -317,7 +317,7 @@ def test_a_signal_at_the_last_check_executes_nothing(monkeypatch: pytest.MonkeyP
 
 CORE = """
 import os, resource, signal, sys
-from ssmgate.gate.plugin import exec as takeover
+from ssmgate.gate.system import takeover
 os.chdir(sys.argv[1])
 most = resource.getrlimit(resource.RLIMIT_CORE)[1]
 resource.setrlimit(resource.RLIMIT_CORE, (most, most))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ssmgate.explain import installation
+from ssmgate.gate.system import installation
 
 REQUIRED = [
     "click>=8.1",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
-from ssmgate.gate.aws import early
+from ssmgate.gate.access import early
 from ssmgate.gate.cache import store
 from ssmgate.gate.config import load
 from ssmgate.gate.config.load import Config

@@ -1,0 +1,28 @@
+"""What a command line says of how AWS is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ssmgate.gate.decision.frozen import frozen
+
+
+@frozen
+class Options:
+    """The global options that reach past the parser, as typed.
+
+    `region` and `profile` are what the flags said, None where they were not given: the
+    environment and the configuration files are the session's to read. `verify` is botocore's:
+    False for --no-verify-ssl, a path for --ca-bundle, else None. `output`, `query` (compiled) and
+    `color` are for verbs with an output of their own; None where the flag was not given.
+    """
+
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+    verify: bool | str | None
+    debug: bool
+    error_format: str | None
+    output: str | None = None
+    query: Any = None
+    color: str | None = None

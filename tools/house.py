@@ -34,18 +34,28 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate.cache": {*_DECIDES, "gate.aws", "gate.argv"},
     "gate.access": {*_DECIDES, "gate.aws", "gate.argv", "gate.cache"},
     "gate.start": {*_ASKS, "gate.plugin", "gate.records"},
-    "gate.process": {*_ASKS, "gate.plugin", "gate.records", "gate.start"},
+    # Ends a process. What it runs is handed in, and so is the explanation of a denial.
+    "gate.process": {"gate.decision", "gate.system", "gate.printer"},
     "policy_language": {"gate.decision"},
     "explain": {*_ASKS, "policy_language"},
     "sandbox": {"gate.decision", "gate.printer", "policy_language"},
     # Comes before the gate: it has to load nearly nothing.
     "daemon.client": {"gate.system", "gate.plugin"},
-    "daemon": {*_ASKS, "gate.plugin", "gate.start", "gate.process", "daemon.client"},
-    "login": {*_ASKS, "gate.plugin", "gate.records", "gate.start", "explain"},
-    "commands": {*_ASKS, "explain", "policy_language", "daemon", "daemon.client"},
-    "__main__": {"daemon.client", "daemon", "login", "commands", "explain", "gate.process"},
+    "daemon": {
+        *_ASKS, "gate.plugin", "gate.start", "gate.process", "daemon.client", "explain",
+    },
+    "login": {
+        *_ASKS, "gate.plugin", "gate.records", "gate.start", "gate.process", "explain",
+    },
+    "commands": {
+        *_ASKS, "gate.process", "explain", "policy_language", "daemon", "daemon.client",
+    },
+    "__main__": {
+        "daemon.client", "daemon", "login", "commands", "explain", "gate.process", "gate.start",
+        "gate.access", "gate.decision",
+    },
     "__init__": set(),
-}
+}  # fmt: skip
 """For each room those that it may import from. It has an order, and a circle has none."""
 
 

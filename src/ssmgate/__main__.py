@@ -1,4 +1,4 @@
-"""The entry points: dispatch, and nothing that a start by a daemon does without."""
+"""The entry points: dispatch, and nothing that a start through the daemon does without."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from ssmgate.gate.decision.errors import GateError
 
 
 def ssm_start_session() -> NoReturn:
@@ -20,20 +22,24 @@ def ssmgate() -> NoReturn:
         run(["ssm", "start-session", *sys.argv[2:]])
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
         run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
-    from ssmgate.gate import process
-
     if sys.argv[1:2] == ["complete"] and sys.argv[2:3] not in (["--help"], ["-h"]):
-        process.complete(sys.argv[2:])
+        from ssmgate.commands import completion
+
+        completion.run(sys.argv[2:])
     if sys.argv[1:2] == ["login"]:
-        process.login(sys.argv[2:])
-    process.verb()
+        from ssmgate.login import entry
+
+        entry.run(sys.argv[2:], explain)
+    from ssmgate.commands import main
+
+    main.run()
 
 
 def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
     """Start a session from `argv`, the words after `aws`, or exit.
 
-    `shim`: the folder of the `aws` that was called and the path of the real one, for a line that
-    may be any of the CLI's.
+    `shim` is the directory of the `aws` that was called and the path of the real one, for a line
+    that may be any of the CLI's.
 
     stdout is the plugin's, under ProxyCommand ssh's wire: only help, skeletons and --version
     print there. After the plugin took over, its status is this process's.
@@ -41,11 +47,52 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
     try:
         from ssmgate.daemon import client
 
-        nobody = client.ask(argv, shim)
+        start_daemon = client.try_daemon(argv, shim)
         from ssmgate.gate import process
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    process.run(argv, shim, start_daemon=nobody)
+    process.run(
+        lambda environ: start(argv, environ, shim, start_daemon=start_daemon),
+        explain=explain,
+        debug=any(len(word) > 2 and "--debug".startswith(word) for word in argv),
+    )
+
+
+def start(
+    argv: list[str],
+    environ: dict[str, str],
+    shim: tuple[str, str] | None,
+    *,
+    start_daemon: bool,
+) -> int:
+    """Start the session of `argv` in this process; see `ssmgate.gate.start`.
+
+    `start_daemon`: no daemon was found; one is started if the configuration wants it and the
+    session is permitted. Returns the exit status of a line that asks for no session.
+    """
+    from ssmgate.gate.access import early
+
+    # Before the import of the gate, which takes as long as a round trip to AWS.
+    early.connect(argv, environ)
+    from ssmgate.gate import start as gate
+
+    invocation = gate.read(argv) if shim is None else gate.read_aws_line(argv, environ, *shim)
+    if isinstance(invocation, int):
+        return invocation
+    permitted = gate.permit(invocation, environ)
+    if start_daemon and permitted.config.daemon == "auto" and not permitted.config.locked:
+        from ssmgate.daemon import spawn
+
+        spawn.spawn_background_daemon(environ)
+    with gate.started(permitted) as session:
+        return session.exec()
+
+
+def explain(denial: GateError) -> None:
+    """Add to `denial` what came close, where the caller's policies may be read."""
+    from ssmgate.explain import summary
+
+    summary.explain(denial)
 
 
 if __name__ == "__main__":

@@ -210,6 +210,7 @@ def test_the_clis_history_does_not_record_it(machine: Machine) -> None:
 REPR = """
 import os, sys, traceback
 import ssmgate.gate.start as gate
+from ssmgate.gate import printer
 from ssmgate.gate.plugin.handover import Handover
 
 seen = []
@@ -224,9 +225,11 @@ def become(handover, last_check):
     raise OSError("stop")
 
 try:
-    gate.start(
-        ["ssm", "start-session", *sys.argv[1:]], dict(os.environ), tell=seen.append, become=become
-    )
+    Handover.exec, printer.eprint = become, seen.append
+    invocation = gate.read(["ssm", "start-session", *sys.argv[1:]])
+    permitted = gate.permit(invocation, dict(os.environ))
+    with gate.started(permitted) as session:
+        session.exec()
 except Exception as error:
     chain = error
     while chain:
@@ -250,7 +253,8 @@ def test_no_value_shows_it(machine: Machine, version: str) -> None:
         check=True,
     )
 
-    for name in ("StartedSession", "Handover", "Permit", "Plugin", "Examination", "Invocation"):
+    for name in ("StartedSession", "Handover", "Permit", "Plugin", "Authorization", "Invocation",
+                 "PermittedSession", "ReadySession"):  # fmt: skip
         assert f"{name}(" in ended.stdout
     assert SESSION_ID in ended.stdout
     for secret in SECRETS:

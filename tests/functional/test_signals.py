@@ -37,6 +37,7 @@ from ssmgate.gate.system import takeover
 # a line of JSON for each, and answers with the process's number, then with its wait status.
 FORKING = """
 import json, os, signal, sys
+from ssmgate import __main__ as entry
 from ssmgate.gate import start as gate, process
 from ssmgate.gate.plugin import restore_terminal
 for line in sys.stdin:
@@ -54,7 +55,8 @@ for line in sys.stdin:
                 signal.pause()
             restore_terminal.is_ours = is_ours
         signal.setitimer(signal.ITIMER_REAL, alarm)
-        process.run(["ssm", "start-session", "--target", "i-02573cafcfEXAMPLE"], None)
+        argv = ["ssm", "start-session", "--target", "i-02573cafcfEXAMPLE"]
+        process.run(lambda environ: entry.start(argv, environ, None, start_daemon=False))
     print(pid, flush=True)
     print(os.waitpid(pid, 0)[1], flush=True)
 """

@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass
 from typing import NoReturn
 
 from ssmgate.commands import completion_cache
-from ssmgate.gate import printer
+from ssmgate.gate import printer, process
 
 _SECONDS = 3.0
 _KEPT, _KEPT_AFTER_FAILURE = 60.0, 10.0
@@ -51,6 +51,22 @@ class Place:
             elif number + 2 < len(words):
                 said[options[option]] = words[number + 1]
         return cls(**{name: value for name, value in said.items() if value})
+
+
+def run(argv: list[str]) -> NoReturn:
+    """Print the candidates for `argv`, as `complete` returns them, and exit.
+
+    Nothing is ever printed on standard error.
+    """
+    try:
+        candidates = complete(argv)
+        status = 252 if candidates is None else 0
+        printer.print_candidates(candidates or ())
+    except KeyboardInterrupt:
+        status = 130
+    except Exception:
+        status = 255
+    process.leave(status)
 
 
 def complete(argv: list[str]) -> list[str] | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import NoReturn
+
 import click
 
 from ssmgate import __version__
@@ -14,6 +18,8 @@ from ssmgate.commands.init import init
 from ssmgate.commands.printer import Group
 from ssmgate.commands.sandbox import sandbox
 from ssmgate.commands.ssh_config import ssh_config
+from ssmgate.gate import process
+from ssmgate.gate.decision.errors import GateError
 
 _EPILOG = """\b
 Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
@@ -87,3 +93,16 @@ main.add_command(daemon)
 main.add_command(config)
 main.add_command(sandbox)
 main.add_command(ssh_config)
+
+
+def run() -> NoReturn:
+    """Run the verb that the command line names, print its error, and exit."""
+    try:
+        main(prog_name="ssmgate")
+    except GateError as error:
+        process.print_error(error, dict(os.environ))
+        raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        process.print_defect(error, debug="--debug" in sys.argv)
+        raise SystemExit(255) from None
+    raise SystemExit

@@ -43,7 +43,7 @@ FORWARDED = takeover.ENDING
 """Signals that are the start's: they end the one who asks, after the end of its session."""
 
 
-def ask(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
+def try_daemon(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
     """Let a daemon make the start of `argv`, the words after `aws`, and become the plugin.
 
     `shim` as for `ssmgate.__main__.run`. If the daemon refuses, this process exits as it would

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from ssmgate.daemon import client, peer, protocol
 from ssmgate.daemon.instance_lock import Place
-from ssmgate.gate import process, start
+from ssmgate.gate import printer, process, start
 from ssmgate.gate.argv import parse
 from ssmgate.gate.argv.aliases import read_line
 from ssmgate.gate.argv.parse import Driver, Invocation
@@ -105,19 +105,31 @@ def _made(read: Callable[[], object], environ: dict[str, str], asker: _Client) -
         session.ask_nobody(_not_here)
         config, invocation = _begun(read, environ)
         status = process.ended(
-            lambda variables: start.go_on(
-                invocation, variables, tell=process.tell, become=asker.hand_over, config=config
-            ),
+            lambda variables: _started(invocation, variables, config, asker),
             environ,
+            explain=_explain,
         )
     except FallbackToColdStart as why:
         for note in getattr(why, "__notes__", ()):  # of a session that was started
-            process.tell(f"ssmgate: {note}")
+            printer.eprint(f"ssmgate: {note}")
         return protocol.COLD, str(why)
     except Exception as error:
         # Whatever it is: the one who asks meets it again, and can tell more about it.
         return protocol.COLD, f"{type(error).__name__}"
     return protocol.END, str(status)
+
+
+def _started(
+    invocation: Invocation, environ: dict[str, str], config: Config, asker: _Client
+) -> NoReturn:
+    with start.started(start.permit(invocation, environ, config=config)) as session:
+        asker.hand_over(session.handover)
+
+
+def _explain(denial: GateError) -> None:
+    from ssmgate.explain import summary
+
+    summary.explain(denial)
 
 
 def _read(argv: list[str], driver: Driver, shim: bool) -> object:
@@ -166,7 +178,7 @@ class _Client:
         """From now on, tell each second that somebody is at work, and heed signals."""
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def hand_over(self, handover: Handover, _last_check: Callable[[], object]) -> NoReturn:
+    def hand_over(self, handover: Handover) -> NoReturn:
         """Have the one who asked become the plugin, and end. Raises if it does not.
 
         Signals are those of the one who asked, who makes its own last check.

@@ -8,10 +8,27 @@ from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import DENY, Answer
 from ssmgate.gate.access.authorize import Authorization
 from ssmgate.gate.decision.decision import Denial, Layer
+from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.system import signals
+
+EXPLAIN_SECONDS = 5
+"""How long a person waits for the explanation of a denial."""
+
+MAX_LINES = 10
+"""Lines of a denial, its explanation included."""
 
 MAX_CALLS = 10
 """Calls to read policies with: a person waits for the refusal."""
+
+
+def explain(error: GateError) -> None:
+    """Add to the notes of `error`, a denial with its evidence, what came close, as lines are left.
+
+    The denial is certain before. Raises whatever goes wrong here.
+    """
+    left = MAX_LINES - 1 - len(error.notes) - len(error.hints)
+    if left > 0 and isinstance(error.evidence, Authorization):
+        error.notes += summary(error.evidence, EXPLAIN_SECONDS)[:left]
 
 
 def summary(examination: Authorization, seconds: float) -> tuple[str, ...]:

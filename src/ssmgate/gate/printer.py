@@ -18,6 +18,12 @@ anything. What a program reads (JSON, records) is escaped by JSON's own rules an
 
 from __future__ import annotations
 
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _BLANK = frozenset(
     map(
         chr,
@@ -85,3 +91,31 @@ def encodable(text: str, encoding: str | None) -> str:
         return text.encode(encoding or "utf-8", "backslashreplace").decode(encoding or "utf-8")
     except LookupError:
         return text
+
+
+def eprint(text: str) -> None:
+    """Write a line to standard error, or several if `text` is a `Layout`.
+
+    Unprintable characters are escaped; in a line, its line breaks too. Does not raise.
+    """
+    shown = lines(text) if isinstance(text, Layout) else line(text)
+    try:
+        shown = encodable(shown, getattr(sys.stderr, "encoding", None))
+        sys.stderr.write(f"{shown}\n")
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        pass  # closed or full; the exit status is still right
+
+
+def warn(text: str) -> None:
+    """Write `text` to standard error as a warning of ssmgate. Does not raise."""
+    eprint(f"ssmgate: [WARNING]: {text}")
+
+
+def print_candidates(rows: Iterable[str]) -> None:
+    """Write `rows`, each a completion and perhaps a tab and its description, to standard output.
+
+    A row that is not printable is left out: a shell inserts what it gets.
+    """
+    shown = [row for row in rows if is_printable(row.replace("\t", "", 1))]
+    sys.stdout.write("".join(f"{row}\n" for row in shown))

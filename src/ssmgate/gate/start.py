@@ -1,133 +1,55 @@
-"""The story of a checked start, from the words typed to the plugin that takes over."""
+"""A session start in the order of trust. Whoever starts a session makes these calls, one by one.
+
+    invocation = read(argv)                         # the AWS CLI's parser; nothing is read twice
+    permitted = permit(invocation, environ)         # configure, find the plugin, authorize, record
+    with started(permitted) as session:             # StartSession; terminated if the block fails
+        session.exec()                              # session-manager-plugin
+
+The value of each step goes into the next. `permit` raises the error that tells why no session may
+start, and what it raises is certain: an explanation is added outside the gate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import field
 from typing import Any, NoReturn
 
+from ssmgate.gate import printer
 from ssmgate.gate.access.authorize import Authorization, authorize
-from ssmgate.gate.argv import parse
-from ssmgate.gate.argv.parse import Invocation
+from ssmgate.gate.argv.parse import Invocation, read
 from ssmgate.gate.aws import AWSCLI_VERSION, errors
 from ssmgate.gate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.gate.cache import key
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision import messages, restrictions
-from ssmgate.gate.decision.decision import Denial, Outcome, Permit, override
+from ssmgate.gate.decision.decision import Outcome, Permit, override
 from ssmgate.gate.decision.endpoints import not_at_aws
-from ssmgate.gate.decision.errors import GateError, ServiceFailed
+from ssmgate.gate.decision.errors import ServiceFailed
+from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.restrictions import LocalDenial, Restrictions
-from ssmgate.gate.plugin import find
-from ssmgate.gate.plugin.find import Plugin
+from ssmgate.gate.plugin.find import Plugin, find
 from ssmgate.gate.plugin.handover import Handover, handover
 from ssmgate.gate.records.writer import Recorder
 from ssmgate.gate.system import signals
 
-EXPLAIN_SECONDS = 5
-"""How long a person refused waits for what came close."""
+__all__ = ["PermittedSession", "ReadySession", "permit", "read", "read_aws_line", "started"]
 
-MAX_LINES = 10
-"""Of a refusal, its explanation among them."""
-
-TELL_SECONDS = 1
+WARNING_SECONDS = 1
 """How long a warning may take while a session waits for its plugin."""
 
-Become = Callable[[Handover, Callable[[], object]], NoReturn]
-"""Becomes the plugin. Calls its second argument just before, and passes on what that raises."""
 
+def read_aws_line(
+    argv: list[str], environ: Mapping[str, str], shim_directory: str, real_aws: str
+) -> Invocation | int:
+    """Read `argv`, the words after `aws`, of a line that may be any of the AWS CLI's.
 
-def start(
-    argv: list[str],
-    environ: Mapping[str, str],
-    *,
-    tell: Callable[[str], object],
-    become: Become = Handover.become,
-    recorder: Recorder | None = None,
-    vet: Callable[[Invocation], object] = lambda _invocation: None,
-    permitted: Callable[[Config], object] = lambda _config: None,
-) -> int:
-    """Check, start, and become the plugin.
-
-    `argv` are the words after `aws`. `tell` takes lines for stderr. `become` does not return; if
-    it raises, the session is terminated. `recorder` is None where one is made of the configuration.
-    `vet` may raise for what was parsed; `permitted` is called before the session is there. Returns
-    an exit code only for lines that ask for no session (help, a skeleton).
-
-    Raises `GateError` for every other end, and `signals.Interrupted` for a signal that came
-    while the session was being handed over.
-    """
-    invocation = parse.read(argv)
-    if isinstance(invocation, int):
-        return invocation
-    vet(invocation)
-    return go_on(
-        invocation, environ, tell=tell, become=become, recorder=recorder, permitted=permitted
-    )
-
-
-def go_on(
-    invocation: Invocation,
-    environ: Mapping[str, str],
-    *,
-    tell: Callable[[str], object],
-    become: Become,
-    recorder: Recorder | None = None,
-    config: Config | None = None,
-    permitted: Callable[[Config], object] = lambda _config: None,
-) -> NoReturn:
-    """`start`, from the line that was read on. `config` is None where it is to be loaded."""
-    try:
-        config = config or configuration.load(environ)
-        plugin = find.find(environ, config.plugin_path)
-        recorder = recorder or Recorder(config.records, environ, config.permissive)
-        recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
-        examination = authorize(
-            invocation,
-            config,
-            lambda clients: key.opened(invocation, clients, config, environ, tell),
-        )
-        outcome = _by_local_rules(examination, config.rules)
-        caller, look, kept = examination.caller, examination.look, examination.kept
-        endpoints = examination.endpoints
-        recorded = recorder.decision(caller, look, outcome, kept=kept, endpoints=endpoints)
-        _warn(recorded, tell)
-        permit = _permit(examination, outcome, config, tell)
-        _foretell(examination, plugin, config, tell)
-        permitted(config)
-        with signals.held() as window:
-            started = _send(examination.clients.ssm, permit)
-            with _terminated_if_not_taken(examination.clients.ssm, started):
-                ready = _handover(examination, plugin, config, started, environ)
-                session_id = started.session_id
-                problem = recorder.start(caller, started.request, session_id, endpoints)
-                # A full pipe must not hold the session open.
-                with suppress(signals.TimeLimitExceeded), signals.time_limit(TELL_SECONDS):
-                    _warn(problem, tell)
-                become(ready, window.check)
-    except Exception as error:
-        translated = errors.translate(error)
-        translated.error_format = translated.error_format or invocation.options.error_format
-        if translated is error:
-            raise
-        raise translated from error
-
-
-def run_aws_line(
-    argv: list[str],
-    environ: Mapping[str, str],
-    *,
-    tell: Callable[[str], object],
-    permitted: Callable[[Config], object] = lambda _config: None,
-    shim_folder: str,
-    real_aws: str,
-) -> int:
-    """Do what `aws` with `argv` would do, with a session start checked.
-
-    `shim_folder` holds the `aws` that stands before the real one; `real_aws` is that one's path,
-    empty if there is none; `aws.path` of the configuration comes before it. Returns and raises as
-    `start` does; a line that starts no session becomes the real AWS CLI.
+    `shim_directory` holds the `aws` that stands before the real one; `real_aws` is the path of
+    that one, empty if there is none; `aws.path` of the configuration comes before it. A line that
+    starts no session becomes the real AWS CLI by exec, and an alias with `!` a shell. Otherwise
+    returns and raises as `read`.
     """
     # Here, as a start by ssmgate's own name needs no more than the parser.
     from ssmgate.gate.argv import passthrough
@@ -138,59 +60,138 @@ def run_aws_line(
         configured = configuration.load(environ).aws_path
         passthrough.exec_aws(configured or real_aws, argv, environ)
     if isinstance(line, ExternalAlias):
-        passthrough.exec_shell(line.command, shim_folder, environ)
-    if isinstance(line, int):
-        return line
-    return go_on(line, environ, tell=tell, become=Handover.become, permitted=permitted)
+        passthrough.exec_shell(line.command, shim_directory, environ)
+    return line
 
 
-def _permit(
-    examination: Authorization,
-    outcome: Outcome | LocalDenial,
-    config: Config,
-    tell: Callable[[str], object],
-) -> Permit:
-    if isinstance(outcome, Permit):
-        return outcome
-    request = examination.invocation.request
-    refusal = messages.explain(outcome, request, examination.caller)
-    if not config.permissive:
-        raise _explained(refusal, examination)
-    tell(f"ssmgate: [WARNING]: {refusal.message}")
-    tell("ssmgate: started all the same, as mode is 'permissive'")
-    return override(request, outcome)
+@frozen
+class PermittedSession:
+    """A session that may be started, and all that the start takes."""
+
+    permit: Permit
+    authorization: Authorization
+    plugin: Plugin
+    config: Config
+    recorder: Recorder = field(repr=False)
+    environ: Mapping[str, str] = field(repr=False)
 
 
-def _by_local_rules(examination: Authorization, rules: Restrictions) -> Outcome | LocalDenial:
-    """The outcome, or what the machine's own rules say against a permit."""
-    look, caller = examination.look, examination.caller
+def permit(
+    invocation: Invocation,
+    environ: Mapping[str, str],
+    *,
+    config: Config | None = None,
+    recorder: Recorder | None = None,
+) -> PermittedSession:
+    """Decide about `invocation`, and record the decision.
+
+    `environ` becomes the plugin's. `config` is loaded, and `recorder` made from it, where they are
+    None. Prints the warnings about what follows: once the session exists, standard error may block.
+
+    Raises `GateError` where no session may start. Its `evidence` is the `Authorization` where the
+    decision came from IAM.
+    """
+    with _translated(invocation):
+        config = config or configuration.load(environ)
+        plugin = find(environ, config.plugin_path)
+        recorder = recorder or Recorder(config.records, environ, config.permissive)
+        recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
+        authorization = authorize(
+            invocation,
+            config,
+            lambda clients: key.opened(invocation, clients, config, environ, printer.eprint),
+        )
+        outcome = _restricted(authorization, config.rules)
+        _warn_unrecorded(
+            recorder.decision(
+                authorization.caller,
+                authorization.look,
+                outcome,
+                kept=authorization.kept,
+                endpoints=authorization.endpoints,
+            )
+        )
+        granted = _permit(authorization, outcome, config)
+        _warn_of_what_follows(authorization, plugin, config)
+        return PermittedSession(granted, authorization, plugin, config, recorder, environ)
+
+
+@frozen
+class ReadySession:
+    """A started session whose plugin has not taken over yet."""
+
+    handover: Handover
+    held: signals.HeldSignals
+
+    def exec(self) -> NoReturn:
+        """Become the plugin. Does not return.
+
+        Raises `GateError` if that fails, `signals.Interrupted` for a signal that came.
+        """
+        self.handover.exec(self.held.check)
+
+
+@contextmanager
+def started(permitted: PermittedSession) -> Iterator[ReadySession]:
+    """Start the session that was permitted, and terminate it unless the block becomes the plugin.
+
+    Signals that would end this process are held in the block. Raises `GateError`, and
+    `signals.Interrupted` for a signal that came.
+    """
+    authorization = permitted.authorization
+    ssm, recorder = authorization.clients.ssm, permitted.recorder
+    with _translated(authorization.invocation), signals.held() as held:
+        session = _send(ssm, permitted.permit)
+        with _terminated_on_failure(ssm, session):
+            ready = _handover(permitted, session)
+            problem = recorder.start(
+                authorization.caller, session.request, session.session_id, authorization.endpoints
+            )
+            # A full pipe must not hold the session open.
+            with suppress(signals.TimeLimitExceeded), signals.time_limit(WARNING_SECONDS):
+                _warn_unrecorded(problem)
+            yield ReadySession(ready, held)
+
+
+@contextmanager
+def _translated(invocation: Invocation) -> Iterator[None]:
+    """Raise errors of awscli and botocore as `GateError`, in the form that the line asks for."""
+    try:
+        yield
+    except Exception as error:
+        translated = errors.translate(error)
+        translated.error_format = translated.error_format or invocation.options.error_format
+        if translated is error:
+            raise
+        raise translated from error
+
+
+def _restricted(authorization: Authorization, restrictions_: Restrictions) -> Outcome | LocalDenial:
+    """The outcome, or the restriction of this machine that denies what IAM permits."""
+    look, caller = authorization.look, authorization.caller
     if not isinstance(look.outcome, Permit) or caller is None:
         return look.outcome
     arns = tuple(question.resource_arn for question in look.questions)
-    return restrictions.refusal(rules, look.request, arns, caller.account) or look.outcome
+    denial = restrictions.refusal(restrictions_, look.request, arns, caller.account)
+    return denial or look.outcome
 
 
-def _warn(problem: str, tell: Callable[[str], object]) -> None:
+def _permit(authorization: Authorization, outcome: Outcome | LocalDenial, config: Config) -> Permit:
+    if isinstance(outcome, Permit):
+        return outcome
+    request = authorization.invocation.request
+    denial = messages.explain(outcome, request, authorization.caller)
+    if not config.permissive:
+        denial.evidence = authorization
+        raise denial
+    printer.warn(denial.message)
+    printer.eprint("ssmgate: started all the same, as mode is 'permissive'")
+    return override(request, outcome)
+
+
+def _warn_unrecorded(problem: str) -> None:
     if problem:
-        tell(f"ssmgate: [WARNING]: this could not be recorded: {problem}")
-
-
-def _explained(refusal: GateError, examination: Authorization) -> GateError:
-    """`refusal` with what came close, where policies may be read, in the lines that are left.
-
-    The outcome is certain: whatever happens here, Ctrl-C among it, `refusal` is what is raised.
-    """
-    left = MAX_LINES - 1 - len(refusal.notes) - len(refusal.hints)
-    if left <= 0 or not isinstance(examination.outcome, Denial):
-        return refusal
-    try:
-        # Only here: an allowed start never loads it.
-        from ssmgate.explain.summary import summary
-
-        refusal.notes += summary(examination, EXPLAIN_SECONDS)[:left]
-    except (Exception, KeyboardInterrupt, signals.TimeLimitExceeded):  # noqa: S110 - it explains, no more
-        pass
-    return refusal
+        printer.warn(f"this could not be recorded: {problem}")
 
 
 def _send(ssm: Any, permit: Permit) -> StartedSession:
@@ -202,67 +203,57 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
         raise
 
 
-def _foretell(
-    examination: Authorization, plugin: Plugin, config: Config, tell: Callable[[str], object]
-) -> None:
+def _warn_of_what_follows(authorization: Authorization, plugin: Plugin, config: Config) -> None:
     """Print the warnings about endpoints and about the plugin, which may fail without a reason.
 
     Afterwards a reader that is slow would hold a session. The CLI prints its own warning, about
     an outdated plugin, after the start.
     """
-    if warning := plugin.warning:
-        tell(warning)
-    home, endpoints = examination.clients.home, examination.endpoints
-    if endpoints and home and (warning := not_at_aws(endpoints, home)):
-        tell(f"ssmgate: [WARNING]: {warning}")
-    only_here = examination.clients.credentials.only_here
+    clients, endpoints = authorization.clients, authorization.endpoints
+    if plugin.warning:
+        printer.eprint(plugin.warning)
+    if endpoints and clients.home and (warning := not_at_aws(endpoints, clients.home)):
+        printer.warn(warning)
+    only_here = clients.credentials.only_here
     if only_here and plugin.signs_channel and not config.resolved_credentials:
-        tell(
-            "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may"
-            f" not find those of {only_here}"
+        printer.warn(
+            "session-manager-plugin looks for credentials of its own, and may not find those of"
+            f" {only_here}"
         )
-        tell(
+        printer.eprint(
             'ssmgate: hint: plugin.credentials = "resolved"'
             f" in {messages.CONFIG_FILE} hands them on"
         )
 
 
-def _handover(
-    examination: Authorization,
-    plugin: Plugin,
-    config: Config,
-    started: StartedSession,
-    environ: Mapping[str, str],
-) -> Handover:
-    ssm = examination.clients.ssm
+def _handover(permitted: PermittedSession, session: StartedSession) -> Handover:
+    clients = permitted.authorization.clients
     return handover(
-        plugin,
+        permitted.plugin,
         response={
-            "SessionId": started.session_id,
-            "TokenValue": started.token_value,
-            "StreamUrl": started.stream_url,
+            "SessionId": session.session_id,
+            "TokenValue": session.token_value,
+            "StreamUrl": session.stream_url,
         },
-        region=ssm.meta.region_name,
+        region=clients.ssm.meta.region_name,
         # What the flag said, nothing else: AWS_PROFILE reaches the plugin by the environment.
-        profile=examination.invocation.options.profile or "",
-        parameters=started.request.to_parameters(),
-        endpoint_url=ssm.meta.endpoint_url,
-        environ=environ,
+        profile=permitted.authorization.invocation.options.profile or "",
+        parameters=session.request.to_parameters(),
+        endpoint_url=clients.ssm.meta.endpoint_url,
+        environ=permitted.environ,
         credentials=(
-            examination.clients.credentials.for_environment()
-            if config.resolved_credentials
-            else None
+            clients.credentials.for_environment() if permitted.config.resolved_credentials else None
         ),
     )
 
 
 @contextmanager
-def _terminated_if_not_taken(ssm: Any, started: StartedSession) -> Iterator[None]:
-    """End the session unless the block ends in the plugin, whatever ends the block instead."""
+def _terminated_on_failure(ssm: Any, session: StartedSession) -> Iterator[None]:
+    """Terminate the session unless the block ends in the plugin, whatever ends it instead."""
     try:
         yield
     except BaseException as error:
-        failure = terminate_session(ssm, started.session_id)
+        failure = terminate_session(ssm, session.session_id)
         end = "was terminated" if failure is None else f"could not be terminated: {failure}"
-        error.add_note(f"session {started.session_id} {end}")
+        error.add_note(f"session {session.session_id} {end}")
         raise

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from ssmgate.gate import printer, process
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config, Records
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
@@ -31,9 +32,12 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _MEANINGLESS = tuple(number for number in takeover.ENDING if number not in _ENDING)
 
 
-def login(
-    arguments: Sequence[str], environ: Mapping[str, str], *, tell: Callable[[str], object]
-) -> int:
+def run(arguments: Sequence[str], explain: process.Explain) -> NoReturn:
+    """Run a login in this process, and exit. `arguments` as for `login`; `explain` as there."""
+    process.run(lambda environ: login(arguments, environ), explain=explain)
+
+
+def login(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Let a person start a session, by the rules of the system's configuration and no others.
 
     `arguments` are those of the login shell: none, or `-c` and a command. `environ` is whatever
@@ -57,17 +61,20 @@ def login(
         if line is None:
             from ssmgate.login import menu
 
-            wanted = menu.ask(config, tell)
+            wanted = menu.ask(config, printer.eprint)
         else:
             wanted = command.read(line, config.login.options)
-        return start.start(
-            wanted.argv(), kept, tell=tell, recorder=recorder, vet=lambda i: _vet(i, wanted)
-        )
+        invocation = start.read(wanted.argv())
+        if isinstance(invocation, int):
+            return invocation
+        _require_same_meaning(invocation, wanted)
+        with start.started(start.permit(invocation, kept, recorder=recorder)) as session:
+            return session.exec()
     except BaseException as error:
         try:
-            _record_end(recorder, error, line, tell)
+            _record_end(recorder, error, line)
         except signals.Interrupted:  # it came before they meant nothing any more
-            _record_end(recorder, error, line, tell)
+            _record_end(recorder, error, line)
         raise
 
 
@@ -95,7 +102,7 @@ def _recorder(config: Config, before: Recorder) -> Recorder:
     return replace(before, records=records, permissive=config.permissive)
 
 
-def _vet(invocation: Invocation, wanted: ParsedCommand) -> None:
+def _require_same_meaning(invocation: Invocation, wanted: ParsedCommand) -> None:
     """Raise unless the CLI's parser has read what was meant here, and nothing besides."""
     options = invocation.options
     rest = (options.endpoint_url, options.verify, options.debug)
@@ -104,14 +111,12 @@ def _vet(invocation: Invocation, wanted: ParsedCommand) -> None:
         raise InvalidRequest("refused: the command can be read in two ways")
 
 
-def _record_end(
-    recorder: Recorder, error: BaseException, line: str | None, tell: Callable[[str], object]
-) -> None:
+def _record_end(recorder: Recorder, error: BaseException, line: str | None) -> None:
     for number in _ENDING:
         signal.signal(number, takeover.nothing)
     members = _ended(error, line)
     if problem := recorder.write("end", members, notable=True):
-        tell(f"ssmgate: [WARNING]: this could not be recorded: {problem}")
+        printer.warn(f"this could not be recorded: {problem}")
         replace(recorder, records=_SYSLOG).write("end", members, notable=True)
 
 

@@ -315,4 +315,4 @@ def test_a_client_whose_confinement_does_not_show_asks_nothing(
     monkeypatch.setattr(client, "may_ask", lambda *_: True)
     monkeypatch.setattr(client, "connected", None)  # it would fail
 
-    assert client.ask([]) is False
+    assert client.try_daemon([]) is False

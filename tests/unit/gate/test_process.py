@@ -8,24 +8,25 @@ import sys
 import pytest
 
 from fakes.hostile import FORGED, HOSTILE, SHOWN
-from ssmgate.gate import process
+from ssmgate.commands import completion
+from ssmgate.gate import printer, process
 from ssmgate.gate.printer import Layout
 
 
 def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    process.tell(f"ssmgate: {HOSTILE}{FORGED}")
+    printer.eprint(f"ssmgate: {HOSTILE}{FORGED}")
 
     assert capsys.readouterr() == ("", f"ssmgate: {SHOWN}\\n{FORGED.strip()}\n")
 
 
 def test_a_layout_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    process.tell(Layout("\nWARNING: old\n  see\tthere \x1b\n"))
+    printer.eprint(Layout("\nWARNING: old\n  see\tthere \x1b\n"))
 
     assert capsys.readouterr() == ("", "\nWARNING: old\n  see\tthere \\x1b\n\n")
 
 
 def test_a_defect_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    process._defect(RuntimeError(f"{HOSTILE}{FORGED}"), debug=False)
+    process.print_defect(RuntimeError(f"{HOSTILE}{FORGED}"), debug=False)
 
     told = capsys.readouterr().err.splitlines()
     assert told[:2] == ["", f"ssmgate: [ERROR]: RuntimeError: {SHOWN}\\n{FORGED.strip()}"]
@@ -33,7 +34,7 @@ def test_a_defect_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_notes_of_an_interrupted_start_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    process._tell_all([f"session {HOSTILE}{FORGED} was terminated"])
+    process._print_notes([f"session {HOSTILE}{FORGED} was terminated"])
 
     told = f"ssmgate: session {SHOWN}\\n{FORGED.strip()} was terminated\n"
     assert capsys.readouterr() == ("", told)
@@ -44,7 +45,7 @@ def test_stderr_may_lack_a_character(monkeypatch: pytest.MonkeyPatch, encoding: 
     stream = io.TextIOWrapper(io.BytesIO(), encoding, errors="strict")
     monkeypatch.setattr(sys, "stderr", stream)
 
-    process.tell("é 日")
+    printer.eprint("é 日")
 
     told = stream.buffer.getvalue().decode(encoding)
     assert told == {"ascii": "\\xe9 \\u65e5\n", "latin-1": "é \\u65e5\n"}[encoding]
@@ -58,7 +59,7 @@ def test_without_stderr_nothing_is_said(
     closed.close()
     monkeypatch.setattr(sys, "stderr", None if stream is None else closed)
 
-    process.tell("é")
+    printer.eprint("é")
 
 
 def test_a_completion_that_cannot_be_shown_is_not_offered(
@@ -66,8 +67,8 @@ def test_a_completion_that_cannot_be_shown_is_not_offered(
 ) -> None:
     offered = ["dev", "a\x1bb", "é\t日", "a\tb\tc", "a\nb", "x\u202e", "\u3164\td", "i-1\tb\u200b"]
     monkeypatch.setattr("ssmgate.commands.completion.complete", lambda words: offered)
-    monkeypatch.setattr(process, "_exit", lambda code: None)
+    monkeypatch.setattr(process, "leave", lambda status: None)
 
-    process.complete([])
+    completion.run([])
 
     assert capsys.readouterr() == ("dev\né\t日\n", "")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ssmgate.gate import printer
 from ssmgate.gate.config.load import Config, Login, Records
 from ssmgate.gate.decision.errors import ConfigurationProblem, GateError, InvalidRequest
 from ssmgate.gate.decision.request import SessionRequest
@@ -71,8 +73,8 @@ def invocation(request: SessionRequest | None = None, **options: object) -> Any:
 
 
 def test_what_the_cli_reads_as_meant_is_taken() -> None:
-    entry._vet(invocation(), ParsedCommand(NODE))
-    entry._vet(
+    entry._require_same_meaning(invocation(), ParsedCommand(NODE))
+    entry._require_same_meaning(
         invocation(region="eu-west-1", profile="dev"),
         ParsedCommand(NODE, region="eu-west-1", profile="dev"),
     )
@@ -93,7 +95,7 @@ def test_what_the_cli_reads_as_meant_is_taken() -> None:
 )
 def test_what_the_cli_reads_otherwise_is_refused(read: Any) -> None:
     with pytest.raises(InvalidRequest, match="can be read in two ways"):
-        entry._vet(read, ParsedCommand(NODE))
+        entry._require_same_meaning(read, ParsedCommand(NODE))
 
 
 @pytest.mark.parametrize(
@@ -148,17 +150,24 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
             raise seen.config
         return seen.config
 
-    def start(argv: list[str], environ: Any, *, tell: Any, recorder: Any, vet: Any) -> int:
-        seen.started.append((argv, environ))
-        assert dict(os.environ) == environ
-        assert (tell, recorder.records) == (seen.told.append, seen.config.records)  # type: ignore[union-attr]
-        vet(seen.read)
+    def read(argv: list[str]) -> Any:
+        seen.started.append((argv, dict(os.environ)))
+        return seen.read
+
+    def permit(invocation: Any, environ: Any, *, recorder: Any) -> object:
+        assert (invocation, environ) == (seen.read, seen.started[-1][1])
+        assert recorder.records == seen.config.records  # type: ignore[union-attr]
         if isinstance(seen.ends, BaseException):
             raise seen.ends
-        return seen.ends
+        return "permitted"
 
-    def ask(config: Config, tell: object) -> ParsedCommand:
-        assert (config, tell) == (seen.config, seen.told.append)
+    @contextmanager
+    def started(permitted: object) -> Iterator[Any]:
+        assert permitted == "permitted"
+        yield SimpleNamespace(exec=lambda: seen.ends)
+
+    def ask(config: Config, _tell: object) -> ParsedCommand:
+        assert config == seen.config
         return seen.menu
 
     def write(recorder: Recorder, event: str, members: Any, *, notable: bool = False) -> str:
@@ -168,7 +177,10 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
 
     monkeypatch.setattr(entry.configuration, "load", load)
     monkeypatch.setattr(entry.environment, "require_root_owned", seen.held.append)
-    monkeypatch.setattr(gate, "start", start)
+    monkeypatch.setattr(gate, "read", read)
+    monkeypatch.setattr(gate, "permit", permit)
+    monkeypatch.setattr(gate, "started", started)
+    monkeypatch.setattr(printer, "eprint", seen.told.append)
     monkeypatch.setattr(menu, "ask", ask)
     monkeypatch.setattr(Recorder, "write", write)
     environ = dict(os.environ)
@@ -182,7 +194,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
 
 
 def login(logins: Logins, *arguments: str, **environ: str) -> int:
-    return entry.login(arguments, environ, tell=logins.told.append)
+    return entry.login(arguments, environ)
 
 
 def end(logins: Logins) -> dict[str, Any]:

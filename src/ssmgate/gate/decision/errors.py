@@ -41,6 +41,8 @@ class GateError(Exception):
         self.preamble = preamble
         # What --cli-error-format asked for, once it is known.
         self.error_format: str | None = None
+        # The authorization that a denial rests on, for whoever explains it outside the gate.
+        self.evidence: object = None
 
     @property
     def text(self) -> str:

@@ -24,7 +24,7 @@ class Handover:
     argv: tuple[str, ...] = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
-    def become(self, last_check: Callable[[], object]) -> NoReturn:
+    def exec(self, last_check: Callable[[], object]) -> NoReturn:
         """Replace this process, by way of what keeps its terminal, if it has one.
 
         Raises `GateError` if the system refuses, and what `last_check` raises, which is called

@@ -34,7 +34,9 @@ KEPT = CacheEntry(
     CALLER, Timestamp(0, 0), (QUESTION,), (YES,), (), replace(ENDPOINTS, sts="https://then")
 )
 
-INVOCATION: Any = SimpleNamespace(request=REQUEST, mfa=SimpleNamespace(done=False))
+INVOCATION: Any = SimpleNamespace(
+    request=REQUEST, session="session", options="options", mfa=SimpleNamespace(done=False)
+)
 CLIENTS: Any = SimpleNamespace(
     sts="sts",
     iam="iam",
@@ -242,7 +244,7 @@ def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
     assert authorize.authorize(INVOCATION, config).outcome == Permit(REQUEST)
     assert authorized(None).outcome == Permit(REQUEST)
     assert aws.asked == 2 * ["identity", "first", "second allowed"]
-    assert clients[:2] == [INVOCATION, config]
+    assert clients[:3] == ["session", "options", config]
     assert authorized(None).endpoints == ENDPOINTS
     assert "clients=" not in repr(authorized(None)), "they hold the credentials"
 

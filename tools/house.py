@@ -23,8 +23,9 @@ _ASKS = {*_DECIDES, "gate.aws", "gate.argv", "gate.cache", "gate.access"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "gate": set(),
+    "gate.exits": set(),
     "gate.printer": set(),
-    "gate.decision": {"gate.printer"},
+    "gate.decision": {"gate.exits", "gate.printer"},
     "gate.system": {"gate.decision"},
     "gate.config": {"gate.decision", "gate.system"},
     "gate.plugin": {"gate.decision", "gate.system", "gate.printer"},
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate.access": {*_DECIDES, "gate.aws", "gate.argv", "gate.cache"},
     "gate.start": {*_ASKS, "gate.plugin", "gate.records"},
     # Ends a process. What it runs is handed in, and so is the explanation of a denial.
-    "gate.process": {"gate.decision", "gate.system", "gate.printer"},
+    "gate.process": {"gate.decision", "gate.system", "gate.printer", "gate.exits"},
     "policy_language": {"gate.decision"},
     "explain": {*_ASKS, "policy_language"},
     "sandbox": {"gate.decision", "gate.printer", "policy_language"},
@@ -48,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *_ASKS, "gate.plugin", "gate.records", "gate.start", "gate.process", "explain",
     },
     "commands": {
-        *_ASKS, "gate.process", "explain", "policy_language", "daemon", "daemon.client",
+        *_ASKS, "gate.process", "gate.exits", "explain", "policy_language", "daemon",
+        "daemon.client",
     },
     "__main__": {
         "daemon.client", "daemon", "login", "commands", "explain", "gate.process", "gate.start",
@@ -119,3 +121,79 @@ def _room(parts: tuple[str, ...]) -> str:
     if parts[0] == "daemon" and len(parts) > 1 and parts[1] in _CLIENT:
         return "daemon.client"
     return parts[0]
+
+
+# The picture.
+
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN, _SHIFT = 124, 30, 24, 44, 16, 44
+
+
+def picture() -> str:
+    """Return an SVG of the table: a box for each room, above those that it may import.
+
+    An arrow that follows from two others is left out.
+    """
+    rows = _rows()
+    across = max(map(len, rows))
+    width = across * (_WIDTH + _GAP_X) - _GAP_X + 2 * (_MARGIN + _SHIFT)
+    height = len(rows) * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _MARGIN
+    places = {}
+    for y, row in enumerate(rows):
+        # Each row begins elsewhere, so that no arrow runs straight through a box below.
+        left = (width - len(row) * (_WIDTH + _GAP_X) + _GAP_X) / 2 + (y % 3 - 1) * _SHIFT
+        for x, name in enumerate(row):
+            places[name] = (left + x * (_WIDTH + _GAP_X), _MARGIN + y * (_HEIGHT + _GAP_Y))
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
+        ' font-family="sans-serif" font-size="12">',
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7"'
+        ' markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#777"/></marker></defs>',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+    ]
+    for name, others in _reduced().items():
+        x, y = places[name]
+        for other in sorted(others):
+            to_x, to_y = places[other]
+            parts.append(
+                f'<line x1="{x + _WIDTH / 2:g}" y1="{y + _HEIGHT:g}" x2="{to_x + _WIDTH / 2:g}"'
+                f' y2="{to_y:g}" stroke="#aaa" marker-end="url(#tip)"/>'
+            )
+    for name, (x, y) in places.items():
+        fill = "#dbe9d8" if name.startswith("gate.") else "#eeeeee"
+        parts.append(
+            f'<rect x="{x:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="4" fill="{fill}"'
+            f' stroke="#777"/><text x="{x + _WIDTH / 2:g}" y="{y + _HEIGHT / 2 + 4:g}"'
+            f' text-anchor="middle">{name}</text>'
+        )
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _shown() -> dict[str, set[str]]:
+    return {name: others for name, others in MAY_IMPORT.items() if name not in ("gate", "__init__")}
+
+
+def _rows() -> list[list[str]]:
+    """The rooms in rows, those that import nothing last."""
+    depth: dict[str, int] = {}
+    for name in order():
+        if name in _shown():
+            depth[name] = 1 + max((depth[other] for other in MAY_IMPORT[name]), default=-1)
+    return [
+        [name for name in sorted(depth) if depth[name] == level]
+        for level in range(max(depth.values()), -1, -1)
+    ]
+
+
+def _reduced() -> dict[str, set[str]]:
+    """The table without what follows from the rest."""
+    below: dict[str, set[str]] = {}
+    for name in order():
+        below[name] = {*MAY_IMPORT[name]}.union(*(below[other] for other in MAY_IMPORT[name]))
+    return {
+        name: others - set().union(*(below[other] for other in others))
+        for name, others in _shown().items()
+    }
+
+
+if __name__ == "__main__":
+    print(picture(), end="")

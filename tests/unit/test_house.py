@@ -49,6 +49,10 @@ def test_rooms_have_an_order() -> None:
     assert set(house.order()) == {room(module) for module in MODULES}
 
 
+def test_the_picture_is_made_from_the_table() -> None:
+    assert (SOURCE.parents[1] / "docs" / "house.svg").read_text() == house.picture()
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(SOURCE)))
 def test_imports_point_one_way(module: Path) -> None:
     here = room(module)

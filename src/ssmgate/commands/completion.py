@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass
 from typing import NoReturn
 
 from ssmgate.commands import completion_cache
-from ssmgate.gate import printer, process
+from ssmgate.gate import exits, printer, process
 
 _SECONDS = 3.0
 _KEPT, _KEPT_AFTER_FAILURE = 60.0, 10.0
@@ -60,12 +60,12 @@ def run(argv: list[str]) -> NoReturn:
     """
     try:
         candidates = complete(argv)
-        status = 252 if candidates is None else 0
+        status = exits.USAGE if candidates is None else exits.OK
         printer.print_candidates(candidates or ())
     except KeyboardInterrupt:
-        status = 130
+        status = exits.INTERRUPTED
     except Exception:
-        status = 255
+        status = exits.OTHER
     process.leave(status)
 
 

@@ -18,7 +18,7 @@ from ssmgate.commands.init import init
 from ssmgate.commands.printer import Group
 from ssmgate.commands.sandbox import sandbox
 from ssmgate.commands.ssh_config import ssh_config
-from ssmgate.gate import process
+from ssmgate.gate import exits, process
 from ssmgate.gate.decision.errors import GateError
 
 _EPILOG = """\b
@@ -104,5 +104,5 @@ def run() -> NoReturn:
         raise SystemExit(error.exit_code) from None
     except Exception as error:
         process.print_defect(error, debug="--debug" in sys.argv)
-        raise SystemExit(255) from None
+        raise SystemExit(exits.OTHER) from None
     raise SystemExit

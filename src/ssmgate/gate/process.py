@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
-from ssmgate.gate import printer
+from ssmgate.gate import exits, printer
 
 if TYPE_CHECKING:
     from ssmgate.gate.decision.errors import GateError
@@ -37,7 +37,7 @@ def run(
         status = ended(begin, environ, explain=explain, debug=debug)
     except Exception as error:
         print_defect(error, debug=debug)
-        status = 255
+        status = exits.OTHER
     if status < 0:
         from ssmgate.gate.system import takeover
 
@@ -63,7 +63,7 @@ def ended(
         from ssmgate.gate.decision.errors import GateError
         from ssmgate.gate.system import signals
     except KeyboardInterrupt:
-        return 130
+        return exits.INTERRUPTED
     try:
         status = begin(environ)
         if sys.stdout:  # None where the descriptor is closed
@@ -76,7 +76,7 @@ def ended(
         status = error.exit_code
     except KeyboardInterrupt:
         printer.eprint("")
-        status = 130
+        status = exits.INTERRUPTED
     except signals.Interrupted as interrupted:
         # Whoever sent the signal waits for the end, and not for a full pipe to be read.
         with contextlib.suppress(signals.TimeLimitExceeded), signals.time_limit(LAST_WORDS_SECONDS):
@@ -85,7 +85,9 @@ def ended(
             _print_notes(_extras(interrupted))
             if interrupted.number == signals.INTERRUPT:
                 printer.eprint("")
-        status = 130 if interrupted.number == signals.INTERRUPT else -interrupted.number
+        status = (
+            exits.INTERRUPTED if interrupted.number == signals.INTERRUPT else -interrupted.number
+        )
     return status
 
 
@@ -157,5 +159,5 @@ def leave(status: int) -> NoReturn:
         if sys.stdout:
             sys.stdout.flush()
     except (OSError, ValueError):
-        status = status or 255
+        status = status or exits.OTHER
     os._exit(status)

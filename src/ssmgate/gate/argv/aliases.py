@@ -14,7 +14,7 @@ from botocore import xform_name
 
 from ssmgate.gate.argv.parse import Driver, Invocation, MainParser, ServiceParser, Ssm, read_with
 from ssmgate.gate.aws import errors
-from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.errors import ControlFlow, InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def read_line(argv: list[str]) -> Invocation | NotAStart | ExternalAlias | int:
         return NotAStart()
     try:
         line: Invocation | NotAStart | ExternalAlias | int = read_with(_Line, argv)
-    except _Version:
+    except Version:
         return NotAStart()
     except _Uncertain:
         if not start:
@@ -94,8 +94,8 @@ class _Uncertain(InvalidRequest):
         )
 
 
-class _Version(BaseException):
-    """--version wins over every command. No Exception: it is no failure to be translated."""
+class Version(ControlFlow):
+    """--version was among the words. It wins over every command."""
 
 
 class _Elsewhere:
@@ -134,7 +134,7 @@ class _MainParser(_AnyCommand, MainParser):
         return parsed, remaining
 
     def exit(self, status: int = 0, message: str | None = None) -> Any:
-        raise _Version
+        raise Version
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """The real CLI prints its version."""

@@ -254,6 +254,7 @@ class Driver(CLIDriver):
     _error_format: str | None = None
 
     def __init__(self) -> None:
+        v2.prepare()
         self.mfa = MfaPrompt()
         super().__init__(new_session(self.mfa))
         for event, handler in v2.handlers():

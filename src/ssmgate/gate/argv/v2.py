@@ -100,8 +100,12 @@ def _get_file(prefix: str, path: str, mode: str) -> str | bytes:
         ) from error
 
 
-# In place, as `key@=file://` in shorthand looks here too.
-LOCAL_PREFIX_MAP["file://"] = (_get_file, {"mode": "r"})
+def prepare() -> None:
+    """Have this process read file:// values as AWS CLI v2 does, `key@=file://` in shorthand too.
+
+    That looks into awscli's own table, which is changed in place.
+    """
+    LOCAL_PREFIX_MAP["file://"] = (_get_file, {"mode": "r"})
 
 
 def _add_inputs(

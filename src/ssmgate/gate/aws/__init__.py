@@ -9,26 +9,44 @@ import os
 import sys
 
 SET_ASIDE = (
-    # A variable of the user's that makes botocore import and run code at every client.
+    # Makes botocore import and run code of the user's choice at every client.
     "BOTOCORE_EXPERIMENTAL__PLUGINS",
     # CLI v1's advice on moving to v2; v2 has no such mode.
     "AWS_CLI_UPGRADE_DEBUG_MODE",
 )
-"""Variables that this process does without. The plugin gets them."""
+"""Environment variables that this process does without. The plugin gets them."""
 
-for name in SET_ASIDE:
-    os.environ.pop(name, None)
+_LOADED_LATE = (
+    "awscli.shorthand",  # key=value: few lines have one, and its expressions take 8 ms to compile
+    "botocore.retries.adaptive",
+    "botocore.waiter",
+)
 
-import awscli  # noqa: E402 - the variables first
-import botocore  # noqa: E402
 
-AWSCLI_VERSION: str = awscli.__version__
-AWSCLI_FOLDER = os.path.dirname(os.path.abspath(awscli.__file__))
+def prepare() -> None:
+    """Change this process for awscli, once and before awscli is imported.
 
-if not os.path.abspath(botocore.__file__).startswith(AWSCLI_FOLDER + os.sep):
-    raise ImportError("botocore was imported before awscli: which one parses would be a guess")
+    * The variables in `SET_ASIDE` are removed from the environment: awscli and botocore read them
+      while they are imported.
+    * awscli is imported before botocore, so that its own botocore takes the name.
+    * The modules in `_LOADED_LATE` are loaded when they are used: most starts never use them.
 
-BOTOCORE_VERSION: str = botocore.__version__
+    Two more changes are made where their values are: `gate.argv.v2.prepare` has file:// values read
+    as AWS CLI v2 reads them, and `gate.aws.session.ask_nobody`, in the daemon's workers alone, has
+    nothing asked on a terminal.
+
+    Raises `ImportError` if another botocore was imported before.
+    """
+    for name in SET_ASIDE:
+        os.environ.pop(name, None)
+    import awscli
+    import botocore
+
+    inside = os.path.dirname(os.path.abspath(awscli.__file__)) + os.sep
+    if not os.path.abspath(botocore.__file__).startswith(inside):
+        raise ImportError("botocore was imported before awscli: which one parses would be a guess")
+    for name in _LOADED_LATE:
+        _load_late(name)
 
 
 def _load_late(name: str) -> None:
@@ -46,9 +64,11 @@ def _load_late(name: str) -> None:
         setattr(sys.modules[package], last, module)
 
 
-for name in (
-    "awscli.shorthand",  # key=value: few lines have one, and its expressions take 8 ms to compile
-    "botocore.retries.adaptive",
-    "botocore.waiter",
-):
-    _load_late(name)
+prepare()
+
+import awscli  # noqa: E402 - not before
+import botocore  # noqa: E402
+
+AWSCLI_VERSION: str = awscli.__version__
+AWSCLI_FOLDER = os.path.dirname(os.path.abspath(awscli.__file__))
+BOTOCORE_VERSION: str = botocore.__version__

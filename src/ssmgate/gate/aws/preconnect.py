@@ -12,6 +12,7 @@ import signal
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from botocore.config import Config as ClientConfig
@@ -39,6 +40,22 @@ IDLE_SECONDS = 5
 """An unused connection older than this is given up: its other end may be closing it just then."""
 
 
+def _optional(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have `function` do nothing where a private attribute of botocore or urllib3 has another name.
+
+    It only saves time: the client reads its CA bundle and connects by itself.
+    """
+
+    def guarded(*clients: Any) -> Any:
+        try:
+            return function(*clients)
+        except (AttributeError, KeyError, TypeError):
+            return None
+
+    return guarded
+
+
+@_optional
 def share_tls(client: Any, other: Any) -> bool:
     """Give `other` the TLS context of `client`, so that the CA bundle is read once. Whether it has.
 
@@ -53,6 +70,7 @@ def share_tls(client: Any, other: Any) -> bool:
     return alike
 
 
+@_optional
 def read_bundle_ahead(client: Any) -> None:
     """Read the CA bundle of `client`'s connections in the background, while others wait for AWS.
 
@@ -73,6 +91,7 @@ def _read(context: Any, bundle: str) -> None:
         context.load_verify_locations(bundle, None, None)  # as urllib3 will
 
 
+@_optional
 def hold_tls(client: Any) -> None:
     """Read the CA bundle of `client` now, for clients in processes forked from this one."""
     http = client._endpoint.http_session
@@ -84,6 +103,7 @@ def hold_tls(client: Any) -> None:
         _held[known] = context
 
 
+@_optional
 def take_held_tls(client: Any) -> None:
     """Give `client` the TLS context that was held for its CA bundle, if the file is still that one.
 
@@ -125,6 +145,7 @@ def _reading_once(context: Any) -> Any:
     return context
 
 
+@_optional
 def preconnect_client(client: Any) -> None:
     """Open the connection of `client`'s first request, in the background.
 
@@ -139,6 +160,7 @@ def preconnect_client(client: Any) -> None:
         client.meta.events.register_first("before-send", ahead.join_in)
 
 
+@_optional
 def preconnect_before_clients(client: Any) -> None:
     """Open a connection as `client` would, for one like it that `preconnect_client` gets later.
 

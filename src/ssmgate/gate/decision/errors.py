@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ssmgate.gate import exits
 from ssmgate.gate.printer import Layout
 
 
@@ -19,7 +20,7 @@ class GateError(Exception):
     so is each note and each hint, always. Nothing here may hold a session token.
     """
 
-    exit_code: ClassVar[int] = 255
+    exit_code: ClassVar[int] = exits.OTHER
 
     def __init__(
         self,
@@ -56,19 +57,19 @@ class GateError(Exception):
 class InvalidRequest(GateError):
     """The command line, or the request that it makes, is not valid. Exits 252."""
 
-    exit_code = 252
+    exit_code = exits.USAGE
 
 
 class ConfigurationProblem(GateError):
     """ssmgate or AWS is not configured: no region, no credentials. Exits 253."""
 
-    exit_code = 253
+    exit_code = exits.CONFIGURATION
 
 
 class ServiceFailed(GateError):
     """AWS answered a call with an error. Exits 254."""
 
-    exit_code = 254
+    exit_code = exits.SERVICE
 
     def __init__(self, message: str, *, error_code: str, operation: str, details: str) -> None:
         super().__init__(message)
@@ -84,7 +85,7 @@ class AccessDenied(GateError):
     would have sent.
     """
 
-    exit_code = 254
+    exit_code = exits.SERVICE
 
     def __init__(
         self, message: str, *, details: str, notes: tuple[str, ...], hints: tuple[str, ...]
@@ -97,20 +98,33 @@ class AccessDenied(GateError):
 class AccessUnknown(GateError):
     """IAM could not be asked, or not completely. Nothing starts. Exits 254."""
 
-    exit_code = 254
+    exit_code = exits.SERVICE
 
 
 class RestrictionDenied(GateError):
     """A rule of the machine's configuration refuses what IAM allows. Nothing starts. Exits 254."""
 
-    exit_code = 254
+    exit_code = exits.SERVICE
 
 
 class RecordNotWritten(GateError):
     """A record is required and could not be written. No session stays. Exits 254."""
 
-    exit_code = 254
+    exit_code = exits.SERVICE
 
 
-class FallbackToColdStart(BaseException):
-    """Another process has to make the start. No Exception: nothing on the way may judge it."""
+class ControlFlow(BaseException):
+    """What leaves a block without being an error. Each kind says here why it is not an `Exception`.
+
+    * `signals.Interrupted`, a held signal: botocore would wrap an Exception and try again, and a
+      session could stay behind.
+    * `signals.TimeLimitExceeded`: likewise; and `except Exception` where something may fail would
+      extend the limit.
+    * `FallbackToColdStart`, another process has to start the session: it is not to be translated
+      into an error of this one and printed.
+    * `aliases.Version`, --version among the words: awscli's parser translates its Exceptions.
+    """
+
+
+class FallbackToColdStart(ControlFlow):
+    """The process that asked a daemon has to start the session by itself."""

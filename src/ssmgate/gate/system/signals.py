@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from ssmgate.gate.decision.errors import ControlFlow
 from ssmgate.gate.system import takeover
 
 INTERRUPT = signal.SIGINT
@@ -20,16 +21,16 @@ _EARLY = 1e-3
 _AGAIN = 0.1
 
 
-class Interrupted(BaseException):
-    """A held signal came. No Exception, so that nothing on the way takes it for a failure."""
+class Interrupted(ControlFlow):
+    """A held signal came."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
 
 
-class TimeLimitExceeded(BaseException):
-    """The time for the check is up. No Exception: botocore would wrap it and try again."""
+class TimeLimitExceeded(ControlFlow):
+    """The time for a block is up."""
 
 
 class HeldSignals:

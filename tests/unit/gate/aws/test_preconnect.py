@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -228,3 +230,18 @@ def test_the_bundle_of_an_early_connection_is_not_read_again(
     read_bundle_ahead(other)
     assert context_of(ssm) is context_of(early)
     assert context_of(other) is not context_of(early)
+
+
+@pytest.mark.parametrize(
+    "saves_time",
+    [share_tls, read_bundle_ahead, take_held_tls, preconnect_client, preconnect_before_clients],
+)
+def test_a_client_without_the_private_attributes_is_left_as_it_is(
+    saves_time: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preconnect, "_held", {"a bundle": "its context"})
+    monkeypatch.setattr(preconnect, "_early", [])
+    bare = SimpleNamespace(_endpoint=SimpleNamespace(http_session=SimpleNamespace()))
+
+    assert saves_time(*[bare] * (2 if saves_time is share_tls else 1)) is None
+    assert vars(bare._endpoint.http_session) == {}

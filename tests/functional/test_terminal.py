@@ -29,7 +29,8 @@ READY, GO = "ready", "go"
 TELLING = f"""exec {sys.executable} -c '
 import os, signal, sys, time
 def tell(number, frame):
-    print("got", signal.Signals(number).name, flush=True)
+    # Not print: one signal may come while the handler of another prints.
+    os.write(1, ("got " + signal.Signals(number).name + "\\n").encode())
 for name in "INT QUIT TSTP TERM HUP USR1 ALRM RTMIN RTMAX".split():
     signal.signal(getattr(signal, "SIG" + name), tell)
 os.system("stty -icanon -echo")

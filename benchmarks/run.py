@@ -15,14 +15,14 @@ from collections.abc import Callable, Mapping
 
 import memory
 from daemon import Daemon, daemon, give_up_capabilities
-from environment_fingerprint import (
+from endpoint import (
     AWS,
     BARE,
     CHECKED,
     SHIM,
     START,
-    Surroundings,
-    environment_fingerprint,
+    Endpoint,
+    endpoint,
     versions,
 )
 from measure import Command, Sample, alternately
@@ -44,7 +44,7 @@ def _by(standing: Daemon, environ: Mapping[str, str], ttl: str) -> Command:
     return Command(CHECKED, {**environ, "SSMGATE_CACHE_TTL": ttl}, standing)
 
 
-def _kinds(here: Surroundings, standing: Daemon) -> dict[str, Command]:
+def _kinds(here: Endpoint, standing: Daemon) -> dict[str, Command]:
     """The ways to make a start, the bare one first."""
     return {
         "bare": Command(BARE, here.environ),
@@ -56,7 +56,7 @@ def _kinds(here: Surroundings, standing: Daemon) -> dict[str, Command]:
 
 
 def _compared(
-    here: Surroundings,
+    here: Endpoint,
     standing: Daemon,
     kinds: Mapping[str, Command],
     runs: int,
@@ -103,7 +103,7 @@ def _rows(group: str, runs: int, found: Mapping[str, Sample], aims: Mapping[str,
 
 def starts(runs: int) -> list[Row]:
     """One start at a time, near; also by the shim."""
-    with environment_fingerprint() as here, daemon(here.environ) as standing:
+    with endpoint() as here, daemon(here.environ) as standing:
         kinds = _kinds(here, standing)
         warm = kinds[BY_DAEMON + CACHED]
         kinds[BY_DAEMON + CACHED + BY_SHIM] = Command([SHIM, *START], warm.environ, standing)
@@ -117,7 +117,7 @@ def far(runs: int) -> list[Row]:
     """One start at a time over TLS."""
     rows = []
     for delay in DELAYS_MS:
-        with environment_fingerprint(delay / 1000) as here, daemon(here.environ) as standing:
+        with endpoint(delay / 1000) as here, daemon(here.environ) as standing:
             found, asked = _compared(here, standing, _kinds(here, standing), runs)
         _expect_asked(asked, runs)
         aims = {COLD: Aim(wall=0.75)} if delay == 50 else {}
@@ -137,7 +137,7 @@ def _expect_asked(asked: Mapping[str, list[int]], runs: int) -> None:
 
 def at_once(count: int, runs: int) -> tuple[list[Row], list[str]]:
     """`count` starts at once, with nothing kept before the first."""
-    with environment_fingerprint() as here, daemon(here.environ) as standing:
+    with endpoint() as here, daemon(here.environ) as standing:
         kinds = {
             "bare": Command(BARE, here.environ),
             "no daemon": _alone(here.environ, "900"),
@@ -159,7 +159,7 @@ def at_once(count: int, runs: int) -> tuple[list[Row], list[str]]:
 def shim(runs: int) -> tuple[list[Row], list[str]]:
     """Lines that start no session, by bin/aws."""
     rows = []
-    with environment_fingerprint() as here:
+    with endpoint() as here:
         # Another one on PATH would come before it.
         named = {**here.environ, "SSMGATE_AWS_PATH": AWS}
         for words in (["sts", "get-caller-identity"], ["--version"]):
@@ -190,14 +190,14 @@ def shim(runs: int) -> tuple[list[Row], list[str]]:
 def memories(count: int) -> tuple[list[Bytes], list[str]]:
     """What stays beside the plugin; what `count` starts at once have, each waiting for AWS."""
     rows = []
-    with environment_fingerprint() as here, daemon(here.environ) as standing:
+    with endpoint() as here, daemon(here.environ) as standing:
         ways = _three(here, standing)
         for terminal, where in ((True, "at a terminal"), (False, "without one")):
             found = [memory.beside_plugin(each, here.folder, terminal=terminal) for each in ways]
             rows.append(Bytes(f"a session's, beside the plugin, {where}", *_pss(found)))
         waiting = memory.of([standing.pid])
     # Far enough that nobody has an answer when it is looked.
-    with environment_fingerprint(4) as here, daemon(here.environ) as standing:
+    with endpoint(4) as here, daemon(here.environ) as standing:
         together = [memory.under_way(each, count, 6) for each in _three(here, standing)]
     rows.append(Bytes(f"{count} starts under way", *_pss([all_ for all_, _ in together])))
     forked = together[2][1]
@@ -212,7 +212,7 @@ def memories(count: int) -> tuple[list[Bytes], list[str]]:
     ]
 
 
-def _three(here: Surroundings, standing: Daemon) -> list[Command]:
+def _three(here: Endpoint, standing: Daemon) -> list[Command]:
     return [
         Command(BARE, here.environ),
         _alone(here.environ, "0"),

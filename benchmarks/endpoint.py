@@ -32,7 +32,7 @@ exec sleep 60
 
 
 @dataclass
-class Surroundings:
+class Endpoint:
     """A user's environment, `folder` with the home in it, and the scripted AWS."""
 
     environ: dict[str, str]
@@ -55,7 +55,7 @@ class Surroundings:
 
 
 @contextmanager
-def environment_fingerprint(round_trip: float | None = None) -> Iterator[Surroundings]:
+def endpoint(round_trip: float | None = None) -> Iterator[Endpoint]:
     """AWS on loopback by HTTP, or by TLS with `round_trip` seconds between here and there.
 
     The TLS server's authority comes in a bundle with all the public ones, as its reading costs
@@ -87,7 +87,7 @@ def environment_fingerprint(round_trip: float | None = None) -> Iterator[Surroun
         if round_trip is not None:
             environ["AWS_CA_BUNDLE"] = str(folder / "bundle.pem")
         try:
-            yield Surroundings(environ, folder, server)
+            yield Endpoint(environ, folder, server)
         finally:
             server.kill()
             server.communicate()

@@ -109,8 +109,8 @@ def test_the_sdist_has_what_its_tests_need(source: Path) -> None:
         [
             sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
             "--way", "cold", "--patience", "4",
-            "tests/unit/core/test_values.py", "tests/unit/test_sampling.py",
-            "tests/unit/host/test_config.py", "tests/functional/test_start.py",
+            "tests/unit/gate/decision/test_frozen.py", "tests/unit/test_sampling.py",
+            "tests/unit/gate/config/test_load.py", "tests/functional/test_start.py",
             "tests/functional/test_guides.py::test_every_block_of_a_followed_guide_is_of_a_known_kind",
         ],
         cwd=source, env={**os.environ, "PYTHONPATH": str(source / "src")},

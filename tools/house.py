@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explain": {*_ASKS, "policy_language"},
     "sandbox": {"gate.decision", "gate.printer", "policy_language"},
     # Comes before the gate: it has to load nearly nothing.
-    "daemon.client": {"gate.system", "gate.plugin"},
+    "daemon.client": {"gate.exits", "gate.system", "gate.plugin"},
     "daemon": {
         *_ASKS, "gate.plugin", "gate.start", "gate.process", "daemon.client", "explain",
     },

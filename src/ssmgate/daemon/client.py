@@ -8,6 +8,7 @@ import time
 
 from ssmgate.daemon import location, peer, protocol
 from ssmgate.daemon.protocol import Broken
+from ssmgate.gate.exits import INTERRUPTED
 from ssmgate.gate.plugin import restore_terminal
 from ssmgate.gate.system import private_directory, takeover
 from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
@@ -275,7 +276,10 @@ class _Request:
         while time.monotonic() < until:
             kind, lists, _, _ = protocol.receive_noted(self._sock, self._worker)
             if kind == protocol.END:
-                _end(_status(lists))
+                status = _status(lists)
+                if self._came and 0 <= status != INTERRUPTED:
+                    return  # and end by the signal: it came when the worker had ended
+                _end(status)
             elif kind == protocol.COLD:
                 return
             elif kind == protocol.HANDOVER:
@@ -342,5 +346,5 @@ def _die_of(number: int) -> NoReturn:
 
         if select.select([], [2], [], 0)[1]:  # not where it would wait for a reader
             os.write(2, b"\n")
-        os._exit(130)
+        os._exit(INTERRUPTED)
     takeover.die_of(number)

@@ -377,22 +377,22 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
         ),
         pytest.param(
             xml("<IsTruncated>false</IsTruncated><EvaluationResults/>"),
-            "does not speak of what was asked about",
+            "does not include what was asked about",
             id="empty list",
         ),
         pytest.param(
             evaluation(name=TEMPLATE, with_specific=False),
-            "does not speak of what was asked about",
+            "does not include what was asked about",
             id="template name only",
         ),
         pytest.param(
             evaluation(name="*", with_specific=False),
-            "does not speak of what was asked about",
+            "does not include what was asked about",
             id="wildcard only",
         ),
         pytest.param(
             evaluation(name=f"{DOCUMENT}2"),
-            "does not speak of what was asked about",
+            "does not include what was asked about",
             id="another document",
         ),
         pytest.param(
@@ -401,11 +401,11 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
         pytest.param(result(f"{NAME}{ALLOWED}"), "about another action", id="no action"),
         pytest.param(result(f"{ACTION}{NAME}"), "None is not a decision", id="no decision"),
         pytest.param(
-            result(f"{ACTION}{ALLOWED}"), "does not speak of what was asked about", id="no name"
+            result(f"{ACTION}{ALLOWED}"), "does not include what was asked about", id="no name"
         ),
         pytest.param(
             result(f"{ACTION}{NAME}{ALLOWED}<ResourceSpecificResults/>"),
-            "does not speak of what was asked about",
+            "does not include what was asked about",
             id="no result for the document",
         ),
         pytest.param(

@@ -90,7 +90,7 @@ def test_a_refusal_is_the_gates(bastion: Bastion, scripted: ScriptedAws) -> None
     assert ended.returncode == 254
     assert "no explicit access to session document 'SSM-SessionManagerRunShell'" in ended.stderr
     decision, end = bastion.records(ALICE)
-    assert (decision["verdict"], decision["evidence"]["reason_code"]) == ("no", "no-allow")
+    assert (decision["verdict"], decision["evidence"]["reason_code"]) == ("no", "implicit_deny")
     assert (end["event"], end["exit_code"]) == ("end", 254)
     assert decision["decision_id"] == end["decision_id"]
 

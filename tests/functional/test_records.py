@@ -67,7 +67,7 @@ def test_a_refusal_leaves_its_reason(machine: Machine, log: Log) -> None:
         "context"
     )
     assert evidence == {
-        "reason_code": "explicit-deny",
+        "reason_code": "explicit_deny",
         "document_arn": f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell",
         "layer": "identity-based policy",
         "matched_policies": ["Fence"],
@@ -112,7 +112,7 @@ def test_permissive_records_what_would_be_refused(machine: Machine, log: Log) ->
 
     decision, start = log.records
     assert (decision["mode"], decision["verdict"], decision["starts"]) == ("permissive", "no", True)
-    assert decision["evidence"]["reason_code"] == "no-allow"
+    assert decision["evidence"]["reason_code"] == "implicit_deny"
     assert start["session_id"] == SESSION_ID
 
 

@@ -22,9 +22,10 @@ from ssmgate.explain.report import DENY, Answer, NearMiss
 from ssmgate.explain.sources import Sources
 from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, EvalDecision, Evaluation, Request, evaluate
 
-DENIES = {"explicit-deny", "live-deny", "tags-deny"}
+DENIES = {Reason.EXPLICIT_DENY, Reason.LIVE_DENY, Reason.TAGS_DENY}
 """Reason codes of an explicit deny, a possible one among them: an allow does nothing against it."""
 
 MAX_SHOWN = 3

@@ -24,6 +24,7 @@ from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Grant, grant, statements
 from ssmgate.gate.decision.messages import least_statement, simulate_statement
 from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.system import signals
 
 TARGET_SECONDS = 30
@@ -104,7 +105,7 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
 
 
 def _nobody_asked(invocation: Invocation, region: str, why: Outcome) -> Report:
-    unknown = Unknown("identity", "nobody knows who asks")
+    unknown = Unknown(Reason.IDENTITY, "nobody knows who asks")
     answer = reasons.answer(why if isinstance(why, Unknown) else unknown, (), ())
     return Report(invocation.request, region, None, answer, answer)
 
@@ -123,16 +124,22 @@ def ask_target(examination: Authorization, caller: Caller, config: Config) -> Ta
                 configured=config.context,
             )
     except signals.TimeLimitExceeded:
-        return TargetAttempt(Unknown("timed-out", f"IAM took longer than {TARGET_SECONDS} s"))
+        return TargetAttempt(Unknown(Reason.TIMED_OUT, f"IAM took longer than {TARGET_SECONDS} s"))
 
 
 # An allow helps against these.
-_LACKS_AN_ALLOW = {"no-allow", "not-named", "live-context", "tags-unknown", "hangs-on-the-key"}
+_LACKS_AN_ALLOW = {
+    Reason.IMPLICIT_DENY,
+    Reason.NOT_NAMED,
+    Reason.LIVE_CONTEXT,
+    Reason.TAGS_UNKNOWN,
+    Reason.ACCESS_CHECK_UNKNOWN,
+}
 
 
 def _ask_for(examination: Authorization, report: Report) -> dict[str, object] | None:
     codes = {report.document.reason_code, report.target.reason_code}
-    if report.caller is not None and "not-allowed-to-simulate" in codes:
+    if report.caller is not None and Reason.NOT_ALLOWED_TO_SIMULATE in codes:
         return _parsed(simulate_statement(report.caller))
     if not examination.look.questions or codes & DENIES or not codes & _LACKS_AN_ALLOW:
         return None
@@ -166,7 +173,7 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 def _add_grant(found: _Found, examination: Authorization) -> None:
     look, answer = examination.look, found.report.document
-    refused = isinstance(look.outcome, Denial) and look.outcome.reason_code == "not-named"
+    refused = isinstance(look.outcome, Denial) and look.outcome.reason_code == Reason.NOT_NAMED
     if not (isinstance(look.outcome, Permit) or refused):
         return
     controls = look.controls
@@ -251,7 +258,7 @@ def _explained(
     if answer.verdict is Verdict.YES:
         return answer
     answer = explained(answer, known)
-    if answer.reason_code == "explicit-deny" and not answer.advice:
+    if answer.reason_code == Reason.EXPLICIT_DENY and not answer.advice:
         exempt = (
             f"an explicit deny outweighs every allow: ask the owner of that {answer.layer} to"
             f" exempt {answer.questions[-1].resource_arn}"

@@ -21,6 +21,7 @@ from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.gate.decision.messages import least_statement
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question, context_entry
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.policy_language import (
     Effect,
@@ -204,7 +205,7 @@ def simulate(given: Given, situation: Scenario, iam: Any) -> Report:
 def _report(situation: Scenario, document: Answer, target: Answer) -> Report:
     report = Report(situation.request, situation.region, situation.caller, document, target)
     codes = {document.reason_code, target.reason_code}
-    if "no-allow" not in codes or "explicit-deny" in codes:
+    if Reason.IMPLICIT_DENY not in codes or Reason.EXPLICIT_DENY in codes:
         return report  # an allow does nothing against a deny
     # Whatever the context says of the region, the statement is for the one that is asked about.
     plain = _question(situation, document.questions[0].resource_arn, ())
@@ -242,7 +243,7 @@ def _unknown_target(situation: Scenario) -> Answer:
     target = situation.request.target
     return Answer(
         Verdict.CANNOT_TELL,
-        "unknown-target",
+        Reason.UNKNOWN_TARGET,
         f"IAM lists no kind of resource for target {target!r}",
     )
 
@@ -281,7 +282,7 @@ def _answer(question: Question, given: Given) -> Answer:
         by = ", ".join(dict.fromkeys(s.policy for s in shown))
         return Answer(
             Verdict.YES,
-            "allowed",
+            Reason.ALLOWED,
             f"allowed by {by}",
             (question,),
             layer=layer,
@@ -293,7 +294,7 @@ def _answer(question: Question, given: Given) -> Answer:
     if keys := evidence.undecided(evaluation, question):
         answer = Answer(
             Verdict.CANNOT_TELL,
-            "key-not-given",
+            Reason.KEY_NOT_GIVEN,
             f"{'a deny' if explicit else 'the allow'} hangs on {', '.join(keys)}, which"
             f" {'is' if len(keys) == 1 else 'are'} not given: --context"
             f" {' --context '.join(f'{key}=VALUE' for key in keys)}",
@@ -303,13 +304,17 @@ def _answer(question: Question, given: Given) -> Answer:
         )
     elif evaluation.decided_by is Layer.RESOURCE_TYPE:
         answer = Answer(
-            Verdict.NO, "no-such-resource", f"no policy can allow {what}", (question,), layer=layer
+            Verdict.NO,
+            Reason.NO_SUCH_RESOURCE,
+            f"no policy can allow {what}",
+            (question,),
+            layer=layer,
         )
     elif explicit:
         by = ", ".join(dict.fromkeys(s.policy for s in shown))
         answer = Answer(
             Verdict.NO,
-            "explicit-deny",
+            Reason.EXPLICIT_DENY,
             f"an explicit deny ({layer}, {by}) forbids {what}",
             (question,),
             layer=layer,
@@ -317,7 +322,7 @@ def _answer(question: Question, given: Given) -> Answer:
         )
     else:
         answer = Answer(
-            Verdict.NO, "no-allow", f"no {layer} allows {what}", (question,), layer=layer
+            Verdict.NO, Reason.IMPLICIT_DENY, f"no {layer} allows {what}", (question,), layer=layer
         )
     return evidence.with_explanation(answer, evaluation)
 

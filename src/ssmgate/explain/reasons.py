@@ -8,6 +8,7 @@ from ssmgate.explain.report import Answer, MissingKey, Statement, Verdict
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown, is_live
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.reason import Reason
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 _RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
@@ -25,7 +26,7 @@ def answer(
             matched = _matched(evaluations)
             return Answer(
                 Verdict.YES,
-                "allowed",
+                Reason.ALLOWED,
                 f"allowed by {_policies(matched)}" if matched else "allowed",
                 tuple(questions),
                 layer=Layer.IDENTITY.value,
@@ -68,10 +69,10 @@ def _refusal(refusal: Denial) -> str:
     question = refusal.question
     what = f"{question.action} on {question.resource_arn}"
     match refusal.reason_code:
-        case "explicit-deny":
+        case Reason.EXPLICIT_DENY:
             by = f" ({_policies(refusal.matched_statements)})" if refusal.matched_statements else ""
             return f"an explicit deny in {_article(refusal.layer)}{by} forbids {what}"
-        case "not-named":
+        case Reason.NOT_NAMED:
             by = _policies(refusal.matched_statements)
             return f"no statement names the document, only a wildcard allows it ({by})"
     return f"no {refusal.layer.value} allows {what}"

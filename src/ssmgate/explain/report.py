@@ -10,6 +10,7 @@ from typing import Any
 
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
 SCHEMA_VERSION = 1
@@ -98,7 +99,7 @@ class Answer:
     """
 
     verdict: Verdict
-    reason_code: str
+    reason_code: Reason
     reason: str
     questions: tuple[Question, ...] = ()
     layer: str | None = None
@@ -225,7 +226,7 @@ def _caller(caller: Caller) -> dict[str, Any]:
 def _answer(answer: Answer) -> dict[str, Any]:
     return {
         "answer": answer.verdict.value,
-        "reason_code": answer.reason_code,
+        "reason_code": answer.reason_code.value,
         "reason": answer.reason,
         "resources": [question.resource_arn for question in answer.questions],
         "layer": answer.layer,

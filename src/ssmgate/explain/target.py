@@ -13,6 +13,7 @@ from ssmgate.gate.decision.arn import target_arn
 from ssmgate.gate.decision.decision import Denial, Unknown, verdict
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.reason import Reason
 
 Obstacle = Denial | Unknown | None
 
@@ -57,7 +58,7 @@ def simulate_target(
     )
     if arn is None:
         return TargetAttempt(
-            Unknown("unknown-target", f"IAM lists no kind of resource for target {target!r}")
+            Unknown(Reason.UNKNOWN_TARGET, f"IAM lists no kind of resource for target {target!r}")
         )
 
     def question(access_check: bool) -> Question:
@@ -88,7 +89,7 @@ def simulate_target(
         return replace(
             with_key,
             obstacle=Unknown(
-                "hangs-on-the-key",
+                Reason.ACCESS_CHECK_UNKNOWN,
                 "it hangs on ssm:SessionDocumentAccessCheck, which the service may set either way"
                 " when no document is named",
                 asked,

@@ -22,6 +22,7 @@ from ssmgate.explain.report import (
 )
 from ssmgate.explain.sources import place
 from ssmgate.gate.decision.endpoints import NAMES
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.gate.printer import line
 
@@ -107,7 +108,7 @@ def request(report: Report) -> str:
         lines += [
             "",
             "The least statement that lets me ask IAM about myself:"
-            if report.document.reason_code == "not-allowed-to-simulate"
+            if report.document.reason_code == Reason.NOT_ALLOWED_TO_SIMULATE
             else "The least statement that permits it, both resources in one:",
             "",
             _json(report.ask_for, ""),

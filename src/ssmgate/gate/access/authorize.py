@@ -16,6 +16,7 @@ from ssmgate.gate.decision.decision import Outcome, Permit, SimulationAttempt, U
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.system import signals
 
 CHECK_SECONDS = 45
@@ -119,7 +120,7 @@ def _ask(
                 config.explicit,
             )
     except signals.TimeLimitExceeded:
-        late = Unknown("timed-out", f"STS and IAM took longer than {CHECK_SECONDS} s")
+        late = Unknown(Reason.TIMED_OUT, f"STS and IAM took longer than {CHECK_SECONDS} s")
         return caller, SimulationAttempt(invocation.request, (), (), late)
     try:
         with signals.time_limit(SECOND_LOOK_SECONDS):

@@ -22,6 +22,7 @@ from ssmgate.gate.decision.decision import (
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.reason import Reason
 
 AnyOutcome = TypeVar("AnyOutcome", bound=Outcome | None)
 
@@ -99,7 +100,7 @@ def look_up(
     tags are tried.
     """
     keys: Sequence[str] | None = _missing(answers)
-    if isinstance(outcome, Denial) and outcome.reason_code == "explicit-deny":
+    if isinstance(outcome, Denial) and outcome.reason_code == Reason.EXPLICIT_DENY:
         if outcome.layer is Layer.ORGANIZATIONS:
             return tags.Found()
         keys = lookups.mentioned()
@@ -117,7 +118,7 @@ def settled(
     # The caller's own policies do not tell what a service control policy depends on.
     if (
         not isinstance(outcome, Denial)
-        or outcome.reason_code == "not-named"
+        or outcome.reason_code == Reason.NOT_NAMED
         or outcome.layer is Layer.ORGANIZATIONS
     ):
         return outcome
@@ -159,9 +160,9 @@ def document_source(clients: Clients, caller: Caller, question: Question) -> tag
 def denied(outcome: Outcome | None) -> Question | None:
     """What IAM denied, also where that denial was taken for one that depends on live context."""
     match outcome:
-        case Denial(reason_code="not-named"):
+        case Denial(reason_code=Reason.NOT_NAMED):
             return None
-        case Denial() | Unknown(reason_code="live-context"):
+        case Denial() | Unknown(reason_code=Reason.LIVE_CONTEXT):
             return outcome.question
     return None
 

@@ -29,6 +29,7 @@ from ssmgate.gate.decision.errors import (
     ServiceFailed,
 )
 from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.reason import Reason, UnknownReason
 from ssmgate.gate.printer import Layout
 
 USAGE = (
@@ -106,7 +107,7 @@ def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
         case ClientError():
             failed = _service_failed(error)
             reason_code = _reason_code(failed)
-            if reason_code == "not-allowed-to-simulate":
+            if reason_code == Reason.NOT_ALLOWED_TO_SIMULATE:
                 # Not in IAM's words: they would read as if the session had been denied.
                 return Unknown(
                     reason_code,
@@ -115,29 +116,29 @@ def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
                 )
             return Unknown(reason_code, str(error), question)
         case ReadTimeoutError() | ConnectTimeoutError():
-            return Unknown("timed-out", str(error), question)
+            return Unknown(Reason.TIMED_OUT, str(error), question)
         case EndpointConnectionError() | HTTPClientError():
-            return Unknown("unreachable", str(error), question)
+            return Unknown(Reason.UNREACHABLE, str(error), question)
         case BotoCoreError():
-            return Unknown("failed", str(error), question)
+            return Unknown(Reason.FAILED, str(error), question)
     # The parsers' own errors: they quote the whole answer, or say no more than a member's name.
     who = "STS" if question is None else "IAM"
     why = f"{who}'s answer cannot be read ({type(error).__name__})"
-    return Unknown("unreadable", why, question)
+    return Unknown(Reason.UNREADABLE, why, question)
 
 
-def _reason_code(failed: ServiceFailed) -> str:
+def _reason_code(failed: ServiceFailed) -> UnknownReason:
     if failed.error_code in _EXPIRED:
-        return "expired"
+        return Reason.EXPIRED
     if failed.error_code in _THROTTLED:
-        return "throttled"
+        return Reason.THROTTLED
     if failed.operation != "SimulatePrincipalPolicy":
-        return "failed"
+        return Reason.FAILED
     # IAM is a query API: AccessDenied, where JSON services say AccessDeniedException.
     if failed.error_code == "AccessDenied":
-        return "not-allowed-to-simulate"
+        return Reason.NOT_ALLOWED_TO_SIMULATE
     if failed.error_code == "InvalidInput" and "does not have access to policies in" in (
         failed.details
     ):
-        return "other-account"
-    return "failed"
+        return Reason.OTHER_ACCOUNT
+    return Reason.FAILED

@@ -9,6 +9,7 @@ from ssmgate.gate.aws import errors
 from ssmgate.gate.decision.arn import account_of, principal
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.question import Caller
+from ssmgate.gate.decision.reason import Reason
 
 
 def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
@@ -25,10 +26,10 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
         return errors.cannot_ask(error)
     arn, account, user_id = (answer.get(name) for name in ("Arn", "Account", "UserId"))
     if not (isinstance(arn, str) and isinstance(account, str) and isinstance(user_id, str)):
-        return Unknown("identity", "GetCallerIdentity's answer lacks a member")
+        return Unknown(Reason.IDENTITY, "GetCallerIdentity's answer lacks a member")
     who = principal(arn)
     if account_of(arn) != account or not user_id:
-        return Unknown("identity", "GetCallerIdentity's answer contradicts itself")
+        return Unknown(Reason.IDENTITY, "GetCallerIdentity's answer contradicts itself")
     match who.kind:
         case "user":
             return Caller(account, arn, who.policy_source_arn, user_id, "User", partition)
@@ -36,7 +37,7 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
             role = _role(iam, who.name, account)
             path_arn = None if role is None else role["Arn"]
             if path_arn is not None and not path_arn.endswith(f"/{who.name}"):
-                return Unknown("identity", "GetRole answered for another role")
+                return Unknown(Reason.IDENTITY, "GetRole answered for another role")
             return Caller(
                 account,
                 arn,
@@ -48,10 +49,10 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
                 principal_tags=None if role is None else tags_of(role),
             )
         case "root":
-            return Unknown("root", f"the caller is the root user, {arn}")
+            return Unknown(Reason.ROOT, f"the caller is the root user, {arn}")
         case "federated-user":
-            return Unknown("federated-user", f"the caller is a federated user, {arn}")
-    return Unknown("identity", f"the caller {arn!r} is neither an IAM user nor a role")
+            return Unknown(Reason.FEDERATED_USER, f"the caller is a federated user, {arn}")
+    return Unknown(Reason.IDENTITY, f"the caller {arn!r} is neither an IAM user nor a role")
 
 
 def user_tags(iam: Any, caller: Caller) -> tuple[tuple[str, str], ...] | None:

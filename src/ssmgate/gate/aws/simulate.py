@@ -12,6 +12,7 @@ from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import ACTION, ContextEntry, Question
+from ssmgate.gate.decision.reason import Reason
 
 # One action is one result, and results are what IAM counts: more pages than this is no answer.
 _MOST_PAGES = 5
@@ -111,10 +112,10 @@ def _ask(
                 return evaluations
             request["Marker"] = _marker(answer)
     except UnreadableAnswer as error:
-        return Unknown("unreadable", f"IAM's answer cannot be read: {error}", question)
+        return Unknown(Reason.UNREADABLE, f"IAM's answer cannot be read: {error}", question)
     except Exception as error:
         return errors.cannot_ask(error, question)
-    return Unknown("unreadable", "IAM's answer has no end", question)
+    return Unknown(Reason.UNREADABLE, "IAM's answer has no end", question)
 
 
 def _really_missing(evaluation: Evaluation, entries: Sequence[ContextEntry]) -> Evaluation:

@@ -9,6 +9,7 @@ from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedSt
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.grant import Explicit, Grant, grant
 from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.reason import DenialReason, Reason, UnknownReason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 
@@ -48,11 +49,11 @@ class Layer(enum.Enum):
 class Denial:
     """IAM says no to `question`, or the configuration does where IAM's yes is a wildcard's.
 
-    `reason_code` is `explicit-deny` or `no-allow`, and `not-named` for the configuration's no.
+    `reason_code` is EXPLICIT_DENY or IMPLICIT_DENY, and NOT_NAMED for the configuration's denial.
     `matched_statements` are those that deny, or the wildcards that allow.
     """
 
-    reason_code: str
+    reason_code: DenialReason
     question: Question
     layer: Layer
     matched_statements: tuple[MatchedStatement, ...] = ()
@@ -73,7 +74,7 @@ class Unknown:
     request will have, or tags that could not be read.
     """
 
-    reason_code: str
+    reason_code: UnknownReason
     reason: str
     question: Question | None = None
     live_context: tuple[str, ...] = ()
@@ -137,7 +138,7 @@ def decide(
     Access to the target is not examined: StartSession enforces it.
     """
     if not questions:
-        return Unknown("no-question", "no document was asked about")
+        return Unknown(Reason.NO_QUESTION, "no document was asked about")
     for question in questions:
         obstacle = denial_or_unknown(question, evaluations, explicit, controls)
         if obstacle is not None:
@@ -168,9 +169,9 @@ def _unless_named(
             return None
         case Grant.WILDCARD:
             allowing = tuple(dict.fromkeys(s for a in answers for s in a.matched_statements))
-            return Denial("not-named", question, Layer.IDENTITY, allowing)
+            return Denial(Reason.NOT_NAMED, question, Layer.IDENTITY, allowing)
     return Unknown(
-        "grant-unknown",
+        Reason.GRANT_UNKNOWN,
         "IAM does not show whether a statement names the session document (explicit = 'named')",
         question,
     )
@@ -185,14 +186,16 @@ def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Denial | U
     """What stands in the way of `question`: None if every answer about it says allowed."""
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
     if not answers:
-        return Unknown("no-answer", "IAM's answer does not speak of what was asked about", question)
+        return Unknown(
+            Reason.NO_ANSWER, "IAM's answer does not include what was asked about", question
+        )
     for answer in answers:
         if answer.eval_decision is not EvalDecision.ALLOWED:
             return _denied(question, answer)
     if any(
         False in (a.allowed_by_organizations, a.allowed_by_permissions_boundary) for a in answers
     ):
-        return Unknown("contradiction", "IAM's answer contradicts itself", question)
+        return Unknown(Reason.CONTRADICTION, "IAM's answer contradicts itself", question)
     return None
 
 
@@ -205,7 +208,7 @@ def _denied(question: Question, answer: Evaluation) -> Denial | Unknown:
         layer = Layer.IDENTITY
     explicit = answer.eval_decision is EvalDecision.EXPLICIT_DENY
     refusal = Denial(
-        "explicit-deny" if explicit else "no-allow",
+        Reason.EXPLICIT_DENY if explicit else Reason.IMPLICIT_DENY,
         question,
         layer,
         answer.matched_statements,
@@ -230,12 +233,12 @@ def unknown_if_live(
     )
     if not live:
         return refusal
-    if refusal.reason_code == "explicit-deny":
-        reason_code, what = "live-deny", "an explicit deny may hang on what"
-    else:
-        reason_code, what = "live-context", "the policies ask for what"
-    reason = f"{what} only the live request has: {', '.join(live)}"
-    return Unknown(reason_code, reason, refusal.question, live)
+    keys = f"only the live request has: {', '.join(live)}"
+    if refusal.reason_code == Reason.EXPLICIT_DENY:
+        reason = f"an explicit deny may depend on what {keys}"
+        return Unknown(Reason.LIVE_DENY, reason, refusal.question, live)
+    reason = f"the policies ask for what {keys}"
+    return Unknown(Reason.LIVE_CONTEXT, reason, refusal.question, live)
 
 
 def unless_unread(refusal: Denial, unread: Sequence[tuple[str, str]]) -> Denial | Unknown:
@@ -250,12 +253,12 @@ def unless_unread(refusal: Denial, unread: Sequence[tuple[str, str]]) -> Denial 
         f"{', '.join(key for key, its in unread if its == reason)}, which {reason}"
         for reason in reasons
     ]
-    if refusal.reason_code == "explicit-deny":
-        reason_code, what = "tags-deny", "an explicit deny may depend on"
-    else:
-        reason_code, what = "tags-unknown", "the policies ask for"
-    reason = f"{what} {', and '.join(clauses)}"
-    return Unknown(reason_code, reason, refusal.question, tuple(key for key, _ in unread))
+    tags, keys = ", and ".join(clauses), tuple(key for key, _ in unread)
+    if refusal.reason_code == Reason.EXPLICIT_DENY:
+        reason = f"an explicit deny may depend on {tags}"
+        return Unknown(Reason.TAGS_DENY, reason, refusal.question, keys)
+    reason = f"the policies ask for {tags}"
+    return Unknown(Reason.TAGS_UNKNOWN, reason, refusal.question, keys)
 
 
 def is_live(key_name: str) -> bool:

@@ -8,6 +8,7 @@ from ssmgate.gate.decision.arn import account_of, principal, target_arn
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.errors import AccessDenied, AccessUnknown, GateError, RestrictionDenied
 from ssmgate.gate.decision.question import ACTION, Caller, Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 
@@ -58,18 +59,18 @@ def _refused(outcome: Denial, request: SessionRequest, caller: Caller | None) ->
     # AWS's own sentence, so that whatever reads aws's errors understands this one too:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
     match outcome.reason_code:
-        case "explicit-deny":
+        case Reason.EXPLICIT_DENY:
             why = f"with an explicit deny in {_article(outcome.layer)}"
-        case "not-named":
+        case Reason.NOT_NAMED:
             why = "because no statement names the document, as this machine's configuration demands"
         case _:
             why = f"because no {outcome.layer.value} allows the {ACTION} action"
     notes = [f"refused before the call: no explicit access to {document(request)}"]
     if caller:
         notes.append(_checked(question, caller))
-    if outcome.reason_code == "explicit-deny" and outcome.matched_policies:
+    if outcome.reason_code == Reason.EXPLICIT_DENY and outcome.matched_policies:
         notes.append("denied by: " + ", ".join(outcome.matched_policies))
-    if outcome.reason_code == "not-named":
+    if outcome.reason_code == Reason.NOT_NAMED:
         notes.append(
             "explicit = 'named': IAM allows it by a wildcard only, in "
             + ", ".join(outcome.matched_policies)
@@ -93,7 +94,7 @@ def _refused_here(outcome: LocalDenial) -> RestrictionDenied:
     # Not in IAM's words: IAM allows it, and nobody there could help.
     hints = (
         ("say why you need it: --reason 'TICKET-1 …'",)
-        if outcome.reason_code == "reason-required"
+        if outcome.reason_code == Reason.REASON_REQUIRED
         else ("'ssmgate config show --origin' names the file that says so",)
     )
     return RestrictionDenied(
@@ -104,7 +105,7 @@ def _refused_here(outcome: LocalDenial) -> RestrictionDenied:
 
 
 def _refusal_hints(outcome: Denial, request: SessionRequest) -> tuple[str, ...]:
-    if outcome.reason_code == "explicit-deny":
+    if outcome.reason_code == Reason.EXPLICIT_DENY:
         return (
             "an explicit deny outweighs every allow: ask the owner of that"
             f" {outcome.layer.value} to exempt the document, or name another --document-name",
@@ -147,42 +148,42 @@ def _cannot_tell_hints(
     outcome: Unknown, request: SessionRequest, caller: Caller | None
 ) -> tuple[str, ...]:
     match outcome.reason_code:
-        case "not-allowed-to-simulate" if caller is not None:
+        case Reason.NOT_ALLOWED_TO_SIMULATE if caller is not None:
             return (
                 f"let the caller ask IAM about itself: {simulate_statement(caller)}",
                 "or name a profile or role that may ask, as checker.profile or checker.role_arn in"
                 f" {CONFIG_FILE}",
             )
-        case "tags-unknown" | "tags-deny" if outcome.question is not None:
+        case Reason.TAGS_UNKNOWN | Reason.TAGS_DENY if outcome.question is not None:
             return _read_hints(outcome.live_context, outcome.question)
-        case "live-deny":
+        case Reason.LIVE_DENY:
             return _context_hints(outcome.live_context)
-        case "live-context" if outcome.question is not None:
+        case Reason.LIVE_CONTEXT if outcome.question is not None:
             # IAM names the keys of every statement, so there may be no grant at all.
             return (
                 *_context_hints(outcome.live_context),
                 "or, if no statement names the document, ask your administrator for:"
                 f" {least_statement(outcome.question, request)}",
             )
-        case "root":
+        case Reason.ROOT:
             return ("IAM policies do not bind the root user: use an IAM user or role",)
-        case "federated-user":
+        case Reason.FEDERATED_USER:
             return (
                 "a session of GetFederationToken has policies that nobody can look up:"
                 " use an IAM user or role",
             )
-        case "throttled":
+        case Reason.THROTTLED:
             return ("IAM allows an account few simulations a second: try again in a moment",)
-        case "timed-out" | "unreachable":
+        case Reason.TIMED_OUT | Reason.UNREACHABLE:
             return (
                 "StartSession's --endpoint-url is not used for STS and IAM: for a local AWS set"
                 " AWS_ENDPOINT_URL, behind a proxy HTTPS_PROXY",
             )
-        case "grant-unknown":
+        case Reason.GRANT_UNKNOWN:
             return ("set explicit = 'allowed' if a wildcard shall do",)
-        case "other-account":
+        case Reason.OTHER_ACCOUNT:
             return ("use credentials of the caller's own account as checker",)
-        case "expired":
+        case Reason.EXPIRED:
             return ("get fresh credentials, for example with 'aws sso login' or 'aws login'",)
     return ()
 

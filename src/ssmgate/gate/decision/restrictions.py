@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.reason import Reason, RestrictionReason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName, SessionRequest
 
 PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/*?]{1,300}\Z")
@@ -33,7 +34,7 @@ class Restrictions:
 class LocalDenial:
     """A rule says no. `rule` is its key in the configuration, `reason` one clause."""
 
-    reason_code: str
+    reason_code: RestrictionReason
     rule: str
     reason: str
 
@@ -51,7 +52,7 @@ def refusal(
         texts = document_arns if _is_arn(pattern) else (bare,)
         if any(_matches(pattern.lower(), text.lower()) for text in texts):
             return LocalDenial(
-                "document-denied", "documents.deny", f"session document {name!r} is denied"
+                Reason.DOCUMENT_DENIED, "documents.deny", f"session document {name!r} is denied"
             )
     for patterns in rules.documents_allow:
         if not document_arns or not all(
@@ -59,19 +60,19 @@ def refusal(
             for arn in document_arns
         ):
             return LocalDenial(
-                "document-not-listed",
+                Reason.DOCUMENT_NOT_LISTED,
                 "documents.allow",
                 f"session document {name!r} is not among those allowed",
             )
     for patterns in rules.targets_allow:
         if not any(_matches(pattern, request.target) for pattern in patterns):
             return LocalDenial(
-                "target-not-listed",
+                Reason.TARGET_NOT_LISTED,
                 "targets.allow",
                 f"target {request.target!r} is not among those allowed",
             )
     if rules.require_reason and not any(c.isalnum() for c in request.reason or ""):
-        return LocalDenial("reason-required", "require_reason", "a session needs a --reason")
+        return LocalDenial(Reason.REASON_REQUIRED, "require_reason", "a session needs a --reason")
     return None
 
 

@@ -20,6 +20,7 @@ from ssmgate.gate.decision.errors import RecordNotWritten
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, ContextEntry
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 from ssmgate.gate.system import signals, trusted_files
@@ -232,7 +233,7 @@ def _why(outcome: Permit | Denial | Unknown | LocalDenial) -> dict[str, object]:
     match outcome:
         case Denial():
             return {
-                "reason_code": outcome.reason_code,
+                "reason_code": outcome.reason_code.value,
                 "document_arn": outcome.question.resource_arn,
                 "layer": outcome.layer.value,
                 "matched_policies": list(outcome.matched_policies),
@@ -241,18 +242,18 @@ def _why(outcome: Permit | Denial | Unknown | LocalDenial) -> dict[str, object]:
         case Unknown():
             question = outcome.question
             return {
-                "reason_code": outcome.reason_code,
+                "reason_code": outcome.reason_code.value,
                 "document_arn": question.resource_arn if question else None,
                 "reason": outcome.reason,
                 "live_context": list(outcome.live_context),
             }
         case LocalDenial():
             return {
-                "reason_code": outcome.reason_code,
+                "reason_code": outcome.reason_code.value,
                 "rule": outcome.rule,
                 "reason": outcome.reason,
             }
-    return {"reason_code": "allowed"}
+    return {"reason_code": Reason.ALLOWED.value}
 
 
 def _line(record: Mapping[str, object]) -> bytes:

@@ -19,6 +19,7 @@ from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.system import signals
 
@@ -109,7 +110,7 @@ class Aws:
         self, clients: Any, caller: Caller, first: SimulationAttempt
     ) -> SimulationAttempt:
         assert (clients, caller, first.evaluations) == (CLIENTS, CALLER, self.evaluations)
-        return replace(first, outcome=Unknown("tags-unknown", "no time"))
+        return replace(first, outcome=Unknown(Reason.TAGS_UNKNOWN, "no time"))
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -250,7 +251,7 @@ def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
 
 
 def test_unknown_caller_is_unknown(aws: Aws) -> None:
-    aws.who = Unknown("root", "the root user has no policies")
+    aws.who = Unknown(Reason.ROOT, "the root user has no policies")
     cache = Cache(None)
 
     examined = authorized(cache)
@@ -268,7 +269,7 @@ def test_late_answer_is_unknown(aws: Aws, slow: str) -> None:
 
     assert isinstance(outcome, Unknown)
     assert (outcome.reason_code, outcome.reason) == (
-        "timed-out",
+        Reason.TIMED_OUT,
         "STS and IAM took longer than 45 s",
     )
 
@@ -277,7 +278,7 @@ def test_second_look_that_takes_too_long_ends_without_an_allow(aws: Aws) -> None
     aws.slow = "second"
     aws.evaluations = (NO,)
 
-    assert authorized(None).outcome == Unknown("tags-unknown", "no time")
+    assert authorized(None).outcome == Unknown(Reason.TAGS_UNKNOWN, "no time")
 
 
 def test_each_question_has_the_configured_context_and_mfa(

@@ -16,6 +16,7 @@ from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.gate.decision.decision import Permit, Unknown, override
 from ssmgate.gate.decision.errors import GateError, ServiceFailed
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
 REQUEST = SessionRequest(
@@ -285,7 +286,7 @@ def test_the_second_spelling_is_compared_with_itself(changed: bytes) -> None:
 
 def test_what_iam_did_not_allow_has_no_second_spelling() -> None:
     wire = Wire(refused("AccessDeniedException"), STARTED)
-    overridden = override(UNNAMED, Unknown("no-answer", "IAM did not answer", None))
+    overridden = override(UNNAMED, Unknown(Reason.NO_ANSWER, "IAM did not answer", None))
 
     with pytest.raises(ServiceFailed):
         start_session(wire.client, overridden)

@@ -12,6 +12,7 @@ from ssmgate.gate.aws import tags
 from ssmgate.gate.decision.decision import Denial, Layer, Outcome, SimulationAttempt, Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 
 ACCOUNT = "111122223333"
@@ -93,11 +94,16 @@ def test_only_a_role_session_has_tags_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("caller", "document", "missing", "code"),
     [
-        (USER, DOCUMENT, (THEIRS,), "tags-unknown"),
-        (USER, DOCUMENT, (MINE,), "tags-unknown"),
-        (SESSION, DOCUMENT, (MINE,), "live-context"),
-        (USER, "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession", (THEIRS,), "no-allow"),
-        (USER, DOCUMENT, ("aws:username",), "no-allow"),
+        (USER, DOCUMENT, (THEIRS,), Reason.TAGS_UNKNOWN),
+        (USER, DOCUMENT, (MINE,), Reason.TAGS_UNKNOWN),
+        (SESSION, DOCUMENT, (MINE,), Reason.LIVE_CONTEXT),
+        (
+            USER,
+            "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession",
+            (THEIRS,),
+            Reason.IMPLICIT_DENY,
+        ),
+        (USER, DOCUMENT, ("aws:username",), Reason.IMPLICIT_DENY),
     ],
 )
 def test_a_denial_whose_tags_were_not_read_in_time_is_unknown(
@@ -106,7 +112,7 @@ def test_a_denial_whose_tags_were_not_read_in_time_is_unknown(
     clients: Any = SimpleNamespace(partition="aws", region="us-east-1", ssm=None)
     question = Question(caller.policy_source_arn, document, ())
     answer = Evaluation(document, EvalDecision.IMPLICIT_DENY, missing_context=missing)
-    refusal: Outcome = Denial("no-allow", question, Layer.IDENTITY, (), missing)
+    refusal: Outcome = Denial(Reason.IMPLICIT_DENY, question, Layer.IDENTITY, (), missing)
     first = SimulationAttempt(SessionRequest("i-0a1"), (question,), (answer,), refusal)
 
     outcome = refine.out_of_time(clients, caller, first).outcome

@@ -17,6 +17,7 @@ from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Denial, Layer, Permit, SimulationAttempt
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 
 
@@ -64,7 +65,7 @@ def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
 
     assert found.keep(None, look, questions) is False
     assert found.begin() is None
-    denied = replace(look, outcome=Denial("no-allow", questions[0], Layer.IDENTITY))
+    denied = replace(look, outcome=Denial(Reason.IMPLICIT_DENY, questions[0], Layer.IDENTITY))
     assert found.keep(caller, denied, questions) is False
     assert found.permit() is None
     assert found.begin() == caller

@@ -18,6 +18,7 @@ from ssmgate.gate.decision.decision import (
 )
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import ContextEntry, Question
+from ssmgate.gate.decision.reason import DenialReason, Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
 REQUEST = SessionRequest("i-1")
@@ -40,11 +41,11 @@ def test_an_allow_of_the_document_permits_the_request() -> None:
 @pytest.mark.parametrize(
     ("evaluations", "reason_code"),
     [
-        pytest.param([], "no-answer", id="empty simulation"),
-        pytest.param([Evaluation("*", ALLOWED)], "no-answer", id="allowed on a wildcard"),
-        pytest.param([Evaluation(OTHER, ALLOWED)], "no-answer", id="another document"),
-        pytest.param([Evaluation(ARN + "x", ALLOWED)], "no-answer", id="a longer name"),
-        pytest.param([Evaluation(ARN.lower(), ALLOWED)], "no-answer", id="another case"),
+        pytest.param([], Reason.NO_ANSWER, id="empty simulation"),
+        pytest.param([Evaluation("*", ALLOWED)], Reason.NO_ANSWER, id="allowed on a wildcard"),
+        pytest.param([Evaluation(OTHER, ALLOWED)], Reason.NO_ANSWER, id="another document"),
+        pytest.param([Evaluation(ARN + "x", ALLOWED)], Reason.NO_ANSWER, id="a longer name"),
+        pytest.param([Evaluation(ARN.lower(), ALLOWED)], Reason.NO_ANSWER, id="another case"),
         pytest.param(
             [replace(YES, allowed_by_organizations=False)], "contradiction", id="SCP says no"
         ),
@@ -55,17 +56,17 @@ def test_an_allow_of_the_document_permits_the_request() -> None:
         ),
         pytest.param(
             [replace(NO, missing_context=("aws:MultiFactorAuthPresent",))],
-            "live-context",
+            Reason.LIVE_CONTEXT,
             id="hangs on MFA",
         ),
         pytest.param(
             [replace(NO, missing_context=("ssm:resourceTag/a", "AWS:sourceip"))],
-            "live-context",
+            Reason.LIVE_CONTEXT,
             id="hangs on the address, in odd case",
         ),
     ],
 )
-def test_cannot_tell(evaluations: list[Evaluation], reason_code: str) -> None:
+def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None:
     outcome = decide(REQUEST, [QUESTION], evaluations)
 
     assert isinstance(outcome, Unknown)
@@ -75,42 +76,46 @@ def test_cannot_tell(evaluations: list[Evaluation], reason_code: str) -> None:
 @pytest.mark.parametrize(
     ("evaluations", "reason_code", "layer"),
     [
-        pytest.param([NO], "no-allow", Layer.IDENTITY, id="not mentioned"),
-        pytest.param([YES, NO], "no-allow", Layer.IDENTITY, id="allowed once, denied once"),
-        pytest.param([Evaluation(ARN, EXPLICIT)], "explicit-deny", Layer.IDENTITY, id="denied"),
+        pytest.param([NO], Reason.IMPLICIT_DENY, Layer.IDENTITY, id="not mentioned"),
+        pytest.param(
+            [YES, NO], Reason.IMPLICIT_DENY, Layer.IDENTITY, id="allowed once, denied once"
+        ),
+        pytest.param(
+            [Evaluation(ARN, EXPLICIT)], Reason.EXPLICIT_DENY, Layer.IDENTITY, id="denied"
+        ),
         pytest.param(
             [replace(NO, allowed_by_organizations=False)],
-            "no-allow",
+            Reason.IMPLICIT_DENY,
             Layer.ORGANIZATIONS,
             id="no SCP allows",
         ),
         pytest.param(
             [Evaluation(ARN, EXPLICIT, allowed_by_organizations=False)],
-            "explicit-deny",
+            Reason.EXPLICIT_DENY,
             Layer.ORGANIZATIONS,
             id="an SCP denies, without a statement",
         ),
         pytest.param(
             [replace(NO, allowed_by_permissions_boundary=False)],
-            "no-allow",
+            Reason.IMPLICIT_DENY,
             Layer.BOUNDARY,
             id="outside the boundary",
         ),
         pytest.param(
             [replace(NO, missing_context=("ssm:resourceTag/Env",))],
-            "no-allow",
+            Reason.IMPLICIT_DENY,
             Layer.IDENTITY,
             id="tags are missing",
         ),
         pytest.param(
             [Evaluation(ARN, EXPLICIT, missing_context=("aws:SourceIp",))],
-            "explicit-deny",
+            Reason.EXPLICIT_DENY,
             Layer.IDENTITY,
             id="denied, whatever is missing",
         ),
     ],
 )
-def test_refusal(evaluations: list[Evaluation], reason_code: str, layer: Layer) -> None:
+def test_refusal(evaluations: list[Evaluation], reason_code: DenialReason, layer: Layer) -> None:
     outcome = decide(REQUEST, [QUESTION], evaluations)
 
     assert isinstance(outcome, Denial)
@@ -118,7 +123,7 @@ def test_refusal(evaluations: list[Evaluation], reason_code: str, layer: Layer) 
 
 
 def test_no_question_is_no_yes() -> None:
-    assert decide(REQUEST, [], [YES]) == Unknown("no-question", "no document was asked about")
+    assert decide(REQUEST, [], [YES]) == Unknown(Reason.NO_QUESTION, "no document was asked about")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +156,7 @@ def test_a_permit_spells_out_the_default_document_and_no_other() -> None:
 
 
 def test_an_override_keeps_what_it_set_aside() -> None:
-    refusal = Denial("no-allow", QUESTION, Layer.IDENTITY)
+    refusal = Denial(Reason.IMPLICIT_DENY, QUESTION, Layer.IDENTITY)
 
     permit = override(REQUEST, refusal)
 
@@ -161,9 +166,11 @@ def test_an_override_keeps_what_it_set_aside() -> None:
 
 @pytest.mark.parametrize(
     ("reason_code", "told"),
-    [("no-allow", "live-context"), ("explicit-deny", "live-deny")],
+    [(Reason.IMPLICIT_DENY, Reason.LIVE_CONTEXT), (Reason.EXPLICIT_DENY, Reason.LIVE_DENY)],
 )
-def test_denial_that_a_session_tag_may_turn_is_unknown(reason_code: str, told: str) -> None:
+def test_denial_that_a_session_tag_may_turn_is_unknown(
+    reason_code: DenialReason, told: Reason
+) -> None:
     tag = "aws:PrincipalTag/Team"
     given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])
     refusal = Denial(reason_code, given, Layer.IDENTITY)
@@ -179,10 +186,10 @@ def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
     unread = (("aws:ResourceTag/a", "is x"), ("ssm:resourceTag/b", "is x"), ("c", "is y"))
     outcomes = [
         unless_unread(Denial(code, QUESTION, Layer.IDENTITY), unread)
-        for code in ("no-allow", "explicit-deny")
+        for code in (Reason.IMPLICIT_DENY, Reason.EXPLICIT_DENY)
     ]
 
-    assert [o.reason_code for o in outcomes] == ["tags-unknown", "tags-deny"]
+    assert [o.reason_code for o in outcomes] == [Reason.TAGS_UNKNOWN, Reason.TAGS_DENY]
     keys = "aws:ResourceTag/a, ssm:resourceTag/b, which is x, and c, which is y"
     assert [o.reason for o in outcomes if isinstance(o, Unknown)] == [
         f"the policies ask for {keys}", f"an explicit deny may depend on {keys}",
@@ -190,6 +197,6 @@ def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
 
 
 def test_denial_without_unread_tags_stays() -> None:
-    refusal = Denial("no-allow", QUESTION, Layer.IDENTITY)
+    refusal = Denial(Reason.IMPLICIT_DENY, QUESTION, Layer.IDENTITY)
 
     assert unless_unread(refusal, ()) is refusal

@@ -10,6 +10,7 @@ from ssmgate.gate.decision import decision
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown, decide, is_live, unknown_if_live
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import ContextEntry, Question
+from ssmgate.gate.decision.reason import DenialReason, Reason
 from ssmgate.gate.decision.request import SessionRequest
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
@@ -59,9 +60,10 @@ def test_live_keys_are_those_of_the_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason_code", "unknown"), [("no-allow", "live-context"), ("explicit-deny", "live-deny")]
+    ("reason_code", "unknown"),
+    [(Reason.IMPLICIT_DENY, Reason.LIVE_CONTEXT), (Reason.EXPLICIT_DENY, Reason.LIVE_DENY)],
 )
-def test_denial_with_live_keys_is_unknown(reason_code: str, unknown: str) -> None:
+def test_denial_with_live_keys_is_unknown(reason_code: DenialReason, unknown: Reason) -> None:
     refusal = Denial(reason_code, QUESTION, Layer.IDENTITY)
 
     outcome = unknown_if_live(refusal, ["ssm:resourceTag/Env", "aws:SourceIp", "aws:referer"])
@@ -74,7 +76,7 @@ def test_denial_with_live_keys_is_unknown(reason_code: str, unknown: str) -> Non
 
 def test_live_key_with_a_given_value_leaves_the_denial() -> None:
     given = replace(QUESTION, context=(ContextEntry("aws:sourceip", "ip", ("203.0.113.1",)),))
-    refusal = Denial("no-allow", given, Layer.IDENTITY)
+    refusal = Denial(Reason.IMPLICIT_DENY, given, Layer.IDENTITY)
 
     assert unknown_if_live(refusal, ["aws:SourceIp"]) is refusal
 
@@ -82,7 +84,7 @@ def test_live_key_with_a_given_value_leaves_the_denial() -> None:
 def test_refusal_lists_each_policy_once() -> None:
     statements = tuple(MatchedStatement(policy) for policy in ("b", "a", "b"))
 
-    assert Denial("explicit-deny", QUESTION, Layer.IDENTITY, statements).matched_policies == (
+    assert Denial(Reason.EXPLICIT_DENY, QUESTION, Layer.IDENTITY, statements).matched_policies == (
         "b",
         "a",
     )

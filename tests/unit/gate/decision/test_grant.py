@@ -15,6 +15,7 @@ from ssmgate.gate.decision.evaluation import (
 )
 from ssmgate.gate.decision.grant import Explicit, Grant, grant, statements
 from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
@@ -74,10 +75,10 @@ def test_how_explicit(
             assert isinstance(outcome, Permit)
         case Grant.WILDCARD:
             assert isinstance(outcome, Denial)
-            assert outcome.reason_code == "not-named"
+            assert outcome.reason_code == Reason.NOT_NAMED
         case _:
             assert isinstance(outcome, Unknown)
-            assert outcome.reason_code == "grant-unknown"
+            assert outcome.reason_code == Reason.GRANT_UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_a_name_makes_no_allow() -> None:
         SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=[told(NO)]
     )
     assert isinstance(outcome, Denial)
-    assert outcome.reason_code == "no-allow"
+    assert outcome.reason_code == Reason.IMPLICIT_DENY
 
 
 def test_the_control_of_another_document_says_nothing() -> None:
@@ -135,4 +136,4 @@ def test_statement_that_names_another_document_does_not_count() -> None:
         controls=controls,
     )  # fmt: skip
 
-    assert outcome == Denial("not-named", QUESTION, Layer.IDENTITY, (COVERS,))
+    assert outcome == Denial(Reason.NOT_NAMED, QUESTION, Layer.IDENTITY, (COVERS,))

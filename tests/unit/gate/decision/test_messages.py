@@ -12,6 +12,7 @@ from ssmgate.gate.decision.errors import AccessDenied, AccessUnknown, GateError
 from ssmgate.gate.decision.evaluation import MatchedStatement
 from ssmgate.gate.decision.messages import explain, least_statement, simulate_statement
 from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.reason import DenialReason, Reason
 from ssmgate.gate.decision.request import SessionRequest
 
 USER = Caller(
@@ -54,29 +55,31 @@ def lines(error: GateError) -> list[str]:
     ("reason_code", "layer", "tail"),
     [
         (
-            "no-allow",
+            Reason.IMPLICIT_DENY,
             Layer.IDENTITY,
             "because no identity-based policy allows the ssm:StartSession action",
         ),
-        ("explicit-deny", Layer.IDENTITY, "with an explicit deny in an identity-based policy"),
+        (Reason.EXPLICIT_DENY, Layer.IDENTITY, "with an explicit deny in an identity-based policy"),
         (
-            "no-allow",
+            Reason.IMPLICIT_DENY,
             Layer.BOUNDARY,
             "because no permissions boundary allows the ssm:StartSession action",
         ),
         (
-            "no-allow",
+            Reason.IMPLICIT_DENY,
             Layer.ORGANIZATIONS,
             "because no service control policy allows the ssm:StartSession action",
         ),
         (
-            "explicit-deny",
+            Reason.EXPLICIT_DENY,
             Layer.ORGANIZATIONS,
             "with an explicit deny in a service control policy",
         ),
     ],
 )
-def test_a_refusal_starts_in_awss_own_words(reason_code: str, layer: Layer, tail: str) -> None:
+def test_a_refusal_starts_in_awss_own_words(
+    reason_code: DenialReason, layer: Layer, tail: str
+) -> None:
     error = explain(Denial(reason_code, question(), layer), REQUEST, USER)
 
     assert isinstance(error, AccessDenied)
@@ -88,7 +91,7 @@ def test_a_refusal_starts_in_awss_own_words(reason_code: str, layer: Layer, tail
 
 
 def test_a_refusal_of_the_default_says_which_document_it_is() -> None:
-    error = explain(Denial("no-allow", question(ROLE), Layer.IDENTITY), REQUEST, ROLE)
+    error = explain(Denial(Reason.IMPLICIT_DENY, question(ROLE), Layer.IDENTITY), REQUEST, ROLE)
 
     assert error.notes == (
         "refused before the call: no explicit access to session document"
@@ -109,7 +112,7 @@ def test_the_statement_to_ask_for_has_both_resources_and_the_condition() -> None
 
 def test_a_denial_names_the_policies_that_deny_and_asks_for_no_allow() -> None:
     refusal = Denial(
-        "explicit-deny",
+        Reason.EXPLICIT_DENY,
         question(),
         Layer.IDENTITY,
         matched_statements=tuple(MatchedStatement(p) for p in ("p", "q", "p")),
@@ -123,7 +126,7 @@ def test_a_denial_names_the_policies_that_deny_and_asks_for_no_allow() -> None:
 
 def test_missing_keys_are_named_with_the_line_that_would_supply_them() -> None:
     refusal = Denial(
-        "no-allow", question(), Layer.IDENTITY, missing_context=("aws:PrincipalTag/team",)
+        Reason.IMPLICIT_DENY, question(), Layer.IDENTITY, missing_context=("aws:PrincipalTag/team",)
     )
     error = explain(refusal, REQUEST, USER)
 
@@ -133,7 +136,7 @@ def test_missing_keys_are_named_with_the_line_that_would_supply_them() -> None:
 
 def test_the_nodes_tags_are_not_suggested_for_the_document() -> None:
     refusal = Denial(
-        "no-allow", question(), Layer.IDENTITY, missing_context=("ssm:resourceTag/Env",)
+        Reason.IMPLICIT_DENY, question(), Layer.IDENTITY, missing_context=("ssm:resourceTag/Env",)
     )
     hints = explain(refusal, REQUEST, USER).hints
 
@@ -144,24 +147,24 @@ def test_the_nodes_tags_are_not_suggested_for_the_document() -> None:
 @pytest.mark.parametrize(
     ("outcome", "caller", "hint"),
     [
-        (Unknown("root", "the caller is the root user"), None, "use an IAM user or role"),
-        (Unknown("federated-user", "federated"), None, "GetFederationToken"),
-        (Unknown("throttled", "Rate exceeded", question()), USER, "try again in a moment"),
-        (Unknown("timed-out", "late"), None, "AWS_ENDPOINT_URL"),
-        (Unknown("expired", "ExpiredToken"), None, "aws sso login"),
-        (Unknown("other-account", "x", question()), USER, "caller's own account"),
+        (Unknown(Reason.ROOT, "the caller is the root user"), None, "use an IAM user or role"),
+        (Unknown(Reason.FEDERATED_USER, "federated"), None, "GetFederationToken"),
+        (Unknown(Reason.THROTTLED, "Rate exceeded", question()), USER, "try again in a moment"),
+        (Unknown(Reason.TIMED_OUT, "late"), None, "AWS_ENDPOINT_URL"),
+        (Unknown(Reason.EXPIRED, "ExpiredToken"), None, "aws sso login"),
+        (Unknown(Reason.OTHER_ACCOUNT, "x", question()), USER, "caller's own account"),
         (
-            Unknown("not-allowed-to-simulate", "the caller may not ask IAM", question()),
+            Unknown(Reason.NOT_ALLOWED_TO_SIMULATE, "the caller may not ask IAM", question()),
             USER,
             '"Resource": "arn:aws:iam::111122223333:user/alice"',
         ),
         (
-            Unknown("live-context", "MFA", question(), ("aws:MultiFactorAuthPresent",)),
+            Unknown(Reason.LIVE_CONTEXT, "MFA", question(), ("aws:MultiFactorAuthPresent",)),
             USER,
             '"aws:MultiFactorAuthPresent" = true',
         ),
         (
-            Unknown("live-context", "MFA", question(), ("aws:MultiFactorAuthPresent",)),
+            Unknown(Reason.LIVE_CONTEXT, "MFA", question(), ("aws:MultiFactorAuthPresent",)),
             USER,
             f'"Resource": ["{DOCUMENT}"',
         ),
@@ -208,14 +211,15 @@ def test_the_permission_to_simulate_oneself_and_no_one_else(
 @pytest.mark.parametrize(
     "outcome",
     [
-        Denial("no-allow", question(), layer, ("p",), ("a:b", "c:d", "e:f", "g:h"))
+        Denial(Reason.IMPLICIT_DENY, question(), layer, ("p",), ("a:b", "c:d", "e:f", "g:h"))
         for layer in Layer
     ]
     + [
         Unknown(code, "why", question(), ("aws:SourceIp", "aws:SourceVpce"))
         for code in (
-            "root", "throttled", "timed-out", "not-allowed-to-simulate", "live-context", "failed",
-            "tags-unknown", "tags-deny",
+            Reason.ROOT, Reason.THROTTLED, Reason.TIMED_OUT, Reason.NOT_ALLOWED_TO_SIMULATE,
+            Reason.LIVE_CONTEXT, Reason.FAILED,
+            Reason.TAGS_UNKNOWN, Reason.TAGS_DENY,
         )
     ],
 )  # fmt: skip
@@ -225,7 +229,7 @@ def test_never_more_than_ten_lines(outcome: Denial | Unknown) -> None:
 
 def test_unread_tags_come_with_the_statements_that_let_them_be_read() -> None:
     keys = ("aws:ResourceTag/a", "ssm:resourceTag/a", "aws:PrincipalTag/Stage")
-    hints = explain(Unknown("tags-unknown", "why", question(), keys), REQUEST, USER).hints
+    hints = explain(Unknown(Reason.TAGS_UNKNOWN, "why", question(), keys), REQUEST, USER).hints
 
     statements = [json.loads(hint.partition(": ")[2]) for hint in hints[:2]]
     assert [(s["Action"], s["Resource"]) for s in statements] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ssmgate.gate.decision.arn import document_arns
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.decision.restrictions import PATTERN, LocalDenial, Restrictions, refusal
 
@@ -62,7 +63,7 @@ def test_without_rules_nothing_is_refused() -> None:
 def test_documents_allow(patterns: list[str], document: str | None, allowed: bool) -> None:
     said = code(Restrictions(documents_allow=(tuple(patterns),)), document)
 
-    assert said == (None if allowed else "document-not-listed")
+    assert said == (None if allowed else Reason.DOCUMENT_NOT_LISTED)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +89,14 @@ def test_documents_allow(patterns: list[str], document: str | None, allowed: boo
 def test_documents_deny(pattern: str, document: str | None, denied: bool) -> None:
     rules = Restrictions(documents_allow=(("*", "arn:*"),), documents_deny=(pattern,))
 
-    assert code(rules, document) == ("document-denied" if denied else None)
+    assert code(rules, document) == (Reason.DOCUMENT_DENIED if denied else None)
 
 
 def test_each_allow_list_has_to_match() -> None:
     rules = Restrictions(documents_allow=(("Dev-*",), ("*-Shell",)))
 
     assert code(rules, "Dev-Shell") is None
-    assert code(rules, "Dev-Root") == code(rules, "Ops-Shell") == "document-not-listed"
+    assert code(rules, "Dev-Root") == code(rules, "Ops-Shell") == Reason.DOCUMENT_NOT_LISTED
 
 
 def test_without_an_arn_nothing_is_allowed() -> None:
@@ -120,7 +121,7 @@ def test_without_an_arn_nothing_is_allowed() -> None:
 def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
     said = code(Restrictions(targets_allow=(tuple(patterns),)), target=target)
 
-    assert said == (None if allowed else "target-not-listed")
+    assert said == (None if allowed else Reason.TARGET_NOT_LISTED)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
 def test_require_reason(reason: str | None, enough: bool) -> None:
     said = code(Restrictions(require_reason=True), reason=reason)
 
-    assert said == (None if enough else "reason-required")
+    assert said == (None if enough else Reason.REASON_REQUIRED)
 
 
 @pytest.mark.parametrize(
@@ -147,13 +148,13 @@ def test_require_reason(reason: str | None, enough: bool) -> None:
         (
             Restrictions(documents_deny=("Dev-*",)),
             LocalDenial(
-                "document-denied", "documents.deny", "session document 'Dev-Shell' is denied"
+                Reason.DOCUMENT_DENIED, "documents.deny", "session document 'Dev-Shell' is denied"
             ),
         ),
         (
             Restrictions(documents_allow=(("Ops-*",),)),
             LocalDenial(
-                "document-not-listed",
+                Reason.DOCUMENT_NOT_LISTED,
                 "documents.allow",
                 "session document 'Dev-Shell' is not among those allowed",
             ),
@@ -161,12 +162,12 @@ def test_require_reason(reason: str | None, enough: bool) -> None:
         (
             Restrictions(targets_allow=(("mi-*",),)),
             LocalDenial(
-                "target-not-listed", "targets.allow", "target 'i-1' is not among those allowed"
+                Reason.TARGET_NOT_LISTED, "targets.allow", "target 'i-1' is not among those allowed"
             ),
         ),
         (
             Restrictions(require_reason=True),
-            LocalDenial("reason-required", "require_reason", "a session needs a --reason"),
+            LocalDenial(Reason.REASON_REQUIRED, "require_reason", "a session needs a --reason"),
         ),
     ],
 )

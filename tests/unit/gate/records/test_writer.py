@@ -21,6 +21,7 @@ from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.errors import RecordNotWritten
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 from ssmgate.gate.records import writer as record
@@ -42,9 +43,9 @@ QUESTION = Question(
 EVALUATION = Evaluation(
     DOCUMENT, EvalDecision.ALLOWED, (MatchedStatement("Dev", "IAM Policy", (7, 1), (9, 2)),)
 )
-NO_ANSWER = Unknown("no-answer", "IAM does not speak")
+NO_ANSWER = Unknown(Reason.NO_ANSWER, "IAM does not speak")
 LOOK = SimulationAttempt(REQUEST, (QUESTION,), (EVALUATION,), NO_ANSWER)
-NO = LocalDenial("document-denied", "documents.deny", "session document 'X' is denied")
+NO = LocalDenial(Reason.DOCUMENT_DENIED, "documents.deny", "session document 'X' is denied")
 
 
 def recorder(folder: Path, required: bool = False, **environ: str) -> Recorder:
@@ -118,8 +119,8 @@ def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> 
 @pytest.mark.parametrize(
     ("outcome", "verdict", "code"),
     [
-        (NO, "no", "document-denied"),
-        (Unknown("throttled", "Rate exceeded"), "cannot tell", "throttled"),
+        (NO, "no", Reason.DOCUMENT_DENIED),
+        (Unknown(Reason.THROTTLED, "Rate exceeded"), "cannot tell", "throttled"),
     ],
 )
 def test_a_refusal_tells_why(
@@ -156,7 +157,7 @@ def test_a_flood_of_words_is_cut(tmp_path: Path, log: Path, long: str) -> None:
     recorder(tmp_path, SSH_CONNECTION=long).decision(
         None,
         SimulationAttempt(SessionRequest(long, reason=long), (), (EVALUATION,) * 2000, NO_ANSWER),
-        Unknown("failed", long),
+        Unknown(Reason.FAILED, long),
     )
 
     assert log.stat().st_size <= LARGEST + 1

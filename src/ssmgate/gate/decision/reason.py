@@ -1,0 +1,103 @@
+"""The reason codes: why a session was denied, or why the check has no answer.
+
+Messages, `ssmgate check`, records and the JSON schema use these codes and no others.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+
+class Reason(StrEnum):
+    """A reason code. Programs read the values: they stay the same between releases.
+
+    docs/check.md describes each code in a table.
+    """
+
+    ALLOWED = "allowed"
+
+    # Denied, by IAM or by the rule about wildcard grants.
+    EXPLICIT_DENY = "explicit_deny"
+    IMPLICIT_DENY = "implicit_deny"
+    NOT_NAMED = "not_named"
+    NO_SUCH_RESOURCE = "no_such_resource"
+
+    # Denied by the rules of this machine.
+    DOCUMENT_DENIED = "document_denied"
+    DOCUMENT_NOT_LISTED = "document_not_listed"
+    REASON_REQUIRED = "reason_required"
+    TARGET_NOT_LISTED = "target_not_listed"
+
+    # Unknown: STS or IAM could not be asked.
+    EXPIRED = "expired"
+    FAILED = "failed"
+    NOT_ALLOWED_TO_SIMULATE = "not_allowed_to_simulate"
+    OTHER_ACCOUNT = "other_account"
+    THROTTLED = "throttled"
+    TIMED_OUT = "timed_out"
+    UNREACHABLE = "unreachable"
+
+    # Unknown: the answer cannot be used.
+    CONTRADICTION = "contradiction"
+    NO_ANSWER = "no_answer"
+    UNREADABLE = "unreadable"
+
+    # Unknown: simulation does not cover this caller or this target.
+    FEDERATED_USER = "federated_user"
+    IDENTITY = "identity"
+    NO_QUESTION = "no_question"
+    ROOT = "root"
+    UNKNOWN_TARGET = "unknown_target"
+
+    # Unknown: the decision depends on values that are not known.
+    ACCESS_CHECK_UNKNOWN = "access_check_unknown"
+    GRANT_UNKNOWN = "grant_unknown"
+    KEY_NOT_GIVEN = "key_not_given"
+    LIVE_CONTEXT = "live_context"
+    LIVE_DENY = "live_deny"
+    TAGS_DENY = "tags_deny"
+    TAGS_UNKNOWN = "tags_unknown"
+
+
+# One alias for each kind of outcome, so that mypy finds a code in the wrong one, and a `match`
+# over the codes of one kind that leaves one out.
+
+DenialReason = Literal[Reason.EXPLICIT_DENY, Reason.IMPLICIT_DENY, Reason.NOT_NAMED]
+"""Codes of a `Denial`."""
+
+RestrictionReason = Literal[
+    Reason.DOCUMENT_DENIED,
+    Reason.DOCUMENT_NOT_LISTED,
+    Reason.REASON_REQUIRED,
+    Reason.TARGET_NOT_LISTED,
+]
+"""Codes of a `LocalDenial`."""
+
+UnknownReason = Literal[
+    Reason.ACCESS_CHECK_UNKNOWN,
+    Reason.CONTRADICTION,
+    Reason.EXPIRED,
+    Reason.FAILED,
+    Reason.FEDERATED_USER,
+    Reason.GRANT_UNKNOWN,
+    Reason.IDENTITY,
+    Reason.LIVE_CONTEXT,
+    Reason.LIVE_DENY,
+    Reason.NOT_ALLOWED_TO_SIMULATE,
+    Reason.NO_ANSWER,
+    Reason.NO_QUESTION,
+    Reason.OTHER_ACCOUNT,
+    Reason.ROOT,
+    Reason.TAGS_DENY,
+    Reason.TAGS_UNKNOWN,
+    Reason.THROTTLED,
+    Reason.TIMED_OUT,
+    Reason.UNKNOWN_TARGET,
+    Reason.UNREACHABLE,
+    Reason.UNREADABLE,
+]
+"""Codes of an `Unknown`."""
+
+OfflineReason = Literal[Reason.KEY_NOT_GIVEN, Reason.NO_SUCH_RESOURCE]
+"""Codes of answers that only the evaluation of policy files gives."""

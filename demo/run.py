@@ -63,7 +63,7 @@ def default_document(aws: Aws) -> None:
     expect(
         "bob is refused, with the reason, and StartSession was never sent",
         ended.status == 254,
-        "no explicit access to session document 'SSM-SessionManagerRunShell'" in ended.output,
+        "session document SSM-SessionManagerRunShell" in ended.output,
         "bob ssm:StartSession" not in ended.seen,
     )
 
@@ -83,7 +83,7 @@ def named_document(aws: Aws) -> None:
     expect(
         "alice is refused the ssh document by the ARN that IAM knows it by",
         ended.status == 254,
-        "on resource: arn:aws:ssm:us-east-1::document/AWS-StartSSHSession" in ended.output,
+        "allows arn:aws:ssm:us-east-1::document/AWS-StartSSHSession for" in ended.output,
     )
 
 
@@ -106,7 +106,7 @@ def with_ssh(aws: Aws) -> None:
     expect(
         "alice's ssh ends with the reason, not with a hang",
         ended.status == 255,
-        "no explicit access to session document 'AWS-StartSSHSession'" in ended.output,
+        "session document AWS-StartSSHSession" in ended.output,
     )
 
 
@@ -118,7 +118,7 @@ def other_layers(aws: Aws) -> None:
     expect(
         "dave is refused, and told that it is the boundary",
         ended.status == 254,
-        "because no permissions boundary allows" in ended.output,
+        "no permissions boundary allows" in ended.output,
     )
 
     say("7. erin's allows everything too, but a service control policy denies her all documents.")

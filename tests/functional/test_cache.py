@@ -423,7 +423,7 @@ def test_many_at_once_and_iam_throttles(cached: Machine) -> None:
 
     for code, (out, err) in ended:
         assert (code, out) == (254, "")
-        assert "cannot tell whether the session is permitted" in err
+        assert "could not check access to session document" in err
         assert "Rate exceeded" in err
         assert "few simulations a second: try again in a moment" in err
     assert cached.aws.operations.count("GetCallerIdentity") == 1

@@ -181,8 +181,8 @@ CHECK_FAULTS = [
     pytest.param(text("<html><p>login</p></html>"), 1, "answer cannot be read", id="another shape"),
     pytest.param(json_ok({"Arn": "x"}), 1, "answer cannot be read", id="JSON"),
     pytest.param(text("busy", 503), 1, "answer cannot be read", id="no AWS error"),
-    pytest.param(text("<x/>", 302), 1, "cannot tell", id="redirected to nowhere"),
-    pytest.param(xml(""), 1, "cannot tell", id="every member missing"),
+    pytest.param(text("<x/>", 302), 1, "could not check", id="redirected to nowhere"),
+    pytest.param(xml(""), 1, "could not check", id="every member missing"),
 ]
 
 
@@ -199,13 +199,11 @@ def test_a_check_that_fails_is_cannot_tell(
         machine,
         ended,
         254,
-        "\nssmgate: [ERROR]: cannot tell whether the session is permitted: ",
-        "nothing was started: whether there is access to session document"
-        " 'SSM-SessionManagerRunShell' (the default, as no --document-name was given)",
+        "ssmgate: [ERROR]: could not check access to session document SSM-SessionManagerRunShell: ",
         words.format(operation=operation),
     )
     assert len(machine.aws.calls(operation)) == attempts
-    assert "is not authorized to perform: ssm:StartSession" not in ended.stderr
+    assert "access denied" not in ended.stderr
 
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
@@ -265,17 +263,13 @@ def test_simulation_refused_is_not_told_in_iams_words(machine: Machine) -> None:
 
     ended = start(machine)
 
-    statement = (
-        '{"Effect": "Allow", "Action": ["iam:SimulatePrincipalPolicy"],'
-        f' "Resource": "arn:aws:iam::{ACCOUNT}:user/alice"}}'
-    )
     assert_stopped(
         machine,
         ended,
         254,
-        "cannot tell whether the session is permitted: the caller may not ask IAM",
-        f"ssmgate: hint: let the caller ask IAM about itself: {statement}",
-        "checker.profile",
+        "could not check access to session document ",
+        "ssmgate: reason: the caller is not allowed to call iam:SimulatePrincipalPolicy\n",
+        "ssmgate: hint: ssmgate check --request --target ",
     )
     assert "no, alice" not in ended.stderr
 
@@ -465,7 +459,7 @@ def test_an_answer_that_is_no_answer_is_cannot_tell(
 
     ended = start(machine)
 
-    assert_stopped(machine, ended, 254, "cannot tell whether the session is permitted", words)
+    assert_stopped(machine, ended, 254, "could not check access to session document", words)
     assert len(machine.aws.calls("SimulatePrincipalPolicy")) <= 5
 
 

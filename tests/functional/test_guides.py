@@ -111,7 +111,7 @@ def test_shell(tmp_path: Path, shell: str, user: str, status: int) -> None:
     assert told[1] == f"the real aws: {Path(sys.executable).with_name('aws')}"
     assert any(line.startswith("aws-cli/") for line in told)
     assert ("Starting session" in ended.stdout) == (status == 0)
-    assert ("no explicit access to session document" in ended.stderr) == (status == 254)
+    assert ("access denied (AccessDeniedException)" in ended.stderr) == (status == 254)
 
 
 def test_every_block_of_a_followed_guide_is_of_a_known_kind() -> None:

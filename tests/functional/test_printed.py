@@ -110,7 +110,7 @@ ROWS = [
     *errors("SSM's error", START, JSON_SHOWN, 254, answers=SSM_ERROR),
     Row("an error code of SSM's", START, "(a\\x1b[2Jb\\u202e)", 254,
         {"StartSession": [json_error("a\x1b[2Jb\u202e", "no")]}),
-    Row("a policy that denies", START, f"denied by: {XML_SHOWN}", 254, explicit_deny(XML)),
+    Row("a policy that denies", START, f"policy ({XML_SHOWN}", 254, explicit_deny(XML)),
     Row("a session that is ended", START, f"session {SESSION_ID}\\x1b[2J\\n\\u202e was terminated",
         255, {"StartSession": [json_ok({**STARTED, "SessionId": f"{SESSION_ID}\x1b[2J\n\u202e"})]},
         {"PATH": "HOME/bin:/usr/bin:/bin"},
@@ -310,7 +310,7 @@ def test_a_traceback_is_only_read(printed: Callable[[Row], Ended]) -> None:
     row = Row("", (*START, "--debug"), XML_SHOWN, 254, STS_ERROR)
     told = printed(row).stderr
 
-    assert "ssmgate.gate.decision.errors.AccessUnknown: cannot tell whether" in told
+    assert "ssmgate.gate.decision.errors.AccessUnknown: could not check access to" in told
     traceback = told[told.index("Traceback") :]
     assert seen(traceback) == set()
     assert "\nssmgate: hint: curl evil" not in traceback

@@ -27,9 +27,12 @@ def test_a_rule_refuses_what_iam_allows(
     ended = machine.run("--target", TARGET, **{variable: value})
 
     assert (ended.returncode, ended.stdout) == (254, "")
-    assert "ssmgate: [ERROR]: refused by this machine's rules: " in ended.stderr
+    assert ended.stderr.startswith(
+        f"ssmgate: [ERROR]: access denied by this machine's rules: {TARGET}: session document "
+    )
     assert words in ended.stderr
-    assert "is not authorized to perform" not in ended.stderr
+    assert "AccessDenied" not in ended.stderr
+    assert "; IAM allows the session document\n" in ended.stderr
     assert machine.aws.calls("SimulatePrincipalPolicy")
     assert machine.aws.calls("StartSession") == []
     assert not machine.plugin.started
@@ -57,7 +60,7 @@ def test_no_rule_widens_iams_no(machine: Machine) -> None:
     ended = machine.run("--target", TARGET, SSMGATE_DOCUMENTS_ALLOW="*", SSMGATE_TARGETS_ALLOW="*")
 
     assert ended.returncode == 254
-    assert "is not authorized to perform" in ended.stderr
+    assert "access denied (AccessDeniedException): " in ended.stderr
     assert machine.aws.calls("StartSession") == []
 
 
@@ -67,7 +70,8 @@ def test_permissive_says_what_a_rule_would_refuse(machine: Machine) -> None:
     )
 
     assert ended.returncode == 0
-    assert "[WARNING]: refused by this machine's rules: a session needs a --reason" in ended.stderr
+    assert "[WARNING]: access denied by this machine's rules: session document" in ended.stderr
+    assert ": a session needs a --reason\n" in ended.stderr
     assert machine.plugin.started
 
 

@@ -1,47 +1,50 @@
-"""The short form of an explanation, for the refusal of a start."""
+"""The short form of an explanation, for a denied session."""
 
 from __future__ import annotations
+
+import os
 
 from ssmgate.explain import reasons, sources
 from ssmgate.explain.evidence import explained
 from ssmgate.explain.policies import PolicyReader
-from ssmgate.explain.report import DENY, Answer
+from ssmgate.explain.report import Answer
 from ssmgate.gate.access.authorize import Authorization
+from ssmgate.gate.decision import denial_text
 from ssmgate.gate.decision.decision import Denial, Layer
-from ssmgate.gate.decision.errors import GateError
+from ssmgate.gate.decision.errors import AccessError, GateError
 from ssmgate.gate.system import signals
 
 EXPLAIN_SECONDS = 5
 """How long a person waits for the explanation of a denial."""
 
-MAX_LINES = 10
-"""Lines of a denial, its explanation included."""
-
 MAX_CALLS = 10
-"""Calls to read policies with: a person waits for the refusal."""
+"""Calls to read policies with: a person waits for the error."""
 
 
 def explain(error: GateError) -> None:
-    """Add to the notes of `error`, a denial with its evidence, what came close, as lines are left.
+    """Fill in `nearest` of `error`, a denial with its evidence, if it will be shown.
 
     The denial is certain before. Raises whatever goes wrong here.
     """
-    left = MAX_LINES - 1 - len(error.notes) - len(error.hints)
-    if left > 0 and isinstance(error.evidence, Authorization):
-        error.notes += summary(error.evidence, EXPLAIN_SECONDS)[:left]
+    if (
+        isinstance(error, AccessError)
+        and isinstance(error.evidence, Authorization)
+        and denial_text.has_time(error, error.error_format, terminal=os.isatty(2))
+    ):
+        error.nearest = summary(error.evidence, EXPLAIN_SECONDS)
 
 
-def summary(examination: Authorization, seconds: float) -> tuple[str, ...]:
-    """What came close, a line each, the most telling first; empty where nobody may read.
+def summary(examination: Authorization, seconds: float) -> str:
+    """Return the statement that came closest and what it lacks, in one line.
 
-    The policies of the caller are read for at most `seconds`. The outcome is certain before and
-    no part of what is returned.
+    It is empty where the caller may not read its policies. They are read for at most `seconds`.
+    The outcome is certain before, and nothing here can change it.
     """
     refusal, caller = examination.outcome, examination.caller
     if caller is None or not isinstance(refusal, Denial):
-        return ()
+        return ""
     if refusal.layer is Layer.ORGANIZATIONS:  # a member account may not read those
-        return ()
+        return ""
     reader = PolicyReader(examination.clients.iam, MAX_CALLS)
     try:
         with signals.time_limit(seconds):
@@ -55,18 +58,13 @@ def summary(examination: Authorization, seconds: float) -> tuple[str, ...]:
         refusal.matched_statements,
         known,
     )
-    return tuple(_lines(explained(answer, known), complete=not known.unread))
+    return _line(explained(answer, known))
 
 
-def _lines(answer: Answer, *, complete: bool) -> list[str]:
-    """`complete`: whether all policies were read. Without, what to write is not certain."""
-    lines = [
-        f"{'denied by' if n.part == DENY else 'nearest'}:"
-        f" {sources.place(n.policy, n.sid, n.line)}: {n.sentence}"
-        for n in answer.nearest[:1]
-    ] or [
-        f"decided by {sources.place(s.policy, s.sid, s.line)}"
-        for s in answer.statements[:1]
-        if s.text is not None
-    ]
-    return [*lines, *answer.advice[:1]] if complete else lines
+def _line(answer: Answer) -> str:
+    for near in answer.nearest[:1]:
+        return f"{sources.place(near.policy, near.sid, near.line)}: {near.sentence}"
+    for statement in answer.statements:
+        if statement.text is not None:
+            return sources.place(statement.policy, statement.sid, statement.line)
+    return ""

@@ -103,7 +103,15 @@ def _explain(error: GateError, explain: Explain | None) -> None:
 
 def print_error(error: GateError, environ: dict[str, str]) -> None:
     """Print an error as AWS CLI v2 prints it, with our name, then what we add."""
+    from ssmgate.gate.decision.errors import AccessError
+
     error_format = error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")
+    if isinstance(error, AccessError):
+        from ssmgate.gate.decision import denial_text
+
+        how = denial_text.form(error, error_format, terminal=os.isatty(2))
+        printer.eprint(printer.Layout(denial_text.render(error, how, _extras(error))))
+        return
     if error_format in ("json", "yaml"):  # JSON is YAML
         shown: dict[str, object] = {"Code": error.error_code, "Message": error.details}
         notes = [*error.notes, *_extras(error)]

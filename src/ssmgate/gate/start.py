@@ -180,7 +180,8 @@ def _permit(authorization: Authorization, outcome: Outcome | LocalDenial, config
     if isinstance(outcome, Permit):
         return outcome
     request = authorization.invocation.request
-    denial = messages.explain(outcome, request, authorization.caller)
+    options = authorization.invocation.options.repeated()
+    denial = messages.explain(outcome, request, authorization.caller, options)
     if not config.permissive:
         denial.evidence = authorization
         raise denial

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ssmgate.gate import printer, process
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config, Records
-from ssmgate.gate.decision.errors import GateError, InvalidRequest
+from ssmgate.gate.decision.errors import AccessError, GateError, InvalidRequest
 from ssmgate.gate.records.writer import Recorder
 from ssmgate.gate.system import signals, takeover
 from ssmgate.login import command, environment
@@ -71,6 +71,8 @@ def login(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         with start.started(start.permit(invocation, kept, recorder=recorder)) as session:
             return session.exec()
     except BaseException as error:
+        if isinstance(error, AccessError):
+            error.offers_commands = False  # the user has no shell
         try:
             _record_end(recorder, error, line)
         except signals.Interrupted:  # it came before they meant nothing any more

@@ -111,7 +111,7 @@ def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
                 # Not in IAM's words: they would read as if the session had been denied.
                 return Unknown(
                     reason_code,
-                    "the caller may not ask IAM (iam:SimulatePrincipalPolicy)",
+                    "the caller is not allowed to call iam:SimulatePrincipalPolicy",
                     question,
                 )
             return Unknown(reason_code, str(error), question)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from ssmgate.gate.decision.frozen import frozen
 
@@ -26,3 +26,16 @@ class Options:
     output: str | None = None
     query: Any = None
     color: str | None = None
+
+    def repeated(self) -> tuple[tuple[str, str | Literal[True] | None], ...]:
+        """Return the options that decide who is checked, and where: each name with its value.
+
+        A value is True for a flag, and None for what was not given.
+        """
+        return (
+            ("--profile", self.profile),
+            ("--region", self.region),
+            ("--endpoint-url", self.endpoint_url),
+            ("--ca-bundle", self.verify if isinstance(self.verify, str) else None),
+            ("--no-verify-ssl", True if self.verify is False else None),
+        )

@@ -1,12 +1,20 @@
-"""What a refusal and a "cannot tell" say: what was asked, for whom, why, and the next step."""
+"""What an error says about a session that was not allowed: who, what, why, and the next step."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Literal, assert_never
 
 from ssmgate.gate.decision.arn import account_of, principal, target_arn
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
-from ssmgate.gate.decision.errors import AccessDenied, AccessUnknown, GateError, RestrictionDenied
+from ssmgate.gate.decision.errors import (
+    AccessDenied,
+    AccessError,
+    AccessUnknown,
+    DenialFacts,
+    RestrictionDenied,
+)
 from ssmgate.gate.decision.question import ACTION, Caller, Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
@@ -17,106 +25,177 @@ _RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 
 BEYOND_SIMULATION = (
-    "IAM simulation allowed the document; the words above are the service's, which also asks"
-    " about the target ('ssmgate check' does too)",
-    "and sees what simulation cannot: session policies, VPC endpoint policies, resource control"
-    " policies, resource policies, and what only the live request has",
+    "this error came from AWS; IAM simulation allowed the session document",
+    "AWS also evaluates the target ('ssmgate check' does too) and what simulation does not cover:"
+    " session policies, VPC endpoint policies, resource control policies, resource policies, and"
+    " condition keys that only the live request has",
 )
-"""Notes for a start that the service refuses after simulation allowed the document."""
+"""Notes for a session that the service denies after simulation allowed the document."""
+
+Option = tuple[str, str | Literal[True] | None]
+"""An option of the command line: its name, and its value, True for a flag, None if not given."""
+
+_REQUEST = "To request access, send your administrator the output of:"
+_REQUEST_SIMULATION = "To request permission for the check, send your administrator the output of:"
+_EXPLAIN = "To find out why:"
 
 
 def explain(
-    outcome: Denial | Unknown | LocalDenial, request: SessionRequest, caller: Caller | None
-) -> GateError:
-    """The error that tells `outcome` to the person refused, in at most ten lines."""
-    if isinstance(outcome, LocalDenial):
-        return _refused_here(outcome)
-    if isinstance(outcome, Denial):
-        return _refused(outcome, request, caller)
-    notes = [f"nothing was started: whether there is access to {document(request)} is not known"]
-    if outcome.question is not None and caller is not None:
-        notes.append(_checked(outcome.question, caller))
-    return AccessUnknown(
-        f"cannot tell whether the session is permitted: {outcome.reason}",
-        notes=tuple(notes),
-        hints=_cannot_tell_hints(outcome, request, caller),
-    )
+    outcome: Denial | Unknown | LocalDenial,
+    request: SessionRequest,
+    caller: Caller | None,
+    options: Sequence[Option] = (),
+) -> AccessError:
+    """Return the error that tells the caller about `outcome`.
+
+    `caller` is None where it is not known. `options` are the user's own options that
+    decide who is checked, and where: commands in the error repeat them.
+    """
+    match outcome:
+        case Denial():
+            return _denied(outcome, request, caller, options)
+        case LocalDenial():
+            return _denied_here(outcome, request, caller)
+    return _unknown(outcome, request, caller, options)
 
 
-def document(request: SessionRequest) -> str:
-    """The session document of `request`, for a sentence."""
-    if request.document_name is None:
-        return (
-            f"session document {DEFAULT_DOCUMENT_NAME!r}"
-            " (the default, as no --document-name was given)"
-        )
-    return f"session document {request.document_name!r}"
-
-
-def _refused(outcome: Denial, request: SessionRequest, caller: Caller | None) -> AccessDenied:
-    question = outcome.question
+def _denied(
+    outcome: Denial, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
+) -> AccessDenied:
+    question, layer = outcome.question, outcome.layer
     who = caller.caller_arn if caller else question.policy_source_arn
-    # AWS's own sentence, so that whatever reads aws's errors understands this one too:
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    by = f" ({', '.join(outcome.matched_policies)})" if outcome.matched_policies else ""
     match outcome.reason_code:
+        case Reason.IMPLICIT_DENY:
+            before, after = f"no {layer.value} allows", ""
+            why = f"because no {layer.value} allows the {ACTION} action"
+            remarks = (
+                ()
+                if layer is Layer.IDENTITY
+                else (f"the {layer.value} has to allow it, beside the caller's own policies",)
+            )
         case Reason.EXPLICIT_DENY:
-            why = f"with an explicit deny in {_article(outcome.layer)}"
+            before, after = f"an explicit deny in {_article(layer)}{by} forbids", ""
+            why = f"with an explicit deny in {_article(layer)}"
+            remarks = (
+                "an explicit deny overrides every allow: ask the owner of that policy to exempt the"
+                " document, or choose another --document-name",
+            )
         case Reason.NOT_NAMED:
+            before = f"only a wildcard{by} allows"
+            after = "; this machine requires a statement that names it"
             why = "because no statement names the document, as this machine's configuration demands"
+            remarks = ()
         case _:
-            why = f"because no {outcome.layer.value} allows the {ACTION} action"
-    notes = [f"refused before the call: no explicit access to {document(request)}"]
-    if caller:
-        notes.append(_checked(question, caller))
-    if outcome.reason_code == Reason.EXPLICIT_DENY and outcome.matched_policies:
-        notes.append("denied by: " + ", ".join(outcome.matched_policies))
-    if outcome.reason_code == Reason.NOT_NAMED:
-        notes.append(
-            "explicit = 'named': IAM allows it by a wildcard only, in "
-            + ", ".join(outcome.matched_policies)
-        )
-    if outcome.missing_context:
-        notes.append("condition keys that IAM was not given: " + ", ".join(outcome.missing_context))
-    details = (
-        f"User: {who} is not authorized to perform: {ACTION} on resource:"
-        f" {question.resource_arn} {why}"
-    )
+            assert_never(outcome.reason_code)
     return AccessDenied(
-        "An error occurred (AccessDeniedException) when calling the StartSession operation:"
-        f" {details}",
-        details=details,
-        notes=tuple(notes),
-        hints=(*_refusal_hints(outcome, request), *_context_hints(outcome.missing_context)),
+        DenialFacts(
+            outcome.reason_code,
+            f"{before} {ACTION} on it{after}",
+            f"{before} {question.resource_arn} for {_short(who)}{after}",
+            *_asked(request),
+            document_arn=question.resource_arn,
+            caller_arn=who,
+            policy_source_arn=question.policy_source_arn,
+            layer=layer.name.lower(),
+            missing=outcome.missing_context,
+            remarks=(*remarks, *_context_hints(outcome.missing_context)),
+            heading=_REQUEST,
+            command=check_command("--request", request, options),
+            hint=check_command("--explain", request, options),
+        ),
+        # AWS's own sentence, so that whatever reads aws's errors understands this one too:
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+        details=f"User: {who} is not authorized to perform: {ACTION} on resource:"
+        f" {question.resource_arn} {why}",
     )
 
 
-def _refused_here(outcome: LocalDenial) -> RestrictionDenied:
-    # Not in IAM's words: IAM allows it, and nobody there could help.
-    hints = (
-        ("say why you need it: --reason 'TICKET-1 …'",)
-        if outcome.reason_code == Reason.REASON_REQUIRED
-        else ("'ssmgate config show --origin' names the file that says so",)
-    )
+def _denied_here(
+    outcome: LocalDenial, request: SessionRequest, caller: Caller | None
+) -> RestrictionDenied:
+    # Never in IAM's words: IAM allows the document.
+    match outcome.reason_code:
+        case Reason.REASON_REQUIRED:
+            heading, command = "To say why you need the session, add:", "--reason 'TICKET-1 …'"
+            hint = f"add {command}"
+        case Reason.DOCUMENT_DENIED | Reason.DOCUMENT_NOT_LISTED | Reason.TARGET_NOT_LISTED:
+            heading = "To find the file that sets the rule:"
+            command = hint = "ssmgate config show --origin"
+        case _:
+            assert_never(outcome.reason_code)
     return RestrictionDenied(
-        f"refused by this machine's rules: {outcome.reason} ({outcome.rule})",
-        notes=("nothing was started, though IAM allows the session document",),
-        hints=hints,
-    )
-
-
-def _refusal_hints(outcome: Denial, request: SessionRequest) -> tuple[str, ...]:
-    if outcome.reason_code == Reason.EXPLICIT_DENY:
-        return (
-            "an explicit deny outweighs every allow: ask the owner of that"
-            f" {outcome.layer.value} to exempt the document, or name another --document-name",
+        DenialFacts(
+            outcome.reason_code,
+            outcome.reason,
+            f"{outcome.reason} ({outcome.rule}); IAM allows the session document",
+            *_asked(request),
+            caller_arn=caller.caller_arn if caller else "",
+            policy_source_arn=caller.policy_source_arn if caller else "",
+            layer="machine",
+            rule=outcome.rule,
+            heading=heading,
+            command=command,
+            hint=hint,
         )
-    statement = least_statement(outcome.question, request)
-    if outcome.layer is Layer.IDENTITY:
-        return (f"ask your administrator for this statement: {statement}",)
-    return (
-        f"the {outcome.layer.value} has to allow this, beside the caller's own policies:"
-        f" {statement}",
     )
+
+
+def _unknown(
+    outcome: Unknown, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
+) -> AccessUnknown:
+    question = outcome.question
+    remarks = _remarks(outcome)
+    heading, flag = _EXPLAIN, "--explain"
+    if outcome.reason_code == Reason.NOT_ALLOWED_TO_SIMULATE and caller is not None:
+        heading, flag = _REQUEST_SIMULATION, "--request"
+    elif outcome.reason_code == Reason.LIVE_CONTEXT and question is not None:
+        # IAM names the keys of every statement, so there may be no grant at all.
+        heading, flag = _REQUEST, "--request"
+    command = check_command(flag, request, options)
+    return AccessUnknown(
+        DenialFacts(
+            outcome.reason_code,
+            outcome.reason,
+            outcome.reason,
+            *_asked(request),
+            document_arn=question.resource_arn if question else "",
+            caller_arn=caller.caller_arn if caller else "",
+            policy_source_arn=caller.policy_source_arn if caller else "",
+            missing=outcome.live_context,
+            remarks=remarks,
+            heading=heading,
+            command=command,
+            hint=command if heading == _REQUEST_SIMULATION or not remarks else remarks[0],
+        )
+    )
+
+
+def _asked(request: SessionRequest) -> tuple[str, bool, str]:
+    """The document, whether it is the default because none was given, and the target."""
+    document = request.document_name
+    return document or DEFAULT_DOCUMENT_NAME, document is None, request.target
+
+
+def check_command(flag: str, request: SessionRequest, options: Sequence[Option] = ()) -> str:
+    """Return the `ssmgate check` command about `request`, with `options`, quoted for a shell."""
+    import shlex  # here alone: an allowed session does not load it
+
+    words = ["ssmgate", "check", flag]
+    document = ("--document-name", request.document_name)
+    for name, value in (("--target", request.target), document, *options):
+        if value is True:
+            words.append(name)
+        elif value is not None and value.startswith("-"):
+            words.append(f"{name}={value}")  # else it would be read as an option
+        elif value is not None:
+            words += [name, value]
+    return shlex.join(words)
+
+
+def _short(arn: str) -> str:
+    """The name in an ARN, with its kind: `user/alice`."""
+    return arn.split(":", 5)[-1]
 
 
 def least_statement(question: Question, request: SessionRequest) -> str:
@@ -144,33 +223,26 @@ def least_statement(question: Question, request: SessionRequest) -> str:
     )
 
 
-def _cannot_tell_hints(
-    outcome: Unknown, request: SessionRequest, caller: Caller | None
-) -> tuple[str, ...]:
+def _remarks(outcome: Unknown) -> tuple[str, ...]:
+    """Next steps for `outcome`, the most useful one first."""
     match outcome.reason_code:
-        case Reason.NOT_ALLOWED_TO_SIMULATE if caller is not None:
+        case Reason.NOT_ALLOWED_TO_SIMULATE:
             return (
-                f"let the caller ask IAM about itself: {simulate_statement(caller)}",
-                "or name a profile or role that may ask, as checker.profile or checker.role_arn in"
-                f" {CONFIG_FILE}",
+                "the configuration can name other credentials to check with, as checker.profile"
+                f" or checker.role_arn in {CONFIG_FILE}",
             )
-        case Reason.TAGS_UNKNOWN | Reason.TAGS_DENY if outcome.question is not None:
+        case Reason.TAGS_UNKNOWN | Reason.TAGS_DENY:
+            if outcome.question is None:
+                return ()
             return _read_hints(outcome.live_context, outcome.question)
-        case Reason.LIVE_DENY:
+        case Reason.LIVE_DENY | Reason.LIVE_CONTEXT:
             return _context_hints(outcome.live_context)
-        case Reason.LIVE_CONTEXT if outcome.question is not None:
-            # IAM names the keys of every statement, so there may be no grant at all.
-            return (
-                *_context_hints(outcome.live_context),
-                "or, if no statement names the document, ask your administrator for:"
-                f" {least_statement(outcome.question, request)}",
-            )
         case Reason.ROOT:
-            return ("IAM policies do not bind the root user: use an IAM user or role",)
+            return ("IAM policies do not apply to the root user: use an IAM user or role",)
         case Reason.FEDERATED_USER:
             return (
-                "a session of GetFederationToken has policies that nobody can look up:"
-                " use an IAM user or role",
+                "the policies of a GetFederationToken session cannot be read: use an IAM user or"
+                " role",
             )
         case Reason.THROTTLED:
             return ("IAM allows an account few simulations a second: try again in a moment",)
@@ -180,12 +252,23 @@ def _cannot_tell_hints(
                 " AWS_ENDPOINT_URL, behind a proxy HTTPS_PROXY",
             )
         case Reason.GRANT_UNKNOWN:
-            return ("set explicit = 'allowed' if a wildcard shall do",)
+            return ("set explicit = 'allowed' to accept a wildcard",)
         case Reason.OTHER_ACCOUNT:
             return ("use credentials of the caller's own account as checker",)
         case Reason.EXPIRED:
             return ("get fresh credentials, for example with 'aws sso login' or 'aws login'",)
-    return ()
+        case (
+            Reason.ACCESS_CHECK_UNKNOWN
+            | Reason.CONTRADICTION
+            | Reason.FAILED
+            | Reason.IDENTITY
+            | Reason.NO_ANSWER
+            | Reason.NO_QUESTION
+            | Reason.UNKNOWN_TARGET
+            | Reason.UNREADABLE
+        ):
+            return ()
+    assert_never(outcome.reason_code)
 
 
 def simulate_statement(caller: Caller) -> str:
@@ -226,7 +309,7 @@ def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
     if tags:
         hints.append(
             "a session document does not have the node's tags: a statement with a condition on"
-            f" {tags[0]} never matches it; list the document in a statement without"
+            f" {tags[0]} never matches it; list the document in a statement without that condition"
         )
     if lines:
         hints.append(
@@ -245,15 +328,6 @@ def _example(key: str) -> str:
     if lowered.endswith("age"):
         return "0"
     return '"…"'
-
-
-def _checked(question: Question, caller: Caller) -> str:
-    as_whom = (
-        ""
-        if caller.caller_arn == caller.policy_source_arn
-        else f" by the policies of {caller.policy_source_arn}"
-    )
-    return f"checked: {ACTION} on {question.resource_arn} for {caller.caller_arn}{as_whom}"
 
 
 def _article(layer: Layer) -> str:

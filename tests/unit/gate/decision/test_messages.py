@@ -1,19 +1,30 @@
-"""What the person refused reads: who, what, why, and the next step, in ten lines at the most."""
+"""What the error says about a session that was not allowed: who, what, why, and the next step."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 
+from ssmgate.explain import reasons
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
-from ssmgate.gate.decision.errors import AccessDenied, AccessUnknown, GateError
+from ssmgate.gate.decision.denial_text import Form, render
+from ssmgate.gate.decision.errors import AccessDenied, AccessUnknown
 from ssmgate.gate.decision.evaluation import MatchedStatement
-from ssmgate.gate.decision.messages import explain, least_statement, simulate_statement
+from ssmgate.gate.decision.messages import (
+    Option,
+    check_command,
+    explain,
+    least_statement,
+    simulate_statement,
+)
 from ssmgate.gate.decision.question import Caller, Question
-from ssmgate.gate.decision.reason import DenialReason, Reason
+from ssmgate.gate.decision.reason import DenialReason, Reason, RestrictionReason, UnknownReason
 from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.gate.decision.restrictions import LocalDenial
 
 USER = Caller(
     account="111122223333",
@@ -47,58 +58,72 @@ def question(caller: Caller = USER, document_arn: str = DOCUMENT) -> Question:
     )
 
 
-def lines(error: GateError) -> list[str]:
-    return [error.text, *error.notes, *error.hints]
+def denied(
+    reason_code: DenialReason = Reason.IMPLICIT_DENY, layer: Layer = Layer.IDENTITY, **more: Any
+) -> Denial:
+    return Denial(reason_code, question(more.pop("caller", USER)), layer, **more)
+
+
+def unknown(
+    reason_code: UnknownReason, *live: str, asked: Question | None = None, why: str = "why"
+) -> Unknown:
+    return Unknown(reason_code, why, asked or question(), live)
+
+
+NAMED = "because no statement names the document, as this machine's configuration demands"
 
 
 @pytest.mark.parametrize(
-    ("reason_code", "layer", "tail"),
+    ("reason_code", "layer", "sentence", "reason"),
     [
         (
             Reason.IMPLICIT_DENY,
             Layer.IDENTITY,
             "because no identity-based policy allows the ssm:StartSession action",
+            "no identity-based policy allows",
         ),
-        (Reason.EXPLICIT_DENY, Layer.IDENTITY, "with an explicit deny in an identity-based policy"),
+        (
+            Reason.EXPLICIT_DENY,
+            Layer.IDENTITY,
+            "with an explicit deny in an identity-based policy",
+            "an explicit deny in an identity-based policy (p, {q}) forbids",
+        ),
         (
             Reason.IMPLICIT_DENY,
             Layer.BOUNDARY,
             "because no permissions boundary allows the ssm:StartSession action",
+            "no permissions boundary allows",
         ),
         (
             Reason.IMPLICIT_DENY,
             Layer.ORGANIZATIONS,
             "because no service control policy allows the ssm:StartSession action",
+            "no service control policy allows",
         ),
         (
             Reason.EXPLICIT_DENY,
             Layer.ORGANIZATIONS,
             "with an explicit deny in a service control policy",
+            "an explicit deny in a service control policy (p, {q}) forbids",
         ),
+        (Reason.NOT_NAMED, Layer.IDENTITY, NAMED, "only a wildcard (p, {q}) allows"),
     ],
 )
-def test_a_refusal_starts_in_awss_own_words(
-    reason_code: DenialReason, layer: Layer, tail: str
+def test_denial_has_the_sentence_of_aws_and_the_reason(
+    reason_code: DenialReason, layer: Layer, sentence: str, reason: str
 ) -> None:
-    error = explain(Denial(reason_code, question(), layer), REQUEST, USER)
+    matched = tuple(MatchedStatement(policy) for policy in ("p", "{q}", "p"))
+    error = explain(denied(reason_code, layer, matched_statements=matched), REQUEST, USER)
 
     assert isinstance(error, AccessDenied)
-    assert error.text == (
+    assert error.sentence == (
         "An error occurred (AccessDeniedException) when calling the StartSession operation: User:"
         " arn:aws:iam::111122223333:user/alice is not authorized to perform: ssm:StartSession on"
-        f" resource: {DOCUMENT} {tail}"
+        f" resource: {DOCUMENT} {sentence}"
     )
-
-
-def test_a_refusal_of_the_default_says_which_document_it_is() -> None:
-    error = explain(Denial(Reason.IMPLICIT_DENY, question(ROLE), Layer.IDENTITY), REQUEST, ROLE)
-
-    assert error.notes == (
-        "refused before the call: no explicit access to session document"
-        " 'SSM-SessionManagerRunShell' (the default, as no --document-name was given)",
-        f"checked: ssm:StartSession on {DOCUMENT} for {ROLE.caller_arn} by the policies of"
-        f" {ROLE.policy_source_arn}",
-    )
+    after = "; this machine requires a statement that names it" * (reason_code == Reason.NOT_NAMED)
+    assert error.facts.reason == f"{reason} ssm:StartSession on it{after}"
+    assert error.facts.full_reason == f"{reason} {DOCUMENT} for user/alice{after}"
 
 
 def test_the_statement_to_ask_for_has_both_resources_and_the_condition() -> None:
@@ -110,76 +135,115 @@ def test_the_statement_to_ask_for_has_both_resources_and_the_condition() -> None
     }
 
 
-def test_a_denial_names_the_policies_that_deny_and_asks_for_no_allow() -> None:
-    refusal = Denial(
-        Reason.EXPLICIT_DENY,
-        question(),
-        Layer.IDENTITY,
-        matched_statements=tuple(MatchedStatement(p) for p in ("p", "q", "p")),
-    )
-    error = explain(refusal, REQUEST, USER)
+def test_explicit_deny_asks_for_no_allow() -> None:
+    (remark,) = explain(denied(Reason.EXPLICIT_DENY), REQUEST, USER).facts.remarks
 
-    assert "denied by: p, q" in error.notes
-    assert "an explicit deny outweighs every allow" in error.hints[0]
-    assert "Allow" not in "".join(error.hints)
-
-
-def test_missing_keys_are_named_with_the_line_that_would_supply_them() -> None:
-    refusal = Denial(
-        Reason.IMPLICIT_DENY, question(), Layer.IDENTITY, missing_context=("aws:PrincipalTag/team",)
-    )
-    error = explain(refusal, REQUEST, USER)
-
-    assert "condition keys that IAM was not given: aws:PrincipalTag/team" in error.notes
-    assert error.hints[-1].endswith('config.toml: "aws:PrincipalTag/team" = "…"')
-
-
-def test_the_nodes_tags_are_not_suggested_for_the_document() -> None:
-    refusal = Denial(
-        Reason.IMPLICIT_DENY, question(), Layer.IDENTITY, missing_context=("ssm:resourceTag/Env",)
-    )
-    hints = explain(refusal, REQUEST, USER).hints
-
-    assert any("does not have the node's tags" in hint for hint in hints)
-    assert not any("[context]" in hint for hint in hints)
+    assert "an explicit deny overrides every allow" in remark
 
 
 @pytest.mark.parametrize(
-    ("outcome", "caller", "hint"),
+    ("key", "remark"),
     [
-        (Unknown(Reason.ROOT, "the caller is the root user"), None, "use an IAM user or role"),
-        (Unknown(Reason.FEDERATED_USER, "federated"), None, "GetFederationToken"),
-        (Unknown(Reason.THROTTLED, "Rate exceeded", question()), USER, "try again in a moment"),
-        (Unknown(Reason.TIMED_OUT, "late"), None, "AWS_ENDPOINT_URL"),
-        (Unknown(Reason.EXPIRED, "ExpiredToken"), None, "aws sso login"),
-        (Unknown(Reason.OTHER_ACCOUNT, "x", question()), USER, "caller's own account"),
-        (
-            Unknown(Reason.NOT_ALLOWED_TO_SIMULATE, "the caller may not ask IAM", question()),
-            USER,
-            '"Resource": "arn:aws:iam::111122223333:user/alice"',
-        ),
-        (
-            Unknown(Reason.LIVE_CONTEXT, "MFA", question(), ("aws:MultiFactorAuthPresent",)),
-            USER,
-            '"aws:MultiFactorAuthPresent" = true',
-        ),
-        (
-            Unknown(Reason.LIVE_CONTEXT, "MFA", question(), ("aws:MultiFactorAuthPresent",)),
-            USER,
-            f'"Resource": ["{DOCUMENT}"',
-        ),
+        ("aws:PrincipalTag/team", 'config.toml: "aws:PrincipalTag/team" = "…"'),
+        ("ssm:resourceTag/Env", "a session document does not have the node's tags"),
     ],
 )
-def test_cannot_tell_has_a_next_step_and_none_of_iams_words(
-    outcome: Unknown, caller: Caller | None, hint: str
+def test_missing_key_comes_with_what_would_help(key: str, remark: str) -> None:
+    facts = explain(denied(missing_context=(key,)), REQUEST, USER).facts
+
+    assert facts.missing == (key,)
+    assert [remark in one for one in facts.remarks] == [True]
+
+
+EXPLAIN = "ssmgate check --explain --target i-0a1"
+ASK = "ssmgate check --request --target i-0a1"
+MFA = "aws:MultiFactorAuthPresent"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "caller", "remark", "hint", "command"),
+    [
+        (unknown(Reason.ROOT), None, "use an IAM user or role", "", EXPLAIN),
+        (unknown(Reason.FEDERATED_USER), None, "GetFederationToken", "", EXPLAIN),
+        (unknown(Reason.THROTTLED), USER, "try again in a moment", "", EXPLAIN),
+        (unknown(Reason.TIMED_OUT), None, "AWS_ENDPOINT_URL", "", EXPLAIN),
+        (unknown(Reason.EXPIRED), None, "aws sso login", "", EXPLAIN),
+        (unknown(Reason.OTHER_ACCOUNT), USER, "caller's own account", "", EXPLAIN),
+        (unknown(Reason.NOT_ALLOWED_TO_SIMULATE), USER, "checker.profile", ASK, ASK),
+        (unknown(Reason.LIVE_CONTEXT, MFA), USER, f'"{MFA}" = true', "", ASK),
+        (unknown(Reason.LIVE_DENY, MFA), USER, f'"{MFA}" = true', "", EXPLAIN),
+        (unknown(Reason.FAILED), USER, "", EXPLAIN, EXPLAIN),
+    ],
+)
+def test_unknown_has_a_next_step(
+    outcome: Unknown, caller: Caller | None, remark: str, hint: str, command: str
 ) -> None:
     error = explain(outcome, REQUEST, caller)
 
     assert isinstance(error, AccessUnknown)
     assert error.exit_code == 254
-    assert any(hint in line for line in error.hints)
-    assert "not authorized" not in " ".join(lines(error))
-    assert error.text.startswith("cannot tell whether the session is permitted: ")
+    assert remark in " ".join(error.facts.remarks)
+    assert error.facts.hint == (hint or error.facts.remarks[0])
+    assert error.facts.command == command
+    assert str(error) == (
+        "could not check access to session document SSM-SessionManagerRunShell: why"
+    )
+
+
+def every_outcome() -> list[Denial | Unknown | LocalDenial]:
+    """Return one outcome for each reason code, with as much in it as there may be."""
+    keys = ("aws:SourceIp", "aws:ResourceTag/a", "aws:PrincipalTag/b")
+    statements = (MatchedStatement("p"), MatchedStatement("q"))
+    return [
+        *(
+            denied(code, layer, caller=SSO, matched_statements=statements, missing_context=keys)
+            for code in get_args(DenialReason)
+            for layer in Layer
+        ),
+        *(unknown(code, *keys) for code in get_args(UnknownReason)),
+        *(LocalDenial(code, "the.rule", "why") for code in get_args(RestrictionReason)),
+    ]
+
+
+@pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)
+def test_each_reason_has_words(outcome: Denial | Unknown | LocalDenial) -> None:
+    facts = explain(outcome, REQUEST, SSO).facts
+
+    assert facts.reason_code is outcome.reason_code
+    assert all((facts.reason, facts.full_reason, facts.heading, facts.command, facts.hint))
+    if not isinstance(outcome, LocalDenial):
+        said = reasons.answer(outcome, (), ())
+        assert said.reason_code is outcome.reason_code
+        assert len(said.reason.split()) > 3 or said.reason == "why"
+
+
+@pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)
+def test_no_form_is_long(outcome: Denial | Unknown | LocalDenial) -> None:
+    error = explain(outcome, REQUEST, SSO)
+    error.nearest = "policy P, line 3: it comes close"
+
+    assert len(render(error, Form.TERMINAL).splitlines()) <= 16
+    assert len(render(error, Form.LINES).splitlines()) == 3
+    assert len(render(error, Form.LEGACY).splitlines()) == 3
+    assert len(render(error, Form.TEXT).splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("request_", "options", "words"),
+    [
+        (REQUEST, (), "--target i-0a1"),
+        (
+            SessionRequest("i-0a1", "Dev-Shell", "why not"),
+            (("--profile", "my profile"), ("--region", None), ("--no-verify-ssl", True)),
+            "--target i-0a1 --document-name Dev-Shell --profile 'my profile' --no-verify-ssl",
+        ),
+        (SessionRequest("-x;y"), (("--profile", "-p"),), "'--target=-x;y' --profile=-p"),
+    ],
+)
+def test_command_repeats_what_was_asked_quoted(
+    request_: SessionRequest, options: Sequence[Option], words: str
+) -> None:
+    assert check_command("--explain", request_, options) == f"ssmgate check --explain {words}"
 
 
 @pytest.mark.parametrize(
@@ -208,28 +272,9 @@ def test_the_permission_to_simulate_oneself_and_no_one_else(
     }
 
 
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        Denial(Reason.IMPLICIT_DENY, question(), layer, ("p",), ("a:b", "c:d", "e:f", "g:h"))
-        for layer in Layer
-    ]
-    + [
-        Unknown(code, "why", question(), ("aws:SourceIp", "aws:SourceVpce"))
-        for code in (
-            Reason.ROOT, Reason.THROTTLED, Reason.TIMED_OUT, Reason.NOT_ALLOWED_TO_SIMULATE,
-            Reason.LIVE_CONTEXT, Reason.FAILED,
-            Reason.TAGS_UNKNOWN, Reason.TAGS_DENY,
-        )
-    ],
-)  # fmt: skip
-def test_never_more_than_ten_lines(outcome: Denial | Unknown) -> None:
-    assert 2 <= len(lines(explain(outcome, REQUEST, USER))) <= 10
-
-
 def test_unread_tags_come_with_the_statements_that_let_them_be_read() -> None:
     keys = ("aws:ResourceTag/a", "ssm:resourceTag/a", "aws:PrincipalTag/Stage")
-    hints = explain(Unknown(Reason.TAGS_UNKNOWN, "why", question(), keys), REQUEST, USER).hints
+    hints = explain(unknown(Reason.TAGS_UNKNOWN, *keys), REQUEST, USER).facts.remarks
 
     statements = [json.loads(hint.partition(": ")[2]) for hint in hints[:2]]
     assert [(s["Action"], s["Resource"]) for s in statements] == [

@@ -1,0 +1,145 @@
+"""The forms in which an `AccessError` is printed. Loaded only where a session was not allowed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from ssmgate.gate.decision.errors import (
+    AccessDenied,
+    AccessError,
+    AccessUnknown,
+    RestrictionDenied,
+)
+from ssmgate.gate.printer import line
+
+_NOTHING_STARTED = "IAM simulation; no session was started"
+_WITHOUT_COMMANDS = "Send these lines to your administrator."
+
+
+class Form(Enum):
+    """How an error is printed: the first two are ssmgate's own, the others the AWS CLI's."""
+
+    TERMINAL = auto()
+    LINES = auto()
+    LEGACY = auto()
+    TEXT = auto()
+    JSON = auto()
+
+
+def form(error: AccessError, error_format: str | None, *, terminal: bool) -> Form:
+    """Return the form for `error_format`, the value of --cli-error-format, None or empty if unset.
+
+    `terminal`: whether standard error is one. Errors about documents for ssh appear between the
+    lines of ssh, so they get the form for logs in any case. A document is for ssh if its name
+    contains "ssh", as AWS-StartSSHSession does.
+    """
+    match error_format:
+        case "json" | "yaml":  # JSON is YAML
+            return Form.JSON
+        case "legacy":
+            return Form.LEGACY
+        case "text":
+            return Form.TEXT
+    for_ssh = "ssh" in error.facts.document.rpartition("/")[2].lower()
+    return Form.TERMINAL if terminal and not for_ssh else Form.LINES
+
+
+def has_time(error: AccessError, error_format: str | None, *, terminal: bool) -> bool:
+    """Return whether `nearest` is shown, so that it may be looked up first: that takes seconds.
+
+    Arguments are those of `form`.
+    """
+    return (
+        isinstance(error, AccessDenied)
+        and form(error, error_format, terminal=terminal) is Form.TERMINAL
+    )
+
+
+def render(error: AccessError, how: Form, notes: Sequence[str] = ()) -> str:
+    """Return the whole output for `error`, ready to print, without a line break at its end.
+
+    `notes` are a line each, about what else went wrong. Text that others wrote is escaped, so
+    that none of it can begin a line.
+    """
+    if how is Form.JSON:
+        return _json(error, notes)
+    rows = _terminal(error) if how is Form.TERMINAL else _lines(error, how)
+    return "\n".join([*rows, *(f"ssmgate: {line(note)}" for note in notes)])
+
+
+def _terminal(error: AccessError) -> list[str]:
+    facts = error.facts
+    rows = [f"ssmgate: [ERROR]: {error.title}{line(facts.document)}"]
+    if facts.is_default:
+        rows.append("  It is the default document; no --document-name was given.")
+    rows += [f"  {label:10}{line(text)}" for label, text in _labelled(error) if text]
+    if _can_do(error, facts.command):
+        return [*rows, "", f"  {facts.heading}", f"    {line(facts.command)}"]
+    return [*rows, "", f"  {_WITHOUT_COMMANDS}"]
+
+
+def _can_do(error: AccessError, step: str) -> bool:
+    """Return whether the reader can follow `step`, a command or a sentence."""
+    return error.offers_commands or not step.startswith("ssmgate ")
+
+
+def _labelled(error: AccessError) -> list[tuple[str, str]]:
+    facts = error.facts
+    hints = [("hint", remark) for remark in facts.remarks]
+    if isinstance(error, AccessUnknown):
+        return [("reason", facts.reason), ("session", "not started"), *hints]
+    role = facts.policy_source_arn if facts.policy_source_arn != facts.caller_arn else ""
+    rows = [
+        ("reason", facts.reason),
+        ("rule", facts.rule),
+        ("document", facts.document_arn),
+        ("caller", facts.caller_arn),
+        ("role", role),
+        ("nearest", error.nearest),
+        ("missing", ", ".join(facts.missing)),
+        *hints,
+    ]
+    if isinstance(error, RestrictionDenied):
+        return [*rows, ("session", "not started, although IAM allows the session document")]
+    return [*rows, ("code", f"{error.error_code} ({_NOTHING_STARTED})")]
+
+
+def _lines(error: AccessError, how: Form) -> list[str]:
+    facts = error.facts
+    step = facts.hint if _can_do(error, facts.hint) else _WITHOUT_COMMANDS
+    hint = f"ssmgate: hint: {line(step)}"
+    if isinstance(error, AccessDenied):
+        if how is Form.LEGACY:  # with the blank line that the AWS CLI prints before its errors
+            return ["", f"ssmgate: [ERROR]: {line(error.sentence)}", hint]
+        if how is Form.TEXT:
+            return [f"{line(error.error_code)}\t{line(error.details)}", hint]
+    return [
+        f"ssmgate: [ERROR]: {_first(error)}",
+        f"ssmgate: reason: {line(facts.full_reason)}",
+        hint,
+    ]
+
+
+def _first(error: AccessError) -> str:
+    target, document = line(error.facts.target), line(error.facts.document)
+    if isinstance(error, AccessUnknown):
+        return f"{error.title}{document}: {target}"
+    code = f" ({error.error_code})" if error.error_code else ""
+    return error.title.replace(": ", f"{code}: {target}: ", 1) + document
+
+
+def _json(error: AccessError, notes: Sequence[str]) -> str:
+    facts = error.facts
+    shown: dict[str, object] = {
+        "Code": error.error_code,
+        "Message": error.details,
+        "decision": error.decision,
+        "reason": facts.reason_code.value,
+        "layer": facts.layer or None,
+        "document": facts.document_arn or facts.document,
+        "caller": facts.caller_arn or None,
+        "started": False,
+    }
+    return json.dumps(shown | ({"Notes": [*notes]} if notes else {}), indent=4)

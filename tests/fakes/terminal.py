@@ -1,0 +1,45 @@
+"""Runs a program whose standard error is a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str], directory: Path) -> tuple[int, str, str]:
+    """Run `argv` to its end. Returns its exit status, its output and what the terminal got.
+
+    Standard input is empty and standard output a pipe. Line ends are those that were written.
+    """
+    leader, follower = pty.openpty()
+    shown = bytearray()
+
+    def read() -> None:
+        while True:
+            try:
+                shown.extend(os.read(leader, 65536))
+            except OSError:  # EIO: the last one that had the terminal has closed it
+                return
+
+    reader = threading.Thread(target=read)
+    try:
+        with subprocess.Popen(
+            argv,
+            env=environ,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=follower,
+            text=True,
+        ) as program:
+            os.close(follower)
+            reader.start()
+            out, _ = program.communicate(timeout=60)
+        reader.join(60)
+    finally:
+        os.close(leader)
+    return program.returncode, out, shown.decode().replace("\r\n", "\n")

@@ -169,7 +169,7 @@ def test_many_at_once_leave_whole_lines(machine: Machine) -> None:
     folder = machine.home / "records"
     folder.mkdir()
     code = (
-        "import sys; from ssmgate.gate.system import trusted_files as trusted\n"
+        "import sys; from ssmgate.gate.system import trusted_open as trusted\n"
         "opened = trusted.open_trusted\n"
         "trusted.open_trusted = lambda *a, **k: opened(*a, **{**k, 'base': sys.argv[1]})\n"
         "from ssmgate.gate.records.writer import Recorder\n"

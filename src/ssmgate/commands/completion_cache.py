@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from ssmgate.gate.system import private_directory
+from ssmgate.gate.system import private_directory, private_files
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 FOLDER = ".cache/ssmgate"
@@ -24,7 +24,7 @@ def read(home: str, name: str, max_age: float) -> str | None:
     name without a slash.
     """
     with contextlib.suppress(OSError, InsecurePermissions, ValueError), _opened(home) as folder:
-        found = private_directory.read(folder, name, _LARGEST)
+        found = private_files.read(folder, name, _LARGEST)
         if found is not None and 0 <= time.time() - found[1] <= max_age:
             return found[0].decode()
     return None
@@ -38,8 +38,8 @@ def keep(home: str, name: str, text: str) -> None:
     """
     with contextlib.suppress(OSError, InsecurePermissions), _opened(home, create=True) as folder:
         kind = name.partition(".")[0]
-        private_directory.forget(folder, f"{kind}.", now=time.time(), after=_FORGOTTEN_AFTER)
-        private_directory.keep(folder, name, text.encode())
+        private_files.delete(folder, f"{kind}.", now=time.time(), after=_FORGOTTEN_AFTER)
+        private_files.write(folder, name, text.encode())
 
 
 @contextlib.contextmanager

@@ -11,8 +11,8 @@ from ssmgate.commands.printer import echo
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.config.schema import KEYS
-from ssmgate.gate.system import trusted_files
-from ssmgate.gate.system.trusted_files import SYSTEM_FILE
+from ssmgate.gate.system import trusted_open
+from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
 
 USER_PLACEHOLDER = "{user}"
 
@@ -46,8 +46,8 @@ def check(file: str) -> None:
     found, locked = configuration.check(file)
     path = os.path.abspath(file)
     try:
-        os.close(trusted_files.open_trusted(path))
-    except (trusted_files.InsecurePermissions, OSError) as error:
+        os.close(trusted_open.open_trusted(path))
+    except (InsecurePermissions, OSError) as error:
         echo(f"note: as {SYSTEM_FILE} it would be refused: {error}")
     for note in notes(configuration.made(found, locked)):
         echo(f"note: {note}")

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import ssmgate
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.errors import ConfigurationProblem
-from ssmgate.gate.system import trusted_files
-from ssmgate.gate.system.trusted_files import SYSTEM_FILE
+from ssmgate.gate.system import trusted_open
+from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
 
 USER = "{user}"
 """In `login.profile`: the unix user's name."""
@@ -98,8 +98,8 @@ def _programs() -> list[str]:
 
 def _hold(path: str) -> None:
     try:
-        os.close(trusted_files.open_trusted(path))
-    except trusted_files.InsecurePermissions as error:
+        os.close(trusted_open.open_trusted(path))
+    except InsecurePermissions as error:
         raise _problem(f"not trusted: {error}", "make it and its folders root's alone") from error
     except OSError as error:
         raise _problem(f"{path}: {error.strerror}", "a login depends on it") from error
@@ -107,9 +107,9 @@ def _hold(path: str) -> None:
 
 def _hold_home(path: str) -> None:
     try:
-        trusted_files.require_trusted_directory(path)
+        trusted_open.require_trusted_directory(path)
         empty = not os.listdir(path)
-    except trusted_files.InsecurePermissions as error:
+    except InsecurePermissions as error:
         raise _problem(f"login.home is not trusted: {error}", "mkdir it as root") from error
     except OSError as error:
         raise _problem(f"login.home, {path}: {error.strerror}", "mkdir it as root") from error

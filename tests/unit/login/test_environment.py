@@ -14,7 +14,7 @@ import pytest
 import ssmgate
 from ssmgate.gate.config.load import Config, Login
 from ssmgate.gate.decision.errors import ConfigurationProblem
-from ssmgate.gate.system import trusted_files
+from ssmgate.gate.system import trusted_open
 from ssmgate.login import environment
 
 CONFIG = Config(
@@ -203,7 +203,7 @@ def test_home_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(ConfigurationProblem, match=r"^refused: login\.home is not trusted: /"):
         environment._hold_home(str(home))
 
-    monkeypatch.setattr(trusted_files, "require_trusted_directory", lambda _path: None)
+    monkeypatch.setattr(trusted_open, "require_trusted_directory", lambda _path: None)
     environment._hold_home(str(home))
     (home / ".aws").mkdir()
     with pytest.raises(ConfigurationProblem, match=r"login\.home, /.*, is not empty"):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ssmgate.gate.cache.entry import Timestamp
-from ssmgate.gate.system import private_directory
+from ssmgate.gate.system import private_directory, private_files
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 FOLDER = ".cache/ssmgate/answers"
@@ -78,7 +78,7 @@ class Folder:
     def read(self, name: str) -> str | None:
         """What is kept as `name`: a file of this user's that nobody else can read or write."""
         with self._opened() as folder, contextlib.suppress(ValueError):
-            found = None if folder is None else private_directory.read(folder, name, _LARGEST)
+            found = None if folder is None else private_files.read(folder, name, _LARGEST)
             return None if found is None else found[0].decode()
         return None
 
@@ -87,8 +87,8 @@ class Folder:
         data = text.encode()
         with self._opened(create=True) as folder:
             if folder is not None and len(data) <= _LARGEST:
-                private_directory.forget(folder, now=time.time(), after=_FORGOTTEN_AFTER)
-                private_directory.keep(folder, name, data)
+                private_files.delete(folder, now=time.time(), after=_FORGOTTEN_AFTER)
+                private_files.write(folder, name, data)
                 return True
         return False
 
@@ -117,17 +117,15 @@ class Folder:
         """Everything that is kept and can be read."""
         with self._opened() as folder:
             for name in sorted(os.listdir(folder)) if folder is not None else ():
-                if not name.endswith((_LOCK, private_directory.UNFINISHED)):
+                if not name.endswith((_LOCK, private_files.UNFINISHED)):
                     yield self.read(name) or ""
 
     def clear(self) -> int:
         """Forget everything. How many answers that were."""
         with self._opened() as folder:
             if folder is not None:
-                gone = private_directory.forget(folder)
-                return sum(
-                    not name.endswith((_LOCK, private_directory.UNFINISHED)) for name in gone
-                )
+                gone = private_files.delete(folder)
+                return sum(not name.endswith((_LOCK, private_files.UNFINISHED)) for name in gone)
         return 0
 
     @contextlib.contextmanager

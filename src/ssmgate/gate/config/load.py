@@ -17,8 +17,8 @@ from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import ContextEntry, configured_context
 from ssmgate.gate.decision.restrictions import Restrictions
-from ssmgate.gate.system import trusted_files
-from ssmgate.gate.system.trusted_files import InsecurePermissions
+from ssmgate.gate.system import trusted_open
+from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
 
 USER_FILE = ".config/ssmgate/config.toml"
 
@@ -40,7 +40,7 @@ EVERY_KEY = "*"
 class ConfigSource:
     """Where the system file is, and who may own it: root, in the folders from the top."""
 
-    path: str = trusted_files.SYSTEM_FILE
+    path: str = SYSTEM_FILE
     base: str = "/"
     owner: int = 0
 
@@ -156,11 +156,11 @@ def check(path: str) -> tuple[dict[str, Setting], frozenset[str]]:
     """Read one file as the system file, whoever owns it. Raises `ConfigurationProblem`."""
     try:
         with open(path, "rb") as file:
-            text = file.read(trusted_files.LARGEST + 1)
+            text = file.read(trusted_open.LARGEST + 1)
     except OSError as error:
         raise ConfigurationProblem(f"{path}: {error.strerror}") from error
-    if len(text) > trusted_files.LARGEST:
-        raise ConfigurationProblem(f"{path} has more than {trusted_files.LARGEST} bytes")
+    if len(text) > trusted_open.LARGEST:
+        raise ConfigurationProblem(f"{path} has more than {trusted_open.LARGEST} bytes")
     tier = _flat(_toml(text, path), path)
     locked = _locked(tier.pop("locked", (path, [])))
     found = {key.name: Setting(key.default) for key in KEYS.values()}
@@ -278,10 +278,10 @@ def _locked(said: tuple[str, Any]) -> frozenset[str]:
 
 def _system(system: ConfigSource) -> dict[str, Any]:
     try:
-        file = trusted_files.open_trusted(
+        file = trusted_open.open_trusted(
             system.path, owners=frozenset({0, system.owner}), base=system.base
         )
-        return _toml(trusted_files.read(file, system.path), system.path)
+        return _toml(trusted_open.read(file, system.path), system.path)
     except FileNotFoundError:
         return {}
     except InsecurePermissions as error:
@@ -299,11 +299,11 @@ def _user(path: str) -> dict[str, Any]:
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
-            trusted_files.judge(file, path, frozenset({0, os.geteuid()}))
+            trusted_open.judge(file, path, frozenset({0, os.geteuid()}))
         except InsecurePermissions:
             os.close(file)
             raise
-        return _toml(trusted_files.read(file, path), path)
+        return _toml(trusted_open.read(file, path), path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except InsecurePermissions as error:

@@ -23,7 +23,8 @@ from ssmgate.gate.decision.question import Caller, ContextEntry
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
-from ssmgate.gate.system import signals, trusted_files
+from ssmgate.gate.system import signals, trusted_open
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 SCHEMA_VERSION = 1
 """Raised when a member goes or changes its meaning; a new one does not raise it."""
@@ -288,10 +289,10 @@ def _to_file(path: str, user: str | None, line: bytes) -> str:
         path = path.replace(USER, user)
     mine = os.geteuid()
     try:
-        file = trusted_files.open_trusted(
+        file = trusted_open.open_trusted(
             path, os.O_RDWR | os.O_APPEND | os.O_CREAT, owners=frozenset({0, mine})
         )
-    except trusted_files.InsecurePermissions as error:
+    except InsecurePermissions as error:
         return f"not trusted: {error}"
     except OSError as error:
         return f"{path}: {error.strerror}"

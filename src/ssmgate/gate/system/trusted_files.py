@@ -1,4 +1,8 @@
-"""Files that only their owner could have written: judged on the descriptor that is read."""
+"""The one rule for "only these users can write this", and the way to a directory that keeps it.
+
+Everything that has to be one user's own is judged here: the cache, the daemon's socket, completion,
+configuration, records, and what a login runs.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,16 @@ import os
 import stat
 import sys
 
-# There /etc is a link.
 SYSTEM_FILE = f"{'/private' if sys.platform == 'darwin' else ''}/etc/ssmgate/config.toml"
-"""What an administrator says, and may lock."""
+"""The administrator's configuration. On macOS /etc is a symbolic link."""
 
-LARGEST = 1 << 16
-"""Bytes of a configuration file. A bigger one is no configuration."""
-
-# O_PATH needs no permission to list the folder. Not on every system.
-_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK the opening of a FIFO would wait for a writer.
-_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# O_PATH needs no permission to list the directory. Not on every system.
+_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_LINKS = 40  # as Linux, path_resolution(7)
 
 
 class InsecurePermissions(Exception):
-    """Somebody else could have written `path`, or put it there; `why` is one clause."""
+    """Another user could have written `path`, or put it there; `why` is one clause."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path} {why}")
@@ -29,122 +28,101 @@ class InsecurePermissions(Exception):
         self.why = why
 
 
-def open_trusted(
-    path: str,
-    flags: int = os.O_RDONLY,
-    *,
-    owners: frozenset[int] = frozenset({0}),
-    base: str = "/",
-    mode: int = 0o600,
-) -> int:
-    """Open a regular file that only `owners` could have written, and return its descriptor.
-
-    Every folder from `base` down to the file is opened in the one before, without following
-    links, and belongs to one of `owners`, with nobody else allowed to write: whoever else can
-    exchange none of them in between. `path` is absolute, below `base`. A POSIX access list that
-    lets others write shows in the group's bits.
-
-    Raises `InsecurePermissions`; `FileNotFoundError` where there is no such file, whatever its
-    folders are like; `OSError` for what else the system says. Contents are not looked at.
-    """
-    above, _, name = path.rpartition(os.sep)
-    folder, problem = _walk(path, above, owners, base)
-    try:
-        file = os.open(name, flags | _FILE, mode, dir_fd=folder)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise InsecurePermissions(path, "is a symbolic link") from None
-        raise
-    finally:
-        os.close(folder)
-    try:
-        judge(file, path, owners)
-    except BaseException:
-        os.close(file)
-        raise
-    if problem is not None:
-        os.close(file)
-        raise problem
-    return file
-
-
-def require_trusted_directory(
-    path: str, owners: frozenset[int] = frozenset({0}), *, base: str = "/"
-) -> None:
-    """Raise unless `path` is a folder that only `owners` could have made, as `open_trusted`."""
-    folder, problem = _walk(path, path, owners, base)
-    os.close(folder)
-    if problem is not None:
-        raise problem
-
-
-def judge(file: int, path: str, owners: frozenset[int]) -> None:
-    """Raise `InsecurePermissions` unless `file` is a regular file that only `owners` can write.
-
-    `path` is its name for the error. The group's own members may write where the group is this
-    process's and the owner this user: distributions make a group for each user.
-    """
-    known = os.fstat(file)
-    if stat.S_ISDIR(known.st_mode):
-        raise InsecurePermissions(path, f"cannot be read: {os.strerror(errno.EISDIR)}")
-    if not stat.S_ISREG(known.st_mode):
-        raise InsecurePermissions(path, "is not a regular file")
-    problem = _problem(known, path, owners)
-    if problem is not None:
-        raise problem
-
-
-def read(file: int, path: str) -> bytes:
-    """All of the open `file`, at most `LARGEST` bytes. Raises `InsecurePermissions` for more."""
-    with os.fdopen(file, "rb") as opened:
-        text = opened.read(LARGEST + 1)
-    if len(text) > LARGEST:
-        raise InsecurePermissions(path, f"has more than {LARGEST} bytes")
-    return text
-
-
-def _walk(
-    path: str, down_to: str, owners: frozenset[int], base: str
-) -> tuple[int, InsecurePermissions | None]:
-    """The descriptor of `down_to`, and what is wrong with it or a folder above it."""
-    if not os.path.isabs(path) or os.path.normpath(path) != path:
-        raise InsecurePermissions(path, "is not an absolute path without detours")
-    within = os.path.relpath(down_to or os.sep, base)
-    at = base
-    folder = os.open(base, _FOLDER)
-    problem = _problem(os.fstat(folder), at, owners)
-    for name in within.split(os.sep) if within != os.curdir else ():
-        at = os.path.join(at, name)
-        try:
-            inner = _open_folder(name, folder, at)
-        finally:
-            os.close(folder)
-        folder = inner
-        problem = problem or _problem(os.fstat(folder), at, owners)
-    return folder, problem
-
-
-def _open_folder(name: str, folder: int, path: str) -> int:
-    try:
-        return os.open(name, _FOLDER, dir_fd=folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-            raise
-        known = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        link = stat.S_ISLNK(known.st_mode)
-        raise InsecurePermissions(
-            path, "is a symbolic link" if link else "is not a folder"
-        ) from None
-
-
-def _problem(
-    known: os.stat_result, path: str, owners: frozenset[int]
+def insecure(
+    known: os.stat_result, path: str, owners: frozenset[int], *, allow_sticky: bool = False
 ) -> InsecurePermissions | None:
+    """Return why users other than `owners` can write the file or directory, None if they cannot.
+
+    It has to belong to one of `owners` (user ids), and only they may write. Write permission of a
+    group counts as the owner's own only if the group has no other member, as in Debian's sshd; root
+    has no such group. `allow_sticky` is for a directory whose next entry is judged too: in one with
+    the sticky bit, only the owner of an entry can exchange it. `path` is for the message.
+
+    An access list (acl(5)) shows in the group's bits; one on a file of the owner's own group is not
+    seen. https://sources.debian.org/patches/openssh/latest/user-group-modes.patch/
+    """
     if known.st_uid not in owners:
         return InsecurePermissions(path, f"belongs to uid {known.st_uid}")
-    own_group = known.st_uid == os.geteuid() != 0 and known.st_gid == os.getegid()
-    if known.st_mode & (0o002 if own_group else 0o022):
-        return InsecurePermissions(
-            path, f"can be written by others (mode {stat.S_IMODE(known.st_mode):04o})"
-        )
-    return None
+    others = known.st_mode & 0o022
+    if others == 0o020 and known.st_uid != 0:
+        # Only here: few are writable for a group.
+        from ssmgate.gate.system import groups
+
+        others = 0 if groups.only_member(known.st_gid) == known.st_uid else others
+    if not others or (allow_sticky and known.st_mode & stat.S_ISVTX):
+        return None
+    mode = stat.S_IMODE(known.st_mode)
+    return InsecurePermissions(path, f"can be written by others (mode {mode:04o})")
+
+
+def walk(
+    path: str,
+    owners: frozenset[int],
+    *,
+    base: str = "/",
+    follow: bool = False,
+    create: bool = False,
+    allow_sticky: bool = False,
+) -> tuple[int, InsecurePermissions | None]:
+    """Open the directory `path`, below `base`, each of its components in the one before.
+
+    So no other user can exchange one in between. Returns a descriptor, through which files can be
+    opened, and what is wrong with the first directory that breaks the rule. With `follow`, symbolic
+    links of `owners` are followed, and what they lead through is judged as well. `create` makes
+    missing directories (mode 0700). `allow_sticky` as for `insecure`: what the caller opens in the
+    last directory has to be judged.
+
+    Raises `InsecurePermissions` for another link, for what is not a directory, and where one would
+    be created in an insecure one; `OSError` for what else the system says.
+    """
+    at, links, problem = base, 0, None
+    names = _components(path.removeprefix(base))
+    directory = os.open(base, _DIRECTORY)
+    try:
+        while True:
+            known = os.fstat(directory)
+            problem = problem or insecure(known, at, owners, allow_sticky=allow_sticky)
+            if not names:
+                return directory, problem
+            name = names.pop()
+            below = os.path.normpath(os.path.join(at, name))
+            try:
+                inner = os.open(name, _DIRECTORY, dir_fd=directory)
+            except FileNotFoundError:
+                if not create:
+                    raise
+                if problem is not None:
+                    raise problem from None
+                os.mkdir(name, 0o700, dir_fd=directory)
+                inner = os.open(name, _DIRECTORY, dir_fd=directory)
+            except OSError as error:
+                if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                    raise
+                links += 1
+                target = _link(name, directory, below, owners, follow and links <= _MAX_LINKS)
+                names += _components(target)
+                below = "/" if target[0] == "/" else at
+                inner = os.open("/" if target[0] == "/" else ".", _DIRECTORY, dir_fd=directory)
+            os.close(directory)
+            directory, at = inner, below
+    except BaseException:
+        os.close(directory)
+        raise
+
+
+def _components(path: str) -> list[str]:
+    """Return the names in `path`, the last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def _link(name: str, directory: int, path: str, owners: frozenset[int], follow: bool) -> str:
+    """Return where the symbolic link `name` leads. Raises `InsecurePermissions` if it may not."""
+    known = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if not stat.S_ISLNK(known.st_mode):
+        raise InsecurePermissions(path, "is not a directory")
+    if not follow:
+        raise InsecurePermissions(path, "is a symbolic link")
+    if known.st_uid not in owners:
+        raise InsecurePermissions(path, f"belongs to uid {known.st_uid}")
+    os.stat(name, dir_fd=directory)  # raises if it leads nowhere, which is not created
+    return os.readlink(name, dir_fd=directory)

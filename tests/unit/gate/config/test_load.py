@@ -14,8 +14,8 @@ from ssmgate.gate.config.load import USER_FILE, Checker, Config, ConfigSource, l
 from ssmgate.gate.config.schema import KEYS, VARIABLES, Key
 from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.question import ContextEntry
-from ssmgate.gate.system import trusted_files
-from ssmgate.gate.system.trusted_files import LARGEST
+from ssmgate.gate.system import trusted_open
+from ssmgate.gate.system.trusted_open import LARGEST
 
 MFA = ContextEntry("aws:MultiFactorAuthPresent", "boolean", ("true",))
 
@@ -382,13 +382,13 @@ def test_the_file_is_judged_on_what_is_read(
     path.chmod(0o666)
     good = tmp_path / "good.toml"
     good.write_text('mode = "permissive"')
-    judge = trusted_files.judge
+    judge = trusted_open.judge
 
     def exchange(file: int, name: str, owners: frozenset[int]) -> None:
         good.replace(path)
         judge(file, name, owners)
 
-    monkeypatch.setattr(trusted_files, "judge", exchange)
+    monkeypatch.setattr(trusted_open, "judge", exchange)
 
     with pytest.raises(ConfigurationProblem, match="can be written by others"):
         load_system(tmp_path, path)

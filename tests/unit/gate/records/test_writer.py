@@ -61,11 +61,11 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _below_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ssmgate.gate.system import trusted_files
+    from ssmgate.gate.system import trusted_open
 
-    opened = trusted_files.open_trusted
+    opened = trusted_open.open_trusted
     monkeypatch.setattr(
-        trusted_files, "open_trusted", lambda *a, **k: opened(*a, **{**k, "base": str(tmp_path)})
+        trusted_open, "open_trusted", lambda *a, **k: opened(*a, **{**k, "base": str(tmp_path)})
     )
 
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from ssmgate.gate.system import trusted_files
-from ssmgate.gate.system.trusted_files import (
+from ssmgate.gate.system import groups, trusted_open
+from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions, insecure, walk
+from ssmgate.gate.system.trusted_open import (
     LARGEST,
-    SYSTEM_FILE,
-    InsecurePermissions,
     judge,
     open_trusted,
     require_trusted_directory,
 )
 
 ME = frozenset({os.geteuid()})
+TRUSTED = frozenset({0, os.geteuid()})
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def _no_descriptor_stays() -> Iterator[None]:
 
 def opened(path: Path, base: Path) -> str:
     file = open_trusted(str(path), owners=ME, base=str(base))
-    return trusted_files.read(file, str(path)).decode()
+    return trusted_open.read(file, str(path)).decode()
 
 
 def why(path: Path | str, base: Path) -> str:
@@ -57,46 +59,178 @@ def why_folder(path: Path, base: Path) -> str:
     return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
 
 
+USER, GROUP, OTHERS = 1000, 1000, 50
+MEMBERS = {0: 0, GROUP: USER, 7: None}
+"""The only member of each group, None for groups with several or without any."""
+
+
 @pytest.mark.parametrize(
-    ("mode", "whose", "process", "owners", "problem"),
+    ("mode", "uid", "gid", "owners", "problem"),
     [
-        pytest.param(0o644, (0, 0), (1000, 1000), {0}, "", id="root's"),
-        pytest.param(0o644, (0, 0), (0, 0), {0}, "", id="root's, for root"),
-        pytest.param(0o600, (1000, 1000), (1000, 1000), {0}, "uid 1000", id="the user's own"),
-        pytest.param(0o600, (1000, 1000), (1000, 1000), {0, 1000}, "", id="where it may be"),
-        pytest.param(0o600, (1001, 1001), (1000, 1000), {0, 1000}, "uid 1001", id="another's"),
-        pytest.param(0o664, (1000, 1000), (1000, 1000), {1000}, "", id="own group may write"),
-        pytest.param(0o775, (1000, 1000), (1000, 1000), {1000}, "", id="all may look"),
-        pytest.param(0o646, (1000, 1000), (1000, 1000), {1000}, "0646", id="all may write"),
-        pytest.param(0o664, (1000, 2000), (1000, 1000), {1000}, "0664", id="another group may"),
-        pytest.param(0o664, (1001, 1000), (1000, 1000), {1001}, "0664", id="another owner's group"),
-        pytest.param(0o664, (0, 0), (0, 0), {0}, "0664", id="root's group may write"),
-        pytest.param(0o664, (0, 1000), (1000, 1000), {0}, "0664", id="root's, for own group"),
-        pytest.param(0o1646, (0, 0), (1000, 1000), {0}, "1646", id="sticky"),
+        pytest.param(0o644, 0, 0, {0}, "", id="root's"),
+        pytest.param(0o600, USER, GROUP, {0}, "belongs to uid 1000", id="not root's"),
+        pytest.param(0o600, USER, GROUP, {0, USER}, "", id="the user's where that may be"),
+        pytest.param(0o600, 1001, 1001, {0, USER}, "belongs to uid 1001", id="another user's"),
+        pytest.param(0o755, USER, 7, {USER}, "", id="others may read and search"),
+        pytest.param(0o646, USER, GROUP, {USER}, "0646", id="all may write"),
+        pytest.param(0o777, USER, GROUP, {USER}, "0777", id="all and the own group may write"),
+        pytest.param(0o664, USER, GROUP, {0, USER}, "", id="a group without other members"),
+        pytest.param(0o664, USER, 7, {0, USER}, "0664", id="a group with other members"),
+        pytest.param(0o664, USER, 0, {0, USER}, "0664", id="a group of another user's alone"),
+        pytest.param(0o664, 1001, GROUP, {1001}, "0664", id="another owner, the user's group"),
+        pytest.param(0o664, 0, GROUP, {0}, "0664", id="root's, for a user's group"),
+        pytest.param(0o664, 0, GROUP, {0, USER}, "0664", id="root's, for the own group"),
+        pytest.param(0o664, 0, 0, {0}, "0664", id="root has no group of its own"),
+        pytest.param(0o1777, 0, 0, {0, USER}, "1777", id="sticky"),
+        pytest.param(0o4755, 0, 0, {0}, "", id="other bits"),
     ],
 )
-def test_who_could_have_written_it(
-    monkeypatch: pytest.MonkeyPatch,
-    mode: int,
-    whose: tuple[int, int],
-    process: tuple[int, int],
-    owners: set[int],
-    problem: str,
+def test_who_can_write_it(
+    monkeypatch: pytest.MonkeyPatch, mode: int, uid: int, gid: int, owners: set[int], problem: str
 ) -> None:
-    known = SimpleNamespace(st_mode=stat.S_IFREG | mode, st_uid=whose[0], st_gid=whose[1])
-    system = SimpleNamespace(
-        fstat=lambda _file: known, geteuid=lambda: process[0], getegid=lambda: process[1]
+    monkeypatch.setattr(groups, "only_member", MEMBERS.__getitem__)
+    known: Any = SimpleNamespace(st_mode=stat.S_IFREG | mode, st_uid=uid, st_gid=gid)
+    words = f"can be written by others (mode {problem})" if problem.isdigit() else problem
+
+    found = insecure(known, "/x", frozenset(owners))
+    assert str(found or "") == (f"/x {words}" if problem else "")
+
+
+@pytest.mark.parametrize(
+    ("mode", "uid", "problem"),
+    [
+        (0o1777, 0, ""),
+        (0o1777, USER, ""),
+        (0o1775, USER, ""),
+        (0o1777, 7, "belongs to uid 7"),
+        (0o777, 0, "can be written by others (mode 0777)"),
+    ],
+)
+def test_sticky_directory_above_another(mode: int, uid: int, problem: str) -> None:
+    known: Any = SimpleNamespace(st_mode=stat.S_IFDIR | mode, st_uid=uid, st_gid=7)
+    found = insecure(known, "/x", frozenset({0, USER}), allow_sticky=True)
+    assert (found.why if found else "") == problem
+
+
+@pytest.mark.parametrize(
+    ("listed", "primary", "only"),
+    [
+        pytest.param([], ["alice"], 1, id="a group for each user"),
+        pytest.param(["alice"], ["alice"], 1, id="which lists its user too"),
+        pytest.param(["alice"], [], 1, id="or lists its user alone"),
+        pytest.param(["bob"], ["alice"], None, id="another listed member"),
+        pytest.param([], ["alice", "bob"], None, id="another member by the primary group"),
+        pytest.param([], [], None, id="no member"),
+        pytest.param(["nobody-knows"], ["alice"], None, id="a member that is not a user"),
+        pytest.param(None, ["alice"], None, id="no such group"),
+    ],
+)
+def test_only_member_of_a_group(
+    monkeypatch: pytest.MonkeyPatch,
+    listed: list[str] | None,
+    primary: list[str],
+    only: int | None,
+) -> None:
+    users = {
+        name: SimpleNamespace(pw_uid=uid, pw_gid=100 if name in primary else 99)
+        for uid, name in enumerate(("root", "alice", "bob"))
+    }
+    found = {} if listed is None else {100: SimpleNamespace(gr_mem=listed)}
+    monkeypatch.setattr(groups, "grp", SimpleNamespace(getgrgid=found.__getitem__))
+    monkeypatch.setattr(
+        groups,
+        "pwd",
+        SimpleNamespace(getpwnam=users.__getitem__, getpwall=lambda: list(users.values())),
     )
-    monkeypatch.setattr(trusted_files, "os", system)
-    if not problem:
-        judge(0, "/x", frozenset(owners))
-        return
-    words = f"/x belongs to {problem}" if "uid" in problem else (
-        f"/x can be written by others (mode {problem})"
-    )  # fmt: skip
-    with pytest.raises(InsecurePermissions) as caught:
-        judge(0, "/x", frozenset(owners))
-    assert str(caught.value) == words
+    assert groups.only_member(100) == only
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_group_of_the_system(tmp_path: Path) -> None:
+    """Without a fake: the file of a user whom no system has, and of a group with members."""
+    file = tmp_path / "file"
+    file.touch()
+    for gid in (54321, grp.getgrnam("adm").gr_gid):
+        os.chown(file, 54321, gid)
+        file.chmod(0o660)
+        found = insecure(os.stat(file), "x", frozenset({54321}))
+        assert found is not None
+
+
+def links_of(path: Path) -> Path:
+    """A directory that is reached by links: absolute, relative, and with detours."""
+    real = path.parents[1]
+    (path.parents[2] / "absolute").symlink_to(real)
+    (real / "relative").symlink_to("../a/./b/../b")
+    return path.parents[2] / "absolute" / "relative"
+
+
+def test_links_are_followed_where_they_may_be(path: Path, tmp_path: Path) -> None:
+    linked = links_of(path)
+    directory, problem = walk(str(linked), TRUSTED, follow=True, allow_sticky=True)
+    try:
+        assert problem is None
+        assert os.path.samestat(os.fstat(directory), path.parent.stat())
+    finally:
+        os.close(directory)
+    with pytest.raises(InsecurePermissions, match="absolute is a symbolic link"):
+        walk(str(linked), TRUSTED, allow_sticky=True)
+
+
+def test_what_links_lead_through_is_judged(path: Path, tmp_path: Path) -> None:
+    """A link to a link: the directory of the second is neither above the first nor the end."""
+    between = tmp_path / "between"
+    between.mkdir()
+    (between / "link").symlink_to(path.parent)
+    (tmp_path / "first").symlink_to(between / "link")
+    between.chmod(0o777)
+
+    directory, problem = walk(str(tmp_path / "first"), TRUSTED, follow=True, allow_sticky=True)
+    os.close(directory)
+    assert problem is not None
+    assert problem.path == str(between)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_link_of_another_user_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """In a sticky directory, such as /tmp, its owner could exchange it at any time."""
+    link = tmp_path / "link"
+    link.symlink_to(path.parent)
+    os.chown(link, 12345, -1, follow_symlinks=False)
+    with pytest.raises(InsecurePermissions, match="link belongs to uid 12345"):
+        walk(str(link), TRUSTED, follow=True, allow_sticky=True)
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises((InsecurePermissions, OSError)):
+        walk(str(tmp_path / "a"), TRUSTED, follow=True, allow_sticky=True)
+
+
+def test_creates_what_is_missing_and_only_in_a_secure_directory(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        directory, problem = walk(
+            str(tmp_path / "x" / "y"), TRUSTED, create=True, allow_sticky=True
+        )
+    finally:
+        os.umask(before)
+    os.close(directory)
+    assert problem is None
+    assert (tmp_path / "x").stat().st_mode & 0o7777 == 0o700
+
+    (tmp_path / "x").chmod(0o777)
+    with pytest.raises(InsecurePermissions, match="x can be written by others"):
+        walk(str(tmp_path / "x" / "z"), TRUSTED, create=True, allow_sticky=True)
+    assert os.listdir(tmp_path / "x") == ["y"]
+
+
+def test_link_that_leads_nowhere_creates_nothing(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError):
+        walk(str(tmp_path / "link" / "x"), TRUSTED, follow=True, create=True, allow_sticky=True)
+    assert sorted(os.listdir(tmp_path)) == ["home", "link"]
 
 
 @pytest.mark.parametrize(
@@ -110,11 +244,7 @@ def test_who_could_have_written_it(
 def test_only_a_regular_file(monkeypatch: pytest.MonkeyPatch, kind: int, words: str) -> None:
     known = SimpleNamespace(st_mode=kind | 0o600, st_uid=0, st_gid=0)
     monkeypatch.setattr(
-        trusted_files,
-        "os",
-        SimpleNamespace(
-            fstat=lambda _file: known, strerror=os.strerror, geteuid=os.geteuid, getegid=os.getegid
-        ),
+        trusted_open, "os", SimpleNamespace(fstat=lambda _file: known, strerror=os.strerror)
     )
     with pytest.raises(InsecurePermissions) as caught:
         judge(0, "/x", frozenset({0}))
@@ -168,7 +298,7 @@ def file_above(path: Path) -> None:
         (lax_folders, "a can be written by others (mode 0777)"),
         (link_above, "a is a symbolic link"),
         (link_folder, "a/b is a symbolic link"),
-        (file_above, "a is not a folder"),
+        (file_above, "a is not a directory"),
     ],
 )
 def test_folder_that_others_could_exchange(

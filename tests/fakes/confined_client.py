@@ -21,7 +21,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parent.parent)
 
 from fakes.capabilities import lose
-from ssmgate.daemon import protocol
+from ssmgate.daemon import protocol, requests
 
 SPACES = {
     "time": 0x80, "mnt": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000,
@@ -128,7 +128,7 @@ def nonce(sock: socket.socket) -> str:
     """
     found = ""
     while True:
-        kind, lists = protocol.receive(sock)
+        kind, lists = requests.receive(sock)
         if kind == protocol.CHALLENGE:
             ((found,),) = lists
             sock.sendall(protocol.packed(protocol.CHALLENGE, ["nonce"]))
@@ -161,7 +161,7 @@ def main() -> None:
             protocol.send_with_descriptors(sock, request, (nothing, stderr, folder))
             kind, lists = protocol.BEAT, []
             while kind == protocol.BEAT:
-                kind, lists = protocol.receive(sock)
+                kind, lists = requests.receive(sock)
         except Refused as refused:
             kind, lists = refused.args
     print(json.dumps([kind.decode(), lists]), flush=True)

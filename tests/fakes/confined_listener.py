@@ -20,7 +20,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parent.parent)
 
 from fakes.confined_client import confine
-from ssmgate.daemon import protocol
+from ssmgate.daemon import protocol, requests
 
 Heard = list[tuple[str, list[list[str]]]]
 
@@ -33,7 +33,7 @@ def attack(sock: socket.socket, program: str) -> Heard:
         sock.sendall(protocol.packed(protocol.HELLO, [protocol.PROTOCOL]))
         sock.sendall(protocol.packed(protocol.CHALLENGE, ["nonce"]))
         while True:
-            kind, lists = protocol.receive(sock)
+            kind, lists = requests.receive(sock)
             heard.append((kind.decode(), lists))
             if kind == protocol.CHALLENGE:
                 sock.sendall(protocol.packed(protocol.PROOF, *lists))

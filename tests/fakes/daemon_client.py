@@ -98,7 +98,7 @@ class Daemon:
         if constants:
             code = (
                 "import sys; from ssmgate.__main__ import ssmgate\n"
-                "from ssmgate.daemon import worker as child, server\n"
+                "from ssmgate.daemon import server, worker as child\n"
                 f"{constants}\nsys.argv[0] = 'ssmgate'; ssmgate()"
             )
             program = ["-c", code, "daemon", "--in-place", *options]
@@ -131,13 +131,13 @@ class Daemon:
 
     def connected(self) -> socket.socket:
         """A connection to it, from a process that is not verified."""
-        from ssmgate.daemon import location, protocol
+        from ssmgate.daemon import location, protocol, requests
 
         sock = socket.socket(socket.AF_UNIX)
         folder = os.open(self.folder, os.O_RDONLY)
         sock.connect(location.address(folder, str(self.folder), self.socket.name))
         os.close(folder)
-        assert protocol.receive(sock) == (protocol.HELLO, [[protocol.PROTOCOL]])
+        assert requests.receive(sock) == (protocol.HELLO, [[protocol.PROTOCOL]])
         return sock
 
     @contextmanager

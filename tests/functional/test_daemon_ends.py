@@ -38,7 +38,7 @@ from fakes.scripted_aws import (
     slowly,
 )
 from fakes.waiting import has_got
-from ssmgate.daemon import protocol
+from ssmgate.daemon import protocol, requests
 
 # So that nobody has to wait for the end of patience.
 CONSTANTS = "child.TAKE_SECONDS = 1.0"
@@ -269,7 +269,7 @@ class Asker:
 
     def hear(self, kind: bytes) -> list[list[str]]:
         """The next message but beats, which is of `kind`."""
-        while (heard := protocol.receive(self.sock))[0] == protocol.BEAT:
+        while (heard := requests.receive(self.sock))[0] == protocol.BEAT:
             pass
         assert heard[0] == kind
         return heard[1]

@@ -32,7 +32,7 @@ from fakes.daemon_client import (
     until,
 )
 from fakes.scripted_aws import ACCOUNT, credentials
-from ssmgate.daemon import location, protocol
+from ssmgate.daemon import location, protocol, requests
 from ssmgate.daemon.protocol import packed
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -137,7 +137,7 @@ HELLO = GREETING + packed(protocol.CHALLENGE, ["nonce"])
 
 def proves(sock: socket.socket) -> None:
     """Answer the client's challenge, so that it sends its request."""
-    kind, lists = protocol.receive(sock)
+    kind, lists = requests.receive(sock)
     assert kind == protocol.CHALLENGE
     sock.sendall(packed(protocol.PROOF, *lists))
 

@@ -11,8 +11,8 @@ from ssmgate.commands.printer import echo
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.config.schema import KEYS
-from ssmgate.gate.system import trusted_open
-from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
+from ssmgate.gate.system import SYSTEM_FILE, trusted_open
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 USER_PLACEHOLDER = "{user}"
 

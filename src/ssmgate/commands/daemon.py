@@ -17,7 +17,7 @@ from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
 @click.option(
     "--idle",
     type=click.IntRange(min=0),
-    default=location.IDLE_SECONDS,
+    default=instance_lock.IDLE_SECONDS,
     show_default=True,
     metavar="SECONDS",
     help="End after so long without a start; 0: never.",

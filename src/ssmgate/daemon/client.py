@@ -1,4 +1,4 @@
-"""Ask a daemon for a start: all that the asking process does, up to its becoming the plugin."""
+"""Let the daemon make a start: what the calling process does until it becomes the plugin."""
 
 from __future__ import annotations
 
@@ -8,53 +8,30 @@ import time
 
 from ssmgate.daemon import location, peer, protocol
 from ssmgate.daemon.protocol import Broken
-from ssmgate.gate.exits import INTERRUPTED
-from ssmgate.gate.plugin import restore_terminal
-from ssmgate.gate.system import private_directory, takeover
-from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
+from ssmgate.gate.system import SYSTEM_FILE, takeover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
     from collections.abc import Mapping
-    from typing import NoReturn
-else:
-    import _signal
 
-HELLO_SECONDS = 1.0
-"""A daemon that has not answered by then is not waited for."""
-
-SILENT_SECONDS = 5.0
-"""One that is at work says so each second. After such a silence it is left to itself."""
-
-LONGEST_SECONDS = 300.0
-"""A start that is not made by then is made anew, however often somebody is said to be at work."""
-
-ENDING_SECONDS = 20.0
-"""After a signal: how long its end may take, with a session to terminate."""
-
-_PATH_PREFIXES = ("AWS_", "SSMGATE_", "XDG_")
-_PATH_VARIABLES = (
-    "HOME", "PATH", "TMPDIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE",
-    "SSL_CERT_DIR", "SSLKEYLOGFILE",
-)  # fmt: skip
-
-
-FORWARDED = takeover.ENDING
-"""Signals that are the start's: they end the one who asks, after the end of its session."""
+HELLO_SECONDS = 1.0  # how long a daemon may take to answer
+SILENT_SECONDS = 5.0  # how long a worker may be silent, which sends BEAT each second
+LONGEST_SECONDS = 300.0  # how long a start may take; then this process makes it
+ENDING_SECONDS = 20.0  # how long the end may take after a signal, with a session to terminate
 
 
 def try_daemon(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
-    """Let a daemon make the start of `argv`, the words after `aws`, and become the plugin.
+    """Let the daemon make the start of `argv`, the arguments after `aws`, and become the plugin.
 
-    `shim` as for `ssmgate.__main__.run`. If the daemon refuses, this process exits as it would
-    have by itself. It returns where it has to make the start: whether a daemon could have been
-    asked, had there been one.
+    `shim` as for `ssmgate.__main__.run`. Exits as the start would if that is denied or fails.
+    Returns if this process has to make the start: whether only a daemon is missing.
     """
     environ = os.environ
-    if not may_ask(argv, environ):
+    if not may_ask(environ):
         return False
     try:
+        for number in (0, 2):  # they are sent, and the number of a closed one would be used again
+            os.fstat(number)
         own = peer.own_facts()
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (peer.Unproven, OSError):
@@ -78,20 +55,20 @@ def try_daemon(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
 def connected(
     home: str, said: list[str], own: Mapping[str, str], seconds: float = HELLO_SECONDS
 ) -> _socket.socket | None:
-    """Return a connection to this user's daemon for the surroundings `said`, or None without one.
+    """Connect to this user's daemon with the fingerprint `said`, None without one.
 
-    The process that listens is confined as `own` says, and has `seconds` to answer. Raises
-    `Broken`, `peer.Unproven` or `OSError` where there is one that does not answer as it should.
+    It is confined as `own` says, and has `seconds` to answer. Raises `Broken`, `peer.Unproven` or
+    `OSError` where it does not answer as it should.
     """
     path = os.path.join(home, location.FOLDER)
     try:
-        folder = private_directory.open_directory(home, location.FOLDER)
-    except (InsecurePermissions, OSError):
+        folder = _opened(path)
+    except (Broken, OSError):
         return None
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         sock.settimeout(seconds)
-        # Before it is connected, so that the kernel notes on every message who wrote it.
+        # Before it is connected: so the kernel notes on every message who wrote it.
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
         try:
             sock.connect(location.address(folder, path, location.socket_name(said)))
@@ -108,19 +85,31 @@ def connected(
     return sock
 
 
+def _opened(path: str) -> int:
+    """Open the directory of the socket, which is this user's alone. Raises `Broken` or `OSError`.
+
+    The daemon judges those above it too. Whoever could exchange one cannot listen as this user.
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    known = os.fstat(folder)
+    if known.st_uid != os.geteuid() or known.st_mode & 0o777 != 0o700:
+        os.close(folder)
+        raise Broken
+    return folder
+
+
 def _greet(sock: _socket.socket, own: Mapping[str, str]) -> None:
     if not protocol.peer_is_same_user(sock):
         raise Broken
     peer.connected(sock, own).close()
-    if protocol.receive(sock) != (protocol.HELLO, [[protocol.PROTOCOL]]):
+    if protocol.receive_noted(sock)[:2] != (protocol.HELLO, [[protocol.PROTOCOL]]):
         raise Broken
 
 
 def worker(sock: _socket.socket, own: Mapping[str, str]) -> tuple[int, str]:
-    """Wait for the worker, verify that it is confined as `own` says, and return its process id.
+    """Wait for the worker, verify it, and return its process id and its nonce for the request.
 
-    The string is the nonce that the request has to contain. Raises `Broken`, `peer.Unproven` or
-    `OSError` where no worker is verified.
+    Raises `Broken`, `peer.Unproven` or `OSError` where it is not verified to be as `own` says.
     """
     until = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < until:
@@ -133,72 +122,19 @@ def worker(sock: _socket.socket, own: Mapping[str, str]) -> tuple[int, str]:
     raise Broken
 
 
-def may_ask(argv: list[str], environ: Mapping[str, str]) -> bool:
-    """Whether this start could be another process's. What is not sure is not.
-
-    Both sides call it: the process that asks, and the worker in its place, after it has taken over
-    directory, environment variables and descriptors (`environ` are then also `os.environ`).
-    """
+def may_ask(environ: Mapping[str, str]) -> bool:
+    """Return whether another process may make this start. The worker looks at the rest of it."""
     return (
         environ.get("SSMGATE_DAEMON") != "off"
         and os.path.isabs(environ.get("HOME", ""))
         and os.getuid() == os.geteuid()
         and os.getgid() == os.getegid()
-        and not any(map(_is_our_own, argv))
-        and not any(_names_a_descriptor(*variable) for variable in environ.items())
         and _nothing_is_locked()
-        and _is_open(0)
-        and _is_open(2)
     )
-
-
-def _is_our_own(word: str) -> bool:
-    """Whether a word asks for something that only the process at the terminal has.
-
-    That is a descriptor's path, and what is printed: help, a skeleton, the version, a traceback.
-    Options may be shortened. What can be read only once must not be read by a daemon that then
-    cannot go on.
-    """
-    return (
-        "/dev/" in word
-        or "/proc/" in word
-        or ("file" in word and "://" in word and not _is_a_file(word.partition("://")[2]))
-        or word == "help"
-        or word.startswith(("--g", "--v"))
-        or (len(word) > 2 and "--debug".startswith(word))
-    )
-
-
-def _is_a_file(path: str) -> bool:
-    """Whether the CLI would find a regular file at `path`."""
-    return os.path.isfile(os.path.expandvars(os.path.expanduser(path)))
-
-
-def _names_a_descriptor(name: str, text: str) -> bool:
-    """Whether an environment variable may lead to a descriptor: AWS_CONFIG_FILE=<(…).
-
-    Those are considered that name files, directories or programs which a start opens.
-    """
-    if not (name.startswith(_PATH_PREFIXES) or name in _PATH_VARIABLES):
-        return False
-    return any(map(_is_below_dev_or_proc, text.split(os.pathsep)))
-
-
-def _is_below_dev_or_proc(path: str) -> bool:
-    try:
-        # As the CLI expands paths. A relative one may be below, too.
-        absolute = os.path.abspath(os.path.expandvars(os.path.expanduser(path)))
-    except OSError:  # the working directory was deleted
-        return True
-    first = absolute.lstrip("/").partition("/")[0]
-    return first in ("dev", "proc") and absolute != os.devnull
 
 
 def _nothing_is_locked() -> bool:
-    """Whether the system's configuration surely locks no key: it has no such word, nor an escape.
-
-    The daemon reads it too. This holds for one that is not what it seems.
-    """
+    """Return whether the system's configuration certainly has no "locked", nor an escaped one."""
     try:
         file = os.open(SYSTEM_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -214,16 +150,8 @@ def _nothing_is_locked() -> bool:
         os.close(file)
 
 
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
 class _Request:
-    """One start, as it is asked for. Signals that come are the daemon's to heed."""
+    """One start as it is requested. Signals that come are forwarded to the daemon."""
 
     def __init__(self, sock: _socket.socket, own: Mapping[str, str]) -> None:
         self._sock = sock
@@ -235,10 +163,7 @@ class _Request:
         self._forwards = False
 
     def go(self, said: list[str], argv: list[str], shim: tuple[str, str] | None, here: int) -> None:
-        """Become the plugin, or exit, or return with everything as it was.
-
-        Raises `Broken`, `peer.Unproven` or `OSError` where the daemon does not do as it should.
-        """
+        """Become the plugin, exit, or return or raise with everything as it was."""
         variables = [f"{name}={text}" for name, text in os.environ.items()]
         before = takeover.hold(self._note)
         try:
@@ -247,18 +172,20 @@ class _Request:
             self._waits = False
             request = protocol.packed(protocol.REQUEST, [nonce], said, shim or (), argv, variables)
             protocol.send_with_descriptors(self._sock, request, (0, 2, here))
-            self._forwards = True  # not before: it would stand in the midst of the request
+            self._forwards = True  # not before: it would be in the middle of the request
             if not self._came:
                 self._listen()
         finally:
             takeover.restore(before)
             if self._came:
-                _die_of(self._came)
+                from ssmgate.daemon import ending
+
+                ending.die_of(self._came)
 
     def _note(self, number: int, _frame: object) -> None:
         self._came = self._came or number
         if self._waits:
-            raise Broken  # nothing was asked yet
+            raise Broken  # nothing is requested yet
         if self._forwards:
             self._tell()
 
@@ -268,7 +195,7 @@ class _Request:
             self._sock.settimeout(ENDING_SECONDS)
             self._sock.sendall(protocol.packed(protocol.SIGNAL, [str(self._came)]))
         except OSError:
-            pass  # met again where it is listened
+            pass  # `_listen` meets it again
 
     def _listen(self) -> None:
         handover = None
@@ -276,35 +203,34 @@ class _Request:
         while time.monotonic() < until:
             kind, lists, _, _ = protocol.receive_noted(self._sock, self._worker)
             if kind == protocol.END:
-                status = _status(lists)
-                if self._came and 0 <= status != INTERRUPTED:
-                    return  # and end by the signal: it came when the worker had ended
-                _end(status)
+                from ssmgate.daemon import ending
+
+                ending.end(lists, self._came)
             elif kind == protocol.COLD:
                 return
             elif kind == protocol.HANDOVER:
                 handover = _handover(lists)
+                if terminal := os.isatty(0):  # now: if the import fails, nothing was taken
+                    from ssmgate.gate.plugin import restore_terminal
                 self._sock.sendall(protocol.packed(protocol.TAKE))
             elif kind == protocol.GO and handover is not None:
-                self._take_over(*handover)
+                path, words, environ = handover
+                if terminal and restore_terminal.is_ours():
+                    path, words = restore_terminal.kept(path, words, environ)
+                self._take_over(path, words, environ)
             elif kind != protocol.BEAT:
                 raise Broken
         raise Broken
 
     def _take_over(self, path: str, words: tuple[str, ...], environ: dict[str, str]) -> None:
-        """Execute the plugin. If that fails, the daemon ends the session, and says so."""
-        if restore_terminal.is_ours():
-            path, words = restore_terminal.kept(path, words, environ)
+        """Execute the plugin. If that fails, the daemon terminates the session and says so."""
         self._forwards = False
         try:
             takeover.execute(path, words, environ, self._check)
-        except _Came:
-            why = ""
-        except OSError as error:
-            why = error.strerror or str(error)
-        except ValueError:
-            why = "invalid arguments"
-        if why:
+        except Broken:
+            pass  # a signal came
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", "invalid arguments") or str(error)
             self._sock.sendall(protocol.packed(protocol.FAILED, [why]))
         self._forwards = True
         if self._came and not self._told:
@@ -312,11 +238,7 @@ class _Request:
 
     def _check(self) -> None:
         if self._came:
-            raise _Came
-
-
-class _Came(Exception):
-    """A signal came before the plugin was executed."""
+            raise Broken
 
 
 def _handover(lists: list[list[str]]) -> tuple[str, tuple[str, ...], dict[str, str]]:
@@ -325,26 +247,3 @@ def _handover(lists: list[list[str]]) -> tuple[str, tuple[str, ...], dict[str, s
         return path, tuple(words), dict(one.split("=", 1) for one in variables)
     except ValueError:
         raise Broken from None
-
-
-def _status(lists: list[list[str]]) -> int:
-    try:
-        return int(lists[0][0])
-    except (IndexError, ValueError):
-        raise Broken from None
-
-
-def _end(status: int) -> NoReturn:
-    if status < 0:
-        _die_of(-status)
-    os._exit(status)
-
-
-def _die_of(number: int) -> NoReturn:
-    if number == _signal.SIGINT:
-        import select
-
-        if select.select([], [2], [], 0)[1]:  # not where it would wait for a reader
-            os.write(2, b"\n")
-        os._exit(INTERRUPTED)
-    takeover.die_of(number)

@@ -14,6 +14,9 @@ from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.system import private_directory
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
+IDLE_SECONDS = 900
+"""A daemon ends after so long without a request."""
+
 _OPEN = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 

@@ -1,4 +1,4 @@
-"""Where a daemon is to be found, and what it must have in common with the start that asks."""
+"""Where the daemon's socket is, and what the daemon must have in common with its client."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FOLDER = ".cache/ssmgate/daemon"
-"""Below the home folder: the sockets and their locks."""
-
-IDLE_SECONDS = 900
-"""After so long without a start a daemon ends."""
+FOLDER = ".cache/ssmgate/daemon"  # in HOME: the sockets and their locks
 
 # What the system's libraries and Python read once, when a process begins.
 _READ_ONCE = (
@@ -29,7 +25,7 @@ _READ_ONCE_NAMES = (
 
 
 def read_once(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that must be alike: a process cannot take them from another."""
+    """Return the environment variables that are read once: a worker cannot take over others."""
     return {
         name: environ[name]
         for name in sorted(environ)
@@ -38,11 +34,10 @@ def read_once(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment_fingerprint(environ: Mapping[str, str], facts: Mapping[str, str]) -> list[str]:
-    """Return everything about this process that one forked from another could not take over.
+    """Return everything about this process that a worker could not take over from it.
 
-    `environ` has a HOME. `facts` are what confines this process (`peer.own_facts`): one in a
-    container sees other files, another network and other users by the same names. No secrets are
-    among the result, nor what a start is told.
+    `environ` has a HOME. `facts` are what confines this process (`peer.own_facts`): in a container
+    the same names mean other files, hosts and users. The result contains no secrets.
     """
     said = [
         protocol.PROTOCOL,
@@ -60,17 +55,11 @@ def environment_fingerprint(environ: Mapping[str, str], facts: Mapping[str, str]
 
 
 def socket_name(said: list[str]) -> str:
-    """The file name of the socket for these surroundings.
-
-    Two of a name may differ: the surroundings are compared when a start asks.
-    """
+    """Return the file name of the socket. Two fingerprints may share one: the worker compares."""
     return f"{zlib.crc32(repr(said).encode('utf-8', 'surrogateescape')):08x}"
 
 
 def address(folder: int, path: str, name: str) -> str:
-    """What to bind or connect to for `name` in the open `folder`, which is at `path`.
-
-    A socket's address is short, a path need not be.
-    """
+    """Return the address of the socket `name` in the open `folder` at `path`, which may be long."""
     through = f"/proc/self/fd/{folder}"
     return f"{through if os.path.isdir(through) else path}/{name}"

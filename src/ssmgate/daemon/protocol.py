@@ -1,7 +1,7 @@
-"""What a start and its daemon say to each other, and how either knows the other's user.
+"""The messages between a client and the daemon.
 
-A message is one byte for its kind, four for the length of the rest, and lists of texts. The texts
-are joined by NUL, which no word and no variable of a process can hold.
+A message is one byte for its kind, four for the length of the rest, and lists of texts, joined by
+NUL, which no argument and no environment variable can contain.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROTOCOL = "3"
-"""Raised with every change of what is said here."""
+PROTOCOL = "3"  # raised with every change of what is said here
 
 # From the daemon, and from the process that it forks for a start.
 HELLO = b"h"  # the protocol
@@ -24,13 +23,10 @@ COLD = b"c"  # why the start has to be made by the one who asks
 END = b"e"  # the exit status; a signal's number with a minus before it. Or what was asked about
 HANDOVER = b"o"  # a path, the words, the variables
 GO = b"g"  # the session is the one's who asked
-
 # From either side, before the request.
 CHALLENGE = b"n"  # a nonce, which the next message of the other side has to contain
-
 PROOF = b"p"  # the client's nonce. From the worker
-
-# From the one who asks.
+# From the client.
 REQUEST = b"r"  # nonce; surroundings; the shim's words; words; variables. With three descriptors
 SIGNAL = b"s"  # the number of one that came
 TAKE = b"t"  # the handover is here
@@ -38,15 +34,11 @@ FAILED = b"f"  # why the program could not be executed after all
 STATUS = b"?"  # nonce, surroundings. With three descriptors, as REQUEST
 STOP = b"!"
 
-LARGEST = 1 << 23
-"""Bytes of a message: four times what Linux lets a process have of words and variables."""
-
-# sys/un.h of macOS.
-_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED = 0, 1, 76
+LARGEST = 1 << 23  # bytes: four times what Linux allows for arguments and variables
 
 
 class Broken(Exception):
-    """The other end is gone, or said what nobody understands."""
+    """The other end is gone, or sent an invalid message."""
 
 
 class Gone(Broken):
@@ -54,16 +46,10 @@ class Gone(Broken):
 
 
 def packed(kind: bytes, *lists: Sequence[str]) -> bytes:
-    """A message. No text holds a NUL."""
+    """Return a message. No text contains a NUL."""
     counts = " ".join(str(len(texts)) for texts in lists)
     body = b"\0".join(os.fsencode(text) for texts in ([counts], *lists) for text in texts)
     return kind + len(body).to_bytes(4, "big") + body
-
-
-def receive(sock: _socket.socket) -> tuple[bytes, list[list[str]]]:
-    """The next message: its kind, and its lists. Raises `Broken`, or `TimeoutError`."""
-    head = _exactly(sock, 5)
-    return head[:1], unpacked(_exactly(sock, _length(head)))
 
 
 def receive_noted(
@@ -80,7 +66,7 @@ def receive_noted(
         raise Broken
     while len(head) < 5:
         head += _part(sock, 5 - len(head), writer)[0]
-    parts, left = [], _length(head)
+    parts, left = [], length(head)
     while left:
         parts.append(_part(sock, min(left, 1 << 16), writer)[0])
         left -= len(parts[-1])
@@ -90,10 +76,7 @@ def receive_noted(
 def _part(
     sock: _socket.socket, size: int, writer: int, count: int = 0
 ) -> tuple[bytes, int, list[int]]:
-    """Receive up to `size` bytes of `writer`, or of any process if that is 0, and its number.
-
-    Without a `count` there is no space for descriptors: the kernel creates none.
-    """
+    """Receive up to `size` bytes, as `receive_noted`. Without `count` no descriptor is created."""
     space = _socket.CMSG_SPACE(3 * 4) + (_socket.CMSG_SPACE(4 * 8) if count else 0)
     try:
         part, ancillary, flags, _ = sock.recvmsg(size, space, _socket.MSG_CMSG_CLOEXEC)
@@ -129,7 +112,7 @@ def send_with_descriptors(sock: _socket.socket, message: bytes, descriptors: Seq
 
 
 def unpacked(body: bytes) -> list[list[str]]:
-    """The lists of a message. Raises `Broken` where they are not as they are counted."""
+    """Return the lists of a message. Raises `Broken` where they are not as they are counted."""
     counts, *texts = (os.fsdecode(text) for text in body.split(b"\0"))
     lists = []
     try:
@@ -146,36 +129,17 @@ def unpacked(body: bytes) -> list[list[str]]:
 
 
 def peer_is_same_user(sock: _socket.socket) -> bool:
-    """Whether the process at the other end is this user's, as the system knows it."""
+    """Return whether the process at the other end is this user's, as the kernel knows it."""
     try:
-        if hasattr(_socket, "SO_PEERCRED"):
-            known = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        else:
-            known = sock.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED)
+        known = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
     except OSError:
         return False
-    # The second member of both structures.
-    return int.from_bytes(known[4:8], sys.byteorder) == os.geteuid()
+    return int.from_bytes(known[4:8], sys.byteorder) == os.geteuid()  # struct ucred: pid, uid, gid
 
 
-def _length(head: bytes) -> int:
+def length(head: bytes) -> int:
+    """Return how many bytes follow the first five of a message. Raises `Broken` for too many."""
     length = int.from_bytes(head[1:], "big")
     if length > LARGEST:
         raise Broken
     return length
-
-
-def _exactly(sock: _socket.socket, count: int) -> bytes:
-    parts = []
-    while count:
-        try:
-            part = sock.recv(min(count, 1 << 16))
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise Broken from error
-        if not part:
-            raise Gone
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)

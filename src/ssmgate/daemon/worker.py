@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from ssmgate.daemon import client, peer, protocol
+from ssmgate.daemon import eligible, peer, protocol, requests
 from ssmgate.daemon.instance_lock import Place
 from ssmgate.gate import printer, process, start
 from ssmgate.gate.argv import parse
@@ -23,7 +23,7 @@ from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.errors import FallbackToColdStart, GateError
 from ssmgate.gate.plugin.handover import Handover
-from ssmgate.gate.system import signals
+from ssmgate.gate.system import signals, takeover
 
 BEAT_SECONDS = 1.0
 """How often the one who asked hears that somebody is at work."""
@@ -44,7 +44,7 @@ def answer(sock: socket.socket, place: Place, status: list[str], driver: Driver)
     sock.settimeout(REQUEST_SECONDS)
     asker = _Client(sock)
     try:
-        request = peer.request(sock, peer.own_facts())
+        request = requests.request(sock, peer.own_facts())
     except (peer.Unproven, OSError) as why:
         asker.say(protocol.COLD, [str(why)])
         return False
@@ -63,7 +63,7 @@ def answer(sock: socket.socket, place: Place, status: list[str], driver: Driver)
             asker.say(protocol.COLD, ["another HOME"])
             return False
         _take_over(request, environ)
-        if not client.may_ask(argv, environ):
+        if not eligible.is_eligible(argv, environ):
             asker.say(protocol.COLD, ["only the process that asks has what the start needs"])
             return False
         asker.listen()
@@ -82,7 +82,7 @@ def _has_home(environ: Mapping[str, str], place: Place) -> bool:
         return False
 
 
-def _take_over(request: peer.Request, environ: dict[str, str]) -> None:
+def _take_over(request: requests.Request, environ: dict[str, str]) -> None:
     """Give this process what the one that asked has: directory, streams, umask, variables."""
     stdin, stderr, folder = request.descriptors
     os.fchdir(folder)
@@ -92,7 +92,7 @@ def _take_over(request: peer.Request, environ: dict[str, str]) -> None:
     for descriptor in (stdin, stderr, folder):
         os.close(descriptor)
     os.umask(request.umask)
-    for number in client.FORWARDED:
+    for number in takeover.ENDING:
         if request.ignored >> (number - 1) & 1:
             signal.signal(number, signal.SIG_IGN)
     os.environ.clear()
@@ -238,7 +238,7 @@ class _Client:
                 number = signal.SIGTERM
             else:
                 number = int(lists[0][0]) if kind == protocol.SIGNAL else 0
-            if number in client.FORWARDED:
+            if number in takeover.ENDING:
                 # That thread's own, so that it breaks off what it waits for.
                 signal.pthread_kill(self._main, number)
             if kind in (_CLOSED, _LOST):
@@ -246,7 +246,7 @@ class _Client:
 
     def _received(self) -> tuple[bytes, list[list[str]]]:
         try:
-            return protocol.receive(self._sock)
+            return requests.receive(self._sock)
         except protocol.Gone:
             return _CLOSED, []
         except (protocol.Broken, OSError):

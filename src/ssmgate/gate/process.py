@@ -39,9 +39,9 @@ def run(
         print_defect(error, debug=debug)
         status = exits.OTHER
     if status < 0:
-        from ssmgate.gate.system import takeover
+        from ssmgate.gate.system import die
 
-        takeover.die_of(-status)
+        die.die_of(-status)
     leave(status)
 
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import ssmgate
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.errors import ConfigurationProblem
-from ssmgate.gate.system import trusted_open
-from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
+from ssmgate.gate.system import SYSTEM_FILE, trusted_open
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 USER = "{user}"
 """In `login.profile`: the unix user's name."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fakes.processes import forked, own
-from ssmgate.daemon import peer, protocol
+from ssmgate.daemon import peer, protocol, requests
 from ssmgate.daemon.protocol import TAKE, packed
 
 STATUS = """\
@@ -266,10 +266,10 @@ def connected(listener: socket.socket) -> socket.socket:
 
 def challenged(sock: socket.socket) -> str:
     """Return the nonce of the worker, which is not verified but has sent its proof."""
-    kind, ((nonce,),) = protocol.receive(sock)
+    kind, ((nonce,),) = requests.receive(sock)
     assert kind == protocol.CHALLENGE
     sock.sendall(CHALLENGE)
-    assert protocol.receive(sock) == (protocol.PROOF, [["client's"]])
+    assert requests.receive(sock) == (protocol.PROOF, [["client's"]])
     return nonce
 
 
@@ -283,11 +283,11 @@ def answer(sock: socket.socket, nonce: str | None = None) -> None:
     )
 
 
-def requested(listener: socket.socket) -> peer.Request:
+def requested(listener: socket.socket) -> requests.Request:
     sock, _ = listener.accept()
     with sock:
         sock.settimeout(10)
-        return peer.request(sock, own())
+        return requests.request(sock, own())
 
 
 @pytest.mark.usefixtures("_route")
@@ -351,7 +351,7 @@ def test_a_worker_proves_itself_only_to_the_process_that_connects(
 ) -> None:
     def ask() -> None:
         sock = connected(listener)
-        protocol.receive(sock)
+        requests.receive(sock)
         challenge(sock)
         with suppress(ConnectionResetError):
             assert sock.recv(1) == b""

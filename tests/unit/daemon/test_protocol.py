@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmgate.daemon import protocol
+from ssmgate.daemon import protocol, requests
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -35,7 +35,7 @@ def test_what_is_said_is_heard(lists: list[list[str]]) -> None:
         here.settimeout(5)
         there.sendall(protocol.packed(protocol.REQUEST, *lists))
 
-        assert protocol.receive(here) == (protocol.REQUEST, lists)
+        assert requests.receive(here) == (protocol.REQUEST, lists)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_messages_keep_their_borders(said: list[list[list[str]]]) -> None:
         there.sendall(b"".join(protocol.packed(protocol.BEAT, *lists) for lists in said))
         there.shutdown(socket.SHUT_WR)
 
-        assert [protocol.receive(here)[1] for _ in said] == said
+        assert [requests.receive(here)[1] for _ in said] == said
         with pytest.raises(protocol.Gone):
-            protocol.receive(here)
+            requests.receive(here)
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\0", "\0\0"])
@@ -112,7 +112,7 @@ def test_one_cut_short_is_broken(pair: Pair, size: int) -> None:
     there.close()
 
     with pytest.raises(protocol.Broken):
-        protocol.receive(here)
+        requests.receive(here)
 
 
 def test_one_that_comes_byte_by_byte_is_heard(pair: Pair) -> None:
@@ -120,7 +120,7 @@ def test_one_that_comes_byte_by_byte_is_heard(pair: Pair) -> None:
     for at in range(len(WHOLE)):
         there.sendall(WHOLE[at : at + 1])
 
-    assert protocol.receive(here)[1] == [["/plugin"], ["a", "b"], ["X=1"]]
+    assert requests.receive(here)[1] == [["/plugin"], ["a", "b"], ["X=1"]]
 
 
 @pytest.mark.parametrize("length", [protocol.LARGEST + 1, 1 << 31, (1 << 32) - 1])
@@ -129,7 +129,7 @@ def test_one_too_large_is_not_waited_for(pair: Pair, length: int) -> None:
     there.sendall(protocol.END + length.to_bytes(4, "big"))
 
     with pytest.raises(protocol.Broken):
-        protocol.receive(here)
+        requests.receive(here)
 
 
 def test_a_silence_is_a_time_out(pair: Pair) -> None:
@@ -138,7 +138,7 @@ def test_a_silence_is_a_time_out(pair: Pair) -> None:
     there.sendall(WHOLE[:7])
 
     with pytest.raises(TimeoutError):
-        protocol.receive(here)
+        requests.receive(here)
 
 
 def test_a_reset_is_broken_and_not_gone(pair: Pair) -> None:
@@ -148,7 +148,7 @@ def test_a_reset_is_broken_and_not_gone(pair: Pair) -> None:
     there.close()
 
     with pytest.raises(protocol.Broken) as caught:
-        protocol.receive(here)
+        requests.receive(here)
     assert caught.type is protocol.Broken
 
 

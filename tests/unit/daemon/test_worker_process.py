@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fakes.processes import forked, own
-from ssmgate.daemon import client, peer, protocol
+from ssmgate.daemon import client, peer, protocol, requests
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
@@ -66,7 +66,7 @@ def start_thread() -> None:
 
 
 def prove(sock: socket.socket) -> None:
-    kind, lists = protocol.receive(sock)
+    kind, lists = requests.receive(sock)
     assert kind == protocol.CHALLENGE
     sock.sendall(protocol.packed(protocol.PROOF, *lists))
 
@@ -105,7 +105,7 @@ def test_a_worker_that_is_confined_otherwise_is_sent_nothing(
 def test_a_worker_that_confines_itself_after_the_challenge_is_not_verified(pair: Pair) -> None:
     def speak(sock: socket.socket) -> None:
         sock.sendall(CHALLENGE)
-        _, lists = protocol.receive(sock)
+        _, lists = requests.receive(sock)
         no_new_privs()
         sock.sendall(protocol.packed(protocol.PROOF, *lists))
 
@@ -153,7 +153,7 @@ def test_a_proof_without_the_nonce_is_none(pair: Pair, lists: list[list[str]]) -
 def test_nothing_else_is_a_proof(pair: Pair, kind: bytes) -> None:
     def speak(sock: socket.socket) -> None:
         sock.sendall(CHALLENGE)
-        _, lists = protocol.receive(sock)
+        _, lists = requests.receive(sock)
         sock.sendall(protocol.packed(kind, *lists))
 
     with pytest.raises(protocol.Broken):
@@ -278,6 +278,7 @@ def greeted(tmp_path: Path, before: Callable[[], object], *, ends: bool = False)
             if ends:
                 os.waitpid(pid, 0)
             sock.settimeout(10)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             sock.connect(path)
             try:
                 client._greet(sock, own())

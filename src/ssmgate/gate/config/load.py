@@ -17,8 +17,8 @@ from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import ContextEntry, configured_context
 from ssmgate.gate.decision.restrictions import Restrictions
-from ssmgate.gate.system import trusted_open
-from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions
+from ssmgate.gate.system import SYSTEM_FILE, trusted_open
+from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 USER_FILE = ".config/ssmgate/config.toml"
 

@@ -15,10 +15,8 @@ else:
 
 _SHELL = "/bin/sh"
 _SCRIPT = os.path.join(os.path.dirname(__file__), "restore_terminal.sh")
-# What shells add to the environment of what they run.
-_SHELLS_OWN = ("PWD", "OLDPWD", "SHLVL")
-# Ignored by the plugin, which takes them from the terminal itself.
-_TERMINALS = (_signal.SIGINT, _signal.SIGQUIT)
+_SHELLS_OWN = ("PWD", "OLDPWD", "SHLVL")  # what shells add to the environment
+_TERMINALS = (_signal.SIGINT, _signal.SIGQUIT)  # the plugin reads them from the terminal itself
 
 
 def is_ours() -> bool:
@@ -30,13 +28,12 @@ def is_ours() -> bool:
 
 
 def kept(path: str, argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """What to execute instead of the plugin: sh, with a few lines that put the terminal back.
+    """Return what to execute instead of the plugin: sh, with a few lines that restore the terminal.
 
-    The real plugin leaves it in non-canonical mode, and so does the CLI. Nothing else is
-    different: the terminal's signals reach the plugin, all others that end a process are passed on
-    to it, and its status is the status, 128 and the signal's number if one ended it. Without
-    /bin/sh the plugin is executed itself; so is one that would fail, for sh could not tell. Both
-    read `environ`.
+    The plugin leaves it in non-canonical mode, and so does the CLI. The terminal's signals reach
+    the plugin, others that end a process are passed on to it, and its status is the status: 128 and
+    the number of the signal if one ended it. Without /bin/sh the plugin itself is executed, and so
+    is one that would fail, which sh could not report. Both get `environ`.
     """
     if not (os.access(_SHELL, os.X_OK) and os.access(path, os.X_OK)):
         return path, tuple(argv)

@@ -1,1 +1,6 @@
 """What touches this machine: the plugin, the configuration, signals."""
+
+import sys
+
+SYSTEM_FILE = f"{'/private' if sys.platform == 'darwin' else ''}/etc/ssmgate/config.toml"
+"""The administrator's configuration. On macOS /etc is a symbolic link."""

@@ -150,7 +150,9 @@ class _Limit:
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         """Do what SIGALRM would do without this limit."""
         if self._handler in (signal.SIG_DFL, None):
-            takeover.die_of(number)
+            from ssmgate.gate.system import die
+
+            die.die_of(number)
         if not callable(self._handler):
             return  # ignored
         self._give_back()

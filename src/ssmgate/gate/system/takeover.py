@@ -1,7 +1,4 @@
-"""The last step of a start: this process becomes the plugin. Signals that may come before it.
-
-Imports nothing that takes time: it is all that a start by a daemon does here.
-"""
+"""The last step of a start: become the plugin, and hold the signals that may come before that."""
 
 from __future__ import annotations
 
@@ -46,8 +43,8 @@ def nothing(_number: int, _frame: object) -> None:
 def hold(handler: Callable[[int, object], object]) -> dict[int, object]:
     """Install `handler` for each signal in `ENDING` that would have an effect on this process.
 
-    Ignored signals stay ignored (nohup). Handlers are used instead of a signal mask because the
-    plugin would inherit the mask. Call it from the main thread. Returns what `restore` takes.
+    Ignored signals stay ignored (nohup). A signal mask would be inherited by the plugin. Call it
+    from the main thread. Returns what `restore` takes.
     """
     before: dict[int, object] = {}
     for number in ENDING:
@@ -73,13 +70,12 @@ def execute(
 ) -> NoReturn:
     """Replace this process, with the signal dispositions that the CLI gives its plugin.
 
-    `last_check` is called when nothing is left to do but the system call. It raises if a signal
-    came. exec resets handled signals to their default, so that a signal that arrives inside the
-    system call is the new program's. Only one that arrives in the microseconds between the two has
-    no effect: to end this process there would leave the session.
+    `last_check` is called just before the system call, and raises if a signal came. A signal that
+    arrives inside the call is the new program's, as exec resets handlers. One that arrives in the
+    microseconds between has no effect: to end this process there would leave the session.
 
-    Raises `OSError` or `ValueError` if the system refuses, and what `last_check` raises; the
-    dispositions are then as before.
+    Raises `OSError` or `ValueError` if the system refuses, and what `last_check` raises, with the
+    dispositions as before.
     https://docs.python.org/3/library/subprocess.html (restore_signals)
     """
     before = {number: _signal.getsignal(number) for number in (*_IGNORED, *_DEFAULT)}
@@ -96,23 +92,3 @@ def execute(
         # None where it was set by no Python code.
         restore({number: known for number, known in before.items() if known is not None})
         raise
-
-
-def die_of(number: int) -> NoReturn:
-    """End this process as the default action of signal `number` would, but without a core file.
-
-    The process holds credentials, and maybe a session token: a core would write them to disk. The
-    limit is lowered only here because the plugin would inherit it.
-    """
-    try:
-        import resource
-
-        most = resource.getrlimit(resource.RLIMIT_CORE)[1]
-        # Linux starts no core_pattern program at a limit of 1 byte; at 0 it does. See core(5) and
-        # fs/coredump.c. No file is written at either.
-        resource.setrlimit(resource.RLIMIT_CORE, (min(1, most) if most >= 0 else 1, most))
-    except (ImportError, OSError, ValueError):
-        pass
-    _signal.signal(number, _signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-    os._exit(128 + number)  # the signal is blocked

@@ -9,10 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
-
-SYSTEM_FILE = f"{'/private' if sys.platform == 'darwin' else ''}/etc/ssmgate/config.toml"
-"""The administrator's configuration. On macOS /etc is a symbolic link."""
 
 # O_PATH needs no permission to list the directory. Not on every system.
 _DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -317,7 +317,7 @@ def test_a_signal_at_the_last_check_executes_nothing(monkeypatch: pytest.MonkeyP
 
 CORE = """
 import os, resource, signal, sys
-from ssmgate.gate.system import takeover
+from ssmgate.gate.system import die
 os.chdir(sys.argv[1])
 most = resource.getrlimit(resource.RLIMIT_CORE)[1]
 resource.setrlimit(resource.RLIMIT_CORE, (most, most))
@@ -328,7 +328,7 @@ def dumps(end):
     status = os.waitpid(pid, 0)[1]
     assert os.WTERMSIG(status) == signal.SIGABRT
     return os.WCOREDUMP(status)
-print(int(dumps(lambda number: os.kill(os.getpid(), number))), int(dumps(takeover.die_of)))
+print(int(dumps(lambda number: os.kill(os.getpid(), number))), int(dumps(die.die_of)))
 """
 
 

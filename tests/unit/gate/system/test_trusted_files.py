@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from ssmgate.gate.system import groups, trusted_open
-from ssmgate.gate.system.trusted_files import SYSTEM_FILE, InsecurePermissions, insecure, walk
+from ssmgate.gate.system import SYSTEM_FILE, groups, trusted_open
+from ssmgate.gate.system.trusted_files import InsecurePermissions, insecure, walk
 from ssmgate.gate.system.trusted_open import (
     LARGEST,
     judge,

@@ -1,4 +1,4 @@
-"""What both sides refuse: descriptors that only the process that asks has."""
+"""Starts that a worker cannot make: they need a descriptor of the calling process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ssmgate.daemon import client
+from ssmgate.daemon import eligible
 
 HOME = {"HOME": "/home/alice"}
 
@@ -33,7 +33,7 @@ def test_refuses_variables_that_lead_to_a_descriptor(
     for name, text in {**HOME, "X": "/dev/fd/9"}.items():
         monkeypatch.setenv(name, text)
 
-    assert not client.may_ask([], {**HOME, **environ})
+    assert not eligible.is_eligible([], {**HOME, **environ})
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_refuses_variables_that_lead_to_a_descriptor(
     ids=str,
 )  # fmt: skip
 def test_others_are_no_hindrance(environ: dict[str, str]) -> None:
-    assert client.may_ask([], {**HOME, **environ})
+    assert eligible.is_eligible([], {**HOME, **environ})
 
 
 def test_relative_paths_below_dev_lead_to_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/dev")
 
-    assert not client.may_ask([], {**HOME, "AWS_CONFIG_FILE": "fd/9"})
+    assert not eligible.is_eligible([], {**HOME, "AWS_CONFIG_FILE": "fd/9"})
 
 
 def test_a_deleted_working_directory_is_not_left_to_a_daemon(
@@ -64,4 +64,4 @@ def test_a_deleted_working_directory_is_not_left_to_a_daemon(
     monkeypatch.chdir(tmp_path / "gone")
     os.rmdir(tmp_path / "gone")
 
-    assert not client.may_ask([], {**HOME, "AWS_CONFIG_FILE": "config"})
+    assert not eligible.is_eligible([], {**HOME, "AWS_CONFIG_FILE": "config"})

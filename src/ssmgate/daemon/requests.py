@@ -1,0 +1,126 @@
+"""The worker's half of the protocol: receive a request, and verify the process that wrote it.
+
+A worker acts for the process that asks, outside of whatever confines that process. The client hands
+its environment to the worker, and executes what the worker answers. So each of them goes on only
+with a process that is confined exactly as itself, and nothing that a process says about itself
+proves that. Either side establishes it in the same way, before a request is used, and before it is
+sent, respectively:
+
+1. The kernel names the other process by its number P. The worker takes the process that connected
+   (SO_PEERCRED). The client takes the one that wrote the first message of the worker, as the kernel
+   notes who writes (SCM_CREDENTIALS): SO_PEERCRED names the process that called listen(), of which
+   the worker is a child. A pidfd pins one process X of that number, which belongs to X until X is
+   reaped.
+2. The facts about X are read through one descriptor of /proc/P.
+3. Only then a nonce is drawn and sent. The answer has to contain it, so it was written after the
+   facts were read. The kernel's note on every part of the answer has to be P.
+4. When the answer is complete, the facts are read again, and then the pidfd still has the number
+   P. So X had it all the time: X owns /proc/P, and X wrote the answer.
+
+The messages are: CHALLENGE with the worker's nonce; CHALLENGE with the client's; PROOF with the
+client's, which verifies the worker; REQUEST with the worker's, which verifies the client. PROOF is
+the worker's only answer, so the client accepts nothing after it that P did not write. What comes
+before it (HELLO, BEAT) may be anyone's and has no effect but that the client waits.
+
+X need not be the process that the kernel meant in step 1, which may have ended since: X is the
+process that received the nonce and answered. Only a process with CAP_SYS_ADMIN over its PID
+namespace can write with another's number, which has to be one of that namespace (unix(7), net/core/
+scm.c). The worker excludes this one too where SO_PEERPIDFD (Linux 6.5) gives a pidfd of the very
+process that connected.
+
+The client also compares the process that called listen(), pinned in the same way, before it reads
+anything. Otherwise a confined process could listen and pass the connection to a process outside
+that copies what it is given into a descriptor that it is given: with the nonce, that is a proof.
+Without SO_PEERPIDFD this holds unless that number has been reused.
+
+The order of 2 and 3 also defeats a confined process that executes a program which is allowed to
+leave the confinement: X wrote the nonce after it was seen without one. The second reading defeats
+a launcher that is seen first, then confines itself and executes a program that inherits the socket.
+A verified process that passes its socket on cooperates, which is not prevented: it could as well
+act itself.
+
+**What confines it.** User and group ids, capability sets, no_new_privs, seccomp, all namespaces,
+the root directory, the labels of security modules, and the login uid, which records show. Landlock
+and a further seccomp filter of equal number do not show in /proc. A process can only add them after
+it has set no_new_privs, which nothing takes back, or with CAP_SYS_ADMIN. Where either holds,
+nothing is proved (`peer.obstacle`).
+
+Not seen: a launcher with CAP_SYS_ADMIN that applies Landlock without no_new_privs and then drops
+its privileges; limits and network rules that belong to a control group; the audit session id.
+"""
+
+from __future__ import annotations
+
+import _socket
+from collections.abc import Mapping
+
+from ssmgate.daemon import peer, protocol
+
+
+class Request:
+    """A request, and the process that verifiably wrote it.
+
+    `umask` and `ignored` (a mask, bit 0 for signal 1) are that process's, as the kernel has them.
+    """
+
+    def __init__(
+        self,
+        status: Mapping[str, str],
+        kind: bytes,
+        lists: list[list[str]],
+        descriptors: list[int],
+    ) -> None:
+        self.umask = int(status["Umask"], 8)
+        self.ignored = int(status["SigIgn"], 16)
+        self.kind = kind
+        self.lists = lists
+        self.descriptors = descriptors
+
+
+def request(sock: _socket.socket, own: Mapping[str, str]) -> Request:
+    """Receive the request of the process that connected, which is confined as `own` says.
+
+    Nothing of the request is used before the process is verified. Raises `peer.Unproven`, or
+    `protocol.Broken`, `TimeoutError` or `OSError` where no request comes.
+    """
+    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
+    client = peer.connected(sock, own)
+    try:
+        sock.sendall(protocol.packed(protocol.CHALLENGE, [client.nonce]))
+        kind, lists, _, _ = protocol.receive_noted(sock, client.pid)
+        if kind != protocol.CHALLENGE:
+            raise protocol.Broken
+        sock.sendall(protocol.packed(protocol.PROOF, *lists))
+        kind, lists, _, descriptors = protocol.receive_noted(sock, client.pid, 3)
+        status = client.verify(lists[:1])
+        try:
+            return Request(status, kind, lists[1:], descriptors)
+        except (KeyError, ValueError):
+            raise peer.Unproven("its umask and signals are unknown") from None
+    finally:
+        client.close()
+
+
+def receive(sock: _socket.socket) -> tuple[bytes, list[list[str]]]:
+    """Return the next message: its kind, and its lists.
+
+    Raises `protocol.Broken`, or `TimeoutError`.
+    """
+    head = _exactly(sock, 5)
+    return head[:1], protocol.unpacked(_exactly(sock, protocol.length(head)))
+
+
+def _exactly(sock: _socket.socket, count: int) -> bytes:
+    parts = []
+    while count:
+        try:
+            part = sock.recv(min(count, 1 << 16))
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise protocol.Broken from error
+        if not part:
+            raise protocol.Gone
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

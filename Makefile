@@ -42,8 +42,7 @@ completions: .venv/installed-test
 
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test
-	$(BIN)/python -c 'import json, ssmgate.gate.aws.service_models as m; \
-	    json.dump(m.cut_down(), open(m.CUT_DOWN, "w"), separators=(",", ":"))'
+	$(BIN)/python tools/cut_models.py
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix

@@ -162,7 +162,7 @@ EDGES = {
     "gate/argv/help.py": {"sys.stderr"},  # one constant line
     "daemon/client.py": {"os.write"},
     # No terminal: files and pipes; and the stand-in of the plugin, whose output is the session's.
-    "gate/records/writer.py": {"os.write"},
+    "gate/records/delivery.py": {"os.write"},
     "sandbox/agent/work.py": {"os.write"},
     "sandbox/plugin/local_io.py": {"os.write"},
     "sandbox/plugin/session.py": {"os.write"},

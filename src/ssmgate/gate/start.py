@@ -19,12 +19,12 @@ from typing import Any, NoReturn
 from ssmgate.gate import printer
 from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.argv.parse import Invocation, read
-from ssmgate.gate.aws import AWSCLI_VERSION, errors
+from ssmgate.gate.aws import AWSCLI_VERSION
 from ssmgate.gate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.gate.cache import key
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision import messages, restrictions
+from ssmgate.gate.decision import restrictions
 from ssmgate.gate.decision.decision import Outcome, Permit, override
 from ssmgate.gate.decision.endpoints import not_at_aws
 from ssmgate.gate.decision.errors import ServiceFailed
@@ -159,6 +159,8 @@ def _translated(invocation: Invocation) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        from ssmgate.gate.aws import errors
+
         translated = errors.translate(error)
         translated.error_format = translated.error_format or invocation.options.error_format
         if translated is error:
@@ -179,6 +181,8 @@ def _restricted(authorization: Authorization, restrictions_: Restrictions) -> Ou
 def _permit(authorization: Authorization, outcome: Outcome | LocalDenial, config: Config) -> Permit:
     if isinstance(outcome, Permit):
         return outcome
+    from ssmgate.gate.decision import messages
+
     request = authorization.invocation.request
     options = authorization.invocation.options.repeated()
     denial = messages.explain(outcome, request, authorization.caller, options)
@@ -200,6 +204,8 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
         return start_session(ssm, permit)
     except ServiceFailed as failed:
         if failed.error_code == "AccessDeniedException" and permit.overridden is None:
+            from ssmgate.gate.decision import messages
+
             failed.notes += messages.BEYOND_SIMULATION
         raise
 
@@ -217,6 +223,8 @@ def _warn_of_what_follows(authorization: Authorization, plugin: Plugin, config: 
         printer.warn(warning)
     only_here = clients.credentials.only_here
     if only_here and plugin.signs_channel and not config.resolved_credentials:
+        from ssmgate.gate.decision import messages
+
         printer.warn(
             "session-manager-plugin looks for credentials of its own, and may not find those of"
             f" {only_here}"

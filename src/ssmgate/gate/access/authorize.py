@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import field
 
-from ssmgate.gate.access import evaluate, refine
+from ssmgate.gate.access import evaluate
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import identity
 from ssmgate.gate.aws.clients import Clients, open_clients
@@ -122,6 +122,11 @@ def _ask(
     except signals.TimeLimitExceeded:
         late = Unknown(Reason.TIMED_OUT, f"STS and IAM took longer than {CHECK_SECONDS} s")
         return caller, SimulationAttempt(invocation.request, (), (), late)
+    if isinstance(first.outcome, Permit):
+        return caller, first
+    # Here, as a start that is allowed does without.
+    from ssmgate.gate.access import refine
+
     try:
         with signals.time_limit(SECOND_LOOK_SECONDS):
             return caller, refine.resimulate(clients, caller, first, config.explicit)

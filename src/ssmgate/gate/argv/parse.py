@@ -19,7 +19,6 @@ from botocore.exceptions import BotoCoreError, ParamValidationError
 from botocore.validate import ParamValidator
 
 from ssmgate.gate.argv import v2
-from ssmgate.gate.aws import errors
 from ssmgate.gate.aws.options import Options
 from ssmgate.gate.aws.service_models import AwscliModels
 from ssmgate.gate.aws.session import MfaPrompt, new_session
@@ -75,6 +74,8 @@ def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -
         error.error_format = driver.error_format()
         raise
     except Exception as error:
+        from ssmgate.gate.aws import errors
+
         translated = errors.translate(error)
         translated.error_format = driver.error_format()
         raise translated from error
@@ -135,6 +136,8 @@ def _refuse_prompting(argv: list[str]) -> None:
 class _Raises:
     def error(self, message: str) -> NoReturn:
         """Raise a usage error with v2's text."""
+        from ssmgate.gate.aws import errors
+
         text = Layout(f"{message}\n\nusage: {errors.USAGE}")
         raise InvalidRequest(text, code="ParamValidation")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssmgate.gate.aws import errors
 from ssmgate.gate.decision.arn import account_of, principal
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.question import Caller
@@ -23,6 +22,8 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
     try:
         answer = sts.get_caller_identity()
     except Exception as error:
+        from ssmgate.gate.aws import errors
+
         return errors.cannot_ask(error)
     arn, account, user_id = (answer.get(name) for name in ("Arn", "Account", "UserId"))
     if not (isinstance(arn, str) and isinstance(account, str) and isinstance(user_id, str)):

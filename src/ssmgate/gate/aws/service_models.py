@@ -14,7 +14,7 @@ from botocore.loaders import Loader
 from ssmgate.gate.aws import AWSCLI_FOLDER
 
 CUT_DOWN = os.path.join(os.path.dirname(__file__), "service_models.json")
-"""What `cut_down()` makes of one release of awscli. `make models` writes it, a test compares."""
+"""What tools/cut_models.py makes of one release of awscli; a test compares."""
 
 _BOTOCORE_DATA = os.path.join(AWSCLI_FOLDER, "botocore", "data")
 
@@ -49,12 +49,6 @@ ASKED = {
     "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
     "ec2": ("DescribeTags",),
 }
-
-_RULES = "endpoint-rule-set-1"
-_WHOLE = ("cli", "partitions", "sdk-default-configuration")
-
-# The services of `endpoints` by their prefixes there: ours, and those of credential providers.
-_PREFIXES = ("ec2", "iam", "oidc", "portal.sso", "signin", "ssm", "sts")
 
 
 class AwscliModels(Loader):
@@ -110,58 +104,3 @@ def _read_cut_down(release: str) -> dict[str, Any]:
     with open(CUT_DOWN, "rb") as file:
         cut: dict[str, Any] = json.load(file)
     return cut if cut["awscli"] == release else {}
-
-
-def cut_down() -> dict[str, Any]:
-    """Cut the installed awscli's data down to the operations of a start, without documentation.
-
-    The order of members is kept: it is that of options in help and of members in a skeleton.
-    """
-    whole = AwscliModels(documented=True)
-    cut = {"awscli": awscli.__version__, **{name: whole.load_data(name) for name in _WHOLE}}
-    endpoints = whole.load_data("endpoints")
-    partitions = [
-        {**partition, "services": _only(partition["services"], _PREFIXES)}
-        for partition in endpoints["partitions"]
-    ]
-    cut["endpoints"] = {**endpoints, "partitions": partitions}
-    for service_name in CALLED:
-        cut[f"{service_name}/{_RULES}"] = whole.load_service_model(service_name, _RULES)
-        model = whole.load_service_model(service_name, "service-2")
-        shapes = _only(model["shapes"], _reached(model))
-        cut[f"{service_name}/service-2"] = _undocumented({**model, "shapes": shapes})
-    return cut
-
-
-def _only(table: Mapping[str, Any], names: Any) -> dict[str, Any]:
-    return {name: value for name, value in table.items() if name in names}
-
-
-def _reached(model: Mapping[str, Any]) -> set[str]:
-    """The names of the shapes that the model's operations lead to."""
-    reached: set[str] = set()
-    ahead: list[Any] = [model["operations"]]
-    while ahead:
-        here = ahead.pop()
-        if isinstance(here, list):
-            ahead += here
-        elif isinstance(here, dict):
-            ahead += here.values()
-            name = here.get("shape")
-            if isinstance(name, str) and name not in reached:
-                reached.add(name)
-                ahead.append(model["shapes"][name])
-    return reached
-
-
-def _undocumented(data: Any) -> Any:
-    if isinstance(data, list):
-        return [_undocumented(item) for item in data]
-    if not isinstance(data, dict):
-        return data
-    return {
-        name: _undocumented(value)
-        for name, value in data.items()
-        # A member may have that name too: it is no string.
-        if not (name == "documentation" and isinstance(value, str))
-    }

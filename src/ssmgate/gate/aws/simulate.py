@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ssmgate.gate.aws import errors
 from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
@@ -114,6 +113,8 @@ def _ask(
     except UnreadableAnswer as error:
         return Unknown(Reason.UNREADABLE, f"IAM's answer cannot be read: {error}", question)
     except Exception as error:
+        from ssmgate.gate.aws import errors
+
         return errors.cannot_ask(error, question)
     return Unknown(Reason.UNREADABLE, "IAM's answer has no end", question)
 

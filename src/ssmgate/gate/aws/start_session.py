@@ -19,7 +19,6 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
-from ssmgate.gate.aws import errors
 from ssmgate.gate.decision.decision import Permit
 from ssmgate.gate.decision.errors import GateError, ServiceFailed
 from ssmgate.gate.decision.frozen import frozen
@@ -114,6 +113,8 @@ def _send(ssm: Any, request: SessionRequest) -> StartedSession:
                 notes=(_PERHAPS_STARTED,),
                 hints=(_LIST_SESSIONS,),
             ) from None
+        from ssmgate.gate.aws import errors
+
         raise errors.translate(error) from error
     except Exception as error:  # an answer of another shape than JSON's or the model's
         # From None: a parser's error may quote the answer, and --debug would print it.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ssmgate.gate.access import authorize
+from ssmgate.gate.access import authorize, refine
 from ssmgate.gate.cache.entry import CacheEntry, Timestamp
 from ssmgate.gate.cache.key import Answers
 from ssmgate.gate.config.load import Checker, Config
@@ -123,8 +123,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     aws = Aws()
     monkeypatch.setattr(authorize.identity, "identify", aws.identify)
     monkeypatch.setattr(authorize.evaluate, "look", aws.look)
-    monkeypatch.setattr(authorize.refine, "resimulate", aws.resimulate)
-    monkeypatch.setattr(authorize.refine, "out_of_time", aws.out_of_time)
+    monkeypatch.setattr(refine, "resimulate", aws.resimulate)
+    monkeypatch.setattr(refine, "out_of_time", aws.out_of_time)
     return aws
 
 
@@ -218,7 +218,7 @@ def test_one_that_waited_for_nothing_asks(aws: Aws) -> None:
 
     assert (examined.kept, examined.outcome) == (False, Permit(REQUEST))
     assert examined.endpoints == ENDPOINTS
-    assert aws.asked == ["identity", "first", "second allowed"]
+    assert aws.asked == ["identity", "first"]
 
 
 def test_waiting_processes_learn_that_there_is_no_answer(aws: Aws) -> None:
@@ -235,7 +235,7 @@ def test_cached_caller_is_not_asked_for(aws: Aws) -> None:
     cache.known = CALLER
 
     assert authorized(cache).caller == CALLER
-    assert aws.asked == ["first", "second allowed"]
+    assert aws.asked == ["first"]
 
 
 def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
@@ -244,7 +244,7 @@ def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
 
     assert authorize.authorize(INVOCATION, config).outcome == Permit(REQUEST)
     assert authorized(None).outcome == Permit(REQUEST)
-    assert aws.asked == 2 * ["identity", "first", "second allowed"]
+    assert aws.asked == 2 * ["identity", "first"]
     assert clients[:3] == ["session", "options", config]
     assert authorized(None).endpoints == ENDPOINTS
     assert "clients=" not in repr(authorized(None)), "they hold the credentials"

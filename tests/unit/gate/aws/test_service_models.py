@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+import cut_models
 import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
 from ssmgate.gate.aws import service_models
-from ssmgate.gate.aws.service_models import ASKED, CALLED, AwscliModels, cut_down
+from ssmgate.gate.aws.service_models import ASKED, CALLED, AwscliModels
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 
 
@@ -22,7 +23,7 @@ def test_the_copy_is_what_the_installed_awscli_gives() -> None:
     if committed()["awscli"] != awscli.__version__:
         pytest.skip("another awscli: its own models are used until `make models`")
 
-    assert committed() == json.loads(json.dumps(cut_down()))
+    assert committed() == json.loads(json.dumps(cut_models.cut_down()))
 
 
 @pytest.mark.parametrize("service_name", CALLED)

@@ -24,8 +24,9 @@ from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
-from ssmgate.gate.records import writer as record
-from ssmgate.gate.records.writer import LARGEST, Recorder
+from ssmgate.gate.records import delivery
+from ssmgate.gate.records.delivery import LARGEST
+from ssmgate.gate.records.writer import Recorder
 
 CALLER = Caller(
     "111122223333",
@@ -272,7 +273,7 @@ def test_the_users_name_is_part_of_the_path(
     Recorder(Records(path), {}).decision(None, LOOK, NO)
     assert (log.parent / f"{pwd.getpwuid(os.getuid()).pw_name}.jsonl").exists()
 
-    monkeypatch.setattr(record, "_name", lambda uid: None)
+    monkeypatch.setattr(delivery, "_name", lambda uid: None)
     assert "has no name" in Recorder(Records(path), {}).decision(None, LOOK, NO)
 
 
@@ -329,7 +330,7 @@ def test_file_and_syslog_both_have_to_take_it(
 def test_a_log_that_takes_nothing_more_is_not_waited_for(
     syslog: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ssmgate.gate.records.writer._SYSLOG_SECONDS", 0.1)
+    monkeypatch.setattr("ssmgate.gate.records.delivery._SYSLOG_SECONDS", 0.1)
     one = Recorder(Records(syslog=syslog.getsockname()), {})
 
     problems = [one.decision(None, LOOK, NO)]
@@ -346,7 +347,7 @@ def test_a_place_that_does_not_answer_holds_no_session_open(
 ) -> None:
     """As a file on a server that is away."""
     monkeypatch.setattr("ssmgate.gate.records.writer.START_SECONDS", 0.05)
-    monkeypatch.setattr("ssmgate.gate.records.writer._to_file", lambda *_: time.sleep(30))
+    monkeypatch.setattr("ssmgate.gate.records.delivery._to_file", lambda *_: time.sleep(30))
     one = recorder(tmp_path, required=required)
 
     if required:
@@ -365,7 +366,7 @@ def test_the_users_name_is_looked_up_before_there_is_a_session(
     asked: list[int] = []
     known = pwd.getpwuid(os.getuid())
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: asked.append(uid) or known)
-    record._name.cache_clear()
+    delivery._name.cache_clear()
 
     recorder(tmp_path).decision(None, LOOK, NO)
     recorder(tmp_path).start(None, REQUEST, "s-1")

@@ -1,0 +1,158 @@
+"""Where records go: to a file and to syslog. Loaded only where one of them is configured."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+from ssmgate.gate.config.load import Records
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.system import trusted_open
+from ssmgate.gate.system.trusted_files import InsecurePermissions
+
+LARGEST = 8000
+"""Bytes of a record: common syslog daemons cut what is longer, in the middle of the JSON."""
+
+USER = "{user}"
+"""In `record.file`: the unix user's name."""
+
+_SYSLOG_SOCKETS = ("/dev/log", "/var/run/syslog")
+_SYSLOG_SECONDS = 5
+# RFC 3164: facility authpriv (10), severity informational and warning.
+_INFORMATIONAL, _WARNING = 10 * 8 + 6, 10 * 8 + 4
+_NO_LOGIN_UID = 4294967295
+
+
+@frozen
+class LocalUser:
+    """Who sits at this process, as the system knows it."""
+
+    user: str | None
+    uid: int
+    login_uid: int | None
+    ssh_connection: str | None
+
+    @classmethod
+    def here(cls, environ: Mapping[str, str]) -> LocalUser:
+        """This process's. SSH_CONNECTION is only as good as who set the environment.
+
+        The login uid is the audit system's and survives su and sudo, None where there is none.
+        """
+        login_uid = None
+        with contextlib.suppress(OSError, ValueError), open("/proc/self/loginuid") as file:
+            login_uid = int(file.read())
+        return cls(
+            _name(os.getuid()),
+            os.getuid(),
+            None if login_uid == _NO_LOGIN_UID else login_uid,
+            environ.get("SSH_CONNECTION"),
+        )
+
+
+@functools.cache
+def _name(uid: int) -> str | None:
+    """The user's name. Asked for once: a directory service may not answer when a session waits."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
+
+
+def deliver(
+    records: Records, record: Mapping[str, object], user: str | None, *, notable: bool
+) -> str:
+    """Write `record` everywhere that `records` say. Returns what went wrong, empty if nothing.
+
+    `user` is the unix user's name, None where there is none. `notable` gives the record syslog's
+    severity "warning".
+    """
+    line = _line(record)
+    problems = [
+        _to_file(records.file, user, line) if records.file else "",
+        _to_syslog(records.syslog, line, notable) if records.syslog else "",
+    ]
+    return "; ".join(problem for problem in problems if problem)
+
+
+def _line(record: Mapping[str, object]) -> bytes:
+    """`record` as one line of ASCII, whatever is in it, of at most `LARGEST` bytes."""
+    for longest in (1024, 256, 64, 16):
+        line = json.dumps(_clipped(record, longest)).encode("ascii")
+        if len(line) <= LARGEST:
+            return line
+    # Lists within lists: what is left is bounded.
+    without = {name: value for name, value in record.items() if name != "evidence"}
+    return json.dumps(_clipped({**without, "evidence": None}, 16)).encode("ascii")
+
+
+def _clipped(value: object, longest: int) -> object:
+    match value:
+        case str() if len(value) > longest:
+            return f"{value[:longest]}… ({len(value)} characters)"
+        case list() if len(value) > longest:
+            return [*(_clipped(item, longest) for item in value[:longest]), f"… ({len(value)})"]
+        case list():
+            return [_clipped(item, longest) for item in value]
+        case dict():
+            return {name: _clipped(item, longest) for name, item in value.items()}
+    return value
+
+
+def _to_file(path: str, user: str | None, line: bytes) -> str:
+    """Append `line` with one write. Returns what went wrong."""
+    if USER in path:
+        if not user or "/" in user:
+            return f"{path}: this unix user has no name"
+        path = path.replace(USER, user)
+    mine = os.geteuid()
+    try:
+        file = trusted_open.open_trusted(
+            path, os.O_RDWR | os.O_APPEND | os.O_CREAT, owners=frozenset({0, mine})
+        )
+    except InsecurePermissions as error:
+        return f"not trusted: {error}"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    try:
+        known = os.fstat(file)
+        if known.st_uid != mine or known.st_nlink != 1 or known.st_mode & 0o077:
+            return f"not trusted: {path} has another owner, another name, or is not 0600"
+        # After a full disk half a record may stand there: it shall not swallow this one. While
+        # another process writes it may look like that too: then there is a blank line, and no lock
+        # that somebody could hold.
+        broken = known.st_size > 0 and os.pread(file, 1, known.st_size - 1) != b"\n"
+        text = b"\n" * broken + line + b"\n"
+        if os.write(file, text) != len(text):
+            return f"{path}: only part of the record could be written"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    finally:
+        os.close(file)
+    return ""
+
+
+def _to_syslog(where: bool | str, line: bytes, notable: bool) -> str:
+    """Send `line` to the system's log. Unlike libc's syslog, returns what went wrong."""
+    address = where if isinstance(where, str) else _syslog_socket()
+    stamp = time.strftime("%b %e %H:%M:%S").encode()
+    priority = _WARNING if notable else _INFORMATIONAL
+    message = b"<%d>%s ssmgate[%d]: %s" % (priority, stamp, os.getpid(), line)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+            log.settimeout(_SYSLOG_SECONDS)
+            log.connect(address)
+            log.send(message)
+    except OSError as error:
+        return f"syslog ({address}): {error.strerror or error}"
+    return ""
+
+
+def _syslog_socket() -> str:
+    return next((path for path in _SYSLOG_SOCKETS if os.path.exists(path)), _SYSLOG_SOCKETS[0])

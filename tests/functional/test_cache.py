@@ -278,7 +278,7 @@ def test_an_entry_from_before_the_machine_started(cached: Machine) -> None:
     cached.environ["SSMGATE_DAEMON"] = "off"  # the patch is this start's alone
     start(cached)
     assert start(cached) == ["StartSession"]
-    patch = "from ssmgate.gate.cache import store as answers; answers.machine = lambda: 'another'"
+    patch = "from ssmgate.gate.cache import key; key.boot_id = lambda: 'another'"
     ended = subprocess.run(
         [
             sys.executable, "-c",
@@ -470,7 +470,7 @@ def test_show_and_clear(cached: Machine) -> None:
     default = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 
     assert sorted(lines) == [f"N s  {alice}  {default}", f"N s  {alice}  who it is"]
-    off = ("", "nothing is kept: cache.ttl is 0\n")
+    off = ("", "nothing is cached: cache.ttl is 0\n")
     assert run_verb(cached, "show", SSMGATE_CACHE_TTL="0") == off
     identity_alone, permit = sorted(
         json.loads(verb(cached, "show", "--output", "json")), key=lambda one: len(one["documents"])
@@ -478,8 +478,8 @@ def test_show_and_clear(cached: Machine) -> None:
     assert 0 < permit.pop("seconds_left") <= 60
     assert permit == {"caller": alice, "documents": [default]}
     assert identity_alone["documents"] == []
-    assert run_verb(cached, "clear") == ("", "2 answers forgotten\n")
-    assert run_verb(cached, "clear") == ("", "0 answers forgotten\n")
+    assert run_verb(cached, "clear") == ("", "2 entries deleted\n")
+    assert run_verb(cached, "clear") == ("", "0 entries deleted\n")
     assert verb(cached, "show") == ""
     assert verb(cached, "show", "--output", "json") == "[]\n"
     assert start(cached) == ALLOWED
@@ -500,7 +500,7 @@ def test_show_in_a_folder_of_everybodys(cached: Machine) -> None:
     start(cached)
     (cached.home / FOLDER).chmod(0o777)
 
-    for words, more in ((("show",), ""), (("clear",), "0 answers forgotten\n")):
+    for words, more in ((("show",), ""), (("clear",), "0 entries deleted\n")):
         out, err = run_verb(cached, *words)
         assert out == ""
         assert err.startswith("ssmgate: [WARNING]: nothing is cached: ")

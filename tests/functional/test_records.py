@@ -87,7 +87,7 @@ def test_records_the_endpoints_that_answered(machine: Machine, log: Log) -> None
 
     records = log.records
     assert [record["endpoints"] for record in records] == [asked] * 4
-    assert [r["evidence"].get("kept") for r in records if "evidence" in r] == [None, True]
+    assert [r["evidence"].get("cached") for r in records if "evidence" in r] == [None, True]
 
 
 def test_a_rules_refusal_too(machine: Machine, log: Log) -> None:

@@ -1,4 +1,4 @@
-"""`ssmgate cache`: what is kept of IAM's answers, and how to forget it."""
+"""`ssmgate cache`: inspect or clear the cache of IAM's allow decisions."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from ssmgate.gate.config import load as configuration
 
 @click.group()
 def cache() -> None:
-    """Show or forget IAM's answers that starts use again for cache.ttl seconds."""
+    """Inspect or clear the cache of IAM's allow decisions."""
 
 
 @cache.command()
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How it looks.")
 def show(output: str) -> None:
-    """Print who was allowed what, and for how many seconds it still counts.
+    """Print who is allowed what, and after how many seconds that expires.
 
-    An answer counts for the very credentials, configuration and endpoints that it was given to,
-    until the credentials end at the latest. JSON is a list of objects with seconds_left, caller
-    and documents, both as ARNs; without documents it only says who the credentials belong to.
+    An entry is valid for the credentials, configuration and endpoints that it was made with, and
+    expires with the credentials at the latest. JSON is a list of objects with seconds_left, caller
+    and documents, both as ARNs; an entry without documents is the identity of the caller.
     """
     config = configuration.load(os.environ)
     if config.locked or not config.cache_ttl:
         why = "the system's configuration locks keys" if config.locked else "cache.ttl is 0"
-        echo(f"nothing is kept: {why}", err=True)
+        echo(f"nothing is cached: {why}", err=True)
         found = []
     else:
         found = list(_entries(config.cache_ttl))
@@ -42,30 +42,30 @@ def show(output: str) -> None:
         echo_lines(json.dumps(entries, indent=4))
         return
     for left, caller, *documents in found:
-        echo(f"{left:4.0f} s  {caller}  {' '.join(documents) or 'who it is'}")
+        echo(f"{left:4.0f} s  {caller}  {' '.join(documents) or '(caller identity)'}")
 
 
 @cache.command()
 def clear() -> None:
-    """Forget everything: the next start asks.
+    """Clear the cache.
 
-    A start that is asking meanwhile may still keep its answer.
+    A check that is running meanwhile may still write its decision.
     """
-    count = _folder().clear()
-    echo(f"{count} {'answer' if count == 1 else 'answers'} forgotten", err=True)
+    count = _cache().clear()
+    echo(f"{count} {'entry' if count == 1 else 'entries'} deleted", err=True)
 
 
 def _entries(ttl: int) -> Iterator[tuple[float, str, *tuple[str, ...]]]:
-    now = store.now()
-    for text in _folder().texts():
+    now = entry.now()
+    for text in _cache().texts():
         age = entry.age(text, now)
         if age is not None and 0 <= age <= ttl:
-            # Nobody has looked at its seal.
-            caller, *documents = entry.about(text)
+            # Not authenticated: that takes the credentials.
+            caller, *documents = entry.describe(text)
             yield ttl - age, caller, *documents
 
 
-def _folder() -> store.Folder:
-    return store.Folder(
+def _cache() -> store.DecisionCache:
+    return store.DecisionCache(
         os.path.abspath(os.environ.get("HOME", "/")), lambda line: echo(line, err=True)
     )

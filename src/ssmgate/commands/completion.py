@@ -174,7 +174,7 @@ def _listed(kind: str, place: Place, pattern: re.Pattern[str]) -> list[str]:
         else:
             answer = _ask(kind, place)
             found = json.loads(answer) if answer else []
-            completion_cache.keep(home, name, json.dumps({"at": time.time(), "found": found}))
+            completion_cache.write(home, name, json.dumps({"at": time.time(), "found": found}))
         return [
             f"{item}\t{printer.line(about[:_LONGEST])}" if about else item
             for item, about in found

@@ -1,4 +1,4 @@
-"""Texts that are kept for seconds, in a folder that is this user's alone."""
+"""What completion cached for seconds: texts by name, in a private directory."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from ssmgate.gate.system import private_directory, private_files
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
-FOLDER = ".cache/ssmgate"
-"""Below the home folder."""
+DIRECTORY = ".cache/ssmgate"
+"""In the home directory."""
 
 _LARGEST = 1 << 20
-_FORGOTTEN_AFTER = 3600.0
+_DELETED_AFTER = 3600.0
 
 
 def read(home: str, name: str, max_age: float) -> str | None:
-    """The text that was kept as `name` within the last `max_age` seconds, or None.
+    """Return the text that was written as `name` within the last `max_age` seconds, or None.
 
-    None too where the folder or the file is not this user's alone, or a link. `name` is a file's
-    name without a slash.
+    None too where another user could use the directory or the file, or it is a link. `name` is a
+    file name without a slash.
     """
     with contextlib.suppress(OSError, InsecurePermissions, ValueError), _opened(home) as folder:
         found = private_files.read(folder, name, _LARGEST)
@@ -30,21 +30,21 @@ def read(home: str, name: str, max_age: float) -> str | None:
     return None
 
 
-def keep(home: str, name: str, text: str) -> None:
-    """Keep `text` as `name`, readable by this user alone; forget texts of the same kind.
+def write(home: str, name: str, text: str) -> None:
+    """Write `text` as `name`, readable by this user alone; delete old texts of the same kind.
 
     The kind of a name is what comes before its first dot. Whatever stands in the way, nothing
-    is kept and nothing is said: a cache may always be empty.
+    is cached and nothing is said: a cache may always be empty.
     """
     with contextlib.suppress(OSError, InsecurePermissions), _opened(home, create=True) as folder:
         kind = name.partition(".")[0]
-        private_files.delete(folder, f"{kind}.", now=time.time(), after=_FORGOTTEN_AFTER)
+        private_files.delete(folder, f"{kind}.", now=time.time(), after=_DELETED_AFTER)
         private_files.write(folder, name, text.encode())
 
 
 @contextlib.contextmanager
 def _opened(home: str, *, create: bool = False) -> Iterator[int]:
-    folder = private_directory.open_directory(home, FOLDER, create=create)
+    folder = private_directory.open_directory(home, DIRECTORY, create=create)
     try:
         yield folder
     finally:

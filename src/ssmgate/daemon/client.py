@@ -62,7 +62,7 @@ def connected(
     """
     path = os.path.join(home, location.FOLDER)
     try:
-        folder = _opened(path)
+        folder = _opened(home, path)
     except (Broken, OSError):
         return None
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -85,17 +85,30 @@ def connected(
     return sock
 
 
-def _opened(path: str) -> int:
-    """Open the directory of the socket, which is this user's alone. Raises `Broken` or `OSError`.
+def _opened(home: str, path: str) -> int:
+    """Open the socket's directory. Raises `Broken` or `OSError` if it is not this user's alone.
 
-    The daemon judges those above it too. Whoever could exchange one cannot listen as this user.
+    The usual case of the rule that `private_directory` has, without links and without write
+    permission for others, is decided here.
     """
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    known = os.fstat(folder)
-    if known.st_uid != os.geteuid() or known.st_mode & 0o777 != 0o700:
+    at, plain = path, os.path.realpath(path) == path
+    while plain and at != "/":
+        at = os.path.dirname(at)
+        known = os.stat(at)
+        others = known.st_mode & 0o022 and not known.st_mode & 0o1000  # not sticky
+        plain = known.st_uid in (0, os.geteuid()) and not others
+    if plain:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        known = os.fstat(folder)
+        if known.st_uid == os.geteuid() and known.st_mode & 0o777 == 0o700:
+            return folder
         os.close(folder)
-        raise Broken
-    return folder
+    from ssmgate.gate.system import private_directory
+
+    try:
+        return private_directory.open_directory(home, location.FOLDER)
+    except private_directory.InsecurePermissions:
+        raise Broken from None
 
 
 def _greet(sock: _socket.socket, own: Mapping[str, str]) -> None:

@@ -16,7 +16,8 @@ def end(lists: list[list[str]], came: int) -> NoReturn:
     """Exit as the daemon's END message says: with a status, or by a signal, which is negative.
 
     `came` is the signal that was forwarded, 0 if none was: the worker may have ended before it
-    arrived, and a start in this process would end by it. Raises `Broken` for a message that says neither.
+    arrived, and a start in this process would end by it. Raises `Broken` for a message that says
+    neither.
     """
     try:
         status = int(lists[0][0])

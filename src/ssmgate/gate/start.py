@@ -21,7 +21,7 @@ from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.argv.parse import Invocation, read
 from ssmgate.gate.aws import AWSCLI_VERSION
 from ssmgate.gate.aws.start_session import StartedSession, start_session, terminate_session
-from ssmgate.gate.cache import key
+from ssmgate.gate.cache.cached_authorization import open_cache
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision import restrictions
@@ -99,7 +99,7 @@ def permit(
         authorization = authorize(
             invocation,
             config,
-            lambda clients: key.opened(invocation, clients, config, environ, printer.eprint),
+            lambda clients: open_cache(invocation, clients, config, environ, printer.eprint),
         )
         outcome = _restricted(authorization, config.rules)
         _warn_unrecorded(
@@ -107,7 +107,7 @@ def permit(
                 authorization.caller,
                 authorization.look,
                 outcome,
-                kept=authorization.kept,
+                cached=authorization.cached,
                 endpoints=authorization.endpoints,
             )
         )

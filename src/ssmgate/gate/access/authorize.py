@@ -9,7 +9,7 @@ from ssmgate.gate.access import evaluate
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import identity
 from ssmgate.gate.aws.clients import Clients, open_clients
-from ssmgate.gate.cache.key import Answers
+from ssmgate.gate.cache.cached_authorization import CachedAuthorization
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.decision import Outcome, Permit, SimulationAttempt, Unknown, decide
@@ -31,16 +31,16 @@ class Authorization:
     """The decision, and what it stands on.
 
     `caller` is None where nobody could tell who asks; `look` is then without questions.
-    `kept`: IAM's answers are those of a start some seconds ago. `endpoints` are where STS and IAM
-    were asked, by that start if it was that one, and where StartSession goes; None where neither
-    was asked.
+    `cached`: IAM's answers are those to another start some seconds ago. `endpoints` are where STS
+    and IAM were called, by that start if it was that one, and where StartSession goes; None where
+    neither was called.
     """
 
     invocation: Invocation
     clients: Clients = field(repr=False)
     caller: Caller | None
     look: SimulationAttempt
-    kept: bool = False
+    cached: bool = False
     endpoints: Endpoints | None = None
 
     @property
@@ -50,56 +50,61 @@ class Authorization:
 
 
 def authorize(
-    invocation: Invocation, config: Config, keep: Callable[[Clients], Answers | None] | None = None
+    invocation: Invocation,
+    config: Config,
+    open_cache: Callable[[Clients], CachedAuthorization | None] | None = None,
 ) -> Authorization:
     """Decide whether `invocation` may start its session.
 
-    `keep` gives the answers of earlier starts; without it everything is asked anew. Raises
+    `open_cache` gives the cached decision; without it nothing is cached. Raises
     `GateError` and botocore's errors where the configuration stands in the way; what AWS says,
     or fails to say, is the outcome.
     """
     clients = open_clients(invocation.session, invocation.options, config)
-    answers = keep(clients) if keep is not None else None
-    if answers is None:
+    cache = open_cache(clients) if open_cache is not None else None
+    if cache is None:
+        clients.resolve_checker()
         caller, look = _ask(invocation, clients, config)
         return Authorization(invocation, clients, caller, look, endpoints=clients.endpoints)
-    if known := _known(answers, invocation, clients, config):
+    if known := _known(cache, invocation, clients, config):
         return known
-    with answers.turn() as turn:
-        if turn.waited and (known := _known(answers, invocation, clients, config)):
+    # Before the lock and the clock: it may ask for an MFA code.
+    clients.resolve_checker()
+    with cache.single_flight() as flight:
+        if flight.waited and (known := _known(cache, invocation, clients, config)):
             return known
-        caller, look = _ask(invocation, clients, config, answers.begin())
+        caller, look = _ask(invocation, clients, config, cache.begin())
         first = _questions(invocation, clients, caller, config) if caller else ()
-        if not answers.keep(caller, look, first):
-            turn.mark_failed()
+        if not cache.store(caller, look, first):
+            flight.mark_failed()
     return Authorization(invocation, clients, caller, look, endpoints=clients.endpoints)
 
 
 def _known(
-    answers: Answers, invocation: Invocation, clients: Clients, config: Config
+    cache: CachedAuthorization, invocation: Invocation, clients: Clients, config: Config
 ) -> Authorization | None:
-    """The permit that kept answers to these very questions make, if they do.
+    """Return the permit that cached answers to these very questions make, if they do.
 
-    Nothing about what is kept can keep IAM from being asked.
+    Nothing about the cache can keep IAM from being called.
     """
     try:
-        kept = answers.permit()
-        if kept is None:
+        found = cache.permit()
+        if found is None:
             return None
         request = invocation.request
-        questions = _questions(invocation, clients, kept.caller, config)
-        if questions != kept.questions:
+        questions = _questions(invocation, clients, found.caller, config)
+        if questions != found.questions:
             return None
         outcome = decide(
-            request, questions, kept.evaluations, explicit=config.explicit, controls=kept.controls
+            request, questions, found.evaluations, explicit=config.explicit, controls=found.controls
         )
     except Exception:
         return None
     if not isinstance(outcome, Permit):
         return None
-    look = SimulationAttempt(request, questions, kept.evaluations, outcome, kept.controls)
+    look = SimulationAttempt(request, questions, found.evaluations, outcome, found.controls)
     return Authorization(
-        invocation, clients, kept.caller, look, kept=True, endpoints=kept.endpoints
+        invocation, clients, found.caller, look, cached=True, endpoints=found.endpoints
     )
 
 

@@ -31,7 +31,7 @@ def connect(argv: list[str], environ: Mapping[str, str]) -> None:
     """
     with contextlib.suppress(Exception):
         said = _said(argv)
-        if said is None or _is_near(environ) or _may_be_kept(environ):
+        if said is None or _is_near(environ) or _may_be_cached(environ):
             return
         session = bare_session()
         if profile := said.get("--profile"):
@@ -52,7 +52,7 @@ def _is_near(environ: Mapping[str, str]) -> bool:
     return url.startswith("http://")
 
 
-def _may_be_kept(environ: Mapping[str, str]) -> bool:
+def _may_be_cached(environ: Mapping[str, str]) -> bool:
     age = store.youngest(environ.get("HOME", ""))
     return age is not None and age < load.load(environ).cache_ttl
 

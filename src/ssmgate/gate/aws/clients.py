@@ -68,7 +68,8 @@ class Clients:
     `partition` and `region` are those that StartSession goes to; `secure_transport`: whether it
     travels over TLS. `home` is what the endpoint data say of that partition, None for a region of
     no partition. `another` makes a client of another service for the same identity, by its
-    name. `asking`, a cached function, makes those of STS and IAM.
+    name. `asking`, a cached function, makes those of STS and IAM, and `resolve_checker`, another,
+    looks for the credentials of the checker's profile, which may ask for an MFA code.
     """
 
     ssm: Any = field(repr=False)
@@ -79,6 +80,7 @@ class Clients:
     another: Callable[[str], Any] = field(repr=False)
     credentials: Credentials
     asking: Any = field(repr=False)
+    resolve_checker: Any = field(repr=False)
 
     @property
     def sts(self) -> Any:
@@ -131,6 +133,8 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
     read_bundle_ahead(ssm)
     region = ssm.meta.region_name
     common = {"region_name": region, "verify": options.verify, "config": CHECK}
+    # Not before they are needed: the decision may be cached.
+    checker = cache(partial(_checker_profile, region, home, config))
     return Clients(
         ssm=ssm,
         partition=ssm.meta.partition,
@@ -139,8 +143,8 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
         secure_transport=ssm.meta.endpoint_url.startswith("https://"),
         another=partial(session.create_client, **common, **frozen),
         credentials=credentials,
-        # Not before they are needed: an answer may be kept from the last start.
-        asking=cache(partial(_open_asking, session, ssm, home, config, frozen, common)),
+        asking=cache(partial(_open_asking, session, ssm, home, config, frozen, common, checker)),
+        resolve_checker=checker,
     )
 
 
@@ -165,6 +169,7 @@ def _open_asking(
     config: Config,
     frozen: Mapping[str, Any],
     common: Mapping[str, Any],
+    resolve_checker: Callable[[], tuple[Any, Mapping[str, Any]] | None],
 ) -> tuple[Any, Any]:
     """The clients of STS and IAM, and the connections of all three ahead of their requests."""
     sts = create_asking(session, "sts", **common, **frozen)
@@ -175,9 +180,10 @@ def _open_asking(
         iam = create_asking(session, "iam", **common, **frozen)
     else:
         try:
+            session, frozen = resolve_checker() or (session, frozen)
             iam = _checker_iam(config.checker, session, home, config, frozen, common)
         except Exception as error:
-            error.add_note("that was about the checker, which asks IAM instead of the caller")
+            _note_checker(error)
             raise
     _require_own(iam, home, config)
     share_tls(ssm, iam)
@@ -209,6 +215,29 @@ def _freeze(session: Any) -> Credentials:
     )
 
 
+def _checker_profile(
+    region: str, home: Partition | None, config: Config
+) -> tuple[Any, Mapping[str, Any]] | None:
+    """The session and the credentials of the checker's profile, None where none is configured."""
+    if config.checker is None or config.checker.profile is None:
+        return None
+    try:
+        session = new_session(MfaPrompt())
+        session.set_config_variable("profile", config.checker.profile)
+        session.emit("session-initialized", session=session)
+        _require_asking(session, region, home, config)
+        return session, _freeze(session).for_client()
+    except Exception as error:
+        _note_checker(error)
+        raise
+
+
+def _note_checker(error: Exception) -> None:
+    note = "that was about the checker, which asks IAM instead of the caller"
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
 def _checker_iam(
     checker: Checker,
     session: Any,
@@ -217,13 +246,6 @@ def _checker_iam(
     frozen: Mapping[str, Any],
     common: Mapping[str, Any],
 ) -> Any:
-    if checker.profile is not None:
-        mfa = MfaPrompt()
-        session = new_session(mfa)
-        session.set_config_variable("profile", checker.profile)
-        session.emit("session-initialized", session=session)
-        _require_asking(session, common["region_name"], home, config)
-        frozen = _freeze(session).for_client()
     if checker.role_arn is not None:
         sts = create_asking(session, "sts", **common, **frozen)
         _require_own(sts, home, config)

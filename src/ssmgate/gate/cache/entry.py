@@ -1,7 +1,7 @@
-"""An answer of IAM's that is kept for seconds: what it says, and to which question alone.
+"""Entries of the cache as text, authenticated with a key that only their readers can derive.
 
-Text that somebody may have changed is read here. It cannot permit anything: `core.decision`
-decides about what it says as about a fresh answer.
+Text that another process may have changed is parsed here. It cannot permit anything:
+`gate.decision` decides about what it says as about a fresh answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import enum
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
@@ -19,8 +20,8 @@ from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedSt
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 
-# What reading another text of JSON's, or of nobody's, may raise.
-_NONE_OF_OURS = (
+# What parsing a text that `serialize` did not write may raise.
+_INVALID = (
     ValueError,
     TypeError,
     LookupError,
@@ -32,15 +33,21 @@ _NONE_OF_OURS = (
 
 @frozen
 class Timestamp:
-    """A point in time by two clocks, in seconds: `wall` may be set, `boot` cannot be."""
+    """A time by two clocks, in seconds: `wall` can be set, the time since `boot` cannot."""
 
     wall: float
     boot: float
 
 
+def now() -> Timestamp:
+    """Return the present time."""
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return Timestamp(time.time(), time.clock_gettime(boot))
+
+
 @frozen
 class Key:
-    """What an entry is called, and what it is sealed with. Neither shows what it is made of."""
+    """The name of an entry, and what authenticates it. Neither shows what it is derived from."""
 
     name: str
     secret: bytes = field(repr=False)
@@ -48,59 +55,58 @@ class Key:
 
 @frozen
 class CacheEntry:
-    """Who asked, what, and what IAM answered. No questions: only who it is was kept.
+    """A caller, questions, and IAM's answers. Without questions only the identity is cached.
 
-    `made` is when the first of these was asked, `endpoints` where; these are None where it was not
-    kept.
+    `created_at` is when the first request was sent, `endpoints` where; None without questions.
     """
 
     caller: Caller
-    made: Timestamp
+    created_at: Timestamp
     questions: tuple[Question, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     controls: tuple[Evaluation, ...] = ()
     endpoints: Endpoints | None = None
 
 
-def key(parts: Mapping[str, object]) -> Key:
-    """The key of an entry that depends on `parts`, which may hold secrets.
+def derive_key(parts: Mapping[str, object]) -> Key:
+    """Return the key of an entry that depends on `parts`, which may contain secrets.
 
-    Different parts have different keys. Raises `TypeError` for what is none of JSON's values, no
-    enum, no set and no frozen value: it might not tell all that it is.
+    Different parts have different keys. Raises `TypeError` for what is not a JSON value, an enum, a
+    set or a frozen value: it might not show all that it is.
     """
     text = json.dumps(_plain(parts), sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return Key(hmac.digest(digest, b"name", "sha256").hex(), hmac.digest(digest, b"seal", "sha256"))
+    return Key(hmac.digest(digest, b"name", "sha256").hex(), hmac.digest(digest, b"mac", "sha256"))
 
 
-def write(kept: CacheEntry, key: Key) -> str:
-    """`kept` as text, for `key`: a seal, and a line of JSON."""
-    said = json.dumps(
+def serialize(entry: CacheEntry, key: Key) -> str:
+    """Return `entry` as text that `key` authenticates: an HMAC, and a line of JSON."""
+    body = json.dumps(
         {
-            "made": [kept.made.wall, kept.made.boot],
-            "caller": _flat(kept.caller),
-            "questions": [_flat(one) for one in kept.questions],
-            "evaluations": [_flat(one) for one in kept.evaluations],
-            "controls": [_flat(one) for one in kept.controls],
-            "endpoints": kept.endpoints and _flat(kept.endpoints),
+            "created_at": [entry.created_at.wall, entry.created_at.boot],
+            "caller": _flat(entry.caller),
+            "questions": [_flat(one) for one in entry.questions],
+            "evaluations": [_flat(one) for one in entry.evaluations],
+            "controls": [_flat(one) for one in entry.controls],
+            "endpoints": entry.endpoints and _flat(entry.endpoints),
         },
         default=_flat,
     )
-    return f"{_mac(said, key)}\n{said}"
+    return f"{_mac(body, key)}\n{body}"
 
 
-def read(text: str, key: Key, now: Timestamp, ttl: float) -> CacheEntry | None:
-    """What `write` wrote for `key`, asked no longer than `ttl` seconds ago; else None.
+def parse(text: str, key: Key, now: Timestamp, ttl: float) -> CacheEntry | None:
+    """Return the entry that `serialize` wrote for `key` within the last `ttl` seconds, else None.
 
-    The older of two ages counts, so that setting the clock back prolongs nothing. What comes
-    from the future was written before a clock was set back, or before a start of the machine.
+    The greater age of two clocks counts, so that setting the clock back prolongs nothing. An entry
+    of the future was written before a clock was set back, or before the machine was booted.
     """
-    seal, _, said = text.partition("\n")
+    mac, _, body = text.partition("\n")
     try:
-        if not hmac.compare_digest(seal, _mac(said, key)):
+        if not hmac.compare_digest(mac, _mac(body, key)):
             return None
-        found = json.loads(said)
-        wall, boot = found["made"]
+        found = json.loads(body)
+        wall, boot = found["created_at"]
         if not all(0 <= age <= ttl for age in (now.wall - wall, now.boot - boot)):
             return None
         return CacheEntry(
@@ -111,49 +117,50 @@ def read(text: str, key: Key, now: Timestamp, ttl: float) -> CacheEntry | None:
             tuple(_evaluation(one) for one in found["controls"]),
             _endpoints(found["endpoints"]),
         )
-    except _NONE_OF_OURS:
+    except _INVALID:
         return None
 
 
 def age(text: str, now: Timestamp) -> float | None:
-    """How many seconds ago `text` was made, None if it is no text of ours. For people, too."""
+    """Return how many seconds ago `text` was written, None if it is invalid. For display."""
     try:
-        wall, boot = parse_unverified(text)["made"]
+        wall, boot = parse_unverified(text)["created_at"]
         ages = (float(now.wall - wall), float(now.boot - boot))
         return max(ages) if min(ages) >= 0 else None
-    except _NONE_OF_OURS:
+    except _INVALID:
         return None
 
 
-def about(text: str) -> tuple[str, ...]:
-    """The caller's ARN and those of the documents, of a text that has an `age`; for people.
+def describe(text: str) -> tuple[str, ...]:
+    """Return the caller's ARN and those of the documents, of a text that has an `age`. For display.
 
-    The seal of neither is looked at: only a start can tell whether it is right.
+    The HMAC is not verified: only a start has the key.
     """
     try:
-        said = parse_unverified(text)
-        documents = [_text(one["resource_arn"]) for one in said["questions"]]
-        return (_text(said["caller"]["caller_arn"]), *documents)
-    except _NONE_OF_OURS:
+        body = parse_unverified(text)
+        documents = [_text(one["resource_arn"]) for one in body["questions"]]
+        return (_text(body["caller"]["caller_arn"]), *documents)
+    except _INVALID:
         return ("?",)
 
 
 def parse_unverified(text: str) -> Any:
+    """Return the JSON value of an entry, whoever wrote it."""
     return json.loads(text.partition("\n")[2])
 
 
-def _mac(said: str, key: Key) -> str:
-    return hmac.digest(key.secret, said.encode("utf-8", "surrogatepass"), "sha256").hex()
+def _mac(body: str, key: Key) -> str:
+    return hmac.digest(key.secret, body.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def _plain(value: Any) -> Any:
-    """`value` as JSON that shows all of it, fields among it that `repr` would hide."""
+    """Return `value` as JSON that shows all of it, also fields that `repr` would hide."""
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Mapping):
         # JSON would make texts of other keys, and two of them one.
         if not all(isinstance(name, str) for name in value):
-            raise TypeError("a key is no text")
+            raise TypeError("a key is not a string")
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]

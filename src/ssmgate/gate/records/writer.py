@@ -46,13 +46,13 @@ class Recorder:
         look: SimulationAttempt,
         outcome: Permit | Denial | Unknown | LocalDenial,
         *,
-        kept: bool = False,
+        cached: bool = False,
         endpoints: Endpoints | None = None,
     ) -> str:
         """Record what was decided. Returns what kept it from being recorded, empty if nothing.
 
-        `outcome` is that of `look`, or what a rule of the machine's made of it. `kept` tells that
-        IAM answered an earlier start. `endpoints` are where it was asked. Raises `RecordNotWritten`
+        `outcome` is that of `look`, or what a rule of the machine's made of it. `cached`: IAM
+        answered an earlier start. `endpoints` are where it was asked. Raises `RecordNotWritten`
         where the record was required for what would start now.
         """
         permitted = isinstance(outcome, Permit)
@@ -64,7 +64,7 @@ class Recorder:
             "endpoints": endpoints and endpoints.shown(),
             "evidence": {
                 **_why(outcome),
-                **({"kept": True} if kept else {}),
+                **({"cached": True} if cached else {}),
                 "evaluations": [_evaluation(evaluation) for evaluation in look.evaluations],
                 # The same for all documents but the account that owns one.
                 "context": [_told(entry) for entry in look.questions[0].context]

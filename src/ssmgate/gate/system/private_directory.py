@@ -11,6 +11,8 @@ import stat
 
 from ssmgate.gate.system.trusted_files import InsecurePermissions, walk
 
+__all__ = ["InsecurePermissions", "open_directory"]
+
 
 def open_directory(home: str, below: str, *, create: bool = False) -> int:
     """Return the descriptor of the directory at the relative path `below` in `home`.

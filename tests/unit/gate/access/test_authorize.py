@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ssmgate.gate.access import authorize, refine
+from ssmgate.gate.cache.cached_authorization import CachedAuthorization
 from ssmgate.gate.cache.entry import CacheEntry, Timestamp
-from ssmgate.gate.cache.key import Answers
 from ssmgate.gate.config.load import Checker, Config
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
@@ -45,17 +45,16 @@ CLIENTS: Any = SimpleNamespace(
     region="us-east-1",
     secure_transport=True,
     endpoints=ENDPOINTS,
+    resolve_checker=lambda: None,
 )
 
 
 class Cache:
-    """In the place of `Answers`: what is found in it, one time after another, and the calls."""
+    """In the place of `CachedAuthorization`: what it returns, one after another, and the calls."""
 
     def __init__(self, *found: CacheEntry | Exception | None, waited: bool = False) -> None:
         self._found = list(found)
-        self._turn = SimpleNamespace(
-            waited=waited, mark_failed=lambda: self.calls.append("in vain")
-        )
+        self._turn = SimpleNamespace(waited=waited, mark_failed=lambda: self.calls.append("failed"))
         self.known: Caller | None = None
         self.keeps = True
         self.calls: list[object] = []
@@ -68,13 +67,13 @@ class Cache:
         return found
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[Any]:
+    def single_flight(self) -> Iterator[Any]:
         yield self._turn
 
     def begin(self) -> Caller | None:
         return self.known
 
-    def keep(self, caller: Caller | None, look: SimulationAttempt, first: object) -> bool:
+    def store(self, caller: Caller | None, look: SimulationAttempt, first: object) -> bool:
         self.calls.append((caller, look.outcome, first))
         return self.keeps
 
@@ -142,7 +141,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def authorized(cache: Cache | None, config: Config | None = None) -> authorize.Authorization:
-    def keep(clients: Any) -> Answers | None:
+    def keep(clients: Any) -> CachedAuthorization | None:
         assert clients is CLIENTS
         return cache  # type: ignore[return-value]
 
@@ -153,7 +152,7 @@ def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
     examined = authorized(Cache(KEPT))
 
     assert examined.outcome == Permit(REQUEST)
-    assert (examined.kept, examined.caller, aws.asked) == (True, CALLER, [])
+    assert (examined.cached, examined.caller, aws.asked) == (True, CALLER, [])
     assert examined.look == SimulationAttempt(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
     assert examined.endpoints == KEPT.endpoints
 
@@ -166,9 +165,9 @@ def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) 
     named = Config(explicit=Explicit.NAMED)
     kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
 
-    assert not authorized(Cache(kept), named).kept
+    assert not authorized(Cache(kept), named).cached
     examined = authorized(Cache(replace(kept, controls=(CONTROL,))), named)
-    assert (examined.kept, examined.look.controls) == (True, (CONTROL,))
+    assert (examined.cached, examined.look.controls) == (True, (CONTROL,))
 
 
 TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
@@ -203,20 +202,20 @@ def test_aws_is_asked_unless_the_cached_answer_is_to_the_same_questions(
     examined = authorized(cache)
 
     assert isinstance(examined.outcome, Denial)
-    assert (examined.kept, aws.asked) == (False, ["identity", "first", "second allowed"])
+    assert (examined.cached, aws.asked) == (False, ["identity", "first", "second allowed"])
     assert cache.calls == ["permit", (CALLER, examined.outcome, (QUESTION,))]
 
 
 def test_one_that_waited_uses_the_answer_of_the_one_that_asked(aws: Aws) -> None:
     examined = authorized(Cache(None, KEPT, waited=True))
 
-    assert (examined.kept, examined.outcome, aws.asked) == (True, Permit(REQUEST), [])
+    assert (examined.cached, examined.outcome, aws.asked) == (True, Permit(REQUEST), [])
 
 
 def test_one_that_waited_for_nothing_asks(aws: Aws) -> None:
     examined = authorized(Cache(None, None, waited=True))
 
-    assert (examined.kept, examined.outcome) == (False, Permit(REQUEST))
+    assert (examined.cached, examined.outcome) == (False, Permit(REQUEST))
     assert examined.endpoints == ENDPOINTS
     assert aws.asked == ["identity", "first"]
 
@@ -227,7 +226,7 @@ def test_waiting_processes_learn_that_there_is_no_answer(aws: Aws) -> None:
 
     authorized(cache)
 
-    assert cache.calls[-1] == "in vain"
+    assert cache.calls[-1] == "failed"
 
 
 def test_cached_caller_is_not_asked_for(aws: Aws) -> None:

@@ -135,8 +135,8 @@ def test_an_answer_that_may_be_used_again_is_enough(
     ttl: str,
     urls: list[str],
 ) -> None:
-    assert store.Folder(str(home), pytest.fail).keep("a" * 64, "{}")
-    (kept,) = (home / store.FOLDER).iterdir()
+    assert store.DecisionCache(str(home), pytest.fail).write("a" * 64, "{}")
+    (kept,) = (home / store.DIRECTORY).iterdir()
     made = kept.stat().st_mtime - age
     os.utime(kept, (made, made))
     monkeypatch.setenv("SSMGATE_CACHE_TTL", ttl)
@@ -145,5 +145,5 @@ def test_an_answer_that_may_be_used_again_is_enough(
 
 
 def test_one_that_waits_for_its_turn_left_no_answer(home: Path, opened: list[str]) -> None:
-    with store.Folder(str(home), pytest.fail).turn("a" * 64):
+    with store.DecisionCache(str(home), pytest.fail).single_flight("a" * 64):
         assert connected(opened, *START) == [EAST]

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssmgate.gate.cache.entry import CacheEntry, Timestamp, _mac, about, age, key, read, write
+from ssmgate.gate.cache.entry import (
+    CacheEntry,
+    Timestamp,
+    _mac,
+    age,
+    derive_key,
+    describe,
+    parse,
+    serialize,
+)
 from ssmgate.gate.decision.decision import Permit, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
@@ -35,7 +44,7 @@ YES = Evaluation(
 NOW = Timestamp(1_700_000_000.0, 5_000.0)
 ASKED = Endpoints("https://sts", "https://iam", "https://ssm")
 KEPT = CacheEntry(CALLER, NOW, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),), ASKED)
-KEY = key({"a": 1})
+KEY = derive_key({"a": 1})
 
 
 def after(seconds: float, *, wall: float | None = None) -> Timestamp:
@@ -52,7 +61,7 @@ def after(seconds: float, *, wall: float | None = None) -> Timestamp:
     ],
 )
 def test_what_is_read_is_what_was_written(kept: CacheEntry) -> None:
-    assert read(write(kept, KEY), KEY, NOW, 60) == kept
+    assert parse(serialize(kept, KEY), KEY, NOW, 60) == kept
 
 
 @pytest.mark.parametrize(
@@ -69,32 +78,32 @@ def test_what_is_read_is_what_was_written(kept: CacheEntry) -> None:
     ],
 )
 def test_for_how_long(moment: Timestamp, ttl: int, valid: bool) -> None:
-    assert (read(write(KEPT, KEY), KEY, moment, ttl) is not None) is valid
+    assert (parse(serialize(KEPT, KEY), KEY, moment, ttl) is not None) is valid
     if not valid:
-        shown = age(write(KEPT, KEY), moment)
+        shown = age(serialize(KEPT, KEY), moment)
         assert shown is None or shown > ttl
 
 
 def test_for_another_key_it_says_nothing() -> None:
-    assert read(write(KEPT, KEY), key({"a": 2}), NOW, 60) is None
+    assert parse(serialize(KEPT, KEY), derive_key({"a": 2}), NOW, 60) is None
 
 
 def test_its_name_does_not_seal_it() -> None:
     """Who sees the folder knows the names, and not what the credentials are."""
     forger = replace(KEY, secret=KEY.name.encode())
 
-    assert read(write(KEPT, forger), KEY, NOW, 60) is None
-    assert KEY.secret.hex() not in write(KEPT, KEY) + KEY.name + repr(KEY)
+    assert parse(serialize(KEPT, forger), KEY, NOW, 60) is None
+    assert KEY.secret.hex() not in serialize(KEPT, KEY) + KEY.name + repr(KEY)
 
 
 @given(st.data())
 def test_one_changed_byte_is_enough(data: st.DataObject) -> None:
-    text = write(KEPT, KEY)
+    text = serialize(KEPT, KEY)
     at = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(codec="utf-8").filter(lambda sign: sign != text[at]))
 
-    assert read(text[:at] + other + text[at + 1 :], KEY, NOW, 60) is None
-    assert read(text[:at], KEY, NOW, 60) is None
+    assert parse(text[:at] + other + text[at + 1 :], KEY, NOW, 60) is None
+    assert parse(text[:at], KEY, NOW, 60) is None
 
 
 def members(value: Any) -> list[tuple[Any, ...]]:
@@ -109,7 +118,7 @@ def members(value: Any) -> list[tuple[Any, ...]]:
 
 
 def entry() -> Any:
-    return json.loads(write(KEPT, KEY).partition("\n")[2])
+    return json.loads(serialize(KEPT, KEY).partition("\n")[2])
 
 
 def authenticated(said: str) -> str:
@@ -132,7 +141,7 @@ def test_a_changed_entry_never_permits_what_was_not_allowed(
     path: tuple[Any, ...], junk: object
 ) -> None:
     """It is not read, or it is decided upon as any answer: never an exception."""
-    found = read(spoilt(path, junk), KEY, NOW, 60)
+    found = parse(spoilt(path, junk), KEY, NOW, 60)
     if found is not None and found.questions == KEPT.questions:
         permitted = isinstance(
             decide(SessionRequest("i-1"), found.questions, found.evaluations), Permit
@@ -144,9 +153,9 @@ def test_a_changed_entry_never_permits_what_was_not_allowed(
 @given(st.text() | st.binary().map(lambda b: b.decode("latin-1")))
 def test_junk_is_no_entry(text: str) -> None:
     for said in (text, authenticated(text)):
-        assert read(said, KEY, NOW, 60) is None
+        assert parse(said, KEY, NOW, 60) is None
         assert age(said, NOW) is None
-        assert about(said) == ("?",)
+        assert describe(said) == ("?",)
 
 
 @pytest.mark.parametrize(
@@ -157,15 +166,15 @@ def test_junk_is_no_entry(text: str) -> None:
         "1",
         '"x"',
         "[" * 100_000,
-        '{"made": null}',
-        '{"made": [1e999, 0]}',
+        '{"created_at": null}',
+        '{"created_at": [1e999, 0]}',
         "9" * 5000,
         "{}",
     ],
 )
 def test_json_of_another_kind_is_no_entry(text: str) -> None:
-    assert read(text, KEY, NOW, 60) is None
-    assert read(authenticated(text), KEY, NOW, 60) is None
+    assert parse(text, KEY, NOW, 60) is None
+    assert parse(authenticated(text), KEY, NOW, 60) is None
 
 
 VALUES = st.recursive(
@@ -188,8 +197,10 @@ def told_apart(value: Any) -> Any:
 @settings(deadline=None)
 @given(PARTS, PARTS)
 def test_different_parts_have_different_keys(a: Any, b: Any) -> None:
-    assert (key(a) == key(b)) is (told_apart(a) == told_apart(b))
-    assert (key(a).name == key(b).name) is (key(a).secret == key(b).secret)
+    assert (derive_key(a) == derive_key(b)) is (told_apart(a) == told_apart(b))
+    assert (derive_key(a).name == derive_key(b).name) is (
+        derive_key(a).secret == derive_key(b).secret
+    )
 
 
 class Colour(enum.Enum):
@@ -252,53 +263,55 @@ class Twin:
     ],
 )
 def test_what_looks_alike_has_different_keys(one: object, another: object) -> None:
-    assert key({"x": one}) != key({"x": another})
-    assert key({"x": one}) == key({"x": one})
+    assert derive_key({"x": one}) != derive_key({"x": another})
+    assert derive_key({"x": one}) == derive_key({"x": one})
 
 
 def test_the_order_of_names_and_of_sets_is_none() -> None:
-    assert key({"a": {"x": 1, "y": 2}, "b": 0}) == key({"b": 0, "a": {"y": 2, "x": 1}})
-    assert key({"x": frozenset("abc")}) == key({"x": frozenset("cba")})
+    assert derive_key({"a": {"x": 1, "y": 2}, "b": 0}) == derive_key(
+        {"b": 0, "a": {"y": 2, "x": 1}}
+    )
+    assert derive_key({"x": frozenset("abc")}) == derive_key({"x": frozenset("cba")})
 
 
 @pytest.mark.parametrize("value", [object(), b"x", {1: "x"}, {None: "x"}, [{("a",): 1}], lambda: 0])
 def test_what_may_hide_something_has_no_key(value: object) -> None:
     with pytest.raises(TypeError):
-        key({"x": value})
+        derive_key({"x": value})
 
 
 def test_a_key_shows_no_secret() -> None:
-    shown = key({"x": "secret"})
+    shown = derive_key({"x": "secret"})
 
     assert "secret" not in repr(shown)
 
 
 def test_what_an_entry_is_about_is_shown_without_its_key() -> None:
-    assert about(write(KEPT, KEY)) == (ALICE, ARN)
-    assert about(write(CacheEntry(CALLER, NOW), KEY)) == (ALICE,)
+    assert describe(serialize(KEPT, KEY)) == (ALICE, ARN)
+    assert describe(serialize(CacheEntry(CALLER, NOW), KEY)) == (ALICE,)
 
 
 @pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
 @pytest.mark.parametrize("allowed", [True, False, None])
 def test_each_layer_is_read_as_it_was_written(layer: str, allowed: bool | None) -> None:
     kept = replace(KEPT, evaluations=(replace(YES, **{layer: allowed}),))
-    assert read(write(kept, KEY), KEY, NOW, 60) == kept
+    assert parse(serialize(kept, KEY), KEY, NOW, 60) == kept
 
 
 @pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
 @pytest.mark.parametrize("junk", [0, 1, 0.0, 1.0, "", "true", []])
 def test_layer_of_another_type_is_no_entry(layer: str, junk: object) -> None:
-    assert read(spoilt(("evaluations", 0, layer), junk), KEY, NOW, 60) is None
+    assert parse(spoilt(("evaluations", 0, layer), junk), KEY, NOW, 60) is None
 
 
 @pytest.mark.parametrize("junk", [1, None, ["x"], True])
 def test_text_of_another_type_is_no_entry(junk: object) -> None:
     for path in (("caller", "account"), ("questions", 0, "resource_arn")):
-        assert read(spoilt(path, junk), KEY, NOW, 60) is None
+        assert parse(spoilt(path, junk), KEY, NOW, 60) is None
 
 
 def test_age_is_the_older_of_two() -> None:
-    text = write(KEPT, KEY)
+    text = serialize(KEPT, KEY)
 
     assert age(text, NOW) == 0
     assert age(text, after(5)) == 5

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from plugins.examples import examples
 from ssmgate.gate.access import authorize
 from ssmgate.gate.aws.clients import Credentials
-from ssmgate.gate.cache import key, store
+from ssmgate.gate.cache import entry, key
+from ssmgate.gate.cache.cached_authorization import CachedAuthorization, open_cache
 from ssmgate.gate.cache.entry import Timestamp
-from ssmgate.gate.cache.key import Answers, opened
 from ssmgate.gate.config.load import Checker, Config, Login, Records
 from ssmgate.gate.decision.decision import Permit, SimulationAttempt, decide
 from ssmgate.gate.decision.endpoints import Endpoints
@@ -38,7 +38,7 @@ ENDPOINTS = Endpoints("https://sts", "https://iam", "https://ssm")
 CREDENTIALS = Credentials("AKIA", "secret", "token")
 
 
-def answers_of(home: Path | str, **changes: Any) -> Answers | None:
+def answers_of(home: Path | str, **changes: Any) -> CachedAuthorization | None:
     """The answers of a start that is the usual one but for `changes`."""
     request = changes.get("request", SessionRequest("i-1"))
     options = {"region": None, "profile": None, "endpoint_url": None, "verify": None}
@@ -56,13 +56,13 @@ def answers_of(home: Path | str, **changes: Any) -> Answers | None:
         endpoints=changes.get("endpoints", ENDPOINTS),
     )
     environ = {"HOME": str(home), **changes.get("environ", {})}
-    return opened(invocation, clients, changes.get("config", Config()), environ, print)
+    return open_cache(invocation, clients, changes.get("config", Config()), environ, print)
 
 
 def socket_name(home: Path, **changes: Any) -> str:
     found = answers_of(home, **changes)
     assert found is not None
-    return found._permit.name
+    return found._permit_key.name
 
 
 CONFIGURED = {
@@ -158,7 +158,7 @@ def test_what_an_answer_depends_on(tmp_path: Path, one: Any, another: Any) -> No
         ("ssmgate.gate.cache.key.BOTOCORE_VERSION", "0"),
         ("os.getuid", lambda: 12345),
         ("os.geteuid", lambda: 12345),
-        ("ssmgate.gate.cache.store.machine", lambda: "another, or this one before it was started"),
+        ("ssmgate.gate.cache.key.boot_id", lambda: "another, or this one before it was started"),
         ("urllib.request.getproxies", lambda: {"https": "http://proxy.of.the.system"}),
     ],
 )
@@ -206,7 +206,7 @@ def test_credentials_that_ended_have_no_answers(tmp_path: Path) -> None:
     found = answers_of(tmp_path)
     assert found
     found.begin()
-    assert found.keep(*permitted(tmp_path))
+    assert found.store(*permitted(tmp_path))
 
     for ends_in, known in ((100, True), (-1, False)):
         ending = replace(CREDENTIALS, expires_at=time.time() + ends_in)
@@ -229,10 +229,10 @@ def test_it_counts_from_the_asking_and_not_from_the_answer(tmp_path: Path) -> No
         assert found
         known = found.begin() is not None
         clock["now"] += 20  # AWS takes its time
-        found.keep(*permitted(tmp_path))
+        found.store(*permitted(tmp_path))
         return known
 
-    with mock.patch.object(store, "now", now):
+    with mock.patch.object(entry, "now", now):
         assert not start()
         found = answers_of(tmp_path)
         assert found
@@ -250,7 +250,7 @@ def test_what_cannot_be_kept_is_not_said_to_be(tmp_path: Path) -> None:
     assert found
     found.begin()
 
-    assert found.keep(*permitted(tmp_path)) is False
+    assert found.store(*permitted(tmp_path)) is False
 
 
 # Interleavings
@@ -330,6 +330,7 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
             region="us-east-1",
             secure_transport=True,
             endpoints=ENDPOINTS,
+            resolve_checker=lambda: None,
             credentials=SimpleNamespace(
                 who=who,
                 expires_at=None if ends is None else clock["wall"] + ends,
@@ -360,11 +361,13 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
         )
         began = clock["boot"]
         with (
-            mock.patch.object(store, "now", side_effect=lambda: Timestamp(**clock)),
+            mock.patch.object(entry, "now", side_effect=lambda: Timestamp(**clock)),
             mock.patch.object(authorize, "open_clients", return_value=clients_of(who, ends)),
             mock.patch.object(authorize, "_ask", partial(ask, takes=takes)),
         ):
-            keep = partial(opened, invocation, config=config, environ={"HOME": home}, tell=print)
+            keep = partial(
+                open_cache, invocation, config=config, environ={"HOME": home}, tell=print
+            )
             result = authorize.authorize(invocation, config, keep)  # type: ignore[arg-type]
         if isinstance(result.outcome, Permit):
             assert result.outcome.request == invocation.request
@@ -373,7 +376,7 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
             assert result.caller.user_id == f"AIDA{who}"
             # Who it is, too, was true less than that long ago.
             assert began - left.get(result.caller, began) <= ttl
-            assert not (result.kept and ends is not None and ends <= 0)
+            assert not (result.cached and ends is not None and ends <= 0)
             for question in result.look.questions:
                 assert question.policy_source_arn == result.caller.policy_source_arn
                 assert began - said_yes[who, question] <= ttl

@@ -10,9 +10,9 @@ from typing import Any
 from unittest import mock
 
 from ssmgate.gate.aws.clients import Credentials
-from ssmgate.gate.cache import key
+from ssmgate.gate.cache import entry, key
+from ssmgate.gate.cache.cached_authorization import CachedAuthorization, open_cache
 from ssmgate.gate.cache.entry import CacheEntry
-from ssmgate.gate.cache.key import Answers, opened
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Denial, Layer, Permit, SimulationAttempt
 from ssmgate.gate.decision.endpoints import Endpoints
@@ -21,7 +21,7 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 
 
-def answers(home: Path, verify: str | None = None) -> Answers:
+def answers(home: Path, verify: str | None = None) -> CachedAuthorization:
     options = SimpleNamespace(region=None, profile=None, endpoint_url=None, verify=verify)
     invocation: Any = SimpleNamespace(
         request=SessionRequest("i-1"), options=options, mfa=SimpleNamespace(done=False),
@@ -32,7 +32,7 @@ def answers(home: Path, verify: str | None = None) -> Answers:
         partition="aws", region="us-east-1", credentials=Credentials("AKIA", "secret", "token"),
         endpoints=Endpoints("https://sts", "https://iam", "https://ssm"),
     )  # fmt: skip
-    found = opened(invocation, clients, Config(), {"HOME": str(home)}, print)
+    found = open_cache(invocation, clients, Config(), {"HOME": str(home)}, print)
     assert found is not None
     return found
 
@@ -52,9 +52,9 @@ def test_answer_to_better_founded_questions_is_not_kept(tmp_path: Path) -> None:
     tag = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
     tagged = (replace(questions[0], context=(tag,)),)
 
-    assert found.keep(caller, replace(look, questions=tagged), questions) is False
+    assert found.store(caller, replace(look, questions=tagged), questions) is False
     assert found.permit() is None
-    assert found.keep(caller, look, questions) is True
+    assert found.store(caller, look, questions) is True
     assert found.permit() is not None
 
 
@@ -63,10 +63,10 @@ def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
     found.begin()
     caller, look, questions = permitted()
 
-    assert found.keep(None, look, questions) is False
+    assert found.store(None, look, questions) is False
     assert found.begin() is None
     denied = replace(look, outcome=Denial(Reason.IMPLICIT_DENY, questions[0], Layer.IDENTITY))
-    assert found.keep(caller, denied, questions) is False
+    assert found.store(caller, denied, questions) is False
     assert found.permit() is None
     assert found.begin() == caller
 
@@ -76,7 +76,7 @@ def test_role_without_its_path_is_not_kept(tmp_path: Path) -> None:
     found.begin()
     caller, look, questions = permitted()
 
-    assert found.keep(replace(caller, role_path_known=False), look, questions) is True
+    assert found.store(replace(caller, role_path_known=False), look, questions) is True
     assert found.begin() is None
 
 
@@ -117,20 +117,20 @@ def test_bundles_that_an_answer_depends_on(tmp_path: Path) -> None:
 def test_answer_is_not_used_after_its_bundle_has_changed(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     bundle.write_text("certificates")
-    before = answers(tmp_path, verify=str(bundle))._permit.name
+    before = answers(tmp_path, verify=str(bundle))._permit_key.name
     bundle.write_text("other certificates")
 
-    assert answers(tmp_path, verify=str(bundle))._permit.name != before
+    assert answers(tmp_path, verify=str(bundle))._permit_key.name != before
 
 
 def test_answer_ends_with_its_credentials(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
     caller, look, questions = permitted()
-    found.keep(caller, look, questions)
-    now = key.store.now()
+    found.store(caller, look, questions)
+    now = entry.now()
     found._expires_at = now.wall
-    with mock.patch.object(key.store, "now", return_value=now):
+    with mock.patch.object(entry, "now", return_value=now):
         assert found.permit() is None
         found._expires_at = now.wall + 1
         assert found.permit() is not None
@@ -140,11 +140,11 @@ def test_caller_is_no_permit(tmp_path: Path) -> None:
     found = answers(tmp_path)
     caller, _look, questions = permitted()
     endpoints = Endpoints("https://sts", "https://iam", "https://ssm")
-    now = key.store.now()
+    now = entry.now()
 
     for kept in (CacheEntry(caller, now), CacheEntry(caller, now, (), (), (), endpoints),
                  CacheEntry(caller, now, questions)):  # fmt: skip
-        found._write(found._permit, kept)
+        found._write(found._permit_key, kept)
         assert found.permit() is None
-    found._write(found._permit, CacheEntry(caller, now, questions, (), (), endpoints))
+    found._write(found._permit_key, CacheEntry(caller, now, questions, (), (), endpoints))
     assert found.permit() is not None

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from fakes.waiting import locking, until
-from ssmgate.gate.cache import store
-from ssmgate.gate.cache.store import FOLDER, Folder
+from ssmgate.gate.cache import single_flight
+from ssmgate.gate.cache.store import DIRECTORY, DecisionCache
 
 
 @pytest.fixture
@@ -32,35 +32,35 @@ def told() -> list[object]:
 
 
 @pytest.fixture
-def folder(home: Path, told: list[object]) -> Folder:
-    return Folder(str(home), told.append)
+def folder(home: Path, told: list[object]) -> DecisionCache:
+    return DecisionCache(str(home), told.append)
 
 
-def test_nothing_is_kept_at_first(folder: Folder, home: Path, told: list[object]) -> None:
+def test_nothing_is_kept_at_first(folder: DecisionCache, home: Path, told: list[object]) -> None:
     assert folder.read("a") is None
     assert (os.listdir(home), told) == ([], [])
 
 
-def test_what_was_kept(folder: Folder, home: Path, told: list[object]) -> None:
+def test_what_was_kept(folder: DecisionCache, home: Path, told: list[object]) -> None:
     before = os.umask(0)
     try:
-        folder.keep("a", "text")
+        folder.write("a", "text")
     finally:
         os.umask(before)
 
     assert folder.read("a") == "text"
-    assert (home / FOLDER).stat().st_mode & 0o7777 == 0o700
-    assert (home / FOLDER / "a").stat().st_mode & 0o7777 == 0o600
+    assert (home / DIRECTORY).stat().st_mode & 0o7777 == 0o700
+    assert (home / DIRECTORY / "a").stat().st_mode & 0o7777 == 0o600
     assert list(folder.texts()) == ["text"]
     assert told == []
 
 
 def lax_folder(home: Path) -> None:
-    (home / FOLDER).chmod(0o755)
+    (home / DIRECTORY).chmod(0o755)
 
 
 def sticky_folder(home: Path) -> None:
-    (home / FOLDER).chmod(0o1777)
+    (home / DIRECTORY).chmod(0o1777)
 
 
 def writable_parent(home: Path) -> None:
@@ -72,17 +72,17 @@ def writable_home(home: Path) -> None:
 
 
 def link(home: Path) -> None:
-    (home / FOLDER).rename(home / "elsewhere")
-    (home / FOLDER).symlink_to(home / "elsewhere")
+    (home / DIRECTORY).rename(home / "elsewhere")
+    (home / DIRECTORY).symlink_to(home / "elsewhere")
 
 
 def a_file(home: Path) -> None:
-    (home / FOLDER).rename(home / "elsewhere")
-    (home / FOLDER).write_text("")
+    (home / DIRECTORY).rename(home / "elsewhere")
+    (home / DIRECTORY).write_text("")
 
 
 def foreign_folder(home: Path) -> None:
-    os.chown(home / FOLDER, 12345, 12345)
+    os.chown(home / DIRECTORY, 12345, 12345)
 
 
 def foreign_parent(home: Path) -> None:
@@ -100,14 +100,14 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files aw
     ],
 )  # fmt: skip
 def test_a_folder_that_is_not_ours_alone(
-    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+    folder: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
-    folder.keep("a", "text")
+    folder.write("a", "text")
     spoil(home)
 
     assert folder.read("a") is None
-    folder.keep("a", "new")
-    with folder.turn("a"):
+    folder.write("a", "new")
+    with folder.single_flight("a"):
         pass
     assert len(told) == 1
     assert str(told[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
@@ -117,16 +117,18 @@ def test_a_sticky_parent_is_allowed(home: Path, told: list[object]) -> None:
     home.chmod(0o1777)
     inner = home / "user"
     inner.mkdir(mode=0o700)
-    folder = Folder(str(inner), told.append)
-    folder.keep("a", "text")
+    folder = DecisionCache(str(inner), told.append)
+    folder.write("a", "text")
 
     assert (folder.read("a"), told) == ("text", [])
 
 
-def test_a_linked_cache_folder_is_followed(home: Path, folder: Folder, told: list[object]) -> None:
+def test_a_linked_cache_folder_is_followed(
+    home: Path, folder: DecisionCache, told: list[object]
+) -> None:
     (home / "scratch").mkdir(mode=0o700)
     (home / ".cache").symlink_to(home / "scratch")
-    folder.keep("a", "text")
+    folder.write("a", "text")
 
     assert (folder.read("a"), told) == ("text", [])
 
@@ -161,43 +163,43 @@ def foreign(file: Path) -> None:
     "spoil", [readable, linked, fifo, big, binary, pytest.param(foreign, marks=ROOT)]
 )
 def test_a_file_that_is_none_of_ours_is_ignored(
-    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+    folder: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
-    folder.keep("a", "text")
-    spoil(home / FOLDER / "a")
+    folder.write("a", "text")
+    spoil(home / DIRECTORY / "a")
 
     assert folder.read("a") is None
-    folder.keep("a", "new")
+    folder.write("a", "new")
     assert (folder.read("a"), told) == ("new", [])
 
 
 def test_where_nothing_can_be_kept_nothing_is_said(told: list[object]) -> None:
-    folder = Folder("/proc/no-home", told.append)
-    folder.keep("a", "text")
+    folder = DecisionCache("/proc/no-home", told.append)
+    folder.write("a", "text")
 
-    with folder.turn("a") as turn:
-        assert not turn.waited
+    with folder.single_flight("a") as flight:
+        assert not flight.waited
     assert (folder.read("a"), told) == (None, [])
 
 
-def test_what_is_old_is_forgotten(folder: Folder, home: Path) -> None:
-    folder.keep("old", "text")
+def test_what_is_old_is_forgotten(folder: DecisionCache, home: Path) -> None:
+    folder.write("old", "text")
     long_ago = time.time() - 1000
-    os.utime(home / FOLDER / "old", (long_ago, long_ago))
-    folder.keep("new", "text")
+    os.utime(home / DIRECTORY / "old", (long_ago, long_ago))
+    folder.write("new", "text")
 
-    assert os.listdir(home / FOLDER) == ["new"]
-    with folder.turn("new"):
+    assert os.listdir(home / DIRECTORY) == ["new"]
+    with folder.single_flight("new"):
         pass
     assert folder.clear() == 1
-    assert os.listdir(home / FOLDER) == []
+    assert os.listdir(home / DIRECTORY) == []
 
 
 def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str) -> None:
-    folder = Folder(home, print)
+    folder = DecisionCache(home, print)
     Path(started, str(os.getpid())).touch()
-    with contextlib.suppress(RuntimeError), folder.turn("a") as turn:
-        if turn.waited and folder.read("a"):
+    with contextlib.suppress(RuntimeError), folder.single_flight("a") as flight:
+        if flight.waited and folder.read("a"):
             return
         with open(asked, "a") as file:
             file.write(f"{os.getpid()}\n")
@@ -205,9 +207,9 @@ def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str
         if answer is None:
             raise RuntimeError
         if answer:
-            folder.keep("a", "text")
+            folder.write("a", "text")
         else:
-            turn.mark_failed()
+            flight.mark_failed()
 
 
 class Crowd:
@@ -253,16 +255,16 @@ def spoil_lock_fifo(lock: Path) -> None:
     ids=["link", "fifo", "folder", "text", "more text"],
 )  # fmt: skip
 def test_whatever_the_lock_is_somebody_asks(
-    folder: Folder, home: Path, told: list[object], spoil: Callable[[Path], None]
+    folder: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
-    folder.keep("a", "text")
-    spoil(home / FOLDER / "a.lock")
-    with folder.turn("a") as turn:
-        turn.mark_failed()
+    folder.write("a", "text")
+    spoil(home / DIRECTORY / "a.lock")
+    with folder.single_flight("a") as flight:
+        flight.mark_failed()
 
-    assert not turn.waited
+    assert not flight.waited
     assert told == []
-    assert not (home / FOLDER / "elsewhere").exists()
+    assert not (home / DIRECTORY / "elsewhere").exists()
 
 
 def test_one_asks_for_all(home: Path) -> None:
@@ -285,7 +287,7 @@ def test_after_a_no_all_have_to_ask(home: Path, answer: bool | None) -> None:
 
 
 def test_after_a_no_they_go_on_one_after_another(
-    folder: Folder, home: Path, monkeypatch: pytest.MonkeyPatch
+    folder: DecisionCache, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who goes on keeps the others from it for a moment, and not for as long as it asks."""
     paces: list[tuple[float, bool]] = []
@@ -293,9 +295,11 @@ def test_after_a_no_they_go_on_one_after_another(
     sleep = time.sleep
 
     def free() -> bool:
-        lock = os.open(home / FOLDER / "a.lock", os.O_RDWR)
+        lock = os.open(home / DIRECTORY / "a.lock", os.O_RDWR)
         try:
-            store.fcntl.flock(lock, store.fcntl.LOCK_EX | store.fcntl.LOCK_NB)
+            single_flight.fcntl.flock(
+                lock, single_flight.fcntl.LOCK_EX | single_flight.fcntl.LOCK_NB
+            )
         except BlockingIOError:
             return False
         finally:
@@ -303,35 +307,35 @@ def test_after_a_no_they_go_on_one_after_another(
         return True
 
     def watched(seconds: float) -> None:
-        if seconds >= store.PACE_SECONDS / 2:
+        if seconds >= single_flight.PACE_SECONDS / 2:
             paces.append((seconds, free()))
         else:  # it waits
             denied.set()
             sleep(seconds)
 
     def deny() -> None:
-        with folder.turn("a") as turn:
+        with folder.single_flight("a") as flight:
             asking.set()
             denied.wait(20)
-            turn.mark_failed()
+            flight.mark_failed()
 
     leader = threading.Thread(target=deny)
     leader.start()
     asking.wait(20)
-    monkeypatch.setattr(store.time, "sleep", watched)
-    with folder.turn("a") as turn:
-        assert turn.waited
+    monkeypatch.setattr(single_flight.time, "sleep", watched)
+    with folder.single_flight("a") as flight:
+        assert flight.waited
         assert free()
     leader.join()
     ((seconds, was_free),) = paces
-    assert store.PACE_SECONDS * 0.5 <= seconds <= store.PACE_SECONDS * 1.5
+    assert single_flight.PACE_SECONDS * 0.5 <= seconds <= single_flight.PACE_SECONDS * 1.5
     assert not was_free
 
 
 def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "WAIT_SECONDS", 1)
+    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 1)
     crowd = Crowd(home, 4, seconds=0.5, answer=True)
     leader = crowd.wait_until_asked()
     os.kill(leader, signal.SIGSTOP)
@@ -346,39 +350,87 @@ def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
     assert 2 <= crowd.end() <= 4
 
 
-def test_what_cannot_be_kept_is_told(folder: Folder, home: Path) -> None:
-    assert folder.keep("a", "text") is True
-    assert folder.keep("a", "x" * 70_000) is False
+def test_what_cannot_be_kept_is_told(folder: DecisionCache, home: Path) -> None:
+    assert folder.write("a", "text") is True
+    assert folder.write("a", "x" * 70_000) is False
     assert folder.read("a") == "text"
-    (home / FOLDER).chmod(0o755)
-    assert folder.keep("a", "new") is False
+    (home / DIRECTORY).chmod(0o755)
+    assert folder.write("a", "new") is False
 
 
 def test_where_there_are_no_locks_everybody_asks(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
+    folder: DecisionCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(store.fcntl, "flock", no_locks)
-    with folder.turn("a") as turn:
-        assert not turn.waited
+    monkeypatch.setattr(single_flight.fcntl, "flock", no_locks)
+    with folder.single_flight("a") as flight:
+        assert not flight.waited
 
 
-def test_nobody_waits_for_ever(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "WAIT_SECONDS", 0.2)
+def test_nobody_waits_for_ever(folder: DecisionCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.2)
     in_turn, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with folder.turn("a"):
+        with folder.single_flight("a"):
             in_turn.set()
             done.wait(20)
 
     holder = threading.Thread(target=hold)
     holder.start()
     in_turn.wait(20)
-    with folder.turn("a") as turn:
-        assert turn.waited
+    with folder.single_flight("a") as flight:
+        assert flight.waited
         assert not done.is_set()
     done.set()
     holder.join()
+
+
+@pytest.mark.parametrize(
+    ("terminal", "seconds", "says"),
+    [
+        pytest.param(True, 0.1, True, id="a terminal"),
+        pytest.param(False, 0.1, False, id="not a terminal"),
+        pytest.param(True, 60, False, id="a short wait"),
+    ],
+)
+def test_says_at_a_terminal_what_it_waits_for(
+    folder: DecisionCache,
+    told: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    seconds: float,
+    says: bool,
+) -> None:
+    monkeypatch.setattr(single_flight, "NOTICE_SECONDS", seconds)
+    monkeypatch.setattr("ssmgate.gate.cache.store.os.isatty", lambda fd: terminal and fd == 2)
+    in_turn, done = threading.Event(), threading.Event()
+    polled: list[float] = []
+    sleep = time.sleep
+
+    def hold() -> None:
+        with folder.single_flight("a"):
+            in_turn.set()
+            done.wait(20)
+
+    def poll(seconds: float) -> None:
+        polled.append(seconds)
+        if len(polled) > 30:  # more than the 0.1 seconds of the first row
+            done.set()
+        sleep(seconds)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    in_turn.wait(20)
+    monkeypatch.setattr(single_flight.time, "sleep", poll)
+    with folder.single_flight("a") as flight:
+        assert flight.waited
+    holder.join()
+    line = "ssmgate: waiting for another ssmgate process that checks the same access"
+    assert told == [line] * says
+
+
+def test_waits_two_seconds_before_it_says_so() -> None:
+    assert single_flight.NOTICE_SECONDS == 2

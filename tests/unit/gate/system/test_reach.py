@@ -121,7 +121,7 @@ def test_what_cannot_be_reached_is_absent(home: Path, change: Callable[[Path], N
     assert not loaded(str(home))
     with ordinary_user():
         # The cache is not used either, without a word.
-        folder = store.Folder(str(home), pytest.fail)
+        folder = store.DecisionCache(str(home), pytest.fail)
         assert folder.read("a" * 64) is None
 
 

@@ -117,7 +117,7 @@ def test_each_is_asked_alone_with_its_own_context(machine: Machine) -> None:
         (("--no-sign-request",), {}, 252),
         ((), {"AWS_REGION": None}, 253),
         ((), {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 253),
-        ((), {"SSMGATE_EXPLICIT": "perhaps"}, 253),
+        ((), {"SSMGATE_ALLOW_WILDCARD_GRANTS": "perhaps"}, 253),
         ((), {"SSMGATE_MODES": "x"}, 253),
     ],
 )
@@ -275,7 +275,7 @@ def test_no_such_word_for_another_error_or_an_override(machine: Machine) -> None
     assert "IAM simulation allowed" not in ended.stderr
 
 
-# explicit = "named"
+# allow_wildcard_grants = false
 
 
 @pytest.mark.parametrize(
@@ -292,17 +292,17 @@ def test_no_such_word_for_another_error_or_an_override(machine: Machine) -> None
 def test_named(world: Server, machine: Machine, who: str, document: str | None, code: int) -> None:
     words = ["--target", NODE, *(("--document-name", document) if document else ())]
     wide, named = (
-        start(world, machine, who, words=words, SSMGATE_EXPLICIT=word)
-        for word in ("allowed", "named")
+        start(world, machine, who, words=words, SSMGATE_ALLOW_WILDCARD_GRANTS=word)
+        for word in ("true", "false")
     )
     assert wide.returncode == 0, wide.stderr
     assert named.returncode == code, named.stderr
     if code:
-        assert "explicit = 'named'" in named.stderr
+        assert "allow_wildcard_grants = false" in named.stderr
 
 
 def test_named_costs_one_call_and_the_document_is_asked_alone(machine: Machine) -> None:
-    machine.run("--target", TARGET, SSMGATE_EXPLICIT="named")
+    machine.run("--target", TARGET, SSMGATE_ALLOW_WILDCARD_GRANTS="false")
     first, control = machine.aws.calls("SimulatePrincipalPolicy")
     assert first.parameters["ResourceArns.member.1"] == DEFAULT
     assert "no-such-document" in control.parameters["ResourceArns.member.1"]
@@ -315,7 +315,7 @@ def test_named_costs_one_call_and_the_document_is_asked_alone(machine: Machine) 
 
 def test_a_control_that_is_not_answered_is_no_yes(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", YES, xml_error("Throttling", "Rate exceeded"))
-    ended = machine.run("--target", TARGET, SSMGATE_EXPLICIT="named")
+    ended = machine.run("--target", TARGET, SSMGATE_ALLOW_WILDCARD_GRANTS="false")
     assert ended.returncode == 254
     assert "cannot tell" in ended.stderr
     assert "StartSession" not in machine.aws.operations

@@ -216,14 +216,14 @@ def _foretell(
     if endpoints and home and (warning := not_at_aws(endpoints, home)):
         tell(f"ssmgate: [WARNING]: {warning}")
     only_here = examination.clients.credentials.only_here
-    if only_here and plugin.signs_channel and not config.resolved_credentials:
+    if only_here and plugin.signs_channel and not config.pass_credentials:
         tell(
             "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may"
             f" not find those of {only_here}"
         )
         tell(
-            'ssmgate: hint: plugin.credentials = "resolved"'
-            f" in {messages.CONFIG_FILE} hands them on"
+            f"ssmgate: hint: plugin.pass_credentials = true in {messages.CONFIG_FILE}"
+            " passes them to it"
         )
 
 
@@ -249,9 +249,7 @@ def _handover(
         endpoint_url=ssm.meta.endpoint_url,
         environ=environ,
         credentials=(
-            examination.clients.credentials.for_environment()
-            if config.resolved_credentials
-            else None
+            examination.clients.credentials.for_environment() if config.pass_credentials else None
         ),
     )
 

@@ -90,7 +90,11 @@ def _known(
         if questions != kept.questions:
             return None
         outcome = decide(
-            request, questions, kept.evaluations, explicit=config.explicit, controls=kept.controls
+            request,
+            questions,
+            kept.evaluations,
+            allow_wildcard_grants=config.allow_wildcard_grants,
+            controls=kept.controls,
         )
     except Exception:
         return None
@@ -116,14 +120,14 @@ def _ask(
                 clients.iam,
                 invocation.request,
                 _questions(invocation, clients, caller, config),
-                config.explicit,
+                config.allow_wildcard_grants,
             )
     except signals.TimeLimitExceeded:
         late = Unknown("timed-out", f"STS and IAM took longer than {CHECK_SECONDS} s")
         return caller, SimulationAttempt(invocation.request, (), (), late)
     try:
         with signals.time_limit(SECOND_LOOK_SECONDS):
-            return caller, refine.resimulate(clients, caller, first, config.explicit)
+            return caller, refine.resimulate(clients, caller, first, config.allow_wildcard_grants)
     except signals.TimeLimitExceeded:
         return caller, refine.out_of_time(clients, caller, first)
 

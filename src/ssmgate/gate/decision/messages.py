@@ -71,7 +71,7 @@ def _refused(outcome: Denial, request: SessionRequest, caller: Caller | None) ->
         notes.append("denied by: " + ", ".join(outcome.matched_policies))
     if outcome.reason_code == "not-named":
         notes.append(
-            "explicit = 'named': IAM allows it by a wildcard only, in "
+            "allow_wildcard_grants = false: IAM allows it by a wildcard only, in "
             + ", ".join(outcome.matched_policies)
         )
     if outcome.missing_context:
@@ -179,7 +179,7 @@ def _cannot_tell_hints(
                 " AWS_ENDPOINT_URL, behind a proxy HTTPS_PROXY",
             )
         case "grant-unknown":
-            return ("set explicit = 'allowed' if a wildcard shall do",)
+            return ("set allow_wildcard_grants = true to accept a wildcard",)
         case "other-account":
             return ("use credentials of the caller's own account as checker",)
         case "expired":

@@ -17,7 +17,6 @@ from ssmgate.gate.config.load import Checker, Config
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
-from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.system import signals
@@ -34,7 +33,9 @@ KEPT = CacheEntry(
     CALLER, Timestamp(0, 0), (QUESTION,), (YES,), (), replace(ENDPOINTS, sts="https://then")
 )
 
-INVOCATION: Any = SimpleNamespace(request=REQUEST, mfa=SimpleNamespace(done=False))
+INVOCATION: Any = SimpleNamespace(
+    request=REQUEST, mfa=SimpleNamespace(done=False), session="session", options="options"
+)
 CLIENTS: Any = SimpleNamespace(
     sts="sts",
     iam="iam",
@@ -90,17 +91,21 @@ class Aws:
         self._ask("identity")
         return self.who
 
-    def look(self, iam: Any, request: Any, questions: Any, explicit: Explicit) -> SimulationAttempt:
+    def look(
+        self, iam: Any, request: Any, questions: Any, allow_wildcard_grants: bool
+    ) -> SimulationAttempt:
         assert iam == "iam"
         self._ask("first")
-        outcome = decide(request, questions, self.evaluations, explicit=explicit)
+        outcome = decide(
+            request, questions, self.evaluations, allow_wildcard_grants=allow_wildcard_grants
+        )
         return SimulationAttempt(request, questions, self.evaluations, outcome)
 
     def resimulate(
-        self, clients: Any, caller: Caller, first: SimulationAttempt, explicit: Explicit
+        self, clients: Any, caller: Caller, first: SimulationAttempt, allow_wildcard_grants: bool
     ) -> SimulationAttempt:
         assert (clients, caller) == (CLIENTS, CALLER)
-        self._ask(f"second {explicit.value}")
+        self._ask(f"second {allow_wildcard_grants}")
         return first
 
     def out_of_time(
@@ -160,7 +165,7 @@ CONTROL = Evaluation(QUESTION.control().resource_arn, EvalDecision.IMPLICIT_DENY
 
 
 def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) -> None:
-    named = Config(explicit=Explicit.NAMED)
+    named = Config(allow_wildcard_grants=False)
     kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
 
     assert not authorized(Cache(kept), named).kept
@@ -200,7 +205,7 @@ def test_aws_is_asked_unless_the_cached_answer_is_to_the_same_questions(
     examined = authorized(cache)
 
     assert isinstance(examined.outcome, Denial)
-    assert (examined.kept, aws.asked) == (False, ["identity", "first", "second allowed"])
+    assert (examined.kept, aws.asked) == (False, ["identity", "first", "second True"])
     assert cache.calls == ["permit", (CALLER, examined.outcome, (QUESTION,))]
 
 
@@ -215,7 +220,7 @@ def test_one_that_waited_for_nothing_asks(aws: Aws) -> None:
 
     assert (examined.kept, examined.outcome) == (False, Permit(REQUEST))
     assert examined.endpoints == ENDPOINTS
-    assert aws.asked == ["identity", "first", "second allowed"]
+    assert aws.asked == ["identity", "first", "second True"]
 
 
 def test_waiting_processes_learn_that_there_is_no_answer(aws: Aws) -> None:
@@ -232,7 +237,7 @@ def test_cached_caller_is_not_asked_for(aws: Aws) -> None:
     cache.known = CALLER
 
     assert authorized(cache).caller == CALLER
-    assert aws.asked == ["first", "second allowed"]
+    assert aws.asked == ["first", "second True"]
 
 
 def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
@@ -241,8 +246,8 @@ def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
 
     assert authorize.authorize(INVOCATION, config).outcome == Permit(REQUEST)
     assert authorized(None).outcome == Permit(REQUEST)
-    assert aws.asked == 2 * ["identity", "first", "second allowed"]
-    assert clients[:2] == [INVOCATION, config]
+    assert aws.asked == 2 * ["identity", "first", "second True"]
+    assert clients[:3] == ["session", "options", config]
     assert authorized(None).endpoints == ENDPOINTS
     assert "clients=" not in repr(authorized(None)), "they hold the credentials"
 
@@ -283,7 +288,7 @@ def test_each_question_has_the_configured_context_and_mfa(
 ) -> None:
     monkeypatch.setattr(INVOCATION.mfa, "done", True)
     address = ContextEntry("aws:SourceIp", "ip", ("203.0.113.1",))
-    config = Config(context=(address,), explicit=Explicit.NAMED)
+    config = Config(context=(address,), allow_wildcard_grants=False)
 
     examined = authorized(None, config)
 
@@ -291,4 +296,4 @@ def test_each_question_has_the_configured_context_and_mfa(
     assert question == Question.about(
         CALLER, ARN, region="us-east-1", secure_transport=True, mfa_done=True, configured=(address,)
     )
-    assert aws.asked[-1] == "second named"
+    assert aws.asked[-1] == "second False"

@@ -15,7 +15,7 @@ from ssmgate.gate.config import load as configuration
 
 @click.group()
 def cache() -> None:
-    """Show or forget IAM's answers that starts use again for cache.ttl seconds."""
+    """Inspect or clear the cache of IAM allow decisions."""
 
 
 @cache.command()

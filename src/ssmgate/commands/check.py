@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssmgate.commands import policy_check, printer
+from ssmgate.commands import printer
 
 if TYPE_CHECKING:
     from ssmgate.explain.redact import Redactor
     from ssmgate.explain.report import DocumentsReport, Report
     from ssmgate.gate.argv.parse import Invocation
 
-_FLAGS = {
+FLAGS = {
     "--explain": "explain",
     "-q": "quiet",
     "--quiet": "quiet",
@@ -51,7 +51,7 @@ def own_flags(words: tuple[str, ...], known: dict[str, str]) -> tuple[set[str], 
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
     options_metavar="[OPTIONS]",
     epilog=_EPILOG,
-    short_help="May I start this session, and why not? Asks, and starts nothing.",
+    short_help="Check whether you may start a session, and why not.",
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="START-SESSION-ARGUMENTS...")
 @click.pass_context
@@ -68,15 +68,9 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
     -q, --quiet    print nothing: the exit code is the answer
     --output json  for machines; --query takes JMESPath on it
 
-    \b
-    With --policy FILE --caller ARN no one is asked: the local evaluator answers for these files.
-    --boundary FILE, --scp FILE, --context KEY=VALUE and --document-context KEY=VALUE tell it
-    more; --aws sends the files to iam:SimulateCustomPolicy. See docs/check.md.
+    Policy files are checked by `ssmgate policy check`.
     """
-    if policy_check.is_meant(words):
-        report, flags, invocation = policy_check.check_policies(words, _FLAGS)
-        ctx.exit(show(report, flags, invocation))
-    flags, rest = own_flags(words, _FLAGS)
+    flags, rest = own_flags(words, FLAGS)
     from ssmgate.explain import live
 
     invocation = read(rest)

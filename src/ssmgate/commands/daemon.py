@@ -26,7 +26,7 @@ from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
 @click.option("--lock", type=int, hidden=True)
 @click.pass_context
 def daemon(context: click.Context, idle: int, in_place: bool, lock: int | None) -> None:
-    """Wait for starts of yours, and make them in a few milliseconds.
+    """Run the fork server that speeds up session starts.
 
     The daemon holds what a start has to load, and neither credentials nor anything else that a
     start is told. It serves this user, in this HOME and locale, and only where the system's

@@ -25,7 +25,7 @@ _NO_TARGET = "i-none"
     "documents",
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
     options_metavar="[OPTIONS]",
-    short_help="Which session documents may I use here?",
+    short_help="List the session documents that you may use.",
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--target TARGET]")
 @click.pass_context

@@ -103,9 +103,7 @@ end
 """
 
 
-@click.command(
-    "init", cls=Verb, short_help="Print what your shell evaluates to have 'aws' checked."
-)
+@click.command("init", cls=Verb, short_help="Print the shell code that puts ssmgate before 'aws'.")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.option("--function", is_flag=True, help="A shell function instead of a folder on PATH.")
 @click.option("--check", is_flag=True, help="Say whether it is in force here.")

@@ -132,7 +132,7 @@ class _Command(click.Command):
 @click.command(
     cls=_Command,
     options_metavar="[OPTIONS]",
-    short_help="A local AWS whose permissions are real, for one command or until Ctrl-C.",
+    short_help="Run a local AWS that enforces permissions.",
 )
 @click.option("--as", "name", metavar="NAME", help="Whose credentials COMMAND gets.")
 @click.option("--seed", metavar="FILE", help="Another world than the one that comes along (TOML).")

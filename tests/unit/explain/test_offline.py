@@ -1,11 +1,11 @@
-"""`check --policy`: answers by the local evaluator alone, and what they hang on."""
+"""`policy check`: answers by the local evaluator alone, and what they hang on."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from ssmgate.commands.policy_check import is_meant, split
+from ssmgate.commands.policy_check import split
 from ssmgate.explain import offline
 from ssmgate.explain.report import Verdict
 from ssmgate.explain.sources import parse
@@ -183,44 +183,34 @@ def test_a_value_may_have_an_equals_sign():
 
 # Which words are the verb's own.
 
-FLAGS = {"--explain": "explain", "-q": "quiet"}
-
 
 @pytest.mark.parametrize(
-    ("line", "rest"),
+    ("line", "files", "rest"),
     [
-        ("--policy a --target i-1", "--target i-1"),
-        ("--target i-1 --policy=a", "--target i-1"),
-        ("--policy a --explain --target i-1 -q", "--target i-1"),
-        ("--target i-1 --policy a -- --policy b", "--target i-1 -- --policy b"),
-        # Abbreviations are start-session's business: its parser refuses these.
-        ("--policy a --pol b --cont c --call d", "--pol b --cont c --call d"),
-        ("--policy a --re us-east-1 --doc D", "--re us-east-1 --doc D"),
-        ("--policy a --policies b", "--policies b"),
-        # The value of an option of the verb's may look like one of start-session's.
-        ("--policy --target --target i-1", "--target i-1"),
-        ("--policy a --reason=--policy --target=i-1", "--reason=--policy --target=i-1"),
+        ("a --target i-1", "a", "--target i-1"),
+        ("a b --target i-1", "a b", "--target i-1"),
+        ("a --explain --target i-1 -q", "a", "--target i-1"),
+        ("--explain --caller c a --target i-1", "a", "--target i-1"),
+        ("--caller=c a -q b --target i-1", "a b", "--target i-1"),
+        # Not a file: it may be the value of an option.
+        ("a --target i-1 b", "a", "--target i-1 b"),
+        ("--target i-1 a", "", "--target i-1 a"),
+        ("a --target i-1 -- b --caller c", "a", "--target i-1 -- b --caller c"),
+        # Abbreviations are start-session's: its parser rejects these.
+        ("a --bound b --cont c --call d", "a", "--bound b --cont c --call d"),
+        ("a --re us-east-1 --doc D", "a", "--re us-east-1 --doc D"),
+        ("a --policy b", "a", "--policy b"),
+        # The value of one of our options may look like an option of start-session.
+        ("a --scp --target --target i-1", "a", "--target i-1"),
+        ("a --reason=--scp --target=i-1", "a", "--reason=--scp --target=i-1"),
     ],
 )
-def test_start_sessions_words_pass_untouched(line, rest):
-    assert split(tuple(line.split()), FLAGS)[2] == rest.split()
+def test_separates_files_from_start_session_arguments(line, files, rest):
+    found = split(tuple(line.split()))
+
+    assert (found[0], found[3]) == (files.split(), rest.split())
 
 
-def test_an_option_without_its_value():
-    with pytest.raises(InvalidRequest, match="--policy: expected one argument"):
-        split(("--target", "i-1", "--policy"), FLAGS)
-
-
-@pytest.mark.parametrize(
-    ("line", "meant"),
-    [
-        ("--target i-1", False),
-        ("--target i-1 --pol a", False),
-        ("--target i-1 -- --policy a", False),
-        ("--policy a --target i-1", True),
-        ("--policy=a --target i-1", True),
-        ("--caller x --target i-1", True),
-    ],
-)
-def test_when_files_are_meant(line, meant):
-    assert is_meant(tuple(line.split())) is meant
+def test_rejects_an_option_without_its_value():
+    with pytest.raises(InvalidRequest, match="--scp: expected one argument"):
+        split(("a", "--target", "i-1", "--scp"))

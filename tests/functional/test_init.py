@@ -68,7 +68,7 @@ def test_aws_is_checked_and_the_rest_is_the_real_one(
 ) -> None:
     evaluate = EVALUATE[shell].format(function)
     before = run(shell, f"ssmgate init {shell} --check", machine)
-    assert before.returncode == 1
+    assert before.returncode == 3
     assert before.stdout.startswith(f"not in force: aws is {BIN}/aws\n")
 
     # There may be another aws on the developer's PATH.

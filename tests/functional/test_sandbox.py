@@ -497,8 +497,8 @@ def test_the_status_is_the_commands(shell: Shell, command: tuple[str, ...], stat
         (("--seed", "none.toml", "--", "true"), 253, "none.toml: No such file or directory"),
         (("--seed", "bad.toml", "--", "true"), 253, "bad.toml: user 1 (u): 'color' is not a key"),
         (("--seed", "aws.toml", "--", "true"), 253, "is not known to moto as a policy of AWS's"),
-        (("aws", "s3", "ls"), 2, "write 'sandbox env NAME' or 'sandbox -- COMMAND...'"),
-        (("--",), 2, "there is no command after --"),
+        (("aws", "s3", "ls"), 252, "write 'sandbox env NAME' or 'sandbox -- COMMAND...'"),
+        (("--",), 252, "there is no command after --"),
         (("env", "alice"), 253, "none is running: start 'ssmgate sandbox' in a terminal"),
     ],
 )

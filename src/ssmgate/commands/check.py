@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -75,23 +73,12 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
 
     invocation = read(rest)
     machine = wants_json(invocation)
-    with interruptible():
-        report = live.check(
-            invocation,
-            configuration(),
-            explain=machine or bool(flags & {"explain", "request"}),
-        )
+    report = live.check(
+        invocation,
+        configuration(),
+        explain=machine or bool(flags & {"explain", "request"}),
+    )
     ctx.exit(show(report, flags, invocation))
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """End with 130 on Ctrl-C, as start-session does; click would end with 1."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        printer.echo(err=True)
-        raise click.exceptions.Exit(130) from None
 
 
 def show(report: Report, flags: set[str], invocation: Invocation) -> int:

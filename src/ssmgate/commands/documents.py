@@ -7,7 +7,6 @@ import click
 from ssmgate.commands.check import (
     colour,
     configuration,
-    interruptible,
     own_flags,
     print_json,
     read,
@@ -53,10 +52,9 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
         raise InvalidRequest("documents lists them all: to ask about one, use 'ssmgate check'")
     target = invocation.request.target
     machine = wants_json(invocation)
-    with interruptible():
-        report = asking.list_and_ask(
-            invocation, configuration(), target=None if target == _NO_TARGET else target
-        )
+    report = asking.list_and_ask(
+        invocation, configuration(), target=None if target == _NO_TARGET else target
+    )
     mask = redactor(report) if flags else None
     if machine:
         print_json(report, invocation, mask)

@@ -210,8 +210,8 @@ def _server(
         with os.fdopen(reading) as pipe:
             told = pipe.read()
         if not told:
-            # It has said why.
-            raise click.exceptions.Exit(server.wait() or 255)
+            # It has said why. Other statuses are those of a crash.
+            raise click.exceptions.Exit(253 if server.wait() == 253 else 255)
         yield server, Running.read(told, server.pid)
     finally:
         _stop(server)

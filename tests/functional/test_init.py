@@ -94,7 +94,7 @@ def test_a_function_is_of_its_own_shell_only(machine: Machine) -> None:
         + "bash -c 'ssmgate init bash --check; exit $?'; exit $?"
     )
     ended = run("bash", script, machine)
-    assert (ended.returncode, ended.stdout.partition(":")[0]) == (1, "not in force")
+    assert (ended.returncode, ended.stdout.partition(":")[0]) == (3, "not in force")
 
 
 def test_another_shell_is_refused(machine: Machine) -> None:

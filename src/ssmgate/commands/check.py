@@ -1,4 +1,4 @@
-"""`ssmgate check`: may I, and why not."""
+"""`ssmgate check`: whether the caller may start a session, and why not."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FLAGS = {
 
 _EPILOG = """\b
 Exit codes:
-  0    yes: IAM allows the document and the target
-  3    no
-  4    cannot tell, or a service that does not answer
+  0    allowed: IAM allows the document and the target
+  3    denied
+  4    unknown: access could not be checked, or not completely
   252  the command line is not valid
   253  no region, no credentials, or a broken ssmgate configuration
 """
@@ -54,15 +54,15 @@ def own_flags(words: tuple[str, ...], known: dict[str, str]) -> tuple[set[str], 
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="START-SESSION-ARGUMENTS...")
 @click.pass_context
 def check(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Ask IAM about the session document and the target of this start-session line, each alone.
+    """Check the session document and the target of a start-session command, each by itself.
 
-    Takes the arguments of `aws ssm start-session`, its global options among them. Prints yes,
-    no or cannot tell, and the reason of each answer.
+    Takes the arguments of `aws ssm start-session`, its global options among them. Prints
+    allowed, denied or unknown, and the reason of each answer.
 
     \b
-    --explain      everything: statements, missing keys, what came close, what to ask for
-    --request      a message to the administrator, with the statement to ask for
-    --redact       account ids, names and ids masked, each always by the same
+    --explain      everything: statements, missing keys, near misses, what to request
+    --request      a message to the administrator, with the statement to request
+    --redact       replace account IDs, names and resource IDs with placeholders
     -q, --quiet    print nothing: the exit code is the answer
     --output json  for machines; --query takes JMESPath on it
 

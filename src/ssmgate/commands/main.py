@@ -20,7 +20,7 @@ _EPILOG = """\b
 Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
   252  the command line is not valid
   253  no region, no credentials, or a broken ssmgate configuration
-  254  refused, cannot tell, or an error of the service
+  254  denied, access could not be checked, or an error of the service
   255  anything else
   130  interrupted
 

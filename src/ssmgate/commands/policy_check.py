@@ -29,9 +29,9 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.htm
 
 _EPILOG = """\b
 Exit codes:
-  0    the policies allow the document and the target
-  3    they do not
-  4    cannot tell: the answer depends on a condition key that was not given
+  0    allowed: the policies allow the document and the target
+  3    denied
+  4    unknown: the answer depends on a condition key that was not given
   252  the command line or a policy is not valid
   253  no region is known
 """

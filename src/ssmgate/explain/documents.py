@@ -69,10 +69,11 @@ def _report(
     caller = None if isinstance(who, Unknown) else who
     entries: list[DocumentEntry] = []
     notes: list[str] = []
-    exists = False
+    exists, complete = False, True
     for owner in (session_documents.SELF, session_documents.AMAZON):
         listed = session_documents.list_documents(clients.ssm, owner)
         names = listed.names
+        complete = complete and listed.complete
         if owner == session_documents.SELF:
             exists = listed.complete and DEFAULT_DOCUMENT_NAME in names
             if DEFAULT_DOCUMENT_NAME not in names:
@@ -106,6 +107,7 @@ def _report(
         ),
         _preferences(contents, exists, notes),
         tuple(notes),
+        complete=complete,
     )
     if target is None or caller is None:
         return report

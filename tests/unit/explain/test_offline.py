@@ -24,7 +24,11 @@ DOCUMENTS = {
     5: "exampleAllowedSessionDocument",
 }
 TAGS = tuple(map(offline.entry, ("ssm:resourceTag/Finance=WebServers", "ssm:resourceTag/Team=ops")))
-VERDICTS = {"allowed": Verdict.YES, "implicitDeny": Verdict.NO, "explicitDeny": Verdict.NO}
+VERDICTS = {
+    "allowed": Verdict.ALLOWED,
+    "implicitDeny": Verdict.DENIED,
+    "explicitDeny": Verdict.DENIED,
+}
 
 
 def situation(document=None, context=(), caller=ROLE, target=NODE, **more):
@@ -55,10 +59,10 @@ def test_the_documented_policies(name, column):
 
     assert report.document.verdict is VERDICTS[EXPECTED[name][column]]
     assert report.target.verdict is VERDICTS[EXPECTED[name][0]]
-    if report.target.verdict is Verdict.YES:
+    if report.target.verdict is Verdict.ALLOWED:
         assert report.target.enforced is (EXPECTED[name][1] != "allowed")
     for answer in (report.document, report.target):
-        if answer.verdict is not Verdict.YES:
+        if answer.verdict is not Verdict.ALLOWED:
             assert answer.advice
 
 
@@ -70,34 +74,35 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
 @pytest.mark.parametrize(
     ("statements", "context", "document", "target"),
     [
-        ([NEEDS_MFA], [], "cannot tell", "cannot tell"),
-        ([NEEDS_MFA], [f"{MFA}=true"], "yes", "yes"),
-        ([NEEDS_MFA], [f"{MFA}=false"], "no", "no"),
-        ([NEEDS_MFA], [f"{MFA}="], "no", "no"),
-        ([allow(), NO_MFA_DENIED], [], "cannot tell", "cannot tell"),
-        ([allow(), NO_MFA_DENIED], [f"{MFA}=true"], "yes", "yes"),
-        ([allow(), NO_MFA_DENIED], [f"{MFA}="], "no", "no"),
-        ([allow(), NO_MFA_DENIED, allow(Effect="Deny")], [], "no", "no"),
+        ([NEEDS_MFA], [], "unknown", "unknown"),
+        ([NEEDS_MFA], [f"{MFA}=true"], "allowed", "allowed"),
+        ([NEEDS_MFA], [f"{MFA}=false"], "denied", "denied"),
+        ([NEEDS_MFA], [f"{MFA}="], "denied", "denied"),
+        ([allow(), NO_MFA_DENIED], [], "unknown", "unknown"),
+        ([allow(), NO_MFA_DENIED], [f"{MFA}=true"], "allowed", "allowed"),
+        ([allow(), NO_MFA_DENIED], [f"{MFA}="], "denied", "denied"),
+        ([allow(), NO_MFA_DENIED, allow(Effect="Deny")], [], "denied", "denied"),
         # Two keys at once, of which one is known not to match.
         ([allow(Condition={"Bool": {MFA: "true"}, "StringEquals": {"aws:userid": "x"}})],
-         [f"{MFA}=false"], "no", "no"),
+         [f"{MFA}=false"], "denied", "denied"),
         # Nobody offline knows a unique id.
-        ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "cannot tell", "cannot tell"),
+        ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "unknown", "unknown"),
         # A document does not have the node's tags; the node may.
-        ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "no", "cannot tell"),
+        ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "denied", "unknown"),
         ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))],
-         ["ssm:resourceTag/T=a"], "no", "yes"),
+         ["ssm:resourceTag/T=a"], "denied", "allowed"),
         ([allow(**when("StringEquals", "aws:ResourceTag/T", "a"))],
-         ["aws:resourcetag/t=b"], "no", "no"),
+         ["aws:resourcetag/t=b"], "denied", "denied"),
         ([allow(**when("ForAnyValue:StringEquals", "aws:PrincipalOrgPaths", "o/r/a"))],
-         ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "yes", "yes"),
+         ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "allowed", "allowed"),
         # What is said outweighs what is assumed.
-        ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))], [], "yes", "yes"),
         ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
-         ["aws:requestedregion=eu-west-1"], "no", "no"),
-        ([allow()], ["aws:RequestedRegion="], "yes", "yes"),
+         [], "allowed", "allowed"),
+        ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
+         ["aws:requestedregion=eu-west-1"], "denied", "denied"),
+        ([allow()], ["aws:RequestedRegion="], "allowed", "allowed"),
         ([allow(**when("DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z"))],
-         ["aws:CurrentTime=2019-01-01T00:00:00Z"], "yes", "yes"),
+         ["aws:CurrentTime=2019-01-01T00:00:00Z"], "allowed", "allowed"),
     ],
 )  # fmt: skip
 def test_what_an_answer_hangs_on(statements, context, document, target):
@@ -113,7 +118,7 @@ def test_an_allow_names_the_keys_with_which_a_deny_might_apply():
         given(allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))), situation()
     )
 
-    assert report.verdict is Verdict.YES
+    assert report.verdict is Verdict.ALLOWED
     assert [missing.key_name for missing in report.document.missing] == [MFA]
 
 
@@ -123,8 +128,8 @@ def test_tags_of_the_document_itself():
 
     report = offline.check(statements, situation(document_context=tags))
 
-    assert report.document.verdict is Verdict.YES
-    assert report.target.verdict is Verdict.CANNOT_TELL
+    assert report.document.verdict is Verdict.ALLOWED
+    assert report.target.verdict is Verdict.UNKNOWN
 
 
 def test_files_of_service_control_policies_are_one_level():
@@ -134,7 +139,7 @@ def test_files_of_service_control_policies_are_one_level():
     both = offline.check(given(allow(), service_control=(everything, guard)), situation())
     one = offline.check(given(allow(), service_control=(guard,)), situation())
 
-    assert both.verdict is Verdict.YES
+    assert both.verdict is Verdict.ALLOWED
     assert one.document.layer == "service control policy"
 
 

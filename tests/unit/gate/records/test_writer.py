@@ -118,8 +118,8 @@ def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> 
 @pytest.mark.parametrize(
     ("outcome", "verdict", "code"),
     [
-        (NO, "no", "document-denied"),
-        (Unknown("throttled", "Rate exceeded"), "cannot tell", "throttled"),
+        (NO, "denied", "document-denied"),
+        (Unknown("throttled", "Rate exceeded"), "unknown", "throttled"),
     ],
 )
 def test_a_refusal_tells_why(

@@ -38,7 +38,7 @@ __ssmgate_value() {
         'daemon --idle') __ssmgate_kind='any' ;;
         'sandbox --as') __ssmgate_kind='any' ;;
         'sandbox --seed') __ssmgate_kind='files' ;;
-        'sandbox --session-document-model') __ssmgate_kind='=2021 seed 2025' ;;
+        'sandbox --session-document-model') __ssmgate_kind='=2021 2023 2025' ;;
         'sandbox --port') __ssmgate_kind='any' ;;
         'ssh-config --host') __ssmgate_kind='any' ;;
         'ssh-config --user') __ssmgate_kind='any' ;;

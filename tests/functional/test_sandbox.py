@@ -33,7 +33,7 @@ SSH_ARN = f"arn:aws:ssm:us-east-1::document/{SSH}"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serving() as running:
+    with serving("--model", "2023") as running:
         yield running
 
 
@@ -416,18 +416,18 @@ START = ("ssm-start-session", "--target", NODE)
 NAMED = ("--document-name", SSH, "--parameters", "portNumber=22")
 
 
-def test_bare_aws_lets_in_whom_the_gate_refuses(shell: Shell) -> None:
-    ended = shell.run("--as", "bob", "--", "aws", "ssm", "start-session", "--target", NODE)
+def test_bare_aws_of_2023_lets_in_whom_the_gate_denies(shell: Shell) -> None:
+    ended = shell.run(
+        "--session-document-model", "2023", "--as", "bob", "--",
+        "aws", "ssm", "start-session", "--target", NODE,
+    )  # fmt: skip
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert shell.plugin.started
 
 
-def test_bare_aws_is_refused_by_the_newest_service(shell: Shell) -> None:
-    ended = shell.run(
-        "--session-document-model", "2025", "--as", "bob", "--",
-        "aws", "ssm", "start-session", "--target", NODE,
-    )  # fmt: skip
+def test_bare_aws_is_denied_by_the_newest_service_which_is_the_default(shell: Shell) -> None:
+    ended = shell.run("--as", "bob", "--", "aws", "ssm", "start-session", "--target", NODE)
 
     assert ended.returncode != 0
     assert f"ssm:StartSession on resource: {DEFAULT_ARN} because no identity" in ended.stderr

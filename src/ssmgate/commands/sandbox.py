@@ -20,7 +20,7 @@ import click
 from ssmgate.commands.printer import echo, echo_exactly, echo_lines
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-_MODELS = ("2021", "seed", "2025")
+_MODELS = ("2021", "2023", "2025")
 _SECONDS_TO_STOP = 10
 
 # Whatever of these the user has set would lead elsewhere.
@@ -140,7 +140,7 @@ class _Command(click.Command):
     "--session-document-model",
     "model",
     type=click.Choice(_MODELS),
-    default="seed",
+    default="2025",
     show_default=True,
     help="Which of AWS's published behaviours StartSession has.",
 )

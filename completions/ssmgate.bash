@@ -11,6 +11,7 @@ __ssmgate_options() {
         documents) __ssmgate_found='--help' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
+        policy) __ssmgate_found='--help' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
         start-session) __ssmgate_found='--target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
@@ -20,11 +21,12 @@ __ssmgate_options() {
 
 __ssmgate_argument() {
     case $1 in
-        ssmgate) __ssmgate_kind='=cache check config daemon documents init login sandbox ssh-config start-session' ;;
+        ssmgate) __ssmgate_kind='=cache check config daemon documents init login policy sandbox ssh-config start-session' ;;
         cache) __ssmgate_kind='=clear show' ;;
         config) __ssmgate_kind='=check show' ;;
         daemon) __ssmgate_kind='=status stop' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
+        policy) __ssmgate_kind='=check' ;;
         sandbox) __ssmgate_kind='=env' ;;
         start-session) __ssmgate_kind='=help' ;;
         *) __ssmgate_kind= ;;
@@ -36,7 +38,7 @@ __ssmgate_value() {
         'daemon --idle') __ssmgate_kind='any' ;;
         'sandbox --as') __ssmgate_kind='any' ;;
         'sandbox --seed') __ssmgate_kind='files' ;;
-        'sandbox --session-document-model') __ssmgate_kind='=2021 seed 2025' ;;
+        'sandbox --session-document-model') __ssmgate_kind='=2021 2023 2025' ;;
         'sandbox --port') __ssmgate_kind='any' ;;
         'ssh-config --host') __ssmgate_kind='any' ;;
         'ssh-config --user') __ssmgate_kind='any' ;;

@@ -27,6 +27,8 @@ from pathlib import Path
 PROGRAMS = Path(sys.executable).parent
 PLUGIN = "session-manager-plugin"
 NODE = "i-0123456789abcdef0"
+# The newest service checks the default document too, and bob is denied by both.
+MODEL = ("--session-document-model", "2023")
 START = ("ssm-start-session", "--target", NODE)
 SSH = ("--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22")
 FORWARD = ("--document-name", "AWS-StartPortForwardingSession", "--parameters")
@@ -54,7 +56,8 @@ def main() -> None:
 
 def default_document(aws: Aws) -> None:
     say("1. bob may start sessions on the nodes. No policy gives him a session document,")
-    say("   but the service does not ask for one where none is named: bare aws lets him in.", 0)
+    say("   but by AWS's text of 2021 to 2023 the service checks none where none is named:", 0)
+    say("   bare aws lets him in.", 0)
     ended = aws.show("bob", "aws", "ssm", "start-session", "--target", NODE)
     expect("bob has a shell, with bare aws", ended.status == 0, "Starting session" in ended.output)
 
@@ -287,7 +290,7 @@ def aws_in(folder: str) -> Iterator[Aws]:
     )
     with aws.log.open("w") as log:
         server = subprocess.Popen(
-            ["ssmgate", "sandbox"],
+            ["ssmgate", "sandbox", *MODEL],
             env=aws.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -296,7 +299,7 @@ def aws_in(folder: str) -> Iterator[Aws]:
         )
     try:
         say("A local AWS. In one terminal:")
-        print("\n$ ssmgate sandbox", flush=True)
+        print(f"\n$ ssmgate sandbox {shlex.join(MODEL)}", flush=True)
         for line in server.stdout or ():
             print(line, end="", flush=True)
             if line.startswith("Ctrl-C"):

@@ -210,7 +210,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sandbox(world: Path) -> Iterator[Server]:
     """One sandbox for all tests of a process. Who changes it makes users of its own."""
-    with serving("--seed", str(world), log=world.with_name("log")) as server:
+    with serving("--seed", str(world), "--model", "2023", log=world.with_name("log")) as server:
         yield server
 
 

@@ -406,8 +406,8 @@ def test_the_answer_about_the_control_is_kept_with_the_documents(cached: Machine
     simulated = "SimulatePrincipalPolicy"
     cached.aws.script(simulated, by_a_placed_statement, evaluation("implicitDeny"))
 
-    assert start(cached, SSMGATE_EXPLICIT="named").count(simulated) == 2
-    assert start(cached, SSMGATE_EXPLICIT="named") == ["StartSession"]
+    assert start(cached, SSMGATE_ALLOW_WILDCARD_GRANTS="false").count(simulated) == 2
+    assert start(cached, SSMGATE_ALLOW_WILDCARD_GRANTS="false") == ["StartSession"]
     # Neither counts for the other.
     cached.aws.script(simulated, evaluation())
     assert start(cached).count(simulated) == 1

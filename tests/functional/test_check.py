@@ -56,19 +56,19 @@ def check(machine: Machine, *words: str, **environ: str | None) -> Ended:
 @pytest.mark.parametrize(
     ("answers", "words", "code", "first"),
     [
-        pytest.param((YES,), ("--document-name", "Dev-Shell"), 0, "yes", id="both"),
-        pytest.param((NO,), ("--document-name", "Dev-Shell"), 3, "no", id="neither"),
-        pytest.param((YES, NO), ("--document-name", "Dev-Shell"), 3, "no", id="the target"),
-        pytest.param((NO, YES), ("--document-name", "Dev-Shell"), 3, "no", id="the document"),
+        pytest.param((YES,), ("--document-name", "Dev-Shell"), 0, "allowed", id="both"),
+        pytest.param((NO,), ("--document-name", "Dev-Shell"), 3, "denied", id="neither"),
+        pytest.param((YES, NO), ("--document-name", "Dev-Shell"), 3, "denied", id="the target"),
+        pytest.param((NO, YES), ("--document-name", "Dev-Shell"), 3, "denied", id="the document"),
         pytest.param(
-            (xml_error("Throttling", "Rate exceeded"),), (), 4, "cannot tell", id="throttled"
+            (xml_error("Throttling", "Rate exceeded"),), (), 4, "unknown", id="throttled"
         ),
         pytest.param(
-            (YES, xml_error("AccessDenied", "no", 403)), (), 4, "cannot tell", id="half an answer"
+            (YES, xml_error("AccessDenied", "no", 403)), (), 4, "unknown", id="half an answer"
         ),
-        pytest.param((evaluation("perhaps"),), (), 4, "cannot tell", id="a fourth word"),
+        pytest.param((evaluation("perhaps"),), (), 4, "unknown", id="a fourth word"),
         pytest.param(
-            (NO, xml_error("Throttling", "x")), ("--document-name", "Dev-Shell"), 3, "no",
+            (NO, xml_error("Throttling", "x")), ("--document-name", "Dev-Shell"), 3, "denied",
             id="a certain no decides",
         ),
     ],
@@ -118,7 +118,7 @@ def test_each_is_asked_alone_with_its_own_context(machine: Machine) -> None:
         (("--no-sign-request",), {}, 252),
         ((), {"AWS_REGION": None}, 253),
         ((), {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 253),
-        ((), {"SSMGATE_EXPLICIT": "perhaps"}, 253),
+        ((), {"SSMGATE_ALLOW_WILDCARD_GRANTS": "perhaps"}, 253),
         ((), {"SSMGATE_MODES": "x"}, 253),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_service_that_does_not_answer(machine: Machine, operation: str) -> Non
     ended = check(machine, "--output", "json")
     report = json.loads(ended.stdout)
     VALIDATOR.validate(report)
-    assert (ended.returncode, report["answer"], ended.stderr) == (4, "cannot tell", "")
+    assert (ended.returncode, report["answer"], ended.stderr) == (4, "unknown", "")
 
 
 def test_policies_that_cannot_be_read_change_nothing(machine: Machine) -> None:
@@ -185,7 +185,7 @@ def test_colour_on_a_terminal_only(machine: Machine) -> None:
         os.close(leader)
         return shown
 
-    assert "\x1b[32myes\x1b[0m" in on_a_terminal()
+    assert "\x1b[32mallowed\x1b[0m" in on_a_terminal()
     assert "\x1b" not in on_a_terminal(NO_COLOR="1")
     assert "\x1b" not in check(machine).stdout
     assert "\x1b[32m" in check(machine, "--color", "on").stdout
@@ -246,11 +246,11 @@ def test_check_and_start_agree(world: Server, machine: Machine, case: dict[str, 
     report = json.loads((GALLERY / f"{case['name']}.json").read_text())
     told = start(world, machine, case["as"], words=case["words"], **case["environ"])
 
-    assert len(told.stderr.splitlines()) == 3 or report["document"]["answer"] == "yes"
-    if report["document"]["answer"] != "yes":
+    assert len(told.stderr.splitlines()) == 3 or report["document"]["answer"] == "allowed"
+    if report["document"]["answer"] != "allowed":
         assert told.returncode == 254
         assert not machine.plugin.started
-    elif report["answer"] == "yes":
+    elif report["answer"] == "allowed":
         assert told.returncode == 0
 
 
@@ -311,7 +311,7 @@ def test_no_such_word_for_another_error_or_an_override(machine: Machine) -> None
     assert "IAM simulation allowed" not in ended.stderr
 
 
-# explicit = "named"
+# allow_wildcard_grants = false
 
 
 @pytest.mark.parametrize(
@@ -328,8 +328,8 @@ def test_no_such_word_for_another_error_or_an_override(machine: Machine) -> None
 def test_named(world: Server, machine: Machine, who: str, document: str | None, code: int) -> None:
     words = ["--target", NODE, *(("--document-name", document) if document else ())]
     wide, named = (
-        start(world, machine, who, words=words, SSMGATE_EXPLICIT=word)
-        for word in ("allowed", "named")
+        start(world, machine, who, words=words, SSMGATE_ALLOW_WILDCARD_GRANTS=word)
+        for word in ("true", "false")
     )
     assert wide.returncode == 0, wide.stderr
     assert named.returncode == code, named.stderr
@@ -338,7 +338,7 @@ def test_named(world: Server, machine: Machine, who: str, document: str | None, 
 
 
 def test_named_costs_one_call_and_the_document_is_asked_alone(machine: Machine) -> None:
-    machine.run("--target", TARGET, SSMGATE_EXPLICIT="named")
+    machine.run("--target", TARGET, SSMGATE_ALLOW_WILDCARD_GRANTS="false")
     first, control = machine.aws.calls("SimulatePrincipalPolicy")
     assert first.parameters["ResourceArns.member.1"] == DEFAULT
     assert "no-such-document" in control.parameters["ResourceArns.member.1"]
@@ -351,7 +351,7 @@ def test_named_costs_one_call_and_the_document_is_asked_alone(machine: Machine) 
 
 def test_a_control_that_is_not_answered_is_no_yes(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", YES, xml_error("Throttling", "Rate exceeded"))
-    ended = machine.run("--target", TARGET, SSMGATE_EXPLICIT="named")
+    ended = machine.run("--target", TARGET, SSMGATE_ALLOW_WILDCARD_GRANTS="false")
     assert ended.returncode == 254
     assert "could not check access to session document " in ended.stderr
     assert "StartSession" not in machine.aws.operations
@@ -371,7 +371,7 @@ def test_documents_in_two_simulations(machine: Machine) -> None:
     machine.aws.script("GetDocument", json_ok({"Content": json.dumps(content)}))
     ended = verb(machine, "documents", "--output", "json")
 
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, ended.stderr) == (4, "")
     report = json.loads(ended.stdout)
     VALIDATOR.validate(report)
     assert report["default_preferences"] == content["inputs"]
@@ -380,8 +380,8 @@ def test_documents_in_two_simulations(machine: Machine) -> None:
     assert "aws:ResourceAccount" in own.context
     assert awss.parameters["ResourceArns.member.1"].endswith("::document/AWS-StartSSHSession")
     assert "aws:ResourceAccount" not in awss.context
-    # Scripted about the first alone: what is not spoken of is no yes.
-    assert [d["answer"] for d in report["documents"]] == ["yes", "cannot tell", "yes"]
+    # Scripted about the first alone: what is not spoken of is unknown.
+    assert [d["answer"] for d in report["documents"]] == ["allowed", "unknown", "allowed"]
     assert not STARTS & set(machine.aws.operations)
 
 
@@ -389,24 +389,33 @@ def test_documents_where_nothing_may_be_listed(machine: Machine) -> None:
     for operation in ("ListDocuments", "GetDocument"):
         machine.aws.script(operation, json_error("AccessDeniedException", "no"))
     ended = verb(machine, "documents", "--target", TARGET)
-    assert ended.returncode == 0
+    assert ended.returncode == 4
     assert "AWS-StartSSHSession" in ended.stdout
     assert "could not all be listed" in ended.stdout
-    assert f"target {TARGET}: yes" in ended.stdout
+    assert f"target {TARGET}: allowed" in ended.stdout
 
 
 def test_documents_takes_no_document(machine: Machine) -> None:
     assert verb(machine, "documents", "--document-name", "Dev-Shell").returncode == 252
 
 
-@pytest.mark.parametrize("who", ["all-is-well", "document-tag", "scp-document", "mfa-deny"])
-def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str) -> None:
-    told = as_whom(world, machine, who, "documents", "--target", NODE, "--output", "json")
+@pytest.mark.parametrize(
+    ("who", "code"),
+    [
+        pytest.param("all-is-well", 4, id="may not list"),
+        pytest.param("document-tag", 4, id="may not list, and is denied"),
+        pytest.param("scp-document", 0, id="denied"),
+        pytest.param("mfa-deny", 4, id="unknown"),
+    ],
+)
+def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str, code: int) -> None:
+    words = ("documents", "--target", NODE, "--output", "json")
+    told = as_whom(world, machine, who, *words, code=code)
     VALIDATOR.validate(told)
     answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
     assert answers["SSM-SessionManagerRunShell"] == {
-        "all-is-well": "yes", "document-tag": "no", "scp-document": "no",
-        "mfa-deny": "cannot tell",
+        "all-is-well": "allowed", "document-tag": "denied", "scp-document": "denied",
+        "mfa-deny": "unknown",
     }[who]  # fmt: skip
     assert len(answers) >= 8
 

@@ -105,7 +105,7 @@ SEEN = [
     pytest.param([], ["--parameters", json.dumps({"a": ["x" * 60_000]})], NOTHING, id="long words"),
     pytest.param([], [], {"BOTOCORE_EXPERIMENTAL__PLUGINS": "a=b"}, id="what is set aside"),
     pytest.param([], [], {"AWS_DATA_PATH": "/x"}, id="what awscli sets"),
-    pytest.param([], [], {"SSMGATE_PLUGIN_CREDENTIALS": "resolved"}, id="resolved credentials"),
+    pytest.param([], [], {"SSMGATE_PLUGIN_PASS_CREDENTIALS": "true"}, id="passed credentials"),
     pytest.param([], [], {"SSMGATE_MODE": "permissive"}, id="permissive"),
     pytest.param([], [], {"AWS_CONFIG_FILE": os.devnull}, id="no configuration"),
 ]  # fmt: skip

@@ -256,8 +256,8 @@ def test_its_end_lets_starts_go_on(
         end(daemon)
         assert daemon.process.wait(30) == 0
         assert list(daemon.folder.glob("????????")) == []
-        assert daemon.ask("status").returncode == 1
-        assert daemon.ask("stop").returncode == 1
+        assert daemon.ask("status").returncode == 3
+        assert daemon.ask("stop").returncode == 3
         go.set()
         _, stderr = process.communicate("", timeout=30)
     assert (process.returncode, stderr, mark.exists()) == (0, "", False)

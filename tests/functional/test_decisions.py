@@ -267,12 +267,12 @@ def modelled(
     models: dict[str, Server], sandbox: Server, tmp_path: Path
 ) -> Callable[[str, str], Machine]:
     return lambda model, name: make_resident(
-        sandbox if model == "seed" else models[model], name, tmp_path
+        sandbox if model == "2023" else models[model], name, tmp_path
     )
 
 
 @pytest.mark.parametrize(
-    ("model", "starts"), [("2021", ["denied", "allowed"]), ("seed", ["denied", "allowed"]),
+    ("model", "starts"), [("2021", ["denied", "allowed"]), ("2023", ["denied", "allowed"]),
                           ("2025", ["allowed"])],
 )  # fmt: skip
 def test_under_the_condition_the_name_is_spelled_out_where_it_must_be(
@@ -293,7 +293,7 @@ def test_under_the_condition_the_name_is_spelled_out_where_it_must_be(
     assert request.get("DocumentName") == (DEFAULT if len(starts) == 2 else None)
 
 
-@pytest.mark.parametrize("model", ["2021", "seed", "2025"])
+@pytest.mark.parametrize("model", ["2021", "2023", "2025"])
 def test_no_model_lets_the_gate_open(modelled: Callable[[str, str], Machine], model: str) -> None:
     machine = modelled(model, "bob")
 

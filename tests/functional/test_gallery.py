@@ -108,7 +108,7 @@ def test_gallery(case: dict[str, Any], run: Run) -> None:
     codes = {answer["code"] for answer in told.values()}
     report = json.loads(told["json"]["stdout"])
     VALIDATOR.validate(report)
-    assert codes == {{"yes": 0, "no": 3, "cannot tell": 4}[report["answer"]]}
+    assert codes == {{"allowed": 0, "denied": 3, "unknown": 4}[report["answer"]]}
     assert told["brief"]["stdout"].splitlines()[0] == report["answer"]
     assert "\x1b" not in "".join(answer["stdout"] for answer in told.values())
     for line in told["explain"]["stdout"].splitlines():
@@ -146,5 +146,5 @@ def test_each_report_shows_a_shape_that_no_other_shows() -> None:
 
 def test_there_are_at_least_40_refusals() -> None:
     firsts = [(GALLERY / f"{c['name']}.txt").read_text().splitlines()[1] for c in CASES]
-    assert len([first for first in firsts if first != "yes"]) >= 40
+    assert len([first for first in firsts if first != "allowed"]) >= 40
     assert len({c["name"] for c in CASES}) == len(CASES)

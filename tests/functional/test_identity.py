@@ -467,8 +467,8 @@ MFA_PROFILE = (
 UNFOUND = (
     "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may not find"
     " those of a role that takes an MFA code\n"
-    'ssmgate: hint: plugin.credentials = "resolved" in ~/.config/ssmgate/config.toml hands them'
-    " on\n"
+    "ssmgate: hint: plugin.pass_credentials = true in ~/.config/ssmgate/config.toml passes them"
+    " to it\n"
 )
 
 
@@ -568,7 +568,7 @@ def test_the_plugin_finds_its_own_credentials_unless_told_otherwise(machine: Mac
 
 @pytest.mark.parametrize("flag", [("--profile", "p"), ()], ids=["--profile", "AWS_PROFILE"])
 @pytest.mark.parametrize("token", ["", "session-token"], ids=["for good", "temporary"])
-def test_resolved_credentials_are_those_that_were_checked(
+def test_passes_the_checked_credentials_to_the_plugin(
     machine: Machine, flag: tuple[str, ...], token: str
 ) -> None:
     process = machine.home / "process"
@@ -580,7 +580,7 @@ def test_resolved_credentials_are_those_that_were_checked(
         del machine.environ["AWS_ACCESS_KEY_ID"], machine.environ["AWS_SECRET_ACCESS_KEY"]
 
     ended = machine.run(
-        "--target", TARGET, *flag, SSMGATE_PLUGIN_CREDENTIALS="resolved", AWS_SECURITY_TOKEN="old"
+        "--target", TARGET, *flag, SSMGATE_PLUGIN_PASS_CREDENTIALS="true", AWS_SECURITY_TOKEN="old"
     )
 
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -596,10 +596,10 @@ def test_resolved_credentials_are_those_that_were_checked(
 @pytest.mark.parametrize(
     ("version", "setting", "told"),
     [
-        pytest.param("1.2.804.0", "own", UNFOUND, id="a plugin that signs"),
-        pytest.param("1.2.764.0", "own", UNFOUND, id="the first that signs"),
-        pytest.param("1.2.804.0", "resolved", "", id="handed on"),
-        pytest.param("odd", "own", "", id="a plugin of unknown age"),
+        pytest.param("1.2.804.0", "false", UNFOUND, id="a plugin that signs"),
+        pytest.param("1.2.764.0", "false", UNFOUND, id="the first that signs"),
+        pytest.param("1.2.804.0", "true", "", id="passed"),
+        pytest.param("odd", "false", "", id="a plugin of unknown age"),
     ],
 )
 def test_credentials_that_the_plugin_will_not_find_are_foretold(
@@ -611,6 +611,8 @@ def test_credentials_that_the_plugin_will_not_find_are_foretold(
     on_a_terminal(machine, "123456")
     machine.plugin.version(version)
 
-    ended = machine.run("--target", TARGET, "--profile", "mfa", SSMGATE_PLUGIN_CREDENTIALS=setting)
+    ended = machine.run(
+        "--target", TARGET, "--profile", "mfa", SSMGATE_PLUGIN_PASS_CREDENTIALS=setting
+    )
 
     assert (ended.returncode, ended.stderr) == (0, told)

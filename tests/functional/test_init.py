@@ -68,7 +68,7 @@ def test_aws_is_checked_and_the_rest_is_the_real_one(
 ) -> None:
     evaluate = EVALUATE[shell].format(function)
     before = run(shell, f"ssmgate init {shell} --check", machine)
-    assert before.returncode == 1
+    assert before.returncode == 3
     assert before.stdout.startswith(f"not in force: aws is {BIN}/aws\n")
 
     # There may be another aws on the developer's PATH.
@@ -94,7 +94,7 @@ def test_a_function_is_of_its_own_shell_only(machine: Machine) -> None:
         + "bash -c 'ssmgate init bash --check; exit $?'; exit $?"
     )
     ended = run("bash", script, machine)
-    assert (ended.returncode, ended.stdout.partition(":")[0]) == (1, "not in force")
+    assert (ended.returncode, ended.stdout.partition(":")[0]) == (3, "not in force")
 
 
 def test_another_shell_is_refused(machine: Machine) -> None:

@@ -55,7 +55,7 @@ def test_a_command_becomes_the_plugin(bastion: Bastion, scripted: ScriptedAws) -
     }  # fmt: skip
     assert environ["HOME"] == f"{bastion.root}/empty"
     decision, start = bastion.records(ALICE)
-    assert (decision["verdict"], start["session_id"]) == ("yes", SESSION_ID)
+    assert (decision["verdict"], start["session_id"]) == ("allowed", SESSION_ID)
     assert start["unix"]["user"] == ALICE
     assert os.listdir(bastion.root / "empty") == []
 
@@ -90,7 +90,7 @@ def test_a_refusal_is_the_gates(bastion: Bastion, scripted: ScriptedAws) -> None
     assert ended.returncode == 254
     assert "access denied (AccessDeniedException): " in ended.stderr
     decision, end = bastion.records(ALICE)
-    assert (decision["verdict"], decision["evidence"]["reason_code"]) == ("no", "implicit_deny")
+    assert (decision["verdict"], decision["evidence"]["reason_code"]) == ("denied", "implicit_deny")
     assert (end["event"], end["exit_code"]) == ("end", 254)
     assert decision["decision_id"] == end["decision_id"]
 

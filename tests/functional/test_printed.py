@@ -30,7 +30,11 @@ from functional.test_oracle import Runner
 
 START = ("start-session", "--target", TARGET)
 CHECK = ("check", "--target", TARGET)
-OFFLINE = (*CHECK, "--region", "us-east-1", "--caller", "arn:aws:iam::111122223333:user/alice")
+
+
+def offline(file: str, *words: str) -> tuple[str, ...]:
+    caller = ("--caller", "arn:aws:iam::111122223333:user/alice")
+    return ("policy", "check", file, *caller, "--target", TARGET, "--region", "us-east-1", *words)
 
 
 # A text, and what is shown of it, for each place where it can stand.
@@ -149,20 +153,20 @@ ROWS = [
     Row("check --explain, IAM's error", (*CHECK, "--explain"), XML_SHOWN, 4, IAM_ERROR),
     # Policies from files.
     *(
-        Row(f"a policy's condition {' '.join(how)}", (*OFFLINE, "--policy", "p.json", *how), "", 4,
+        Row(f"a policy's condition {' '.join(how)}", offline("p.json", *how), "", 4,
             files={"p.json": CONDITION})
         for how in ([], ["--request"], ["--redact"])
     ),
-    Row("a policy's condition --explain", (*OFFLINE, "--policy", "p.json", "--explain"),
+    Row("a policy's condition --explain", offline("p.json", "--explain"),
         f"{JSON_SHOWN}\\x1b[2J\\u202e", 4, files={"p.json": CONDITION}),
-    Row("a policy's file", (*OFFLINE, "--policy", WORD), WORD_SHOWN, 252),
-    Row("a policy's file, in an answer", (*OFFLINE, "--policy", WORD), WORD_SHOWN, 0,
+    Row("a policy's file", offline(WORD), WORD_SHOWN, 252),
+    Row("a policy's file, in an answer", offline(WORD), WORD_SHOWN, 0,
         files={WORD: policy()}),
-    Row("a policy's member", (*OFFLINE, "--policy", "p.json"), JSON_SHOWN, 252,
+    Row("a policy's member", offline("p.json"), JSON_SHOWN, 252,
         files={"p.json": policy(**{JSON: 1})}),
-    Row("a caller", (*CHECK, "--region", "us-east-1", "--policy", "p.json", "--caller", WORD),
+    Row("a caller", offline("p.json", "--caller", WORD),
         WORD_SHOWN, 252, files={"p.json": policy()}),
-    Row("a context", (*OFFLINE, "--policy", "p.json", "--context", WORD), WORD_SHOWN, 252,
+    Row("a context", offline("p.json", "--context", WORD), WORD_SHOWN, 252,
         files={"p.json": policy()}),
     # The other verbs.
     Row("documents, a name", ("documents",), JSON_SHOWN, None,
@@ -179,13 +183,13 @@ ROWS = [
         files={"c": f"{toml(UTF8)} = 1"}),
     Row("ssh-config, a profile", ("ssh-config", "--profile", WORD), WORD_SHOWN, 252),
     Row("ssh-config, a host", ("ssh-config", "--host", WORD), WORD_SHOWN, 252),
-    Row("init --check", ("init", "bash", "--check"), f"/{FOLDER_SHOWN}/aws", 1,
+    Row("init --check", ("init", "bash", "--check"), f"/{FOLDER_SHOWN}/aws", 3,
         environ={"PATH": "HOME/" + FOLDER}, files={f"{FOLDER}/aws": "#!/bin/sh\n"}),
-    Row("an unknown verb", (WORD,), WORD_SHOWN, 2),
-    Row("an unknown verb below", ("config", WORD), WORD_SHOWN, 2),
-    Row("an unknown option of a verb", ("cache", "show", f"--{WORD}"), WORD_SHOWN, 2),
-    Row("a wrong choice of a verb", ("cache", "show", "--output", WORD), WORD_SHOWN, 2),
-    Row("a wrong number", ("daemon", "--idle", WORD), WORD_SHOWN, 2),
+    Row("an unknown verb", (WORD,), WORD_SHOWN, 252),
+    Row("an unknown verb below", ("config", WORD), WORD_SHOWN, 252),
+    Row("an unknown option of a verb", ("cache", "show", f"--{WORD}"), WORD_SHOWN, 252),
+    Row("a wrong choice of a verb", ("cache", "show", "--output", WORD), WORD_SHOWN, 252),
+    Row("a wrong number", ("daemon", "--idle", WORD), WORD_SHOWN, 252),
     Row("a wrong shell", ("init", WORD), WORD_SHOWN, 252),
     Row("a user of the sandbox's", ("sandbox", "env", WORD), WORD_SHOWN, 253,
         environ={"XDG_RUNTIME_DIR": "HOME"}, files={"ssmgate/sandbox.json": json.dumps(
@@ -239,7 +243,7 @@ def test_what_others_wrote_is_only_read(row: Row, printed: Callable[[Row], Ended
         pytest.param((*START, "--cli-error-format", "json"), XML, STS_ERROR, id="a refusal"),
         pytest.param((*START, "--cli-error-format", "yaml"), JSON, SSM_ERROR, id="as yaml"),
         pytest.param((*CHECK, "--output", "json"), XML, explicit_deny(XML), id="check"),
-        pytest.param((*OFFLINE, "--policy", "p.json", "--output", "json"), JSON, {}, id="a policy"),
+        pytest.param(offline("p.json", "--output", "json"), JSON, {}, id="a policy"),
         pytest.param(
             ("documents", "--output", "json"),
             JSON,

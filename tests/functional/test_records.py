@@ -43,7 +43,11 @@ def test_a_start_leaves_a_decision_and_a_start(machine: Machine, log: Log) -> No
     texts = log.texts
     assert not any(secret in text for text in texts for secret in (TOKEN, STREAM_URL, "secret-of"))
     decision, start = (json.loads(text.partition(": ")[2]) for text in texts)
-    assert (decision["event"], decision["verdict"], decision["starts"]) == ("decision", "yes", True)
+    assert (decision["event"], decision["verdict"], decision["starts"]) == (
+        "decision",
+        "allowed",
+        True,
+    )
     assert (start["event"], start["session_id"]) == ("start", SESSION_ID)
     assert decision["decision_id"] == start["decision_id"]
     assert start["caller"]["arn"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
@@ -58,7 +62,7 @@ def test_a_refusal_leaves_its_reason(machine: Machine, log: Log) -> None:
     machine.run("--target", TARGET)
 
     (record,) = log.records
-    assert (record["verdict"], record["starts"]) == ("no", False)
+    assert (record["verdict"], record["starts"]) == ("denied", False)
     evidence = record["evidence"]
     (evaluated,) = evidence.pop("evaluations")
     assert evaluated["decision"] == "explicitDeny"
@@ -102,7 +106,7 @@ def test_cannot_tell_too(machine: Machine, log: Log) -> None:
     machine.run("--target", TARGET)
 
     (record,) = log.records
-    assert (record["verdict"], record["caller"]) == ("cannot tell", None)
+    assert (record["verdict"], record["caller"]) == ("unknown", None)
     assert record["evidence"]["reason_code"] == "expired"
 
 
@@ -111,7 +115,11 @@ def test_permissive_records_what_would_be_refused(machine: Machine, log: Log) ->
     assert machine.run("--target", TARGET, SSMGATE_MODE="permissive").returncode == 0
 
     decision, start = log.records
-    assert (decision["mode"], decision["verdict"], decision["starts"]) == ("permissive", "no", True)
+    assert (decision["mode"], decision["verdict"], decision["starts"]) == (
+        "permissive",
+        "denied",
+        True,
+    )
     assert decision["evidence"]["reason_code"] == "implicit_deny"
     assert start["session_id"] == SESSION_ID
 

@@ -33,7 +33,7 @@ SSH_ARN = f"arn:aws:ssm:us-east-1::document/{SSH}"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with serving() as running:
+    with serving("--model", "2023") as running:
         yield running
 
 
@@ -416,18 +416,18 @@ START = ("ssm-start-session", "--target", NODE)
 NAMED = ("--document-name", SSH, "--parameters", "portNumber=22")
 
 
-def test_bare_aws_lets_in_whom_the_gate_refuses(shell: Shell) -> None:
-    ended = shell.run("--as", "bob", "--", "aws", "ssm", "start-session", "--target", NODE)
+def test_bare_aws_of_2023_lets_in_whom_the_gate_denies(shell: Shell) -> None:
+    ended = shell.run(
+        "--session-document-model", "2023", "--as", "bob", "--",
+        "aws", "ssm", "start-session", "--target", NODE,
+    )  # fmt: skip
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert shell.plugin.started
 
 
-def test_bare_aws_is_refused_by_the_newest_service(shell: Shell) -> None:
-    ended = shell.run(
-        "--session-document-model", "2025", "--as", "bob", "--",
-        "aws", "ssm", "start-session", "--target", NODE,
-    )  # fmt: skip
+def test_bare_aws_is_denied_by_the_newest_service_which_is_the_default(shell: Shell) -> None:
+    ended = shell.run("--as", "bob", "--", "aws", "ssm", "start-session", "--target", NODE)
 
     assert ended.returncode != 0
     assert f"ssm:StartSession on resource: {DEFAULT_ARN} because no identity" in ended.stderr
@@ -497,8 +497,8 @@ def test_the_status_is_the_commands(shell: Shell, command: tuple[str, ...], stat
         (("--seed", "none.toml", "--", "true"), 253, "none.toml: No such file or directory"),
         (("--seed", "bad.toml", "--", "true"), 253, "bad.toml: user 1 (u): 'color' is not a key"),
         (("--seed", "aws.toml", "--", "true"), 253, "is not known to moto as a policy of AWS's"),
-        (("aws", "s3", "ls"), 2, "write 'sandbox env NAME' or 'sandbox -- COMMAND...'"),
-        (("--",), 2, "there is no command after --"),
+        (("aws", "s3", "ls"), 252, "write 'sandbox env NAME' or 'sandbox -- COMMAND...'"),
+        (("--",), 252, "there is no command after --"),
         (("env", "alice"), 253, "none is running: start 'ssmgate sandbox' in a terminal"),
     ],
 )

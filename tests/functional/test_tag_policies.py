@@ -244,35 +244,36 @@ def same(operator: str, key: str = DOCUMENT_TAG) -> tuple[dict[str, Any], ...]:
 @pytest.mark.parametrize(
     ("statements", "mine", "theirs"),
     [
-        pytest.param(same("StringEquals"), "yes yes", "no no", id="over both"),
+        pytest.param(same("StringEquals"), "allowed allowed", "denied denied", id="over both"),
         pytest.param(
-            same("StringLike", "ssm:resourceTag/Team"), "yes yes", "no no", id="the older spelling"
+            same("StringLike", "ssm:resourceTag/Team"), "allowed allowed", "denied denied",
+            id="the older spelling",
         ),
         pytest.param(
-            same("ForAnyValue:StringEquals"), "yes yes", "no no", id="for any value"
+            same("ForAnyValue:StringEquals"), "allowed allowed", "denied denied", id="for any value"
         ),
         pytest.param(
             (allow(INSTANCES), allow(DOCUMENTS, StringEquals={DOCUMENT_TAG: MINE})),
-            "yes yes", "no yes", id="documents only",
+            "allowed allowed", "denied allowed", id="documents only",
         ),
         pytest.param(
             (allow(INSTANCES, StringEquals={DOCUMENT_TAG: MINE}), allow(DOCUMENTS)),
-            "yes yes", "yes no", id="instances only",
+            "allowed allowed", "allowed denied", id="instances only",
         ),
         pytest.param(
-            deny("StringNotEquals", DOCUMENT_TAG, MINE), "yes yes", "no no",
+            deny("StringNotEquals", DOCUMENT_TAG, MINE), "allowed allowed", "denied denied",
             id="denied unless equal",
         ),
         pytest.param(
-            deny("StringNotEqualsIfExists", "ssm:resourceTag/Team", MINE), "yes yes", "no no",
-            id="denied unless equal, if it exists",
+            deny("StringNotEqualsIfExists", "ssm:resourceTag/Team", MINE),
+            "allowed allowed", "denied denied", id="denied unless equal, if it exists",
         ),
         pytest.param(
-            deny("StringNotEquals", PRINCIPAL_TAG, "ops"), "yes yes", "no no",
+            deny("StringNotEquals", PRINCIPAL_TAG, "ops"), "allowed allowed", "denied denied",
             id="denied unless the user is tagged",
         ),
         pytest.param(
-            deny("StringNotEquals", DOCUMENT_TAG, "ops"), "yes yes", "yes yes",
+            deny("StringNotEquals", DOCUMENT_TAG, "ops"), "allowed allowed", "allowed allowed",
             id="denied unless the resource is tagged",
         ),
     ],
@@ -293,9 +294,9 @@ def test_an_iam_user_with_a_tag(
         ended = machine.run(*words)
 
         assert f"{told['document']['answer']} {told['target']['answer']}" == expected, told
-        assert (ended.returncode == 0) == (expected == "yes yes"), ended.stderr
-        assert machine.plugin.started == (expected == "yes yes")
-        if expected.startswith("no"):
+        assert (ended.returncode == 0) == (expected == "allowed allowed"), ended.stderr
+        assert machine.plugin.started == (expected == "allowed allowed")
+        if expected.startswith("denied"):
             assert "access denied (" in ended.stderr
 
 
@@ -305,12 +306,14 @@ def test_documents_are_asked_about_with_their_own_tags(settle: Callable[..., Mac
     told = report(machine, "documents", "--target", "i-0aaaaaaaaaaaaaaaa")
 
     answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
-    assert {answers[name] for name in ("Bare-Shell", "Dev-Shell", "AWS-StartSSHSession")} == {"no"}
-    assert answers["Ops-Shell"] == "yes"
+    assert {answers[name] for name in ("Bare-Shell", "Dev-Shell", "AWS-StartSSHSession")} == {
+        "denied"
+    }
+    assert answers["Ops-Shell"] == "allowed"
     # The account's own and AWS's, each again with tags, equal ones in one call; then the target.
     assert len(machine.aws.of("iam:SimulatePrincipalPolicy")) == 2 + 2 + 1 + 3
     assert len(machine.aws.of("iam:GetUser")) == 3
-    assert told["target"]["answer"] == "yes"
+    assert told["target"]["answer"] == "allowed"
 
 
 def test_a_statement_that_compares_tags_may_leave_the_check_unenforced(
@@ -322,7 +325,7 @@ def test_a_statement_that_compares_tags_may_leave_the_check_unenforced(
 
     told = report(machine, "check", "--target", "i-0aaaaaaaaaaaaaaaa")
 
-    assert (told["answer"], told["target"]["enforced"]) == ("yes", False)
+    assert (told["answer"], told["target"]["enforced"]) == ("allowed", False)
 
 
 def test_documents_whose_tags_may_not_be_read_are_not_known(
@@ -333,8 +336,8 @@ def test_documents_whose_tags_may_not_be_read_are_not_known(
     told = report(machine, "documents")
 
     answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
-    assert answers["Ops-Shell"] == answers["Bare-Shell"] == "cannot tell"
-    assert answers["AWS-StartSSHSession"] == "no"
+    assert answers["Ops-Shell"] == answers["Bare-Shell"] == "unknown"
+    assert answers["AWS-StartSSHSession"] == "denied"
 
 
 def report(machine: Machine, *words: str) -> dict[str, Any]:

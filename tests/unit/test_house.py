@@ -117,7 +117,7 @@ def reach(start: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("verb", ["check", "documents"])
+@pytest.mark.parametrize("verb", ["check", "documents", "policy"])
 def test_what_only_asks_cannot_start(verb: str) -> None:
     """Neither what spends a permit, nor the plugin, nor the gate is within its reach."""
     within = reach(f"ssmgate.commands.{verb}")

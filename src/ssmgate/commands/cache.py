@@ -15,7 +15,7 @@ from ssmgate.gate.config import load as configuration
 
 @click.group()
 def cache() -> None:
-    """Inspect or clear the cache of IAM's allow decisions."""
+    """Inspect or clear the cache of IAM allow decisions."""
 
 
 @cache.command()

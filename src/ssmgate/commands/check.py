@@ -1,23 +1,21 @@
-"""`ssmgate check`: may I, and why not."""
+"""`ssmgate check`: whether the caller may start a session, and why not."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssmgate.commands import policy_check, printer
+from ssmgate.commands import printer
 
 if TYPE_CHECKING:
     from ssmgate.explain.redact import Redactor
     from ssmgate.explain.report import DocumentsReport, Report
     from ssmgate.gate.argv.parse import Invocation
 
-_FLAGS = {
+FLAGS = {
     "--explain": "explain",
     "-q": "quiet",
     "--quiet": "quiet",
@@ -27,9 +25,9 @@ _FLAGS = {
 
 _EPILOG = """\b
 Exit codes:
-  0    yes: IAM allows the document and the target
-  3    no
-  4    cannot tell, or a service that does not answer
+  0    allowed: IAM allows the document and the target
+  3    denied
+  4    unknown: access could not be checked, or not completely
   252  the command line is not valid
   253  no region, no credentials, or a broken ssmgate configuration
 """
@@ -51,53 +49,36 @@ def own_flags(words: tuple[str, ...], known: dict[str, str]) -> tuple[set[str], 
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
     options_metavar="[OPTIONS]",
     epilog=_EPILOG,
-    short_help="May I start this session, and why not? Asks, and starts nothing.",
+    short_help="Check whether you may start a session, and why not.",
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="START-SESSION-ARGUMENTS...")
 @click.pass_context
 def check(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Ask IAM about the session document and the target of this start-session line, each alone.
+    """Check the session document and the target of a start-session command, each by itself.
 
-    Takes the arguments of `aws ssm start-session`, its global options among them. Prints yes,
-    no or cannot tell, and the reason of each answer.
+    Takes the arguments of `aws ssm start-session`, its global options among them. Prints
+    allowed, denied or unknown, and the reason of each answer.
 
     \b
-    --explain      everything: statements, missing keys, what came close, what to ask for
-    --request      a message to the administrator, with the statement to ask for
-    --redact       account ids, names and ids masked, each always by the same
+    --explain      everything: statements, missing keys, near misses, what to request
+    --request      a message to the administrator, with the statement to request
+    --redact       replace account IDs, names and resource IDs with placeholders
     -q, --quiet    print nothing: the exit code is the answer
     --output json  for machines; --query takes JMESPath on it
 
-    \b
-    With --policy FILE --caller ARN no one is asked: the local evaluator answers for these files.
-    --boundary FILE, --scp FILE, --context KEY=VALUE and --document-context KEY=VALUE tell it
-    more; --aws sends the files to iam:SimulateCustomPolicy. See docs/check.md.
+    Policy files are checked by `ssmgate policy check`.
     """
-    if policy_check.is_meant(words):
-        report, flags, invocation = policy_check.check_policies(words, _FLAGS)
-        ctx.exit(show(report, flags, invocation))
-    flags, rest = own_flags(words, _FLAGS)
+    flags, rest = own_flags(words, FLAGS)
     from ssmgate.explain import live
 
     invocation = read(rest)
     machine = wants_json(invocation)
-    with interruptible():
-        report = live.check(
-            invocation,
-            configuration(),
-            explain=machine or bool(flags & {"explain", "request"}),
-        )
+    report = live.check(
+        invocation,
+        configuration(),
+        explain=machine or bool(flags & {"explain", "request"}),
+    )
     ctx.exit(show(report, flags, invocation))
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """End with 130 on Ctrl-C, as start-session does; click would end with 1."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        printer.echo(err=True)
-        raise click.exceptions.Exit(130) from None
 
 
 def show(report: Report, flags: set[str], invocation: Invocation) -> int:

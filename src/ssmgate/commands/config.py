@@ -19,7 +19,7 @@ USER_PLACEHOLDER = "{user}"
 
 @click.group()
 def config() -> None:
-    """Show the configuration, or check a file of it."""
+    """Show the configuration, or check a file."""
 
 
 @config.command()

@@ -26,7 +26,7 @@ from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
 @click.option("--lock", type=int, hidden=True)
 @click.pass_context
 def daemon(context: click.Context, idle: int, in_place: bool, lock: int | None) -> None:
-    """Wait for starts of yours, and make them in a few milliseconds.
+    """Run the fork server that speeds up session starts.
 
     The daemon holds what a start has to load, and neither credentials nor anything else that a
     start is told. It serves this user, in this HOME and locale, and only where the system's
@@ -59,14 +59,14 @@ def daemon(context: click.Context, idle: int, in_place: bool, lock: int | None) 
 
 @daemon.command()
 def status() -> None:
-    """Tell whether one runs here; exit with 1 if none does."""
+    """Print what the daemon does. Exits 3 if none is running."""
     pid, seconds, made, under_way = _asked(protocol.STATUS)
     echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
 
 
 @daemon.command()
 def stop() -> None:
-    """End it. Starts that are under way go on."""
+    """Stop the daemon; sessions being started continue. Exits 3 if none is running."""
     _asked(protocol.STOP)
 
 
@@ -78,7 +78,8 @@ def _asked(kind: bytes) -> list[str]:
         # Unlike a start, this cannot do without an answer: a busy machine has time to give one.
         sock = client.connected(environ["HOME"], said, own, client.SILENT_SECONDS)
         if sock is None:
-            raise SystemExit(_none())
+            echo("the daemon is not running", err=True)
+            raise click.exceptions.Exit(3)
         try:
             answered, lists = _answer(sock, own, kind, said)
         finally:
@@ -101,11 +102,6 @@ def _answer(
         worker, nonce = client.worker(sock, own)
         protocol.send_with_descriptors(sock, protocol.packed(kind, [nonce], said), (number,) * 3)
         return protocol.receive_noted(sock, worker)[:2]
-
-
-def _none() -> int:
-    echo("none is running here", err=True)
-    return 1
 
 
 def _open_streams() -> None:

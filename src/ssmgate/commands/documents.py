@@ -7,7 +7,6 @@ import click
 from ssmgate.commands.check import (
     colour,
     configuration,
-    interruptible,
     own_flags,
     print_json,
     read,
@@ -20,28 +19,35 @@ from ssmgate.commands.printer import echo_lines
 # counts, so a target that was typed takes its place.
 _NO_TARGET = "i-none"
 
+_EPILOG = """\b
+Exit codes:
+  0    every document is listed and its answer is known, allowed or denied
+  4    an answer is unknown, or not all documents could be listed
+  252  the command line is not valid
+  253  no region, no credentials, or a broken ssmgate configuration
+"""
+
 
 @click.command(
     "documents",
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
     options_metavar="[OPTIONS]",
-    short_help="Which session documents may I use here?",
+    epilog=_EPILOG,
+    short_help="List the session documents that you may use.",
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--target TARGET]")
 @click.pass_context
 def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
     """List the session documents of this account and region and AWS's own, with IAM's answer.
 
-    Prints yes, no or cannot tell for each, its kind and its owner, and the preferences that the
+    Prints allowed, denied or unknown for each, its kind and its owner, and the preferences that the
     default document sets, where they may be read. With --target also whether sessions on that
     node are allowed: a session takes both.
 
     \b
-    --redact       mask account ids, names and ids, each in the same way everywhere
+    --redact       replace account IDs, names and resource IDs with placeholders
     --output json  for machines; --query takes JMESPath on it
     --region, --profile and the other options of aws
-
-    Exits 0 once it has answered.
     """
     from ssmgate.explain import documents as asking
     from ssmgate.explain import text
@@ -53,10 +59,9 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
         raise InvalidRequest("documents lists them all: to ask about one, use 'ssmgate check'")
     target = invocation.request.target
     machine = wants_json(invocation)
-    with interruptible():
-        report = asking.list_and_ask(
-            invocation, configuration(), target=None if target == _NO_TARGET else target
-        )
+    report = asking.list_and_ask(
+        invocation, configuration(), target=None if target == _NO_TARGET else target
+    )
     mask = redactor(report) if flags else None
     if machine:
         print_json(report, invocation, mask)
@@ -64,4 +69,4 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
         style = text.Style(colour=colour(invocation))
         shown = text.documents(report, style)
         echo_lines(shown if mask is None else mask.text(shown), colour=style.colour)
-    ctx.exit(0)
+    ctx.exit(report.exit_code)

@@ -103,9 +103,7 @@ end
 """
 
 
-@click.command(
-    "init", cls=Verb, short_help="Print what your shell evaluates to have 'aws' checked."
-)
+@click.command("init", cls=Verb, short_help="Print the shell code that puts ssmgate before 'aws'.")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.option("--function", is_flag=True, help="A shell function instead of a folder on PATH.")
 @click.option("--check", is_flag=True, help="Say whether it is in force here.")
@@ -122,9 +120,8 @@ def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
     Programs that you start see it too. With --function, only this shell does. It may be evaluated
     again, and in shells that are not interactive; it prints nothing and writes no file.
 
-    --check says whether that has happened here and which aws runs. Exit code: 0 in force, 1 not,
-    252 for a wrong command line. A function it knows by a variable: 'exec' of another shell in the
-    same process keeps that and loses the function.
+    --check says whether that has happened here and which aws runs. Exit code: 0 in force, 3 not,
+    252 for a wrong command line.
     """
     shims = data_folder("shims", "bin")
     if check:
@@ -174,7 +171,7 @@ def _check(shell: str, shims: str) -> int:
         if shell == "fish":
             evaluate = "ssmgate init fish | source"
         echo(f"to change that: {evaluate}")
-        return 1
+        return 3
     echo(f"the real aws: {real or 'there is none on PATH'}")
     _warn_of_v1(real, shims, "commands that start no session run it")
     echo("an alias or another function named aws would come first: 'type aws' shows it")

@@ -15,6 +15,7 @@ from ssmgate.commands.config import config
 from ssmgate.commands.daemon import daemon
 from ssmgate.commands.documents import documents
 from ssmgate.commands.init import init
+from ssmgate.commands.policy import policy
 from ssmgate.commands.printer import Group
 from ssmgate.commands.sandbox import sandbox
 from ssmgate.commands.ssh_config import ssh_config
@@ -25,7 +26,7 @@ _EPILOG = """\b
 Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
   252  the command line is not valid
   253  no region, no credentials, or a broken ssmgate configuration
-  254  refused, cannot tell, or an error of the service
+  254  denied, access could not be checked, or an error of the service
   255  anything else
   130  interrupted
 
@@ -35,9 +36,35 @@ variables. What the first one locks, the others can only tighten.
 'ssmgate config show --origin' lists the keys, what they are, and where from.
 """
 
+GROUPS = {
+    "Start a session": ("start-session",),
+    "Check access, starting no session": ("check", "documents"),
+    "Set up, by printing only": ("init", "ssh-config"),
+    "Configuration and state": ("config", "cache", "daemon"),
+    "Policy files": ("policy",),
+    "Local AWS": ("sandbox",),
+    "Bastion": ("login",),
+}
+"""The verbs as `ssmgate --help` groups them."""
+
+
+class _Verbs(Group):
+    """The top of the verbs, with their list in groups."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a section for each of `GROUPS`."""
+        width = max(len(name) for names in GROUPS.values() for name in names)
+        for title, names in GROUPS.items():
+            limit = formatter.width - 6 - width
+            rows = [
+                (name.ljust(width), self.commands[name].get_short_help_str(limit)) for name in names
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
 
 @click.group(
-    cls=Group,
+    cls=_Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,
 )
@@ -60,7 +87,7 @@ def start_session() -> None:
     raise click.UsageError("write 'ssmgate start-session' with the verb first")
 
 
-@main.command("login", short_help="On a bastion: start a session, by root's rules alone.")
+@main.command("login", short_help="What bin/ssmgate-login runs instead of a shell.")
 def login() -> None:
     """What people get on a bastion instead of a shell: docs/bastion.md.
 
@@ -91,6 +118,7 @@ main.add_command(documents)
 main.add_command(init)
 main.add_command(daemon)
 main.add_command(config)
+main.add_command(policy)
 main.add_command(sandbox)
 main.add_command(ssh_config)
 

@@ -1,9 +1,13 @@
-"""`ssmgate check --policy FILE…`: the files' own answer, before they are anybody's policies."""
+"""`ssmgate policy check FILE…`: evaluate policy files before anyone attaches them."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssmgate.commands import check as live
 
 if TYPE_CHECKING:
     from ssmgate.explain.offline import Scenario
@@ -13,8 +17,9 @@ if TYPE_CHECKING:
     from ssmgate.gate.decision.errors import InvalidRequest
     from ssmgate.gate.decision.question import ContextEntry
 
-_VALUED = ("--policy", "--boundary", "--scp", "--context", "--document-context", "--caller")
-_FLAGS = {"--aws": "aws"}
+_VALUED = ("--boundary", "--scp", "--context", "--document-context", "--caller")
+_FLAGS = live.FLAGS | {"--aws": "aws"}
+_SYNTAX = "the policy files come first: ssmgate policy check FILE... --caller ARN --target TARGET"
 _LARGEST = 131_072
 """Characters of a policy that IAM simulates.
 
@@ -22,23 +27,64 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.htm
 """
 
 
-def is_meant(words: tuple[str, ...]) -> bool:
-    """Whether this line of `check` is about policies from files."""
-    end = words.index("--") if "--" in words else len(words)
-    own = (*_VALUED, *_FLAGS)
-    return any(word.partition("=")[0] in own for word in words[:end])
+_EPILOG = """\b
+Exit codes:
+  0    allowed: the policies allow the document and the target
+  3    denied
+  4    unknown: the answer depends on a condition key that was not given
+  252  the command line or a policy is not valid
+  253  no region is known
+"""
 
 
-def split(
-    words: tuple[str, ...], flags: dict[str, str]
-) -> tuple[dict[str, list[str]], set[str], list[str]]:
-    """The verb's own options with their values, its flags, and start-session's words, untouched.
+@click.command(
+    "check",
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    options_metavar="",
+    epilog=_EPILOG,
+    short_help="Evaluate a start-session command against policy files.",
+)
+@click.argument(
+    "words", nargs=-1, type=click.UNPROCESSED, metavar="FILE... START-SESSION-ARGUMENTS..."
+)
+@click.pass_context
+def check(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Evaluate the session document and the target against the identity-based policies in FILE...
 
-    An option is taken by its full name only, up to `--`: `--pol` and `--cont` stay with
-    start-session's parser, which refuses them. Raises `InvalidRequest` for one without a value.
+    The files come before the arguments of start-session. Policies are evaluated locally: no AWS
+    calls are made, and no credentials are needed.
+
+    \b
+    --caller ARN                  the IAM user or role that the policies are for; required
+    --boundary FILE               its permissions boundary
+    --scp FILE                    a service control policy; may be given again
+    --context KEY=VALUE           a condition key of the request; may be given again
+    --document-context KEY=VALUE  the same, for the document alone
+    --aws                         send the files to iam:SimulateCustomPolicy instead
+
+    \b
+    --explain      everything: statements, missing keys, near misses, what to request
+    --request      a message to the administrator, with the statement to request
+    --redact       replace account IDs, names and resource IDs with placeholders
+    -q, --quiet    print nothing: the exit code is the answer
+    --output json  for machines; --query takes JMESPath on it
+    """
+    report, flags, invocation = check_policies(words)
+    ctx.exit(live.show(report, flags, invocation))
+
+
+def split(words: tuple[str, ...]) -> tuple[list[str], dict[str, list[str]], set[str], list[str]]:
+    """Split `words` into policy files, our options with their values, our flags, and the rest.
+
+    Files are the words before the first option of start-session's, whose values cannot be told
+    from files here; `./-name` is a file whose name begins with a dash. An option is recognized
+    by its full name only, up to `--`: abbreviations, as all other words, are returned unchanged
+    for start-session's parser, which rejects them. Raises `InvalidRequest` for an option without
+    a value.
     """
     values: dict[str, list[str]] = {name: [] for name in _VALUED}
     found: set[str] = set()
+    files: list[str] = []
     rest: list[str] = []
     at = 0
     while at < len(words):
@@ -46,9 +92,10 @@ def split(
         name, equals, value = word.partition("=")
         at += 1
         if word == "--":
-            return values, found, [*rest, *words[at - 1 :]]
-        if word in flags:
-            found.add(flags[word])
+            rest += words[at - 1 :]
+            break
+        if word in _FLAGS:
+            found.add(_FLAGS[word])
         elif name in values and equals:
             values[name].append(value)
         elif name in values:
@@ -57,22 +104,20 @@ def split(
             values[name].append(words[at])
             at += 1
         else:
-            rest.append(word)
-    return values, found, rest
+            (rest if rest or word.startswith("-") else files).append(word)
+    return files, values, found, rest
 
 
-def check_policies(
-    words: tuple[str, ...], flags: dict[str, str]
-) -> tuple[Report, set[str], Invocation]:
-    """Check the policies that `words` name, with the flags among them and start-session's part.
+def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation]:
+    """Evaluate the policies that `words` name. Returns the report, the flags and the invocation.
 
-    `flags` are those of `check` itself. The local evaluator needs no credentials and no network.
-    Raises `InvalidRequest` for a file that cannot be read or is no policy, and for what is
-    missing; `ConfigurationProblem` where no region is known.
+    The local evaluator needs no credentials and no network. Raises `InvalidRequest` for a file
+    that cannot be read or holds no policy, and for missing arguments; `ConfigurationProblem` if
+    no region is known.
     """
-    values, found, rest = split(words, flags | _FLAGS)
-    if not values["--policy"]:
-        raise _usage("the following arguments are required: --policy")
+    files, values, found, rest = split(words)
+    if not files:
+        raise _usage("the following arguments are required: FILE", _SYNTAX)
     if not values["--caller"]:
         raise _usage(
             "the following arguments are required: --caller",
@@ -83,11 +128,10 @@ def check_policies(
     if len(values["--boundary"]) > 1:
         raise _usage("a principal has one permissions boundary: --boundary was given twice")
 
-    from ssmgate.commands.check import read
     from ssmgate.explain import offline
 
     given = offline.Given(
-        tuple(_source(path) for path in values["--policy"]),
+        tuple(_source(path) for path in files),
         next((_source(path) for path in values["--boundary"]), None),
         tuple(_source(path) for path in values["--scp"]),
     )
@@ -96,7 +140,7 @@ def check_policies(
     except ValueError as error:
         raise _usage(f"--caller {values['--caller'][-1]!r} {error}") from None
     context = _context("--context", values["--context"])
-    invocation = read(rest)
+    invocation = live.read(rest)
     situation = offline.Scenario(
         invocation.request,
         _region(invocation, context),

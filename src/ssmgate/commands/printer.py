@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
+import sys
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 
@@ -74,8 +76,26 @@ def _print(
         click.echo(text, file, err=err, color=colour)
 
 
+USAGE, INTERRUPTED, OTHER = 252, 130, 255
+
+
 class Group(click.Group):
     """The top of the verbs: errors of click's that leave it are printed here as well."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run a verb as click does, and exit with a status of ours where click has 1 or 2.
+
+        A wrong command line is 252, an interrupt 130, and what has no status of its own 255, as
+        with AWS CLI v2.
+        """
+        try:
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.Abort:  # Ctrl-C, after which click ended the line
+            status = INTERRUPTED
+        except click.ClickException as error:
+            error.show()
+            status = error.exit_code
+        sys.exit(status if isinstance(status, int) else 0)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """As click does. Raises `_Printed` for a wrong command line."""
@@ -94,7 +114,9 @@ class _Printed(click.ClickException):
     def __init__(self, error: click.ClickException) -> None:
         super().__init__(error.message)
         self._error = error
-        self.exit_code = error.exit_code  # type: ignore[misc] # what click exits with
+        usage, other = isinstance(error, click.UsageError), error.exit_code == 1
+        status = USAGE if usage else OTHER if other else error.exit_code
+        self.exit_code = status  # type: ignore[misc] # what click exits with
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the error as it prints itself. Words that it quotes are part of its one line."""
@@ -113,6 +135,12 @@ def _printed() -> Iterator[None]:
         if not isinstance(error, _HELP):
             one_line(error)
         raise _Printed(error) from error
+    except BrokenPipeError:
+        # What is buffered must not fail once more when the interpreter ends.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        raise click.exceptions.Exit(OTHER) from None
 
 
 def one_line(error: click.ClickException) -> None:

@@ -20,7 +20,7 @@ import click
 from ssmgate.commands.printer import echo, echo_exactly, echo_lines
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-_MODELS = ("2021", "seed", "2025")
+_MODELS = ("2021", "2023", "2025")
 _SECONDS_TO_STOP = 10
 
 # Whatever of these the user has set would lead elsewhere.
@@ -132,7 +132,7 @@ class _Command(click.Command):
 @click.command(
     cls=_Command,
     options_metavar="[OPTIONS]",
-    short_help="A local AWS whose permissions are real, for one command or until Ctrl-C.",
+    short_help="Run a local AWS that enforces permissions.",
 )
 @click.option("--as", "name", metavar="NAME", help="Whose credentials COMMAND gets.")
 @click.option("--seed", metavar="FILE", help="Another world than the one that comes along (TOML).")
@@ -140,7 +140,7 @@ class _Command(click.Command):
     "--session-document-model",
     "model",
     type=click.Choice(_MODELS),
-    default="seed",
+    default="2025",
     show_default=True,
     help="Which of AWS's published behaviours StartSession has.",
 )
@@ -210,8 +210,8 @@ def _server(
         with os.fdopen(reading) as pipe:
             told = pipe.read()
         if not told:
-            # It has said why.
-            raise click.exceptions.Exit(server.wait() or 255)
+            # It has said why. Other statuses are those of a crash.
+            raise click.exceptions.Exit(253 if server.wait() == 253 else 255)
         yield server, Running.read(told, server.pid)
     finally:
         _stop(server)

@@ -69,9 +69,7 @@ def _printable(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     return value
 
 
-@click.command(
-    "ssh-config", cls=Verb, short_help="Print the block for ~/.ssh/config: ssh to nodes, checked."
-)
+@click.command("ssh-config", cls=Verb, short_help="Print the Host block for ~/.ssh/config.")
 @click.option(
     "--host",
     "hosts",

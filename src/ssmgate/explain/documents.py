@@ -26,7 +26,6 @@ from ssmgate.gate.decision.decision import (
 )
 from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.decision.evaluation import Evaluation
-from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.gate.system import signals
@@ -70,10 +69,11 @@ def _report(
     caller = None if isinstance(who, Unknown) else who
     entries: list[DocumentEntry] = []
     notes: list[str] = []
-    exists = False
+    exists, complete = False, True
     for owner in (session_documents.SELF, session_documents.AMAZON):
         listed = session_documents.list_documents(clients.ssm, owner)
         names = listed.names
+        complete = complete and listed.complete
         if owner == session_documents.SELF:
             exists = listed.complete and DEFAULT_DOCUMENT_NAME in names
             if DEFAULT_DOCUMENT_NAME not in names:
@@ -107,6 +107,7 @@ def _report(
         ),
         _preferences(contents, exists, notes),
         tuple(notes),
+        complete=complete,
     )
     if target is None or caller is None:
         return report
@@ -260,7 +261,7 @@ def _obstacle(
     clients: Clients, config: Config, question: Question, about: tuple[Evaluation, ...]
 ) -> Denial | Unknown | None:
     controls: tuple[Evaluation, ...] = ()
-    if config.explicit is Explicit.NAMED and verdict(question, about) is None:
+    if not config.allow_wildcard_grants and verdict(question, about) is None:
         answer = ask_control(clients.iam, question, about)
         controls = () if isinstance(answer, Unknown) else answer
-    return denial_or_unknown(question, about, config.explicit, controls)
+    return denial_or_unknown(question, about, config.allow_wildcard_grants, controls)

@@ -255,7 +255,7 @@ def _explained(
     answer: Answer, matched: tuple[MatchedStatement, ...], known: sources.Sources
 ) -> Answer:
     answer = sources.with_text(answer, matched, known)
-    if answer.verdict is Verdict.YES:
+    if answer.verdict is Verdict.ALLOWED:
         return answer
     answer = explained(answer, known)
     if answer.reason_code == Reason.EXPLICIT_DENY and not answer.advice:

@@ -134,9 +134,9 @@ def check(given: Given, situation: Scenario) -> Report:
     documents = tuple(evidence.request_of(question) for question in _documents(situation))
     questions = _documents(situation)
     answers = [_answer(question, given) for question in questions]
-    document = next((one for one in answers if one.verdict is not Verdict.YES), answers[0])
+    document = next((one for one in answers if one.verdict is not Verdict.ALLOWED), answers[0])
     document = replace(document, questions=questions)
-    if document.verdict is Verdict.YES:
+    if document.verdict is Verdict.ALLOWED:
         order = (Grant.UNKNOWN, Grant.ANY, Grant.WILDCARD, Grant.NAMED)
         grants = [grant(request, given.policies) for request in documents]
         document = replace(document, grant=min(grants, key=order.index).value)
@@ -145,7 +145,7 @@ def check(given: Given, situation: Scenario) -> Report:
         documents[0], None if question is None else evidence.request_of(question), given.policies
     )
     target = _unknown_target(situation) if question is None else _answer(question, given)
-    if question is not None and target.verdict is Verdict.YES:
+    if question is not None and target.verdict is Verdict.ALLOWED:
         target = replace(target, enforced=enforced(evidence.request_of(question), given.policies))
     of_target = ("check-not-enforced", "condition-missing")
     return replace(
@@ -183,13 +183,13 @@ def simulate(given: Given, situation: Scenario, iam: Any) -> Report:
         answer = reasons.answer(obstacle, (question,), told)
         matched = tuple(s for one in told for s in one.matched_statements)
         answer = sources.with_text(answer, dict.fromkeys(matched), known)
-        if answer.verdict is not Verdict.YES:
+        if answer.verdict is not Verdict.ALLOWED:
             answer = evidence.explained(answer, known)
         return _with_names(answer, {name: s.policy.source_policy_id for name, s in ids.items()})
 
     questions = _documents(situation)
     answers = [ask(question) for question in questions]
-    document = next((one for one in answers if one.verdict is not Verdict.YES), answers[0])
+    document = next((one for one in answers if one.verdict is not Verdict.ALLOWED), answers[0])
     target = _target(situation)
     return replace(
         _report(
@@ -242,7 +242,7 @@ def _data_channel(situation: Scenario) -> Question:
 def _unknown_target(situation: Scenario) -> Answer:
     target = situation.request.target
     return Answer(
-        Verdict.CANNOT_TELL,
+        Verdict.UNKNOWN,
         Reason.UNKNOWN_TARGET,
         f"IAM lists no kind of resource for target {target!r}",
     )
@@ -281,7 +281,7 @@ def _answer(question: Question, given: Given) -> Answer:
     if evaluation.eval_decision is EvalDecision.ALLOWED:
         by = ", ".join(dict.fromkeys(s.policy for s in shown))
         return Answer(
-            Verdict.YES,
+            Verdict.ALLOWED,
             Reason.ALLOWED,
             f"allowed by {by}",
             (question,),
@@ -293,7 +293,7 @@ def _answer(question: Question, given: Given) -> Answer:
     explicit = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY
     if keys := evidence.undecided(evaluation, question):
         answer = Answer(
-            Verdict.CANNOT_TELL,
+            Verdict.UNKNOWN,
             Reason.KEY_NOT_GIVEN,
             f"{'a deny' if explicit else 'the allow'} hangs on {', '.join(keys)}, which"
             f" {'is' if len(keys) == 1 else 'are'} not given: --context"
@@ -304,7 +304,7 @@ def _answer(question: Question, given: Given) -> Answer:
         )
     elif evaluation.decided_by is Layer.RESOURCE_TYPE:
         answer = Answer(
-            Verdict.NO,
+            Verdict.DENIED,
             Reason.NO_SUCH_RESOURCE,
             f"no policy can allow {what}",
             (question,),
@@ -313,7 +313,7 @@ def _answer(question: Question, given: Given) -> Answer:
     elif explicit:
         by = ", ".join(dict.fromkeys(s.policy for s in shown))
         answer = Answer(
-            Verdict.NO,
+            Verdict.DENIED,
             Reason.EXPLICIT_DENY,
             f"an explicit deny ({layer}, {by}) forbids {what}",
             (question,),
@@ -322,7 +322,11 @@ def _answer(question: Question, given: Given) -> Answer:
         )
     else:
         answer = Answer(
-            Verdict.NO, Reason.IMPLICIT_DENY, f"no {layer} allows {what}", (question,), layer=layer
+            Verdict.DENIED,
+            Reason.IMPLICIT_DENY,
+            f"no {layer} allows {what}",
+            (question,),
+            layer=layer,
         )
     return evidence.with_explanation(answer, evaluation)
 

@@ -20,12 +20,15 @@ def answer(
     questions: Sequence[Question],
     evaluations: Sequence[Evaluation],
 ) -> Answer:
-    """What `obstacle` comes to: None is a yes. Statements are shown by policy and place only."""
+    """Return the answer that `obstacle` amounts to: allowed if it is None.
+
+    Statements are named by policy and line; nothing is read.
+    """
     match obstacle:
         case None:
             matched = _matched(evaluations)
             return Answer(
-                Verdict.YES,
+                Verdict.ALLOWED,
                 Reason.ALLOWED,
                 f"allowed by {_policies(matched)}" if matched else "allowed",
                 tuple(questions),
@@ -39,7 +42,7 @@ def answer(
                 if not obstacle.question.gives(key)
             )
             return Answer(
-                Verdict.NO,
+                Verdict.DENIED,
                 obstacle.reason_code,
                 _refusal(obstacle),
                 tuple(questions),
@@ -51,7 +54,7 @@ def answer(
         key for e in evaluations for key in e.missing_context if not _given(questions, key)
     )
     return Answer(
-        Verdict.CANNOT_TELL,
+        Verdict.UNKNOWN,
         obstacle.reason_code,
         obstacle.reason,
         tuple(questions),

@@ -13,7 +13,7 @@ from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a member changes its meaning or goes; a new member does not raise it."""
 
 
@@ -28,22 +28,22 @@ LOCAL = "local evaluation, not IAM's answer"
 class Verdict(enum.Enum):
     """The three answers, as words and as exit codes."""
 
-    YES = "yes"
-    NO = "no"
-    CANNOT_TELL = "cannot tell"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
 
     @property
     def exit_code(self) -> int:
-        """Of `ssmgate check`."""
-        return {Verdict.YES: 0, Verdict.NO: 3, Verdict.CANNOT_TELL: 4}[self]
+        """Of `ssmgate check` and `ssmgate policy check`."""
+        return {Verdict.ALLOWED: 0, Verdict.DENIED: 3, Verdict.UNKNOWN: 4}[self]
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """A certain no decides, then what is not known. There is at least one verdict."""
-    for verdict in (Verdict.NO, Verdict.CANNOT_TELL):
+    """Return DENIED if it is among `verdicts`, else UNKNOWN if that is, else ALLOWED."""
+    for verdict in (Verdict.DENIED, Verdict.UNKNOWN):
         if verdict in verdicts:
             return verdict
-    return Verdict.YES
+    return Verdict.ALLOWED
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True)
 class DocumentsReport:
-    """All of `documents`. `notes` say what could not be listed."""
+    """All of `documents`. `notes` say what could not be listed; `complete` is then false."""
 
     region: str
     caller: Caller | None
@@ -167,6 +167,18 @@ class DocumentsReport:
     notes: tuple[str, ...] = ()
     target_name: str | None = None
     target: Answer | None = None
+    complete: bool = True
+
+    @property
+    def exit_code(self) -> int:
+        """Of `ssmgate documents`: 4 if a document was not listed or an answer is unknown.
+
+        Documents that are denied are part of the answer.
+        """
+        answers = [entry.answer for entry in self.documents]
+        answers += [] if self.target is None else [self.target]
+        unknown = any(answer.verdict is Verdict.UNKNOWN for answer in answers)
+        return Verdict.UNKNOWN.exit_code if unknown or not self.complete else 0
 
 
 def to_json(report: Report | DocumentsReport) -> dict[str, Any]:

@@ -28,7 +28,8 @@ from ssmgate.gate.printer import line
 
 WIDTH = 80
 
-_COLOURS = {Verdict.YES: "32", Verdict.NO: "31", Verdict.CANNOT_TELL: "33"}
+_WIDEST = max(len(one.value) for one in Verdict)
+_COLOURS = {Verdict.ALLOWED: "32", Verdict.DENIED: "31", Verdict.UNKNOWN: "33"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def brief(report: Report, style: Style) -> str:
     """The answer alone on the first line, then the reason of each of the two."""
     lines = [_first(report, style)]
     for name, answer in (("document", report.document), ("target", report.target)):
-        lines.append(f"{name}: {style.verdict(answer.verdict)} - {line(answer.reason)}")
+        lines.append(f"{name}: {style.verdict(answer.verdict)}{line(_reason(answer, ' - '))}")
     return "\n".join(lines)
 
 
@@ -66,9 +67,17 @@ def explained(report: Report, style: Style) -> str:
         blocks.append([*_data_channel(report.data_channel, style)])
     if report.unread:
         blocks.append([*_unread(report.unread)])
-    if report.verdict is not Verdict.YES and report.ask_for is not None:
+    if report.verdict is not Verdict.ALLOWED and report.ask_for is not None:
         blocks.append(["ask for:", _json(report.ask_for, "  ")])
     return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _reason(answer: Answer, between: str) -> str:
+    """Return what follows the word of the answer. A reason that begins with it goes on from it."""
+    word = answer.verdict.value
+    if f"{answer.reason} ".startswith(f"{word} "):
+        return answer.reason.removeprefix(word)
+    return f"{between}{answer.reason}"
 
 
 def _first(report: Report, style: Style) -> str:
@@ -79,10 +88,10 @@ def _first(report: Report, style: Style) -> str:
 def request(report: Report) -> str:
     """A message to the administrator: who, what, what IAM says, and the statement to paste."""
     document = line(report.request.document_name or f"{DEFAULT_DOCUMENT_NAME} (the default)")
-    if report.verdict is Verdict.YES:
-        return "nothing to ask for: IAM allows the document and the target"
+    if report.verdict is Verdict.ALLOWED:
+        return "nothing to request: IAM allows the document and the target"
     who = "(not known)" if report.caller is None else line(report.caller.caller_arn)
-    refused = report.verdict is Verdict.NO
+    refused = report.verdict is Verdict.DENIED
     lines = [
         "I would like to start Session Manager sessions, and"
         + (" may not yet." if refused else " whether I may is not known."),
@@ -97,10 +106,10 @@ def request(report: Report) -> str:
         f"  document  {document}",
         "",
         *_wrapped(
-            f"IAM policy simulation about the document: {report.document.verdict.value},"
-            f" {report.document.reason}."
+            f"IAM policy simulation of the document: {report.document.verdict.value}"
+            f"{_reason(report.document, ', ')}."
         ),
-        *_wrapped(f"About the target: {report.target.verdict.value}, {report.target.reason}."),
+        *_wrapped(f"Of the target: {report.target.verdict.value}{_reason(report.target, ', ')}."),
     ]
     if advice := [*dict.fromkeys((*report.document.advice, *report.target.advice))]:
         lines += ["", *(row for text in advice for row in _wrapped(text))]
@@ -131,14 +140,14 @@ def documents(report: DocumentsReport, style: Style) -> str:
             if entry.owner != owner:
                 continue
             verdict = style.verdict(entry.answer.verdict)
-            padding = " " * (len("cannot tell") - len(entry.answer.verdict.value))
+            padding = " " * (_WIDEST - len(entry.answer.verdict.value))
             kind = line(entry.session_type or "")
             lines.append(f"  {verdict}{padding} {line(entry.name):{width}} {kind}".rstrip())
-    unsure = [e for e in report.documents if e.answer.verdict is Verdict.CANNOT_TELL]
+    unsure = [e for e in report.documents if e.answer.verdict is Verdict.UNKNOWN]
     if unsure:
         lines.append("")
         for reason in dict.fromkeys(entry.answer.reason for entry in unsure):
-            lines += _wrapped(f"cannot tell: {reason}")
+            lines += _wrapped(f"unknown: {reason}")
     lines += ["", *_preferences(report)]
     lines += [row for note in report.notes for row in ("", *_wrapped(note))]
     return "\n".join(lines)
@@ -185,7 +194,7 @@ def _who(report: Report) -> Iterator[str]:
 
 def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
     yield title
-    reason = _wrapped(f"{answer.verdict.value}: {answer.reason}", "  ")
+    reason = _wrapped(f"{answer.verdict.value}{_reason(answer, ': ')}", "  ")
     if style.colour:
         word = answer.verdict.value
         reason[0] = reason[0].replace(word, style.verdict(answer.verdict), 1)
@@ -252,7 +261,7 @@ def _data_channel(answer: Answer, style: Style) -> Iterator[str]:
         "data channel (ssmmessages:OpenDataChannel, which session-manager-plugin 1.2.764.0 and"
         f" later asks for): {answer.verdict.value}"
     )
-    if answer.verdict is not Verdict.YES:
+    if answer.verdict is not Verdict.ALLOWED:
         yield from _wrapped(answer.reason, "  ")
 
 

@@ -222,7 +222,7 @@ def _warn_of_what_follows(authorization: Authorization, plugin: Plugin, config: 
     if endpoints and clients.home and (warning := not_at_aws(endpoints, clients.home)):
         printer.warn(warning)
     only_here = clients.credentials.only_here
-    if only_here and plugin.signs_channel and not config.resolved_credentials:
+    if only_here and plugin.signs_channel and not config.pass_credentials:
         from ssmgate.gate.decision import messages
 
         printer.warn(
@@ -230,8 +230,8 @@ def _warn_of_what_follows(authorization: Authorization, plugin: Plugin, config: 
             f" {only_here}"
         )
         printer.eprint(
-            'ssmgate: hint: plugin.credentials = "resolved"'
-            f" in {messages.CONFIG_FILE} hands them on"
+            f"ssmgate: hint: plugin.pass_credentials = true in {messages.CONFIG_FILE}"
+            " passes them to it"
         )
 
 
@@ -251,7 +251,7 @@ def _handover(permitted: PermittedSession, session: StartedSession) -> Handover:
         endpoint_url=clients.ssm.meta.endpoint_url,
         environ=permitted.environ,
         credentials=(
-            clients.credentials.for_environment() if permitted.config.resolved_credentials else None
+            clients.credentials.for_environment() if permitted.config.pass_credentials else None
         ),
     )
 

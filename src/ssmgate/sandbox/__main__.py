@@ -156,7 +156,9 @@ def _world(seed: Path | None) -> worlds.World:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ssmgate.sandbox")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--model", choices=[model.value for model in Model], default="seed")
+    parser.add_argument(
+        "--model", choices=[model.value for model in Model], default=Model.Y2025.value
+    )
     parser.add_argument("--seed", type=Path)
     parser.add_argument("--log", action="store_true")
     parser.add_argument("--ready-fd", type=int, required=True)

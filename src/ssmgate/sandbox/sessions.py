@@ -29,8 +29,8 @@ class Model(enum.Enum):
     """Which of AWS's published behaviours StartSession has. A custom document that is named is
     authorised in all of them, beside the target and with the key true.
 
-    `seed` (2021 to 2023): without a name only the target is authorised, with the key false; a
-    statement under the condition thus matches only when a name is given.
+    `2023` (the text of 2021 to 2023): without a name only the target is authorised, with the key
+    false; a statement under the condition thus matches only when a name is given.
     `2021` (the text before, of 2019 to 2021, read at its most permissive): the default document
     is nobody's to grant; when it is named the target is asked with the key true, the document
     is not.
@@ -40,7 +40,7 @@ class Model(enum.Enum):
     """
 
     Y2021 = "2021"
-    SEED = "seed"
+    Y2023 = "2023"
     Y2025 = "2025"
 
 

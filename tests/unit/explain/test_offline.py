@@ -1,11 +1,11 @@
-"""`check --policy`: answers by the local evaluator alone, and what they hang on."""
+"""`policy check`: answers by the local evaluator alone, and what they hang on."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from ssmgate.commands.policy_check import is_meant, split
+from ssmgate.commands.policy_check import split
 from ssmgate.explain import offline
 from ssmgate.explain.report import Verdict
 from ssmgate.explain.sources import parse
@@ -24,7 +24,11 @@ DOCUMENTS = {
     5: "exampleAllowedSessionDocument",
 }
 TAGS = tuple(map(offline.entry, ("ssm:resourceTag/Finance=WebServers", "ssm:resourceTag/Team=ops")))
-VERDICTS = {"allowed": Verdict.YES, "implicitDeny": Verdict.NO, "explicitDeny": Verdict.NO}
+VERDICTS = {
+    "allowed": Verdict.ALLOWED,
+    "implicitDeny": Verdict.DENIED,
+    "explicitDeny": Verdict.DENIED,
+}
 
 
 def situation(document=None, context=(), caller=ROLE, target=NODE, **more):
@@ -55,10 +59,10 @@ def test_the_documented_policies(name, column):
 
     assert report.document.verdict is VERDICTS[EXPECTED[name][column]]
     assert report.target.verdict is VERDICTS[EXPECTED[name][0]]
-    if report.target.verdict is Verdict.YES:
+    if report.target.verdict is Verdict.ALLOWED:
         assert report.target.enforced is (EXPECTED[name][1] != "allowed")
     for answer in (report.document, report.target):
-        if answer.verdict is not Verdict.YES:
+        if answer.verdict is not Verdict.ALLOWED:
             assert answer.advice
 
 
@@ -70,34 +74,35 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
 @pytest.mark.parametrize(
     ("statements", "context", "document", "target"),
     [
-        ([NEEDS_MFA], [], "cannot tell", "cannot tell"),
-        ([NEEDS_MFA], [f"{MFA}=true"], "yes", "yes"),
-        ([NEEDS_MFA], [f"{MFA}=false"], "no", "no"),
-        ([NEEDS_MFA], [f"{MFA}="], "no", "no"),
-        ([allow(), NO_MFA_DENIED], [], "cannot tell", "cannot tell"),
-        ([allow(), NO_MFA_DENIED], [f"{MFA}=true"], "yes", "yes"),
-        ([allow(), NO_MFA_DENIED], [f"{MFA}="], "no", "no"),
-        ([allow(), NO_MFA_DENIED, allow(Effect="Deny")], [], "no", "no"),
+        ([NEEDS_MFA], [], "unknown", "unknown"),
+        ([NEEDS_MFA], [f"{MFA}=true"], "allowed", "allowed"),
+        ([NEEDS_MFA], [f"{MFA}=false"], "denied", "denied"),
+        ([NEEDS_MFA], [f"{MFA}="], "denied", "denied"),
+        ([allow(), NO_MFA_DENIED], [], "unknown", "unknown"),
+        ([allow(), NO_MFA_DENIED], [f"{MFA}=true"], "allowed", "allowed"),
+        ([allow(), NO_MFA_DENIED], [f"{MFA}="], "denied", "denied"),
+        ([allow(), NO_MFA_DENIED, allow(Effect="Deny")], [], "denied", "denied"),
         # Two keys at once, of which one is known not to match.
         ([allow(Condition={"Bool": {MFA: "true"}, "StringEquals": {"aws:userid": "x"}})],
-         [f"{MFA}=false"], "no", "no"),
+         [f"{MFA}=false"], "denied", "denied"),
         # Nobody offline knows a unique id.
-        ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "cannot tell", "cannot tell"),
+        ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "unknown", "unknown"),
         # A document does not have the node's tags; the node may.
-        ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "no", "cannot tell"),
+        ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "denied", "unknown"),
         ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))],
-         ["ssm:resourceTag/T=a"], "no", "yes"),
+         ["ssm:resourceTag/T=a"], "denied", "allowed"),
         ([allow(**when("StringEquals", "aws:ResourceTag/T", "a"))],
-         ["aws:resourcetag/t=b"], "no", "no"),
+         ["aws:resourcetag/t=b"], "denied", "denied"),
         ([allow(**when("ForAnyValue:StringEquals", "aws:PrincipalOrgPaths", "o/r/a"))],
-         ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "yes", "yes"),
+         ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "allowed", "allowed"),
         # What is said outweighs what is assumed.
-        ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))], [], "yes", "yes"),
         ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
-         ["aws:requestedregion=eu-west-1"], "no", "no"),
-        ([allow()], ["aws:RequestedRegion="], "yes", "yes"),
+         [], "allowed", "allowed"),
+        ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
+         ["aws:requestedregion=eu-west-1"], "denied", "denied"),
+        ([allow()], ["aws:RequestedRegion="], "allowed", "allowed"),
         ([allow(**when("DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z"))],
-         ["aws:CurrentTime=2019-01-01T00:00:00Z"], "yes", "yes"),
+         ["aws:CurrentTime=2019-01-01T00:00:00Z"], "allowed", "allowed"),
     ],
 )  # fmt: skip
 def test_what_an_answer_hangs_on(statements, context, document, target):
@@ -113,7 +118,7 @@ def test_an_allow_names_the_keys_with_which_a_deny_might_apply():
         given(allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))), situation()
     )
 
-    assert report.verdict is Verdict.YES
+    assert report.verdict is Verdict.ALLOWED
     assert [missing.key_name for missing in report.document.missing] == [MFA]
 
 
@@ -123,8 +128,8 @@ def test_tags_of_the_document_itself():
 
     report = offline.check(statements, situation(document_context=tags))
 
-    assert report.document.verdict is Verdict.YES
-    assert report.target.verdict is Verdict.CANNOT_TELL
+    assert report.document.verdict is Verdict.ALLOWED
+    assert report.target.verdict is Verdict.UNKNOWN
 
 
 def test_files_of_service_control_policies_are_one_level():
@@ -134,7 +139,7 @@ def test_files_of_service_control_policies_are_one_level():
     both = offline.check(given(allow(), service_control=(everything, guard)), situation())
     one = offline.check(given(allow(), service_control=(guard,)), situation())
 
-    assert both.verdict is Verdict.YES
+    assert both.verdict is Verdict.ALLOWED
     assert one.document.layer == "service control policy"
 
 
@@ -183,44 +188,34 @@ def test_a_value_may_have_an_equals_sign():
 
 # Which words are the verb's own.
 
-FLAGS = {"--explain": "explain", "-q": "quiet"}
-
 
 @pytest.mark.parametrize(
-    ("line", "rest"),
+    ("line", "files", "rest"),
     [
-        ("--policy a --target i-1", "--target i-1"),
-        ("--target i-1 --policy=a", "--target i-1"),
-        ("--policy a --explain --target i-1 -q", "--target i-1"),
-        ("--target i-1 --policy a -- --policy b", "--target i-1 -- --policy b"),
-        # Abbreviations are start-session's business: its parser refuses these.
-        ("--policy a --pol b --cont c --call d", "--pol b --cont c --call d"),
-        ("--policy a --re us-east-1 --doc D", "--re us-east-1 --doc D"),
-        ("--policy a --policies b", "--policies b"),
-        # The value of an option of the verb's may look like one of start-session's.
-        ("--policy --target --target i-1", "--target i-1"),
-        ("--policy a --reason=--policy --target=i-1", "--reason=--policy --target=i-1"),
+        ("a --target i-1", "a", "--target i-1"),
+        ("a b --target i-1", "a b", "--target i-1"),
+        ("a --explain --target i-1 -q", "a", "--target i-1"),
+        ("--explain --caller c a --target i-1", "a", "--target i-1"),
+        ("--caller=c a -q b --target i-1", "a b", "--target i-1"),
+        # Not a file: it may be the value of an option.
+        ("a --target i-1 b", "a", "--target i-1 b"),
+        ("--target i-1 a", "", "--target i-1 a"),
+        ("a --target i-1 -- b --caller c", "a", "--target i-1 -- b --caller c"),
+        # Abbreviations are start-session's: its parser rejects these.
+        ("a --bound b --cont c --call d", "a", "--bound b --cont c --call d"),
+        ("a --re us-east-1 --doc D", "a", "--re us-east-1 --doc D"),
+        ("a --policy b", "a", "--policy b"),
+        # The value of one of our options may look like an option of start-session.
+        ("a --scp --target --target i-1", "a", "--target i-1"),
+        ("a --reason=--scp --target=i-1", "a", "--reason=--scp --target=i-1"),
     ],
 )
-def test_start_sessions_words_pass_untouched(line, rest):
-    assert split(tuple(line.split()), FLAGS)[2] == rest.split()
+def test_separates_files_from_start_session_arguments(line, files, rest):
+    found = split(tuple(line.split()))
+
+    assert (found[0], found[3]) == (files.split(), rest.split())
 
 
-def test_an_option_without_its_value():
-    with pytest.raises(InvalidRequest, match="--policy: expected one argument"):
-        split(("--target", "i-1", "--policy"), FLAGS)
-
-
-@pytest.mark.parametrize(
-    ("line", "meant"),
-    [
-        ("--target i-1", False),
-        ("--target i-1 --pol a", False),
-        ("--target i-1 -- --policy a", False),
-        ("--policy a --target i-1", True),
-        ("--policy=a --target i-1", True),
-        ("--caller x --target i-1", True),
-    ],
-)
-def test_when_files_are_meant(line, meant):
-    assert is_meant(tuple(line.split())) is meant
+def test_rejects_an_option_without_its_value():
+    with pytest.raises(InvalidRequest, match="--scp: expected one argument"):
+        split(("a", "--target", "i-1", "--scp"))

@@ -83,7 +83,7 @@ class Running:
 
 @pytest.fixture
 def running() -> Iterator[Running]:
-    sessions = Sessions(Model.SEED)
+    sessions = Sessions(Model.Y2023)
     log: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
         nodes = Nodes({NODE: {7: echo_port()}})

@@ -45,11 +45,11 @@ def allow(*resources: str, action: str = "ssm:StartSession", **more: Any) -> dic
     return {"Effect": "Allow", "Action": action, "Resource": list(resources), **more}
 
 
-def sessions(model: Model = Model.SEED) -> Sessions:
+def sessions(model: Model = Model.Y2023) -> Sessions:
     return Sessions(model, "127.0.0.1:1")
 
 
-def start(who: Caller | None, model: Model = Model.SEED, target: str = NODE, **more: str) -> str:
+def start(who: Caller | None, model: Model = Model.Y2023, target: str = NODE, **more: str) -> str:
     """How StartSession answers: `yes`, or the error's code and the refused resource's end."""
     try:
         sessions(model).start({"Target": target, **more}, who, REGION, {})
@@ -68,7 +68,7 @@ CHECKED_NODES = [allow(NODES, Condition=CONDITION)]
 
 
 @pytest.mark.parametrize(
-    ("statements", "named", "y2021", "seed", "y2025"),
+    ("statements", "named", "y2021", "y2023", "y2025"),
     [
         pytest.param(NODES_ONLY, False, "yes", "yes", DENIED_DEFAULT, id="nodes only"),
         pytest.param(NODES_ONLY, True, "yes", DENIED_DEFAULT, DENIED_DEFAULT, id="and named"),
@@ -91,11 +91,11 @@ CHECKED_NODES = [allow(NODES, Condition=CONDITION)]
     ],
 )  # fmt: skip
 def test_the_default_document_in_each_model(
-    statements: list[Any], named: bool, y2021: str, seed: str, y2025: str
+    statements: list[Any], named: bool, y2021: str, y2023: str, y2025: str
 ) -> None:
     name = {"DocumentName": DEFAULT} if named else {}
     answers = [start(caller(*statements), model, **name) for model in Model]
-    assert answers == [y2021, seed, y2025]
+    assert answers == [y2021, y2023, y2025]
 
 
 @pytest.mark.parametrize("model", Model)

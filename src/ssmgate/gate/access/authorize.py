@@ -96,7 +96,11 @@ def _known(
         if questions != found.questions:
             return None
         outcome = decide(
-            request, questions, found.evaluations, explicit=config.explicit, controls=found.controls
+            request,
+            questions,
+            found.evaluations,
+            allow_wildcard_grants=config.allow_wildcard_grants,
+            controls=found.controls,
         )
     except Exception:
         return None
@@ -122,7 +126,7 @@ def _ask(
                 clients.iam,
                 invocation.request,
                 _questions(invocation, clients, caller, config),
-                config.explicit,
+                config.allow_wildcard_grants,
             )
     except signals.TimeLimitExceeded:
         late = Unknown(Reason.TIMED_OUT, f"STS and IAM took longer than {CHECK_SECONDS} s")
@@ -134,7 +138,7 @@ def _ask(
 
     try:
         with signals.time_limit(SECOND_LOOK_SECONDS):
-            return caller, refine.resimulate(clients, caller, first, config.explicit)
+            return caller, refine.resimulate(clients, caller, first, config.allow_wildcard_grants)
     except signals.TimeLimitExceeded:
         return caller, refine.out_of_time(clients, caller, first)
 

@@ -9,7 +9,6 @@ from typing import Any
 from ssmgate.gate.aws import simulate
 from ssmgate.gate.decision.decision import SimulationAttempt, Unknown, decide, verdict
 from ssmgate.gate.decision.evaluation import Evaluation
-from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.request import SessionRequest
 
@@ -20,16 +19,16 @@ _OPEN_BOUNDARY = (
 
 
 def look(
-    iam: Any, request: SessionRequest, questions: tuple[Question, ...], explicit: Explicit
+    iam: Any, request: SessionRequest, questions: tuple[Question, ...], allow_wildcard_grants: bool
 ) -> SimulationAttempt:
-    """Ask every one of `questions`; with `Explicit.NAMED` their controls too, if IAM allows."""
+    """Ask IAM `questions`; without `allow_wildcard_grants` their controls too, if IAM allows."""
     evaluations: tuple[Evaluation, ...] = ()
     for question in questions:
         answer = simulate.simulate(iam, question, datetime.now(UTC))
         if isinstance(answer, Unknown):
             return SimulationAttempt(request, questions, evaluations, answer)
         evaluations += answer
-    return conclude(iam, request, questions, evaluations, explicit)
+    return conclude(iam, request, questions, evaluations, allow_wildcard_grants)
 
 
 def conclude(
@@ -37,22 +36,28 @@ def conclude(
     request: SessionRequest,
     questions: tuple[Question, ...],
     evaluations: tuple[Evaluation, ...],
-    explicit: Explicit,
+    allow_wildcard_grants: bool,
 ) -> SimulationAttempt:
-    """The outcome of `evaluations`, once IAM was asked about the controls where `explicit` asks.
+    """The outcome of `evaluations`, with IAM's answers about the controls if those are needed.
 
     They are calls of their own: in the document's they would share its answer's top level,
     which is the worst of all.
     """
     controls: tuple[Evaluation, ...] = ()
     allowed = all(verdict(question, evaluations) is None for question in questions)
-    if explicit is Explicit.NAMED and allowed:
+    if not allow_wildcard_grants and allowed:
         for question in questions:
             answer = ask_control(iam, question, evaluations)
             if isinstance(answer, Unknown):
                 return SimulationAttempt(request, questions, evaluations, answer)
             controls += answer
-    outcome = decide(request, questions, evaluations, explicit=explicit, controls=controls)
+    outcome = decide(
+        request,
+        questions,
+        evaluations,
+        allow_wildcard_grants=allow_wildcard_grants,
+        controls=controls,
+    )
     return SimulationAttempt(request, questions, evaluations, outcome, controls)
 
 

@@ -20,7 +20,6 @@ from ssmgate.gate.decision.decision import (
     unless_unread,
 )
 from ssmgate.gate.decision.evaluation import Evaluation
-from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.reason import Reason
 
@@ -28,7 +27,7 @@ AnyOutcome = TypeVar("AnyOutcome", bound=Outcome | None)
 
 
 def resimulate(
-    clients: Clients, caller: Caller, first: SimulationAttempt, explicit: Explicit
+    clients: Clients, caller: Caller, first: SimulationAttempt, allow_wildcard_grants: bool
 ) -> SimulationAttempt:
     """`first`, better founded where that was a denial. At most four calls.
 
@@ -48,7 +47,7 @@ def resimulate(
     for question in first.questions:
         if denied(last.outcome) == question:
             lookups = lookups or tags.Lookups(clients.iam, caller)
-            last = _with_tags(clients, lookups, last, question, explicit)
+            last = _with_tags(clients, lookups, last, question, allow_wildcard_grants)
     return last
 
 
@@ -57,7 +56,7 @@ def _with_tags(
     lookups: tags.Lookups,
     first: SimulationAttempt,
     question: Question,
-    explicit: Explicit,
+    allow_wildcard_grants: bool,
 ) -> SimulationAttempt:
     """`first`, in which `question` was denied, with that asked again if there are tags for it."""
     own = document_source(clients, lookups.caller, question)
@@ -70,7 +69,9 @@ def _with_tags(
             return replace(first, outcome=answer)
         questions = tuple(asked if one == question else one for one in first.questions)
         others = tuple(e for e in first.evaluations if e.resource_arn != question.resource_arn)
-        last = conclude(clients.iam, first.request, questions, (*others, *answer), explicit)
+        last = conclude(
+            clients.iam, first.request, questions, (*others, *answer), allow_wildcard_grants
+        )
         if denied(last.outcome) in first.questions:
             return last  # another document that the request may mean
     return replace(last, outcome=settled(lookups, question, last.outcome, found))

@@ -14,7 +14,6 @@ from typing import Any
 from ssmgate.gate.config.schema import KEYS, TABLES, VARIABLES, Key, LockedKeyError
 from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import ContextEntry, configured_context
 from ssmgate.gate.decision.restrictions import Restrictions
 from ssmgate.gate.system import SYSTEM_FILE, trusted_open
@@ -83,21 +82,22 @@ class Login:
 class Config:
     """The keys of the configuration.
 
-    `context` is what it adds to every question. `resolved_credentials`: whether the plugin gets
+    `context` is what it adds to every question. `pass_credentials`: whether the plugin gets
     the very credentials that were checked, instead of finding its own. `plugin_path` is None
-    where PATH is searched, and so is `aws_path`, the real AWS CLI's. `explicit` is what counts as
-    explicit access to a document. `cache_ttl` is for how many seconds an answer of IAM's is used
+    where PATH is searched, and so is `aws_path`, the real AWS CLI's. Without
+    `allow_wildcard_grants`, some statement that allows the document must not allow a document
+    that cannot exist as well. `cache_ttl` is for how many seconds an answer of IAM's is used
     again. `daemon` is "off", "on", or "auto" where a start leaves one behind. `locked` has the
     names of the locked keys. `allowed_endpoints` are origins, `scheme://host:port`, that AWS may be
     asked at although keys are locked and they are not AWS's own.
     """
 
     permissive: bool = False
-    explicit: Explicit = Explicit.ALLOWED
+    allow_wildcard_grants: bool = True
     aws_path: str | None = None
     checker: Checker | None = None
     context: tuple[ContextEntry, ...] = field(default=())
-    resolved_credentials: bool = False
+    pass_credentials: bool = False
     plugin_path: str | None = None
     rules: Restrictions = field(default=Restrictions())
     records: Records = field(default=Records())
@@ -174,11 +174,11 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
     profile, role_arn = value["checker.profile"], value["checker.role_arn"]
     return Config(
         permissive=value["mode"] == "permissive",
-        explicit=Explicit(value["explicit"]),
+        allow_wildcard_grants=value["allow_wildcard_grants"],
         aws_path=value["aws.path"],
         checker=Checker(profile, role_arn) if profile or role_arn else None,
         context=configured_context(value["context"]),
-        resolved_credentials=value["plugin.credentials"] == "resolved",
+        pass_credentials=value["plugin.pass_credentials"],
         plugin_path=value["plugin.path"],
         rules=Restrictions(
             value["documents.allow"],

@@ -238,7 +238,7 @@ KEYS = {
     for key in (
         # Neither of two checkers is stricter, and any condition key may turn a no into a yes.
         Key("mode", one_of("enforce", "permissive"), "enforce", tightest("enforce")),
-        Key("explicit", one_of("allowed", "named"), "allowed", tightest("named")),
+        Key("allow_wildcard_grants", flag, True, tightest(False), _flag_text),
         Key("checker.profile", name, None, same),
         Key("checker.role_arn", role_arn, None, same),
         Key("context", context, {}, _same_context, _json, _merge_context),
@@ -254,7 +254,7 @@ KEYS = {
         Key("aws.path", path, None, same),
         Key("aws.allowed_endpoints", endpoints, (), same, None),
         Key("plugin.path", path, None, same),
-        Key("plugin.credentials", one_of("own", "resolved"), "own", same),
+        Key("plugin.pass_credentials", flag, False, same, _flag_text),
         # Of `ssmgate login`.
         Key("login.aws_config_file", path, None, same, None),
         Key("login.aws_credentials_file", path, None, same, None),

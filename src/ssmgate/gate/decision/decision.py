@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.grant import Explicit, Grant, grant
+from ssmgate.gate.decision.grant import Grant, grant
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import DenialReason, Reason, UnknownReason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
@@ -125,13 +125,14 @@ def decide(
     questions: Sequence[Question],
     evaluations: Sequence[Evaluation],
     *,
-    explicit: Explicit = Explicit.ALLOWED,
+    allow_wildcard_grants: bool = True,
     controls: Sequence[Evaluation] = (),
 ) -> Outcome:
-    """Permit `request` if IAM allows every one of `questions`, and `explicit` holds for each.
+    """Permit `request` if IAM allows every one of `questions`.
 
     `questions` are the documents that `request` may mean, at least one. `evaluations` are all
-    of IAM's answers to them, `controls` those to their controls. An evaluation of any other
+    of IAM's answers to them, `controls` those to their controls. Without `allow_wildcard_grants`,
+    some statement has to allow each document and not its control. An evaluation of any other
     resource, a wildcard or a template included, says nothing. No question, no answer, or a
     contradiction is never a yes.
 
@@ -140,7 +141,7 @@ def decide(
     if not questions:
         return Unknown(Reason.NO_QUESTION, "no document was asked about")
     for question in questions:
-        obstacle = denial_or_unknown(question, evaluations, explicit, controls)
+        obstacle = denial_or_unknown(question, evaluations, allow_wildcard_grants, controls)
         if obstacle is not None:
             return obstacle
     return Permit(request)
@@ -149,12 +150,12 @@ def decide(
 def denial_or_unknown(
     question: Question,
     evaluations: Sequence[Evaluation],
-    explicit: Explicit,
+    allow_wildcard_grants: bool,
     controls: Sequence[Evaluation],
 ) -> Denial | Unknown | None:
     """What keeps the document of `question` from being permitted, None if nothing does."""
     obstacle = verdict(question, evaluations)
-    if obstacle is None and explicit is not Explicit.ALLOWED:
+    if obstacle is None and not allow_wildcard_grants:
         return _unless_named(question, evaluations, controls)
     return obstacle
 
@@ -172,7 +173,8 @@ def _unless_named(
             return Denial(Reason.NOT_NAMED, question, Layer.IDENTITY, allowing)
     return Unknown(
         Reason.GRANT_UNKNOWN,
-        "IAM does not show whether a statement names the session document (explicit = 'named')",
+        "IAM does not show whether a statement names the session document"
+        " (allow_wildcard_grants = false)",
         question,
     )
 

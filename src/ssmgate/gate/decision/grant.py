@@ -13,17 +13,6 @@ from ssmgate.gate.decision.evaluation import (
 )
 
 
-class Explicit(enum.Enum):
-    """What counts as explicit access, the configuration's `explicit`.
-
-    `ALLOWED`: whatever IAM allows, a wildcard too. `NAMED`: some statement that allows must not
-    allow a document that cannot exist as well.
-    """
-
-    ALLOWED = "allowed"
-    NAMED = "named"
-
-
 class Grant(enum.Enum):
     """How a document is granted. `UNKNOWN` where the statements cannot be told apart."""
 

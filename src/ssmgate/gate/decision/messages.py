@@ -252,7 +252,7 @@ def _remarks(outcome: Unknown) -> tuple[str, ...]:
                 " AWS_ENDPOINT_URL, behind a proxy HTTPS_PROXY",
             )
         case Reason.GRANT_UNKNOWN:
-            return ("set explicit = 'allowed' to accept a wildcard",)
+            return ("set allow_wildcard_grants = true to accept a wildcard",)
         case Reason.OTHER_ACCOUNT:
             return ("use credentials of the caller's own account as checker",)
         case Reason.EXPIRED:

@@ -20,7 +20,7 @@ from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 from ssmgate.gate.system import signals
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a member goes or changes its meaning; a new one does not raise it."""
 
 START_SECONDS = 10
@@ -135,8 +135,8 @@ class Recorder:
 
 def _verdict(outcome: Permit | Denial | Unknown | LocalDenial) -> str:
     if isinstance(outcome, Permit):
-        return "yes"
-    return "cannot tell" if isinstance(outcome, Unknown) else "no"
+        return "allowed"
+    return "unknown" if isinstance(outcome, Unknown) else "denied"
 
 
 def _asked(caller: Caller | None, request: SessionRequest) -> dict[str, object]:

@@ -17,7 +17,6 @@ from ssmgate.gate.config.load import Checker, Config
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
-from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
@@ -92,17 +91,21 @@ class Aws:
         self._ask("identity")
         return self.who
 
-    def look(self, iam: Any, request: Any, questions: Any, explicit: Explicit) -> SimulationAttempt:
+    def look(
+        self, iam: Any, request: Any, questions: Any, allow_wildcard_grants: bool
+    ) -> SimulationAttempt:
         assert iam == "iam"
         self._ask("first")
-        outcome = decide(request, questions, self.evaluations, explicit=explicit)
+        outcome = decide(
+            request, questions, self.evaluations, allow_wildcard_grants=allow_wildcard_grants
+        )
         return SimulationAttempt(request, questions, self.evaluations, outcome)
 
     def resimulate(
-        self, clients: Any, caller: Caller, first: SimulationAttempt, explicit: Explicit
+        self, clients: Any, caller: Caller, first: SimulationAttempt, allow_wildcard_grants: bool
     ) -> SimulationAttempt:
         assert (clients, caller) == (CLIENTS, CALLER)
-        self._ask(f"second {explicit.value}")
+        self._ask(f"second {allow_wildcard_grants}")
         return first
 
     def out_of_time(
@@ -162,7 +165,7 @@ CONTROL = Evaluation(QUESTION.control().resource_arn, EvalDecision.IMPLICIT_DENY
 
 
 def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) -> None:
-    named = Config(explicit=Explicit.NAMED)
+    named = Config(allow_wildcard_grants=False)
     kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
 
     assert not authorized(Cache(kept), named).cached
@@ -202,7 +205,7 @@ def test_aws_is_asked_unless_the_cached_answer_is_to_the_same_questions(
     examined = authorized(cache)
 
     assert isinstance(examined.outcome, Denial)
-    assert (examined.cached, aws.asked) == (False, ["identity", "first", "second allowed"])
+    assert (examined.cached, aws.asked) == (False, ["identity", "first", "second True"])
     assert cache.calls == ["permit", (CALLER, examined.outcome, (QUESTION,))]
 
 
@@ -285,7 +288,7 @@ def test_each_question_has_the_configured_context_and_mfa(
 ) -> None:
     monkeypatch.setattr(INVOCATION.mfa, "done", True)
     address = ContextEntry("aws:SourceIp", "ip", ("203.0.113.1",))
-    config = Config(context=(address,), explicit=Explicit.NAMED)
+    config = Config(context=(address,), allow_wildcard_grants=False)
 
     examined = authorized(None, config)
 
@@ -293,4 +296,4 @@ def test_each_question_has_the_configured_context_and_mfa(
     assert question == Question.about(
         CALLER, ARN, region="us-east-1", secure_transport=True, mfa_done=True, configured=(address,)
     )
-    assert aws.asked[-1] == "second named"
+    assert aws.asked[-1] == "second False"

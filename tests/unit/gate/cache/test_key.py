@@ -28,7 +28,6 @@ from ssmgate.gate.config.load import Checker, Config, Login, Records
 from ssmgate.gate.decision.decision import Permit, SimulationAttempt, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
-from ssmgate.gate.decision.grant import Explicit
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.decision.restrictions import Restrictions
@@ -67,11 +66,11 @@ def socket_name(home: Path, **changes: Any) -> str:
 
 CONFIGURED = {
     "permissive": True,
-    "explicit": Explicit.NAMED,
+    "allow_wildcard_grants": False,
     "aws_path": "/aws",
     "checker": Checker(role_arn="arn:aws:iam::1:role/r"),
     "context": (ContextEntry("aws:SourceIp", "ip", ("10.0.0.1",)),),
-    "resolved_credentials": True,
+    "pass_credentials": True,
     "plugin_path": "/plugin",
     "rules": Restrictions(documents_deny=("x",)),
     "records": Records(required=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -48,7 +49,7 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
         SSMGATE_MODE="enforce",
         SSMGATE_CHECKER_ROLE_ARN="arn:aws:iam::111122223333:role/Checker",
         SSMGATE_CONTEXT='{"aws:MultiFactorAuthPresent": true}',
-        SSMGATE_PLUGIN_CREDENTIALS="resolved",
+        SSMGATE_PLUGIN_PASS_CREDENTIALS="true",
     )
 
     assert config == Config(
@@ -59,7 +60,7 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
             MFA,
             ContextEntry("cc:dd", "numeric", ("1",)),
         ),
-        resolved_credentials=True,
+        pass_credentials=True,
     )
 
 
@@ -74,9 +75,10 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
         ('[checker]\nprofile = ""', "checker.profile is a name"),
         ('[checker]\nrole_arn = "Checker"', "checker.role_arn is the ARN of an IAM role"),
         ("checker = 1", "unknown key 'checker'"),
-        ('[plugin]\ncredentials = "mine"', "plugin.credentials is 'own' or 'resolved'"),
-        ("[plugin]\ncredentials = true", "plugin.credentials is 'own' or 'resolved'"),
-        ('[plugin]\ncredential = "own"', "unknown key 'plugin.credential'"),
+        ("allow_wildcard_grants = 0", "allow_wildcard_grants is true or false"),
+        ('explicit = "named"', "unknown key 'explicit'"),
+        ('[plugin]\npass_credentials = "own"', "plugin.pass_credentials is true or false"),
+        ('[plugin]\ncredentials = "own"', "unknown key 'plugin.credentials'"),
         ('context = "a"', "context is a table"),
         ("cache.ttl = -1", "cache.ttl is a number of seconds from 0 to 900"),
         ("cache.ttl = 901", "cache.ttl is a number of seconds"),
@@ -207,11 +209,21 @@ def test_a_user_may_tighten_what_is_locked(tmp_path: Path) -> None:
         ("record.syslog = true", "record.syslog = false", "record.syslog"),
         ('record.syslog = "/dev/log"', "record.syslog = true", "record.syslog"),
         ('record.file = "/var/log/a"', 'record.file = "/var/log/b"', "record.file"),
-        ('plugin.credentials = "own"', 'plugin.credentials = "resolved"', "plugin.credentials"),
+        ("", "allow_wildcard_grants = true", None),
+        ("allow_wildcard_grants = false", "allow_wildcard_grants = true", "allow_wildcard_grants"),
+        ("", "allow_wildcard_grants = false", None),
+        ("", "plugin.pass_credentials = false", None),
+        ("", "plugin.pass_credentials = true", "plugin.pass_credentials"),
+        (
+            "plugin.pass_credentials = true",
+            "plugin.pass_credentials = false",
+            "plugin.pass_credentials",
+        ),
     ],
 )
-def test_what_looser_is(tmp_path: Path, system: str, user: str, above: str) -> None:
-    with pytest.raises(ConfigurationProblem, match=f"{above} is locked"):
+def test_what_looser_is(tmp_path: Path, system: str, user: str, above: str | None) -> None:
+    refused = pytest.raises(ConfigurationProblem, match=f"{above} is locked")
+    with refused if above else contextlib.nullcontext():
         read(tmp_path, system=f'locked = ["*"]\n{system}', user=user)
 
 

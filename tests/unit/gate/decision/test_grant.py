@@ -13,7 +13,7 @@ from ssmgate.gate.decision.evaluation import (
     Evaluation,
     MatchedStatement,
 )
-from ssmgate.gate.decision.grant import Explicit, Grant, grant, statements
+from ssmgate.gate.decision.grant import Grant, grant, statements
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
@@ -68,7 +68,7 @@ def test_how_explicit(
     assert grant(answers, controls) is expected
 
     outcome = decide(
-        SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=controls
+        SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=controls
     )
     match expected:
         case Grant.NAMED:
@@ -97,10 +97,6 @@ def test_statement_that_denies_does_not_allow() -> None:
     assert statements(answers) == {NAMES}
 
 
-def test_words_of_the_configuration() -> None:
-    assert [one.value for one in Explicit] == ["allowed", "named"]
-
-
 def test_without_the_rule_a_wildcard_is_enough() -> None:
     answers = [Evaluation(ARN, YES, (COVERS,))]
     outcome = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[told(YES, COVERS)])
@@ -110,7 +106,7 @@ def test_without_the_rule_a_wildcard_is_enough() -> None:
 def test_a_name_makes_no_allow() -> None:
     answers = [Evaluation(ARN, NO, (NAMES,))]
     outcome = decide(
-        SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=[told(NO)]
+        SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=[told(NO)]
     )
     assert isinstance(outcome, Denial)
     assert outcome.reason_code == Reason.IMPLICIT_DENY
@@ -120,7 +116,7 @@ def test_the_control_of_another_document_says_nothing() -> None:
     answers = [Evaluation(ARN, YES, (NAMES,))]
     other = replace(told(NO), resource_arn=CONTROL + "x")
     outcome = decide(
-        SessionRequest("i-1"), [QUESTION], answers, explicit=Explicit.NAMED, controls=[other]
+        SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=[other]
     )
     assert isinstance(outcome, Unknown)
 
@@ -132,7 +128,7 @@ def test_statement_that_names_another_document_does_not_count() -> None:
     controls = [told(YES, COVERS), replace(told(NO), resource_arn=other.control().resource_arn)]
 
     outcome = decide(
-        SessionRequest("i-1"), [QUESTION, other], answers, explicit=Explicit.NAMED,
+        SessionRequest("i-1"), [QUESTION, other], answers, allow_wildcard_grants=False,
         controls=controls,
     )  # fmt: skip
 

@@ -120,8 +120,8 @@ def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> 
 @pytest.mark.parametrize(
     ("outcome", "verdict", "code"),
     [
-        (NO, "no", Reason.DOCUMENT_DENIED),
-        (Unknown(Reason.THROTTLED, "Rate exceeded"), "cannot tell", "throttled"),
+        (NO, "denied", Reason.DOCUMENT_DENIED),
+        (Unknown(Reason.THROTTLED, "Rate exceeded"), "unknown", "throttled"),
     ],
 )
 def test_a_refusal_tells_why(

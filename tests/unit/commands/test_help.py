@@ -1,0 +1,37 @@
+"""`ssmgate --help`: every verb stands in one group, in this order."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from ssmgate.commands.main import GROUPS, main
+
+VERBS = [
+    ["start-session"],
+    ["check", "documents"],
+    ["init", "ssh-config"],
+    ["config", "cache", "daemon"],
+    ["policy"],
+    ["sandbox"],
+    ["login"],
+]
+
+
+def test_every_verb_stands_in_one_group() -> None:
+    shown = [name for name, verb in main.commands.items() if not verb.hidden]
+
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(shown)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_help_lists_the_verbs_in_their_groups(width: int) -> None:
+    told = CliRunner().invoke(main, ["--help"], terminal_width=width).output
+    titles = re.findall(r"^(.+):\n  [a-z-]+  ", told, re.MULTILINE)
+    sections = [told.partition(f"{title}:\n")[2].partition("\n\n")[0] for title in titles]
+    verbs = [re.findall(r"^  ([a-z-]+)  ", section, re.MULTILINE) for section in sections]
+
+    assert titles[1:] == [*GROUPS]  # the first are the options
+    assert verbs[1:] == VERBS

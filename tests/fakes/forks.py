@@ -28,7 +28,7 @@ from fakes import loaded
 from fakes.stub_plugin import LOADED, fair
 
 ROOT = Path(__file__).parents[2]
-STAND_IN = Path(__file__).with_name("stand_in.py")
+STAND_IN = Path(__file__).with_name("stub_plugin.py")
 
 
 class Forks:

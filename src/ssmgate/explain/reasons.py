@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssmgate.explain.report import Answer, MissingKey, Statement, Verdict
-from ssmgate.gate.decision.decision import Denial, Layer, Unknown, is_live
+from ssmgate.gate.decision.decision import (
+    Denial,
+    Layer,
+    Permit,
+    SimulationAttempt,
+    Unknown,
+    is_live,
+)
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import Question
 
@@ -58,6 +65,12 @@ def answer(
             MissingKey(key, supplier(key, obstacle.question)) for key in dict.fromkeys(keys)
         ),
     )
+
+
+def of_attempt(attempt: SimulationAttempt) -> Answer:
+    """Return the answer about the document that `attempt` came to."""
+    obstacle = None if isinstance(attempt.outcome, Permit) else attempt.outcome
+    return answer(obstacle, attempt.questions, attempt.evaluations)
 
 
 def _given(questions: Sequence[Question], key: str) -> bool:

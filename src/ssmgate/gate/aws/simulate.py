@@ -60,9 +60,12 @@ def simulate_custom(
 
 
 def simulate_together(
-    iam: Any, questions: Sequence[Question], now: datetime
+    iam: Any, questions: Sequence[Question], now: datetime, *, boundary: str | None = None
 ) -> tuple[Evaluation, ...] | Unknown:
-    """Ask IAM several `questions`, which differ in nothing but the resource, in one call."""
+    """Ask IAM several `questions`, which differ in nothing but the resource, in one call.
+
+    `boundary` as for `simulate`. Raises `ValueError` for questions that differ otherwise.
+    """
     if len({(q.policy_source_arn, q.action, q.context) for q in questions}) != 1:
         raise ValueError("questions of one call have one context")
     arns = tuple(q.resource_arn for q in questions)
@@ -70,7 +73,7 @@ def simulate_together(
     def read(answer: Mapping[str, Any]) -> tuple[Evaluation, ...]:
         return evaluations_of_several(answer, arns, questions[0].action)
 
-    return _ask(iam, questions, now, read, None)
+    return _ask(iam, questions, now, read, boundary)
 
 
 def _ask(
@@ -154,28 +157,25 @@ def evaluations_of(
 def evaluations_of_several(
     answer: Mapping[str, Any], resource_arns: Sequence[str], action: str = ACTION
 ) -> tuple[Evaluation, ...]:
-    """Read one page about several resources. The top level is then the worst of all.
+    """Read one page about several resources, of which only the entries count.
 
-    What the organization said is told at the top only: it is taken for an entry's where that is
-    an explicit deny without a statement, which is how service control policies deny, and is
-    None for the others. Raises `UnreadableAnswer` as `evaluations_of` does.
+    The top level is no entry's: mostly it is the worst of all, and it was seen to allow above an
+    entry that denies. What the organization says is reported there alone: where it does not
+    allow, every entry that denies has `allowed_by_organizations` False, and which of them it
+    denies is not known. An explicit deny without a statement certainly is a service control
+    policy's. Raises `UnreadableAnswer` as `evaluations_of` does.
     """
     found: list[Evaluation] = []
-    for result, top, organizations in _results(answer, action):
+    for result, _, organizations in _results(answer, action):
         for entry in result.get("ResourceSpecificResults") or ():
-            if entry.get("EvalResourceName") not in resource_arns:
-                continue
-            read = _evaluation(entry, {}, None)
-            if top is EvalDecision.ALLOWED and read.eval_decision is not top:
-                raise UnreadableAnswer("it allows at one level and denies at the other")
-            silent = read.eval_decision is EvalDecision.EXPLICIT_DENY and (
-                not read.matched_statements
-            )
-            found.append(
-                replace(read, allowed_by_organizations=False)
-                if silent and organizations is False
-                else read
-            )
+            if entry.get("EvalResourceName") in resource_arns:
+                read = _evaluation(entry, {}, None)
+                denies = read.eval_decision is not EvalDecision.ALLOWED
+                found.append(
+                    replace(read, allowed_by_organizations=False)
+                    if denies and organizations is False
+                    else read
+                )
     return tuple(found)
 
 

@@ -34,7 +34,9 @@ KEPT = CacheEntry(
     CALLER, Timestamp(0, 0), (QUESTION,), (YES,), (), replace(ENDPOINTS, sts="https://then")
 )
 
-INVOCATION: Any = SimpleNamespace(request=REQUEST, mfa=SimpleNamespace(done=False))
+INVOCATION: Any = SimpleNamespace(
+    request=REQUEST, mfa=SimpleNamespace(done=False), session="session", options="options"
+)
 CLIENTS: Any = SimpleNamespace(
     sts="sts",
     iam="iam",
@@ -90,15 +92,16 @@ class Aws:
         self._ask("identity")
         return self.who
 
-    def look(self, iam: Any, request: Any, questions: Any, explicit: Explicit) -> SimulationAttempt:
+    def simulate(self, iam: Any, requests: Any, explicit: Explicit) -> list[SimulationAttempt]:
         assert iam == "iam"
         self._ask("first")
+        ((request, questions),) = requests
         outcome = decide(request, questions, self.evaluations, explicit=explicit)
-        return SimulationAttempt(request, questions, self.evaluations, outcome)
+        return [SimulationAttempt(request, questions, self.evaluations, outcome)]
 
     def resimulate(
-        self, clients: Any, caller: Caller, first: SimulationAttempt, explicit: Explicit
-    ) -> SimulationAttempt:
+        self, clients: Any, caller: Caller, first: list[SimulationAttempt], explicit: Explicit
+    ) -> list[SimulationAttempt]:
         assert (clients, caller) == (CLIENTS, CALLER)
         self._ask(f"second {explicit.value}")
         return first
@@ -119,7 +122,7 @@ class Aws:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     aws = Aws()
     monkeypatch.setattr(authorize.identity, "identify", aws.identify)
-    monkeypatch.setattr(authorize.evaluate, "look", aws.look)
+    monkeypatch.setattr(authorize.evaluate, "simulate_requests", aws.simulate)
     monkeypatch.setattr(authorize.refine, "resimulate", aws.resimulate)
     monkeypatch.setattr(authorize.refine, "out_of_time", aws.out_of_time)
     return aws
@@ -242,7 +245,7 @@ def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
     assert authorize.authorize(INVOCATION, config).outcome == Permit(REQUEST)
     assert authorized(None).outcome == Permit(REQUEST)
     assert aws.asked == 2 * ["identity", "first", "second allowed"]
-    assert clients[:2] == [INVOCATION, config]
+    assert clients[:3] == ["session", "options", config]
     assert authorized(None).endpoints == ENDPOINTS
     assert "clients=" not in repr(authorized(None)), "they hold the credentials"
 

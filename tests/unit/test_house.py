@@ -106,6 +106,13 @@ def test_one_place_only(what: str, where: str) -> None:
     assert calls_of(what) == {where}
 
 
+def test_nothing_is_unpickled() -> None:
+    """Whoever writes a pickle can have any code run that reads it, and so make a permit."""
+    for module in MODULES:
+        found = {name.partition(".")[0] for name in imports(module)}
+        assert not found & {"pickle", "marshal", "shelve", "dbm"}, module
+
+
 def test_questions_are_built_in_one_place() -> None:
     """A cached one is read as it was written, and compared with the one that is built."""
     assert calls_of("Question") == {"gate/cache/entry.py"}

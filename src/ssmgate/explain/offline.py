@@ -12,10 +12,10 @@ from typing import Any
 from ssmgate.explain import evidence, reasons, sources
 from ssmgate.explain.advice import RESOURCE_TAGS
 from ssmgate.explain.report import LOCAL, SIMULATED, Answer, MissingKey, Report, Statement, Verdict
+from ssmgate.explain.simulate_custom import simulate_custom
 from ssmgate.explain.sources import Source, Sources
 from ssmgate.explain.weakness import enforced, grant, weaknesses
 from ssmgate.gate.access.questions import QuestionBuilder
-from ssmgate.gate.aws import simulate as simulation
 from ssmgate.gate.decision.arn import principal
 from ssmgate.gate.decision.decision import Unknown, verdict
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
@@ -168,7 +168,7 @@ def simulate(given: Given, situation: Scenario, iam: Any) -> Report:
     )
 
     def ask(question: Question) -> Answer:
-        told = simulation.simulate_custom(
+        told = simulate_custom(
             iam,
             question,
             datetime.now(UTC),

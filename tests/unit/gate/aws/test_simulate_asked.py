@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fakes.simulations import ARN, OTHER, answer, entry, result, several
-from ssmgate.gate.aws.simulate import simulate, simulate_custom, simulate_together
+from ssmgate.explain.simulate_custom import simulate_custom
+from ssmgate.gate.aws.simulate import simulate, simulate_together
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import ContextEntry, Question

@@ -21,26 +21,17 @@ from ssmgate.explain.near_miss import (
     likeness,
     nearest,
 )
+from ssmgate.explain.session_documents import WELL_KNOWN
 from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.gate.decision.question import is_resource_tag
 from ssmgate.policy_language.conditions import Outcome, Reason
 from ssmgate.policy_language.evaluate import Evaluation, Layer
 from ssmgate.policy_language.statements import Request
 
 CHECK_KEY = "ssm:SessionDocumentAccessCheck"
-RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
 
 _MOST = 4
 _NEAR = 0.88
-# https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-session-documents.html
-_AWS_SESSION_DOCUMENTS = {
-    "AWS-PasswordReset",
-    "AWS-StartInteractiveCommand",
-    "AWS-StartNonInteractiveCommand",
-    "AWS-StartPortForwardingSession",
-    "AWS-StartPortForwardingSessionToRemoteHost",
-    "AWS-StartPortForwardingSessionToSocket",
-    "AWS-StartSSHSession",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +284,7 @@ def _name(difference: Difference, arn: str) -> tuple[str, str] | None:
             f"the policy has {has!r}, and nothing follows a document's name in its ARN",
         )
     numbered = re.sub(r"[0-9]", "", has) == re.sub(r"[0-9]", "", want)
-    if "*" in has or has in _AWS_SESSION_DOCUMENTS or numbered or likeness(has, want) < _NEAR:
+    if "*" in has or has in WELL_KNOWN or numbered or likeness(has, want) < _NEAR:
         return None
     return "name-misspelt", f"the policy has {has!r}, which is nearly {want!r}"
 
@@ -316,7 +307,7 @@ def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
     key, lowered = failure.key, failure.key.lower()
     wanted = " or ".join(repr(value) for value in failure.wanted)
     untagged = failure.values is None  # else the document has that tag, with another value
-    if untagged and lowered.startswith(RESOURCE_TAGS) and is_document(request.resource):
+    if untagged and is_resource_tag(key) and is_document(request.resource):
         return Advice(
             "tag-condition-on-document",
             f"the statement has a condition on {key}, and a session document does not have the"

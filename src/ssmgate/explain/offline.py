@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ssmgate.explain import evidence, reasons, sources
-from ssmgate.explain.advice import RESOURCE_TAGS
 from ssmgate.explain.report import LOCAL, SIMULATED, Answer, MissingKey, Report, Statement, Verdict
 from ssmgate.explain.simulate_custom import simulate_custom
 from ssmgate.explain.sources import Source, Sources
@@ -21,7 +20,13 @@ from ssmgate.gate.decision.decision import Unknown, verdict
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.gate.decision.messages import least_statement
-from ssmgate.gate.decision.question import Caller, ContextEntry, Question, context_entry
+from ssmgate.gate.decision.question import (
+    Caller,
+    ContextEntry,
+    Question,
+    context_entry,
+    is_resource_tag,
+)
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.policy_language import (
     Effect,
@@ -221,7 +226,7 @@ def _builder(situation: Scenario) -> QuestionBuilder:
 
 
 def _documents(situation: Scenario) -> tuple[Question, ...]:
-    shared = [e for e in situation.context if not e.key_name.lower().startswith(RESOURCE_TAGS)]
+    shared = [e for e in situation.context if not is_resource_tag(e.key_name)]
     return tuple(
         _with_context(question, (*shared, *situation.document_context))
         for question in _builder(situation).documents(situation.request.document_name)

@@ -18,6 +18,7 @@ from ssmgate.gate.cache.entry import CacheEntry, key
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Permit, SimulationAttempt
 from ssmgate.gate.decision.question import Caller
+from ssmgate.gate.system.file_state import file_state
 
 # Besides AWS_…: what decides where STS and IAM are, and who is believed to be them.
 _VARIABLES = (
@@ -166,7 +167,7 @@ def _depends_on(
 def _bundles(
     verify: bool | str | None, aws_configuration: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, object]:
-    """The files that say who is believed, as `_state` tells one from the other."""
+    """The files that say who is believed, as `file_state` tells one from the other."""
     profiles = aws_configuration.get("profiles", {}).values()
     paths = {
         DEFAULT_CA_BUNDLE,
@@ -174,16 +175,7 @@ def _bundles(
         *(environ.get(name) for name in _BUNDLE_VARIABLES),
         *(profile.get(name) for profile in profiles for name in _BUNDLE_KEYS),
     }
-    return {path: _state(path) for path in paths if path and isinstance(path, str)}
-
-
-def _state(path: str) -> object:
-    """What differs when a file was changed, whatever was done to its time of change."""
-    try:
-        known = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return [known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns]
+    return {path: file_state(path) for path in paths if path and isinstance(path, str)}
 
 
 def _system_proxy_settings() -> object:

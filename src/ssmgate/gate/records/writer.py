@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from ssmgate import __version__
 from ssmgate.gate.config.load import Records
+from ssmgate.gate.config.schema import USER_PLACEHOLDER
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.errors import RecordNotWritten
@@ -32,9 +33,6 @@ LARGEST = 8000
 
 START_SECONDS = 10
 """How long the record of a start may take, while the session waits for its plugin."""
-
-USER = "{user}"
-"""In `record.file`: the unix user's name."""
 
 _SYSLOG_SOCKETS = ("/dev/log", "/var/run/syslog")
 _SYSLOG_SECONDS = 5
@@ -281,10 +279,10 @@ def _clipped(value: object, longest: int) -> object:
 
 def _to_file(path: str, user: str | None, line: bytes) -> str:
     """Append `line` with one write. Returns what went wrong."""
-    if USER in path:
+    if USER_PLACEHOLDER in path:
         if not user or "/" in user:
             return f"{path}: this unix user has no name"
-        path = path.replace(USER, user)
+        path = path.replace(USER_PLACEHOLDER, user)
     mine = os.geteuid()
     try:
         file = trusted_files.open_trusted(

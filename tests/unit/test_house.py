@@ -70,6 +70,20 @@ def test_libraries_are_imported_where_they_belong(module: Path) -> None:
     assert {name.partition(".")[0] for name in imports(module)} <= allowed
 
 
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(SOURCE)))
+def test_files_and_functions_are_short(module: Path) -> None:
+    source = module.read_text()
+
+    assert len(source.splitlines()) <= 400
+    long = {
+        node.name: length
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > 60
+    }
+    assert not long
+
+
 def test_decisions_do_no_input_or_output() -> None:
     effects = {"os", "io", "socket", "subprocess", "pathlib", "sys", "time", "logging", "signal"}
     for module in MODULES:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ssmgate.explain.advice import Advice, advise, is_document
+from ssmgate.explain.advice import Advice, advise
+from ssmgate.explain.arn_mistakes import is_document
 from ssmgate.explain.near_miss import (
     ActionMiss,
     ConditionMiss,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "ssmgate"
 
-_CLIENT = ("client", "peer", "protocol", "location")
+_CLIENT = ("client", "ending", "peer", "protocol", "location")
 
 _DECIDES = {"gate.decision", "gate.system", "gate.printer", "gate.config"}
 _ASKS = {*_DECIDES, "gate.aws", "gate.argv", "gate.cache", "gate.access"}

@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from ssmgate.sandbox.channel import codec
-from ssmgate.sandbox.channel.codec import (
-    AgentMessage,
+from ssmgate.sandbox.channel import codec, payloads
+from ssmgate.sandbox.channel.codec import AgentMessage, MessageType, PayloadType
+from ssmgate.sandbox.channel.payloads import (
     ChannelClosed,
     HandshakeRequest,
     HandshakeResponse,
-    MessageType,
     OpenDataChannel,
-    PayloadType,
 )
 
 SECONDS = 20
@@ -63,7 +61,7 @@ class Client:
     def acknowledge(self, message: AgentMessage) -> None:
         # What was said before the end may be read after it.
         with contextlib.suppress(ConnectionClosed):
-            self.wire.send(codec.acknowledge(message, 1))
+            self.wire.send(payloads.acknowledge(message, 1))
 
     def shake_hands(self, *errors: str) -> HandshakeRequest:
         request = self.receive()

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from ssmgate.commands import completion_cache
 from ssmgate.gate import exits, printer, process
+from ssmgate.gate.system.file_state import file_state
 
 _SECONDS = 3.0
 _KEPT, _KEPT_AFTER_FAILURE = 60.0, 10.0
@@ -95,7 +96,9 @@ def _unquoted(word: str) -> str:
 
 def _profiles(_: Place) -> list[str]:
     found = dict.fromkeys(
-        name for kind, name, _ in _settings(os.environ) if kind == "profile" and _one_line(name)
+        name
+        for kind, name, _ in _settings(os.environ)
+        if kind == "profile" and printer.is_printable(name)
     )
     return sorted(found)
 
@@ -137,10 +140,6 @@ def _files(environ: Mapping[str, str]) -> tuple[str, str]:
         os.path.expanduser(environ.get("AWS_CONFIG_FILE") or "~/.aws/config"),
         os.path.expanduser(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
     )
-
-
-def _one_line(text: str) -> bool:
-    return printer.is_printable(text)
 
 
 # From AWS
@@ -190,9 +189,7 @@ def _key(place: Place) -> str:
 
     files = []
     for path in _files(os.environ):
-        with contextlib.suppress(OSError):
-            known = os.stat(path)
-            files.append((path, known.st_mtime_ns, known.st_size, known.st_ino))
+        files.append((path, file_state(path)))
     variables = sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_"))
     said = json.dumps([astuple(place), variables, files, os.geteuid()])
     return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()

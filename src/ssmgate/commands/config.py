@@ -10,11 +10,9 @@ import click
 from ssmgate.commands.printer import echo
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.config.schema import KEYS
+from ssmgate.gate.config.schema import KEYS, USER_PLACEHOLDER
 from ssmgate.gate.system import SYSTEM_FILE, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
-
-USER_PLACEHOLDER = "{user}"
 
 
 @click.group()

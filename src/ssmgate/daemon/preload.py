@@ -11,6 +11,7 @@ import ssmgate
 from ssmgate.gate.argv import parse
 from ssmgate.gate.argv.parse import Driver, Invocation
 from ssmgate.gate.aws.preconnect import hold_tls
+from ssmgate.gate.system.file_state import file_state
 
 _NOBODY = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -67,7 +68,7 @@ def _never_sent(**_: object) -> None:
     raise _NeverSentError
 
 
-def program() -> list[tuple[str, int, int, int]]:
+def program() -> list[tuple[str, tuple[int, ...] | None]]:
     """What the loaded program was read from. It changes when another release is installed."""
     own = os.path.dirname(ssmgate.__file__)
     files = {
@@ -80,12 +81,4 @@ def program() -> list[tuple[str, int, int, int]]:
         if path := getattr(sys.modules.get(name), "__file__", None):
             # Beside it are the folders that installers name for the release.
             files |= {path, os.path.dirname(os.path.dirname(path))}
-    return [_known(path) for path in sorted(files)]
-
-
-def _known(path: str) -> tuple[str, int, int, int]:
-    try:
-        known = os.stat(path)
-    except OSError:
-        return path, 0, 0, 0
-    return path, known.st_ino, known.st_mtime_ns, known.st_size
+    return [(path, file_state(path)) for path in sorted(files)]

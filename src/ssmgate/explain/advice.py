@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ssmgate.explain.arn_mistakes import NEAR, difference, fix, is_document, what_is
 from ssmgate.explain.near_miss import (
     ActionMiss,
-    ArnPart,
     ConditionMiss,
     DenyingStatement,
-    Difference,
     Explanation,
     Miss,
     Place,
@@ -22,25 +20,14 @@ from ssmgate.explain.near_miss import (
     nearest,
 )
 from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.gate.decision.question import is_resource_tag
 from ssmgate.policy_language.conditions import Outcome, Reason
 from ssmgate.policy_language.evaluate import Evaluation, Layer
 from ssmgate.policy_language.statements import Request
 
 CHECK_KEY = "ssm:SessionDocumentAccessCheck"
-RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
 
 _MOST = 4
-_NEAR = 0.88
-# https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-session-documents.html
-_AWS_SESSION_DOCUMENTS = {
-    "AWS-PasswordReset",
-    "AWS-StartInteractiveCommand",
-    "AWS-StartNonInteractiveCommand",
-    "AWS-StartPortForwardingSession",
-    "AWS-StartPortForwardingSessionToRemoteHost",
-    "AWS-StartPortForwardingSessionToSocket",
-    "AWS-StartSSHSession",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +83,9 @@ def statement_for(request: Request) -> str:
     return json.dumps({"Effect": "Allow", "Action": request.action, "Resource": request.resource})
 
 
-def is_document(resource: str) -> bool:
-    """Whether an ARN is a document's."""
-    return resource.split(":", 5)[2:3] == ["ssm"] and ":document/" in resource
-
-
-def _what(resource: str) -> str:
-    return "document" if is_document(resource) else "resource"
-
-
 def _of_layers(evaluation: Evaluation, told: set[Layer]) -> Iterator[Advice]:
     request = evaluation.request
-    what = _what(request.resource)
+    what = what_is(request.resource)
     lacking = {layer.layer for layer in evaluation.layers if not layer.allows}
     if Layer.IDENTITY in lacking and Layer.IDENTITY not in told:
         code = "document-not-listed" if what == "document" else "resource-not-listed"
@@ -161,7 +139,7 @@ def _action(miss: Miss, failure: ActionMiss) -> Advice | None:
     service, _, name = failure.closest.partition(":")
     wanted_service, _, wanted = failure.request.partition(":")
     misspelt = "*" not in failure.closest and (
-        (service.lower() == wanted_service.lower() and likeness(name, wanted) >= _NEAR)
+        (service.lower() == wanted_service.lower() and likeness(name, wanted) >= NEAR)
         or (name.lower() == wanted.lower())
     )
     if not misspelt:
@@ -181,7 +159,7 @@ def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
             yield Advice(
                 "under-not-resource",
                 "the statement allows everything but what NotResource lists, and"
-                f" {failure.closest} covers the {_what(arn)}",
+                f" {failure.closest} covers the {what_is(arn)}",
                 f"take it out of NotResource, or add {statement_for(miss_request(miss, arn))}",
                 miss.place,
             )
@@ -195,10 +173,10 @@ def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
             miss.place,
         )
         return
-    found = _difference(failure, arn)
+    found = difference(failure, arn)
     if found is not None:
         code, what = found
-        yield Advice(code, what, _fix(failure, code), miss.place)
+        yield Advice(code, what, fix(failure, code), miss.place)
 
 
 def miss_request(miss: Miss, arn: str) -> Request:
@@ -207,116 +185,11 @@ def miss_request(miss: Miss, arn: str) -> Request:
     return Request(action if ":" in action and "*" not in action else "ssm:StartSession", arn)
 
 
-def _difference(failure: ResourceMiss, arn: str) -> tuple[str, str] | None:
-    """The code and the sentence, where the closest pattern is but one mistake away."""
-    first = failure.differences[0]
-    closest = failure.closest
-    if len(failure.differences) == 1:
-        match first.part:
-            case ArnPart.ACCOUNT:
-                return _account(first, arn, closest)
-            case ArnPart.REGION | ArnPart.PARTITION:
-                return (
-                    f"wrong-{first.part.value}",
-                    f"{closest} is for {first.part.value} {first.policy!r}, and the"
-                    f" {_what(arn)} is in {first.request!r}",
-                )
-            case ArnPart.NAME:
-                return _name(first, arn)
-    if _is_wrong_type(failure.differences, closest or ""):
-        return (
-            "wrong-type",
-            f"there is no such resource as {closest}: the ARN of this {_what(arn)} is {arn}",
-        )
-    return None
-
-
-_FIELDS = {
-    ArnPart.PARTITION: 1,
-    ArnPart.SERVICE: 2,
-    ArnPart.REGION: 3,
-    ArnPart.ACCOUNT: 4,
-}
-
-
-def _fix(failure: ResourceMiss, code: str) -> str:
-    """What to write: the closest pattern with its one mistake corrected, or the ARN itself."""
-    closest, corrected = failure.closest or "", failure.request
-    fields = closest.split(":", 5)
-    first = failure.differences[0]
-    if len(failure.differences) == 1 and len(fields) == 6 and "$" not in ":".join(fields[:5]):
-        if first.part in _FIELDS:
-            fields[_FIELDS[first.part]] = first.request
-            corrected = ":".join(fields)
-        elif first.part is ArnPart.TYPE and "/" in fields[5]:
-            fields[5] = f"{first.request}/{fields[5].partition('/')[2]}"
-            corrected = ":".join(fields)
-    beside = ", or beside it" if code in ("wrong-region", "wrong-account") else ""
-    return f"write {corrected} in place of {closest}{beside}"
-
-
-def _account(difference: Difference, arn: str, closest: str | None) -> tuple[str, str]:
-    if not difference.request:
-        return (
-            "aws-document-with-account",
-            f"{closest} has an account id, and a document of AWS's own has none in its ARN",
-        )
-    if not difference.policy:
-        return (
-            "document-without-account",
-            f"{closest} has no account id, as only AWS's own documents are written, and this one"
-            f" belongs to account {difference.request}",
-        )
-    return (
-        "wrong-account",
-        f"{closest} is in account {difference.policy}, and the {_what(arn)} in"
-        f" {difference.request}",
-    )
-
-
-def _name(difference: Difference, arn: str) -> tuple[str, str] | None:
-    has, want = difference.policy, difference.request
-    if ":role/" in arn or ":user/" in arn:
-        if has.split("/")[-1] != want.split("/")[-1]:
-            return None
-        return (
-            "sso-role-path" if "AWSReservedSSO_" in want else "principal-path",
-            f"the policy names {has!r} without the path that it has, {want!r}",
-        )
-    if has.lower() == want.lower():
-        return "name-case", f"the policy has {has!r}, and names are told apart by case: {want!r}"
-    if not is_document(arn):
-        return None
-    if has.startswith((f"{want}/", f"{want}:")):
-        return (
-            "wildcard-past-name",
-            f"the policy has {has!r}, and nothing follows a document's name in its ARN",
-        )
-    numbered = re.sub(r"[0-9]", "", has) == re.sub(r"[0-9]", "", want)
-    if "*" in has or has in _AWS_SESSION_DOCUMENTS or numbered or likeness(has, want) < _NEAR:
-        return None
-    return "name-misspelt", f"the policy has {has!r}, which is nearly {want!r}"
-
-
-def _is_wrong_type(differences: tuple[Difference, ...], closest: str) -> bool:
-    """Whether the pattern means this resource, in an ARN that no resource has."""
-    parts = {d.part: d for d in differences}
-    if not parts.keys() <= {ArnPart.SERVICE, ArnPart.TYPE}:
-        return False
-    kind = parts.get(ArnPart.TYPE)
-    if kind is None:
-        return True
-    name = closest.rpartition("/")[2]
-    if ArnPart.SERVICE in parts:
-        return name.strip("*") != "" and "/" in closest
-    return likeness(kind.policy.partition("/")[0], kind.request) >= _NEAR
-
-
 def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
     key, lowered = failure.key, failure.key.lower()
     wanted = " or ".join(repr(value) for value in failure.wanted)
     untagged = failure.values is None  # else the document has that tag, with another value
-    if untagged and lowered.startswith(RESOURCE_TAGS) and is_document(request.resource):
+    if untagged and is_resource_tag(key) and is_document(request.resource):
         return Advice(
             "tag-condition-on-document",
             f"the statement has a condition on {key}, and a session document does not have the"
@@ -373,7 +246,7 @@ def _same_role(failure: ConditionMiss) -> bool:
 
 
 def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
-    resource, what = request.resource, _what(request.resource)
+    resource, what = request.resource, what_is(request.resource)
     absent = [
         c.condition.key
         for c in denial.conditions
@@ -401,27 +274,7 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
         )
         return
     if denial.match.statement.negated_resource:
-        exempt = denial.match.statement.resources
-        for text in exempt:
-            different, _ = compare(text, denial.match.policy.version, resource, request.context)
-            found = (
-                _difference(ResourceMiss("NotResource", text, resource, different), resource)
-                if different
-                else None
-            )
-            if found is not None:
-                code, sentence = found
-                missed = ResourceMiss("NotResource", text, resource, different)
-                yield Advice(code, sentence, _fix(missed, code), denial.place)
-                return
-        unknown = denial.match.resource.outcome is Outcome.UNDEFINED
-        yield Advice(
-            "denied-by-not-resource",
-            f"the deny covers everything but what its NotResource lists, and the {what} is not"
-            f" listed{' (one of its variables has no value)' if unknown else ''}",
-            f"add {resource} to its NotResource",
-            denial.place,
-        )
+        yield _of_not_resource(denial, request)
         return
     text = denial.resource or "*"
     by_name = "*" not in text and "?" not in text
@@ -432,5 +285,26 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
         f"take it out there, or use another {what}"
         if by_name
         else f"exempt the {what} there, with NotResource {resource}",
+        denial.place,
+    )
+
+
+def _of_not_resource(denial: DenyingStatement, request: Request) -> Advice:
+    """Return the advice about a deny with NotResource: an entry with one mistake, or a new one."""
+    resource = request.resource
+    for text in denial.match.statement.resources:
+        different, _ = compare(text, denial.match.policy.version, resource, request.context)
+        if different:
+            missed = ResourceMiss("NotResource", text, resource, different)
+            if (found := difference(missed, resource)) is not None:
+                code, what = found
+                return Advice(code, what, fix(missed, code), denial.place)
+    unknown = denial.match.resource.outcome is Outcome.UNDEFINED
+    why = " (one of its variables has no value)" if unknown else ""
+    return Advice(
+        "denied-by-not-resource",
+        f"the deny covers everything but what its NotResource lists, and the {what_is(resource)}"
+        f" is not listed{why}",
+        f"add {resource} to its NotResource",
         denial.place,
     )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ssmgate.explain.advice import RESOURCE_TAGS, Advice, advise, is_document
+from ssmgate.explain.advice import Advice, advise
+from ssmgate.explain.arn_mistakes import is_document
 from ssmgate.explain.near_miss import (
     ActionMiss,
     ConditionMiss,
@@ -21,7 +22,7 @@ from ssmgate.explain.near_miss import (
 from ssmgate.explain.report import DENY, Answer, NearMiss
 from ssmgate.explain.sources import Sources
 from ssmgate.gate.decision.arn import account_of
-from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.question import Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, EvalDecision, Evaluation, Request, evaluate
 
@@ -95,7 +96,7 @@ def undecided(evaluation: Evaluation, question: Question) -> tuple[str, ...]:
     document = is_document(question.resource_arn)
 
     def waits(key: str) -> bool:
-        return key.lower() not in known and not (document and key.lower().startswith(RESOURCE_TAGS))
+        return key.lower() not in known and not (document and is_resource_tag(key))
 
     explanation = nearest(evaluation)
     if explanation.denials:

@@ -14,7 +14,8 @@ from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import Answer, Report, Verdict
 from ssmgate.explain.target import TargetAttempt, simulate_target
 from ssmgate.gate.access.authorize import Authorization, authorize
-from ssmgate.gate.access.evaluate import ask_control
+from ssmgate.gate.access.evaluate import simulate_controls
+from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import errors, simulate
 from ssmgate.gate.aws.session import only_ask
@@ -23,7 +24,7 @@ from ssmgate.gate.decision.decision import Denial, Outcome, Permit, Unknown, ver
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Grant, grant, statements
 from ssmgate.gate.decision.messages import least_statement, simulate_statement
-from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.system import signals
 
@@ -35,12 +36,6 @@ EXPLAIN_SECONDS = 30
 
 MAX_CALLS = 60
 """Calls to read policies with, retries aside."""
-
-DATA_CHANNEL = "ssmmessages:OpenDataChannel"
-"""What session-manager-plugin 1.2.764.0 and later asks for itself, with the caller's credentials.
-
-https://docs.aws.amazon.com/systems-manager/latest/userguide/plugin-version-history.html
-"""
 
 
 @dataclass(slots=True)
@@ -71,10 +66,11 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
     if caller is None:
         nobody = _nobody_asked(invocation, clients.region, examination.outcome)
         return replace(nobody, endpoints=examination.endpoints)
-    target = ask_target(examination, caller, config)
+    builder = QuestionBuilder.live(caller, invocation, clients, config)
+    target = ask_target(examination, builder)
     look = examination.look
     obstacle = None if isinstance(look.outcome, Permit) else look.outcome
-    document = reasons.answer(obstacle, look.questions, look.evaluations)
+    document = reasons.of_attempt(look)
     report = Report(
         invocation.request,
         clients.region,
@@ -96,7 +92,7 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
     )
     with _at_most(EXPLAIN_SECONDS):
         _add_grant(found, examination)
-        _add_data_channel(found, examination, caller, config)
+        _add_data_channel(found, examination, builder)
     reader = PolicyReader(clients.iam, MAX_CALLS)
     with _at_most(EXPLAIN_SECONDS):
         reader.read(caller)
@@ -110,18 +106,16 @@ def _nobody_asked(invocation: Invocation, region: str, why: Outcome) -> Report:
     return Report(invocation.request, region, None, answer, answer)
 
 
-def ask_target(examination: Authorization, caller: Caller, config: Config) -> TargetAttempt:
+def ask_target(examination: Authorization, builder: QuestionBuilder) -> TargetAttempt:
     """What IAM says about the target of the examined request."""
     request = examination.invocation.request
     try:
         with signals.time_limit(TARGET_SECONDS):
             return simulate_target(
                 examination.clients,
-                caller,
+                builder,
                 request.target,
                 named=request.document_name is not None,
-                mfa_done=examination.invocation.mfa.done,
-                configured=config.context,
             )
     except signals.TimeLimitExceeded:
         return TargetAttempt(Unknown(Reason.TIMED_OUT, f"IAM took longer than {TARGET_SECONDS} s"))
@@ -178,9 +172,7 @@ def _add_grant(found: _Found, examination: Authorization) -> None:
         return
     controls = look.controls
     if not controls:
-        for question in look.questions:
-            told = ask_control(examination.clients.iam, question, look.evaluations)
-            controls += () if isinstance(told, Unknown) else told
+        ((controls, _),) = simulate_controls(examination.clients.iam, [look])
     how = [_how(examination, question, look.evaluations, controls) for question in look.questions]
     # Of a request that may mean two documents, the one that is granted less explicitly counts.
     order = (Grant.UNKNOWN, Grant.ANY, Grant.WILDCARD, Grant.NAMED)
@@ -219,21 +211,9 @@ def _how(
     return Grant.ANY if everywhere else how
 
 
-def _add_data_channel(
-    found: _Found, examination: Authorization, caller: Caller, config: Config
-) -> None:
-    clients = examination.clients
-    question = Question.about(
-        caller,
-        "*",
-        region=clients.region,
-        secure_transport=clients.secure_transport,
-        mfa_done=examination.invocation.mfa.done,
-        configured=config.context,
-        document_access_check=None,
-        action=DATA_CHANNEL,
-    )
-    told = simulate.simulate(clients.iam, question, datetime.now(UTC))
+def _add_data_channel(found: _Found, examination: Authorization, builder: QuestionBuilder) -> None:
+    question = builder.data_channel()
+    told = simulate.simulate(examination.clients.iam, question, datetime.now(UTC))
     if isinstance(told, Unknown):
         answer = reasons.answer(told, (question,), ())
     else:

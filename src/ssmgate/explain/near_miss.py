@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.gate.decision.wildcards import Pattern, Wildcard, like
 from ssmgate.policy_language.conditions import ConditionMatch, Outcome, Reason
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.document import Effect, Policy, Statement
 from ssmgate.policy_language.evaluate import Evaluation, Layer
-from ssmgate.policy_language.patterns import like, split_arn, split_pattern
+from ssmgate.policy_language.patterns import split_arn, split_pattern
 from ssmgate.policy_language.statements import Request, StatementMatch
-from ssmgate.policy_language.variables import Pattern, Version, Wildcard, parse_template
+from ssmgate.policy_language.variables import Version, parse_template
 
 
 class ArnPart(enum.Enum):

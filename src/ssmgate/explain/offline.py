@@ -10,17 +10,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ssmgate.explain import evidence, reasons, sources
-from ssmgate.explain.advice import RESOURCE_TAGS
 from ssmgate.explain.report import LOCAL, SIMULATED, Answer, MissingKey, Report, Statement, Verdict
+from ssmgate.explain.simulate_custom import simulate_custom
 from ssmgate.explain.sources import Source, Sources
 from ssmgate.explain.weakness import enforced, grant, weaknesses
-from ssmgate.gate.aws import simulate as simulation
-from ssmgate.gate.decision.arn import document_arns, principal, target_arn
+from ssmgate.gate.access.questions import QuestionBuilder
+from ssmgate.gate.decision.arn import principal
 from ssmgate.gate.decision.decision import Unknown, verdict
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.gate.decision.messages import least_statement
-from ssmgate.gate.decision.question import Caller, ContextEntry, Question, context_entry
+from ssmgate.gate.decision.question import (
+    Caller,
+    ContextEntry,
+    Question,
+    context_entry,
+    is_resource_tag,
+)
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.policy_language import (
@@ -33,8 +39,6 @@ from ssmgate.policy_language import (
     StatementMatch,
     evaluate,
 )
-
-DATA_CHANNEL = "ssmmessages:OpenDataChannel"
 
 _ROLE = re.compile(
     r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[\x21-\x7e]*/)?[\w+=,.@-]+\Z", re.ASCII
@@ -170,7 +174,7 @@ def simulate(given: Given, situation: Scenario, iam: Any) -> Report:
     )
 
     def ask(question: Question) -> Answer:
-        told = simulation.simulate_custom(
+        told = simulate_custom(
             iam,
             question,
             datetime.now(UTC),
@@ -208,35 +212,35 @@ def _report(situation: Scenario, document: Answer, target: Answer) -> Report:
     if Reason.IMPLICIT_DENY not in codes or Reason.EXPLICIT_DENY in codes:
         return report  # an allow does nothing against a deny
     # Whatever the context says of the region, the statement is for the one that is asked about.
-    plain = _question(situation, document.questions[0].resource_arn, ())
+    plain = _builder(situation).documents(situation.request.document_name)[0]
     return replace(report, ask_for=json.loads(least_statement(plain, situation.request)))
 
 
-def _documents(situation: Scenario) -> tuple[Question, ...]:
-    caller = situation.caller
-    arns = document_arns(
-        situation.request.document_name,
-        partition=caller.partition,
-        region=situation.region,
-        account=caller.account,
+def _builder(situation: Scenario) -> QuestionBuilder:
+    return QuestionBuilder(
+        situation.caller,
+        situation.caller.partition,
+        situation.region,
+        secure_transport=True,
+        mfa_done=False,
     )
-    shared = [e for e in situation.context if not e.key_name.lower().startswith(RESOURCE_TAGS)]
-    return tuple(_question(situation, arn, (*shared, *situation.document_context)) for arn in arns)
+
+
+def _documents(situation: Scenario) -> tuple[Question, ...]:
+    shared = [e for e in situation.context if not is_resource_tag(e.key_name)]
+    return tuple(
+        _with_context(question, (*shared, *situation.document_context))
+        for question in _builder(situation).documents(situation.request.document_name)
+    )
 
 
 def _target(situation: Scenario) -> Question | None:
-    caller = situation.caller
-    arn = target_arn(
-        situation.request.target,
-        partition=caller.partition,
-        region=situation.region,
-        account=caller.account,
-    )
-    return None if arn is None else _question(situation, arn, situation.context)
+    question = _builder(situation).target(situation.request.target)
+    return None if question is None else _with_context(question, situation.context)
 
 
 def _data_channel(situation: Scenario) -> Question:
-    return _question(situation, "*", situation.context, action=DATA_CHANNEL)
+    return _with_context(_builder(situation).data_channel(), situation.context)
 
 
 def _unknown_target(situation: Scenario) -> Answer:
@@ -248,23 +252,12 @@ def _unknown_target(situation: Scenario) -> Answer:
     )
 
 
-def _question(
-    situation: Scenario, arn: str, context: Sequence[ContextEntry], action: str | None = None
-) -> Question:
-    caller = situation.caller
-    options: Mapping[str, Any] = (
-        {} if action is None else {"action": action, "document_access_check": None}
-    )
-    question = Question.about(
-        caller,
-        arn,
-        region=situation.region,
-        secure_transport=True,
-        mfa_done=False,
-        **options,
-    )
-    # The last of the same key holds, and what is said outweighs what is assumed. Nobody
-    # offline knows a user's or a role's unique id.
+def _with_context(question: Question, context: Sequence[ContextEntry]) -> Question:
+    """Return `question` with `context`, which outweighs what is assumed.
+
+    Of entries with the same key the last one is used. The caller's unique id is left out: it is
+    not known offline.
+    """
     said = {e.key_name.lower(): e for e in context}
     assumed = [
         e

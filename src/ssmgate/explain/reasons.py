@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssmgate.explain.report import Answer, MissingKey, Statement, Verdict
-from ssmgate.gate.decision.decision import Denial, Layer, Unknown, is_live
+from ssmgate.gate.decision.decision import (
+    Denial,
+    Layer,
+    Permit,
+    SimulationAttempt,
+    Unknown,
+    is_live,
+)
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
-from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.question import Question, is_principal_tag, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
-
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-_RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
-_PRINCIPAL_TAGS = "aws:principaltag/"
 
 
 def answer(
@@ -64,6 +67,12 @@ def answer(
     )
 
 
+def of_attempt(attempt: SimulationAttempt) -> Answer:
+    """Return the answer about the document that `attempt` came to."""
+    obstacle = None if isinstance(attempt.outcome, Permit) else attempt.outcome
+    return answer(obstacle, attempt.questions, attempt.evaluations)
+
+
 def _given(questions: Sequence[Question], key: str) -> bool:
     return any(question.gives(key) for question in questions)
 
@@ -101,12 +110,11 @@ def shown(statement: MatchedStatement) -> Statement:
 
 def supplier(key_name: str, question: Question | None) -> str:
     """Who could supply a key that IAM was not given."""
-    key = key_name.lower()
-    if key.startswith(_RESOURCE_TAGS):
+    if is_resource_tag(key_name):
         return _whose_tags("" if question is None else question.resource_arn)
-    if key.startswith(_PRINCIPAL_TAGS):
+    if is_principal_tag(key_name):
         return "tags of the IAM user or role, or of the session: no operation tells the latter"
-    if is_live(key):
+    if is_live(key_name):
         return "the live request alone; if you know it, the configuration's [context]"
     return "the configuration's [context], if you know what the service will see"
 

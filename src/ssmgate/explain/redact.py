@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ssmgate.gate.decision.arn import AWS_OWNED_PREFIXES
 from ssmgate.gate.printer import line
 
 # What ARNs tell the names of, and the word that stands in their place.
@@ -24,7 +25,7 @@ _ARN_NAME = re.compile(
     r"(?P<kind>user|role|group|policy|assumed-role|document|task)/(?P<name>[^\s\"',;)\]}*?$]+)"
 )
 # AWS's own, the same for everybody.
-_PUBLIC = re.compile(r"AWS-|AWSEC2-|AWSConfigRemediation-|AWSSupport-|Amazon|SSM-SessionManager")
+_PUBLIC = (*AWS_OWNED_PREFIXES, "SSM-SessionManager")
 # Words of ARNs, which as a name tell nothing.
 _WORDS = {*_KINDS, *_KINDS.values(), "aws", "arn", "iam", "sts", "ssm", "ecs", "ec2", "instance"}
 _SSO_PATH = "aws-reserved/sso.amazonaws.com/"
@@ -68,7 +69,7 @@ class Redactor:
     def name(self, name: str, kind: str) -> None:
         """Have `name` replaced wherever it stands as a word. `kind` is the mask's beginning."""
         known = name in self._names or name in self._names.values()
-        if len(name) >= 2 and not known and name not in _WORDS and not _PUBLIC.match(name):
+        if len(name) >= 2 and not known and name not in _WORDS and not name.startswith(_PUBLIC):
             # As it is in JSON, and as a text shows it.
             self._names[name] = self._names[line(name)] = f"{kind}-{self._count(kind)}"
 

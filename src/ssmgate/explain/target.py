@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from functools import cache
 
 from ssmgate.gate.access import refine
+from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.aws import simulate, tags
 from ssmgate.gate.aws.clients import Clients
-from ssmgate.gate.decision.arn import target_arn
 from ssmgate.gate.decision.decision import Denial, Unknown, verdict
 from ssmgate.gate.decision.evaluation import Evaluation
-from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason
 
 Obstacle = Denial | Unknown | None
@@ -35,13 +35,7 @@ class TargetAttempt:
 
 
 def simulate_target(
-    clients: Clients,
-    caller: Caller,
-    target: str,
-    *,
-    named: bool,
-    mfa_done: bool,
-    configured: tuple[ContextEntry, ...],
+    clients: Clients, builder: QuestionBuilder, target: str, *, named: bool
 ) -> TargetAttempt:
     """Ask IAM about `target`, a node or a task, apart from the document. At most six calls.
 
@@ -53,34 +47,21 @@ def simulate_target(
     key true is a yes.
     https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
     """
-    arn = target_arn(
-        target, partition=clients.partition, region=clients.region, account=caller.account
-    )
-    if arn is None:
+    with_key_true = builder.target(target)
+    with_key_false = builder.target(target, document_access_check=False)
+    if with_key_true is None or with_key_false is None:
         return TargetAttempt(
             Unknown(Reason.UNKNOWN_TARGET, f"IAM lists no kind of resource for target {target!r}")
         )
-
-    def question(access_check: bool) -> Question:
-        return Question.about(
-            caller,
-            arn,
-            region=clients.region,
-            secure_transport=clients.secure_transport,
-            mfa_done=mfa_done,
-            configured=configured,
-            document_access_check=access_check,
-        )
-
-    lookups, own = tags.Lookups(clients.iam, caller), _source(clients, target)
-    with_key = _look_again(lookups, question(True), _look(lookups, question(True)), own)
+    lookups, own = tags.Lookups(clients.iam, builder.caller), _source(clients, target)
+    with_key = _look_again(lookups, with_key_true, _look(lookups, with_key_true), own)
     asked = with_key.questions[0]
     if with_key.obstacle is not None and named:
         return with_key
     # The tags that the first look found, so that the key alone makes the difference.
-    without = _look(lookups, question(False).with_context(asked.context))
+    without = _look(lookups, with_key_false.with_context(asked.context))
     if any(tags.is_tag(key) for e in without.evaluations for key in e.missing_context):
-        without = _look_again(lookups, question(False), without, own)
+        without = _look_again(lookups, with_key_false, without, own)
     other = without.obstacle
     if with_key.obstacle is None:
         demanded = None if isinstance(other, Unknown) else other is not None

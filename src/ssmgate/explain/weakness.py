@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ssmgate.explain.advice import CHECK_KEY, Advice
 from ssmgate.explain.near_miss import place
+from ssmgate.gate.decision.arn import control_arn
 from ssmgate.gate.decision.evaluation import EvalDecision
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.policy_language.conditions import Outcome
@@ -50,8 +51,7 @@ def grant(request: Request, policies: Policies) -> Grant:
 
 def control_of(request: Request) -> Request:
     """The same request about a document that cannot exist: its name is too long."""
-    start, _, name = request.resource.partition("/")
-    return replace(request, resource=f"{start}/{name}.no-such-document.{'-' * 128}.{name}")
+    return replace(request, resource=control_arn(request.resource))
 
 
 def without_check(target: Request) -> Request:

@@ -11,12 +11,10 @@ from collections.abc import Mapping
 
 import ssmgate
 from ssmgate.gate.config.load import Config
+from ssmgate.gate.config.schema import USER_PLACEHOLDER
 from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.system import SYSTEM_FILE, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
-
-USER = "{user}"
-"""In `login.profile`: the unix user's name."""
 
 _KEPT = ("TERM", "LANG", "SSH_CONNECTION")
 _PLAIN = re.compile(r"[a-zA-Z0-9._:/@%+ \-]{0,200}\Z")
@@ -74,7 +72,9 @@ def environment(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     if profile := config.login.profile:
-        variables["AWS_PROFILE"] = profile.replace(USER, _user()) if USER in profile else profile
+        variables["AWS_PROFILE"] = (
+            profile.replace(USER_PLACEHOLDER, _user()) if USER_PLACEHOLDER in profile else profile
+        )
     return variables
 
 

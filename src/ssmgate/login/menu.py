@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 from ssmgate.explain.inventory import Listing
 from ssmgate.gate import printer
+from ssmgate.gate.access.authorize import authorize_documents
+from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv import parse
-from ssmgate.gate.aws import errors, identity, simulate
-from ssmgate.gate.aws.clients import Clients, open_clients
+from ssmgate.gate.aws import errors, identity
+from ssmgate.gate.aws.clients import open_clients
 from ssmgate.gate.aws.session import only_ask
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision import restrictions
-from ssmgate.gate.decision.arn import document_arns
-from ssmgate.gate.decision.decision import Permit, Unknown, decide
+from ssmgate.gate.decision.decision import Permit, SimulationAttempt, Unknown
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
-from ssmgate.gate.decision.evaluation import Evaluation
-from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.system import signals
 from ssmgate.login import command
@@ -29,7 +26,7 @@ LISTING_SECONDS = 30
 """How long the lists may take. Without them there is the question for a node's id."""
 
 MAX_DOCUMENTS = 20
-"""Each one is a question to IAM, which an account may not ask many of in a second."""
+"""How many documents are offered at most. The tags of each may have to be read."""
 
 _TRIES = 3
 _LONGEST = 512
@@ -157,38 +154,25 @@ def _permitted(config: Config, names: Sequence[str]) -> list[str]:
         raise GateError(caller.reason)
     shells = [name for name in names if not name.startswith(_NOT_SHELLS)]
     # The default first: it may not be in the list, where nobody has changed it.
-    first = dict.fromkeys((DEFAULT_DOCUMENT_NAME, *sorted(shells)))
-    return [name for name in list(first)[:MAX_DOCUMENTS] if _holds(clients, caller, config, name)]
+    first = list(dict.fromkeys((DEFAULT_DOCUMENT_NAME, *sorted(shells))))[:MAX_DOCUMENTS]
+    attempts = authorize_documents(
+        clients,
+        QuestionBuilder.live(caller, invocation, clients, config),
+        first,
+        config.allow_wildcard_grants,
+        most_tagged=MAX_DOCUMENTS,
+    )
+    rules = restrictions.Restrictions(config.rules.documents_allow, config.rules.documents_deny)
+    return [
+        name
+        for name, attempt in zip(first, attempts, strict=True)
+        if _starts(attempt, rules, caller.account)
+    ]
 
 
-def _holds(clients: Clients, caller: Caller, config: Config, name: str) -> bool:
-    request = SessionRequest("i-0", name, "a reason")
-    where: dict[str, Any] = {
-        "partition": clients.partition,
-        "region": clients.region,
-        "account": caller.account,
-    }
-    arns = document_arns(name, **where)
-    only_documents = restrictions.Restrictions(
-        config.rules.documents_allow, config.rules.documents_deny
+def _starts(attempt: SimulationAttempt, rules: restrictions.Restrictions, account: str) -> bool:
+    arns = [question.resource_arn for question in attempt.questions]
+    return (
+        isinstance(attempt.outcome, Permit)
+        and restrictions.refusal(rules, attempt.request, arns, account) is None
     )
-    if restrictions.refusal(only_documents, request, arns, caller.account):
-        return False
-    questions = tuple(
-        Question.about(
-            caller,
-            arn,
-            region=clients.region,
-            secure_transport=clients.secure_transport,
-            mfa_done=False,
-            configured=config.context,
-        )
-        for arn in arns
-    )
-    evaluations: tuple[Evaluation, ...] = ()
-    for question in questions:
-        answer = simulate.simulate(clients.iam, question, datetime.now(UTC))
-        if isinstance(answer, Unknown):
-            return False
-        evaluations += answer
-    return isinstance(decide(request, questions, evaluations), Permit)

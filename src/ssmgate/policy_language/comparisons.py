@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ssmgate.gate.decision.wildcards import Pattern, like
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
-from ssmgate.policy_language.patterns import arn_like, check_arn_pattern, like, split_arn
+from ssmgate.policy_language.patterns import arn_like, check_arn_pattern, split_arn
 from ssmgate.policy_language.values import (
     read_address,
     read_binary,
@@ -19,7 +20,7 @@ from ssmgate.policy_language.values import (
     read_network,
     read_number,
 )
-from ssmgate.policy_language.variables import Pattern, Version, parse_template
+from ssmgate.policy_language.variables import Version, parse_template
 
 
 class Verdict(enum.Enum):

@@ -2,45 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from ssmgate.gate.decision.wildcards import Pattern, Wildcard, like
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
-from ssmgate.policy_language.variables import Pattern, Variable, Version, Wildcard, parse_template
+from ssmgate.policy_language.variables import Variable, Version, parse_template
 
 _ARN_PARTS = 6
-
-
-def like(pattern: Pattern, text: str) -> bool:
-    """Whether the whole of `text` matches.
-
-    `?` is one UTF-16 code unit, as observed of IAM: two of them match an emoji.
-    """
-    wanted = [unit for piece in pattern for unit in _units(piece)]
-    have = [unit for character in text for unit in _units(character)]
-    at = mark = 0
-    star = -1
-    i = 0
-    while i < len(have):
-        if at < len(wanted) and wanted[at] is Wildcard.ANY:
-            star, mark = at, i
-            at += 1
-        elif at < len(wanted) and wanted[at] in (Wildcard.ONE, have[i]):
-            at += 1
-            i += 1
-        elif star >= 0:
-            mark += 1
-            at, i = star + 1, mark
-        else:
-            return False
-    return all(piece is Wildcard.ANY for piece in wanted[at:])
-
-
-def _units(piece: str | Wildcard) -> Sequence[str | Wildcard]:
-    if isinstance(piece, Wildcard) or piece <= "\uffff":
-        return (piece,)
-    pair = piece.encode("utf-16-be")
-    return (chr(int.from_bytes(pair[:2])), chr(int.from_bytes(pair[2:])))
 
 
 def split_arn(arn: str) -> list[str] | None:

@@ -7,6 +7,7 @@ import functools
 import re
 from dataclasses import dataclass
 
+from ssmgate.gate.decision.wildcards import Pattern, Wildcard
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
 
@@ -21,13 +22,6 @@ class Version(enum.Enum):
     V2012 = "2012-10-17"
 
 
-class Wildcard(enum.Enum):
-    """A run of any characters, and any one character."""
-
-    ANY = "*"
-    ONE = "?"
-
-
 @dataclass(frozen=True, slots=True)
 class Variable:
     """`${key}` or `${key, 'default'}`."""
@@ -35,9 +29,6 @@ class Variable:
     key: str
     default: str | None = None
 
-
-# A pattern is a resolved template: single characters that stand for themselves, and wildcards.
-Pattern = tuple[str | Wildcard, ...]
 
 _VARIABLE = re.compile(r"\$\{(?P<key>[^\s{}$',]+)(?:,\s*'(?P<default>[^'{}]*)')?\}")
 _ESCAPES = {"${*}": "*", "${?}": "?", "${$}": "$"}

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from ssmgate.gate.decision.arn import document_arns, target_arn
 from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.question import RESOURCE_TAG_PREFIXES
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.sandbox.enforcement import Caller, authorize
 from ssmgate.sandbox.faults import ServiceFault
@@ -339,8 +340,4 @@ def _parameters(given: object) -> dict[str, list[str]]:
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return {
-        f"{prefix}/{key}": value
-        for key, value in tags.items()
-        for prefix in ("ssm:resourceTag", "aws:ResourceTag")
-    }
+    return {prefix + key: value for key, value in tags.items() for prefix in RESOURCE_TAG_PREFIXES}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ssmgate.gate.decision.evaluation import EvalDecision
+from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY, EvalDecision
 from ssmgate.policy_language import (
     Context,
     Evaluation,
@@ -23,9 +23,6 @@ from ssmgate.policy_language import (
 )
 from ssmgate.sandbox import inputs
 from ssmgate.sandbox.faults import ServiceFault
-
-BOUNDARY = "Permissions Boundary Policy"
-"""SourcePolicyType of a boundary's statements, as recorded; not the documented enum."""
 
 # The top-level EvalResourceName for several ARNs: the template of the resource's type.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
@@ -159,7 +156,7 @@ def _statement(decision: Evaluation, match: StatementMatch) -> dict[str, Any]:
     return {
         "SourcePolicyId": match.policy.source_policy_id,
         "SourcePolicyType": (
-            BOUNDARY if decision.layer_of(match) is Layer.BOUNDARY else "IAM Policy"
+            BOUNDARY_POLICY if decision.layer_of(match) is Layer.BOUNDARY else "IAM Policy"
         ),
         "StartPosition": _position(match.statement.start),
         "EndPosition": _position(match.statement.end),

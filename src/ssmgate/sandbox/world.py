@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
+from ssmgate.gate.decision.arn import RESERVED_PREFIXES
 from ssmgate.policy_language import PolicyError, parse_policy
 
 _NAME = re.compile(r"[\w+=,.@-]{1,64}\Z", re.ASCII)
 _PATH = re.compile(r"/(?:[\x21-\x7e]+/)?\Z")
 _NODE = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?\Z")
 _DOCUMENT = re.compile(r"[a-zA-Z0-9_\-.]{3,128}\Z")
-_RESERVED = ("aws", "amazon", "amzn")
 _AWS_MANAGED = re.compile(r"arn:aws:iam::aws:policy/[\w+=,.@/-]+\Z", re.ASCII)
 
 # A session document needs no more than this.
@@ -305,7 +305,7 @@ def _is_port(number: int) -> bool:
 
 def _document(table: _Table) -> Document:
     name = table.name(_DOCUMENT, "a document's name")
-    if name.lower().startswith(_RESERVED):
+    if name.lower().startswith(RESERVED_PREFIXES):
         raise table.wrong("name", "begins with a prefix that is reserved for AWS's own documents")
     document_type = table.text("type", "Session")
     if document_type not in _DOCUMENT_TYPES:

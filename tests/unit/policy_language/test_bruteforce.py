@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.examples import examples
+from ssmgate.gate.decision.wildcards import like
 from ssmgate.policy_language import Context, Policies, Request, evaluate, parse_policy
-from ssmgate.policy_language.patterns import like
 from ssmgate.policy_language.variables import Version, parse_template
 from unit.policy_language import bruteforce
 

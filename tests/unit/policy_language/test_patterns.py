@@ -2,6 +2,7 @@
 
 import pytest
 
+from ssmgate.gate.decision.wildcards import Wildcard, like
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
 from ssmgate.policy_language.patterns import (
@@ -10,11 +11,10 @@ from ssmgate.policy_language.patterns import (
     check_action,
     check_arn_pattern,
     check_resource,
-    like,
     resource_matches,
     split_arn,
 )
-from ssmgate.policy_language.variables import Version, Wildcard, parse_template
+from ssmgate.policy_language.variables import Version, parse_template
 
 
 def pattern(text):

@@ -4,9 +4,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.ht
 
 import pytest
 
+from ssmgate.gate.decision.wildcards import like
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
-from ssmgate.policy_language.patterns import like
 from ssmgate.policy_language.variables import Variable, Version, parse_template
 
 CONTEXT = Context(

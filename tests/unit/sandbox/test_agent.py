@@ -23,15 +23,9 @@ from websockets.typing import Origin
 from fakes.channel_client import Client, connected
 from fakes.waiting import until
 from ssmgate.sandbox.agent.server import TERMINATED, Agent, Nodes
-from ssmgate.sandbox.channel import codec
-from ssmgate.sandbox.channel.codec import (
-    AgentMessage,
-    Flag,
-    MessageType,
-    PayloadType,
-    SessionType,
-    Size,
-)
+from ssmgate.sandbox.channel import codec, payloads
+from ssmgate.sandbox.channel.codec import AgentMessage, MessageType, PayloadType
+from ssmgate.sandbox.channel.payloads import Flag, SessionType, Size
 from ssmgate.sandbox.channel.sequence import WINDOW
 from ssmgate.sandbox.documents import AWS_SESSION_DOCUMENTS
 from ssmgate.sandbox.sessions import Model, Node, Region, SessionDocument, Sessions
@@ -244,13 +238,13 @@ def test_a_forwarded_port_outlives_its_connections(running: Running) -> None:
         client.until(lambda: client.output == b"to the node")
         client.output.clear()
         if end is None:
-            client.send(codec.flag_payload(Flag.DISCONNECT_TO_PORT), PayloadType.FLAG)
+            client.send(payloads.flag_payload(Flag.DISCONNECT_TO_PORT), PayloadType.FLAG)
         else:
             client.send(end)
             time.sleep(0.2)  # else what follows is still the old connection's
     client.send(b"again")
     client.until_output(b"again")
-    client.send(codec.flag_payload(Flag.TERMINATE_SESSION), PayloadType.FLAG)
+    client.send(payloads.flag_payload(Flag.TERMINATE_SESSION), PayloadType.FLAG)
     assert client.until_closed() == ""
     wait_until(lambda: running.open == [])
 
@@ -388,7 +382,7 @@ def test_what_comes_again_is_acknowledged_again(running: Running) -> None:
     while count < 2:
         message = client.receive()
         if message.message_type is MessageType.ACKNOWLEDGE:
-            count += codec.acknowledged(message.payload) == 1
+            count += payloads.acknowledged(message.payload) == 1
 
 
 def test_strangers_do_not_bring_it_down(running: Running) -> None:

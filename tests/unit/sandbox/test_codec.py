@@ -10,21 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmgate.sandbox.channel import codec
+from ssmgate.sandbox.channel import codec, payloads
 from ssmgate.sandbox.channel.codec import (
     AgentMessage,
-    ChannelClosed,
     CodecError,
+    MessageType,
+    PayloadType,
+    decode,
+    encode,
+)
+from ssmgate.sandbox.channel.payloads import (
+    ChannelClosed,
     Flag,
     HandshakeComplete,
     HandshakeRequest,
     HandshakeResponse,
-    MessageType,
     OpenDataChannel,
-    PayloadType,
     Size,
-    decode,
-    encode,
 )
 
 HEADER = 120
@@ -188,9 +190,9 @@ def test_the_end_survives(closed: ChannelClosed, created: int) -> None:
 
 @given(messages)
 def test_an_acknowledgement_names_its_message(message: AgentMessage) -> None:
-    answer = decode(codec.acknowledge(message, 1))
+    answer = decode(payloads.acknowledge(message, 1))
     assert answer.message_type is MessageType.ACKNOWLEDGE
-    assert codec.acknowledged(answer.payload) == message.sequence_number
+    assert payloads.acknowledged(answer.payload) == message.sequence_number
     told = json.loads(answer.payload)
     assert told["AcknowledgedMessageId"] == str(message.message_id)
     assert told["AcknowledgedMessageType"] == message.message_type
@@ -198,8 +200,8 @@ def test_an_acknowledgement_names_its_message(message: AgentMessage) -> None:
 
 @pytest.mark.parametrize("flag", Flag)
 def test_a_flag_is_four_bytes(flag: Flag) -> None:
-    assert codec.flag_payload(flag) == bytes((0, 0, 0, flag))
-    assert codec.read_flag(codec.flag_payload(flag)) is flag
+    assert payloads.flag_payload(flag) == bytes((0, 0, 0, flag))
+    assert payloads.read_flag(payloads.flag_payload(flag)) is flag
 
 
 @pytest.mark.parametrize(
@@ -210,8 +212,8 @@ def test_a_flag_is_four_bytes(flag: Flag) -> None:
         (OpenDataChannel.read, b"\xff"),
         (OpenDataChannel.read, b"[" * 100_000),
         (OpenDataChannel.read, b'{"TokenValue": 1, "ClientId": "a", "ClientVersion": "1"}'),
-        (codec.acknowledged, b'{"AcknowledgedMessageSequenceNumber": true}'),
-        (codec.acknowledged, b'{"AcknowledgedMessageSequenceNumber": "1"}'),
+        (payloads.acknowledged, b'{"AcknowledgedMessageSequenceNumber": true}'),
+        (payloads.acknowledged, b'{"AcknowledgedMessageSequenceNumber": "1"}'),
         (HandshakeRequest.read, b'{"AgentVersion": "1", "RequestedClientActions": []}'),
         (
             HandshakeRequest.read,
@@ -222,8 +224,8 @@ def test_a_flag_is_four_bytes(flag: Flag) -> None:
         (ChannelClosed.read, b"{}"),
         (Size.read, b'{"cols": -1, "rows": 1}'),
         (Size.read, b'{"cols": 1, "rows": 65536}'),
-        (codec.read_flag, b"\0\0\0\x09"),
-        (codec.read_flag, b"\x01"),
+        (payloads.read_flag, b"\0\0\0\x09"),
+        (payloads.read_flag, b"\x01"),
     ],
 )
 def test_odd_contents_are_errors(read: object, payload: bytes) -> None:

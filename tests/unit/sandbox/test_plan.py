@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ssmgate.sandbox.agent.plan import WorkError, plan
-from ssmgate.sandbox.channel.codec import SessionType
+from ssmgate.sandbox.channel.payloads import SessionType
 from ssmgate.sandbox.documents import AWS_SESSION_DOCUMENTS
 
 

@@ -1,14 +1,16 @@
-"""Ask IAM about the documents that a request may mean, and conclude."""
+"""Ask IAM about the documents that requests may mean, and decide: for one request or for many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ssmgate.gate.aws import simulate
 from ssmgate.gate.decision.decision import SimulationAttempt, Unknown, decide, verdict
-from ssmgate.gate.decision.evaluation import Evaluation
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
+from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.request import SessionRequest
 
@@ -18,57 +20,149 @@ _OPEN_BOUNDARY = (
 )
 
 
-def look(
-    iam: Any, request: SessionRequest, questions: tuple[Question, ...], allow_wildcard_grants: bool
-) -> SimulationAttempt:
-    """Ask IAM `questions`; without `allow_wildcard_grants` their controls too, if IAM allows."""
-    evaluations: tuple[Evaluation, ...] = ()
-    for question in questions:
-        answer = simulate.simulate(iam, question, datetime.now(UTC))
-        if isinstance(answer, Unknown):
-            return SimulationAttempt(request, questions, evaluations, answer)
-        evaluations += answer
-    return conclude(iam, request, questions, evaluations, allow_wildcard_grants)
+@frozen
+class Answered:
+    """A request, the questions about its documents, and IAM's answers to them.
+
+    `unknown` says why `evaluations` are incomplete, and is None where they are complete.
+    """
+
+    request: SessionRequest
+    questions: tuple[Question, ...]
+    evaluations: tuple[Evaluation, ...]
+    unknown: Unknown | None = None
+
+
+def simulate_requests(
+    iam: Any,
+    requests: Sequence[tuple[SessionRequest, tuple[Question, ...]]],
+    allow_wildcard_grants: bool,
+) -> list[SimulationAttempt]:
+    """Simulate each of `requests`, which come with their questions, and decide it.
+
+    Without `allow_wildcard_grants` the controls of allowed documents are simulated too.
+    """
+    answers = _in_turn(iam, [[(one, None) for one in questions] for _, questions in requests])
+    answered = [
+        Answered(*request, *answer) for request, answer in zip(requests, answers, strict=True)
+    ]
+    return conclude(iam, answered, allow_wildcard_grants)
 
 
 def conclude(
-    iam: Any,
-    request: SessionRequest,
-    questions: tuple[Question, ...],
-    evaluations: tuple[Evaluation, ...],
-    allow_wildcard_grants: bool,
-) -> SimulationAttempt:
-    """The outcome of `evaluations`, with IAM's answers about the controls if those are needed.
+    iam: Any, answered: Sequence[Answered], allow_wildcard_grants: bool
+) -> list[SimulationAttempt]:
+    """Decide each of `answered`; without `allow_wildcard_grants` after simulating its controls.
 
-    They are calls of their own: in the document's they would share its answer's top level,
+    Controls have calls of their own: in the document's they would share its answer's top level,
     which is the worst of all.
     """
-    controls: tuple[Evaluation, ...] = ()
-    allowed = all(verdict(question, evaluations) is None for question in questions)
-    if not allow_wildcard_grants and allowed:
-        for question in questions:
-            answer = ask_control(iam, question, evaluations)
+    allowed = [
+        number
+        for number, one in enumerate(answered)
+        if not allow_wildcard_grants
+        and one.unknown is None
+        and all(verdict(question, one.evaluations) is None for question in one.questions)
+    ]
+    found = simulate_controls(iam, [answered[number] for number in allowed])
+    controls = dict(zip(allowed, found, strict=True))
+    attempts = []
+    for number, one in enumerate(answered):
+        evaluations, unknown = controls.get(number, ((), one.unknown))
+        outcome = unknown or decide(
+            one.request,
+            one.questions,
+            one.evaluations,
+            allow_wildcard_grants=allow_wildcard_grants,
+            controls=evaluations,
+        )
+        attempts.append(
+            SimulationAttempt(
+                one.request, one.questions, one.evaluations, outcome, () if unknown else evaluations
+            )
+        )
+    return attempts
+
+
+def simulate_controls(
+    iam: Any, answered: Sequence[Answered | SimulationAttempt]
+) -> list[tuple[tuple[Evaluation, ...], Unknown | None]]:
+    """Return IAM's answers about the controls of each, and why some of them are missing."""
+    asked: list[list[tuple[Question, str | None]]] = []
+    for one in answered:
+        bounded = any(e.allowed_by_permissions_boundary is not None for e in one.evaluations)
+        boundary = _OPEN_BOUNDARY if bounded else None
+        asked.append([(question.control(), boundary) for question in one.questions])
+    return _in_turn(iam, asked)
+
+
+def _in_turn(
+    iam: Any, asked: Sequence[Sequence[tuple[Question, str | None]]]
+) -> list[tuple[tuple[Evaluation, ...], Unknown | None]]:
+    """Simulate the questions of each request, its next one unless the one before is unknown."""
+    found: list[tuple[tuple[Evaluation, ...], Unknown | None]] = [((), None)] * len(asked)
+    for turn in range(max(map(len, asked), default=0)):
+        open_ones = [
+            number
+            for number, questions in enumerate(asked)
+            if turn < len(questions) and found[number][1] is None
+        ]
+        answers = simulate_questions(iam, [asked[number][turn] for number in open_ones])
+        for number, answer in zip(open_ones, answers, strict=True):
+            before, _ = found[number]
             if isinstance(answer, Unknown):
-                return SimulationAttempt(request, questions, evaluations, answer)
-            controls += answer
-    outcome = decide(
-        request,
-        questions,
-        evaluations,
-        allow_wildcard_grants=allow_wildcard_grants,
-        controls=controls,
-    )
-    return SimulationAttempt(request, questions, evaluations, outcome, controls)
+                found[number] = before, answer
+            else:
+                found[number] = (*before, *answer), None
+    return found
 
 
-def ask_control(
-    iam: Any, question: Question, evaluations: Sequence[Evaluation]
-) -> tuple[Evaluation, ...] | Unknown:
-    """IAM's answer about the control of `question`, which `evaluations` answer."""
-    bounded = any(e.allowed_by_permissions_boundary is not None for e in evaluations)
-    return simulate.simulate(
-        iam,
-        question.control(),
-        datetime.now(UTC),
-        boundary=_OPEN_BOUNDARY if bounded else None,
+def simulate_questions(
+    iam: Any, asked: Sequence[tuple[Question, str | None]]
+) -> list[tuple[Evaluation, ...] | Unknown]:
+    """Simulate each question, with the boundary that stands in for the caller's, if not None.
+
+    Questions that differ in nothing but the resource share one call: all others would share
+    their context too. What that call's answer leaves open is asked again alone, so that an
+    answer is the same whether a document was asked about alone or with others.
+    """
+    groups: dict[object, list[int]] = {}
+    for number, (question, boundary) in enumerate(asked):
+        shared = (question.policy_source_arn, question.action, question.context, boundary)
+        groups.setdefault(shared, []).append(number)
+    answers: list[tuple[Evaluation, ...] | Unknown] = [()] * len(asked)
+    for numbers in groups.values():
+        questions, boundary = [asked[number][0] for number in numbers], asked[numbers[0]][1]
+        for number, answer in zip(numbers, _simulate_group(iam, questions, boundary), strict=True):
+            answers[number] = answer
+    return answers
+
+
+def _simulate_group(
+    iam: Any, questions: Sequence[Question], boundary: str | None
+) -> list[tuple[Evaluation, ...] | Unknown]:
+    def alone(question: Question) -> tuple[Evaluation, ...] | Unknown:
+        return simulate.simulate(iam, question, datetime.now(UTC), boundary=boundary)
+
+    if len(questions) == 1:
+        return [alone(questions[0])]
+    together = simulate.simulate_together(iam, questions, datetime.now(UTC), boundary=boundary)
+    if isinstance(together, Unknown):
+        return [replace(together, question=one) for one in questions]
+    answers: list[tuple[Evaluation, ...] | Unknown] = []
+    for question in questions:
+        about = tuple(e for e in together if e.resource_arn == question.resource_arn)
+        answers.append(alone(question) if any(map(_unplaced, about)) else about)
+    return answers
+
+
+def _unplaced(evaluation: Evaluation) -> bool:
+    """Whether an answer about several documents leaves open what denies this one.
+
+    It reports for all of them together that the organization denies. An explicit deny without a
+    statement is a service control policy's; any other denial may be another policy's.
+    """
+    certain = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY and (
+        not evaluation.matched_statements
     )
+    return evaluation.allowed_by_organizations is False and not certain

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TypeVar
 
-from ssmgate.gate.access.evaluate import conclude
-from ssmgate.gate.aws import simulate, tags
+from ssmgate.gate.access.evaluate import Answered, conclude, simulate_questions
+from ssmgate.gate.aws import tags
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.decision.decision import (
     Denial,
@@ -27,54 +26,71 @@ AnyOutcome = TypeVar("AnyOutcome", bound=Outcome | None)
 
 
 def resimulate(
-    clients: Clients, caller: Caller, first: SimulationAttempt, allow_wildcard_grants: bool
-) -> SimulationAttempt:
-    """`first`, better founded where that was a denial. At most four calls.
+    clients: Clients,
+    caller: Caller,
+    attempts: Sequence[SimulationAttempt],
+    allow_wildcard_grants: bool,
+    *,
+    most_tagged: int | None = None,
+) -> list[SimulationAttempt]:
+    """Return `attempts`, those that were denied simulated again with tags where policies use them.
 
-    A name that may mean two documents takes one more.
+    The document's own tags (ssm:ListTagsForResource) and the principal's (iam:GetUser) are
+    looked up. A denial remains only if everything that it may depend on is known: a condition
+    key that only the live request has, the tags of a role session among them, and a tag that
+    could not be read make it an `Unknown`. For one attempt at most four calls; a name that may
+    mean two documents takes one more.
 
-    If the policies ask for tags, the document's own (ssm:ListTagsForResource) and the
-    principal's (iam:GetUser) are looked up, and IAM is asked once more with them. A denial that
-    remains is IAM's word only if everything that it may depend on is known: a condition key that
-    the live request alone has, the tags of a role session among them, and a tag that could not
-    be read make it a CannotTell.
-
-    The node's tags are not looked up: a document does not have them.
+    `most_tagged`: for how many documents tags are looked up, None for all. The node's tags are
+    not looked up: a document does not have them.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
-    last = first
-    lookups = None
-    for question in first.questions:
-        if denied(last.outcome) == question:
-            lookups = lookups or tags.Lookups(clients.iam, caller)
-            last = _with_tags(clients, lookups, last, question, allow_wildcard_grants)
+    if not any(denied(one.outcome) for one in attempts):
+        return list(attempts)
+    lookups = tags.Lookups(clients.iam, caller)
+    sources = _Sources(clients, caller, most_tagged)
+    last = list(attempts)
+    for turn in range(max(len(one.questions) for one in attempts)):
+        found: dict[int, tuple[Question, tags.Found]] = {}
+        for number, first in enumerate(attempts):
+            now = last[number]
+            if turn < len(first.questions) and denied(now.outcome) == first.questions[turn]:
+                question = first.questions[turn]
+                own, about = sources.of(question), _about(question, now)
+                found[number] = question, look_up(lookups, question, now.outcome, about, own)
+        again = _with_tags(clients, last, found, allow_wildcard_grants)
+        for number, (question, tags_found) in found.items():
+            before, last[number] = last[number], again.get(number, last[number])
+            # Not for a denial of another document that the request may mean.
+            if number not in again or denied(last[number].outcome) not in before.questions:
+                outcome = settled(lookups, question, last[number].outcome, tags_found)
+                last[number] = replace(last[number], outcome=outcome)
     return last
 
 
 def _with_tags(
     clients: Clients,
-    lookups: tags.Lookups,
-    first: SimulationAttempt,
-    question: Question,
+    attempts: Sequence[SimulationAttempt],
+    found: Mapping[int, tuple[Question, tags.Found]],
     allow_wildcard_grants: bool,
-) -> SimulationAttempt:
-    """`first`, in which `question` was denied, with that asked again if there are tags for it."""
-    own = document_source(clients, lookups.caller, question)
-    found = look_up(lookups, question, first.outcome, _about(question, first), own)
-    last = first
-    if found.entries:
-        asked = question.with_context(found.entries)
-        answer = simulate.simulate(clients.iam, asked, datetime.now(UTC))
+) -> dict[int, SimulationAttempt]:
+    """Simulate the denied questions again for which tags were found; by the attempt's number."""
+    asked = {
+        number: question.with_context(one.entries)
+        for number, (question, one) in found.items()
+        if one.entries
+    }
+    answers = simulate_questions(clients.iam, [(question, None) for question in asked.values()])
+    answered = []
+    for (number, question), answer in zip(asked.items(), answers, strict=True):
+        arn, first = question.resource_arn, attempts[number]
         if isinstance(answer, Unknown):
-            return replace(first, outcome=answer)
-        questions = tuple(asked if one == question else one for one in first.questions)
-        others = tuple(e for e in first.evaluations if e.resource_arn != question.resource_arn)
-        last = conclude(
-            clients.iam, first.request, questions, (*others, *answer), allow_wildcard_grants
-        )
-        if denied(last.outcome) in first.questions:
-            return last  # another document that the request may mean
-    return replace(last, outcome=settled(lookups, question, last.outcome, found))
+            answered.append(Answered(first.request, first.questions, first.evaluations, answer))
+            continue
+        questions = tuple(question if q.resource_arn == arn else q for q in first.questions)
+        others = tuple(e for e in first.evaluations if e.resource_arn != arn)
+        answered.append(Answered(first.request, questions, (*others, *answer)))
+    return dict(zip(asked, conclude(clients.iam, answered, allow_wildcard_grants), strict=True))
 
 
 def out_of_time(clients: Clients, caller: Caller, first: SimulationAttempt) -> SimulationAttempt:
@@ -156,6 +172,28 @@ def document_source(clients: Clients, caller: Caller, question: Question) -> tag
         lambda: tags.document_tags(clients.ssm, name),
         "could not be read (ssm:ListTagsForResource)",
     )
+
+
+class _Sources:
+    """Where the tags of documents come from, for at most `most` of them if that is not None."""
+
+    def __init__(self, clients: Clients, caller: Caller, most: int | None) -> None:
+        self._clients, self._caller, self._most = clients, caller, most
+        self._read = 0
+
+    def of(self, question: Question) -> tags.Source | None:
+        own = document_source(self._clients, self._caller, question)
+        if own is None or self._most is None:
+            return own
+        if self._read == self._most:
+            unread = f"is read for {self._most} documents only ('ssmgate check' reads it for one)"
+            return tags.Source(lambda: None, unread)
+
+        def read() -> tags.Tags | None:
+            self._read += 1
+            return own.read()
+
+        return tags.Source(read, own.unread)
 
 
 def denied(outcome: Outcome | None) -> Question | None:

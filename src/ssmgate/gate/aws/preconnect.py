@@ -19,6 +19,7 @@ from botocore.config import Config as ClientConfig
 from botocore.httpsession import get_cert_path
 
 from ssmgate.gate.aws.endpoints import url_of
+from ssmgate.gate.system.file_state import file_state
 
 CHECK = ClientConfig(
     connect_timeout=5,
@@ -122,11 +123,8 @@ _held: dict[object, Any] = {}
 def _state(path: object) -> tuple[object, ...] | None:
     if not isinstance(path, str):
         return None
-    try:
-        known = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return path, known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
+    state = file_state(path)
+    return None if state is None else (path, *state)
 
 
 def _reading_once(context: Any) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import ACTION, ContextEntry, Question
@@ -32,59 +31,40 @@ def simulate(
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
 
-    def read(answer: Mapping[str, Any]) -> tuple[Evaluation, ...]:
-        return evaluations_of(answer, question.resource_arn, question.action)
-
-    return _ask(iam, (question,), now, read, boundary)
-
-
-def simulate_custom(
-    iam: Any, question: Question, now: datetime, *, policies: Sequence[str], boundary: str | None
-) -> tuple[Evaluation, ...] | Unknown:
-    """Ask IAM `question` about `policies`, texts of at least one, in the place of a principal's.
-
-    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
-    """
-
-    def read(answer: Mapping[str, Any]) -> tuple[Evaluation, ...]:
-        return evaluations_of(answer, question.resource_arn, question.action)
-
-    # IAM fills in nothing here, as there is no principal.
-    source = question.policy_source_arn
-    filled = [ContextEntry("aws:PrincipalAccount", "string", (account_of(source),))]
-    if ":user/" in source:
-        filled.append(ContextEntry("aws:username", "string", (source.rpartition("/")[2],)))
-    asked = question.with_context(filled)
-    asked = replace(asked, context=tuple(entry for entry in asked.context if entry.values))
-    return _ask(iam, (asked,), now, read, boundary, policies)
+    who = {"PolicySourceArn": question.policy_source_arn}
+    return ask(iam.simulate_principal_policy, who, (question,), now, boundary)
 
 
 def simulate_together(
-    iam: Any, questions: Sequence[Question], now: datetime
+    iam: Any, questions: Sequence[Question], now: datetime, *, boundary: str | None = None
 ) -> tuple[Evaluation, ...] | Unknown:
-    """Ask IAM several `questions`, which differ in nothing but the resource, in one call."""
+    """Ask IAM several `questions`, which differ in nothing but the resource, in one call.
+
+    `boundary` as for `simulate`. Raises `ValueError` for questions that differ otherwise.
+    """
     if len({(q.policy_source_arn, q.action, q.context) for q in questions}) != 1:
         raise ValueError("questions of one call have one context")
-    arns = tuple(q.resource_arn for q in questions)
-
-    def read(answer: Mapping[str, Any]) -> tuple[Evaluation, ...]:
-        return evaluations_of_several(answer, arns, questions[0].action)
-
-    return _ask(iam, questions, now, read, None)
+    who = {"PolicySourceArn": questions[0].policy_source_arn}
+    return ask(iam.simulate_principal_policy, who, questions, now, boundary)
 
 
-def _ask(
-    iam: Any,
+def ask(
+    call: Callable[..., Mapping[str, Any]],
+    who: Mapping[str, Any],
     questions: Sequence[Question],
     now: datetime,
-    read: Callable[[Mapping[str, Any]], tuple[Evaluation, ...]],
     boundary: str | None,
-    policies: Sequence[str] | None = None,
 ) -> tuple[Evaluation, ...] | Unknown:
+    """Put `questions`, which differ in nothing but the resource, by one `call`, page by page.
+
+    `call` is the operation of IAM's policy simulator; `who` has its arguments that say whose
+    policies are simulated. `now` and `boundary` as for `simulate`.
+    """
     question = questions[0]
     clock = [entry for entry in _clock(now) if not question.gives(entry.key_name)]
     entries = (*question.context, *clock)
     request: dict[str, Any] = {
+        **who,
         "ActionNames": [question.action],
         "ResourceArns": [q.resource_arn for q in questions],
         "ContextEntries": [
@@ -96,17 +76,13 @@ def _ask(
             for entry in entries
         ],
     }
-    if policies is None:
-        ask, request["PolicySourceArn"] = iam.simulate_principal_policy, question.policy_source_arn
-    else:
-        ask, request["PolicyInputList"] = iam.simulate_custom_policy, list(policies)
     if boundary is not None:
         request["PermissionsBoundaryPolicyInputList"] = [boundary]
     evaluations: tuple[Evaluation, ...] = ()
     try:
         for _ in range(_MOST_PAGES):
-            answer = ask(**request)
-            evaluations += tuple(_really_missing(one, entries) for one in read(answer))
+            answer = call(**request)
+            evaluations += tuple(_really_missing(one, entries) for one in _read(answer, questions))
             if not answer.get("IsTruncated"):
                 return evaluations
             request["Marker"] = _marker(answer)
@@ -117,6 +93,13 @@ def _ask(
 
         return errors.cannot_ask(error, question)
     return Unknown(Reason.UNREADABLE, "IAM's answer has no end", question)
+
+
+def _read(answer: Mapping[str, Any], questions: Sequence[Question]) -> tuple[Evaluation, ...]:
+    arns, action = [question.resource_arn for question in questions], questions[0].action
+    if len(arns) == 1:
+        return evaluations_of(answer, arns[0], action)
+    return evaluations_of_several(answer, arns, action)
 
 
 def _really_missing(evaluation: Evaluation, entries: Sequence[ContextEntry]) -> Evaluation:
@@ -156,28 +139,25 @@ def evaluations_of(
 def evaluations_of_several(
     answer: Mapping[str, Any], resource_arns: Sequence[str], action: str = ACTION
 ) -> tuple[Evaluation, ...]:
-    """Read one page about several resources. The top level is then the worst of all.
+    """Read one page about several resources, of which only the entries count.
 
-    What the organization said is told at the top only: it is taken for an entry's where that is
-    an explicit deny without a statement, which is how service control policies deny, and is
-    None for the others. Raises `UnreadableAnswer` as `evaluations_of` does.
+    The top level is no entry's: mostly it is the worst of all, and it was seen to allow above an
+    entry that denies. What the organization says is reported there alone: where it does not
+    allow, every entry that denies has `allowed_by_organizations` False, and which of them it
+    denies is not known. An explicit deny without a statement certainly is a service control
+    policy's. Raises `UnreadableAnswer` as `evaluations_of` does.
     """
     found: list[Evaluation] = []
-    for result, top, organizations in _results(answer, action):
+    for result, _, organizations in _results(answer, action):
         for entry in result.get("ResourceSpecificResults") or ():
-            if entry.get("EvalResourceName") not in resource_arns:
-                continue
-            read = _evaluation(entry, {}, None)
-            if top is EvalDecision.ALLOWED and read.eval_decision is not top:
-                raise UnreadableAnswer("it allows at one level and denies at the other")
-            silent = read.eval_decision is EvalDecision.EXPLICIT_DENY and (
-                not read.matched_statements
-            )
-            found.append(
-                replace(read, allowed_by_organizations=False)
-                if silent and organizations is False
-                else read
-            )
+            if entry.get("EvalResourceName") in resource_arns:
+                read = _evaluation(entry, {}, None)
+                denies = read.eval_decision is not EvalDecision.ALLOWED
+                found.append(
+                    replace(read, allowed_by_organizations=False)
+                    if denies and organizations is False
+                    else read
+                )
     return tuple(found)
 
 

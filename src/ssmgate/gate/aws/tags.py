@@ -8,12 +8,17 @@ from typing import Any
 
 from ssmgate.gate.aws import identity
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.question import (
+    PRINCIPAL_TAG_PREFIX,
+    RESOURCE_TAG_PREFIXES,
+    Caller,
+    ContextEntry,
+    Question,
+    is_principal_tag,
+    is_resource_tag,
+)
 
 Tags = tuple[tuple[str, str], ...]
-
-_RESOURCE = ("aws:ResourceTag/", "ssm:resourceTag/")
-_PRINCIPAL = ("aws:PrincipalTag/",)
 
 
 @frozen
@@ -78,8 +83,8 @@ class Lookups:
         decide then. `own` is None for a resource that cannot have tags of the account's.
         """
         wanted = None if keys is None else _not_given(denied, keys)
-        asks_own = own is not None and (wanted is None or _any(wanted, _RESOURCE))
-        asks_principal = wanted is None or _any(wanted, _PRINCIPAL)
+        asks_own = own is not None and (wanted is None or any(map(is_resource_tag, wanted)))
+        asks_principal = wanted is None or any(map(is_principal_tag, wanted))
         # The resource's stay in this thread: a client for them may have to be made first.
         other = threading.Thread(target=self.principal_tags, daemon=True)
         if both := asks_own and asks_principal:
@@ -88,7 +93,10 @@ class Lookups:
         if both:
             other.join()
         principal_tags = self.principal_tags() if asks_principal else None
-        entries = (*_entries(_RESOURCE, own_tags), *_entries(_PRINCIPAL, principal_tags))
+        entries = (
+            *_entries(RESOURCE_TAG_PREFIXES, own_tags),
+            *_entries((PRINCIPAL_TAG_PREFIX,), principal_tags),
+        )
         if wanted is not None:
             named = {key.lower() for key in wanted}
             if not any(entry.key_name.lower() in named for entry in entries):
@@ -118,12 +126,12 @@ def session_tags(caller: Caller, denied: Question, keys: Sequence[str]) -> tuple
     """
     if caller.principal_type == "User":
         return ()
-    return tuple(key for key in _not_given(denied, keys) if _any((key,), _PRINCIPAL))
+    return tuple(key for key in _not_given(denied, keys) if is_principal_tag(key))
 
 
 def is_tag(key: str) -> bool:
     """Whether the condition key is a tag of the principal or of the resource."""
-    return _any((key,), (*_RESOURCE, *_PRINCIPAL))
+    return is_resource_tag(key) or is_principal_tag(key)
 
 
 def _unread(
@@ -132,16 +140,16 @@ def _unread(
     return tuple(
         (key, reason)
         for key in keys
-        for prefixes, reason in (
-            (_RESOURCE, "" if own is None else own.unread),
+        for is_one, reason in (
+            (is_resource_tag, "" if own is None else own.unread),
             (
-                _PRINCIPAL,
+                is_principal_tag,
                 "could not be read (iam:GetUser)"
                 if caller.principal_type == "User" and not principal_read
                 else "",
             ),
         )
-        if reason and _any((key,), prefixes)
+        if reason and is_one(key)
     )
 
 
@@ -151,10 +159,6 @@ def _not_given(denied: Question, keys: Sequence[str]) -> tuple[str, ...]:
     for key in keys:
         first.setdefault(key.lower(), key)
     return tuple(key for key in first.values() if not denied.gives(key))
-
-
-def _any(keys: Sequence[str], prefixes: Sequence[str]) -> bool:
-    return any(key.lower().startswith(prefix.lower()) for key in keys for prefix in prefixes)
 
 
 def _entries(prefixes: Sequence[str], tags: Tags | None) -> Iterator[ContextEntry]:

@@ -13,6 +13,7 @@ from ssmgate.gate.aws import AWSCLI_VERSION, BOTOCORE_VERSION
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.aws.preconnect import DEFAULT_CA_BUNDLE
 from ssmgate.gate.config.load import Config
+from ssmgate.gate.system.file_state import file_state
 
 # Besides AWS_…: what decides where STS and IAM are, and whose certificates are trusted.
 _VARIABLES = (
@@ -68,7 +69,7 @@ def dependencies(
 def _bundles(
     verify: bool | str | None, aws_configuration: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, object]:
-    """Return the files that say which certificates are trusted, each with its `_state`."""
+    """Return the files that say which certificates are trusted, each with its `file_state`."""
     profiles = aws_configuration.get("profiles", {}).values()
     paths = {
         DEFAULT_CA_BUNDLE,
@@ -76,16 +77,7 @@ def _bundles(
         *(environ.get(name) for name in _BUNDLE_VARIABLES),
         *(profile.get(name) for profile in profiles for name in _BUNDLE_KEYS),
     }
-    return {path: _state(path) for path in paths if path and isinstance(path, str)}
-
-
-def _state(path: str) -> object:
-    """Return what differs when a file was changed, also if its time of change was set back."""
-    try:
-        known = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return [known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns]
+    return {path: file_state(path) for path in paths if path and isinstance(path, str)}
 
 
 def _system_proxy_settings() -> object:

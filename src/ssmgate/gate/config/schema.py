@@ -12,6 +12,9 @@ from ssmgate.gate.decision.endpoints import allowed_origin
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import FIXED_KEYS, configured_context
 
+USER_PLACEHOLDER = "{user}"
+"""In `record.file` and `login.profile`: the unix user's name."""
+
 # A reader takes a value as TOML or a variable has it and returns the value that counts.
 # It raises ValueError with what the key is: "mode is …".
 Reader = Callable[[Any], Any]

@@ -9,9 +9,9 @@ from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName
 
 # Customers cannot create documents with these beginnings, in whatever case:
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
-_RESERVED = ("aws", "amazon", "amzn")
+RESERVED_PREFIXES = ("aws", "amazon", "amzn")
 # How AWS spells its own. Only these certainly have an empty account in their ARN.
-_AWS_OWNED = ("AWS-", "AWSEC2-", "AWSConfigRemediation-", "AWSSupport-", "Amazon")
+AWS_OWNED_PREFIXES = ("AWS-", "AWSEC2-", "AWSConfigRemediation-", "AWSSupport-", "Amazon")
 
 
 def document_arns(
@@ -43,11 +43,21 @@ def document_arns(
 
 
 def _accounts(name: str, account: str) -> tuple[str, ...]:
-    if name.startswith(_AWS_OWNED):
+    if name.startswith(AWS_OWNED_PREFIXES):
         return ("",)
-    if name.lower().startswith(_RESERVED):
+    if name.lower().startswith(RESERVED_PREFIXES):
         return ("", account)
     return (account,)
+
+
+def control_arn(arn: str) -> str:
+    """Return the ARN of a document that cannot exist, in the same form as that of `arn`.
+
+    Its name begins and ends as the document's does and is longer than a document's can be (128
+    characters): a pattern that matches it names no document.
+    """
+    place, _, name = arn.partition("/")
+    return f"{place}/{name}.no-such-document.{'-' * 128}.{name}"
 
 
 @frozen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.frozen import frozen
@@ -20,10 +21,32 @@ class Permit:
 
     `overridden` holds the refusal that `mode = "permissive"` set aside, and is None when IAM
     allowed.
+
+    A permit is a decision that this process has made, not data. So a copy of it is the permit
+    itself, and it cannot be pickled: bytes from a file or a pipe must not be able to stand for a
+    decision. Its constructor takes no keywords, so `dataclasses.replace` cannot put another
+    request into it. That protects against mistakes, not against code in this process, which can
+    call the constructor.
     """
 
     request: SessionRequest
     overridden: Denial | Unknown | LocalDenial | None = None
+
+    def __new__(cls, *_fields: object) -> Permit:
+        """Take the fields by position only."""
+        return object.__new__(cls)
+
+    def __copy__(self) -> Permit:
+        """Return the permit itself."""
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Permit:
+        """Return the permit itself."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled."""
+        raise TypeError("a Permit cannot be pickled")
 
     def spelled_out(self) -> SessionRequest | None:
         """The second request that this permit covers: the default document by its name.
@@ -181,7 +204,7 @@ def _unless_named(
 
 def override(request: SessionRequest, outcome: Denial | Unknown | LocalDenial) -> Permit:
     """Permit `request` although it was refused: `mode = "permissive"`, and nothing else."""
-    return Permit(request, overridden=outcome)
+    return Permit(request, outcome)
 
 
 def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Denial | Unknown | None:

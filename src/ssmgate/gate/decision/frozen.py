@@ -16,10 +16,16 @@ T = TypeVar("T")
 def frozen(cls: type[T]) -> type[T]:
     """As `dataclass(frozen=True, slots=True)`: `field`, `fields`, `replace` and `match` go with it.
 
+    A value can be copied and pickled. Both make the new value by calling the class with the
+    fields, so that `__post_init__` checks it as it checks every other; there is no `__setstate__`
+    that could change a value. A class that defines `__reduce__` itself keeps its own.
+
     Not for classes that are ordered, inherit fields or have keyword-only ones.
     """
     for method in (__init__, __repr__, __eq__, __hash__, __setattr__, __delattr__):
         setattr(cls, method.__name__, method)
+    if "__reduce__" not in vars(cls):
+        cls.__reduce__ = __reduce__  # type: ignore[method-assign]
     if cls.__doc__ is None:
         cls.__doc__ = cls.__name__  # else dataclass works out a signature
     return dataclass(init=False, repr=False, eq=False, slots=True)(cls)
@@ -53,6 +59,10 @@ def _default(self: Any, one: Field[Any]) -> Any:
 def __repr__(self: Any) -> str:  # noqa: N807
     shown = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if one.repr)
     return f"{type(self).__qualname__}({shown})"
+
+
+def __reduce__(self: Any) -> tuple[type, tuple[Any, ...]]:  # noqa: N807
+    return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
 
 def _compared(self: Any) -> tuple[Any, ...]:

@@ -15,12 +15,10 @@ from ssmgate.gate.decision.errors import (
     DenialFacts,
     RestrictionDenied,
 )
-from ssmgate.gate.decision.question import ACTION, Caller, Question
+from ssmgate.gate.decision.question import ACTION, Caller, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
-
-_RESOURCE_TAGS = ("ssm:resourcetag/", "aws:resourcetag/")
 
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 
@@ -287,7 +285,7 @@ def simulate_statement(caller: Caller) -> str:
 
 def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
     """What lets the tags of `keys` be read: the statement, and for the caller's the [context]."""
-    principal = tuple(key for key in keys if not key.lower().startswith(_RESOURCE_TAGS))
+    principal = tuple(key for key in keys if not is_resource_tag(key))
     needed = []
     if principal != keys:
         needed.append(("ssm:ListTagsForResource", question.resource_arn))
@@ -303,7 +301,7 @@ def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
 
 
 def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
-    tags = [key for key in keys if key.lower().startswith(_RESOURCE_TAGS)]
+    tags = [key for key in keys if is_resource_tag(key)]
     lines = [f'"{key}" = {_example(key)}' for key in keys if key not in tags]
     hints = []
     if tags:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ssmgate.gate.decision.arn import account_of
+from ssmgate.gate.decision.arn import account_of, control_arn
 from ssmgate.gate.decision.frozen import frozen
 
 ACTION = "ssm:StartSession"
@@ -25,6 +25,11 @@ FIXED_KEYS = frozenset(
     }
 )
 """Condition keys, in lower case, that ssmgate itself knows: the configuration cannot set them."""
+
+RESOURCE_TAG_PREFIXES = ("aws:ResourceTag/", "ssm:resourceTag/")
+"""With what the condition keys begin that are tags of the resource. Keys have no case."""
+
+PRINCIPAL_TAG_PREFIX = "aws:PrincipalTag/"
 
 MFA_KEY = "aws:MultiFactorAuthPresent"
 
@@ -128,15 +133,25 @@ class Question:
         return replace(self, context=(*self.context, *added))
 
     def control(self) -> Question:
-        """The same question about a document that cannot exist, in the same form of ARN.
+        """The same question about a document that cannot exist (`arn.control_arn`).
 
-        Its name begins and ends as the document's does and is longer than a document's can be
-        (128 characters): a pattern that matches it names no document. All else, tags among it,
-        is as it was, so that nothing but the name can make a difference.
+        All else, tags among it, is as it was, so that nothing but the name can make a difference.
         """
-        place, _, name = self.resource_arn.partition("/")
-        filler = ".no-such-document." + "-" * 128
-        return replace(self, resource_arn=f"{place}/{name}{filler}.{name}")
+        return replace(self, resource_arn=control_arn(self.resource_arn))
+
+
+def is_resource_tag(key_name: str) -> bool:
+    """Return whether the condition key is a tag of the resource."""
+    return key_name.lower().startswith(_RESOURCE_TAGS)
+
+
+def is_principal_tag(key_name: str) -> bool:
+    """Return whether the condition key is a tag of the caller's IAM user, role or session."""
+    return key_name.lower().startswith(_PRINCIPAL_TAG)
+
+
+_RESOURCE_TAGS = tuple(prefix.lower() for prefix in RESOURCE_TAG_PREFIXES)
+_PRINCIPAL_TAG = PRINCIPAL_TAG_PREFIX.lower()
 
 
 def context_entry(key_name: str, value: object) -> ContextEntry:

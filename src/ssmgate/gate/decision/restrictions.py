@@ -9,6 +9,8 @@ from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.reason import Reason, RestrictionReason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName, SessionRequest
+from ssmgate.gate.decision.wildcards import like
+from ssmgate.gate.decision.wildcards import pattern as pattern_of
 
 PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/*?]{1,300}\Z")
 """What a pattern is made of: of everything else one could think that it had a meaning."""
@@ -87,5 +89,4 @@ def _is_arn(pattern: str) -> bool:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(expression, text, re.DOTALL) is not None
+    return like(pattern_of(pattern), text)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 
 from ssmgate.gate.config.load import Records
+from ssmgate.gate.config.schema import USER_PLACEHOLDER
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.system import trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
@@ -18,7 +19,6 @@ from ssmgate.gate.system.trusted_files import InsecurePermissions
 LARGEST = 8000
 """Bytes of a record: common syslog daemons cut what is longer, in the middle of the JSON."""
 
-USER = "{user}"
 """In `record.file`: the unix user's name."""
 
 _SYSLOG_SOCKETS = ("/dev/log", "/var/run/syslog")
@@ -107,10 +107,10 @@ def _clipped(value: object, longest: int) -> object:
 
 def _to_file(path: str, user: str | None, line: bytes) -> str:
     """Append `line` with one write. Returns what went wrong."""
-    if USER in path:
+    if USER_PLACEHOLDER in path:
         if not user or "/" in user:
             return f"{path}: this unix user has no name"
-        path = path.replace(USER, user)
+        path = path.replace(USER_PLACEHOLDER, user)
     mine = os.geteuid()
     try:
         file = trusted_open.open_trusted(

@@ -10,17 +10,14 @@ from typing import NoReturn, Protocol
 
 from ssmgate.sandbox.agent.plan import Plan, WorkError
 from ssmgate.sandbox.agent.work import Work
-from ssmgate.sandbox.channel import codec
-from ssmgate.sandbox.channel.codec import (
-    AgentMessage,
+from ssmgate.sandbox.channel import codec, payloads
+from ssmgate.sandbox.channel.codec import AgentMessage, CodecError, MessageType, PayloadType
+from ssmgate.sandbox.channel.payloads import (
     ChannelClosed,
-    CodecError,
     Flag,
     HandshakeComplete,
     HandshakeRequest,
     HandshakeResponse,
-    MessageType,
-    PayloadType,
     Size,
 )
 from ssmgate.sandbox.channel.sequence import TICK_SECONDS, Incoming, Outgoing, milliseconds
@@ -153,7 +150,7 @@ class Channel:
         # In a task of its own: who does not read must not keep us from reading.
         while True:
             message = await self._acknowledgements.get()
-            await self._wire.send(codec.acknowledge(message, _now()))
+            await self._wire.send(payloads.acknowledge(message, _now()))
 
     async def _listen(self) -> NoReturn:
         while True:
@@ -161,7 +158,7 @@ class Channel:
             try:
                 message = codec.decode(frame if isinstance(frame, bytes) else frame.encode())
                 if message.message_type is MessageType.ACKNOWLEDGE:
-                    self._outgoing.came(codec.acknowledged(message.payload))
+                    self._outgoing.came(payloads.acknowledged(message.payload))
                     self._came.set()
                     continue
             except CodecError as error:
@@ -211,7 +208,7 @@ class Channel:
             case PayloadType.SIZE:
                 work.resize(Size.read(message.payload))
             case PayloadType.FLAG:
-                flag = codec.read_flag(message.payload)
+                flag = payloads.read_flag(message.payload)
                 if flag is Flag.TERMINATE_SESSION:
                     raise _Over
                 if flag is Flag.DISCONNECT_TO_PORT:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ssmgate.sandbox.agent.plan import WorkError
-from ssmgate.sandbox.channel.codec import Size
+from ssmgate.sandbox.channel.payloads import Size
 from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ssmgate.sandbox.channel.codec import SessionType
+from ssmgate.sandbox.channel.payloads import SessionType
 
 _PARAMETER = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 

@@ -20,7 +20,8 @@ from ssmgate.sandbox.agent.listener import Listener, Port, Sshd, Tcp
 from ssmgate.sandbox.agent.peer import is_ours
 from ssmgate.sandbox.agent.plan import Plan, WorkError, plan
 from ssmgate.sandbox.agent.work import Program, Terminal, Work
-from ssmgate.sandbox.channel.codec import ChannelClosed, CodecError, OpenDataChannel, SessionType
+from ssmgate.sandbox.channel.codec import CodecError
+from ssmgate.sandbox.channel.payloads import ChannelClosed, OpenDataChannel, SessionType
 from ssmgate.sandbox.sessions import Refused, Session
 
 PATH = "/v1/data-channel/"

@@ -16,7 +16,7 @@ import termios
 from pathlib import Path
 from typing import Protocol
 
-from ssmgate.sandbox.channel.codec import Size
+from ssmgate.sandbox.channel.payloads import Size
 from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
 
 # The session's first process has no terminal of its own until it opens one; the kernel then

@@ -17,7 +17,8 @@ import termios
 from types import FrameType
 from typing import Protocol
 
-from ssmgate.sandbox.channel.codec import Flag, PayloadType, Size, flag_payload
+from ssmgate.sandbox.channel.codec import PayloadType
+from ssmgate.sandbox.channel.payloads import Flag, Size, flag_payload
 from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
 
 _STDIN, _STDOUT = 0, 1

@@ -9,17 +9,14 @@ import time
 import uuid
 from typing import NoReturn
 
-from ssmgate.sandbox.channel import codec
-from ssmgate.sandbox.channel.codec import (
-    AgentMessage,
+from ssmgate.sandbox.channel import codec, payloads
+from ssmgate.sandbox.channel.codec import AgentMessage, CodecError, MessageType, PayloadType
+from ssmgate.sandbox.channel.payloads import (
     ChannelClosed,
-    CodecError,
     HandshakeComplete,
     HandshakeRequest,
     HandshakeResponse,
-    MessageType,
     OpenDataChannel,
-    PayloadType,
     SessionType,
 )
 from ssmgate.sandbox.channel.sequence import TICK_SECONDS, Incoming, Outgoing, milliseconds
@@ -105,13 +102,13 @@ class Session:
             message = codec.decode(frame)
             match message.message_type:
                 case MessageType.ACKNOWLEDGE:
-                    self._outgoing.came(codec.acknowledged(message.payload))
+                    self._outgoing.came(payloads.acknowledged(message.payload))
                 case MessageType.CHANNEL_CLOSED:
                     self._closed(ChannelClosed.read(message.payload).output)
                 case MessageType.OUTPUT_STREAM_DATA:
                     taken = self._incoming.take(message)
                     if taken.again is not None and taken.again not in self._unacknowledged:
-                        self._wire.send(codec.acknowledge(taken.again, _now()))
+                        self._wire.send(payloads.acknowledge(taken.again, _now()))
                     for ready in taken.ready:
                         self._use(ready)
                 case _:
@@ -122,10 +119,10 @@ class Session:
     def _use(self, message: AgentMessage) -> None:
         match message.payload_type:
             case PayloadType.HANDSHAKE_REQUEST:
-                self._wire.send(codec.acknowledge(message, _now()))
+                self._wire.send(payloads.acknowledge(message, _now()))
                 self._shake_hands(message.payload)
             case PayloadType.HANDSHAKE_COMPLETE:
-                self._wire.send(codec.acknowledge(message, _now()))
+                self._wire.send(payloads.acknowledge(message, _now()))
                 self._begin(HandshakeComplete.read(message.payload))
             case _:
                 if self._side is not None:
@@ -136,7 +133,7 @@ class Session:
         """What came is acknowledged when it has been written, or nearly."""
         if side.unwritten <= _UNUSED_BYTES:
             for message in self._unacknowledged:
-                self._wire.send(codec.acknowledge(message, _now()))
+                self._wire.send(payloads.acknowledge(message, _now()))
             self._unacknowledged.clear()
 
     def _shake_hands(self, payload: bytes) -> None:

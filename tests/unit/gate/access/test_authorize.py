@@ -91,19 +91,24 @@ class Aws:
         self._ask("identity")
         return self.who
 
-    def look(
-        self, iam: Any, request: Any, questions: Any, allow_wildcard_grants: bool
-    ) -> SimulationAttempt:
+    def simulate(
+        self, iam: Any, requests: Any, allow_wildcard_grants: bool
+    ) -> list[SimulationAttempt]:
         assert iam == "iam"
         self._ask("first")
+        ((request, questions),) = requests
         outcome = decide(
             request, questions, self.evaluations, allow_wildcard_grants=allow_wildcard_grants
         )
-        return SimulationAttempt(request, questions, self.evaluations, outcome)
+        return [SimulationAttempt(request, questions, self.evaluations, outcome)]
 
     def resimulate(
-        self, clients: Any, caller: Caller, first: SimulationAttempt, allow_wildcard_grants: bool
-    ) -> SimulationAttempt:
+        self,
+        clients: Any,
+        caller: Caller,
+        first: list[SimulationAttempt],
+        allow_wildcard_grants: bool,
+    ) -> list[SimulationAttempt]:
         assert (clients, caller) == (CLIENTS, CALLER)
         self._ask(f"second {allow_wildcard_grants}")
         return first
@@ -124,7 +129,7 @@ class Aws:
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     aws = Aws()
     monkeypatch.setattr(authorize.identity, "identify", aws.identify)
-    monkeypatch.setattr(authorize.evaluate, "look", aws.look)
+    monkeypatch.setattr(authorize.evaluate, "simulate_requests", aws.simulate)
     monkeypatch.setattr(refine, "resimulate", aws.resimulate)
     monkeypatch.setattr(refine, "out_of_time", aws.out_of_time)
     return aws

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fakes.simulations import ARN, OTHER, TEMPLATE, answer, entry, result, several
 from ssmgate.gate.aws.simulate import (
     UnreadableAnswer,
     evaluations_of,
@@ -16,23 +17,6 @@ from ssmgate.gate.aws.simulate import (
 )
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import ContextEntry, Question
-
-ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
-TEMPLATE = "arn:aws:ssm:${Region}:${Account}:document/${DocumentName}"
-
-
-def answer(*results: dict[str, Any]) -> dict[str, Any]:
-    return {"EvaluationResults": list(results), "IsTruncated": False}
-
-
-def result(decision: str = "allowed", **members: Any) -> dict[str, Any]:
-    return {
-        "EvalActionName": "ssm:StartSession",
-        "EvalResourceName": ARN,
-        "EvalDecision": decision,
-        "ResourceSpecificResults": [{"EvalResourceName": ARN, "EvalResourceDecision": decision}],
-        **members,
-    }
 
 
 @pytest.mark.parametrize(
@@ -171,18 +155,6 @@ def test_what_cannot_be_read(read: dict[str, Any], words: str) -> None:
         evaluations_of(answer(read), ARN)
 
 
-OTHER = "arn:aws:ssm:us-east-1:111122223333:document/Other"
-
-
-def entry(decision: str, arn: str = ARN, **members: Any) -> dict[str, Any]:
-    return {"EvalResourceName": arn, "EvalResourceDecision": decision, **members}
-
-
-def several(top: str, *entries: dict[str, Any], **members: Any) -> dict[str, Any]:
-    read = result(top, EvalResourceName=TEMPLATE, **members)
-    return answer({**read, "EvalDecision": top, "ResourceSpecificResults": list(entries)})
-
-
 STATEMENT = {
     "SourcePolicyId": "p",
     "SourcePolicyType": "IAM Policy",
@@ -214,8 +186,19 @@ PLACED = MatchedStatement("p", "IAM Policy", (3, 17), (9, 6))
         pytest.param(
             several("explicitDeny", entry("explicitDeny", MatchedStatements=[STATEMENT]),
                     OrganizationsDecisionDetail={"AllowedByOrganizations": False}),
-            [(ARN, "explicitDeny", (PLACED,), None)],
-            id="and not what a statement denies",
+            [(ARN, "explicitDeny", (PLACED,), False)],
+            id="and perhaps what a statement denies",
+        ),
+        pytest.param(
+            several("implicitDeny", entry("implicitDeny"), entry("allowed", OTHER),
+                    OrganizationsDecisionDetail={"AllowedByOrganizations": False}),
+            [(ARN, "implicitDeny", (), False), (OTHER, "allowed", (), None)],
+            id="and perhaps what nothing allows",
+        ),
+        pytest.param(
+            several("allowed", entry("implicitDeny"), entry("allowed", OTHER)),
+            [(ARN, "implicitDeny", (), None), (OTHER, "allowed", (), None)],
+            id="the top allows what one entry denies",
         ),
         pytest.param(
             several("implicitDeny", entry("allowed", "*"), entry("allowed", ARN + "x"),
@@ -238,7 +221,6 @@ def test_several_resources(read: dict[str, Any], expected: list[Any]) -> None:
 @pytest.mark.parametrize(
     "read",
     [
-        several("allowed", entry("implicitDeny")),
         several("implicitDeny", entry("perhaps")),
         several("perhaps", entry("allowed")),
         several("implicitDeny", entry("allowed"), EvalActionName="ssm:SendCommand"),

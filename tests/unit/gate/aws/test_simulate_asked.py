@@ -8,38 +8,12 @@ from typing import Any
 
 import pytest
 
-from ssmgate.gate.aws.simulate import simulate, simulate_custom, simulate_together
+from fakes.simulations import ARN, OTHER, answer, entry, result, several
+from ssmgate.explain.simulate_custom import simulate_custom
+from ssmgate.gate.aws.simulate import simulate, simulate_together
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import ContextEntry, Question
-
-ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
-TEMPLATE = "arn:aws:ssm:${Region}:${Account}:document/${DocumentName}"
-OTHER = "arn:aws:ssm:us-east-1:111122223333:document/Other"
-
-
-def answer(*results: dict[str, Any]) -> dict[str, Any]:
-    return {"EvaluationResults": list(results), "IsTruncated": False}
-
-
-def result(decision: str = "allowed", **members: Any) -> dict[str, Any]:
-    return {
-        "EvalActionName": "ssm:StartSession",
-        "EvalResourceName": ARN,
-        "EvalDecision": decision,
-        "ResourceSpecificResults": [{"EvalResourceName": ARN, "EvalResourceDecision": decision}],
-        **members,
-    }
-
-
-def entry(decision: str, arn: str = ARN, **members: Any) -> dict[str, Any]:
-    return {"EvalResourceName": arn, "EvalResourceDecision": decision, **members}
-
-
-def several(top: str, *entries: dict[str, Any], **members: Any) -> dict[str, Any]:
-    read = result(top, EvalResourceName=TEMPLATE, **members)
-    return answer({**read, "EvalDecision": top, "ResourceSpecificResults": list(entries)})
-
 
 ALICE = "arn:aws:iam::111122223333:user/team/alice"
 NOW = datetime(2026, 11, 29, 12, 0, 1, tzinfo=timezone(timedelta(hours=2)))

@@ -88,9 +88,9 @@ def test_variables_that_an_answer_depends_on() -> None:
     }  # fmt: skip
 
 
-def state(path: str) -> list[int]:
+def state(path: str) -> tuple[int, ...]:
     known = os.stat(path)
-    return [known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns]
+    return (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
 
 
 def test_bundles_that_an_answer_depends_on(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_an_override_keeps_what_it_set_aside() -> None:
 
     permit = override(REQUEST, refusal)
 
-    assert permit == Permit(REQUEST, overridden=refusal)
+    assert permit == Permit(REQUEST, refusal)
     assert permit.spelled_out() is None, "what IAM did not allow is not asked for twice"
 
 

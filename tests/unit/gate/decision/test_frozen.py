@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import dataclasses
-from collections.abc import Callable
+import enum
+import importlib
+import pickle
+import types
+import typing
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+import house
+import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
+from ssmgate.gate.decision import decision
+from ssmgate.gate.decision.decision import Permit
+from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.request import SessionRequest
 
 
 def example(decorate: Callable[[type], type]) -> Any:
@@ -79,3 +92,105 @@ def test_post_init_may_refuse() -> None:
         Picky("")
     with pytest.raises(ValueError, match="empty"):
         dataclasses.replace(Picky("n"), name="")
+
+
+def classes() -> list[type]:
+    """Every class of ssmgate that is `frozen`, as the source shows them."""
+    found = []
+    for module in house.modules():
+        names = [
+            node.name
+            for node in ast.walk(ast.parse(module.read_text()))
+            if isinstance(node, ast.ClassDef)
+            and any(ast.unparse(one) == "frozen" for one in node.decorator_list)
+        ]
+        if names:
+            path = ".".join(("ssmgate", *module.relative_to(house.SOURCE).with_suffix("").parts))
+            loaded = importlib.import_module(path)
+            found += [getattr(loaded, name) for name in names]
+    return found
+
+
+def value_of(kind: Any) -> Any:
+    """A value of the type `kind`, with a text that a document can have for a name."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return value_of(next(one for one in arguments if one is not type(None)))
+    if origin is tuple:
+        return tuple(value_of(one) for one in arguments if one is not ...)
+    if origin in (frozenset, list):
+        return origin([value_of(arguments[0])])
+    if origin in (dict, Mapping):
+        return {value_of(arguments[0]): value_of(arguments[1])}
+    if origin is not None:
+        return len  # what can be called
+    if dataclasses.is_dataclass(kind) and kind is not Permit:
+        return example_of(kind)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return next(iter(kind))
+    return {int: 7, float: 7.5, bool: True, bytes: b"7"}.get(kind, "Dev-Shell")
+
+
+def example_of(cls: Any) -> Any:
+    hints = typing.get_type_hints(cls)
+    return cls(*(value_of(hints[field.name]) for field in dataclasses.fields(cls)))
+
+
+FROZEN = classes()
+
+
+@pytest.mark.parametrize("cls", FROZEN, ids=lambda cls: cls.__qualname__)
+def test_values_are_copied_and_pickled(cls: Any) -> None:
+    value = example_of(cls)
+    made = [copy.copy(value), copy.deepcopy(value)]
+    if cls is not Permit:
+        made += [pickle.loads(pickle.dumps(value, level)) for level in range(6)]
+
+    for other in made:
+        assert other == value
+        assert dataclasses.astuple(other) == dataclasses.astuple(value)
+        assert repr(other) == repr(value)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(other, dataclasses.fields(cls)[0].name, "x")
+    assert not hasattr(value, "__setstate__")
+
+
+@pytest.mark.parametrize("cls", FROZEN, ids=lambda cls: cls.__qualname__)
+def test_secrets_are_not_shown(cls: Any) -> None:
+    secret = {"secret", "token"}
+    for field in dataclasses.fields(cls):
+        if secret & set(field.name.split("_")):
+            assert not field.repr, field.name
+
+
+def test_copies_are_checked_as_all_values_are() -> None:
+    made, arguments = SessionRequest("i-1", "Dev-Shell").__reduce__()
+
+    with pytest.raises(InvalidRequest):
+        made(*("a b" if one == "Dev-Shell" else one for one in arguments))
+
+
+REQUEST = SessionRequest("i-1")
+PERMIT = decision.override(REQUEST, decision.Unknown("identity", "x"))
+
+
+def test_copy_of_a_permit_is_the_permit() -> None:
+    assert copy.copy(PERMIT) is PERMIT
+    assert copy.deepcopy([PERMIT])[0] is PERMIT
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda: dataclasses.replace(PERMIT, request=SessionRequest("i-2")),
+        lambda: dataclasses.replace(PERMIT),
+        lambda: getattr(copy, "replace", dataclasses.replace)(PERMIT, overridden=None),
+        lambda: Permit(request=REQUEST),
+        lambda: pickle.dumps(PERMIT),
+        lambda: pickle.dumps(PERMIT, 0),
+        lambda: pickle.dumps(decision.SimulationAttempt(REQUEST, (), (), PERMIT)),
+    ],
+)
+def test_permit_is_made_by_a_decision_alone(forge: Callable[[], object]) -> None:
+    with pytest.raises(TypeError):
+        forge()

@@ -197,3 +197,12 @@ def test_refusal_names_its_rule(rules: Restrictions, expected: LocalDenial) -> N
 )
 def test_signs_of_a_pattern(text: str, valid: bool) -> None:
     assert (PATTERN.match(text) is not None) is valid
+
+
+def test_many_wildcards_take_no_longer_than_few() -> None:
+    """A matcher that tries each star against each other would take hours for this."""
+    pattern, target = "*a" * 30, "a" * 200 + "b"
+    rules = Restrictions(targets_allow=((pattern,),))
+
+    assert refusal(rules, SessionRequest(target), (), "111122223333") is not None
+    assert refusal(rules, SessionRequest(target[:-1]), (), "111122223333") is None

@@ -1,0 +1,126 @@
+"""How the ARN in a policy differs from the one that was asked about, where that is one mistake."""
+
+from __future__ import annotations
+
+import re
+
+from ssmgate.explain.near_miss import ArnPart, Difference, ResourceMiss, likeness
+from ssmgate.explain.session_documents import WELL_KNOWN
+
+NEAR = 0.88
+"""From which likeness on one name is taken for a misspelling of another."""
+
+
+def is_document(resource: str) -> bool:
+    """Whether an ARN is a document's."""
+    return resource.split(":", 5)[2:3] == ["ssm"] and ":document/" in resource
+
+
+def what_is(resource: str) -> str:
+    """The word for a resource in a sentence."""
+    return "document" if is_document(resource) else "resource"
+
+
+def difference(failure: ResourceMiss, arn: str) -> tuple[str, str] | None:
+    """The code and the sentence, where the closest pattern is but one mistake away."""
+    first = failure.differences[0]
+    closest = failure.closest
+    if len(failure.differences) == 1:
+        match first.part:
+            case ArnPart.ACCOUNT:
+                return _account(first, arn, closest)
+            case ArnPart.REGION | ArnPart.PARTITION:
+                return (
+                    f"wrong-{first.part.value}",
+                    f"{closest} is for {first.part.value} {first.policy!r}, and the"
+                    f" {what_is(arn)} is in {first.request!r}",
+                )
+            case ArnPart.NAME:
+                return _name(first, arn)
+    if _is_wrong_type(failure.differences, closest or ""):
+        return (
+            "wrong-type",
+            f"there is no such resource as {closest}: the ARN of this {what_is(arn)} is {arn}",
+        )
+    return None
+
+
+_FIELDS = {
+    ArnPart.PARTITION: 1,
+    ArnPart.SERVICE: 2,
+    ArnPart.REGION: 3,
+    ArnPart.ACCOUNT: 4,
+}
+
+
+def fix(failure: ResourceMiss, code: str) -> str:
+    """What to write: the closest pattern with its one mistake corrected, or the ARN itself."""
+    closest, corrected = failure.closest or "", failure.request
+    fields = closest.split(":", 5)
+    first = failure.differences[0]
+    if len(failure.differences) == 1 and len(fields) == 6 and "$" not in ":".join(fields[:5]):
+        if first.part in _FIELDS:
+            fields[_FIELDS[first.part]] = first.request
+            corrected = ":".join(fields)
+        elif first.part is ArnPart.TYPE and "/" in fields[5]:
+            fields[5] = f"{first.request}/{fields[5].partition('/')[2]}"
+            corrected = ":".join(fields)
+    beside = ", or beside it" if code in ("wrong-region", "wrong-account") else ""
+    return f"write {corrected} in place of {closest}{beside}"
+
+
+def _account(difference: Difference, arn: str, closest: str | None) -> tuple[str, str]:
+    if not difference.request:
+        return (
+            "aws-document-with-account",
+            f"{closest} has an account id, and a document of AWS's own has none in its ARN",
+        )
+    if not difference.policy:
+        return (
+            "document-without-account",
+            f"{closest} has no account id, as only AWS's own documents are written, and this one"
+            f" belongs to account {difference.request}",
+        )
+    return (
+        "wrong-account",
+        f"{closest} is in account {difference.policy}, and the {what_is(arn)} in"
+        f" {difference.request}",
+    )
+
+
+def _name(difference: Difference, arn: str) -> tuple[str, str] | None:
+    has, want = difference.policy, difference.request
+    if ":role/" in arn or ":user/" in arn:
+        if has.split("/")[-1] != want.split("/")[-1]:
+            return None
+        return (
+            "sso-role-path" if "AWSReservedSSO_" in want else "principal-path",
+            f"the policy names {has!r} without the path that it has, {want!r}",
+        )
+    if has.lower() == want.lower():
+        return "name-case", f"the policy has {has!r}, and names are told apart by case: {want!r}"
+    if not is_document(arn):
+        return None
+    if has.startswith((f"{want}/", f"{want}:")):
+        return (
+            "wildcard-past-name",
+            f"the policy has {has!r}, and nothing follows a document's name in its ARN",
+        )
+    numbered = re.sub(r"[0-9]", "", has) == re.sub(r"[0-9]", "", want)
+    if "*" in has or has in WELL_KNOWN or numbered or likeness(has, want) < NEAR:
+        return None
+    return "name-misspelt", f"the policy has {has!r}, which is nearly {want!r}"
+
+
+def _is_wrong_type(differences: tuple[Difference, ...], closest: str) -> bool:
+    """Whether the pattern means this resource, in an ARN that no resource has."""
+    parts = {d.part: d for d in differences}
+    if not parts.keys() <= {ArnPart.SERVICE, ArnPart.TYPE}:
+        return False
+    kind = parts.get(ArnPart.TYPE)
+    if kind is None:
+        return True
+    name = closest.rpartition("/")[2]
+    if ArnPart.SERVICE in parts:
+        return name.strip("*") != "" and "/" in closest
+    return likeness(kind.policy.partition("/")[0], kind.request) >= NEAR

@@ -1,4 +1,4 @@
-"""`ssmgate cache`: what is kept of IAM's answers, and how to forget it."""
+"""`ssmgate cache`: show and clear the cached IAM decisions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def cache() -> None:
 @cache.command()
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How it looks.")
 def show(output: str) -> None:
-    """Print who was allowed what, and for how many seconds it still counts.
+    """Print each cached decision: seconds left, caller and documents.
 
-    An answer counts for the very credentials, configuration and endpoints that it was given to,
-    until the credentials end at the latest. JSON is a list of objects with seconds_left, caller
-    and documents, both as ARNs; without documents it only says who the credentials belong to.
+    A decision is used only with the credentials, configuration and endpoints that it was made
+    with, and never after the credentials expire. JSON is a list of objects with seconds_left,
+    caller and documents, both as ARNs; an entry without documents is the caller's identity.
     """
     config = configuration.load(os.environ)
     if config.locked or not config.cache_ttl:
@@ -47,9 +47,9 @@ def show(output: str) -> None:
 
 @cache.command()
 def clear() -> None:
-    """Forget everything: the next start asks.
+    """Clear the cache.
 
-    A start that is asking meanwhile may still keep its answer.
+    A session being started meanwhile may still add its decision.
     """
     count = _folder().clear()
     echo(f"{count} {'answer' if count == 1 else 'answers'} forgotten", err=True)

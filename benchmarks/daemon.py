@@ -60,7 +60,7 @@ def give_up_capabilities() -> None:
 @contextmanager
 def daemon(environ: Mapping[str, str]) -> Iterator[Daemon]:
     """One for the starts with `environ`, ready for them."""
-    running = subprocess.Popen([PROGRAM, "daemon", "--idle", "0"], env=environ)
+    running = subprocess.Popen([PROGRAM, "daemon", "run", "--idle", "0"], env=environ)
     try:
         for _ in range(200):
             if _status(environ):

@@ -7,7 +7,7 @@ __ssmgate_options() {
         cache) __ssmgate_found='--help' ;;
         check) __ssmgate_found='--help' ;;
         config) __ssmgate_found='--help' ;;
-        daemon) __ssmgate_found='--idle --help' ;;
+        daemon) __ssmgate_found='--help' ;;
         documents) __ssmgate_found='--help' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
@@ -24,7 +24,7 @@ __ssmgate_argument() {
         ssmgate) __ssmgate_kind='=cache check config daemon documents init login policy sandbox ssh-config start-session' ;;
         cache) __ssmgate_kind='=clear show' ;;
         config) __ssmgate_kind='=check show' ;;
-        daemon) __ssmgate_kind='=status stop' ;;
+        daemon) __ssmgate_kind='=run status stop' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
         policy) __ssmgate_kind='=check' ;;
         sandbox) __ssmgate_kind='=env' ;;
@@ -35,7 +35,6 @@ __ssmgate_argument() {
 
 __ssmgate_value() {
     case "$1 $2" in
-        'daemon --idle') __ssmgate_kind='any' ;;
         'sandbox --as') __ssmgate_kind='any' ;;
         'sandbox --seed') __ssmgate_kind='files' ;;
         'sandbox --session-document-model') __ssmgate_kind='=2021 2023 2025' ;;

@@ -83,7 +83,7 @@ def begin(
 
 
 class Daemon:
-    """`ssmgate daemon`, for the starts with the HOME and the locale of `environ`."""
+    """`ssmgate daemon run`, for the starts with the HOME and the locale of `environ`."""
 
     def __init__(
         self,
@@ -94,14 +94,14 @@ class Daemon:
     ) -> None:
         self.environ = dict(environ)
         self.folder = Path(environ["HOME"]) / FOLDER
-        program = ["-m", "ssmgate", "daemon", *options]
+        program = ["-m", "ssmgate", "daemon", "run", *options]
         if constants:
             code = (
                 "import sys; from ssmgate.__main__ import ssmgate\n"
                 "from ssmgate.daemon import server, worker as child\n"
                 f"{constants}\nsys.argv[0] = 'ssmgate'; ssmgate()"
             )
-            program = ["-c", code, "daemon", "--in-place", *options]
+            program = ["-c", code, "daemon", "run", "--in-place", *options]
         self.process = subprocess.Popen(
             [*before, sys.executable, "-P", *program],
             env=self.environ,

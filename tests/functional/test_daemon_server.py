@@ -298,7 +298,7 @@ def test_a_second_one_says_so(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_many_at_once_are_one(machine: Machine, tmp_path: Path) -> None:
-    argv = [sys.executable, "-P", "-m", "ssmgate", "daemon"]
+    argv = [sys.executable, "-P", "-m", "ssmgate", "daemon", "run"]
     begun = [
         subprocess.Popen(argv, env=machine.environ, stderr=subprocess.DEVNULL, preexec_fn=give_up)
         for _ in range(5)
@@ -337,7 +337,7 @@ def test_says_why_it_does_not_run_with_no_new_privs(machine: Machine) -> None:
 
 @pytest.mark.skipif(not has_sys_admin(), reason="needs CAP_SYS_ADMIN")
 def test_says_why_it_does_not_run_with_all_capabilities(machine: Machine) -> None:
-    argv = [sys.executable, "-P", "-m", "ssmgate", "daemon"]
+    argv = [sys.executable, "-P", "-m", "ssmgate", "daemon", "run"]
     ended = subprocess.run(
         argv, env=machine.environ, capture_output=True, text=True, timeout=60, check=False
     )

@@ -189,7 +189,7 @@ ROWS = [
     Row("an unknown verb below", ("config", WORD), WORD_SHOWN, 252),
     Row("an unknown option of a verb", ("cache", "show", f"--{WORD}"), WORD_SHOWN, 252),
     Row("a wrong choice of a verb", ("cache", "show", "--output", WORD), WORD_SHOWN, 252),
-    Row("a wrong number", ("daemon", "--idle", WORD), WORD_SHOWN, 252),
+    Row("a wrong number", ("daemon", "run", "--idle", WORD), WORD_SHOWN, 252),
     Row("a wrong shell", ("init", WORD), WORD_SHOWN, 252),
     Row("a user of the sandbox's", ("sandbox", "env", WORD), WORD_SHOWN, 253,
         environ={"XDG_RUNTIME_DIR": "HOME"}, files={"ssmgate/sandbox.json": json.dumps(

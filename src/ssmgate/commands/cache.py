@@ -1,4 +1,4 @@
-"""`ssmgate cache`: inspect or clear the cache of IAM's allow decisions."""
+"""`ssmgate cache`: show and clear the cached IAM decisions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def cache() -> None:
 @cache.command()
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How it looks.")
 def show(output: str) -> None:
-    """Print who is allowed what, and after how many seconds that expires.
+    """Print each cached decision: seconds left, caller and documents.
 
-    An entry is valid for the credentials, configuration and endpoints that it was made with, and
-    expires with the credentials at the latest. JSON is a list of objects with seconds_left, caller
-    and documents, both as ARNs; an entry without documents is the identity of the caller.
+    A decision is used only with the credentials, configuration and endpoints that it was made
+    with, and never after the credentials expire. JSON is a list of objects with seconds_left,
+    caller and documents, both as ARNs; an entry without documents is the caller's identity.
     """
     config = configuration.load(os.environ)
     if config.locked or not config.cache_ttl:
@@ -49,7 +49,7 @@ def show(output: str) -> None:
 def clear() -> None:
     """Clear the cache.
 
-    A check that is running meanwhile may still write its decision.
+    A session being started meanwhile may still add its decision.
     """
     count = _cache().clear()
     echo(f"{count} {'entry' if count == 1 else 'entries'} deleted", err=True)

@@ -21,12 +21,12 @@ def config() -> None:
 
 
 @config.command()
-@click.option("--origin", is_flag=True, help="Say too where each value comes from.")
+@click.option("--origin", is_flag=True, help="Also show the source of each value.")
 def show(origin: bool) -> None:
-    """Print every key with the value that counts for you, here and now.
+    """Print the effective configuration.
 
-    A line is TOML, unless it says unset. --origin names the files and variables that made the
-    value, the last one at the end, and what the system file locks.
+    A line is TOML, unless it says unset. --origin names the files and environment variables that
+    set the value, the last one at the end, and the keys that the system file locks.
     """
     found, locked = configuration.settings(os.environ)
     for line in configuration.lines(found, locked):

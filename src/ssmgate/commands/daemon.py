@@ -13,7 +13,16 @@ from ssmgate.gate.config import load as configuration
 from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
 
 
-@click.group(invoke_without_command=True)
+@click.group()
+def daemon() -> None:
+    """Run the fork server that speeds up session starts.
+
+    `daemon` in the configuration is "on" to use a daemon that runs, "auto" to start one in the
+    background as well, and "off".
+    """
+
+
+@daemon.command()
 @click.option(
     "--idle",
     type=click.IntRange(min=0),
@@ -24,19 +33,13 @@ from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
 )
 @click.option("--in-place", is_flag=True, hidden=True)
 @click.option("--lock", type=int, hidden=True)
-@click.pass_context
-def daemon(context: click.Context, idle: int, in_place: bool, lock: int | None) -> None:
-    """Run the fork server that speeds up session starts.
+def run(idle: int, in_place: bool, lock: int | None) -> None:
+    """Run the daemon in the foreground.
 
     The daemon holds what a start has to load, and neither credentials nor anything else that a
     start is told. It serves this user, in this HOME and locale, and only where the system's
     configuration locks nothing. It runs until it has been idle for a while, or is stopped.
-
-    `daemon` in the configuration is "on" to use one that runs, "auto" to have a start leave
-    one behind, and "off".
     """
-    if context.invoked_subcommand is not None:
-        return
     environ = _environ()
     if not in_place:
         config = configuration.load(environ)

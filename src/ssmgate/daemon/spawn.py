@@ -55,7 +55,7 @@ def spawn_background_daemon(environ: Mapping[str, str]) -> None:
 
 def words(*options: str) -> tuple[str, ...]:
     """The command of a daemon's process."""
-    return (sys.executable, "-P", "-m", "ssmgate", "daemon", "--in-place", *options)
+    return (sys.executable, "-P", "-m", "ssmgate", "daemon", "run", "--in-place", *options)
 
 
 def variables(environ: Mapping[str, str]) -> dict[str, str]:

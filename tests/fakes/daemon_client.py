@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import cached_property
@@ -28,6 +27,7 @@ if __name__ == "__main__":
 else:
     from conftest import TARGET, Ended, Machine
     from fakes.capabilities import give_up, lose
+    from fakes.processes import fork_beside_threads
     from fakes.waiting import until
 
 FOLDER = ".cache/ssmgate/daemon"
@@ -145,10 +145,7 @@ class Daemon:
         """The connection of another process, which has no capabilities and called `speak`."""
         assert self.environment_fingerprint
         here, there = socket.socketpair()
-        with warnings.catch_warnings():
-            # The threads of the scripted AWS hold no lock that the new process needs.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        pid = fork_beside_threads()
         if not pid:
             try:
                 here.close()

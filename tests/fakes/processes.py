@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 
 from ssmgate.daemon import peer
@@ -18,6 +19,16 @@ def forked(speak: Callable[[], object]) -> int:
         finally:
             os._exit(1)
     return pid
+
+
+def fork_beside_threads() -> int:
+    """Fork, and return what `os.fork` does, without its warning about other threads.
+
+    The threads of the scripted AWS hold no lock that the new process needs.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def own() -> dict[str, str]:

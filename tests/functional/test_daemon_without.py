@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +30,7 @@ from fakes.daemon_client import (
     state,
     until,
 )
+from fakes.processes import fork_beside_threads
 from fakes.scripted_aws import ACCOUNT, credentials
 from ssmgate.daemon import location, protocol, requests
 from ssmgate.daemon.protocol import packed
@@ -103,10 +103,7 @@ def listening(
     """
     with bound(machine) as sock:
         here, there = socket.socketpair()
-        with warnings.catch_warnings():
-            # The threads of the scripted AWS hold no lock that the new process needs.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        pid = fork_beside_threads()
         if not pid:
             try:
                 lose()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssmgate.explain.report import Answer, MissingKey, Statement, Verdict
-from ssmgate.gate.decision.decision import Denial, Layer, Unknown, is_live
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
+from ssmgate.gate.decision.live_context import is_live
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason
 

@@ -103,7 +103,7 @@ def _explain(error: GateError, explain: Explain | None) -> None:
 
 def print_error(error: GateError, environ: dict[str, str]) -> None:
     """Print an error as AWS CLI v2 prints it, with our name, then what we add."""
-    from ssmgate.gate.decision.errors import AccessError
+    from ssmgate.gate.decision.access_errors import AccessError
 
     error_format = error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")
     if isinstance(error, AccessError):

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ssmgate.gate.decision import decision
-from ssmgate.gate.decision.decision import Denial, Layer, Unknown, decide, is_live, unknown_if_live
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown, decide
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.live_context import is_live, unknown_if_live
 from ssmgate.gate.decision.question import ContextEntry, Question
 from ssmgate.gate.decision.reason import DenialReason, Reason
 from ssmgate.gate.decision.request import SessionRequest

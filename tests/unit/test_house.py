@@ -92,7 +92,7 @@ def calls_of(name: str) -> set[str]:
         ("override", "gate/start.py"),
         ("exec_aws", "gate/start.py"),
         ("exec_shell", "gate/start.py"),
-        ("format_exc", "gate/process.py"),
+        ("format_exc", "gate/print_error.py"),
         ("getpass", "gate/aws/session.py"),
     ],
 )
@@ -160,7 +160,7 @@ EDGES = {
     # Nothing in these texts is anybody else's: a skeleton of the model's names, a line break.
     "gate/argv/v2.py": {"sys.stdout"},
     "gate/argv/help.py": {"sys.stderr"},  # one constant line
-    "daemon/client.py": {"os.write"},
+    "daemon/ending.py": {"os.write"},
     # No terminal: files and pipes; and the stand-in of the plugin, whose output is the session's.
     "gate/records/delivery.py": {"os.write"},
     "sandbox/agent/work.py": {"os.write"},

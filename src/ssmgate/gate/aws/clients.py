@@ -19,7 +19,7 @@ from ssmgate.gate.aws.preconnect import (
     take_held_tls,
 )
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.endpoints import Endpoints, Partition, require_own
+from ssmgate.gate.decision.endpoints import Endpoints, Partition
 from ssmgate.gate.decision.frozen import frozen
 
 # Credentials of no one, for clients that are made to see where they would send requests.
@@ -150,6 +150,8 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
 def require_own_endpoint(client: Any, home: Partition | None, config: Config) -> None:
     """Raise `ConfigurationProblem` if keys are locked, and `client`'s endpoint is not allowed."""
     if config.locked:
+        from ssmgate.gate.decision.allowed_endpoints import require_own
+
         service = client.meta.service_model.service_name
         require_own(url_of(client), service, home, config.allowed_endpoints)
 

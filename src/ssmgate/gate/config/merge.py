@@ -17,9 +17,9 @@ from ssmgate.gate.config.load import (
     user_path,
 )
 from ssmgate.gate.config.schema import KEYS, TABLES, VARIABLES, Key, LockedKeyError
+from ssmgate.gate.decision.context import configured_context
 from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.question import configured_context
 from ssmgate.gate.decision.restrictions import Restrictions
 from ssmgate.gate.system import trusted_open
 

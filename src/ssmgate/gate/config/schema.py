@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssmgate.gate.decision import restrictions
-from ssmgate.gate.decision.endpoints import allowed_origin
+from ssmgate.gate.decision.allowed_endpoints import allowed_origin
+from ssmgate.gate.decision.context import configured_context
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.question import FIXED_KEYS, configured_context
+from ssmgate.gate.decision.question import FIXED_KEYS
 
 # A reader takes a value as TOML or a variable has it and returns the value that counts.
 # It raises ValueError with what the key is: "mode is …".

@@ -35,8 +35,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate.cache": {*_DECIDES, "gate.aws", "gate.argv"},
     "gate.access": {*_DECIDES, "gate.aws", "gate.argv", "gate.cache"},
     "gate.start": {*_ASKS, "gate.plugin", "gate.records"},
+    "gate.print_error": {"gate.decision", "gate.printer"},
     # Ends a process. What it runs is handed in, and so is the explanation of a denial.
-    "gate.process": {"gate.decision", "gate.system", "gate.printer", "gate.exits"},
+    "gate.process": {
+        "gate.decision", "gate.system", "gate.printer", "gate.exits", "gate.print_error",
+    },
     "policy_language": {"gate.decision"},
     "explain": {*_ASKS, "policy_language"},
     "sandbox": {"gate.decision", "gate.printer", "policy_language"},
@@ -49,13 +52,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *_ASKS, "gate.plugin", "gate.records", "gate.start", "gate.process", "explain",
     },
     "commands": {
-        *_ASKS, "gate.process", "gate.exits", "explain", "policy_language", "daemon",
-        "daemon.client",
+        *_ASKS, "gate.process", "gate.print_error", "gate.exits", "explain", "policy_language",
+        "daemon", "daemon.client",
     },
-    "__main__": {
-        "daemon.client", "daemon", "login", "commands", "explain", "gate.process", "gate.start",
-        "gate.access", "gate.decision",
-    },
+    "cold_start": {"gate.access", "gate.start", "gate.decision", "daemon", "explain"},
+    "__main__": {"daemon.client", "login", "commands", "gate.process", "cold_start"},
     "__init__": set(),
 }  # fmt: skip
 """For each room those that it may import from. It has an order, and a circle has none."""

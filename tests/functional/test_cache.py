@@ -236,7 +236,7 @@ def test_a_short_time(cached: Machine) -> None:
 def longer(text: str) -> str:
     seal, _, said = text.partition("\n")
     entry = json.loads(said)
-    entry["made"] = [at + 3600 for at in entry["made"]]
+    entry["created_at"] = [at + 3600 for at in entry["created_at"]]
     return f"{seal}\n{json.dumps(entry)}"
 
 
@@ -469,7 +469,7 @@ def test_show_and_clear(cached: Machine) -> None:
     alice = "arn:aws:iam::111122223333:user/alice"
     default = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 
-    assert sorted(lines) == [f"N s  {alice}  {default}", f"N s  {alice}  who it is"]
+    assert sorted(lines) == [f"N s  {alice}  (caller identity)", f"N s  {alice}  {default}"]
     off = ("", "nothing is cached: cache.ttl is 0\n")
     assert run_verb(cached, "show", SSMGATE_CACHE_TTL="0") == off
     identity_alone, permit = sorted(

@@ -108,7 +108,7 @@ def calls_of(name: str) -> set[str]:
         ("Question.about", "gate/access/questions.py"),
         ("exec_aws", "gate/start.py"),
         ("exec_shell", "gate/start.py"),
-        ("format_exc", "gate/process.py"),
+        ("format_exc", "gate/print_error.py"),
         ("getpass", "gate/aws/session.py"),
     ],
 )

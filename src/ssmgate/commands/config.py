@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from ssmgate.commands.printer import echo
-from ssmgate.gate.config import load as configuration
+from ssmgate.gate.config import merge
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.config.schema import KEYS, USER_PLACEHOLDER
 from ssmgate.gate.system import SYSTEM_FILE, trusted_open
@@ -28,8 +28,8 @@ def show(origin: bool) -> None:
     A line is TOML, unless it says unset. --origin names the files and environment variables that
     set the value, the last one at the end, and the keys that the system file locks.
     """
-    found, locked = configuration.settings(os.environ)
-    for line in configuration.lines(found, locked):
+    found, locked = merge.settings(os.environ)
+    for line in merge.lines(found, locked):
         echo(line if origin else line.rpartition("  # ")[0])
 
 
@@ -41,13 +41,13 @@ def check(file: str) -> None:
     Exits 253 for what would keep ssmgate from starting anything. Prints what is valid and
     probably not meant.
     """
-    found, locked = configuration.check(file)
+    found, locked = merge.check(file)
     path = os.path.abspath(file)
     try:
         os.close(trusted_open.open_trusted(path))
     except (InsecurePermissions, OSError) as error:
         echo(f"note: as {SYSTEM_FILE} it would be refused: {error}")
-    for note in notes(configuration.made(found, locked)):
+    for note in notes(merge.made(found, locked)):
         echo(f"note: {note}")
     echo(f"{file}: valid; {len(locked)} of {len(KEYS)} keys are locked")
 

@@ -19,7 +19,7 @@ from ssmgate.commands.policy import policy
 from ssmgate.commands.printer import Group
 from ssmgate.commands.sandbox import sandbox
 from ssmgate.commands.ssh_config import ssh_config
-from ssmgate.gate import exits, process
+from ssmgate.gate import exits, print_error
 from ssmgate.gate.decision.errors import GateError
 
 _EPILOG = """\b
@@ -128,9 +128,9 @@ def run() -> NoReturn:
     try:
         main(prog_name="ssmgate")
     except GateError as error:
-        process.print_error(error, dict(os.environ))
+        print_error.print_error(error, dict(os.environ))
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        process.print_defect(error, debug="--debug" in sys.argv)
+        print_error.print_defect(error, debug="--debug" in sys.argv)
         raise SystemExit(exits.OTHER) from None
     raise SystemExit

@@ -16,17 +16,12 @@ from ssmgate.explain.sources import Source, Sources
 from ssmgate.explain.weakness import enforced, grant, weaknesses
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.decision.arn import principal
+from ssmgate.gate.decision.context import context_entry
 from ssmgate.gate.decision.decision import Unknown, verdict
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.gate.decision.messages import least_statement
-from ssmgate.gate.decision.question import (
-    Caller,
-    ContextEntry,
-    Question,
-    context_entry,
-    is_resource_tag,
-)
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.policy_language import (

@@ -11,9 +11,9 @@ from ssmgate.gate.decision.decision import (
     Permit,
     SimulationAttempt,
     Unknown,
-    is_live,
 )
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
+from ssmgate.gate.decision.live_context import is_live
 from ssmgate.gate.decision.question import Question, is_principal_tag, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 

@@ -10,8 +10,9 @@ from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import Answer
 from ssmgate.gate.access.authorize import Authorization
 from ssmgate.gate.decision import denial_text
+from ssmgate.gate.decision.access_errors import AccessError
 from ssmgate.gate.decision.decision import Denial, Layer
-from ssmgate.gate.decision.errors import AccessError, GateError
+from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.system import signals
 
 EXPLAIN_SECONDS = 5

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from ssmgate.gate import printer, process
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config, Records
-from ssmgate.gate.decision.errors import AccessError, GateError, InvalidRequest
+from ssmgate.gate.decision.access_errors import AccessError
+from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.records.writer import Recorder
 from ssmgate.gate.system import signals, takeover
 from ssmgate.login import command, environment

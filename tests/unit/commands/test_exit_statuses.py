@@ -147,7 +147,7 @@ def test_verb_that_fails_exits_with(
     def fail(_: object) -> object:
         raise error
 
-    monkeypatch.setattr(config_verb.configuration, "settings", fail)
+    monkeypatch.setattr(config_verb.merge, "settings", fail)
     monkeypatch.setattr(os, "dup2", lambda *_: None)
 
     assert run("config", "show") == status

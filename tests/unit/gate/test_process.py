@@ -9,7 +9,7 @@ import pytest
 
 from fakes.hostile import FORGED, HOSTILE, SHOWN
 from ssmgate.commands import completion
-from ssmgate.gate import printer, process
+from ssmgate.gate import print_error, printer, process
 from ssmgate.gate.printer import Layout
 
 
@@ -26,7 +26,7 @@ def test_a_layout_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_defect_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    process.print_defect(RuntimeError(f"{HOSTILE}{FORGED}"), debug=False)
+    print_error.print_defect(RuntimeError(f"{HOSTILE}{FORGED}"), debug=False)
 
     told = capsys.readouterr().err.splitlines()
     assert told[:2] == ["", f"ssmgate: [ERROR]: RuntimeError: {SHOWN}\\n{FORGED.strip()}"]
@@ -34,7 +34,7 @@ def test_a_defect_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_notes_of_an_interrupted_start_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    process._print_notes([f"session {HOSTILE}{FORGED} was terminated"])
+    print_error._print_lines([f"session {HOSTILE}{FORGED} was terminated"])
 
     told = f"ssmgate: session {SHOWN}\\n{FORGED.strip()} was terminated\n"
     assert capsys.readouterr() == ("", told)

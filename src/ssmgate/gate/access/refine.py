@@ -15,10 +15,9 @@ from ssmgate.gate.decision.decision import (
     Outcome,
     SimulationAttempt,
     Unknown,
-    unknown_if_live,
-    unless_unread,
 )
 from ssmgate.gate.decision.evaluation import Evaluation
+from ssmgate.gate.decision.live_context import unknown_if_live, unless_unread
 from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.reason import Reason
 

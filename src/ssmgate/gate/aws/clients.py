@@ -18,9 +18,8 @@ from ssmgate.gate.aws.preconnect import (
     share_tls,
     take_held_tls,
 )
-from ssmgate.gate.aws.session import MfaPrompt, new_session
-from ssmgate.gate.config.load import Checker, Config
-from ssmgate.gate.decision.endpoints import Endpoints, Partition, require_own
+from ssmgate.gate.config.load import Config
+from ssmgate.gate.decision.endpoints import Endpoints, Partition
 from ssmgate.gate.decision.frozen import frozen
 
 # Credentials of no one, for clients that are made to see where they would send requests.
@@ -123,18 +122,18 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
     to_ssm = {"region_name": region, "endpoint_url": options.endpoint_url}
     home = partition_of(session, region)
     if config.locked:
-        _require_own(session.create_client("ssm", **to_ssm, **UNSIGNED), home, config)
-        _require_asking(session, region, home, config)
-    credentials = _freeze(session)
+        require_own_endpoint(session.create_client("ssm", **to_ssm, **UNSIGNED), home, config)
+        require_own_endpoints(session, region, home, config)
+    credentials = freeze(session)
     frozen = credentials.for_client()
     ssm = session.create_client("ssm", **to_ssm, verify=options.verify, **frozen)
-    _require_own(ssm, home, config)
+    require_own_endpoint(ssm, home, config)
     take_held_tls(ssm)
     read_bundle_ahead(ssm)
     region = ssm.meta.region_name
     common = {"region_name": region, "verify": options.verify, "config": CHECK}
     # Not before they are needed: the decision may be cached.
-    checker = cache(partial(_checker_profile, region, home, config))
+    checker = cache(partial(_resolve_checker, region, home, config))
     return Clients(
         ssm=ssm,
         partition=ssm.meta.partition,
@@ -148,18 +147,22 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
     )
 
 
-def _require_own(client: Any, home: Partition | None, config: Config) -> None:
+def require_own_endpoint(client: Any, home: Partition | None, config: Config) -> None:
     """Raise `ConfigurationProblem` if keys are locked, and `client`'s endpoint is not allowed."""
     if config.locked:
+        from ssmgate.gate.decision.allowed_endpoints import require_own
+
         service = client.meta.service_model.service_name
         require_own(url_of(client), service, home, config.allowed_endpoints)
 
 
-def _require_asking(session: Any, region: str, home: Partition | None, config: Config) -> None:
+def require_own_endpoints(
+    session: Any, region: str, home: Partition | None, config: Config
+) -> None:
     """The same for clients of STS and IAM that `session` would make, without its credentials."""
     for service in ("sts", "iam") if config.locked else ():
         client = create_asking(session, service, region_name=region, config=CHECK, **UNSIGNED)
-        _require_own(client, home, config)
+        require_own_endpoint(client, home, config)
 
 
 def _open_asking(
@@ -173,26 +176,25 @@ def _open_asking(
 ) -> tuple[Any, Any]:
     """The clients of STS and IAM, and the connections of all three ahead of their requests."""
     sts = create_asking(session, "sts", **common, **frozen)
-    _require_own(sts, home, config)
+    require_own_endpoint(sts, home, config)
     share_tls(ssm, sts)
     preconnect_client(sts)
     if config.checker is None:
         iam = create_asking(session, "iam", **common, **frozen)
     else:
-        try:
-            session, frozen = resolve_checker() or (session, frozen)
-            iam = _checker_iam(config.checker, session, home, config, frozen, common)
-        except Exception as error:
-            _note_checker(error)
-            raise
-    _require_own(iam, home, config)
+        from ssmgate.gate.aws import checker
+
+        chosen = resolve_checker() or (session, frozen)
+        iam = checker.open_iam(config, *chosen, home, common)
+    require_own_endpoint(iam, home, config)
     share_tls(ssm, iam)
     preconnect_client(iam)
     preconnect_client(ssm)
     return sts, iam
 
 
-def _freeze(session: Any) -> Credentials:
+def freeze(session: Any) -> Credentials:
+    """Resolve the credentials of `session`, which may ask for an MFA code."""
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
@@ -215,44 +217,12 @@ def _freeze(session: Any) -> Credentials:
     )
 
 
-def _checker_profile(
+def _resolve_checker(
     region: str, home: Partition | None, config: Config
 ) -> tuple[Any, Mapping[str, Any]] | None:
     """The session and the credentials of the checker's profile, None where none is configured."""
     if config.checker is None or config.checker.profile is None:
         return None
-    try:
-        session = new_session(MfaPrompt())
-        session.set_config_variable("profile", config.checker.profile)
-        session.emit("session-initialized", session=session)
-        _require_asking(session, region, home, config)
-        return session, _freeze(session).for_client()
-    except Exception as error:
-        _note_checker(error)
-        raise
+    from ssmgate.gate.aws import checker
 
-
-def _note_checker(error: Exception) -> None:
-    note = "that was about the checker, which asks IAM instead of the caller"
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
-
-
-def _checker_iam(
-    checker: Checker,
-    session: Any,
-    home: Partition | None,
-    config: Config,
-    frozen: Mapping[str, Any],
-    common: Mapping[str, Any],
-) -> Any:
-    if checker.role_arn is not None:
-        sts = create_asking(session, "sts", **common, **frozen)
-        _require_own(sts, home, config)
-        assumed = sts.assume_role(RoleArn=checker.role_arn, RoleSessionName="ssmgate-checker")
-        frozen = {
-            "aws_access_key_id": assumed["Credentials"]["AccessKeyId"],
-            "aws_secret_access_key": assumed["Credentials"]["SecretAccessKey"],
-            "aws_session_token": assumed["Credentials"]["SessionToken"],
-        }
-    return create_asking(session, "iam", **common, **frozen)
+    return checker.resolve(config.checker.profile, region, home, config)

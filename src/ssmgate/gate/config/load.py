@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from ssmgate.gate.config.schema import KEYS, TABLES, VARIABLES, Key, LockedKeyError
 from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.question import ContextEntry, configured_context
+from ssmgate.gate.decision.question import ContextEntry
 from ssmgate.gate.decision.restrictions import Restrictions
 from ssmgate.gate.system import SYSTEM_FILE, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
@@ -30,9 +29,6 @@ _UNREACHABLE = frozenset(
         *(errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN),
     }
 )
-
-EVERY_KEY = "*"
-"""In `locked`: all keys, those of later versions among them."""
 
 
 @frozen
@@ -108,17 +104,6 @@ class Config:
     allowed_endpoints: tuple[str, ...] = ()
 
 
-@frozen
-class Setting:
-    """A key's value and where it comes from: files and variables, the last one at the end.
-
-    No `origins` means that it is the default.
-    """
-
-    value: Any
-    origins: tuple[str, ...] = ()
-
-
 def load(environ: Mapping[str, str], system: ConfigSource | None = None) -> Config:
     """Read the system file, the user's file below `HOME`, and the SSMGATE_… variables.
 
@@ -129,159 +114,32 @@ def load(environ: Mapping[str, str], system: ConfigSource | None = None) -> Conf
     wrong type, and what would relax a locked key: a rule that is not understood must not be
     passed over.
     """
-    return made(*settings(environ, system))
-
-
-def settings(
-    environ: Mapping[str, str], system: ConfigSource | None = None
-) -> tuple[dict[str, Setting], frozenset[str]]:
-    """Every key with its value and origins, and the names of the locked ones. Raises as `load`."""
     system = system or ConfigSource()
-    found = {key.name: Setting(key.default) for key in KEYS.values()}
-    first = _flat(_system(system), system.path)
-    locked = _locked(first.pop("locked", (system.path, [])))
-    _lay(found, first, {})
+    first = read_system(system)
+    path = user_path(environ)
+    user = read_user(path) if not first else None
+    if not first and not user and not any(name.startswith("SSMGATE_") for name in environ):
+        return Config()
+    # Here, as most machines have no configuration.
+    from ssmgate.gate.config import merge
+
+    user = read_user(path) if user is None else user
+    return merge.made(*merge.merged(environ, system, first, user))
+
+
+def user_path(environ: Mapping[str, str]) -> str:
+    """Return the path of the user's file, empty without a home directory."""
     home = environ.get("HOME")
-    user_file = os.path.join(home, USER_FILE) if home else ""
-    locks = dict.fromkeys(locked, system.path)
-    for tier in (_flat(_user(user_file), user_file), _from_variables(environ)):
-        for name, (origin, _value) in tier.items():
-            if name == "locked" or (name in KEYS and KEYS[name].text is None):
-                raise ConfigurationProblem(f"{origin}: {name} can only be set in {system.path}")
-        _lay(found, tier, locks)
-    return found, locked
+    return os.path.join(home, USER_FILE) if home else ""
 
 
-def check(path: str) -> tuple[dict[str, Setting], frozenset[str]]:
-    """Read one file as the system file, whoever owns it. Raises `ConfigurationProblem`."""
-    try:
-        with open(path, "rb") as file:
-            text = file.read(trusted_open.LARGEST + 1)
-    except OSError as error:
-        raise ConfigurationProblem(f"{path}: {error.strerror}") from error
-    if len(text) > trusted_open.LARGEST:
-        raise ConfigurationProblem(f"{path} has more than {trusted_open.LARGEST} bytes")
-    tier = _flat(_toml(text, path), path)
-    locked = _locked(tier.pop("locked", (path, [])))
-    found = {key.name: Setting(key.default) for key in KEYS.values()}
-    _lay(found, tier, {})
-    return found, locked
-
-
-def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
-    """The `Config` of settings."""
-    value = {name: setting.value for name, setting in found.items()}
-    profile, role_arn = value["checker.profile"], value["checker.role_arn"]
-    return Config(
-        permissive=value["mode"] == "permissive",
-        allow_wildcard_grants=value["allow_wildcard_grants"],
-        aws_path=value["aws.path"],
-        checker=Checker(profile, role_arn) if profile or role_arn else None,
-        context=configured_context(value["context"]),
-        pass_credentials=value["plugin.pass_credentials"],
-        plugin_path=value["plugin.path"],
-        rules=Restrictions(
-            value["documents.allow"],
-            value["documents.deny"],
-            value["targets.allow"],
-            value["require_reason"],
-        ),
-        cache_ttl=value["cache.ttl"],
-        daemon=value["daemon"],
-        records=Records(value["record.file"], value["record.syslog"], value["record.required"]),
-        login=Login(
-            value["login.aws_config_file"],
-            value["login.aws_credentials_file"],
-            value["login.home"],
-            value["login.profile"],
-            value["login.options"],
-        ),
-        locked=locked,
-        allowed_endpoints=value["aws.allowed_endpoints"],
-    )
-
-
-# One tier: the keys that it has, each with the name of its origin and its raw value.
-_Tier = dict[str, tuple[str, Any]]
-
-
-def _flat(table: Mapping[str, Any], origin: str) -> _Tier:
-    tier: _Tier = {}
-    for name, value in table.items():
-        if name in TABLES and isinstance(value, dict):
-            tier |= {f"{name}.{inner}": (origin, item) for inner, item in value.items()}
-        else:
-            tier[name] = (origin, value)
-    return tier
-
-
-def _from_variables(environ: Mapping[str, str]) -> _Tier:
-    tier: _Tier = {}
-    for variable, text in environ.items():
-        if not variable.startswith("SSMGATE_"):
-            continue
-        key = VARIABLES.get(variable)
-        if key is None or key.text is None:
-            raise ConfigurationProblem(
-                f"unknown variable {variable}",
-                hints=(f"the variables are {', '.join(VARIABLES)}",),
-            )
-        try:
-            tier[key.name] = (variable, key.text(text))
-        except ValueError as error:
-            raise ConfigurationProblem(f"{variable}: {key.name} {error}") from error
-    return tier
-
-
-def _lay(found: dict[str, Setting], tier: _Tier, locks: Mapping[str, str]) -> None:
-    """Lay `tier` over `found`. `locks` are locked keys with the file that locks them."""
-    for name, (origin, raw) in tier.items():
-        key = KEYS.get(name)
-        if key is None:
-            raise ConfigurationProblem(
-                f"{origin}: unknown key {name!r}", hints=(f"the keys are {', '.join(KEYS)}",)
-            )
-        value = _read(key, raw, origin)
-        above = found[name]
-        lock = locks.get(name)
-        try:
-            merged = (key.merge if lock is None else key.tighten)(above.value, value)
-        except LockedKeyError:
-            raise ConfigurationProblem(
-                f"{origin}: {name} is locked by {lock}, and this would relax it"
-            ) from None
-        found[name] = Setting(merged, (*above.origins, origin))
-
-
-def _read(key: Key, raw: Any, origin: str) -> Any:
-    try:
-        return key.read(raw)
-    except ValueError as error:
-        words = str(error)
-        raise ConfigurationProblem(
-            f"{origin}: {key.name}{'' if words.startswith('.') else ' '}{words}"
-        ) from error
-
-
-def _locked(said: tuple[str, Any]) -> frozenset[str]:
-    origin, names = said
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigurationProblem(f"{origin}: locked is a list of keys")
-    for name in names:
-        if name not in KEYS and name != EVERY_KEY:
-            raise ConfigurationProblem(
-                f"{origin}: locked has an unknown key {name!r}",
-                hints=(f"the keys are {', '.join(KEYS)}, and {EVERY_KEY!r} for all",),
-            )
-    return frozenset(KEYS if EVERY_KEY in names else names)
-
-
-def _system(system: ConfigSource) -> dict[str, Any]:
+def read_system(system: ConfigSource) -> dict[str, Any]:
+    """Return the table in the system file, empty where there is none. Raises as `load`."""
     try:
         file = trusted_open.open_trusted(
             system.path, owners=frozenset({0, system.owner}), base=system.base
         )
-        return _toml(trusted_open.read(file, system.path), system.path)
+        return parse_toml(trusted_open.read(file, system.path), system.path)
     except FileNotFoundError:
         return {}
     except InsecurePermissions as error:
@@ -293,7 +151,8 @@ def _system(system: ConfigSource) -> dict[str, Any]:
         raise ConfigurationProblem(f"{system.path}: {error.strerror}") from error
 
 
-def _user(path: str) -> dict[str, Any]:
+def read_user(path: str) -> dict[str, Any]:
+    """Return the table in the user's file, empty where it cannot be reached. Raises as `load`."""
     if not os.path.isabs(path):
         return {}
     try:
@@ -303,7 +162,7 @@ def _user(path: str) -> dict[str, Any]:
         except InsecurePermissions:
             os.close(file)
             raise
-        return _toml(trusted_open.read(file, path), path)
+        return parse_toml(trusted_open.read(file, path), path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except InsecurePermissions as error:
@@ -329,7 +188,8 @@ def _is_reached(path: str) -> bool:
     return True
 
 
-def _toml(text: bytes, path: str) -> dict[str, Any]:
+def parse_toml(text: bytes, path: str) -> dict[str, Any]:
+    """Parse a file. Raises `ConfigurationProblem`."""
     # Most machines have neither file, and the import costs as much as the reading.
     import tomllib
 
@@ -339,18 +199,3 @@ def _toml(text: bytes, path: str) -> dict[str, Any]:
         raise ConfigurationProblem(f"{path}: {error}") from error
     except RecursionError:
         raise ConfigurationProblem(f"{path}: is nested too deeply") from None
-
-
-def lines(found: Mapping[str, Setting], locked: frozenset[str]) -> Iterator[str]:
-    """Each key as a line of TOML, its origins behind `#`."""
-    for name, setting in found.items():
-        origins = ", then ".join(setting.origins) or "default"
-        yield f"{name} = {_shown(setting.value)}  # {origins}{', locked' * (name in locked)}"
-
-
-def _shown(value: Any) -> str:
-    import json
-
-    if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], tuple):
-        value = value[0]
-    return "unset" if value in (None, ()) else json.dumps(value)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssmgate.gate.decision import restrictions
-from ssmgate.gate.decision.endpoints import allowed_origin
+from ssmgate.gate.decision.allowed_endpoints import allowed_origin
+from ssmgate.gate.decision.context import configured_context
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.question import FIXED_KEYS, configured_context
+from ssmgate.gate.decision.question import FIXED_KEYS
 
 USER_PLACEHOLDER = "{user}"
 """In `record.file` and `login.profile`: the unix user's name."""

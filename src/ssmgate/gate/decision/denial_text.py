@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from ssmgate.gate.decision.errors import (
+from ssmgate.gate.decision.access_errors import (
     AccessDenied,
     AccessError,
     AccessUnknown,

@@ -8,9 +8,7 @@ region of the partition, a global name of the service, or a VPC endpoint of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
-from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.frozen import frozen
 
 NAMES = {"sts": "STS", "iam": "IAM", "ssm": "StartSession"}
@@ -69,15 +67,6 @@ def origin(url: str) -> str | None:
     return f"{scheme}://{host}:{port or _PORTS[scheme.lower()]}".lower()
 
 
-def allowed_origin(text: str) -> str | None:
-    """Return the origin of an entry of `aws.allowed_endpoints`, None for an invalid one.
-
-    An entry is `HOST` or `HOST:PORT`, which mean https, or has its scheme in front.
-    """
-    url = text if "://" in text else f"https://{text}"
-    return None if url.partition("://")[2].count("/") else origin(url)
-
-
 def is_own(url: str, service: str, partition: Partition) -> bool:
     """Whether `url` is an https endpoint of AWS's own for `service` in `partition`.
 
@@ -126,24 +115,4 @@ def not_at_aws(endpoints: Endpoints, partition: Partition) -> str:
     return (
         "the access check is not answered by AWS, but the session starts there: the endpoint of"
         f" {', and of '.join(others)}, of StartSession {urls['ssm']}"
-    )
-
-
-def require_own(
-    url: str, service: str, partition: Partition | None, allowed: Collection[str]
-) -> None:
-    """Raise `ConfigurationProblem` unless `url` is AWS's own for `service`, or one of `allowed`.
-
-    `allowed` are origins, as `allowed_origin` returns them.
-    """
-    if origin(url) in allowed or (partition is not None and is_own(url, service, partition)):
-        return
-    raise ConfigurationProblem(
-        f"refused: the endpoint of {NAMES[service]} is {shown(url)}, which is not an https endpoint"
-        " of AWS's own in this partition, and the system's configuration locks keys",
-        hints=(
-            "remove endpoint_url from the AWS configuration, AWS_ENDPOINT_URL… from the"
-            " environment, and --endpoint-url from the command line",
-            "an administrator can add the host to aws.allowed_endpoints",
-        ),
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ssmgate.gate import exits
-from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.printer import Layout
 
 
@@ -78,92 +76,6 @@ class ServiceFailed(GateError):
         self.error_code = error_code
         self.operation = operation
         self.details = details
-
-
-@frozen
-class DenialFacts:
-    """What is known about a session that was not allowed. Each form of the error is made from it.
-
-    `reason` is a clause that stands beside the document's ARN, `full_reason` one that stands alone.
-    `document` is the name or ARN that was given, or the default's name; `is_default` is true where
-    none was given. `document_arn`, `caller_arn`, `policy_source_arn` and `layer` are empty where
-    they are not known, `rule` where no rule of this machine decided. `missing` are condition keys
-    without a value in the simulation. `remarks` and `hint` are next steps: `remarks` for a
-    terminal, where `heading` and `command` follow them, `hint` for three lines in a log.
-    """
-
-    reason_code: Reason
-    reason: str
-    full_reason: str
-    document: str
-    is_default: bool
-    target: str
-    document_arn: str = ""
-    caller_arn: str = ""
-    policy_source_arn: str = ""
-    layer: str = ""
-    rule: str = ""
-    missing: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
-    heading: str = ""
-    command: str = ""
-    hint: str = ""
-
-
-class AccessError(GateError):
-    """The check did not allow the session: nothing was started. Exits 254.
-
-    `message` is one line with the document and the reason. `decision.denial_text` makes the forms
-    that are printed. `nearest` is the statement that came closest to the decision; it is filled in
-    later, where somebody waits for it. `offers_commands` is false where the reader has no shell.
-    """
-
-    exit_code = exits.SERVICE
-    decision: ClassVar[str]
-    title: ClassVar[str]
-
-    def __init__(self, facts: DenialFacts) -> None:
-        super().__init__(f"{self.title}{facts.document}: {facts.reason}")
-        self.facts = facts
-        self.nearest = ""
-        self.offers_commands = True
-
-
-class AccessDenied(AccessError):
-    """IAM denies: there is no explicit access to the session document.
-
-    `details` is what the service would have sent, `sentence` AWS CLI's line around it.
-    """
-
-    decision = "denied"
-    title = "access denied: session document "
-
-    def __init__(self, facts: DenialFacts, *, details: str) -> None:
-        super().__init__(facts)
-        self.error_code = "AccessDeniedException"
-        self.details = details
-
-    @property
-    def sentence(self) -> str:
-        """The error as AWS CLI v2 prints the service's own denial."""
-        return (
-            f"An error occurred ({self.error_code}) when calling the StartSession operation:"
-            f" {self.details}"
-        )
-
-
-class AccessUnknown(AccessError):
-    """IAM could not be asked, or its answer does not decide."""
-
-    decision = "unknown"
-    title = "could not check access to session document "
-
-
-class RestrictionDenied(AccessError):
-    """A rule of this machine's configuration denies what IAM allows."""
-
-    decision = "denied"
-    title = "access denied by this machine's rules: session document "
 
 
 class RecordNotWritten(GateError):

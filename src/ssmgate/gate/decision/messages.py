@@ -6,15 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Literal, assert_never
 
-from ssmgate.gate.decision.arn import account_of, principal, target_arn
-from ssmgate.gate.decision.decision import Denial, Layer, Unknown
-from ssmgate.gate.decision.errors import (
+from ssmgate.gate.decision.access_errors import (
     AccessDenied,
     AccessError,
     AccessUnknown,
     DenialFacts,
     RestrictionDenied,
 )
+from ssmgate.gate.decision.arn import account_of, principal, target_arn
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.question import ACTION, Caller, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest

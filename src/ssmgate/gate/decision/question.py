@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ssmgate.gate.decision.arn import account_of, control_arn
@@ -110,11 +110,11 @@ class Question:
             ContextEntry("aws:userid", "string", (caller.user_id,)),
             ContextEntry("aws:PrincipalArn", "string", (caller.policy_source_arn,)),
             ContextEntry("aws:PrincipalType", "string", (caller.principal_type,)),
-            ContextEntry("aws:SecureTransport", "boolean", (_word(secure_transport),)),
+            ContextEntry("aws:SecureTransport", "boolean", (boolean_word(secure_transport),)),
             ContextEntry("aws:ViaAWSService", "boolean", ("false",)),
         ]
         if document_access_check is not None:
-            word = _word(document_access_check)
+            word = boolean_word(document_access_check)
             entries.insert(0, ContextEntry("ssm:SessionDocumentAccessCheck", "boolean", (word,)))
         if owner := account_of(resource_arn):
             entries.append(ContextEntry("aws:ResourceAccount", "string", (owner,)))
@@ -154,38 +154,6 @@ _RESOURCE_TAGS = tuple(prefix.lower() for prefix in RESOURCE_TAG_PREFIXES)
 _PRINCIPAL_TAG = PRINCIPAL_TAG_PREFIX.lower()
 
 
-def context_entry(key_name: str, value: object) -> ContextEntry:
-    """Make a context entry of a configured value.
-
-    `value` is a string, a boolean, a number, or a non-empty list of one of these. Raises
-    `ValueError` for anything else, and for a key that IAM would not take.
-    https://docs.aws.amazon.com/IAM/latest/APIReference/API_ContextEntry.html
-    """
-    if not 5 <= len(key_name) <= 256:
-        raise ValueError("is no condition key: those have 5 to 256 characters")
-    values = value if isinstance(value, list) else [value]
-    kinds = {_kind(key_name, item) for item in values}
-    if len(kinds) != 1:
-        raise ValueError("takes a string, a boolean, a number, or a list of one of these")
-    kind = kinds.pop()
-    texts = tuple(_word(item) if isinstance(item, bool) else str(item) for item in values)
-    return ContextEntry(key_name, kind + "List" if isinstance(value, list) else kind, texts)
-
-
-def configured_context(context: Mapping[str, object]) -> tuple[ContextEntry, ...]:
-    """The configuration's `context` table as entries, ordered by key."""
-    return tuple(context_entry(name, value) for name, value in sorted(context.items()))
-
-
-def _kind(key_name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "numeric"
-    if isinstance(value, str):
-        return "ip" if key_name.lower() in ("aws:sourceip", "aws:vpcsourceip") else "string"
-    raise ValueError("takes a string, a boolean, a number, or a list of one of these")
-
-
-def _word(value: bool) -> str:
+def boolean_word(value: bool) -> str:
+    """Return `value` as a context entry has it."""
     return "true" if value else "false"

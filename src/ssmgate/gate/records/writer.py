@@ -12,11 +12,9 @@ from ssmgate.gate.config.load import Records
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.errors import RecordNotWritten
-from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.question import Caller, ContextEntry
-from ssmgate.gate.decision.reason import Reason
-from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+from ssmgate.gate.decision.question import Caller
+from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 from ssmgate.gate.system import signals
 
@@ -57,21 +55,11 @@ class Recorder:
         """
         permitted = isinstance(outcome, Permit)
         starts = permitted or self.permissive
-        members = {
-            "verdict": _verdict(outcome),
-            "starts": starts,
-            **_asked(caller, look.request),
-            "endpoints": endpoints and endpoints.shown(),
-            "evidence": {
-                **_why(outcome),
-                **({"cached": True} if cached else {}),
-                "evaluations": [_evaluation(evaluation) for evaluation in look.evaluations],
-                # The same for all documents but the account that owns one.
-                "context": [_told(entry) for entry in look.questions[0].context]
-                if look.questions
-                else [],
-            },
-        }
+        members: Mapping[str, object] = {}
+        if self._writes:
+            from ssmgate.gate.records import members as of
+
+            members = of.decision(caller, look, outcome, endpoints, starts=starts, cached=cached)
         problem = self.write("decision", members, notable=not permitted)
         return self._heed(problem) if starts else problem
 
@@ -83,11 +71,11 @@ class Recorder:
         endpoints: Endpoints | None = None,
     ) -> str:
         """Record the session that was started. Returns and raises as `decision`."""
-        members = {
-            "session_id": session_id,
-            **_asked(caller, request),
-            "endpoints": endpoints and endpoints.shown(),
-        }
+        members: Mapping[str, object] = {}
+        if self._writes:
+            from ssmgate.gate.records import members as of
+
+            members = of.start(caller, request, session_id, endpoints)
         try:
             with signals.time_limit(START_SECONDS):
                 problem = self.write("start", members)
@@ -102,7 +90,7 @@ class Recorder:
         it syslog's severity "warning".
         """
         records = self.records
-        if not (records.file or records.syslog):
+        if not self._writes:
             return "neither record.file nor record.syslog is set" if records.required else ""
         # Here, as most starts leave no record.
         from ssmgate.gate.records import delivery
@@ -125,76 +113,13 @@ class Recorder:
         }
         return delivery.deliver(records, record, person.user, notable=notable)
 
+    @property
+    def _writes(self) -> bool:
+        return bool(self.records.file or self.records.syslog)
+
     def _heed(self, problem: str) -> str:
         if problem and self.records.required:
             raise RecordNotWritten(
                 f"refused: this could not be recorded, and record.required is set: {problem}"
             )
         return problem
-
-
-def _verdict(outcome: Permit | Denial | Unknown | LocalDenial) -> str:
-    if isinstance(outcome, Permit):
-        return "allowed"
-    return "unknown" if isinstance(outcome, Unknown) else "denied"
-
-
-def _asked(caller: Caller | None, request: SessionRequest) -> dict[str, object]:
-    return {
-        "caller": caller
-        and {
-            "arn": caller.caller_arn,
-            "account": caller.account,
-            "policy_source_arn": caller.policy_source_arn,
-        },
-        "target": request.target,
-        "document": request.document_name or DEFAULT_DOCUMENT_NAME,
-        "document_named": request.document_name is not None,
-        "reason": request.reason,
-    }
-
-
-def _evaluation(evaluation: Evaluation) -> dict[str, object]:
-    return {
-        "document_arn": evaluation.resource_arn,
-        "decision": evaluation.eval_decision.value,
-        "matched_statements": [
-            {
-                "policy": statement.source_policy_id,
-                "policy_type": statement.source_policy_type,
-                "line": statement.start[0] if statement.start else None,
-            }
-            for statement in evaluation.matched_statements
-        ],
-    }
-
-
-def _told(entry: ContextEntry) -> dict[str, object]:
-    return {"key": entry.key_name, "type": entry.key_type, "values": list(entry.values)}
-
-
-def _why(outcome: Permit | Denial | Unknown | LocalDenial) -> dict[str, object]:
-    match outcome:
-        case Denial():
-            return {
-                "reason_code": outcome.reason_code.value,
-                "document_arn": outcome.question.resource_arn,
-                "layer": outcome.layer.value,
-                "matched_policies": list(outcome.matched_policies),
-                "missing_context": list(outcome.missing_context),
-            }
-        case Unknown():
-            question = outcome.question
-            return {
-                "reason_code": outcome.reason_code.value,
-                "document_arn": question.resource_arn if question else None,
-                "reason": outcome.reason,
-                "live_context": list(outcome.live_context),
-            }
-        case LocalDenial():
-            return {
-                "reason_code": outcome.reason_code.value,
-                "rule": outcome.rule,
-                "reason": outcome.reason,
-            }
-    return {"reason_code": Reason.ALLOWED.value}

@@ -13,7 +13,7 @@ from fakes.scripted_aws import ScriptedAws, credentials
 from ssmgate.gate.argv import parse
 from ssmgate.gate.aws.clients import Clients, open_clients
 from ssmgate.gate.config.load import Checker, Config
-from ssmgate.gate.decision.endpoints import allowed_origin
+from ssmgate.gate.decision.allowed_endpoints import allowed_origin
 from ssmgate.gate.decision.errors import ConfigurationProblem
 
 START = ["ssm", "start-session", "--target", "i-1"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ssmgate.gate.config import merge
 from ssmgate.gate.config.load import USER_FILE, Checker, Config, ConfigSource, load
 from ssmgate.gate.config.schema import KEYS, VARIABLES, Key
 from ssmgate.gate.decision.errors import ConfigurationProblem
@@ -404,6 +405,13 @@ def test_the_file_is_judged_on_what_is_read(
 
     with pytest.raises(ConfigurationProblem, match="can be written by others"):
         load_system(tmp_path, path)
+
+
+def test_without_configuration_every_key_has_its_default() -> None:
+    """Where nothing is configured, the table of keys is not loaded."""
+    found = {key.name: merge.Setting(key.default) for key in KEYS.values()}
+    assert load({}, ConfigSource("/nowhere/config.toml")) == Config()
+    assert merge.made(found, frozenset()) == Config()
 
 
 # The verbs.

@@ -13,10 +13,9 @@ from ssmgate.gate.decision.decision import (
     Unknown,
     decide,
     override,
-    unknown_if_live,
-    unless_unread,
 )
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
+from ssmgate.gate.decision.live_context import unknown_if_live, unless_unread
 from ssmgate.gate.decision.question import ContextEntry, Question
 from ssmgate.gate.decision.reason import DenialReason, Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest

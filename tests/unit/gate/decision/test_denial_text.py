@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from fakes.hostile import FORGED, HOSTILE, SHOWN
+from ssmgate.gate.decision.access_errors import AccessDenied, AccessError, DenialFacts
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.denial_text import Form, form, has_time, render
-from ssmgate.gate.decision.errors import AccessDenied, AccessError, DenialFacts
 from ssmgate.gate.decision.evaluation import MatchedStatement
 from ssmgate.gate.decision.messages import explain
 from ssmgate.gate.decision.question import Caller, Question

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from ssmgate.gate.decision import decision
-from ssmgate.gate.decision.decision import Denial, Layer, Unknown, decide, is_live, unknown_if_live
+from ssmgate.gate.decision import live_context
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown, decide
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.live_context import is_live, unknown_if_live
 from ssmgate.gate.decision.question import ContextEntry, Question
 from ssmgate.gate.decision.reason import DenialReason, Reason
 from ssmgate.gate.decision.request import SessionRequest
@@ -55,7 +56,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 
 
 def test_live_keys_are_those_of_the_page() -> None:
-    assert {key.lower() for key in LIVE_KEYS} == decision._LIVE_KEYS
+    assert {key.lower() for key in LIVE_KEYS} == live_context._LIVE_KEYS
     assert all(is_live(key) for key in LIVE_KEYS)
 
 

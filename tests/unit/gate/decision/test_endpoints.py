@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from ssmgate.gate.decision.allowed_endpoints import allowed_origin, require_own
 from ssmgate.gate.decision.endpoints import (
     Endpoints,
     Partition,
-    allowed_origin,
     is_own,
     not_at_aws,
     origin,
-    require_own,
     shown,
 )
 from ssmgate.gate.decision.errors import ConfigurationProblem

@@ -10,9 +10,9 @@ from typing import Any, get_args
 import pytest
 
 from ssmgate.explain import reasons
+from ssmgate.gate.decision.access_errors import AccessDenied, AccessUnknown
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.denial_text import Form, render
-from ssmgate.gate.decision.errors import AccessDenied, AccessUnknown
 from ssmgate.gate.decision.evaluation import MatchedStatement
 from ssmgate.gate.decision.messages import (
     Option,

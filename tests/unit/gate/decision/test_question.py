@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from ssmgate.gate.decision.question import (
-    FIXED_KEYS,
-    Caller,
-    ContextEntry,
-    Question,
-    configured_context,
-    context_entry,
-)
+from ssmgate.gate.decision.context import configured_context, context_entry
+from ssmgate.gate.decision.question import FIXED_KEYS, Caller, ContextEntry, Question
 
 CALLER = Caller(
     account="111122223333",

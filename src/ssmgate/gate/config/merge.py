@@ -1,0 +1,205 @@
+"""Merge the files and environment variables of a configuration, key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ssmgate.gate.config.load import (
+    Checker,
+    Config,
+    ConfigSource,
+    Login,
+    Records,
+    parse_toml,
+    read_system,
+    read_user,
+    user_path,
+)
+from ssmgate.gate.config.schema import KEYS, TABLES, VARIABLES, Key, LockedKeyError
+from ssmgate.gate.decision.context import configured_context
+from ssmgate.gate.decision.errors import ConfigurationProblem
+from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.restrictions import Restrictions
+from ssmgate.gate.system import trusted_open
+
+EVERY_KEY = "*"
+"""In `locked`: all keys, those of later versions among them."""
+
+
+@frozen
+class Setting:
+    """A key's value and where it comes from: files and variables, the last one at the end.
+
+    No `origins` means that it is the default.
+    """
+
+    value: Any
+    origins: tuple[str, ...] = ()
+
+
+def settings(
+    environ: Mapping[str, str], system: ConfigSource | None = None
+) -> tuple[dict[str, Setting], frozenset[str]]:
+    """Every key with its value and origins, and the names of the locked ones. Raises as `load`."""
+    system = system or ConfigSource()
+    return merged(environ, system, read_system(system), read_user(user_path(environ)))
+
+
+def merged(
+    environ: Mapping[str, str],
+    system: ConfigSource,
+    first: Mapping[str, Any],
+    user: Mapping[str, Any],
+) -> tuple[dict[str, Setting], frozenset[str]]:
+    """`settings` of the table `first` in the system file, `user` in the user's, and variables."""
+    found = {key.name: Setting(key.default) for key in KEYS.values()}
+    tier = _flat(first, system.path)
+    locked = _locked(tier.pop("locked", (system.path, [])))
+    _lay(found, tier, {})
+    locks = dict.fromkeys(locked, system.path)
+    for tier in (_flat(user, user_path(environ)), _from_variables(environ)):
+        for name, (origin, _value) in tier.items():
+            if name == "locked" or (name in KEYS and KEYS[name].text is None):
+                raise ConfigurationProblem(f"{origin}: {name} can only be set in {system.path}")
+        _lay(found, tier, locks)
+    return found, locked
+
+
+def check(path: str) -> tuple[dict[str, Setting], frozenset[str]]:
+    """Read one file as the system file, whoever owns it. Raises `ConfigurationProblem`."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(trusted_open.LARGEST + 1)
+    except OSError as error:
+        raise ConfigurationProblem(f"{path}: {error.strerror}") from error
+    if len(text) > trusted_open.LARGEST:
+        raise ConfigurationProblem(f"{path} has more than {trusted_open.LARGEST} bytes")
+    tier = _flat(parse_toml(text, path), path)
+    locked = _locked(tier.pop("locked", (path, [])))
+    found = {key.name: Setting(key.default) for key in KEYS.values()}
+    _lay(found, tier, {})
+    return found, locked
+
+
+def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
+    """The `Config` of settings."""
+    value = {name: setting.value for name, setting in found.items()}
+    profile, role_arn = value["checker.profile"], value["checker.role_arn"]
+    return Config(
+        permissive=value["mode"] == "permissive",
+        allow_wildcard_grants=value["allow_wildcard_grants"],
+        aws_path=value["aws.path"],
+        checker=Checker(profile, role_arn) if profile or role_arn else None,
+        context=configured_context(value["context"]),
+        pass_credentials=value["plugin.pass_credentials"],
+        plugin_path=value["plugin.path"],
+        rules=Restrictions(
+            value["documents.allow"],
+            value["documents.deny"],
+            value["targets.allow"],
+            value["require_reason"],
+        ),
+        cache_ttl=value["cache.ttl"],
+        daemon=value["daemon"],
+        records=Records(value["record.file"], value["record.syslog"], value["record.required"]),
+        login=Login(
+            value["login.aws_config_file"],
+            value["login.aws_credentials_file"],
+            value["login.home"],
+            value["login.profile"],
+            value["login.options"],
+        ),
+        locked=locked,
+        allowed_endpoints=value["aws.allowed_endpoints"],
+    )
+
+
+# One tier: the keys that it has, each with the name of its origin and its raw value.
+_Tier = dict[str, tuple[str, Any]]
+
+
+def _flat(table: Mapping[str, Any], origin: str) -> _Tier:
+    tier: _Tier = {}
+    for name, value in table.items():
+        if name in TABLES and isinstance(value, dict):
+            tier |= {f"{name}.{inner}": (origin, item) for inner, item in value.items()}
+        else:
+            tier[name] = (origin, value)
+    return tier
+
+
+def _from_variables(environ: Mapping[str, str]) -> _Tier:
+    tier: _Tier = {}
+    for variable, text in environ.items():
+        if not variable.startswith("SSMGATE_"):
+            continue
+        key = VARIABLES.get(variable)
+        if key is None or key.text is None:
+            raise ConfigurationProblem(
+                f"unknown variable {variable}",
+                hints=(f"the variables are {', '.join(VARIABLES)}",),
+            )
+        try:
+            tier[key.name] = (variable, key.text(text))
+        except ValueError as error:
+            raise ConfigurationProblem(f"{variable}: {key.name} {error}") from error
+    return tier
+
+
+def _lay(found: dict[str, Setting], tier: _Tier, locks: Mapping[str, str]) -> None:
+    """Lay `tier` over `found`. `locks` are locked keys with the file that locks them."""
+    for name, (origin, raw) in tier.items():
+        key = KEYS.get(name)
+        if key is None:
+            raise ConfigurationProblem(
+                f"{origin}: unknown key {name!r}", hints=(f"the keys are {', '.join(KEYS)}",)
+            )
+        value = _read(key, raw, origin)
+        above = found[name]
+        lock = locks.get(name)
+        try:
+            merged = (key.merge if lock is None else key.tighten)(above.value, value)
+        except LockedKeyError:
+            raise ConfigurationProblem(
+                f"{origin}: {name} is locked by {lock}, and this would relax it"
+            ) from None
+        found[name] = Setting(merged, (*above.origins, origin))
+
+
+def _read(key: Key, raw: Any, origin: str) -> Any:
+    try:
+        return key.read(raw)
+    except ValueError as error:
+        words = str(error)
+        raise ConfigurationProblem(
+            f"{origin}: {key.name}{'' if words.startswith('.') else ' '}{words}"
+        ) from error
+
+
+def _locked(said: tuple[str, Any]) -> frozenset[str]:
+    origin, names = said
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationProblem(f"{origin}: locked is a list of keys")
+    for name in names:
+        if name not in KEYS and name != EVERY_KEY:
+            raise ConfigurationProblem(
+                f"{origin}: locked has an unknown key {name!r}",
+                hints=(f"the keys are {', '.join(KEYS)}, and {EVERY_KEY!r} for all",),
+            )
+    return frozenset(KEYS if EVERY_KEY in names else names)
+
+
+def lines(found: Mapping[str, Setting], locked: frozenset[str]) -> Iterator[str]:
+    """Each key as a line of TOML, its origins behind `#`."""
+    for name, setting in found.items():
+        origins = ", then ".join(setting.origins) or "default"
+        yield f"{name} = {_shown(setting.value)}  # {origins}{', locked' * (name in locked)}"
+
+
+def _shown(value: Any) -> str:
+    import json
+
+    if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], tuple):
+        value = value[0]
+    return "unset" if value in (None, ()) else json.dumps(value)

@@ -1,0 +1,83 @@
+"""How an error that ends a process is printed on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from ssmgate.gate import printer
+from ssmgate.gate.decision.access_errors import AccessError
+from ssmgate.gate.decision.errors import GateError
+
+
+def print_error(error: GateError, environ: dict[str, str], *, debug: bool = False) -> None:
+    """Print an error as AWS CLI v2 prints it, with our name, then what we add.
+
+    `environ` has the variable for its format. `debug` adds a traceback.
+    """
+    _print_gate_error(error, environ)
+    if debug:
+        _traceback()
+
+
+def _print_gate_error(error: GateError, environ: dict[str, str]) -> None:
+    error_format = error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")
+    if isinstance(error, AccessError):
+        from ssmgate.gate.decision import denial_text
+
+        how = denial_text.form(error, error_format, terminal=os.isatty(2))
+        printer.eprint(printer.Layout(denial_text.render(error, how, _extras(error))))
+        return
+    if error_format in ("json", "yaml"):  # JSON is YAML
+        shown: dict[str, object] = {"Code": error.error_code, "Message": error.details}
+        notes = [*error.notes, *_extras(error)]
+        shown |= {"Notes": notes} if notes else {}
+        shown |= {"Hints": error.hints} if error.hints else {}
+        printer.eprint(printer.Layout(json.dumps(shown, indent=4)))
+        return
+    if error.preamble:
+        printer.eprint(printer.Layout(error.preamble))
+    if error_format == "text" and error.error_code:
+        code, details = map(printer.message, (error.error_code, error.details))
+        printer.eprint(printer.Layout(f"{code}\t{details}"))
+    else:
+        _print_error(error.message if error_format == "legacy" else error.text)
+    _print_lines([*error.notes, *_extras(error)])
+    for hint in error.hints:
+        printer.eprint(f"ssmgate: hint: {hint}")
+
+
+def _extras(error: BaseException) -> list[str]:
+    """What went wrong besides, on the way out."""
+    return [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
+
+
+def print_notes(error: BaseException) -> None:
+    """Print what went wrong besides `error`, on the way out."""
+    _print_lines(_extras(error))
+
+
+def _print_lines(notes: list[str]) -> None:
+    for note in notes:
+        printer.eprint(f"ssmgate: {note}")
+
+
+def _print_error(text: str) -> None:
+    """The line that says what went wrong, with an empty one before it."""
+    kept = printer.Layout(text.strip()) if isinstance(text, printer.Layout) else text.strip()
+    printer.eprint(printer.Layout(f"\nssmgate: [ERROR]: {printer.message(kept)}"))
+
+
+def print_defect(error: Exception, *, debug: bool) -> None:
+    """Print an error that is not one of ours. `debug` adds a traceback."""
+    _print_error(f"{type(error).__name__}: {error}")
+    if debug:
+        _traceback()
+    else:
+        printer.eprint("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
+
+
+def _traceback() -> None:
+    import traceback
+
+    printer.eprint(printer.message(printer.Layout(traceback.format_exc().removesuffix("\n"))))

@@ -1,0 +1,116 @@
+"""What the records of a decision and of a start say. Loaded only where records are written."""
+
+from __future__ import annotations
+
+from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown
+from ssmgate.gate.decision.endpoints import Endpoints
+from ssmgate.gate.decision.evaluation import Evaluation
+from ssmgate.gate.decision.question import Caller, ContextEntry
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
+from ssmgate.gate.decision.restrictions import LocalDenial
+
+
+def decision(
+    caller: Caller | None,
+    look: SimulationAttempt,
+    outcome: Permit | Denial | Unknown | LocalDenial,
+    endpoints: Endpoints | None,
+    *,
+    starts: bool,
+    cached: bool,
+) -> dict[str, object]:
+    """Return the members of a decision's record; arguments as for `Recorder.decision`."""
+    return {
+        "verdict": _verdict(outcome),
+        "starts": starts,
+        **_asked(caller, look.request),
+        "endpoints": endpoints and endpoints.shown(),
+        "evidence": {
+            **_why(outcome),
+            **({"cached": True} if cached else {}),
+            "evaluations": [_evaluation(evaluation) for evaluation in look.evaluations],
+            # The same for all documents but the account that owns one.
+            "context": [_told(entry) for entry in look.questions[0].context]
+            if look.questions
+            else [],
+        },
+    }
+
+
+def start(
+    caller: Caller | None, request: SessionRequest, session_id: str, endpoints: Endpoints | None
+) -> dict[str, object]:
+    """Return the members of a start's record; arguments as for `Recorder.start`."""
+    return {
+        "session_id": session_id,
+        **_asked(caller, request),
+        "endpoints": endpoints and endpoints.shown(),
+    }
+
+
+def _verdict(outcome: Permit | Denial | Unknown | LocalDenial) -> str:
+    if isinstance(outcome, Permit):
+        return "allowed"
+    return "unknown" if isinstance(outcome, Unknown) else "denied"
+
+
+def _asked(caller: Caller | None, request: SessionRequest) -> dict[str, object]:
+    return {
+        "caller": caller
+        and {
+            "arn": caller.caller_arn,
+            "account": caller.account,
+            "policy_source_arn": caller.policy_source_arn,
+        },
+        "target": request.target,
+        "document": request.document_name or DEFAULT_DOCUMENT_NAME,
+        "document_named": request.document_name is not None,
+        "reason": request.reason,
+    }
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, object]:
+    return {
+        "document_arn": evaluation.resource_arn,
+        "decision": evaluation.eval_decision.value,
+        "matched_statements": [
+            {
+                "policy": statement.source_policy_id,
+                "policy_type": statement.source_policy_type,
+                "line": statement.start[0] if statement.start else None,
+            }
+            for statement in evaluation.matched_statements
+        ],
+    }
+
+
+def _told(entry: ContextEntry) -> dict[str, object]:
+    return {"key": entry.key_name, "type": entry.key_type, "values": list(entry.values)}
+
+
+def _why(outcome: Permit | Denial | Unknown | LocalDenial) -> dict[str, object]:
+    match outcome:
+        case Denial():
+            return {
+                "reason_code": outcome.reason_code.value,
+                "document_arn": outcome.question.resource_arn,
+                "layer": outcome.layer.value,
+                "matched_policies": list(outcome.matched_policies),
+                "missing_context": list(outcome.missing_context),
+            }
+        case Unknown():
+            question = outcome.question
+            return {
+                "reason_code": outcome.reason_code.value,
+                "document_arn": question.resource_arn if question else None,
+                "reason": outcome.reason,
+                "live_context": list(outcome.live_context),
+            }
+        case LocalDenial():
+            return {
+                "reason_code": outcome.reason_code.value,
+                "rule": outcome.rule,
+                "reason": outcome.reason,
+            }
+    return {"reason_code": Reason.ALLOWED.value}

@@ -215,20 +215,23 @@ from ssmgate.gate.plugin.handover import Handover
 
 seen = []
 def become(handover, last_check):
-    frame = sys._getframe()
+    frame, frames = sys._getframe(), [starting.gen.gi_frame]
     while frame:
+        frames.append(frame)
+        frame = frame.f_back
+    for frame in frames:
         seen.extend(
             repr(value) for value in frame.f_locals.values()
             if type(value).__module__.startswith("ssmgate")
         )
-        frame = frame.f_back
     raise OSError("stop")
 
 try:
     Handover.exec, printer.eprint = become, seen.append
     invocation = gate.read(["ssm", "start-session", *sys.argv[1:]])
     permitted = gate.permit(invocation, dict(os.environ))
-    with gate.started(permitted) as session:
+    starting = gate.started(permitted)
+    with starting as session:
         session.exec()
 except Exception as error:
     chain = error

@@ -276,6 +276,30 @@ def evaluation(
     return answer
 
 
+def all_allowed() -> Answer:
+    """SimulatePrincipalPolicy about several ARNs: each of them is allowed."""
+
+    def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        arns = [
+            value for name, value in received.parameters.items() if name.startswith("ResourceArns.")
+        ]
+        entries = "".join(
+            f"<member><EvalResourceName>{escape(arn)}</EvalResourceName>"
+            "<EvalResourceDecision>allowed</EvalResourceDecision></member>"
+            for arn in arns
+        )
+        xml(
+            "<IsTruncated>false</IsTruncated><EvaluationResults><member>"
+            "<EvalActionName>ssm:StartSession</EvalActionName>"
+            f"<EvalResourceName>{escape(arns[0])}</EvalResourceName>"
+            "<EvalDecision>allowed</EvalDecision>"
+            f"<ResourceSpecificResults>{entries}</ResourceSpecificResults>"
+            "</member></EvaluationResults>"
+        )(handler, received)
+
+    return answer
+
+
 STARTED = {"SessionId": SESSION_ID, "TokenValue": TOKEN, "StreamUrl": STREAM_URL}
 
 

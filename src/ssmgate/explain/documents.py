@@ -8,7 +8,7 @@ from dataclasses import replace
 from ssmgate.explain import reasons, session_documents
 from ssmgate.explain.report import DocumentEntry, DocumentsReport, Preferences
 from ssmgate.explain.target import simulate_target
-from ssmgate.gate.access.authorize import authorize_documents
+from ssmgate.gate.access.documents import authorize_documents
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import errors

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ssmgate.explain.inventory import Listing
 from ssmgate.gate import printer
-from ssmgate.gate.access.authorize import authorize_documents
+from ssmgate.gate.access.documents import authorize_documents
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv import parse
 from ssmgate.gate.aws import errors, identity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import field
 
 from ssmgate.gate.access import evaluate
@@ -14,11 +14,9 @@ from ssmgate.gate.cache.cached_authorization import CachedAuthorization
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Outcome, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
-from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.reason import Reason
-from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.system import signals
 
 CHECK_SECONDS = 45
@@ -26,9 +24,6 @@ CHECK_SECONDS = 45
 
 SECOND_LOOK_SECONDS = 15
 """How long it may take to look into a denial. What was not read by then is not known."""
-
-# The decision about a document does not depend on the target.
-_ANY_TARGET = "i-0"
 
 
 @frozen
@@ -152,34 +147,3 @@ def _questions(
 ) -> tuple[Question, ...]:
     builder = QuestionBuilder.live(caller, invocation, clients, config)
     return builder.documents(invocation.request.document_name)
-
-
-def authorize_documents(
-    clients: Clients,
-    builder: QuestionBuilder,
-    names: Sequence[str],
-    allow_wildcard_grants: bool,
-    *,
-    most_tagged: int,
-) -> list[SimulationAttempt]:
-    """Decide about each of the documents `names` exactly as `authorize` does, in few calls.
-
-    Documents that differ in nothing but the name are simulated in one call. The attempt of a
-    name that StartSession does not take has no questions, and its outcome is unknown.
-    `most_tagged`: for how many documents tags are looked up; a denial of any other that may
-    depend on them is unknown. There is no time limit here.
-    """
-    requests = [_named(builder, name) for name in names]
-    from ssmgate.gate.access import refine
-
-    first = evaluate.simulate_requests(clients.iam, requests, allow_wildcard_grants)
-    return refine.resimulate(
-        clients, builder.caller, first, allow_wildcard_grants, most_tagged=most_tagged
-    )
-
-
-def _named(builder: QuestionBuilder, name: str) -> tuple[SessionRequest, tuple[Question, ...]]:
-    try:
-        return SessionRequest(_ANY_TARGET, name), builder.documents(name)
-    except InvalidRequest:
-        return SessionRequest(_ANY_TARGET), ()

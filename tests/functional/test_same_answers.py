@@ -298,15 +298,15 @@ def started(situation: Situation) -> tuple[str, str, str | None]:
     outcome = authorize(invocation(situation.document), situation.config).outcome
     match outcome:
         case Permit():
-            return "yes", "allowed", None
+            return "allowed", "allowed", None
         case Denial():
-            return "no", outcome.reason_code, outcome.layer.value
+            return "denied", outcome.reason_code, outcome.layer.value
         case Unknown():
-            return "cannot tell", outcome.reason_code, None
+            return "unknown", outcome.reason_code, None
 
 
 def answered(answer: Any) -> tuple[str, str, str | None]:
-    layer = answer.layer if answer.verdict is Verdict.NO else None
+    layer = answer.layer if answer.verdict is Verdict.DENIED else None
     return answer.verdict.value, answer.reason_code, layer
 
 
@@ -335,7 +335,7 @@ def test_everything_that_decides_decides_the_same(
     assert answered(entry.answer) == start, "documents"
     prepared("menu")
     offered = menu._permitted(situation.config, [document, DEV, OTHER, AWS_OWN])
-    assert (document in offered) == (start[0] == "yes"), "the menu"
+    assert (document in offered) == (start[0] == "allowed"), "the menu"
     assert start[1] == situation.expected
 
 
@@ -371,4 +371,4 @@ def test_name_that_no_document_can_have_leaves_the_others(
     server.script("ListDocuments", json_ok(names), json_ok({"DocumentIdentifiers": []}))
     listing = documents.list_and_ask(invocation(None), Config(), target=None)
     answers = {entry.name: entry.answer.verdict for entry in listing.documents}
-    assert answers == {odd: Verdict.CANNOT_TELL, DEV: Verdict.YES, DEFAULT: Verdict.NO}
+    assert answers == {odd: Verdict.UNKNOWN, DEV: Verdict.ALLOWED, DEFAULT: Verdict.DENIED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ssmgate.explain import reasons, session_documents
 from ssmgate.explain.report import DocumentEntry, DocumentsReport, Preferences
@@ -56,7 +56,8 @@ def _report(
     invocation: Invocation, clients: Clients, config: Config, target: str | None
 ) -> DocumentsReport:
     who = identify(clients.sts, clients.iam, clients.partition)
-    listed, exists, notes = _listed(clients)
+    found = _listed(clients)
+    listed, notes = found.documents, list(found.notes)
     if isinstance(who, Unknown):
         caller, builder = None, None
         answers = [reasons.answer(who, (), ())] * len(listed)
@@ -82,8 +83,9 @@ def _report(
             replace(e, session_type=_session_type(contents.get(e.name)) or e.session_type)
             for e in entries
         ),
-        _preferences(contents, exists, notes),
+        _preferences(contents, found.default_exists, notes),
         tuple(notes),
+        complete=found.complete,
     )
     if target is None or builder is None:
         return report
@@ -92,11 +94,21 @@ def _report(
     return replace(report, target_name=target, target=replace(answer, enforced=look.demanded))
 
 
-def _listed(clients: Clients) -> tuple[list[tuple[str, str]], bool, list[str]]:
-    """The names of all session documents with their owners; whether the default one exists; notes.
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """All session documents, each with its owner, and notes on what could not be listed.
 
-    The default document is among them even where it does not exist.
+    The default document is among them even where it does not exist. `complete` is false where
+    not everything could be listed.
     """
+
+    documents: tuple[tuple[str, str], ...]
+    default_exists: bool
+    complete: bool
+    notes: tuple[str, ...]
+
+
+def _listed(clients: Clients) -> _Listed:
     found: list[tuple[str, str]] = []
     notes: list[str] = []
     exists, complete = False, True
@@ -119,7 +131,7 @@ def _listed(clients: Clients) -> tuple[list[tuple[str, str]], bool, list[str]]:
             )
             notes.append(f"{whose} could not all be listed ({listed.why})")
         found += [(name, owner) for name in names]
-    return found, exists, notes
+    return _Listed(tuple(found), exists, complete, tuple(notes))
 
 
 def _contents(clients: Clients, entries: Sequence[DocumentEntry]) -> dict[str, dict[str, object]]:

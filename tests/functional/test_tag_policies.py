@@ -198,7 +198,7 @@ def test_a_role_session_may_have_tags_of_its_own(
 
     assert ended.returncode == 254
     told = f"only the live request has: {PRINCIPAL_TAG}"
-    assert (told in ended.stderr, "not authorized" in ended.stderr) == (
+    assert (told in ended.stderr, "access denied (" in ended.stderr) == (
         code == "live",
         code == "denied",
     )

@@ -21,6 +21,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from ssmgate.gate.aws.preconnect import CHECK
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.errors import (
     ConfigurationProblem,
@@ -115,8 +116,12 @@ def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
                     question,
                 )
             return Unknown(reason_code, str(error), question)
-        case ReadTimeoutError() | ConnectTimeoutError():
-            return Unknown(Reason.TIMED_OUT, str(error), question)
+        case ReadTimeoutError():
+            why = f"{_host(error)} did not answer within {CHECK.read_timeout} s"
+            return Unknown(Reason.TIMED_OUT, why, question)
+        case ConnectTimeoutError():
+            why = f"no connection to {_host(error)} within {CHECK.connect_timeout} s"
+            return Unknown(Reason.TIMED_OUT, why, question)
         case EndpointConnectionError() | HTTPClientError():
             return Unknown(Reason.UNREACHABLE, str(error), question)
         case BotoCoreError():
@@ -125,6 +130,12 @@ def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
     who = "STS" if question is None else "IAM"
     why = f"{who}'s answer cannot be read ({type(error).__name__})"
     return Unknown(Reason.UNREADABLE, why, question)
+
+
+def _host(error: Exception) -> str:
+    """Return the host that a call of a client with the time limits of `CHECK` went to."""
+    url = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
+    return url.partition("://")[2].partition("/")[0] or "the endpoint"
 
 
 def _reason_code(failed: ServiceFailed) -> UnknownReason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from ssmgate.explain.report import Answer, MissingKey, Statement, Verdict
 from ssmgate.gate.decision.decision import (
@@ -87,7 +88,9 @@ def _refusal(refusal: Denial) -> str:
         case Reason.NOT_NAMED:
             by = _policies(refusal.matched_statements)
             return f"no statement names the document, only a wildcard allows it ({by})"
-    return f"no {refusal.layer.value} allows {what}"
+        case Reason.IMPLICIT_DENY:
+            return f"no {refusal.layer.value} allows {what}"
+    assert_never(refusal.reason_code)
 
 
 def _article(layer: Layer) -> str:

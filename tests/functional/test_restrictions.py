@@ -71,7 +71,7 @@ def test_permissive_says_what_a_rule_would_refuse(machine: Machine) -> None:
 
     assert ended.returncode == 0
     assert "[WARNING]: access denied by this machine's rules: session document" in ended.stderr
-    assert ": a session needs a --reason\n" in ended.stderr
+    assert ": a session needs a --reason (require_reason); IAM allows" in ended.stderr
     assert machine.plugin.started
 
 

@@ -53,7 +53,7 @@ class AccessError(GateError):
     title: ClassVar[str]
 
     def __init__(self, facts: DenialFacts) -> None:
-        super().__init__(f"{self.title}{facts.document}: {facts.reason}")
+        super().__init__(f"{self.title}{facts.document}: {facts.full_reason}")
         self.facts = facts
         self.nearest = ""
         self.offers_commands = True

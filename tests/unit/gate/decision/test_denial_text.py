@@ -251,7 +251,8 @@ def test_form(error: AccessError, how: Form, text: str) -> None:
             {
                 "Code": "",
                 "Message": "access denied by this machine's rules: session document Dev-Shell:"
-                " session document 'Dev-Shell' is denied",
+                " session document 'Dev-Shell' is denied (documents.deny); IAM allows the session"
+                " document",
                 "decision": "denied",
                 "reason": "document_denied",
                 "layer": "machine",

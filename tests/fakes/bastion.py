@@ -79,8 +79,8 @@ class Bastion:
         (site,) = (root / "venv" / "lib").glob("python3*/site-packages")
         _copy(Path(ssmgate.__file__).parent, site / "ssmgate")
         gate = site / "ssmgate" / "gate"
-        _set(gate / "system" / "trusted_files.py", "SYSTEM_FILE", str(self.config_file))
-        _set(gate / "records" / "writer.py", "_SYSLOG_SOCKETS", (str(self.syslog_socket),))
+        _set(gate / "system" / "__init__.py", "SYSTEM_FILE", str(self.config_file))
+        _set(gate / "records" / "delivery.py", "_SYSLOG_SOCKETS", (str(self.syslog_socket),))
         libraries = Path(awscli.__file__).parents[1]
         _copy(libraries / "awscli", site / "awscli")
         for name in PACKAGES:

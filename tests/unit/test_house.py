@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 import house
 from conftest import Machine
+from fakes.capabilities import give_up
+from fakes.daemon_client import running
+from fakes.scripted_aws import evaluation
 from house import MAY_IMPORT, SOURCE, imports, path_of, room, rooms_imported
 
 MODULES = house.modules()
@@ -171,7 +176,8 @@ def test_what_only_asks_cannot_start(verb: str) -> None:
 def test_clients_that_only_ask_have_no_operation_that_starts() -> None:
     code = (
         "from ssmgate.gate.aws import session as sessions\n"
-        "s = sessions.new_session(sessions.MfaPrompt()); sessions.only_ask(s)\n"
+        "from ssmgate.gate.aws.asking_session import only_ask\n"
+        "s = sessions.new_session(sessions.MfaPrompt()); only_ask(s)\n"
         "c = [s.create_client(n, region_name='us-east-1', aws_access_key_id='a',"
         " aws_secret_access_key='b') for n in ('ssm', 'iam', 'sts', 'ec2')]\n"
         "print(*sorted(o for one in c for o in one.meta.service_model.operation_names))"
@@ -344,3 +350,61 @@ def test_what_a_start_imports(machine: Machine) -> None:
     ours = {p for p in packages if not p.startswith(("_", "sitecustomize")) and p != "mypyc"}
     assert ours <= START_PACKAGES, ours - START_PACKAGES
     assert not names & NEVER_ON_THE_START_PATH
+
+
+CAPS = {"allowed": 6000, "through the daemon": 900}
+"""The most lines of ssmgate that a start may load, docstrings and blank lines included."""
+
+
+def loaded_by(machine: Machine, how: str) -> list[Path]:
+    """The modules of ssmgate that a start has loaded when it executes the plugin or exits."""
+    (machine.home / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def noting(real):\n"
+        "    def noted(*args):\n"
+        "        path = os.path.join(os.environ['FAKE_PLUGIN'], f'loaded.{os.getpid()}')\n"
+        "        open(path, 'w').write('\\n'.join(sys.modules))\n"
+        "        real(*args)\n"
+        "    return noted\n"
+        "os.execve, os._exit = noting(os.execve), noting(os._exit)\n"
+    )
+    machine.environ["PYTHONPATH"] = str(machine.home)
+    for name in ("PYTHONWARNINGS", "SSMGATE_CACHE_TTL", "SSMGATE_DAEMON"):
+        machine.environ.pop(name, None)
+    if how == "denied":
+        machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+    code = "import sys; from ssmgate.__main__ import run; run(sys.argv[1:])"
+    with running(machine.environ) if how == "through the daemon" else nullcontext():
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code, "ssm", "start-session", "--target", "i-1"],
+            env=machine.environ,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            preexec_fn=give_up,
+        )
+        _, stderr = process.communicate(timeout=60)
+    assert (process.returncode == 0) is (how != "denied"), stderr
+    names = (machine.plugin.folder / f"loaded.{process.pid}").read_text().split()
+    return [path for name in names if (path := path_of(name))]
+
+
+@pytest.mark.parametrize("how", ["allowed", "denied", "through the daemon"])
+def test_lines_that_a_start_loads(
+    machine: Machine, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """README and SECURITY quote the numbers, so that a reader knows how much there is to trust.
+
+    The daemon's client comes before the gate, also where there is no daemon: it has its own number.
+    """
+    modules = loaded_by(machine, how)
+    if how != "through the daemon":
+        modules = [m for m in modules if room(m) not in ("daemon", "daemon.client")]
+    lines = sum(len(module.read_text().splitlines()) for module in modules)
+    with capsys.disabled():
+        print(f"\na start ({how}) loads {lines} lines of ssmgate in {len(modules)} modules")
+    assert lines <= CAPS.get(how, lines)
+    for file in ("README.md", "SECURITY.md"):
+        text = " ".join((SOURCE.parents[1] / file).read_text().split())
+        quoted = re.search(rf"([0-9][0-9,]*00) lines \({how}\)", text)
+        assert quoted, file
+        assert abs(int(quoted[1].replace(",", "")) - lines) <= 100, (file, lines)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 
 from ssmgate.commands.printer import echo, echo_lines
-from ssmgate.gate.cache import entry, store
+from ssmgate.gate.cache import entry, inspect, store
 from ssmgate.gate.config import load as configuration
 
 
@@ -51,17 +51,17 @@ def clear() -> None:
 
     A session being started meanwhile may still add its decision.
     """
-    count = _cache().clear()
+    count = inspect.clear(_cache())
     echo(f"{count} {'entry' if count == 1 else 'entries'} deleted", err=True)
 
 
 def _entries(ttl: int) -> Iterator[tuple[float, str, *tuple[str, ...]]]:
     now = entry.now()
-    for text in _cache().texts():
-        age = entry.age(text, now)
+    for text in inspect.texts(_cache()):
+        age = inspect.age(text, now)
         if age is not None and 0 <= age <= ttl:
             # Not authenticated: that takes the credentials.
-            caller, *documents = entry.describe(text)
+            caller, *documents = inspect.describe(text)
             yield ttl - age, caller, *documents
 
 

@@ -156,8 +156,8 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
 def _by_iam(given: Any, situation: Scenario, invocation: Invocation) -> Report:
     from ssmgate.explain import offline
     from ssmgate.gate.aws import errors
+    from ssmgate.gate.aws.asking_session import only_ask
     from ssmgate.gate.aws.clients import open_clients
-    from ssmgate.gate.aws.session import only_ask
 
     only_ask(invocation.session)
     try:

@@ -12,9 +12,9 @@ from ssmgate.gate.access.documents import authorize_documents
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import errors
+from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.aws.clients import Clients, open_clients
 from ssmgate.gate.aws.identity import identify
-from ssmgate.gate.aws.session import only_ask
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.errors import GateError

@@ -18,7 +18,7 @@ from ssmgate.gate.access.evaluate import simulate_controls
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import errors, simulate
-from ssmgate.gate.aws.session import only_ask
+from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Denial, Outcome, Permit, Unknown, verdict
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from ssmgate.gate.aws.session import leave_policies_encoded
+from ssmgate.gate.aws.asking_session import leave_policies_encoded
 from ssmgate.gate.decision.arn import principal
 from ssmgate.gate.decision.question import Caller
 

@@ -11,8 +11,8 @@ from ssmgate.gate.access.documents import authorize_documents
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv import parse
 from ssmgate.gate.aws import errors, identity
+from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.aws.clients import open_clients
-from ssmgate.gate.aws.session import only_ask
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision import restrictions
 from ssmgate.gate.decision.decision import Permit, SimulationAttempt, Unknown

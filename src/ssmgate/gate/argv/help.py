@@ -1,11 +1,16 @@
-"""The AWS CLI's help as plain text where groff and mandoc are missing."""
+"""The AWS CLI's help of the command, as plain text where groff and mandoc are missing."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
+from awscli.customizations.addexamples import add_examples
 from awscli.help import ExecutableNotFoundError, PosixHelpRenderer, WindowsHelpRenderer
+
+from ssmgate.gate.aws.service_models import AwscliModels
 
 _HINT = "ssmgate: hint: help is shown as plain text; with groff or mandoc it is a manual page\n"
 
@@ -23,3 +28,18 @@ class HelpRenderer(PosixHelpRenderer):
                 sys.stderr.write(_HINT)
                 sys.stderr.flush()
         return converted
+
+
+def create_command(operation: Any, create: Callable[[], Any]) -> Any:
+    """Return the CLI's help command for its `operation`, with examples. `create` is the CLI's."""
+    # The models of a start have no documentation.
+    operation._session.register_component("data_loader", AwscliModels(documented=True))
+    model = operation._session.get_service_model("ssm")
+    operation._operation_model = model.operation_model("StartSession")
+    operation._arg_table = None
+    operation._session.register("doc-examples.*.*", add_examples)
+    command = create()
+    command.renderer = HelpRenderer()
+    # As in the CLI: the command prints no output of the service's.
+    operation._operation_model.output_shape = None
+    return command

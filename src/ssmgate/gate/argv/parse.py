@@ -20,7 +20,6 @@ from botocore.validate import ParamValidator
 
 from ssmgate.gate.argv import v2
 from ssmgate.gate.aws.options import Options
-from ssmgate.gate.aws.service_models import AwscliModels
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
@@ -198,21 +197,9 @@ class _Capture:
 class _StartSession(ServiceOperation):
     def create_help_command(self) -> Any:
         """The CLI's own help of the command, its examples included."""
-        from awscli.customizations.addexamples import add_examples
+        from ssmgate.gate.argv import help
 
-        from ssmgate.gate.argv.help import HelpRenderer
-
-        # The models of a start have no documentation.
-        self._session.register_component("data_loader", AwscliModels(documented=True))
-        model = self._session.get_service_model("ssm")
-        self._operation_model = model.operation_model("StartSession")
-        self._arg_table = None
-        self._session.register("doc-examples.*.*", add_examples)
-        command = super().create_help_command()
-        command.renderer = HelpRenderer()
-        # As in the CLI: the command prints no output of the service's.
-        self._operation_model.output_shape = None
-        return command
+        return help.create_command(self, super().create_help_command)
 
     def _create_operation_parser(self, arg_table: Any) -> _OperationParser:
         return _OperationParser(arg_table)

@@ -22,13 +22,12 @@ from botocore.handlers import (
     BUILTIN_HANDLERS,
     REGISTER_FIRST,
     REGISTER_LAST,
-    json_decode_policies,
 )
 from botocore.utils import IMDSRegionProvider, JSONFileCache
 
 from ssmgate import __version__
 from ssmgate.gate import printer
-from ssmgate.gate.aws.service_models import ASKED, CALLED, AwscliModels
+from ssmgate.gate.aws.service_models import CALLED, AwscliModels
 from ssmgate.gate.decision.errors import ConfigurationProblem
 
 # botocore's session variables: name -> (key in the profile, variables, default, conversion).
@@ -48,14 +47,6 @@ _VARIABLES = {
 # The services of which clients are made here, by botocore's ids: the last three are those of
 # credential providers.
 _SERVICES = ("ec2", "iam", "ssm", "sts", "sso", "sso-oidc", "signin")
-
-
-def only_ask(session: Any) -> None:
-    """Leave `session` no way to start anything: clients made from now on cannot.
-
-    To be called when the command line has been read, which takes StartSession's model.
-    """
-    session.register_component("data_loader", AwscliModels(ASKED))
 
 
 def ask_nobody(instead: Callable[..., NoReturn]) -> None:
@@ -177,11 +168,3 @@ def _prepare_credentials(session: Any, mfa: MfaPrompt) -> None:
         provider = chain.get_provider(name)
         provider.cache = _Cache(CACHE_DIR)
     chain.get_provider("assume-role")._prompter = mfa
-
-
-def leave_policies_encoded(iam: Any) -> None:
-    """Have the client `iam` return each policy as the stored text instead of a parsed object.
-
-    Positions in a policy are those of that text, which is URL-encoded.
-    """
-    iam.meta.events.unregister("after-call.iam", json_decode_policies)

@@ -20,8 +20,7 @@ from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedSt
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 
-# What parsing a text that `serialize` did not write may raise.
-_INVALID = (
+INVALID = (
     ValueError,
     TypeError,
     LookupError,
@@ -29,6 +28,7 @@ _INVALID = (
     ArithmeticError,
     RecursionError,
 )
+"""What parsing a text that `serialize` did not write may raise."""
 
 
 @frozen
@@ -117,36 +117,8 @@ def parse(text: str, key: Key, now: Timestamp, ttl: float) -> CacheEntry | None:
             tuple(_evaluation(one) for one in found["controls"]),
             _endpoints(found["endpoints"]),
         )
-    except _INVALID:
+    except INVALID:
         return None
-
-
-def age(text: str, now: Timestamp) -> float | None:
-    """Return how many seconds ago `text` was written, None if it is invalid. For display."""
-    try:
-        wall, boot = parse_unverified(text)["created_at"]
-        ages = (float(now.wall - wall), float(now.boot - boot))
-        return max(ages) if min(ages) >= 0 else None
-    except _INVALID:
-        return None
-
-
-def describe(text: str) -> tuple[str, ...]:
-    """Return the caller's ARN and those of the documents, of a text that has an `age`. For display.
-
-    The HMAC is not verified: only a start has the key.
-    """
-    try:
-        body = parse_unverified(text)
-        documents = [_text(one["resource_arn"]) for one in body["questions"]]
-        return (_text(body["caller"]["caller_arn"]), *documents)
-    except _INVALID:
-        return ("?",)
-
-
-def parse_unverified(text: str) -> Any:
-    """Return the JSON value of an entry, whoever wrote it."""
-    return json.loads(text.partition("\n")[2])
 
 
 def _mac(body: str, key: Key) -> str:

@@ -16,7 +16,7 @@ DIRECTORY = ".cache/ssmgate/answers"
 
 _LARGEST = 1 << 16  # bytes of an entry
 _DELETED_AFTER = 900.0  # seconds: the greatest `cache.ttl`
-_LOCK = ".lock"
+LOCK = ".lock"
 
 
 def youngest(home: str) -> float | None:
@@ -29,7 +29,7 @@ def youngest(home: str) -> float | None:
             written = [
                 entry.stat(follow_symlinks=False).st_mtime
                 for entry in entries
-                if not entry.name.endswith(_LOCK)
+                if not entry.name.endswith(LOCK)
             ]
     except OSError:
         return None
@@ -50,7 +50,7 @@ class DecisionCache:
 
     def read(self, name: str) -> str | None:
         """Return the text `name`, None unless only this user can read and write its file."""
-        with self._opened() as directory, contextlib.suppress(ValueError):
+        with self.opened() as directory, contextlib.suppress(ValueError):
             found = None if directory is None else private_files.read(directory, name, _LARGEST)
             return None if found is None else found[0].decode()
         return None
@@ -58,7 +58,7 @@ class DecisionCache:
     def write(self, name: str, text: str) -> bool:
         """Write `text` as `name`, all or nothing, and delete old ones. Return whether it was."""
         data = text.encode()
-        with self._opened(create=True) as directory:
+        with self.opened(create=True) as directory:
             if directory is not None and len(data) <= _LARGEST:
                 private_files.delete(directory, now=time.time(), after=_DELETED_AFTER)
                 private_files.write(directory, name, data)
@@ -72,10 +72,10 @@ class DecisionCache:
         A block that raises has failed: see `SingleFlightLock.mark_failed`.
         """
         lock = None
-        with self._opened(create=True) as directory:
+        with self.opened(create=True) as directory:
             if directory is not None:
                 flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                lock = os.open(name + _LOCK, flags, 0o600, dir_fd=directory)
+                lock = os.open(name + LOCK, flags, 0o600, dir_fd=directory)
         flight = SingleFlightLock(lock, self._notify)
         try:
             flight.wait()
@@ -90,22 +90,8 @@ class DecisionCache:
         if os.isatty(2):
             self._tell("ssmgate: waiting for another ssmgate process that checks the same access")
 
-    def texts(self) -> Iterator[str]:
-        """Yield every text that can be read."""
-        with self._opened() as directory:
-            for name in sorted(os.listdir(directory)) if directory is not None else ():
-                if _is_entry(name):
-                    yield self.read(name) or ""
-
-    def clear(self) -> int:
-        """Delete everything. Return how many entries that were."""
-        with self._opened() as directory:
-            if directory is not None:
-                return sum(map(_is_entry, private_files.delete(directory)))
-        return 0
-
     @contextlib.contextmanager
-    def _opened(self, *, create: bool = False) -> Iterator[int | None]:
+    def opened(self, *, create: bool = False) -> Iterator[int | None]:
         """Open the directory. None where it cannot or may not be used."""
         directory = None
         with contextlib.suppress(OSError):
@@ -121,7 +107,3 @@ class DecisionCache:
         finally:
             if directory is not None:
                 os.close(directory)
-
-
-def _is_entry(name: str) -> bool:
-    return not name.endswith((_LOCK, private_files.UNFINISHED))

@@ -16,12 +16,11 @@ from ssmgate.gate.cache.entry import (
     CacheEntry,
     Timestamp,
     _mac,
-    age,
     derive_key,
-    describe,
     parse,
     serialize,
 )
+from ssmgate.gate.cache.inspect import age, describe
 from ssmgate.gate.decision.decision import Permit, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fakes.waiting import locking, until
-from ssmgate.gate.cache import single_flight
+from ssmgate.gate.cache import inspect, single_flight
 from ssmgate.gate.cache.store import DIRECTORY, DecisionCache
 
 
@@ -51,7 +51,7 @@ def test_what_was_kept(folder: DecisionCache, home: Path, told: list[object]) ->
     assert folder.read("a") == "text"
     assert (home / DIRECTORY).stat().st_mode & 0o7777 == 0o700
     assert (home / DIRECTORY / "a").stat().st_mode & 0o7777 == 0o600
-    assert list(folder.texts()) == ["text"]
+    assert list(inspect.texts(folder)) == ["text"]
     assert told == []
 
 
@@ -191,7 +191,7 @@ def test_what_is_old_is_forgotten(folder: DecisionCache, home: Path) -> None:
     assert os.listdir(home / DIRECTORY) == ["new"]
     with folder.single_flight("new"):
         pass
-    assert folder.clear() == 1
+    assert inspect.clear(folder) == 1
     assert os.listdir(home / DIRECTORY) == []
 
 

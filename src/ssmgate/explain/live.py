@@ -17,7 +17,7 @@ from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.access.evaluate import simulate_controls
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
-from ssmgate.gate.aws import errors, simulate
+from ssmgate.gate.aws import errors, simulate, simulate_several
 from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Denial, Outcome, Permit, Unknown, verdict
@@ -200,7 +200,7 @@ def _how(
         f"arn:{partition}:ssm:{region}:{account}:managed-instance/mi-00000000000000000",
         f"arn:{partition}:ecs:{region}:{account}:task/none/00000000000000000000000000000000",
     )
-    told = simulate.simulate_together(
+    told = simulate_several.simulate_together(
         examination.clients.iam,
         [replace(question, resource_arn=arn) for arn in elsewhere],
         datetime.now(UTC),

@@ -24,7 +24,6 @@ from ssmgate.gate.aws.start_session import StartedSession, start_session, termin
 from ssmgate.gate.cache.cached_authorization import open_cache
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision import restrictions
 from ssmgate.gate.decision.decision import Outcome, Permit, override
 from ssmgate.gate.decision.endpoints import not_at_aws
 from ssmgate.gate.decision.errors import ServiceFailed
@@ -173,8 +172,13 @@ def _restricted(authorization: Authorization, restrictions_: Restrictions) -> Ou
     look, caller = authorization.look, authorization.caller
     if not isinstance(look.outcome, Permit) or caller is None:
         return look.outcome
+    if restrictions_ == Restrictions():
+        return look.outcome
+    # Here, as most machines have no restrictions.
+    from ssmgate.gate.decision import apply_restrictions
+
     arns = tuple(question.resource_arn for question in look.questions)
-    denial = restrictions.refusal(restrictions_, look.request, arns, caller.account)
+    denial = apply_restrictions.refusal(restrictions_, look.request, arns, caller.account)
     return denial or look.outcome
 
 

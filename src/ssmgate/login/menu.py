@@ -14,7 +14,7 @@ from ssmgate.gate.aws import errors, identity
 from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.aws.clients import open_clients
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision import restrictions
+from ssmgate.gate.decision import apply_restrictions, restrictions
 from ssmgate.gate.decision.decision import Permit, SimulationAttempt, Unknown
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
@@ -140,7 +140,7 @@ def _offer(
 
 def _target_allowed(config: Config, target: str) -> bool:
     only_targets = restrictions.Restrictions(targets_allow=config.rules.targets_allow)
-    return restrictions.refusal(only_targets, SessionRequest(target), (), "") is None
+    return apply_restrictions.refusal(only_targets, SessionRequest(target), (), "") is None
 
 
 def _permitted(config: Config, names: Sequence[str]) -> list[str]:
@@ -174,5 +174,5 @@ def _starts(attempt: SimulationAttempt, rules: restrictions.Restrictions, accoun
     arns = [question.resource_arn for question in attempt.questions]
     return (
         isinstance(attempt.outcome, Permit)
-        and restrictions.refusal(rules, attempt.request, arns, account) is None
+        and apply_restrictions.refusal(rules, attempt.request, arns, account) is None
     )

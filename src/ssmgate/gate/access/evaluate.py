@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ssmgate.gate.aws import simulate
 from ssmgate.gate.decision.decision import SimulationAttempt, Unknown, decide, verdict
-from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
+from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.request import SessionRequest
@@ -141,28 +140,9 @@ def simulate_questions(
 def _simulate_group(
     iam: Any, questions: Sequence[Question], boundary: str | None
 ) -> list[tuple[Evaluation, ...] | Unknown]:
-    def alone(question: Question) -> tuple[Evaluation, ...] | Unknown:
-        return simulate.simulate(iam, question, datetime.now(UTC), boundary=boundary)
-
     if len(questions) == 1:
-        return [alone(questions[0])]
-    together = simulate.simulate_together(iam, questions, datetime.now(UTC), boundary=boundary)
-    if isinstance(together, Unknown):
-        return [replace(together, question=one) for one in questions]
-    answers: list[tuple[Evaluation, ...] | Unknown] = []
-    for question in questions:
-        about = tuple(e for e in together if e.resource_arn == question.resource_arn)
-        answers.append(alone(question) if any(map(_unplaced, about)) else about)
-    return answers
+        return [simulate.simulate(iam, questions[0], datetime.now(UTC), boundary=boundary)]
+    # Here, as most starts ask about one document.
+    from ssmgate.gate.access import shared_simulation
 
-
-def _unplaced(evaluation: Evaluation) -> bool:
-    """Whether an answer about several documents leaves open what denies this one.
-
-    It reports for all of them together that the organization denies. An explicit deny without a
-    statement is a service control policy's; any other denial may be another policy's.
-    """
-    certain = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY and (
-        not evaluation.matched_statements
-    )
-    return evaluation.allowed_by_organizations is False and not certain
+    return shared_simulation.simulate_group(iam, questions, boundary)

@@ -56,15 +56,6 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
     return Unknown(Reason.IDENTITY, f"the caller {arn!r} is neither an IAM user nor a role")
 
 
-def user_tags(iam: Any, caller: Caller) -> tuple[tuple[str, str], ...] | None:
-    """The tags of the IAM user that `caller` is, None where IAM does not tell."""
-    try:
-        user = iam.get_user(UserName=principal(caller.caller_arn).name)["User"]
-        return tags_of(user) if user["Arn"] == caller.policy_source_arn else None
-    except Exception:
-        return None
-
-
 def tags_of(entity: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The tags in an answer about a user or a role: name and value. An untagged one has none."""
     tags = entity.get("Tags") or ()

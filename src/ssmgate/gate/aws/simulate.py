@@ -35,19 +35,6 @@ def simulate(
     return ask(iam.simulate_principal_policy, who, (question,), now, boundary)
 
 
-def simulate_together(
-    iam: Any, questions: Sequence[Question], now: datetime, *, boundary: str | None = None
-) -> tuple[Evaluation, ...] | Unknown:
-    """Ask IAM several `questions`, which differ in nothing but the resource, in one call.
-
-    `boundary` as for `simulate`. Raises `ValueError` for questions that differ otherwise.
-    """
-    if len({(q.policy_source_arn, q.action, q.context) for q in questions}) != 1:
-        raise ValueError("questions of one call have one context")
-    who = {"PolicySourceArn": questions[0].policy_source_arn}
-    return ask(iam.simulate_principal_policy, who, questions, now, boundary)
-
-
 def ask(
     call: Callable[..., Mapping[str, Any]],
     who: Mapping[str, Any],
@@ -99,6 +86,9 @@ def _read(answer: Mapping[str, Any], questions: Sequence[Question]) -> tuple[Eva
     arns, action = [question.resource_arn for question in questions], questions[0].action
     if len(arns) == 1:
         return evaluations_of(answer, arns[0], action)
+    # Here, as most starts ask about one document.
+    from ssmgate.gate.aws.simulate_several import evaluations_of_several
+
     return evaluations_of_several(answer, arns, action)
 
 
@@ -122,46 +112,21 @@ def evaluations_of(
     three words, and a result whose two levels disagree.
     """
     found: list[Evaluation] = []
-    for result, top, organizations in _results(answer, action):
+    for result, top, organizations in results(answer, action):
         specific = result.get("ResourceSpecificResults")
         if specific is None:
             specific = [{**result, "EvalResourceDecision": result.get("EvalDecision")}]
         for entry in specific:
             if entry.get("EvalResourceName") != resource_arn:
                 continue
-            read = _evaluation(entry, result, organizations)
+            read = evaluation_of(entry, result, organizations)
             if read.eval_decision is not top and EvalDecision.ALLOWED in (read.eval_decision, top):
                 raise UnreadableAnswer("it allows at one level and denies at the other")
             found.append(read)
     return tuple(found)
 
 
-def evaluations_of_several(
-    answer: Mapping[str, Any], resource_arns: Sequence[str], action: str = ACTION
-) -> tuple[Evaluation, ...]:
-    """Read one page about several resources, of which only the entries count.
-
-    The top level is no entry's: mostly it is the worst of all, and it was seen to allow above an
-    entry that denies. What the organization says is reported there alone: where it does not
-    allow, every entry that denies has `allowed_by_organizations` False, and which of them it
-    denies is not known. An explicit deny without a statement certainly is a service control
-    policy's. Raises `UnreadableAnswer` as `evaluations_of` does.
-    """
-    found: list[Evaluation] = []
-    for result, _, organizations in _results(answer, action):
-        for entry in result.get("ResourceSpecificResults") or ():
-            if entry.get("EvalResourceName") in resource_arns:
-                read = _evaluation(entry, {}, None)
-                denies = read.eval_decision is not EvalDecision.ALLOWED
-                found.append(
-                    replace(read, allowed_by_organizations=False)
-                    if denies and organizations is False
-                    else read
-                )
-    return tuple(found)
-
-
-def _results(
+def results(
     answer: Mapping[str, Any], action: str
 ) -> Iterator[tuple[Mapping[str, Any], EvalDecision, bool | None]]:
     """The results of one page, with the decision and the organization's at the top of each."""
@@ -172,9 +137,10 @@ def _results(
         yield result, _decision(result.get("EvalDecision")), organizations
 
 
-def _evaluation(
+def evaluation_of(
     entry: Mapping[str, Any], result: Mapping[str, Any], organizations: bool | None
 ) -> Evaluation:
+    """Read the `entry` of one resource in `result`, for which the organization said that."""
     missing = (entry.get("MissingContextValues") or []) + (result.get("MissingContextValues") or [])
     return Evaluation(
         resource_arn=str(entry["EvalResourceName"]),

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ssmgate.gate.aws import identity
+from ssmgate.gate.aws.identity import tags_of
+from ssmgate.gate.decision.arn import principal
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import (
     PRINCIPAL_TAG_PREFIX,
@@ -73,7 +74,7 @@ class Lookups:
         if self.caller.principal_tags is not None or self.caller.principal_type != "User":
             return self.caller.principal_tags
         if not self._principal_tags:
-            self._principal_tags = (identity.user_tags(self.iam, self.caller),)
+            self._principal_tags = (user_tags(self.iam, self.caller),)
         return self._principal_tags[0]
 
     def find(self, denied: Question, keys: Sequence[str] | None, own: Source | None) -> Found:
@@ -181,5 +182,14 @@ def document_tags(ssm: Any, name: str) -> Tags | None:
     try:
         answer = ssm.list_tags_for_resource(ResourceType="Document", ResourceId=name)
         return tuple((tag["Key"], tag["Value"]) for tag in answer["TagList"])
+    except Exception:
+        return None
+
+
+def user_tags(iam: Any, caller: Caller) -> tuple[tuple[str, str], ...] | None:
+    """The tags of the IAM user that `caller` is, None where IAM does not tell."""
+    try:
+        user = iam.get_user(UserName=principal(caller.caller_arn).name)["User"]
+        return tags_of(user) if user["Arn"] == caller.policy_source_arn else None
     except Exception:
         return None

@@ -12,9 +12,8 @@ from fakes.simulations import ARN, OTHER, TEMPLATE, answer, entry, result, sever
 from ssmgate.gate.aws.simulate import (
     UnreadableAnswer,
     evaluations_of,
-    evaluations_of_several,
-    simulate_together,
 )
+from ssmgate.gate.aws.simulate_several import evaluations_of_several, simulate_together
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import ContextEntry, Question
 

@@ -10,7 +10,8 @@ import pytest
 
 from fakes.simulations import ARN, OTHER, answer, entry, result, several
 from ssmgate.explain.simulate_custom import simulate_custom
-from ssmgate.gate.aws.simulate import simulate, simulate_together
+from ssmgate.gate.aws.simulate import simulate
+from ssmgate.gate.aws.simulate_several import simulate_together
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import ContextEntry, Question

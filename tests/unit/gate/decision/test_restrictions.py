@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from ssmgate.gate.decision.apply_restrictions import refusal
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
-from ssmgate.gate.decision.restrictions import PATTERN, LocalDenial, Restrictions, refusal
+from ssmgate.gate.decision.restrictions import PATTERN, LocalDenial, Restrictions
 
 ACCOUNT = "111122223333"
 OTHER = "999999999999"

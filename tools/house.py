@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate.argv": {*_DECIDES, "gate.aws"},
     "gate.cache": {*_DECIDES, "gate.aws", "gate.argv"},
     "gate.access": {*_DECIDES, "gate.aws", "gate.argv", "gate.cache"},
+    "gate.shim": {"gate.argv", "gate.config"},
     "gate.start": {*_ASKS, "gate.plugin", "gate.records"},
     "gate.print_error": {"gate.decision", "gate.printer"},
     # Ends a process. What it runs is handed in, and so is the explanation of a denial.
@@ -55,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *_ASKS, "gate.process", "gate.print_error", "gate.exits", "explain", "policy_language",
         "daemon", "daemon.client",
     },
-    "cold_start": {"gate.access", "gate.start", "gate.decision", "daemon", "explain"},
+    "cold_start": {"gate.access", "gate.shim", "gate.start", "gate.decision", "daemon", "explain"},
     "__main__": {"daemon.client", "login", "commands", "gate.process", "cold_start"},
     "__init__": set(),
 }  # fmt: skip

@@ -25,7 +25,12 @@ def start(
     early.connect(argv, environ)
     from ssmgate.gate import start as gate
 
-    invocation = gate.read(argv) if shim is None else gate.read_aws_line(argv, environ, *shim)
+    if shim is None:
+        invocation = gate.read(argv)
+    else:
+        from ssmgate.gate.shim import read_aws_line
+
+        invocation = read_aws_line(argv, environ, *shim)
     if isinstance(invocation, int):
         return invocation
     permitted = gate.permit(invocation, environ)

@@ -23,7 +23,7 @@ MODULES = house.modules()
 
 # Whose botocore a room sees when it is loaded: no room that is not named sees one.
 SEES_AWSCLI = {
-    "gate.aws", "gate.argv", "gate.start",
+    "gate.aws", "gate.argv", "gate.start", "gate.shim",
 }  # fmt: skip
 LAZILY = {"explain", "login", "daemon", "gate.cache", "gate.access"}  # some of their modules do
 
@@ -111,8 +111,8 @@ def calls_of(name: str) -> set[str]:
         ("Permit", "gate/decision/decision.py"),
         ("override", "gate/start.py"),
         ("Question.about", "gate/access/questions.py"),
-        ("exec_aws", "gate/start.py"),
-        ("exec_shell", "gate/start.py"),
+        ("exec_aws", "gate/shim.py"),
+        ("exec_shell", "gate/shim.py"),
         ("format_exc", "gate/print_error.py"),
         ("getpass", "gate/aws/session.py"),
     ],
@@ -198,7 +198,7 @@ EDGES = {
     "login/menu.py": {"os.write"},  # the person's terminal
     "sandbox/__main__.py": {"logging.basicConfig", "logging.StreamHandler"},
     # Nothing in these texts is anybody else's: a skeleton of the model's names, a line break.
-    "gate/argv/v2.py": {"sys.stdout"},
+    "gate/argv/yaml.py": {"sys.stdout"},
     "gate/argv/help.py": {"sys.stderr"},  # one constant line
     "daemon/ending.py": {"os.write"},
     # No terminal: files and pipes; and the stand-in of the plugin, whose output is the session's.

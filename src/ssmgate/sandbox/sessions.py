@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ssmgate.gate.decision.arn import document_arns, target_arn
+from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.question import RESOURCE_TAG_PREFIXES
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
+from ssmgate.gate.decision.target import target_arn
 from ssmgate.sandbox.enforcement import Caller, authorize
 from ssmgate.sandbox.faults import ServiceFault
 

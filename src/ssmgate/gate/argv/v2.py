@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Callable
 from functools import cached_property
@@ -127,14 +126,10 @@ def _from_json(text: str | bytes) -> Any:
 
 
 def _from_yaml(text: str | bytes) -> Any:
-    # Only here: few lines have YAML, and a start need not pay for its parser.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    # Here, as few command lines have YAML.
+    from ssmgate.gate.argv import yaml
 
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ParamError("cli-input-yaml", "Invalid YAML received.") from error
+    return yaml.load(text)
 
 
 class _InputJson(CliInputJSONArgument):
@@ -186,14 +181,6 @@ class _Skeleton(GenerateCliSkeletonArgument):
         """Print the skeleton that was asked for; its exit code."""
         if getattr(parsed_args, "generate_cli_skeleton", None) != "yaml-input":
             return super().generate_json_skeleton(call_parameters, parsed_args, parsed_globals)
-        from botocore.utils import ArgumentGenerator
-        from ruamel.yaml import YAML
+        from ssmgate.gate.argv import yaml
 
-        shape = self._operation_model.input_shape
-        skeleton = YAML().map()
-        # Through JSON, as YAML would write an OrderedDict with a tag.
-        skeleton.update(json.loads(json.dumps(ArgumentGenerator().generate_skeleton(shape))))
-        for name in shape.required_members:
-            skeleton.yaml_add_eol_comment("# [REQUIRED]", name)
-        YAML().dump(skeleton, sys.stdout)
-        return 0
+        return yaml.print_skeleton(self._operation_model.input_shape)

@@ -6,7 +6,15 @@ from typing import Any
 
 from botocore.handlers import json_decode_policies
 
-from ssmgate.gate.aws.service_models import ASKED, AwscliModels
+from ssmgate.gate.aws.service_models import CALLED, AwscliModels
+
+# For what only asks: a client of these has no method that starts or ends anything.
+ASKED = {
+    **CALLED,
+    "iam": (*CALLED["iam"], "SimulateCustomPolicy"),
+    "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
+    "ec2": ("DescribeTags",),
+}
 
 
 def only_ask(session: Any) -> None:

@@ -42,14 +42,6 @@ CALLED = {
     "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"),
 }
 
-# For what only asks: a client of these has no method that starts or ends anything.
-ASKED = {
-    **CALLED,
-    "iam": (*CALLED["iam"], "SimulateCustomPolicy"),
-    "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
-    "ec2": ("DescribeTags",),
-}
-
 
 class AwscliModels(Loader):
     """awscli's own service models and endpoint rules, and no others.

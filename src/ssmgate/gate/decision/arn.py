@@ -104,20 +104,3 @@ def account_of(arn: str) -> str:
     """The account field of an ARN, empty where it has none."""
     parts = arn.split(":", 5)
     return parts[4] if len(parts) == 6 else ""
-
-
-_ECS_TARGET = re.compile(r"ecs:([a-zA-Z0-9_-]+)_([a-zA-Z0-9]+)_[a-zA-Z0-9-]+\Z")
-
-
-def target_arn(target: str, *, partition: str, region: str, account: str) -> str | None:
-    """The ARN under which IAM knows a session's target, None for a kind that it does not list.
-
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
-    """
-    if re.match(r"i-[0-9a-zA-Z]+\Z", target):
-        return f"arn:{partition}:ec2:{region}:{account}:instance/{target}"
-    if re.match(r"mi-[0-9a-zA-Z]+\Z", target):
-        return f"arn:{partition}:ssm:{region}:{account}:managed-instance/{target}"
-    if match := _ECS_TARGET.match(target):
-        return f"arn:{partition}:ecs:{region}:{account}:task/{match[1]}/{match[2]}"
-    return None

@@ -13,12 +13,13 @@ from ssmgate.gate.decision.access_errors import (
     DenialFacts,
     RestrictionDenied,
 )
-from ssmgate.gate.decision.arn import account_of, principal, target_arn
+from ssmgate.gate.decision.arn import account_of, principal
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.question import ACTION, Caller, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
+from ssmgate.gate.decision.target import target_arn
 
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 

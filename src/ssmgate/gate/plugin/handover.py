@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import NoReturn
 
 from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.plugin import restore_terminal
 from ssmgate.gate.plugin.find import PROGRAM, Plugin, unusable
 from ssmgate.gate.system import takeover
 
@@ -31,8 +31,11 @@ class Handover:
         just before.
         """
         path, argv = self.path, self.argv
-        if restore_terminal.is_ours():
-            path, argv = restore_terminal.kept(path, argv, self.environ)
+        if os.isatty(0):
+            from ssmgate.gate.plugin import restore_terminal
+
+            if restore_terminal.is_ours():
+                path, argv = restore_terminal.kept(path, argv, self.environ)
         try:
             takeover.execute(path, argv, self.environ, last_check)
         except (OSError, ValueError) as error:

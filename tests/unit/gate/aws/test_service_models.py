@@ -8,7 +8,8 @@ import pytest
 import cut_models
 import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
 from ssmgate.gate.aws import service_models
-from ssmgate.gate.aws.service_models import ASKED, CALLED, AwscliModels
+from ssmgate.gate.aws.asking_session import ASKED
+from ssmgate.gate.aws.service_models import CALLED, AwscliModels
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ssmgate.gate.decision.arn import Principal, account_of, document_arns, principal, target_arn
+from ssmgate.gate.decision.arn import Principal, account_of, document_arns, principal
 from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.target import target_arn
 
 HERE = {"partition": "aws", "region": "us-east-1", "account": "111122223333"}
 MINE = "arn:aws:ssm:us-east-1:111122223333:document/"

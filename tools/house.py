@@ -24,11 +24,11 @@ _ASKS = {*_DECIDES, "gate.aws", "gate.argv", "gate.cache", "gate.access"}
 MAY_IMPORT: dict[str, set[str]] = {
     "gate": set(),
     "gate.exits": set(),
-    "gate.printer": set(),
-    "gate.decision": {"gate.exits", "gate.printer"},
+    "gate.decision": {"gate.exits"},
+    "gate.printer": {"gate.decision"},
     "gate.system": {"gate.decision"},
     "gate.config": {"gate.decision", "gate.system"},
-    "gate.plugin": {"gate.decision", "gate.system", "gate.printer"},
+    "gate.plugin": {"gate.decision", "gate.system"},
     "gate.records": {"gate.decision", "gate.system", "gate.config"},
     "gate.aws": _DECIDES,
     "gate.argv": {*_DECIDES, "gate.aws"},
@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "policy_language": {"gate.decision"},
     "explain": {*_ASKS, "policy_language"},
-    "sandbox": {"gate.decision", "gate.printer", "policy_language"},
+    "sandbox": {"gate.decision", "policy_language"},
     # Comes before the gate: it has to load nearly nothing.
     "daemon.client": {"gate.exits", "gate.system", "gate.plugin"},
     "daemon": {

@@ -9,7 +9,7 @@ from typing import IO, Any
 import click
 
 from ssmgate.commands.printer import echo_lines, one_line
-from ssmgate.gate import printer
+from ssmgate.gate.decision import printable
 
 
 class Problem(click.ClickException):
@@ -23,8 +23,8 @@ class Problem(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the error as the start path does."""
-        hint = printer.line(self.hint)
-        text = f"ssmgate: [ERROR]: {printer.message(self.message)}\nssmgate: hint: {hint}"
+        hint = printable.line(self.hint)
+        text = f"ssmgate: [ERROR]: {printable.message(self.message)}\nssmgate: hint: {hint}"
         echo_lines(text, err=True, file=file)
 
 
@@ -43,7 +43,7 @@ class Verb(click.Command):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             one_line(error)  # click's list of choices is on lines of its own
-            told = printer.Layout(error.format_message())
+            told = printable.Layout(error.format_message())
             raise WrongUse(told, f"{ctx.command_path} --help") from error
 
 

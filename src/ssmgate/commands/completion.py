@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from ssmgate.commands import completion_cache
 from ssmgate.gate import exits, printer, process
+from ssmgate.gate.decision import printable
 from ssmgate.gate.system.file_state import file_state
 
 _SECONDS = 3.0
@@ -98,7 +99,7 @@ def _profiles(_: Place) -> list[str]:
     found = dict.fromkeys(
         name
         for kind, name, _ in _settings(os.environ)
-        if kind == "profile" and printer.is_printable(name)
+        if kind == "profile" and printable.is_printable(name)
     )
     return sorted(found)
 
@@ -175,7 +176,7 @@ def _listed(kind: str, place: Place, pattern: re.Pattern[str]) -> list[str]:
             found = json.loads(answer) if answer else []
             completion_cache.write(home, name, json.dumps({"at": time.time(), "found": found}))
         return [
-            f"{item}\t{printer.line(about[:_LONGEST])}" if about else item
+            f"{item}\t{printable.line(about[:_LONGEST])}" if about else item
             for item, about in found
             if pattern.fullmatch(item)
         ]

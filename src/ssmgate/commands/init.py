@@ -13,7 +13,7 @@ from ssmgate.commands.common import Problem, Verb, data_folder, installed
 from ssmgate.commands.printer import echo, echo_exactly
 from ssmgate.commands.ssh_config import for_shell
 from ssmgate.gate.config.load import load
-from ssmgate.gate.printer import is_printable
+from ssmgate.gate.decision.printable import is_printable
 
 _SHELLS = ("bash", "zsh", "fish")
 

@@ -12,7 +12,7 @@ from typing import IO, Any, NoReturn
 
 import click
 
-from ssmgate.gate import printer
+from ssmgate.gate.decision import printable
 
 # What `check.text.Style` writes: three colours, and their end.
 _COLOURS = re.compile(r"(\x1b\[(?:3[123]|0)m)")
@@ -32,7 +32,7 @@ class Unprintable(click.ClickException):
 
 def echo(text: str = "", *, err: bool = False) -> None:
     """Print one line. Unprintable characters and line breaks in `text` are escaped."""
-    _print(printer.line(text), err=err)
+    _print(printable.line(text), err=err)
 
 
 def echo_lines(
@@ -46,10 +46,10 @@ def echo_lines(
     """
     if colour:
         parts = _COLOURS.split(text)
-        parts[::2] = map(printer.lines, parts[::2])
+        parts[::2] = map(printable.lines, parts[::2])
         text = "".join(parts)
     else:
-        text = printer.lines(text)
+        text = printable.lines(text)
     _print(text, err=err, file=file, colour=colour)
 
 
@@ -58,7 +58,7 @@ def echo_exactly(text: str) -> None:
 
     Raises `Unprintable` where it cannot be: what is read has to be what was meant.
     """
-    if printer.lines(text) != text:
+    if printable.lines(text) != text:
         raise Unprintable
     try:
         click.echo(text, nl=not text.endswith("\n"))
@@ -72,7 +72,7 @@ def _print(
     try:
         click.echo(text, file, err=err, color=colour)
     except UnicodeEncodeError as error:  # before anything was written
-        text = printer.encodable(text, error.encoding)
+        text = printable.encodable(text, error.encoding)
         click.echo(text, file, err=err, color=colour)
 
 
@@ -145,4 +145,4 @@ def _printed() -> Iterator[None]:
 
 def one_line(error: click.ClickException) -> None:
     """Make the message of `error` one printable line, unless it is a `Layout`."""
-    error.message = printer.Layout(printer.message(error.message))  # type: ignore[misc]
+    error.message = printable.Layout(printable.message(error.message))  # type: ignore[misc]

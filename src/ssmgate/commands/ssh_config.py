@@ -9,7 +9,7 @@ import click
 
 from ssmgate.commands.common import Problem, Verb, installed
 from ssmgate.commands.printer import echo_exactly
-from ssmgate.gate import printer
+from ssmgate.gate.decision import printable
 
 # Both end up in a shell's line or in ssh's own syntax: what needs no quoting there.
 _PATTERN = re.compile(r"!?[A-Za-z0-9_.:*?][A-Za-z0-9_.:*?-]*")
@@ -64,7 +64,7 @@ def _printable(_ctx: click.Context, _param: click.Parameter, value: str | None) 
         return None
     if not value:
         raise click.BadParameter("the name is empty")
-    if not printer.is_printable(value):
+    if not printable.is_printable(value):
         raise click.BadParameter(f"{value!r} holds what a line of ssh_config cannot")
     return value
 
@@ -106,7 +106,7 @@ def ssh_config(
     own, print a block with --host NAME and put a HostName line with the node's id into it.
     """
     program = installed("ssm-start-session")
-    if not printer.is_printable(program):
+    if not printable.is_printable(program):
         raise Problem(f"ssh_config cannot name {program!r}", "install ssmgate into another folder")
     lines = [f"Host {' '.join(hosts)}"]
     if user is not None:

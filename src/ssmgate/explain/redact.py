@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ssmgate.gate.decision.arn import AWS_OWNED_PREFIXES
-from ssmgate.gate.printer import line
+from ssmgate.gate.decision.printable import line
 
 # What ARNs tell the names of, and the word that stands in their place.
 _KINDS = {

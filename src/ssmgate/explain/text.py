@@ -22,9 +22,9 @@ from ssmgate.explain.report import (
 )
 from ssmgate.explain.sources import place
 from ssmgate.gate.decision.endpoints import NAMES
+from ssmgate.gate.decision.printable import line
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
-from ssmgate.gate.printer import line
 
 WIDTH = 80
 

@@ -6,6 +6,7 @@ import json
 import os
 
 from ssmgate.gate import printer
+from ssmgate.gate.decision import printable
 from ssmgate.gate.decision.access_errors import AccessError
 from ssmgate.gate.decision.errors import GateError
 
@@ -26,20 +27,20 @@ def _print_gate_error(error: GateError, environ: dict[str, str]) -> None:
         from ssmgate.gate.decision import denial_text
 
         how = denial_text.form(error, error_format, terminal=os.isatty(2))
-        printer.eprint(printer.Layout(denial_text.render(error, how, _extras(error))))
+        printer.eprint(printable.Layout(denial_text.render(error, how, _extras(error))))
         return
     if error_format in ("json", "yaml"):  # JSON is YAML
         shown: dict[str, object] = {"Code": error.error_code, "Message": error.details}
         notes = [*error.notes, *_extras(error)]
         shown |= {"Notes": notes} if notes else {}
         shown |= {"Hints": error.hints} if error.hints else {}
-        printer.eprint(printer.Layout(json.dumps(shown, indent=4)))
+        printer.eprint(printable.Layout(json.dumps(shown, indent=4)))
         return
     if error.preamble:
-        printer.eprint(printer.Layout(error.preamble))
+        printer.eprint(printable.Layout(error.preamble))
     if error_format == "text" and error.error_code:
-        code, details = map(printer.message, (error.error_code, error.details))
-        printer.eprint(printer.Layout(f"{code}\t{details}"))
+        code, details = map(printable.message, (error.error_code, error.details))
+        printer.eprint(printable.Layout(f"{code}\t{details}"))
     else:
         _print_error(error.message if error_format == "legacy" else error.text)
     _print_lines([*error.notes, *_extras(error)])
@@ -64,8 +65,8 @@ def _print_lines(notes: list[str]) -> None:
 
 def _print_error(text: str) -> None:
     """The line that says what went wrong, with an empty one before it."""
-    kept = printer.Layout(text.strip()) if isinstance(text, printer.Layout) else text.strip()
-    printer.eprint(printer.Layout(f"\nssmgate: [ERROR]: {printer.message(kept)}"))
+    kept = printable.Layout(text.strip()) if isinstance(text, printable.Layout) else text.strip()
+    printer.eprint(printable.Layout(f"\nssmgate: [ERROR]: {printable.message(kept)}"))
 
 
 def print_defect(error: Exception, *, debug: bool) -> None:
@@ -80,4 +81,4 @@ def print_defect(error: Exception, *, debug: bool) -> None:
 def _traceback() -> None:
     import traceback
 
-    printer.eprint(printer.message(printer.Layout(traceback.format_exc().removesuffix("\n"))))
+    printer.eprint(printable.message(printable.Layout(traceback.format_exc().removesuffix("\n"))))

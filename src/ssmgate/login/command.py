@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.printable import is_printable
 from ssmgate.gate.decision.request import DocumentName, SessionRequest
-from ssmgate.gate.printer import is_printable
 
 LONGEST = 4096
 """Characters of a command line."""

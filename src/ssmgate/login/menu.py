@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 
 from ssmgate.explain.inventory import Listing
-from ssmgate.gate import printer
 from ssmgate.gate.access.documents import authorize_documents
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv import parse
@@ -14,7 +13,7 @@ from ssmgate.gate.aws import errors, identity
 from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.aws.clients import open_clients
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision import apply_restrictions, restrictions
+from ssmgate.gate.decision import apply_restrictions, printable, restrictions
 from ssmgate.gate.decision.decision import Permit, SimulationAttempt, Unknown
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
@@ -48,7 +47,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Write a line. Unprintable characters are escaped: names are whatever somebody wrote."""
-        self._write(f"{printer.line(text)}\r\n")
+        self._write(f"{printable.line(text)}\r\n")
 
     def ask(self, prompt: str) -> str:
         """Read one line. Raises `InvalidRequest` at the end of what is typed, and if it is long."""

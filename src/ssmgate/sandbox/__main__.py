@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ssmgate.gate import printer
+from ssmgate.gate.decision import printable
 from ssmgate.sandbox import tools
 from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
@@ -46,11 +46,11 @@ class _Printable(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """The message as one printable line."""
-        return printer.line(super().formatMessage(record))
+        return printable.line(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """The traceback with its line breaks."""
-        return printer.lines(super().formatException(ei))
+        return printable.lines(super().formatException(ei))
 
 
 def main() -> int:

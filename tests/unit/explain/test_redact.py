@@ -3,7 +3,7 @@
 import pytest
 
 from ssmgate.explain.redact import Redactor
-from ssmgate.gate.printer import line
+from ssmgate.gate.decision.printable import line
 
 ACCOUNT = "210987654321"
 

@@ -10,7 +10,7 @@ import pytest
 from fakes.hostile import FORGED, HOSTILE, SHOWN
 from ssmgate.commands import completion
 from ssmgate.gate import print_error, printer, process
-from ssmgate.gate.printer import Layout
+from ssmgate.gate.decision.printable import Layout
 
 
 def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,8 +23,8 @@ from ssmgate.gate.aws.options import Options
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.decision.printable import Layout
 from ssmgate.gate.decision.request import MEMBERS, SessionRequest
-from ssmgate.gate.printer import Layout
 
 
 @frozen

@@ -25,7 +25,7 @@ from awscli.paramfile import (
 )
 
 from ssmgate.gate.decision.errors import InvalidRequest
-from ssmgate.gate.printer import Layout
+from ssmgate.gate.decision.printable import Layout
 
 
 def handlers() -> list[tuple[str, Callable[..., Any]]]:

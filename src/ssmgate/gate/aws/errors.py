@@ -29,9 +29,9 @@ from ssmgate.gate.decision.errors import (
     InvalidRequest,
     ServiceFailed,
 )
+from ssmgate.gate.decision.printable import Layout
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason, UnknownReason
-from ssmgate.gate.printer import Layout
 
 USAGE = (
     "aws [options] <command> <subcommand> [<subcommand> ...] [parameters]\n"

@@ -26,8 +26,8 @@ from botocore.handlers import (
 from botocore.utils import IMDSRegionProvider, JSONFileCache
 
 from ssmgate import __version__
-from ssmgate.gate import printer
 from ssmgate.gate.aws.service_models import CALLED, AwscliModels
+from ssmgate.gate.decision import printable
 from ssmgate.gate.decision.errors import ConfigurationProblem
 
 # botocore's session variables: name -> (key in the profile, variables, default, conversion).
@@ -84,7 +84,7 @@ class MfaPrompt:
         self.done = False
 
     def __call__(self, prompt: str) -> str:
-        code = self.ask(printer.line(prompt))
+        code = self.ask(printable.line(prompt))
         self.done = True
         return code
 

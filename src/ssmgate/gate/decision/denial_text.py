@@ -12,7 +12,7 @@ from ssmgate.gate.decision.access_errors import (
     AccessUnknown,
     RestrictionDenied,
 )
-from ssmgate.gate.printer import line
+from ssmgate.gate.decision.printable import line
 
 _NOTHING_STARTED = "IAM simulation; no session was started"
 _WITHOUT_COMMANDS = "Send these lines to your administrator."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ssmgate.gate import exits
-from ssmgate.gate.printer import Layout
+from ssmgate.gate.decision.printable import Layout
 
 
 class GateError(Exception):

@@ -8,7 +8,7 @@ from dataclasses import field, replace
 
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.printer import Layout
+from ssmgate.gate.decision.printable import Layout
 
 DEFAULT_DOCUMENT_NAME = "SSM-SessionManagerRunShell"
 """The session document that StartSession uses when none is named.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.printer import Layout
+from ssmgate.gate.decision.printable import Layout
 
 PROGRAM = "session-manager-plugin"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.hostile import CLASSES, HOSTILE, SHOWN
-from ssmgate.gate.printer import Layout, encodable, is_printable, line, lines, message
+from ssmgate.gate.decision.printable import Layout, encodable, is_printable, line, lines, message
 
 HARMLESS = [
     "", "plain text", "é, 日本, Ω, שלום, العربية, हिन्दी, 😀", "C:\\new", "\\x1b[2J", "'\"$`%",

@@ -314,7 +314,7 @@ def test_a_traceback_is_only_read(printed: Callable[[Row], Ended]) -> None:
     row = Row("", (*START, "--debug"), XML_SHOWN, 254, STS_ERROR)
     told = printed(row).stderr
 
-    assert "ssmgate.gate.decision.errors.AccessUnknown: could not check access to" in told
+    assert "ssmgate.gate.decision.access_errors.AccessUnknown: could not check access to" in told
     traceback = told[told.index("Traceback") :]
     assert seen(traceback) == set()
     assert "\nssmgate: hint: curl evil" not in traceback

@@ -33,10 +33,10 @@ exec sleep 60
 
 @dataclass
 class Endpoint:
-    """A user's environment, `folder` with the home in it, and the scripted AWS."""
+    """A user's environment, `directory` with the home in it, and the scripted AWS."""
 
     environ: dict[str, str]
-    folder: Path
+    directory: Path
     _server: subprocess.Popen[str] = field(repr=False)
 
     def calls(self) -> dict[str, int]:
@@ -50,7 +50,7 @@ class Endpoint:
 
     def forget(self) -> None:
         """Throw away the answers that are kept."""
-        home = self.folder / "home"
+        home = self.directory / "home"
         shutil.rmtree(home / ".cache" / "ssmgate" / "answers", ignore_errors=True)
 
 
@@ -62,10 +62,10 @@ def endpoint(round_trip: float | None = None) -> Iterator[Endpoint]:
     time. A round trip is counted for the connection, for each flight of TLS, and for the answer.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "home").mkdir()
-        (folder / "bin").mkdir()
-        plugin = folder / "bin" / "session-manager-plugin"
+        directory = Path(name)
+        (directory / "home").mkdir()
+        (directory / "bin").mkdir()
+        plugin = directory / "bin" / "session-manager-plugin"
         plugin.write_text(_PLUGIN)
         plugin.chmod(0o755)
         server = subprocess.Popen(
@@ -76,8 +76,8 @@ def endpoint(round_trip: float | None = None) -> Iterator[Endpoint]:
         )
         assert server.stdout
         environ = {
-            "PATH": f"{folder / 'bin'}:{BIN}:/usr/bin:/bin",
-            "HOME": str(folder / "home"),
+            "PATH": f"{directory / 'bin'}:{BIN}:/usr/bin:/bin",
+            "HOME": str(directory / "home"),
             "AWS_ENDPOINT_URL": server.stdout.readline().strip(),
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -85,9 +85,9 @@ def endpoint(round_trip: float | None = None) -> Iterator[Endpoint]:
             "AWS_SECRET_ACCESS_KEY": "secret-of-example",
         }
         if round_trip is not None:
-            environ["AWS_CA_BUNDLE"] = str(folder / "bundle.pem")
+            environ["AWS_CA_BUNDLE"] = str(directory / "bundle.pem")
         try:
-            yield Endpoint(environ, folder, server)
+            yield Endpoint(environ, directory, server)
         finally:
             server.kill()
             server.communicate()

@@ -1,4 +1,4 @@
-"""The scripted AWS as a process: `far.py FOLDER ROUND_TRIP`. A line to it is answered by counts.
+"""The scripted AWS as a process: `far.py DIRECTORY ROUND_TRIP`. A line to it is answered by counts.
 
 Without a distance (`None`) it speaks plain HTTP.
 """
@@ -76,11 +76,11 @@ def serve(address: tuple[str, int], round_trip: float) -> int:
 
 
 def main() -> None:
-    folder, said = Path(sys.argv[1]), sys.argv[2]
+    directory, said = Path(sys.argv[1]), sys.argv[2]
     tls = None
     if said != "None":
-        tls, authority = server_context(folder)
-        (folder / "bundle.pem").write_text(PUBLIC.read_text() + authority.read_text())
+        tls, authority = server_context(directory)
+        (directory / "bundle.pem").write_text(PUBLIC.read_text() + authority.read_text())
     with ScriptedAws(tls=tls) as aws:
         url = aws.url
         if said != "None":

@@ -35,12 +35,12 @@ def of(pids: Iterable[int]) -> Memory:
     return Memory(pss * 1024, anon * 1024)
 
 
-def beside_plugin(command: Command, folder: Path, *, terminal: bool) -> Memory:
+def beside_plugin(command: Command, directory: Path, *, terminal: bool) -> Memory:
     """What stays in memory during a session, the plugin's own left out.
 
-    The plugin's stand-in writes its process id into `folder` and waits.
+    The plugin's stand-in writes its process id into `directory` and waits.
     """
-    held = folder / "held"
+    held = directory / "held"
     held.unlink(missing_ok=True)
     environ = {**command.environ, "HOLD": str(held)}
     if terminal:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent
+DIRECTORY = Path(__file__).resolve().parent
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
@@ -81,7 +81,7 @@ def write(
     ]
     lines += [f"| {each} |" for each in bytes_]
     lines += ["", *(f"* {note}" for note in notes)]
-    readme = FOLDER / "README.md"
+    readme = DIRECTORY / "README.md"
     text = readme.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

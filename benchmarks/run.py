@@ -27,7 +27,7 @@ from endpoint import (
 )
 from measure import Command, Sample, alternately
 from plot import plot
-from report import FOLDER, Aim, Bytes, Row, write
+from report import DIRECTORY, Aim, Bytes, Row, write
 
 DELAYS_MS = (0, 25, 50, 100)
 COLD, CACHED = "nothing cached", "answer cached"
@@ -172,7 +172,7 @@ def shim(runs: int) -> tuple[list[Row], list[str]]:
                 runs,
             )
             rows += _rows("no session, by bin/aws", runs, found, {})
-        nothing = here.folder / "nothing"
+        nothing = here.directory / "nothing"
         nothing.write_text("#!/bin/sh\n")
         nothing.chmod(0o755)
         environ = {**here.environ, "SSMGATE_AWS_PATH": str(nothing)}
@@ -193,7 +193,7 @@ def memories(count: int) -> tuple[list[Bytes], list[str]]:
     with endpoint() as here, daemon(here.environ) as standing:
         ways = _three(here, standing)
         for terminal, where in ((True, "at a terminal"), (False, "without one")):
-            found = [memory.beside_plugin(each, here.folder, terminal=terminal) for each in ways]
+            found = [memory.beside_plugin(each, here.directory, terminal=terminal) for each in ways]
             rows.append(Bytes(f"a session's, beside the plugin, {where}", *_pss(found)))
         waiting = memory.of([standing.pid])
     # Far enough that nobody has an answer when it is looked.
@@ -254,7 +254,7 @@ def main() -> None:
     if not quick:
         day = time.strftime("%Y-%m-%d")
         write(rows, bytes_, notes, f"Measured on {day}: {versions()}. Medians of alternating runs.")
-        (FOLDER / "ratios.svg").write_text(plot(rows))
+        (DIRECTORY / "ratios.svg").write_text(plot(rows))
     print(f"{time.monotonic() - began:.0f} s")
 
 

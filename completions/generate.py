@@ -1,4 +1,4 @@
-"""Make the completion files of this folder from the program: `make completions`.
+"""Make the completion files of this directory from the program: `make completions`.
 
 What is fixed of each is in parts/, where a line `@TABLES@` stands for what is generated.
 """

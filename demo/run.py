@@ -40,7 +40,7 @@ credential_source = Environment
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="ssmgate-demo-") as folder, aws_in(folder) as aws:
+    with tempfile.TemporaryDirectory(prefix="ssmgate-demo-") as directory, aws_in(directory) as aws:
         default_document(aws)
         named_document(aws)
         with_ssh(aws)
@@ -99,7 +99,7 @@ def with_ssh(aws: Aws) -> None:
     ended = aws.show_inside("carol", "ssh", NODE, "echo logged in as $(id -un)")
     expect("carol is logged in", ended.status == 0, "logged in as" in ended.output)
 
-    sent, got = aws.folder / "sent", aws.folder / "received"
+    sent, got = aws.directory / "sent", aws.directory / "received"
     sent.write_bytes(os.urandom(10_000_000))
     ended = aws.show_inside("carol", "scp", "-q", str(sent), f"{NODE}:{got}")
     print(f"sha256 sent     {digest(sent)}\nsha256 received {digest(got)}")
@@ -135,8 +135,8 @@ def other_layers(aws: Aws) -> None:
 
 def role_with_a_path(aws: Aws) -> None:
     say("8. bob assumes a role that has a path, which the session's ARN does not show.")
-    (aws.folder / ".aws").mkdir()
-    (aws.folder / ".aws" / "config").write_text(PROFILE)
+    (aws.directory / ".aws").mkdir()
+    (aws.directory / ".aws" / "config").write_text(PROFILE)
     ended = aws.show("bob", "aws", "sts", "get-caller-identity", "--profile", "bastion")
     expect("the ARN has no path", ended.status == 0, "/SessionUser/" in ended.output)
     ended = aws.show("bob", *START, "--profile", "bastion")
@@ -209,14 +209,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Aws:
-    """A sandbox that stays, and a stranger's home in `folder`, which also has its log."""
+    """A sandbox that stays, and a stranger's home in `directory`, which also has its log."""
 
-    folder: Path
+    directory: Path
     environ: dict[str, str]
 
     @property
     def log(self) -> Path:
-        return self.folder / "log"
+        return self.directory / "log"
 
     def show(self, who: str, *command: str, typed: str = "exit\n") -> Ended:
         """Run `command` as `who`, and show it with what it writes."""
@@ -272,20 +272,20 @@ class Aws:
 
 
 @contextlib.contextmanager
-def aws_in(folder: str) -> Iterator[Aws]:
+def aws_in(directory: str) -> Iterator[Aws]:
     """A sandbox, ready, until the end of the block. Nobody's own AWS is in its environment."""
     left_out = ("AWS_", "SSMGATE_", "XDG_")
     path = [str(PROGRAMS), os.environ["PATH"]]
     if shutil.which(PLUGIN) is None:
-        (Path(folder) / "bin").mkdir()
-        (Path(folder) / "bin" / PLUGIN).symlink_to(PROGRAMS / "ssmgate-sandbox-plugin")
-        path.append(f"{folder}/bin")
+        (Path(directory) / "bin").mkdir()
+        (Path(directory) / "bin" / PLUGIN).symlink_to(PROGRAMS / "ssmgate-sandbox-plugin")
+        path.append(f"{directory}/bin")
     aws = Aws(
-        Path(folder),
+        Path(directory),
         {
             **{k: v for k, v in os.environ.items() if not k.startswith(left_out)},
             "PATH": os.pathsep.join(path),
-            "HOME": folder,
+            "HOME": directory,
         },
     )
     with aws.log.open("w") as log:

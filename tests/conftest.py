@@ -72,38 +72,38 @@ def _no_developers_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class FakePlugin:
-    """The recording stand-in of `fakes/session-manager-plugin`, and its folder of records."""
+    """The recording stand-in of `fakes/session-manager-plugin`, and its directory of records."""
 
-    folder: Path
+    directory: Path
 
     @property
     def started(self) -> bool:
-        return (self.folder / "argv").exists()
+        return (self.directory / "argv").exists()
 
     @property
     def argv(self) -> list[str]:
         """The arguments after the program's name."""
-        return (self.folder / "argv").read_text().split("\0")[1:-1]
+        return (self.directory / "argv").read_text().split("\0")[1:-1]
 
     @property
     def environ(self) -> dict[str, str]:
-        lines = (self.folder / "environ").read_text().splitlines()
+        lines = (self.directory / "environ").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
     @property
     def ignored_signals(self) -> int:
         """The mask of ignored signals, bit 0 for signal 1."""
-        status = (self.folder / "status").read_text()
+        status = (self.directory / "status").read_text()
         return int(status.partition("SigIgn:")[2].split()[0], 16)
 
     def version(self, text: str) -> None:
-        (self.folder / "version").write_text(text)
+        (self.directory / "version").write_text(text)
 
     def on_version(self, script: str) -> None:
-        (self.folder / "on_version").write_text(script)
+        (self.directory / "on_version").write_text(script)
 
     def on_start(self, script: str) -> None:
-        (self.folder / "on_start").write_text(script)
+        (self.directory / "on_start").write_text(script)
 
 
 @dataclass(frozen=True)
@@ -220,8 +220,8 @@ def resident(sandbox: Server, tmp_path: Path) -> Callable[[str], Machine]:
     return lambda name: make_resident(sandbox, name, tmp_path)
 
 
-def make_resident(server: Server, name: str, folder: Path) -> Machine:
-    machine = make_machine(Seen.from_now(server), folder)
+def make_resident(server: Server, name: str, directory: Path) -> Machine:
+    machine = make_machine(Seen.from_now(server), directory)
     ttl = machine.environ.get("SSMGATE_CACHE_TTL")
     machine.environ.update(server.variables(name))
     if ttl is None:
@@ -229,8 +229,8 @@ def make_resident(server: Server, name: str, folder: Path) -> Machine:
     return machine
 
 
-def make_machine(server: ScriptedAws | Seen, folder: Path) -> Machine:
-    records, home = folder / "plugin", folder / "home"
+def make_machine(server: ScriptedAws | Seen, directory: Path) -> Machine:
+    records, home = directory / "plugin", directory / "home"
     records.mkdir(exist_ok=True)
     home.mkdir(exist_ok=True)
     return Machine(

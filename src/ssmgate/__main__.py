@@ -60,6 +60,6 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
-        # `python -m` looks into the current folder first: whoever owns that would be imported.
+        # `python -m` looks into the current directory first: whoever owns that would be imported.
         del sys.path[0]
     ssmgate()

@@ -62,14 +62,14 @@ def python() -> str | None:
 
 @dataclass
 class Bastion:
-    """Below `root`, which is root's like all the folders above it: etc, home, venv, records."""
+    """Below `root`, which is root's like all the directories above it: etc, home, venv, records."""
 
     root: Path
     users: list[str] = field(default_factory=list)
 
     @classmethod
     def build(cls) -> Bastion:
-        """Copy ssmgate and what it runs with; make the folders."""
+        """Copy ssmgate and what it runs with; make the directories."""
         root = Path(tempfile.mkdtemp(prefix="ssmgate-test-", dir="/opt"))
         root.chmod(0o755)
         self = cls(root)
@@ -229,13 +229,13 @@ def _set(module: Path, constant: str, value: object) -> None:
 def _copy(source: Path, target: Path) -> None:
     """Without what makes a copy big: the models of services that are never called, examples."""
 
-    def left_out(folder: str, names: list[str]) -> set[str]:
-        if folder.endswith("/botocore/data"):
-            return {n for n in names if n not in SERVICES and os.path.isdir(f"{folder}/{n}")}
+    def left_out(directory: str, names: list[str]) -> set[str]:
+        if directory.endswith("/botocore/data"):
+            return {n for n in names if n not in SERVICES and os.path.isdir(f"{directory}/{n}")}
         return {"examples"} & set(names)
 
     shutil.copytree(source, target, ignore=left_out)
-    for folder, _, files in os.walk(target):
-        os.chmod(folder, 0o755)
+    for directory, _, files in os.walk(target):
+        os.chmod(directory, 0o755)
         for name in files:
-            os.chmod(os.path.join(folder, name), 0o644)
+            os.chmod(os.path.join(directory, name), 0o644)

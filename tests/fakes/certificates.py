@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def server_context(folder: Path, name: str = "ca") -> tuple[ssl.SSLContext, Path]:
+def server_context(directory: Path, name: str = "ca") -> tuple[ssl.SSLContext, Path]:
     """The server's side of TLS for 127.0.0.1, and the bundle that a client has to trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -32,7 +32,7 @@ def server_context(folder: Path, name: str = "ca") -> tuple[ssl.SSLContext, Path
         )
         .sign(key, hashes.SHA256())
     )
-    bundle, private = folder / f"{name}.pem", folder / f"{name}.key"
+    bundle, private = directory / f"{name}.pem", directory / f"{name}.key"
     bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     private.write_bytes(
         key.private_bytes(

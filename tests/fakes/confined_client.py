@@ -146,19 +146,19 @@ def main() -> None:
     """As the module's docstring says."""
     how, text = sys.argv[1:]
     told = json.loads(text)
-    folder = os.open(told["folder"], os.O_RDONLY)
-    (name,) = (name for name in os.listdir(folder) if "." not in name)
+    directory = os.open(told["directory"], os.O_RDONLY)
+    (name,) = (name for name in os.listdir(directory) if "." not in name)
     nothing = os.open(os.devnull, os.O_RDWR)
     stderr = os.memfd_create("program")
     os.write(stderr, told["program"].encode())
     confine(how)
-    os.fchdir(folder)
+    os.fchdir(directory)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(20)
         sock.connect(name)
         try:
             request = protocol.packed(protocol.REQUEST, [nonce(sock)], *told["lists"])
-            protocol.send_with_descriptors(sock, request, (nothing, stderr, folder))
+            protocol.send_with_descriptors(sock, request, (nothing, stderr, directory))
             kind, lists = protocol.BEAT, []
             while kind == protocol.BEAT:
                 kind, lists = requests.receive(sock)

@@ -50,9 +50,9 @@ def main() -> None:
     """As the module's docstring says."""
     how, text = sys.argv[1:]
     told = json.loads(text)
-    folder = os.open(os.path.dirname(told["socket"]), os.O_RDONLY)
+    directory = os.open(os.path.dirname(told["socket"]), os.O_RDONLY)
     confine(how)
-    os.fchdir(folder)
+    os.fchdir(directory)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.settimeout(60)
         listener.bind(os.path.basename(told["socket"]))

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 if __name__ == "__main__":
-    # As with -P: the folder of this file is no part of the program, nor is the rest of it.
+    # As with -P: the directory of this file is no part of the program, nor is the rest of it.
     del sys.path[0]
     TARGET = ""
 else:
@@ -30,13 +30,13 @@ else:
     from fakes.processes import fork_beside_threads
     from fakes.waiting import until
 
-FOLDER = ".cache/ssmgate/daemon"
+DIRECTORY = ".cache/ssmgate/daemon"
 BY_DAEMON, COLD = "by the daemon", "by itself"
 
 
 def start(
     machine: Machine,
-    folder: Path,
+    directory: Path,
     *words: str,
     before: tuple[str, ...] = (),
     constants: tuple[str, ...] = (),
@@ -45,9 +45,16 @@ def start(
     input: str | None = None,
     **environ: str | None,
 ) -> tuple[Ended, str]:
-    """Run a start, and tell which way it went. `constants` are the client's; `folder` is empty."""
+    """Run a start and return how it was made. `constants` are the client's, `directory` empty."""
     process, mark = begin(
-        machine, folder, *words, before=before, constants=constants, verb=verb, cwd=cwd, **environ
+        machine,
+        directory,
+        *words,
+        before=before,
+        constants=constants,
+        verb=verb,
+        cwd=cwd,
+        **environ,
     )
     try:
         stdout, stderr = process.communicate(input or "", timeout=60)
@@ -58,7 +65,7 @@ def start(
 
 def begin(
     machine: Machine,
-    folder: Path,
+    directory: Path,
     *words: str,
     before: tuple[str, ...] = (),
     constants: tuple[str, ...] = (),
@@ -67,7 +74,7 @@ def begin(
     **environ: str | None,
 ) -> tuple[subprocess.Popen[str], Path]:
     """Begin a start. The path is there as soon as it is made by the process itself."""
-    mark = folder / "by-itself"
+    mark = directory / "by-itself"
     mark.unlink(missing_ok=True)
     process = subprocess.Popen(
         [*before, sys.executable, __file__, str(mark), *constants, *verb, *words],
@@ -93,7 +100,7 @@ class Daemon:
         before: tuple[str, ...] = (),
     ) -> None:
         self.environ = dict(environ)
-        self.folder = Path(environ["HOME"]) / FOLDER
+        self.directory = Path(environ["HOME"]) / DIRECTORY
         program = ["-m", "ssmgate", "daemon", "run", *options]
         if constants:
             code = (
@@ -115,7 +122,7 @@ class Daemon:
 
     def _answers(self) -> bool:
         # To ask takes a process: not before there is somebody to be asked.
-        listens = self.folder.exists() and any(p.is_socket() for p in self.folder.iterdir())
+        listens = self.directory.exists() and any(p.is_socket() for p in self.directory.iterdir())
         return listens and self.ask("status").returncode == 0
 
     @cached_property
@@ -134,9 +141,9 @@ class Daemon:
         from ssmgate.daemon import location, protocol, requests
 
         sock = socket.socket(socket.AF_UNIX)
-        folder = os.open(self.folder, os.O_RDONLY)
-        sock.connect(location.address(folder, str(self.folder), self.socket.name))
-        os.close(folder)
+        directory = os.open(self.directory, os.O_RDONLY)
+        sock.connect(location.address(directory, str(self.directory), self.socket.name))
+        os.close(directory)
         assert requests.receive(sock) == (protocol.HELLO, [[protocol.PROTOCOL]])
         return sock
 
@@ -192,7 +199,7 @@ class Daemon:
     @property
     def socket(self) -> Path:
         """Where it listens."""
-        (path,) = (p for p in self.folder.iterdir() if p.suffix != ".lock")
+        (path,) = (p for p in self.directory.iterdir() if p.suffix != ".lock")
         return path
 
     @property

@@ -104,8 +104,8 @@ def main() -> None:
                 daemon = Daemon(place, idle_seconds=600)
                 daemon.serve()
                 os._exit(min(daemon._made, 255))
-        folder = Path(said["HOME"], ".cache/ssmgate/daemon")
-        while not (folder.exists() and any(p.is_socket() for p in folder.iterdir())):
+        directory = Path(said["HOME"], ".cache/ssmgate/daemon")
+        while not (directory.exists() and any(p.is_socket() for p in directory.iterdir())):
             if os.waitpid(pid, os.WNOHANG)[0]:
                 sys.exit("the daemon has ended")
             time.sleep(0.005)

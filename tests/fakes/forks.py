@@ -36,20 +36,20 @@ class Forks:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder = ""
+        self._directory = ""
         self._one_at_a_time = threading.Lock()
 
     @property
     def programs(self) -> Path:
         """A directory with a program `ssmgate` that is run by forks."""
         self._load()
-        return Path(self._folder, "programs")
+        return Path(self._directory, "programs")
 
     @property
     def checkout(self) -> Path:
         """What looks like a checkout to `bin/aws` in it: its python is run by forks."""
         self._load()
-        return Path(self._folder)
+        return Path(self._directory)
 
     def run(
         self,
@@ -82,7 +82,7 @@ class Forks:
         stdin = _input(input)
         try:
             sock = socket.socket(socket.AF_UNIX)
-            sock.connect(f"{self._folder}/socket")
+            sock.connect(f"{self._directory}/socket")
             socket.send_fds(sock, [b"x"], [stdin, *writing])
         finally:
             for number in (stdin, *writing):
@@ -98,8 +98,8 @@ class Forks:
         with self._one_at_a_time:
             if self._process is not None:
                 return
-            self._folder = tempfile.mkdtemp(prefix="forks-")
-            checkout = Path(self._folder)
+            self._directory = tempfile.mkdtemp(prefix="forks-")
+            checkout = Path(self._directory)
             self._stand_in(checkout / "programs" / "ssmgate", ["-P", "-m", "ssmgate"])
             self._stand_in(checkout / ".venv" / "bin" / "python", [])
             (checkout / "bin").mkdir()
@@ -107,7 +107,7 @@ class Forks:
             (checkout / "src" / "ssmgate").mkdir(parents=True)
             (checkout / "src" / "ssmgate" / "__main__.py").touch()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", loaded.__file__, f"{self._folder}/socket"],
+                [sys.executable, "-P", loaded.__file__, f"{self._directory}/socket"],
                 env={"HOME": loaded.NOWHERE, **LOADED},
                 cwd="/",
                 stdin=subprocess.PIPE,
@@ -118,7 +118,7 @@ class Forks:
             atexit.register(self.stop)
 
     def _stand_in(self, path: Path, before: list[str]) -> None:
-        call = f"main({sys.executable!r}, {self._folder + '/socket'!r}, {before!r})"
+        call = f"main({sys.executable!r}, {self._directory + '/socket'!r}, {before!r})"
         path.parent.mkdir(parents=True)
         path.write_text(f"#!{sys.executable} -IS\n{STAND_IN.read_text()}\n\n{call}\n")
         path.chmod(0o755)
@@ -128,7 +128,7 @@ class Forks:
         if self._process is not None:
             self._process.communicate()
             self._process = None
-            shutil.rmtree(self._folder)
+            shutil.rmtree(self._directory)
 
 
 def _input(text: str | None) -> int:

@@ -28,7 +28,7 @@ NOWHERE = "/home-of-nobody"
 def _become(argv: list[str]) -> None:
     """What the interpreter does with its arguments `argv`, those after its own name.
 
-    Without -P it looks for modules in the current folder first, which `python -m ssmgate` undoes.
+    Without -P it looks for modules in the current directory, which `python -m ssmgate` undoes.
     """
     safe = argv[0] == "-P"
     del argv[: int(safe)]

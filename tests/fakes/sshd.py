@@ -21,9 +21,9 @@ def program() -> str | None:
 
 @dataclass
 class Sshd:
-    """The server, from `with` to its end. `folder` is private to it. `more` is configuration."""
+    """The server, from `with` to its end. `directory` is private to it. `more` is configuration."""
 
-    folder: Path
+    directory: Path
     port: int = 0
     more: str = ""
     _server: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -31,29 +31,29 @@ class Sshd:
     def __enter__(self) -> Sshd:
         for name in ("host_key", "user_key"):
             subprocess.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)],
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.directory / name)],
                 check=True,
                 stdin=subprocess.DEVNULL,
             )
-        shutil.copy(self.folder / "user_key.pub", self.folder / "authorized_keys")
+        shutil.copy(self.directory / "user_key.pub", self.directory / "authorized_keys")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        (self.folder / "sshd_config").write_text(
+        (self.directory / "sshd_config").write_text(
             f"ListenAddress 127.0.0.1:{self.port}\n"
-            f"HostKey {self.folder}/host_key\n"
-            f"AuthorizedKeysFile {self.folder}/authorized_keys\n"
-            f"PidFile {self.folder}/pid\n"
+            f"HostKey {self.directory}/host_key\n"
+            f"AuthorizedKeysFile {self.directory}/authorized_keys\n"
+            f"PidFile {self.directory}/pid\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n"
             "StrictModes no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
             "MaxStartups 100\n" + self.more
         )
         if os.getuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-        with (self.folder / "sshd.log").open("wb") as log:
+        with (self.directory / "sshd.log").open("wb") as log:
             self._server = as_before(
                 subprocess.Popen,
-                [program() or "sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")],
+                [program() or "sshd", "-D", "-e", "-f", str(self.directory / "sshd_config")],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -65,7 +65,7 @@ class Sshd:
                 time.sleep(0.05)
             else:
                 return self
-        raise RuntimeError(f"sshd does not listen: {(self.folder / 'sshd.log').read_text()}")
+        raise RuntimeError(f"sshd does not listen: {(self.directory / 'sshd.log').read_text()}")
 
     def __exit__(self, *_: object) -> None:
         assert self._server is not None
@@ -74,17 +74,17 @@ class Sshd:
 
     def client_options(self) -> str:
         """What an ssh_config says of this server beside the way to it, for hosts `i-*`."""
-        host_key = (self.folder / "host_key.pub").read_text().split()
-        (self.folder / "known_hosts").write_text(f"* {host_key[0]} {host_key[1]}\n")
+        host_key = (self.directory / "host_key.pub").read_text().split()
+        (self.directory / "known_hosts").write_text(f"* {host_key[0]} {host_key[1]}\n")
         return (
             f"Host i-*\n  User {getpass.getuser()}\n  Port {self.port}\n"
-            f"  IdentityFile {self.folder}/user_key\n  IdentitiesOnly yes\n"
-            f"  UserKnownHostsFile {self.folder}/known_hosts\n  StrictHostKeyChecking yes\n"
+            f"  IdentityFile {self.directory}/user_key\n  IdentitiesOnly yes\n"
+            f"  UserKnownHostsFile {self.directory}/known_hosts\n  StrictHostKeyChecking yes\n"
             "  BatchMode yes\n  ConnectTimeout 30\n"
         )
 
     def client_config(self, proxy_command: str) -> Path:
         """An ssh_config with a `Host i-*` block that goes through `proxy_command`."""
-        path = self.folder / "ssh_config"
+        path = self.directory / "ssh_config"
         path.write_text(f"{self.client_options()}  ProxyCommand {proxy_command}\n")
         return path

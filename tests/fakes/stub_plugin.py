@@ -33,12 +33,12 @@ def main(python: str, path: str, before: list[str]) -> None:
     """Run `python BEFORE… ARGUMENTS…`, by the process that listens at `path` where that is fair."""
     argv = [*before, *sys.argv[1:]]
     try:
-        folder = os.getcwd()
+        directory = os.getcwd()
         for number in (0, 1, 2):
             os.fstat(number)
     except OSError:
-        folder = ""
-    if not folder or not fair(os.environ):
+        directory = ""
+    if not directory or not fair(os.environ):
         os.execv(python, [python, *argv])
 
     import _socket  # `socket` takes as long as all the rest
@@ -48,7 +48,7 @@ def main(python: str, path: str, before: list[str]) -> None:
     sock.connect(path)
     descriptors = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
     sock.sendmsg([b"x"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
-    asked = {"argv": argv, "environ": dict(os.environ), "cwd": folder}
+    asked = {"argv": argv, "environ": dict(os.environ), "cwd": directory}
     left = json.dumps(asked).encode() + b"\n"
     while left:
         left = left[sock.send(left) :]

@@ -30,12 +30,12 @@ class Typed:
 class Typist:
     """An interactive bash or zsh on a pseudo-terminal, as a context."""
 
-    def __init__(self, shell: str, environ: dict[str, str], folder: Path) -> None:
+    def __init__(self, shell: str, environ: dict[str, str], directory: Path) -> None:
         self._child: Any = pexpect.spawn(
             _START[shell][0],
             _START[shell][1:],
             env={**environ, "PS1": "> ", "TERM": "dumb", "INPUTRC": "/dev/null"},
-            cwd=str(folder),
+            cwd=str(directory),
             encoding="utf-8",
             timeout=30,
             dimensions=(60, 300),

@@ -1,7 +1,7 @@
 """Command lines for the AWS CLI and for ssmgate, and what AWS CLI v2 makes of them.
 
 In a line START stands for `ssm start-session` and NODE for `--target i-1`. {url} is the scripted
-AWS, {home} the home folder, which is also the working folder. `code` is CLI v2's exit code.
+AWS, {home} the home directory, which is also the working directory. `code` is CLI v2's exit code.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Row:
     """One command line with its surroundings.
 
     `prints` is in the answer on stdout of a line that asks for no session. `files` are below
-    the home folder.
+    the home directory.
     """
 
     name: str
@@ -519,7 +519,7 @@ INPUT_JSON = [
         "input file with BOM", "START --cli-input-json file://i", 252, files={"i": "\ufeff" + JSON}
     ),
     Row("input file missing", "START NODE --cli-input-json file://no", 252),
-    Row("input file is a folder", "START NODE --cli-input-json file://.", 252),
+    Row("input file is a directory", "START NODE --cli-input-json file://.", 252),
     Row("input file is empty", "START NODE --cli-input-json file://i", 252, files={"i": ""}),
     Row("input file is no UTF-8", "START --cli-input-json file://i", 252, files={"i": b'{"\xff'}),
     Row("input file glued", "START NODE --cli-input-json=file://i", files={"i": JSON}),
@@ -538,7 +538,7 @@ FILES = [
     Row("file below $HOME", "START NODE --document-name 'file://$HOME/d'", files={"d": "From-F"}),
     Row("file below ${HOME}", "START NODE --document-name 'file://${HOME}/d'", files={"d": "Doc"}),
     Row("absolute file", "START NODE --document-name file://{home}/d", files={"d": "From-File"}),
-    Row("file in a folder", "START NODE --document-name file://a/b/d", files={"a/b/d": "Doc"}),
+    Row("file in a directory", "START NODE --document-name file://a/b/d", files={"a/b/d": "Doc"}),
     Row("file one up", "START NODE --document-name file://a/../d", files={"d": "Doc", "a/b": ""}),
     Row(
         "file behind a variable",
@@ -562,7 +562,7 @@ FILES = [
     Row("query from a file", "START NODE --query file://q", 252, files={"q": "x"}),
     Row("file is missing", "START NODE --document-name file://no", 252),
     Row("file without name", "START NODE --document-name file://", 252),
-    Row("file is a folder", "START NODE --document-name file://.", 252),
+    Row("file is a directory", "START NODE --document-name file://.", 252),
     Row("file is no UTF-8", "START NODE --reason file://r", 252, files={"r": b"\xff"}),
     Row("empty target file", "START --target file://t", 252, files={"t": ""}),
     Row("empty parameters file", "START NODE --parameters file://p", 252, files={"p": ""}),
@@ -1158,7 +1158,7 @@ ON_PURPOSE = [
         for text in (
             "Doc:1",
             "Doc:$LATEST",
-            "folder/Doc",
+            "directory/Doc",
             "document/Doc",
             "arn:aws:ssm:us-east-1:123456789012:document/Doc:1",
             "arn:aws:ssm:us-east-1:123456789012:parameter/Doc",

@@ -194,16 +194,16 @@ def sound_lines(draw: st.DrawFn) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("argv")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("argv")
     for name, content in FILES.items():
-        (folder / name).write_bytes(content.encode())
-    return folder
+        (directory / name).write_bytes(content.encode())
+    return directory
 
 
 @pytest.fixture(scope="module")
-def _in_folder(folder: Path) -> Iterator[None]:
-    """The working folder and the configuration, with models that are loaded once."""
+def _in_directory(directory: Path) -> Iterator[None]:
+    """The working directory and the configuration, with models that are loaded once."""
     models = session.AwscliModels()
     created = Session.__init__
 
@@ -212,7 +212,7 @@ def _in_folder(folder: Path) -> Iterator[None]:
         self.register_component("data_loader", models)
 
     with (
-        contextlib.chdir(folder),
+        contextlib.chdir(directory),
         mock.patch.object(Session, "__init__", init),
         mock.patch.object(Session, "set_stream_logger"),
         mock.patch.object(session, "AwscliModels", return_value=models),
@@ -221,8 +221,8 @@ def _in_folder(folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _configured(_in_folder: None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+def _configured(_in_directory: None, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(directory / "config"))
 
 
 def aws_calls_with(argv: list[str]) -> dict[str, Any] | None:

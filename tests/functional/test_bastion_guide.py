@@ -63,9 +63,9 @@ class Host:
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def options(self, port: str = "-p") -> list[str]:
-        folder = self.server.folder
+        directory = self.server.directory
         settings = (
-            f"IdentityFile={folder}/user_key", "IdentitiesOnly=yes", "BatchMode=yes",
+            f"IdentityFile={directory}/user_key", "IdentitiesOnly=yes", "BatchMode=yes",
             "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
         )  # fmt: skip
         return [port, str(self.server.port), *(w for s in settings for w in ("-o", s))]
@@ -330,15 +330,15 @@ def test_one_session_a_connection(host: Host, at: str, tmp_path: Path) -> None:
 
 
 def test_what_lies_in_the_home_is_not_run(host: Host, at: str) -> None:
-    folder = host.bastion.root / "homes" / ALICE / ".ssh"
-    folder.mkdir()
+    directory = host.bastion.root / "homes" / ALICE / ".ssh"
+    directory.mkdir()
     for name in ("rc", "environment", "authorized_keys"):
-        (folder / name).write_text(f"touch {folder}/owned\n")
+        (directory / name).write_text(f"touch {directory}/owned\n")
     try:
         ended = host.ssh(at, START)
-        assert not (folder / "owned").exists()
+        assert not (directory / "owned").exists()
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
 
     assert ended.returncode == 0
 

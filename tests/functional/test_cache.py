@@ -34,7 +34,7 @@ from fakes.waiting import locking, until
 
 pytestmark = pytest.mark.starts
 
-FOLDER = ".cache/ssmgate/answers"
+DIRECTORY = ".cache/ssmgate/answers"
 ALLOWED = ["GetCallerIdentity", "SimulatePrincipalPolicy", "StartSession"]
 
 
@@ -45,8 +45,10 @@ def cached(machine: Machine) -> Machine:
 
 
 def kept(machine: Machine) -> list[Path]:
-    folder = machine.home / FOLDER
-    return sorted(p for p in folder.iterdir() if p.suffix != ".lock") if folder.exists() else []
+    directory = machine.home / DIRECTORY
+    return (
+        sorted(p for p in directory.iterdir() if p.suffix != ".lock") if directory.exists() else []
+    )
 
 
 def start(machine: Machine, *words: str, **environ: str | None) -> list[str]:
@@ -315,9 +317,9 @@ def test_an_entry_under_the_name_of_another(cached: Machine) -> None:
     assert start(cached) == ALLOWED
 
 
-def test_a_folder_of_everybodys_is_told_and_not_used(cached: Machine) -> None:
+def test_a_directory_of_everybodys_is_told_and_not_used(cached: Machine) -> None:
     start(cached)
-    (cached.home / FOLDER).chmod(0o777)
+    (cached.home / DIRECTORY).chmod(0o777)
     ended = cached.run("--target", TARGET)
 
     assert ended.returncode == 0
@@ -496,9 +498,9 @@ def test_show_prints_nothing_that_is_more_than_text(cached: Machine) -> None:
     assert len(shown.splitlines()) == 2
 
 
-def test_show_in_a_folder_of_everybodys(cached: Machine) -> None:
+def test_show_in_a_directory_of_everybodys(cached: Machine) -> None:
     start(cached)
-    (cached.home / FOLDER).chmod(0o777)
+    (cached.home / DIRECTORY).chmod(0o777)
 
     for words, more in ((("show",), ""), (("clear",), "0 entries deleted\n")):
         out, err = run_verb(cached, *words)

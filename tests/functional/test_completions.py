@@ -21,7 +21,7 @@ from fakes.typist import Typist
 from fakes.waiting import until
 from plugins import ways
 
-FOLDER = Path(__file__).parents[2] / "completions"
+DIRECTORY = Path(__file__).parents[2] / "completions"
 BIN = Path(sys.executable).parent
 WEB, DB = "i-0123456789abcdef0", "i-0fedcba9876543210"
 HYBRID = "mi-0123456789abcdef0"
@@ -89,7 +89,7 @@ def append(file: Path, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("generate", FOLDER / "generate.py")
+    specification = importlib.util.spec_from_file_location("generate", DIRECTORY / "generate.py")
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
@@ -101,7 +101,7 @@ def generator() -> ModuleType:
 def test_the_files_are_what_the_program_says(generator: ModuleType) -> None:
     """If this fails: make completions."""
     for name, text in generator.made().items():
-        assert (FOLDER / name).read_text() == text, name
+        assert (DIRECTORY / name).read_text() == text, name
 
 
 def test_each_verb_and_option_is_in_each_file(generator: ModuleType) -> None:
@@ -111,7 +111,7 @@ def test_each_verb_and_option_is_in_each_file(generator: ModuleType) -> None:
     assert {"--target", "--document-name", "--region", "--cli-input-yaml"} <= options
     assert "--no-sign-request" not in options
     for name in generator.FILES.values():
-        text = (FOLDER / name).read_text()
+        text = (DIRECTORY / name).read_text()
         shown = {option if name != "ssmgate.fish" else f"-l {option[2:]}" for option in options}
         verbs = {verb for verb, command in main.commands.items() if not command.hidden}
         assert {verb for verb in verbs if verb not in text} == set()
@@ -359,7 +359,7 @@ def _link(file: Path) -> None:
     file.symlink_to(moved)
 
 
-def _linked_folder(file: Path) -> None:
+def _linked_directory(file: Path) -> None:
     file.parent.rename(file.parent.parent / "moved")
     file.parent.symlink_to(file.parent.parent / "moved")
 
@@ -372,7 +372,7 @@ def _pipe(file: Path) -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        _old, _future, _link, _linked_folder, _pipe,
+        _old, _future, _link, _linked_directory, _pipe,
         lambda file: file.chmod(0o620),
         lambda file: file.chmod(0o602),
         lambda file: file.parent.chmod(0o720),
@@ -382,8 +382,8 @@ def _pipe(file: Path) -> None:
         pytest.param(lambda file: os.chown(file.parent, 65534, 65534), marks=pytest.mark.skipif(
             os.getuid() != 0, reason="only root can give files away")),
     ],
-    ids=["old", "future", "link", "linked folder", "pipe", "group", "others", "folder of group",
-         "folder of others", "another's", "another's folder"],
+    ids=["old", "future", "link", "linked", "pipe", "group", "others", "directory of group",
+         "directory of others", "another's", "another's directory"],
 )  # fmt: skip
 def test_what_others_can_write_is_not_believed(desk: Machine, spoil: object) -> None:
     assert callable(spoil)
@@ -421,8 +421,8 @@ AWS_BEFORE = {
 # TODO init
 ZSH_TAKES = "__ssmgate_aws_before=$_comps[aws]; compdef _ssmgate aws"
 LOADED = {
-    "bash": [f"source {FOLDER}/ssmgate.bash", "__ssmgate_take_aws"],
-    "zsh": [f"fpath=({FOLDER} $fpath); autoload -Uz compinit; compinit -u -D", ZSH_TAKES],
+    "bash": [f"source {DIRECTORY}/ssmgate.bash", "__ssmgate_take_aws"],
+    "zsh": [f"fpath=({DIRECTORY} $fpath); autoload -Uz compinit; compinit -u -D", ZSH_TAKES],
 }
 
 # line -> what it becomes at TAB, or what is shown where there is more than one way on
@@ -466,14 +466,14 @@ LINES = [
 
 
 @pytest.fixture
-def folder(desk: Machine) -> Path:
+def directory(desk: Machine) -> Path:
     (desk.home / "world.toml").touch()
     return desk.home
 
 
 @pytest.mark.parametrize("shell", [pytest.param(s, marks=needs(s)) for s in ("bash", "zsh")])
-def test_typing(shell: str, desk: Machine, folder: Path) -> None:
-    with Typist(shell, desk.variables(), folder) as typist:
+def test_typing(shell: str, desk: Machine, directory: Path) -> None:
+    with Typist(shell, desk.variables(), directory) as typist:
         load, take = LOADED[shell]
         typist.run(load)
         typist.run(AWS_BEFORE[shell])
@@ -491,13 +491,13 @@ def test_typing(shell: str, desk: Machine, folder: Path) -> None:
 
 
 @needs("fish")
-def test_typing_in_fish(desk: Machine, folder: Path) -> None:
-    script = f"{AWS_BEFORE['fish']}\nsource {FOLDER}/ssmgate.fish\n__ssmgate_take_aws\n"
+def test_typing_in_fish(desk: Machine, directory: Path) -> None:
+    script = f"{AWS_BEFORE['fish']}\nsource {DIRECTORY}/ssmgate.fish\n__ssmgate_take_aws\n"
     script += 'for line in $argv\n    complete -C "$line"\n    echo ==\nend\n'
     ended = subprocess.run(
         ["fish", "--no-config", "-c", script, *(line for line, _ in LINES)],
         env=desk.variables(),
-        cwd=folder,
+        cwd=directory,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -537,10 +537,10 @@ BASHES_OWN = {
     ],
 )
 def test_what_completed_aws_before_in_bash_still_does(
-    before: str, wanted: str, desk: Machine, folder: Path
+    before: str, wanted: str, desk: Machine, directory: Path
 ) -> None:
-    (folder / "by-file").touch()
-    with Typist("bash", desk.variables(), folder) as typist:
+    (directory / "by-file").touch()
+    with Typist("bash", desk.variables(), directory) as typist:
         typist.run(BASHES_OWN[before])
         for command in LOADED["bash"] * 2:
             typist.run(command)
@@ -552,9 +552,9 @@ def test_what_completed_aws_before_in_bash_still_does(
         )
 
 
-def test_a_taken_line_survives_set_u(desk: Machine, folder: Path) -> None:
+def test_a_taken_line_survives_set_u(desk: Machine, directory: Path) -> None:
     """Some work in an interactive `set -u`."""
-    with Typist("bash", desk.variables(), folder) as typist:
+    with Typist("bash", desk.variables(), directory) as typist:
         for command in ["set -u", *LOADED["bash"]]:
             typist.run(command)
         for line in ("ssmgate start-session --target i-01", "aws ssm start-session --target i-01"):

@@ -64,14 +64,14 @@ exit 7
 
 
 def everything_seen(machine: Machine, ended: Ended) -> dict[str, object]:
-    folder = machine.plugin.folder
+    directory = machine.plugin.directory
     seen: dict[str, object] = {
-        name: (folder / name).read_bytes()
+        name: (directory / name).read_bytes()
         for name in ("argv", "umask", "cwd", "cmdline", "stdin", "rights")
     }
     # Pipes and the plugin's own reading end differ from run to run.
-    seen["descriptors"] = re.sub(r"pipe:\[\d+\]", "pipe", (folder / "descriptors").read_text())
-    seen["environ"] = sorted((folder / "environ").read_bytes().split(b"\n"))
+    seen["descriptors"] = re.sub(r"pipe:\[\d+\]", "pipe", (directory / "descriptors").read_text())
+    seen["environ"] = sorted((directory / "environ").read_bytes().split(b"\n"))
     return {**seen, "ended": ended}
 
 
@@ -91,7 +91,7 @@ SEEN = [
         id="more descriptors",
     ),
     pytest.param(["sh", "-c", 'exec "$@" >&-', "sh"], [], NOTHING, id="stdout closed"),
-    pytest.param(["sh", "-c", 'cd /usr/lib; exec "$@"', "sh"], [], NOTHING, id="another folder"),
+    pytest.param(["sh", "-c", 'cd /usr/lib; exec "$@"', "sh"], [], NOTHING, id="another directory"),
     pytest.param(["setsid", "-w"], [], NOTHING, id="a session of its own"),
     pytest.param(["env", "a b=c", "EMPTY=", "x.y=\n1\n"], [], NOTHING, id="odd names"),
     pytest.param([], [], {"ODD": "\udcff\udc80", "\udcfe": "x"}, id="bytes that are no text"),

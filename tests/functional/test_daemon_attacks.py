@@ -15,7 +15,7 @@ import pytest
 from conftest import TARGET, Machine
 from fakes import confined_client
 from fakes.capabilities import give_up
-from fakes.daemon_client import FOLDER, Daemon, running, until
+from fakes.daemon_client import DIRECTORY, Daemon, running, until
 from ssmgate.daemon import protocol
 
 COLD = protocol.COLD.decode()
@@ -64,7 +64,7 @@ class Attack:
         self.planted.unlink(missing_ok=True)
         home = Path(self.daemon.environ["HOME"])
         told = {
-            "folder": str(home / FOLDER),
+            "directory": str(home / DIRECTORY),
             "lists": lists,
             "program": self.program,
         }

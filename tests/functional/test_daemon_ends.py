@@ -428,12 +428,12 @@ def test_no_request_starts_nothing(
 
 def vanishing_plugin(machine: Machine, first_line: str) -> None:
     """It tells its version, and is another file then."""
-    folder = machine.plugin.folder / "bin"
-    folder.mkdir()
-    path = folder / "session-manager-plugin"
+    directory = machine.plugin.directory / "bin"
+    directory.mkdir()
+    path = directory / "session-manager-plugin"
     path.write_text(f"#!/bin/sh\necho 1.2.804.0\n{first_line}\n")
     path.chmod(0o755)
-    machine.environ["PATH"] = f"{folder}:/usr/bin:/bin"
+    machine.environ["PATH"] = f"{directory}:/usr/bin:/bin"
 
 
 @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ def test_a_plugin_that_cannot_be_executed(
     for switch in (None, "off"):
         vanishing_plugin(machine, spoil)
         ends.append(start(machine, tmp_path, SSMGATE_DAEMON=switch))
-        subprocess.run(["rm", "-r", machine.plugin.folder / "bin"], check=True)
+        subprocess.run(["rm", "-r", machine.plugin.directory / "bin"], check=True)
 
     (warm, first), (cold, second) = ends
     assert (first, second) == (BY_DAEMON, COLD)

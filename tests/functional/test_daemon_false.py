@@ -16,7 +16,7 @@ import pytest
 from conftest import Machine
 from fakes import confined_client, confined_listener
 from fakes.capabilities import give_up
-from fakes.daemon_client import BY_DAEMON, COLD, FOLDER, start
+from fakes.daemon_client import BY_DAEMON, COLD, DIRECTORY, start
 from ssmgate.daemon import protocol
 
 SANDBOX = "sandbox, HOME is writable"
@@ -46,7 +46,7 @@ class Listener:
     @contextmanager
     def listening(self, how: str, *, as_root: bool = False) -> Iterator[None]:
         """Until the block ends. One client has to connect, and `heard` is complete then."""
-        path = self.home / FOLDER / self.name
+        path = self.home / DIRECTORY / self.name
         program = self.home / "program"
         for left in (path, self.planted):
             left.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ class Listener:
 @pytest.fixture(scope="module")
 def listener(tmp_path_factory: pytest.TempPathFactory) -> Listener:
     listener = Listener(tmp_path_factory.mktemp("user") / "home", "")
-    (listener.home / FOLDER).mkdir(parents=True, mode=0o700)
+    (listener.home / DIRECTORY).mkdir(parents=True, mode=0o700)
     listener.name = subprocess.run(
         [sys.executable, "-P", "-c", NAME],
         env=listener.environ, capture_output=True, text=True, check=True, preexec_fn=give_up,

@@ -19,7 +19,7 @@ from fakes.capabilities import give_up, has_sys_admin
 from fakes.daemon_client import (
     BY_DAEMON,
     COLD,
-    FOLDER,
+    DIRECTORY,
     Daemon,
     begin,
     running,
@@ -148,9 +148,9 @@ def test_a_hundred_at_once_all_start(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ) as daemon:
         begun = []
         for number in range(100):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            begun.append(begin(machine, folder)[0])
+            directory = tmp_path / str(number)
+            directory.mkdir()
+            begun.append(begin(machine, directory)[0])
         while any(process.poll() is None for process in begun):
             most = max(most, len(daemon.children))
         ends = [process.communicate("", timeout=60) for process in begun]
@@ -211,7 +211,7 @@ def test_more_than_may_wait_are_sent_away(machine: Machine, tmp_path: Path) -> N
 def test_it_ends_when_it_is_idle(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ, "--idle", "1") as daemon:
         assert daemon.process.wait(30) == 0
-        assert list(daemon.folder.glob("????????")) == []
+        assert list(daemon.directory.glob("????????")) == []
 
 
 def test_it_is_not_idle_while_it_makes_a_start(machine: Machine, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_its_end_lets_starts_go_on(
         machine.aws.wait_for("StartSession")
         end(daemon)
         assert daemon.process.wait(30) == 0
-        assert list(daemon.folder.glob("????????")) == []
+        assert list(daemon.directory.glob("????????")) == []
         assert daemon.ask("status").returncode == 3
         assert daemon.ask("stop").returncode == 3
         go.set()
@@ -314,10 +314,10 @@ def test_many_at_once_are_one(machine: Machine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o777])
-def test_a_folder_of_others_is_no_place(machine: Machine, mode: int) -> None:
-    folder = Path(machine.environ["HOME"]) / FOLDER
-    folder.mkdir(parents=True)
-    folder.chmod(mode)
+def test_a_directory_of_others_is_no_place(machine: Machine, mode: int) -> None:
+    directory = Path(machine.environ["HOME"]) / DIRECTORY
+    directory.mkdir(parents=True)
+    directory.chmod(mode)
     with running(machine.environ) as daemon:
         output, _ = daemon.process.communicate(timeout=30)
     assert daemon.process.returncode == 255
@@ -392,14 +392,14 @@ def test_one_that_ignores_signals_makes_starts_that_heed_them(
 def daemons(home: str) -> list[int]:
     """The processes that wait for starts with this HOME."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for directory in Path("/proc").glob("[0-9]*"):
         try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            variables = (folder / "environ").read_bytes().split(b"\0")
+            words = (directory / "cmdline").read_bytes().split(b"\0")
+            variables = (directory / "environ").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
         if b"--in-place" in words and b"HOME=" + os.fsencode(home) in variables:
-            found.append(int(folder.name))
+            found.append(int(directory.name))
     return found
 
 
@@ -427,8 +427,8 @@ def test_a_cold_start_leaves_one_behind(
     )
     assert (ended.returncode, ended.stderr, way) == (7, "", COLD)
 
-    (cat,) = (machine.plugin.folder / "children").read_text().split() or [""]
-    until(lambda: list((Path(machine.environ["HOME"]) / FOLDER).glob("????????")))
+    (cat,) = (machine.plugin.directory / "children").read_text().split() or [""]
+    until(lambda: list((Path(machine.environ["HOME"]) / DIRECTORY).glob("????????")))
     again, way = start(machine, tmp_path)
     assert (again.returncode, again.stderr, way) == (7, "", BY_DAEMON)
     (pid,) = left()
@@ -454,9 +454,9 @@ def test_ten_at_once_leave_one_behind(
     machine.environ["SSMGATE_DAEMON"] = "auto"
     begun = []
     for number in range(10):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        begun.append(begin(machine, folder)[0])
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        begun.append(begin(machine, directory)[0])
     for process in begun:
         _, stderr = process.communicate("", timeout=60)
         assert (process.returncode, stderr) == (0, "")
@@ -473,7 +473,7 @@ def test_none_is_left_behind_that_nobody_wanted(
 
     assert (ended.returncode, way) == (0, COLD)
     assert left() == []
-    assert not (Path(machine.environ["HOME"]) / FOLDER).exists()
+    assert not (Path(machine.environ["HOME"]) / DIRECTORY).exists()
 
 
 def test_a_refusal_leaves_none_behind(
@@ -488,7 +488,7 @@ def test_a_refusal_leaves_none_behind(
 def test_what_hinders_it_is_not_the_starts_business(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
 ) -> None:
-    (Path(machine.environ["HOME"]) / ".cache").write_text("no folder")
+    (Path(machine.environ["HOME"]) / ".cache").write_text("no directory")
 
     ended, way = start(machine, tmp_path, SSMGATE_DAEMON="auto")
 

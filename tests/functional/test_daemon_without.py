@@ -23,7 +23,7 @@ from fakes.capabilities import give_up, lose
 from fakes.daemon_client import (
     BY_DAEMON,
     COLD,
-    FOLDER,
+    DIRECTORY,
     Daemon,
     running,
     start,
@@ -65,8 +65,8 @@ def alone(machine: Machine, tmp_path: Path) -> Machine:
     return machine
 
 
-def assert_cold(machine: Machine, folder: Path, **how: object) -> None:
-    ended, way = start(machine, folder, **how)
+def assert_cold(machine: Machine, directory: Path, **how: object) -> None:
+    ended, way = start(machine, directory, **how)
     assert (ended.returncode, ended.stderr, way) == (0, "", COLD)
     assert machine.plugin.started
     assert machine.aws.calls("TerminateSession") == []
@@ -78,8 +78,8 @@ def assert_cold(machine: Machine, folder: Path, **how: object) -> None:
 @contextmanager
 def bound(machine: Machine) -> Iterator[socket.socket]:
     """A socket where the machine's daemon would be. It does not listen yet."""
-    folder = Path(machine.environ["HOME"]) / FOLDER
-    folder.mkdir(parents=True, mode=0o700)
+    directory = Path(machine.environ["HOME"]) / DIRECTORY
+    directory.mkdir(parents=True, mode=0o700)
     code = "import os; from ssmgate.daemon import peer, location as p\n"
     code += "print(p.socket_name(p.environment_fingerprint(os.environ, peer.own_facts())))"
     name = subprocess.run(
@@ -87,8 +87,8 @@ def bound(machine: Machine) -> Iterator[socket.socket]:
         env=machine.variables(), capture_output=True, text=True, check=True, preexec_fn=give_up,
     ).stdout.strip()  # fmt: skip
     with socket.socket(socket.AF_UNIX) as sock:
-        descriptor = os.open(folder, os.O_RDONLY)
-        sock.bind(location.address(descriptor, str(folder), name))
+        descriptor = os.open(directory, os.O_RDONLY)
+        sock.bind(location.address(descriptor, str(directory), name))
         os.close(descriptor)
         yield sock
 
@@ -258,11 +258,11 @@ def test_one_that_does_not_accept_is_done_without(alone: Machine, tmp_path: Path
 
 
 def test_a_full_queue_is_not_waited_in(alone: Machine, tmp_path: Path) -> None:
-    folder = Path(alone.environ["HOME"]) / FOLDER
+    directory = Path(alone.environ["HOME"]) / DIRECTORY
     with listening(alone):
-        descriptor = os.open(folder, os.O_RDONLY)
-        (path,) = folder.iterdir()
-        address = location.address(descriptor, str(folder), path.name)
+        descriptor = os.open(directory, os.O_RDONLY)
+        (path,) = directory.iterdir()
+        address = location.address(descriptor, str(directory), path.name)
         waiting = []
         with suppress(BlockingIOError):
             while True:
@@ -305,11 +305,11 @@ def test_another_user_is_sent_away(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ) as daemon:
         name = daemon.socket.name
         daemon.socket.chmod(0o777)
-        daemon.folder.chmod(0o777)
+        daemon.directory.chmod(0o777)
         pid = os.fork()
         if not pid:
             try:
-                os.chdir(daemon.folder)
+                os.chdir(daemon.directory)
                 os.setgroups([])
                 os.setuid(65534)
                 with socket.socket(socket.AF_UNIX) as sock:
@@ -319,7 +319,7 @@ def test_another_user_is_sent_away(machine: Machine, tmp_path: Path) -> None:
             except BaseException:
                 os._exit(3)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-        daemon.folder.chmod(0o700)
+        daemon.directory.chmod(0o700)
         ended, way = start(machine, tmp_path)
         assert (ended.returncode, way) == (0, BY_DAEMON)
 
@@ -349,25 +349,25 @@ def test_what_a_dead_one_left_is_no_daemon(alone: Machine, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o777, 0o770])
-def test_a_folder_that_others_may_enter_is_not_used(
+def test_a_directory_that_others_may_enter_is_not_used(
     alone: Machine, tmp_path: Path, mode: int
 ) -> None:
     with running(alone.environ) as daemon:
-        daemon.folder.chmod(mode)
+        daemon.directory.chmod(mode)
         assert_cold(alone, tmp_path)
         assert daemon.process.poll() is None
 
 
-def test_a_folder_of_others_is_not_used(alone: Machine, tmp_path: Path) -> None:
+def test_a_directory_of_others_is_not_used(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
-        daemon.folder.parent.chmod(0o777)
+        daemon.directory.parent.chmod(0o777)
         assert_cold(alone, tmp_path)
 
 
-def test_a_link_in_the_folders_place_is_not_followed(alone: Machine, tmp_path: Path) -> None:
+def test_a_link_in_the_directorys_place_is_not_followed(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
-        moved = daemon.folder.rename(tmp_path / "moved")
-        daemon.folder.symlink_to(moved)
+        moved = daemon.directory.rename(tmp_path / "moved")
+        daemon.directory.symlink_to(moved)
         assert_cold(alone, tmp_path)
 
 
@@ -390,11 +390,11 @@ def test_a_link_to_nowhere_is_no_daemon(alone: Machine, tmp_path: Path) -> None:
         assert_cold(alone, tmp_path)
 
 
-def copied(folder: Path) -> Path:
+def copied(directory: Path) -> Path:
     """The package, where a test may change it."""
     source = Path(ssmgate.__file__).parent
-    shutil.copytree(source, folder / "ssmgate", ignore=shutil.ignore_patterns("sandbox"))
-    return folder / "ssmgate"
+    shutil.copytree(source, directory / "ssmgate", ignore=shutil.ignore_patterns("sandbox"))
+    return directory / "ssmgate"
 
 
 def size(gate: Path) -> int:
@@ -426,7 +426,7 @@ def test_an_upgrade_is_noticed(
 
         assert_cold(alone, marks)
         daemon.process.wait(30)
-        assert list(daemon.folder.glob("????????")) == []
+        assert list(daemon.directory.glob("????????")) == []
 
 
 # What the daemon could not make in the same way. The way is the client's to choose.
@@ -553,7 +553,7 @@ def test_a_configuration_that_only_this_process_has(
     assert {call.access_key for call in machine.aws.received} == {"AKIAOWN"}
 
 
-def test_a_folder_that_is_gone(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
+def test_a_directory_that_is_gone(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     before = ("sh", "-c", 'mkdir gone; cd gone; rmdir ../gone; exec "$@"', "sh")
     first, _ = start(machine, tmp_path, before=before, cwd=tmp_path)
     second, _ = start(machine, tmp_path, before=before, cwd=tmp_path, SSMGATE_DAEMON="off")
@@ -562,12 +562,12 @@ def test_a_folder_that_is_gone(machine: Machine, daemon: Daemon, tmp_path: Path)
 
 
 @NOT_ROOT
-def test_a_folder_that_cannot_be_read(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
-    folder = tmp_path / "closed"
-    folder.mkdir()
-    folder.chmod(0o300)
+def test_a_directory_that_cannot_be_read(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
+    directory = tmp_path / "closed"
+    directory.mkdir()
+    directory.chmod(0o300)
 
-    ended, way = start(machine, tmp_path, cwd=folder)
+    ended, way = start(machine, tmp_path, cwd=directory)
 
     assert (way, ended.returncode) == (COLD, 0), ended.stderr
 
@@ -633,9 +633,9 @@ def test_what_the_system_locks(machine: Machine, daemon: Daemon, tmp_path: Path)
 
 def test_daemon_off_in_the_users_file(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
-        folder = Path(alone.environ["HOME"]) / ".config" / "ssmgate"
-        folder.mkdir(parents=True)
-        (folder / "config.toml").write_text('daemon = "off"\n')
+        directory = Path(alone.environ["HOME"]) / ".config" / "ssmgate"
+        directory.mkdir(parents=True)
+        (directory / "config.toml").write_text('daemon = "off"\n')
         assert_cold(alone, tmp_path)
         until(lambda: not daemon.children)
         assert daemon.made == 0

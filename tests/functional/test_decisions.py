@@ -347,10 +347,10 @@ def test_permissive_opens_nothing_that_the_service_closes(
 def settle(machine: Machine, how: str, table: str, keys: dict[str, str]) -> None:
     """Set `keys` of a table of the configuration by the user's file or by variables."""
     if how == "file":
-        folder = machine.home / ".config" / "ssmgate"
-        folder.mkdir(parents=True)
+        directory = machine.home / ".config" / "ssmgate"
+        directory.mkdir(parents=True)
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in keys.items()]
-        (folder / "config.toml").write_text(f"[{table}]\n" * bool(table) + "".join(lines))
+        (directory / "config.toml").write_text(f"[{table}]\n" * bool(table) + "".join(lines))
         return
     for name, value in keys.items():
         machine.environ["_".join(["SSMGATE", *([table] if table else []), name]).upper()] = value

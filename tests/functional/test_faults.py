@@ -837,13 +837,13 @@ def test_no_second_spelling(machine: Machine, first: Answer, words: tuple[str, .
 
 def own_plugin(machine: Machine, on_version: str = "") -> Path:
     """A copy of the fake plugin first on PATH; `on_version` runs after it told its version."""
-    folder = machine.home / "bin"
-    folder.mkdir()
-    path = folder / "session-manager-plugin"
+    directory = machine.home / "bin"
+    directory.mkdir()
+    path = directory / "session-manager-plugin"
     shutil.copy(FAKES / "session-manager-plugin", path)
     if on_version:
         machine.plugin.on_version(f"{on_version}\n")
-    machine.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    machine.environ["PATH"] = f"{directory}{os.pathsep}{os.environ['PATH']}"
     return path
 
 

@@ -48,7 +48,7 @@ def test_a_fork_does_as_a_process(machine: Machine, argv: tuple[str, ...], decis
     told = []
     for run in (forks.run, subprocess_run):
         machine.aws.received.clear()
-        (machine.plugin.folder / "environ").unlink(missing_ok=True)
+        (machine.plugin.directory / "environ").unlink(missing_ok=True)
         ended = run(argv, env=machine.variables(), cwd=machine.home)
         errors = ended.stderr.splitlines()
         told.append(
@@ -75,7 +75,7 @@ def subprocess_run(
 
 
 def plugin_environ(machine: Machine) -> dict[str, str]:
-    if not (machine.plugin.folder / "environ").exists():
+    if not (machine.plugin.directory / "environ").exists():
         return {}
     return {k: v for k, v in machine.plugin.environ.items() if k != "_"}
 

@@ -112,10 +112,10 @@ def test_the_response_has_three_members(machine: Machine) -> None:
 def test_the_profile_argument_is_what_the_flag_said(
     machine: Machine, words: list[str], environ: dict[str, str], profile: str
 ) -> None:
-    folder = machine.home / ".aws"
-    folder.mkdir()
+    directory = machine.home / ".aws"
+    directory.mkdir()
     keys = "aws_access_key_id = AKIAPROFILE\naws_secret_access_key = s\n"
-    (folder / "config").write_text(f"[profile p]\n{keys}[profile q]\n{keys}")
+    (directory / "config").write_text(f"[profile p]\n{keys}[profile q]\n{keys}")
 
     ended = machine.run("--target", TARGET, *words, **environ)
 

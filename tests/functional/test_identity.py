@@ -421,9 +421,9 @@ def test_secure_transport_is_that_of_the_start(machine: Machine) -> None:
 def test_the_configurations_context_is_added(
     machine: Machine, line: str, entry: tuple[str, list[str]]
 ) -> None:
-    folder = machine.home / ".config" / "ssmgate"
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_text(f"[context]\n{line}\n")
+    directory = machine.home / ".config" / "ssmgate"
+    directory.mkdir(parents=True)
+    (directory / "config.toml").write_text(f"[context]\n{line}\n")
 
     ended = machine.run("--target", TARGET)
 
@@ -433,9 +433,11 @@ def test_the_configurations_context_is_added(
 
 
 def test_the_environments_context_goes_before_the_files(machine: Machine) -> None:
-    folder = machine.home / ".config" / "ssmgate"
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_text('[context]\n"aws:SourceIp" = "1.1.1.1"\n"my:Team" = "a"\n')
+    directory = machine.home / ".config" / "ssmgate"
+    directory.mkdir(parents=True)
+    (directory / "config.toml").write_text(
+        '[context]\n"aws:SourceIp" = "1.1.1.1"\n"my:Team" = "a"\n'
+    )
 
     machine.run("--target", TARGET, SSMGATE_CONTEXT='{"AWS:sourceip": "2.2.2.2"}')
 

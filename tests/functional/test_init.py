@@ -41,7 +41,7 @@ def run(shell: str, script: str, machine: Machine, **environ: str | None) -> End
 
 
 @shells
-def test_the_folder_is_first_once_and_nothing_is_said(shell: str, machine: Machine) -> None:
+def test_the_directory_is_first_once_and_nothing_is_said(shell: str, machine: Machine) -> None:
     evaluate = EVALUATE[shell].format("")
     script = f"{STRICT[shell]}{evaluate}{evaluate}/usr/bin/env"
     for path in (
@@ -53,7 +53,7 @@ def test_the_folder_is_first_once_and_nothing_is_said(shell: str, machine: Machi
         ended = run(shell, script, machine, PATH=path)
         assert (ended.returncode, ended.stderr) == (0, ""), path
         (line,) = (row for row in ended.stdout.splitlines() if row.startswith("PATH="))
-        kept = [folder for folder in path.split(":") if folder != str(SHIMS)]
+        kept = [directory for directory in path.split(":") if directory != str(SHIMS)]
         wanted = [str(SHIMS), *kept]
         if path.startswith(str(SHIMS)):
             assert line[5:].split(":")[0] == str(SHIMS)

@@ -296,22 +296,22 @@ SITE = "import os; open({owned!r}, 'w').close()\n"
 
 @pytest.fixture
 def evil(bastion: Bastion) -> Iterator[Path]:
-    """A folder of Mallory's full of things to be picked up."""
-    folder = bastion.root / "homes" / MALLORY
-    owned = str(folder / "owned")
+    """A directory of Mallory's full of things to be picked up."""
+    directory = bastion.root / "homes" / MALLORY
+    owned = str(directory / "owned")
     for name in ("sitecustomize.py", "usercustomize.py", "evil.py", "botocore.py", "awscli.py"):
-        (folder / name).write_text(SITE.format(owned=owned))
+        (directory / name).write_text(SITE.format(owned=owned))
     for name in ("evil.sh", "python", "session-manager-plugin", "env", "sh", "stty"):
-        (folder / name).write_text(f"#!/bin/sh\ntouch {owned}\n")
-        (folder / name).chmod(0o755)
-    (folder / ".config" / "ssmgate").mkdir(parents=True)
-    (folder / ".config" / "ssmgate" / "config.toml").write_text('mode = "permissive"')
-    (folder / ".aws" / "models").mkdir(parents=True)
-    subprocess.run(["chown", "-R", MALLORY, str(folder)], check=True)
-    yield folder
+        (directory / name).write_text(f"#!/bin/sh\ntouch {owned}\n")
+        (directory / name).chmod(0o755)
+    (directory / ".config" / "ssmgate").mkdir(parents=True)
+    (directory / ".config" / "ssmgate" / "config.toml").write_text('mode = "permissive"')
+    (directory / ".aws" / "models").mkdir(parents=True)
+    subprocess.run(["chown", "-R", MALLORY, str(directory)], check=True)
+    yield directory
     assert not Path(owned).exists()
-    shutil.rmtree(folder)
-    folder.mkdir()
+    shutil.rmtree(directory)
+    directory.mkdir()
 
 
 @pytest.fixture
@@ -377,7 +377,7 @@ def environ_is_nothing(
 
 PROGRAMS = {
     "not isolated": ["-m", "ssmgate", "login"],
-    "own folder first": ["-c", "import sys; sys.argv[1:] = ['login']; import ssmgate.__main__ as m;"
+    "own directory": ["-c", "import sys; sys.argv[1:] = ['login']; import ssmgate.__main__ as m;"
                          " m.ssmgate()"],
     "safe path only": ["-P", "-m", "ssmgate", "login"],
     "no user site only": ["-s", "-E", "-m", "ssmgate", "login"],

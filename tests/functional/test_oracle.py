@@ -104,7 +104,7 @@ def outcome(program: Program, row: Row, machine: Machine) -> Outcome:
     """Run `row`. The request is the body as it arrived, and what the plugin was handed."""
     lay_out(row, machine)
     machine.aws.received.clear()
-    (machine.plugin.folder / "argv").unlink(missing_ok=True)
+    (machine.plugin.directory / "argv").unlink(missing_ok=True)
     environ = {
         **machine.environ,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -267,7 +267,7 @@ def test_each_row_has_its_own_name() -> None:
 
 
 def test_a_fork_leaves_nothing_behind(ssmgate: Runner, machine: Machine) -> None:
-    """A row's variables, folder and options are gone with it."""
+    """A row's variables, directory and options are gone with it."""
     alone = Row("target alone", "START NODE")
     before = outcome(ssmgate, alone, machine)
     outcome(

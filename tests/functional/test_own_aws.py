@@ -68,14 +68,14 @@ def test_prefers_another_aws_on_path(
     shell: str, called: str, path: str, says: str, home: Path
 ) -> None:
     shim = home / "shim/aws" if called == "link" else home / called / PACKAGE / "shims/aws"
-    folders = [str(home / name) for name in path.split()]
+    directories = [str(home / name) for name in path.split()]
     # Each shell as where it is the system's /bin/sh: by that name.
     (home / "sh").symlink_to(shutil.which(shell) or "")
 
     ended = subprocess.run(
         [str(home / "sh"), str(shim), "s3", "ls"],
         env={
-            "PATH": os.pathsep.join([str(shim.parent), *folders, "/usr/bin", "/bin"]),
+            "PATH": os.pathsep.join([str(shim.parent), *directories, "/usr/bin", "/bin"]),
             "HOME": str(home / "home"),
             # What a script could take for its own.
             "last": "/bin/false",
@@ -146,10 +146,10 @@ def test_check_names_real_aws(
     code = (
         "import sys; sys.executable = sys.argv[0] = sys.argv.pop(1)\n"
         "import ssmgate.commands.init as init\n"
-        "init.data_folder = lambda name, _: sys.argv[1] if name == 'shims' else '/'\n"
+        "init.data_directory = lambda name, _: sys.argv[1] if name == 'shims' else '/'\n"
         "init.init(['bash', '--check'])"
     )
-    folders = [str(shims) if name == "SHIMS" else str(home / name) for name in path.split()]
+    directories = [str(shims) if name == "SHIMS" else str(home / name) for name in path.split()]
     if configured:
         file = machine.home / ".config/ssmgate/config.toml"
         file.parent.mkdir(parents=True)
@@ -157,7 +157,7 @@ def test_check_names_real_aws(
 
     ended = subprocess.run(
         [sys.executable, "-c", code, str(home / "venv/bin/python"), str(shims)],
-        env=machine.variables(PATH=os.pathsep.join(folders)),
+        env=machine.variables(PATH=os.pathsep.join(directories)),
         capture_output=True,
         text=True,
         timeout=60,

@@ -29,34 +29,42 @@ HATCHLING = (sys.executable, "-m", "hatchling", "build", "-d")
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sdist, unpacked."""
-    folder = tmp_path_factory.mktemp("source")
-    run(*HATCHLING, folder, "-t", "sdist", cwd=ROOT)
-    (sdist,) = folder.glob("*.tar.gz")
+    directory = tmp_path_factory.mktemp("source")
+    run(*HATCHLING, directory, "-t", "sdist", cwd=ROOT)
+    (sdist,) = directory.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         # Python 3.11 has the filter since 3.11.4.
-        archive.extractall(folder, **{"filter": "data"} if hasattr(tarfile, "data_filter") else {})
-    (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
+        archive.extractall(
+            directory, **{"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        )
+    (unpacked,) = (path for path in directory.iterdir() if path.is_dir())
     return unpacked
 
 
 @pytest.fixture(scope="module")
 def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built as a stranger's would be: of the sdist, not of this checkout."""
-    folder = tmp_path_factory.mktemp("built")
-    run(*HATCHLING, folder, "-t", "wheel", cwd=source)
-    (built,) = folder.glob("*.whl")
+    directory = tmp_path_factory.mktemp("built")
+    run(*HATCHLING, directory, "-t", "wheel", cwd=source)
+    (built,) = directory.glob("*.whl")
     return built
 
 
 @pytest.fixture(scope="module")
 def prefix(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the wheel is installed, awscli coming from this environment."""
-    folder = tmp_path_factory.mktemp("installed")
+    directory = tmp_path_factory.mktemp("installed")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install")
     run(
-        *pip, "--no-deps", "--no-index", "--ignore-installed", f"--prefix={folder}", wheel, cwd=ROOT
+        *pip,
+        "--no-deps",
+        "--no-index",
+        "--ignore-installed",
+        f"--prefix={directory}",
+        wheel,
+        cwd=ROOT,
     )
-    return folder
+    return directory
 
 
 def test_the_wheel_has_no_program_called_aws(wheel: Path) -> None:

@@ -58,9 +58,9 @@ Place = Callable[[Machine], Path]
 
 
 def plant(machine: Machine, place: Place, service: str, file: str, content: object) -> None:
-    folder = place(machine) / MODELS[service]
-    folder.mkdir(parents=True)
-    (folder / file).write_text(json.dumps(content))
+    directory = place(machine) / MODELS[service]
+    directory.mkdir(parents=True)
+    (directory / file).write_text(json.dumps(content))
 
 
 def model(service: str) -> dict[str, Any]:
@@ -169,10 +169,10 @@ def test_planted_partitions_move_no_region(machine: Machine, place: Place) -> No
     endpoints = json.loads((DATA / "endpoints.json").read_text())
     for partition in endpoints["partitions"]:
         partition["partition"] = "aws-evil"
-    folder = place(machine)
-    folder.mkdir(parents=True)
-    (folder / "partitions.json").write_text(json.dumps(partitions))
-    (folder / "endpoints.json").write_text(json.dumps(endpoints))
+    directory = place(machine)
+    directory.mkdir(parents=True)
+    (directory / "partitions.json").write_text(json.dumps(partitions))
+    (directory / "endpoints.json").write_text(json.dumps(endpoints))
 
     ended = machine.run(*WORDS)
 
@@ -211,11 +211,11 @@ def initialize_client_plugin(client): pass
 
 
 def plant_module(machine: Machine) -> Path:
-    folder = machine.home / "modules"
-    folder.mkdir()
-    (folder / "evil.py").write_text(EVIL)
+    directory = machine.home / "modules"
+    directory.mkdir()
+    (directory / "evil.py").write_text(EVIL)
     marker = machine.home / "marker"
-    machine.environ |= {"PYTHONPATH": str(folder), "MARKER": str(marker)}
+    machine.environ |= {"PYTHONPATH": str(directory), "MARKER": str(marker)}
     return marker
 
 
@@ -225,8 +225,8 @@ def configure(machine: Machine, text: str) -> None:
 
 
 def cli_plugins(machine: Machine) -> None:
-    folder = machine.environ["PYTHONPATH"]
-    configure(machine, f"[plugins]\nevil = evil\ncli_legacy_plugin_path = {folder}\n")
+    directory = machine.environ["PYTHONPATH"]
+    configure(machine, f"[plugins]\nevil = evil\ncli_legacy_plugin_path = {directory}\n")
 
 
 def botocore_plugins(machine: Machine) -> None:
@@ -273,9 +273,9 @@ def test_such_code_does_run_in_the_real_cli(
 )
 def test_no_alias_is_expanded(machine: Machine, alias: str) -> None:
     marker = machine.home / "marker"
-    folder = machine.home / ".aws" / "cli"
-    folder.mkdir(parents=True)
-    (folder / "alias").write_text(alias.format(marker=marker))
+    directory = machine.home / ".aws" / "cli"
+    directory.mkdir(parents=True)
+    (directory / "alias").write_text(alias.format(marker=marker))
 
     ended = machine.run("ssm", "start-session", *WORDS, aws_words=True)
 
@@ -423,7 +423,7 @@ def test_configured_endpoints_that_are_ignored_are_ignored(
         ),
     ],
 )
-def test_a_library_in_the_current_folder_is_not_imported(
+def test_a_library_in_the_current_directory_is_not_imported(
     resident: Callable[[str], Machine], program: list[str]
 ) -> None:
     machine = resident("alice")

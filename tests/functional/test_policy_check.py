@@ -20,8 +20,8 @@ from functional.test_gallery import hold
 from functional.test_sandbox import serving
 from plugins import ways
 
-FOLDER = Path(__file__).parent / "offline"
-CASES = json.loads((FOLDER / "cases.json").read_text())
+DIRECTORY = Path(__file__).parent / "offline"
+CASES = json.loads((DIRECTORY / "cases.json").read_text())
 SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 CODES = {"allowed": 0, "denied": 3, "unknown": 4}
@@ -44,15 +44,17 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-def lay_out(case: dict[str, Any], folder: Path) -> None:
+def lay_out(case: dict[str, Any], directory: Path) -> None:
     for name, policy in case["files"].items():
-        (folder / name).write_text(json.dumps(policy, indent=2))
+        (directory / name).write_text(json.dumps(policy, indent=2))
 
 
 def check(
-    words: list[str], folder: Path, environ: dict[str, str]
+    words: list[str], directory: Path, environ: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    return ways.python(["-P", "-m", "ssmgate", "policy", "check", *words], env=environ, cwd=folder)
+    return ways.python(
+        ["-P", "-m", "ssmgate", "policy", "check", *words], env=environ, cwd=directory
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
@@ -73,11 +75,11 @@ def test_offline(case: dict[str, Any], tmp_path: Path, environ: dict[str, str]) 
         f"$ ssmgate policy check {' '.join((*case['words'], *how))}\n{told.stdout}"
         for how, told in zip(hows[:2], (brief, explained), strict=True)
     )
-    hold(FOLDER / f"{case['name']}.txt", shown)
+    hold(DIRECTORY / f"{case['name']}.txt", shown)
 
 
 def test_there_are_at_least_25_refusals() -> None:
-    firsts = [(FOLDER / f"{case['name']}.txt").read_text().splitlines()[1] for case in CASES]
+    firsts = [(DIRECTORY / f"{case['name']}.txt").read_text().splitlines()[1] for case in CASES]
 
     assert len([first for first in firsts if not first.startswith("allowed")]) >= 25
     assert len({case["name"] for case in CASES}) == len(CASES)

@@ -47,7 +47,7 @@ XML, XML_SHOWN = forged("xml")
 JSON, JSON_SHOWN = forged("json")
 UTF8, UTF8_SHOWN = forged("utf-8")
 WORD, WORD_SHOWN = forged("word")
-FOLDER, FOLDER_SHOWN = hostile("word")  # without a colon
+DIRECTORY, DIRECTORY_SHOWN = hostile("word")  # without a colon
 # In a text of several lines a line break may stay, but not the one of a line that looks like ours.
 LAYOUT_SHOWN = WORD_SHOWN.replace("\\n.", "\n.").replace("\\t.", "\t.")
 
@@ -183,8 +183,8 @@ ROWS = [
         files={"c": f"{toml(UTF8)} = 1"}),
     Row("ssh-config, a profile", ("ssh-config", "--profile", WORD), WORD_SHOWN, 252),
     Row("ssh-config, a host", ("ssh-config", "--host", WORD), WORD_SHOWN, 252),
-    Row("init --check", ("init", "bash", "--check"), f"/{FOLDER_SHOWN}/aws", 3,
-        environ={"PATH": "HOME/" + FOLDER}, files={f"{FOLDER}/aws": "#!/bin/sh\n"}),
+    Row("init --check", ("init", "bash", "--check"), f"/{DIRECTORY_SHOWN}/aws", 3,
+        environ={"PATH": "HOME/" + DIRECTORY}, files={f"{DIRECTORY}/aws": "#!/bin/sh\n"}),
     Row("an unknown verb", (WORD,), WORD_SHOWN, 252),
     Row("an unknown verb below", ("config", WORD), WORD_SHOWN, 252),
     Row("an unknown option of a verb", ("cache", "show", f"--{WORD}"), WORD_SHOWN, 252),
@@ -280,7 +280,7 @@ def strings(value: Any) -> Iterator[str]:
 def test_shell_code_is_not_printed_with_other_paths_than_the_real_ones(
     run: Runner, machine: Machine
 ) -> None:
-    program = machine.home / FOLDER / "ssmgate"
+    program = machine.home / DIRECTORY / "ssmgate"
     program.parent.mkdir()
     program.touch(0o755)
     program.with_name("ssm-start-session").touch(0o755)
@@ -289,7 +289,7 @@ def test_shell_code_is_not_printed_with_other_paths_than_the_real_ones(
         ended = run((str(program), *words), machine.environ, machine.home)
 
         assert (ended.returncode, ended.stdout) == (253, ""), words
-        assert FOLDER_SHOWN in ended.stderr.replace("\\\\", "\\")
+        assert DIRECTORY_SHOWN in ended.stderr.replace("\\\\", "\\")
         assert seen(ended.stderr) == set()
 
 

@@ -36,7 +36,7 @@ def test_what_ssmgate_sets_aside_the_plugin_still_has(machine: Machine, name: st
 def test_bytes_that_are_no_text_reach_the_plugin(machine: Machine) -> None:
     machine.run("--target", NODE, ODD="\udcff\udc80")
 
-    assert b"\nODD=\xff\x80\n" in b"\n" + (machine.plugin.folder / "environ").read_bytes()
+    assert b"\nODD=\xff\x80\n" in b"\n" + (machine.plugin.directory / "environ").read_bytes()
 
 
 def mask(status: str, name: str) -> set[int]:
@@ -49,7 +49,7 @@ def test_the_process_becomes_the_plugin(machine: Machine) -> None:
     with machine.program() as process:
         process.communicate(timeout=30)
 
-    assert int((machine.plugin.folder / "pid").read_text()) == process.pid
+    assert int((machine.plugin.directory / "pid").read_text()) == process.pid
 
 
 def test_signals_are_those_that_the_cli_gives(machine: Machine) -> None:
@@ -74,7 +74,7 @@ def test_an_ignored_signal_stays_ignored(machine: Machine, trap: str, number: in
     with machine.program("sh", "-c", f'trap "" {trap}; exec "$@"', "sh") as process:
         process.communicate(timeout=30)
 
-    assert number in mask((machine.plugin.folder / "status").read_text(), "SigIgn")
+    assert number in mask((machine.plugin.directory / "status").read_text(), "SigIgn")
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ def test_an_ignored_signal_stays_ignored(machine: Machine, trap: str, number: in
 )
 def test_a_signal_after_the_handover(machine: Machine, number: int, status: int) -> None:
     machine.plugin.on_start('touch "$FAKE_PLUGIN/ready"; read _ < "$FAKE_PLUGIN/go"; exit 7')
-    go = machine.plugin.folder / "go"
+    go = machine.plugin.directory / "go"
     os.mkfifo(go)
     with machine.program() as process:
-        until((machine.plugin.folder / "ready").exists)
+        until((machine.plugin.directory / "ready").exists)
         process.send_signal(number)
         if status == 7:
             go.write_text("\n")
@@ -128,11 +128,11 @@ def test_no_descriptors_are_left(machine: Machine) -> None:
         capture_output=True,
         check=True,
     )
-    alone = (machine.plugin.folder / "fds").read_text()
+    alone = (machine.plugin.directory / "fds").read_text()
 
     machine.run("--target", NODE)
 
-    assert (machine.plugin.folder / "fds").read_text() == alone
+    assert (machine.plugin.directory / "fds").read_text() == alone
 
 
 def test_the_streams_are_the_plugins(machine: Machine) -> None:

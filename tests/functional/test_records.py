@@ -174,8 +174,8 @@ def test_a_service_error_after_the_decision_is_no_start(machine: Machine, log: L
 
 def test_many_at_once_leave_whole_lines(machine: Machine) -> None:
     """Into one file: each record is one write to its end."""
-    folder = machine.home / "records"
-    folder.mkdir()
+    directory = machine.home / "records"
+    directory.mkdir()
     code = (
         "import sys; from ssmgate.gate.system import trusted_open as trusted\n"
         "opened = trusted.open_trusted\n"
@@ -186,12 +186,12 @@ def test_many_at_once_leave_whole_lines(machine: Machine) -> None:
         "for n in range(50): assert one.write('x', {'n': n, 'fill': 'y' * 1000}) == ''\n"
     )
     running = [
-        subprocess.Popen([sys.executable, "-c", code, str(folder)], env=machine.variables())
+        subprocess.Popen([sys.executable, "-c", code, str(directory)], env=machine.variables())
         for _ in range(6)
     ]
     assert [process.wait(60) for process in running] == [0] * 6
 
-    lines = (folder / "records").read_text().splitlines()
+    lines = (directory / "records").read_text().splitlines()
     records = [json.loads(line) for line in lines if line]
     assert len(records) == 300
     assert len({record["decision_id"] for record in records}) == 6

@@ -386,7 +386,7 @@ class Shell:
             ),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
-            "FAKE_PLUGIN": str(self.plugin.folder),
+            "FAKE_PLUGIN": str(self.plugin.directory),
             "AWS_PROFILE": "of-the-users-own",
             "AWS_SESSION_TOKEN": "of-the-users-own",
         }

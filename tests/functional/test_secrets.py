@@ -49,12 +49,12 @@ def without(*names: str) -> Answer:
 
 def vanishing_plugin(machine: Machine, version: str) -> None:
     """A plugin that tells its version and cannot be executed after that."""
-    folder = machine.home / "bin"
-    folder.mkdir()
-    path = folder / "session-manager-plugin"
+    directory = machine.home / "bin"
+    directory.mkdir()
+    path = directory / "session-manager-plugin"
     path.write_text(f'#!/bin/sh\necho {version}\nrm "$0"\n')
     path.chmod(0o755)
-    machine.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    machine.environ["PATH"] = f"{directory}{os.pathsep}{os.environ['PATH']}"
 
 
 def test_debug_shows_all_but_the_answer(machine: Machine) -> None:
@@ -181,7 +181,7 @@ def test_the_command_line_of_new_plugins_is_clean(
     ended = machine.run("--target", TARGET)
 
     assert ended.returncode == 0
-    shown = (machine.plugin.folder / "cmdline").read_text()
+    shown = (machine.plugin.directory / "cmdline").read_text()
     assert ("NOBODY-MAY-SEE" in shown) == seen
     assert_kept(machine, ended)
 
@@ -191,7 +191,7 @@ def test_the_plugin_asked_for_its_version_knows_no_token(machine: Machine) -> No
 
     machine.run("--target", TARGET)
 
-    assert "NOBODY-MAY-SEE" not in (machine.plugin.folder / "asked").read_text()
+    assert "NOBODY-MAY-SEE" not in (machine.plugin.directory / "asked").read_text()
 
 
 def test_the_clis_history_does_not_record_it(machine: Machine) -> None:

@@ -44,7 +44,7 @@ needs_ssh = needs("ssh", "scp", "sftp", "sshd")
 
 
 def real_plugin() -> str | None:
-    """The real one's folder: it is a binary, and the stand-ins are scripts."""
+    """The real one's directory: it is a binary, and the stand-ins are scripts."""
     found = shutil.which(PLUGIN)
     if found is None:
         return None
@@ -57,7 +57,7 @@ class Inside:
     """What a command of `ssmgate sandbox --as admin -- COMMAND` finds, for many commands."""
 
     environ: dict[str, str]
-    folder: Path
+    directory: Path
 
     def run(
         self, *command: str, data: bytes = b"", timeout: float = 60
@@ -136,21 +136,21 @@ PLUGINS = [
 def inside(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Inside]:
-    folder = tmp_path_factory.mktemp("sandbox")
-    with sandbox(folder, request.param == "real") as running:
+    directory = tmp_path_factory.mktemp("sandbox")
+    with sandbox(directory, request.param == "real") as running:
         yield running
 
 
 @contextmanager
-def sandbox(folder: Path, real: bool = False) -> Iterator[Inside]:
+def sandbox(directory: Path, real: bool = False) -> Iterator[Inside]:
     """`ssmgate sandbox`, whose command hands out its environment and waits."""
-    folders = [str(Path(sys.executable).parent)]
-    folders += [
+    directories = [str(Path(sys.executable).parent)]
+    directories += [
         part for part in os.environ["PATH"].split(os.pathsep)
         if real or not os.path.exists(os.path.join(part, PLUGIN))
     ]  # fmt: skip
-    environ = {"PATH": os.pathsep.join(folders), "HOME": str(folder), "LANG": "C.UTF-8"}
-    told = folder / "environ"
+    environ = {"PATH": os.pathsep.join(directories), "HOME": str(directory), "LANG": "C.UTF-8"}
+    told = directory / "environ"
     process = as_before(
         subprocess.Popen,
         [
@@ -164,7 +164,7 @@ def sandbox(folder: Path, real: bool = False) -> Iterator[Inside]:
     try:
         assert process.stdout.readline() == b"\n"
         pairs = told.read_text().split("\0")
-        yield Inside(dict(pair.split("=", 1) for pair in pairs if pair), folder)
+        yield Inside(dict(pair.split("=", 1) for pair in pairs if pair), directory)
     finally:
         process.stdin.close()
         assert process.wait(30) == 0
@@ -368,7 +368,7 @@ def test_ssh_and_its_status(inside: Inside) -> None:
 def test_scp_there_and_back(inside: Inside, request: pytest.FixtureRequest) -> None:
     """50 MB; with the real plugin, which rests a millisecond for each KiB that it sends, 2."""
     real = "real" in request.node.callspec.id
-    sent, there, got = (inside.folder / name for name in ("sent", "there", "got"))
+    sent, there, got = (inside.directory / name for name in ("sent", "there", "got"))
     sent.write_bytes(os.urandom(2_000_000 if real else 50_000_000))
 
     for copy in ((str(sent), f"{NODE}:{there}"), (f"{NODE}:{there}", str(got))):
@@ -382,9 +382,11 @@ def test_scp_there_and_back(inside: Inside, request: pytest.FixtureRequest) -> N
 
 @needs_ssh
 def test_sftp(inside: Inside) -> None:
-    ended = inside.run("sftp", "-q", "-b", "-", NODE, data=f"mkdir {inside.folder}/made\n".encode())
+    ended = inside.run(
+        "sftp", "-q", "-b", "-", NODE, data=f"mkdir {inside.directory}/made\n".encode()
+    )
     assert ended.returncode == 0, ended.stderr
-    (inside.folder / "made").rmdir()
+    (inside.directory / "made").rmdir()
 
 
 @needs_ssh

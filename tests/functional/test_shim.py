@@ -38,7 +38,7 @@ class Line:
 
     machine: Machine
     records: Path
-    folder: Path
+    directory: Path
     shell: str = "dash"
     program: str = str(SHIM)
     path: list[str] = field(default_factory=lambda: [str(SHIM.parent), str(REAL.parent)])
@@ -71,7 +71,7 @@ class Line:
     def command(self) -> list[str]:
         """The shim, run by `shell` as where that is the system's /bin/sh: by the name of sh."""
         path = require(self.shell)
-        sh = self.folder / self.shell / "sh"
+        sh = self.directory / self.shell / "sh"
         sh.parent.mkdir(exist_ok=True)
         if not sh.exists():
             sh.symlink_to(path)
@@ -189,8 +189,8 @@ def test_ignored_signals_are_the_callers(line: Line, words: list[str]) -> None:
     assert masks[0] == masks[1]
 
 
-def test_a_vanished_folder_is_no_matter(any_line: Line) -> None:
-    gone = any_line.folder / "gone"
+def test_a_vanished_directory_is_no_matter(any_line: Line) -> None:
+    gone = any_line.directory / "gone"
     gone.mkdir()
     subprocess.run(
         ["sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', str(gone), *any_line.command(), "s3"],
@@ -253,10 +253,10 @@ def test_a_start_that_iam_allows_becomes_the_plugin(any_line: Line) -> None:
 
 @pytest.mark.parametrize("words", [["--version"], ["s3", "ls"], ["ssm", "nonsense"], ["nonsense"]])
 def test_the_installed_cli_answers_the_same(line: Line, words: list[str]) -> None:
-    bin_folder = str(Path(sys.executable).parent)
-    line.path = [str(SHIM.parent), bin_folder]
+    bin_directory = str(Path(sys.executable).parent)
+    line.path = [str(SHIM.parent), bin_directory]
     bare = subprocess.run(
-        [f"{bin_folder}/aws", *words], env=line.variables(AWS_ENDPOINT_URL="http://127.0.0.1:9"),
+        [f"{bin_directory}/aws", *words], env=line.variables(AWS_ENDPOINT_URL="http://127.0.0.1:9"),
         capture_output=True, timeout=60, check=False,
     )  # fmt: skip
 
@@ -335,20 +335,20 @@ def test_what_an_operation_alias_runs_is_run_here(line: Line) -> None:
 # Which aws is the real one.
 
 
-def place(folder: Path, how: Callable[[Path], object]) -> str:
-    folder.mkdir(parents=True, exist_ok=True)
-    how(folder / "aws")
-    return str(folder)
+def place(directory: Path, how: Callable[[Path], object]) -> str:
+    directory.mkdir(parents=True, exist_ok=True)
+    how(directory / "aws")
+    return str(directory)
 
 
 HOWS: dict[str, Callable[[Path], object]] = {
-    "the same folder": lambda path: path.symlink_to(SHIM),
+    "the same directory": lambda path: path.symlink_to(SHIM),
     "a hard link": lambda path: path.hardlink_to(SHIM),
     "a copy": lambda path: shutil.copy(SHIM, path),
     "a link to a link": lambda path: (
         path.with_name("x").symlink_to(SHIM), path.symlink_to("x")
     ),
-    "a folder": lambda path: path.mkdir(),
+    "a directory": lambda path: path.mkdir(),
     "not executable": lambda path: path.write_text("#!/bin/sh\n"),
     "not readable": lambda path: (path.write_text("#!/bin/sh\n"), path.chmod(0)),
     "dangling": lambda path: path.symlink_to("/no/such/aws"),
@@ -357,22 +357,22 @@ HOWS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("how", HOWS)
 def test_ourselves_and_no_programs_are_skipped(any_line: Line, how: str) -> None:
-    if how == "a hard link" and os.stat(any_line.folder).st_dev != os.stat(SHIM).st_dev:
-        HOWS["a copy"](any_line.folder / "aws")  # another file system has no hard link
+    if how == "a hard link" and os.stat(any_line.directory).st_dev != os.stat(SHIM).st_dev:
+        HOWS["a copy"](any_line.directory / "aws")  # another file system has no hard link
     with contextlib.suppress(OSError):
-        place(any_line.folder / "decoy", HOWS[how])
+        place(any_line.directory / "decoy", HOWS[how])
     any_line.path = [
-        str(SHIM.parent), str(any_line.folder / "decoy"), "", "no/such", str(REAL.parent)
+        str(SHIM.parent), str(any_line.directory / "decoy"), "", "no/such", str(REAL.parent)
     ]  # fmt: skip
 
     assert any_line.run("s3").returncode == 0
     assert any_line.argv == [b"s3"]
 
 
-@pytest.mark.parametrize("folder", ["-a", "-c", "bin", "."])
-def test_a_relative_folder_on_path_is_one(any_line: Line, folder: str) -> None:
-    place(any_line.machine.home / folder, lambda path: shutil.copy(REAL, path))
-    any_line.path = [str(SHIM.parent), folder]
+@pytest.mark.parametrize("directory", ["-a", "-c", "bin", "."])
+def test_a_relative_directory_on_path_is_one(any_line: Line, directory: str) -> None:
+    place(any_line.machine.home / directory, lambda path: shutil.copy(REAL, path))
+    any_line.path = [str(SHIM.parent), directory]
 
     any_line.run("s3", "x")
 
@@ -380,7 +380,7 @@ def test_a_relative_folder_on_path_is_one(any_line: Line, folder: str) -> None:
 
 
 MANAGER = """#!/bin/sh
-# As pyenv: leaves its own folder out of PATH and executes the next.
+# As pyenv: leaves its own directory out of PATH and executes the next.
 PATH=$(printf %s "$PATH" | tr : '\\n' | grep -vx "${{0%/*}}" | paste -sd :)
 {how} aws "$@"
 """
@@ -389,7 +389,7 @@ PATH=$(printf %s "$PATH" | tr : '\\n' | grep -vx "${{0%/*}}" | paste -sd :)
 @pytest.mark.process
 @pytest.mark.parametrize("how", ["exec", "env"])
 def test_a_version_managers_shim_may_come_back(any_line: Line, how: str) -> None:
-    manager = any_line.folder / "manager" / "aws"
+    manager = any_line.directory / "manager" / "aws"
     manager.parent.mkdir()
     manager.write_text(MANAGER.format(how=how))
     manager.chmod(0o755)
@@ -401,7 +401,7 @@ def test_a_version_managers_shim_may_come_back(any_line: Line, how: str) -> None
 
 @pytest.mark.parametrize("how", ["exec aws", "aws"])
 def test_one_that_finds_nothing_but_us_ends(any_line: Line, how: str) -> None:
-    manager = any_line.folder / "manager" / "aws"
+    manager = any_line.directory / "manager" / "aws"
     manager.parent.mkdir()
     manager.write_text(f'#!/bin/sh\n{how} "$@"\n')
     manager.chmod(0o755)
@@ -444,7 +444,7 @@ def test_without_a_real_one_that_is_said(any_line: Line) -> None:
 def test_the_configuration_names_the_real_one(
     any_line: Line, text: str, variable: str | None
 ) -> None:
-    real = Path(place(any_line.folder / "named", lambda path: shutil.copy(REAL, path))) / "aws"
+    real = Path(place(any_line.directory / "named", lambda path: shutil.copy(REAL, path))) / "aws"
     config = any_line.machine.home / ".config" / "ssmgate" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(text.format(real=real))
@@ -482,11 +482,11 @@ def test_the_systems_file_comes_before_a_variable(
     any_line: Line, text: str, variable: str | None, asks: bool
 ) -> None:
     """What a lock means is for ssmgate to read, which is missing here."""
-    system = any_line.folder / "config.toml"
+    system = any_line.directory / "config.toml"
     system.write_text(text)
     any_line.program = (
         place(
-            any_line.folder / "a",
+            any_line.directory / "a",
             lambda path: (
                 path.write_text(SHIM.read_text().replace("/etc/ssmgate/config.toml", str(system))),
                 path.chmod(0o755),
@@ -501,7 +501,7 @@ def test_the_systems_file_comes_before_a_variable(
 
 
 def test_a_copy_is_a_wrong_name_for_it(any_line: Line) -> None:
-    copy = place(any_line.folder / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
+    copy = place(any_line.directory / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
 
     assert any_line.run("s3", SSMGATE_AWS_PATH=copy).returncode == 253
 
@@ -734,10 +734,10 @@ def test_no_unknown_option_hides_an_alias(line: Line, name: str) -> None:
 
 
 HOMES: dict[str, tuple[str, str]] = {
-    # HOME, and the folder below the current one that the CLI takes it for
+    # HOME, and the directory below the current one that the CLI takes it for
     "a variable": ("$X", "x"),
     "a variable in braces": ("${X}", "x"),
-    "a variable behind a folder": ("h/$X", "h/x"),
+    "a variable behind a directory": ("h/$X", "h/x"),
 }
 
 
@@ -745,8 +745,8 @@ HOMES: dict[str, tuple[str, str]] = {
 def test_no_home_of_two_meanings_gets_past(any_line: Line, name: str) -> None:
     """The CLI looks whether the file is there by one reading, and opens it by the other."""
     home, meant = HOMES[name]
-    for folder, text in ((home, "[toplevel]\nx = s3\n"), (meant, f"[toplevel]\ngo = {GO}\n")):
-        file = any_line.machine.home / folder / ".aws" / "cli" / "alias"
+    for directory, text in ((home, "[toplevel]\nx = s3\n"), (meant, f"[toplevel]\ngo = {GO}\n")):
+        file = any_line.machine.home / directory / ".aws" / "cli" / "alias"
         file.parent.mkdir(parents=True)
         file.write_text(text)
 
@@ -808,7 +808,7 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
     "the guard, overflowing": {"_SSMGATE_AWS_TRIED": "1 99999999999999999999 :"},
     "the shell's variables": {
         "ssm": "", "start": "", "alias": "", "real": str(REAL), "prompt": "", "me": str(REAL),
-        "word": "s3", "ascii": "*", "folder": "/", "depth": "0",
+        "word": "s3", "ascii": "*", "directory": "/", "depth": "0",
     },
     "prompt": {"AWS_CLI_AUTO_PROMPT": "on"},
     "no HOME": {"HOME": None},
@@ -824,7 +824,7 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
 @AND_ZSH
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_no_environment_gets_past(any_line: Line, name: str) -> None:
-    evil = any_line.folder / "evil.sh"
+    evil = any_line.directory / "evil.sh"
     evil.write_text(f'exec {REAL} "$@"\n')
     environ = {
         key: value.replace("@EVIL@", str(evil)) if value else value
@@ -859,13 +859,13 @@ def test_no_function_that_knows_the_shim_gets_past(line: Line) -> None:
 
 PATHS: dict[str, Callable[[Line], object]] = {
     "called by a link": lambda line: setattr(
-        line, "program", place(line.folder / "a", lambda path: path.symlink_to(SHIM)) + "/aws"
+        line, "program", place(line.directory / "a", lambda path: path.symlink_to(SHIM)) + "/aws"
     ),
     "called by a link to a link": lambda line: setattr(
         line,
         "program",
         place(
-            line.folder / "a",
+            line.directory / "a",
             lambda path: (path.with_name("b").symlink_to(SHIM), path.symlink_to("b")),
         )
         + "/aws",
@@ -873,14 +873,15 @@ PATHS: dict[str, Callable[[Line], object]] = {
     "called by another name": lambda line: setattr(
         line,
         "program",
-        place(line.folder / "a", lambda path: path.with_name("x").symlink_to(SHIM)) + "/x",
+        place(line.directory / "a", lambda path: path.with_name("x").symlink_to(SHIM)) + "/x",
     ),
     "a copy, and a .venv that is another's": lambda line: (
         setattr(
-            line, "program", place(line.folder / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
+            line, "program",
+            place(line.directory / "a", lambda path: shutil.copy(SHIM, path)) + "/aws",
         ),
-        (line.folder / ".venv" / "bin").mkdir(parents=True),
-        shutil.copy(REAL, line.folder / ".venv" / "bin" / "python"),
+        (line.directory / ".venv" / "bin").mkdir(parents=True),
+        shutil.copy(REAL, line.directory / ".venv" / "bin" / "python"),
     ),
     "called by its bare name": lambda line: (
         setattr(line, "program", "aws"),
@@ -888,25 +889,25 @@ PATHS: dict[str, Callable[[Line], object]] = {
     ),
     "looked for on PATH by the shell, beside a checkout that is none": lambda line: (
         setattr(line, "program", "aws"),
-        (line.folder / "src" / "ssmgate").mkdir(parents=True),
-        (line.folder / "src" / "ssmgate" / "__main__.py").touch(),
-        (line.folder / ".venv" / "bin").mkdir(parents=True),
-        shutil.copy(REAL, line.folder / ".venv" / "bin" / "python"),
+        (line.directory / "src" / "ssmgate").mkdir(parents=True),
+        (line.directory / "src" / "ssmgate" / "__main__.py").touch(),
+        (line.directory / ".venv" / "bin").mkdir(parents=True),
+        shutil.copy(REAL, line.directory / ".venv" / "bin" / "python"),
     ),
     "a copy without ssmgate": lambda line: setattr(
-        line, "program", place(line.folder / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
+        line, "program", place(line.directory / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
     ),
     "the real one first": lambda line: line.path.reverse(),
     "an empty PATH entry": lambda line: line.path.insert(0, ""),
     "a relative PATH": lambda line: line.path.insert(0, "."),
-    "an aws in the current folder": lambda line: (
+    "an aws in the current directory": lambda line: (
         shutil.copy(REAL, line.machine.home / "aws"), line.path.insert(0, "")
     ),
-    "an ssmgate in the current folder": lambda line: (
+    "an ssmgate in the current directory": lambda line: (
         place(line.machine.home / "ssmgate", lambda path: path.with_name("__init__.py").touch()),
         line.path.insert(0, "."),
     ),
-    "a python in the current folder": lambda line: (
+    "a python in the current directory": lambda line: (
         shutil.copy(REAL, line.machine.home / "python"), line.path.insert(0, ".")
     ),
 }  # fmt: skip
@@ -931,8 +932,8 @@ def test_no_closed_descriptor_gets_past(any_line: Line, closed: tuple[int, ...])
     assert_nothing_started(any_line, ended)
 
 
-def test_no_vanished_folder_gets_past(any_line: Line) -> None:
-    gone = any_line.folder / "gone"
+def test_no_vanished_directory_gets_past(any_line: Line) -> None:
+    gone = any_line.directory / "gone"
     gone.mkdir()
     ended = subprocess.run(
         ["sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', str(gone), *any_line.command(), *START],
@@ -943,7 +944,9 @@ def test_no_vanished_folder_gets_past(any_line: Line) -> None:
 
 
 def test_where_ssmgate_is_missing_a_start_is_refused_and_the_rest_goes_on(any_line: Line) -> None:
-    any_line.program = place(any_line.folder / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
+    any_line.program = (
+        place(any_line.directory / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
+    )
 
     refused = any_line.run(*START)
 

@@ -29,9 +29,9 @@ def machine(resident: Callable[[str], Machine]) -> Machine:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[sshd.Sshd]:
-    folder = tmp_path / "sshd"
-    folder.mkdir()
-    with sshd.Sshd(folder) as running:
+    directory = tmp_path / "sshd"
+    directory.mkdir()
+    with sshd.Sshd(directory) as running:
         yield running
 
 

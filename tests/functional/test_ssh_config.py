@@ -26,9 +26,9 @@ shells = pytest.mark.parametrize("shell", [pytest.param(s, marks=needs(s)) for s
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[sshd.Sshd]:
-    folder = tmp_path / "sshd"
-    folder.mkdir()
-    with sshd.Sshd(folder) as running:
+    directory = tmp_path / "sshd"
+    directory.mkdir()
+    with sshd.Sshd(directory) as running:
         yield running
 
 
@@ -127,9 +127,9 @@ NAMES = (
 @shells
 def test_every_name_reaches_the_program_unchanged(shell: str, tmp_path: Path) -> None:
     """In ssh's own reading of the file, its %-tokens, and the shell that it takes from SHELL."""
-    folder = tmp_path / 'it\'s 50%h \\ $HOME "x"'
-    folder.mkdir()
-    program, seen = folder / "ssm-start-session", tmp_path / "seen"
+    directory = tmp_path / 'it\'s 50%h \\ $HOME "x"'
+    directory.mkdir()
+    program, seen = directory / "ssm-start-session", tmp_path / "seen"
     program.write_text(f"#!/bin/sh\nprintf '%s\\0' \"$@\" >>{shlex.quote(str(seen))}\n")
     program.chmod(0o755)
     config = tmp_path / "config"
@@ -201,15 +201,23 @@ def test_login_with_an_odd_profile(
     assert "/eu-west-1/ssm/" in machine.aws.calls("StartSession")[0].headers["Authorization"]
 
 
-def in_sandbox(who: str, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def in_sandbox(who: str, script: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """Run `script` by sh in the sandbox as `who`, with a plugin that joins streams."""
     environ = {
         "PATH": f"{FAKES / 'stream'}:{os.environ['PATH']}",
-        "HOME": str(folder),
+        "HOME": str(directory),
         "LANG": "C.UTF-8",
         "GIT_CONFIG_NOSYSTEM": "1",
     }
-    words = ("sandbox", "--as", who, "--", "sh", "-ec", f"cd {shlex.quote(str(folder))}\n{script}")
+    words = (
+        "sandbox",
+        "--as",
+        who,
+        "--",
+        "sh",
+        "-ec",
+        f"cd {shlex.quote(str(directory))}\n{script}",
+    )
     return ssmgate(*words, environ=environ, timeout=110)
 
 
@@ -304,11 +312,11 @@ def test_as_an_editor_connects(machine: Machine, config: Path, tmp_path: Path) -
     assert (ended.returncode, ended.stdout) == (0, "42\n"), ended.stderr
 
 
-def run_script(script: str, machine: Machine, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_script(script: str, machine: Machine, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-ec", script],
         env=machine.variables(PATH=f"{FAKES / 'stream'}:{os.environ['PATH']}"),
-        cwd=folder,
+        cwd=directory,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -357,8 +357,8 @@ def settle(
     """Make a user with a tag and statements of its own, and the machine of that user."""
 
     def make(team: str, statements: Any, read: list[str] = READ) -> Machine:
-        folder = tmp_path_factory.mktemp("user")
-        name = folder.name
+        directory = tmp_path_factory.mktemp("user")
+        name = directory.name
         tag = {"Tags.member.1.Key": "Team", "Tags.member.1.Value": team}
         sandbox.query(OWNER, "iam", "CreateUser", UserName=name, **tag)
         reads = {"Effect": "Allow", "Action": read, "Resource": "*"}
@@ -374,6 +374,6 @@ def settle(
             "session_token": None,
         }
         request.addfinalizer(lambda: sandbox.principals.pop(name))
-        return make_resident(sandbox, name, folder)
+        return make_resident(sandbox, name, directory)
 
     return make

@@ -72,7 +72,7 @@ def ended(child: pexpect.spawn[str]) -> int:
 
 
 def plugin_pid(machine: Machine) -> int:
-    return int((machine.plugin.folder / "pid").read_text())
+    return int((machine.plugin.directory / "pid").read_text())
 
 
 def parent_of(pid: int) -> int:
@@ -182,7 +182,7 @@ def test_what_stays_is_small(machine: Machine, shell: str) -> None:
 def test_the_plugin_gets_what_it_gets_without_a_terminal(machine: Machine, shell: str) -> None:
     machine.run("--target", TARGET)
     alone = machine.plugin.argv, machine.plugin.environ, machine.plugin.ignored_signals
-    fds = (machine.plugin.folder / "fds").read_text()
+    fds = (machine.plugin.directory / "fds").read_text()
 
     with at_terminal(machine, shell=shell) as child:
         assert ended(child) == 0
@@ -197,7 +197,7 @@ def test_the_plugin_gets_what_it_gets_without_a_terminal(machine: Machine, shell
     assert {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP} <= {
         number for number in range(1, 65) if ignored >> (number - 1) & 1
     }
-    assert (machine.plugin.folder / "fds").read_text() == fds
+    assert (machine.plugin.directory / "fds").read_text() == fds
 
 
 def test_in_the_background_nothing_stays(machine: Machine) -> None:
@@ -211,7 +211,7 @@ def test_in_the_background_nothing_stays(machine: Machine) -> None:
         encoding="utf-8", timeout=30,
     )  # fmt: skip
     assert ended(child) == 5
-    parent = (machine.plugin.folder / "parent").read_text().split("\0")[0]
+    parent = (machine.plugin.directory / "parent").read_text().split("\0")[0]
     assert Path(parent).name == "bash"
 
 
@@ -225,11 +225,11 @@ def test_in_the_background_nothing_stays(machine: Machine) -> None:
 def test_a_plugin_that_is_spoilt_meanwhile_ends_the_session(
     machine: Machine, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    plugin = folder / "session-manager-plugin"
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    plugin = directory / "session-manager-plugin"
     shutil.copy(Path(__file__).parent.parent / "fakes/session-manager-plugin", plugin)
-    machine.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+    machine.environ["PATH"] = f"{directory}:{os.environ['PATH']}"
     started = machine.aws.answers["StartSession"][0]
 
     def spoiling(handler: object, received: Received) -> None:

@@ -86,13 +86,13 @@ def start(stranger: Stranger, home: str | None) -> None:
 
 def closed(base: Path) -> str:
     """A home that only its owner could enter, who is somebody else; with a file in it."""
-    folder = base / "closed"
-    (folder / ".config" / "ssmgate").mkdir(parents=True)
-    (folder / ".config" / "ssmgate" / "config.toml").write_text("mode = \n")
-    (folder / ".aws").mkdir()
-    (folder / ".aws" / "config").write_text("[default\n")
-    folder.chmod(0o700 if AS_ROOT else 0)
-    return str(folder)
+    directory = base / "closed"
+    (directory / ".config" / "ssmgate").mkdir(parents=True)
+    (directory / ".config" / "ssmgate" / "config.toml").write_text("mode = \n")
+    (directory / ".aws").mkdir()
+    (directory / ".aws" / "config").write_text("[default\n")
+    directory.chmod(0o700 if AS_ROOT else 0)
+    return str(directory)
 
 
 def test_every_verb_works_in_a_home_that_may_not_be_entered(stranger: Stranger) -> None:

@@ -140,12 +140,12 @@ def survivors(module: str, tree: ast.Module, mutants: Sequence[Mutation], tests:
             quiet()
         mutation.apply()
         load_from(path, tree)
-        with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-            os.chdir(folder)
-            return pytest.main([*arguments, f"--basetemp={folder}/tests"], plugins=[Quick()])
+        with tempfile.TemporaryDirectory(prefix="mutant-") as directory:
+            os.chdir(directory)
+            return pytest.main([*arguments, f"--basetemp={directory}/tests"], plugins=[Quick()])
 
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        log = Path(folder) / "ended"
+    with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
+        log = Path(directory) / "ended"
         in_forks([("", partial(in_place, log))], 1, math.inf)
         if not log.exists():
             return None

@@ -384,7 +384,7 @@ def loaded_by(machine: Machine, how: str) -> list[Path]:
         )
         _, stderr = process.communicate(timeout=60)
     assert (process.returncode == 0) is (how != "denied"), stderr
-    names = (machine.plugin.folder / f"loaded.{process.pid}").read_text().split()
+    names = (machine.plugin.directory / f"loaded.{process.pid}").read_text().split()
     return [path for name in names if (path := path_of(name))]
 
 

@@ -63,8 +63,8 @@ def installed(program: str) -> str:
     )
 
 
-def data_folder(name: str, in_checkout: str) -> str:
-    """The absolute path of a folder that comes along: `name` in the package, or of a checkout.
+def data_directory(name: str, in_checkout: str) -> str:
+    """The absolute path of a directory that comes along: `name` in the package, or of a checkout.
 
     Raises `Problem` where neither is there.
     """
@@ -73,4 +73,4 @@ def data_folder(name: str, in_checkout: str) -> str:
     for path in (os.path.join(package, name), checkout):
         if os.path.isdir(path):
             return path
-    raise Problem(f"{package} has no folder {name}", "install ssmgate again")
+    raise Problem(f"{package} has no directory {name}", "install ssmgate again")

@@ -23,8 +23,8 @@ def read(home: str, name: str, max_age: float) -> str | None:
     None too where another user could use the directory or the file, or it is a link. `name` is a
     file name without a slash.
     """
-    with contextlib.suppress(OSError, InsecurePermissions, ValueError), _opened(home) as folder:
-        found = private_files.read(folder, name, _LARGEST)
+    with contextlib.suppress(OSError, InsecurePermissions, ValueError), _opened(home) as directory:
+        found = private_files.read(directory, name, _LARGEST)
         if found is not None and 0 <= time.time() - found[1] <= max_age:
             return found[0].decode()
     return None
@@ -36,16 +36,16 @@ def write(home: str, name: str, text: str) -> None:
     The kind of a name is what comes before its first dot. Whatever stands in the way, nothing
     is cached and nothing is said: a cache may always be empty.
     """
-    with contextlib.suppress(OSError, InsecurePermissions), _opened(home, create=True) as folder:
+    with contextlib.suppress(OSError, InsecurePermissions), _opened(home, create=True) as directory:
         kind = name.partition(".")[0]
-        private_files.delete(folder, f"{kind}.", now=time.time(), after=_DELETED_AFTER)
-        private_files.write(folder, name, text.encode())
+        private_files.delete(directory, f"{kind}.", now=time.time(), after=_DELETED_AFTER)
+        private_files.write(directory, name, text.encode())
 
 
 @contextlib.contextmanager
 def _opened(home: str, *, create: bool = False) -> Iterator[int]:
-    folder = private_directory.open_directory(home, DIRECTORY, create=create)
+    directory = private_directory.open_directory(home, DIRECTORY, create=create)
     try:
-        yield folder
+        yield directory
     finally:
-        os.close(folder)
+        os.close(directory)

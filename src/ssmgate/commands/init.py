@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import click
 
-from ssmgate.commands.common import Problem, Verb, data_folder, installed
+from ssmgate.commands.common import Problem, Verb, data_directory, installed
 from ssmgate.commands.printer import echo, echo_exactly
 from ssmgate.commands.ssh_config import for_shell
 from ssmgate.gate.config.load import load
@@ -105,7 +105,7 @@ end
 
 @click.command("init", cls=Verb, short_help="Print the shell code that puts ssmgate before 'aws'.")
 @click.argument("shell", type=click.Choice(_SHELLS))
-@click.option("--function", is_flag=True, help="A shell function instead of a folder on PATH.")
+@click.option("--function", is_flag=True, help="A shell function instead of a directory on PATH.")
 @click.option("--check", is_flag=True, help="Say whether it is in force here.")
 @click.pass_context
 def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
@@ -123,7 +123,7 @@ def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
     --check says whether that has happened here and which aws runs. Exit code: 0 in force, 3 not,
     252 for a wrong command line.
     """
-    shims = data_folder("shims", "bin")
+    shims = data_directory("shims", "bin")
     if check:
         ctx.exit(_check(shell, shims))
     echo_exactly(_printed(shell, function, shims))
@@ -135,15 +135,15 @@ def _printed(shell: str, function: bool, shims: str) -> str:
     else:
         text = (_FUNCTION if function else _PATH) + (_BASH if shell == "bash" else _ZSH)
     if ":" in shims and not function:
-        raise Problem(f"{shims!r} cannot be on PATH", "use --function, or another folder")
+        raise Problem(f"{shims!r} cannot be on PATH", "use --function, or another directory")
     words = {
         "SHIMS": shims,
         "PROGRAM": installed("ssmgate"),
-        "COMPLETIONS": data_folder("completions", "completions"),
+        "COMPLETIONS": data_directory("completions", "completions"),
     }
     for path in words.values():
         if not is_printable(path):
-            raise Problem(f"{path!r} cannot be printed", "install ssmgate into another folder")
+            raise Problem(f"{path!r} cannot be printed", "install ssmgate into another directory")
     quoted = {name: for_shell(path) for name, path in words.items()} | {"MARK": _MARK}
     return re.sub(r"@([A-Z]+)@", lambda match: quoted[match[1]], text)
 
@@ -208,7 +208,7 @@ def _is_script(path: str, own: str) -> bool:
 
 
 def _on_path(program: str) -> Iterator[str]:
-    for folder in os.get_exec_path():
-        path = os.path.abspath(os.path.join(folder, program))
+    for directory in os.get_exec_path():
+        path = os.path.abspath(os.path.join(directory, program))
         if os.path.isfile(path) and os.access(path, os.X_OK):
             yield path

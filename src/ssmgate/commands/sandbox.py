@@ -314,8 +314,8 @@ def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
 
 def _state_path() -> str:
     """Where a sandbox that stays tells of itself: the latest one's file."""
-    folder = os.environ.get("XDG_RUNTIME_DIR") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(folder, "ssmgate", "sandbox.json")
+    directory = os.environ.get("XDG_RUNTIME_DIR") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(directory, "ssmgate", "sandbox.json")
 
 
 def _write(path: str, text: str) -> None:

@@ -107,7 +107,9 @@ def ssh_config(
     """
     program = installed("ssm-start-session")
     if not printable.is_printable(program):
-        raise Problem(f"ssh_config cannot name {program!r}", "install ssmgate into another folder")
+        raise Problem(
+            f"ssh_config cannot name {program!r}", "install ssmgate into another directory"
+        )
     lines = [f"Host {' '.join(hosts)}"]
     if user is not None:
         lines.append(f"    User {user}")

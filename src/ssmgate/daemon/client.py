@@ -60,9 +60,9 @@ def connected(
     It is confined as `own` says, and has `seconds` to answer. Raises `Broken`, `peer.Unproven` or
     `OSError` where it does not answer as it should.
     """
-    path = os.path.join(home, location.FOLDER)
+    path = os.path.join(home, location.DIRECTORY)
     try:
-        folder = _opened(home, path)
+        directory = _opened(home, path)
     except (Broken, OSError):
         return None
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -71,7 +71,7 @@ def connected(
         # Before it is connected: so the kernel notes on every message who wrote it.
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
         try:
-            sock.connect(location.address(folder, path, location.socket_name(said)))
+            sock.connect(location.address(directory, path, location.socket_name(said)))
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             return None
@@ -81,7 +81,7 @@ def connected(
         sock.close()
         raise
     finally:
-        os.close(folder)
+        os.close(directory)
     return sock
 
 
@@ -98,15 +98,15 @@ def _opened(home: str, path: str) -> int:
         others = known.st_mode & 0o022 and not known.st_mode & 0o1000  # not sticky
         plain = known.st_uid in (0, os.geteuid()) and not others
     if plain:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        known = os.fstat(folder)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        known = os.fstat(directory)
         if known.st_uid == os.geteuid() and known.st_mode & 0o777 == 0o700:
-            return folder
-        os.close(folder)
+            return directory
+        os.close(directory)
     from ssmgate.gate.system import private_directory
 
     try:
-        return private_directory.open_directory(home, location.FOLDER)
+        return private_directory.open_directory(home, location.DIRECTORY)
     except private_directory.InsecurePermissions:
         raise Broken from None
 

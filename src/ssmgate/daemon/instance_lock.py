@@ -29,7 +29,7 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
     """This user's place for a daemon, until the block ends. No other can take it meanwhile.
 
     `lock` is the descriptor of the place's lock file, if it is held already.
-    Raises `DaemonAlreadyRunning`, or `GateError` where the folder is not this user's alone, or
+    Raises `DaemonAlreadyRunning`, or `GateError` where the directory is not this user's alone, or
     where this process could not show that another one is confined as it is.
     """
     try:
@@ -39,11 +39,13 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
     said = location.environment_fingerprint(environ, facts)
     name = location.socket_name(said)
     try:
-        folder = private_directory.open_directory(environ["HOME"], location.FOLDER, create=True)
+        directory = private_directory.open_directory(
+            environ["HOME"], location.DIRECTORY, create=True
+        )
     except (OSError, InsecurePermissions) as error:
         raise GateError(f"no daemon can be here: {error}") from error
     try:
-        lock = take_lock(folder, name) if lock is None else lock
+        lock = take_lock(directory, name) if lock is None else lock
         if lock is None:
             raise DaemonAlreadyRunning(
                 "a daemon is running already", hints=("ssmgate daemon status tells about it",)
@@ -51,19 +53,22 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
         try:
             home = os.open(environ["HOME"], _OPEN)
             try:
-                yield Place(environ["HOME"], home, folder, name, said, lock)
+                yield Place(environ["HOME"], home, directory, name, said, lock)
             finally:
                 os.close(home)
         finally:
             os.close(lock)
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
-def take_lock(folder: int, name: str) -> int | None:
+def take_lock(directory: int, name: str) -> int | None:
     """Lock the place `name`. The lock lives as long as a copy of the descriptor; None if taken."""
     lock = os.open(
-        f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder
+        f"{name}.lock",
+        os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+        0o600,
+        dir_fd=directory,
     )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,14 +80,14 @@ def take_lock(folder: int, name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a daemon is: an open folder, a name in it, and the surroundings of both sides.
+    """Where a daemon is: an open directory, a name in it, and the surroundings of both sides.
 
-    `home` is HOME as the environment has it, `home_folder` the directory that it was at the start.
+    `home` is HOME as the environment has it, `home_directory` what it was at the start.
     """
 
     home: str
-    home_folder: int
-    folder: int
+    home_directory: int
+    directory: int
     name: str
     said: list[str]
     lock: int
@@ -90,12 +95,12 @@ class Place:
     def listen(self) -> socket.socket:
         """The socket, in the place of one that a dead daemon left. Raises `GateError`."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.name, dir_fd=self.folder)
+            os.unlink(self.name, dir_fd=self.directory)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
-            path = os.path.join(self.home, location.FOLDER)
-            sock.bind(location.address(self.folder, path, self.name))
+            path = os.path.join(self.home, location.DIRECTORY)
+            sock.bind(location.address(self.directory, path, self.name))
         except OSError as error:  # as of a path too long, where there is no /proc
             raise GateError(f"no daemon can be here: {error}") from error
         finally:
@@ -107,6 +112,6 @@ class Place:
     def inode(self) -> int:
         """Of what is there now."""
         try:
-            return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False).st_ino
+            return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False).st_ino
         except OSError:
             return 0

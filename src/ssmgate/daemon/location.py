@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FOLDER = ".cache/ssmgate/daemon"  # in HOME: the sockets and their locks
+DIRECTORY = ".cache/ssmgate/daemon"  # in HOME: the sockets and their locks
 
 # What the system's libraries and Python read once, when a process begins.
 _READ_ONCE = (
@@ -59,7 +59,7 @@ def socket_name(said: list[str]) -> str:
     return f"{zlib.crc32(repr(said).encode('utf-8', 'surrogateescape')):08x}"
 
 
-def address(folder: int, path: str, name: str) -> str:
-    """Return the address of the socket `name` in the open `folder` at `path`, which may be long."""
-    through = f"/proc/self/fd/{folder}"
+def address(directory: int, path: str, name: str) -> str:
+    """Return the address of the socket `name` in the open `directory`; `path` may be long."""
+    through = f"/proc/self/fd/{directory}"
     return f"{through if os.path.isdir(through) else path}/{name}"

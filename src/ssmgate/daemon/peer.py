@@ -223,8 +223,8 @@ def _label(process: int, name: str) -> str:
         return f"errno {error.errno}"
 
 
-def _read(folder: int | None, name: str) -> str:
-    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+def _read(directory: int | None, name: str) -> str:
+    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     try:
         parts = []
         while part := os.read(file, 1 << 16):

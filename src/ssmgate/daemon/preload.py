@@ -79,6 +79,6 @@ def program() -> list[tuple[str, tuple[int, ...] | None]]:
     files |= {os.path.join(own, "gate", "aws", "service_models.json"), os.path.dirname(own)}
     for name in ("awscli", "botocore", "urllib3"):
         if path := getattr(sys.modules.get(name), "__file__", None):
-            # Beside it are the folders that installers name for the release.
+            # Beside it are the directories that installers name for the release.
             files |= {path, os.path.dirname(os.path.dirname(path))}
     return [(path, file_state(path)) for path in sorted(files)]

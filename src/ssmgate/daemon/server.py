@@ -81,7 +81,7 @@ class Daemon:
         for _, sock in self._waiting:
             sock.close()
         if self.place.inode() == mine:
-            os.unlink(self.place.name, dir_fd=self.place.folder)
+            os.unlink(self.place.name, dir_fd=self.place.directory)
 
     def _note(self, number: int, _frame: object) -> None:
         self._stops = self._stops or number in _ENDING
@@ -174,7 +174,7 @@ class Daemon:
                 *(sock for _, sock in self._waiting),
             ):
                 other.close()
-            for descriptor in (self.place.folder, self.place.lock):
+            for descriptor in (self.place.directory, self.place.lock):
                 os.close(descriptor)
             made = worker.answer(sock, self.place, self._status(), self._driver)
         except BaseException:

@@ -24,13 +24,15 @@ def spawn_background_daemon(environ: Mapping[str, str]) -> None:
     """
     with contextlib.suppress(InsecurePermissions, OSError, peer.Unproven):
         facts = peer.own_facts()
-        folder = private_directory.open_directory(environ["HOME"], location.FOLDER, create=True)
+        directory = private_directory.open_directory(
+            environ["HOME"], location.DIRECTORY, create=True
+        )
         try:
             lock = take_lock(
-                folder, location.socket_name(location.environment_fingerprint(environ, facts))
+                directory, location.socket_name(location.environment_fingerprint(environ, facts))
             )
         finally:
-            os.close(folder)
+            os.close(directory)
         if lock is None:  # another one is just being started
             return
         try:

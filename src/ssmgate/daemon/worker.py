@@ -1,4 +1,4 @@
-"""One start, made for another process: in its folder, with its variables and its stderr."""
+"""One start, made for another process: in its directory, with its variables and its stderr."""
 
 from __future__ import annotations
 
@@ -77,19 +77,21 @@ def _has_home(environ: Mapping[str, str], place: Place) -> bool:
     """Whether HOME is the daemon's, by its path and as a directory."""
     home = environ.get("HOME", "")
     try:
-        return home == place.home and os.path.samestat(os.stat(home), os.fstat(place.home_folder))
+        return home == place.home and os.path.samestat(
+            os.stat(home), os.fstat(place.home_directory)
+        )
     except OSError:
         return False
 
 
 def _take_over(request: requests.Request, environ: dict[str, str]) -> None:
     """Give this process what the one that asked has: directory, streams, umask, variables."""
-    stdin, stderr, folder = request.descriptors
-    os.fchdir(folder)
+    stdin, stderr, directory = request.descriptors
+    os.fchdir(directory)
     os.dup2(stdin, 0)
     os.dup2(stderr, 2)
     # A word may lead to a descriptor by its number: no more of them than needed.
-    for descriptor in (stdin, stderr, folder):
+    for descriptor in (stdin, stderr, directory):
         os.close(descriptor)
     os.umask(request.umask)
     for number in takeover.ENDING:

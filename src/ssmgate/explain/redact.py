@@ -90,10 +90,10 @@ class Redactor:
         if kind == "document":
             self.name(path, _KINDS[kind])
             return
-        *folders, last = path.removeprefix(_SSO_PATH).split("/")
+        *directories, last = path.removeprefix(_SSO_PATH).split("/")
         self.name(last, _KINDS[kind])
-        for folder in folders:
-            self.name(folder, "path")
+        for directory in directories:
+            self.name(directory, "path")
 
     def text(self, text: str) -> str:
         """`text`, masked. Learns from it first."""

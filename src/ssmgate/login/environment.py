@@ -100,7 +100,9 @@ def _hold(path: str) -> None:
     try:
         os.close(trusted_open.open_trusted(path))
     except InsecurePermissions as error:
-        raise _problem(f"not trusted: {error}", "make it and its folders root's alone") from error
+        raise _problem(
+            f"not trusted: {error}", "make it and its directories root's alone"
+        ) from error
     except OSError as error:
         raise _problem(f"{path}: {error.strerror}", "a login depends on it") from error
 
@@ -114,7 +116,7 @@ def _hold_home(path: str) -> None:
     except OSError as error:
         raise _problem(f"login.home, {path}: {error.strerror}", "mkdir it as root") from error
     if not empty:
-        raise _problem(f"login.home, {path}, is not empty", "name an empty folder of root's")
+        raise _problem(f"login.home, {path}, is not empty", "name an empty directory of root's")
 
 
 def _problem(what: str, hint: str) -> ConfigurationProblem:

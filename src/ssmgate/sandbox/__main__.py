@@ -64,9 +64,9 @@ def main() -> int:
         world = _world(options.seed)
         with (
             socket.create_server((_LOOPBACK, options.port)) as listening,
-            tempfile.TemporaryDirectory(prefix="ssmgate-sandbox-") as folder,
+            tempfile.TemporaryDirectory(prefix="ssmgate-sandbox-") as directory,
         ):
-            made = tools.make(Path(folder), dict(os.environ))
+            made = tools.make(Path(directory), dict(os.environ))
             sessions = Sessions(Model(options.model))
             with _agent(world, sessions, made):
                 _serve(options, world, sessions, made, listening)

@@ -1,6 +1,6 @@
 """What a command of the sandbox's finds: an ssh that reaches its nodes, and a stand-in plugin.
 
-Everything is in one private folder that goes with the sandbox. Nobody listens for ssh: the agent
+Everything is in one private directory that goes with the sandbox. Nobody listens for ssh: the agent
 starts an sshd for each connection, with `SshKeys.serve`.
 """
 
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PLUGIN = "session-manager-plugin"
-_SSHD_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
-# Its privilege separation wants this folder when root starts it, as its own start script knows.
+_SSHD_DIRECTORYS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+# Its privilege separation wants this directory when root starts it, as its own start script knows.
 _SSHD_EMPTY = "/run/sshd"
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """`path` is the folder of programs. `serve` is the sshd that serves one connection on its
+    """`path` is the directory of programs. `serve` is the sshd that serves one connection on its
     standard input, and `ssh_config` what leads there; None where there is no OpenSSH."""
 
     path: str
@@ -32,12 +32,12 @@ class Tools:
     ssh_config: str | None
 
 
-def make(folder: Path, environ: dict[str, str]) -> Tools:
-    """Fill `folder`, which is private and empty. `environ` is the command's: its PATH counts.
+def make(directory: Path, environ: dict[str, str]) -> Tools:
+    """Fill `directory`, which is private and empty. `environ` is the command's: its PATH counts.
 
     Raises OSError.
     """
-    programs = folder / "bin"
+    programs = directory / "bin"
     programs.mkdir()
     search = environ.get("PATH", os.defpath)
     for name, module in (
@@ -47,11 +47,11 @@ def make(folder: Path, environ: dict[str, str]) -> Tools:
     ):
         if shutil.which(name, path=search) is None:
             _script(programs / name, f'{shlex.quote(sys.executable)} -m {module} "$@"')
-    serve = _sshd(folder, search)
+    serve = _sshd(directory, search)
     if serve is None:
         return Tools(str(programs), None, None)
-    config = folder / "ssh_config"
-    config.write_text(_client(folder))
+    config = directory / "ssh_config"
+    config.write_text(_client(directory))
     for name in ("ssh", "scp", "sftp"):
         if (real := shutil.which(name, path=search)) is not None:
             _script(programs / name, f'{shlex.quote(real)} -F {shlex.quote(str(config))} "$@"')
@@ -63,28 +63,39 @@ def _script(path: Path, command: str) -> None:
     path.chmod(0o755)
 
 
-def _sshd(folder: Path, search: str) -> tuple[str, ...] | None:
-    program = shutil.which("sshd", path=os.pathsep.join((search, *_SSHD_FOLDERS)))
+def _sshd(directory: Path, search: str) -> tuple[str, ...] | None:
+    program = shutil.which("sshd", path=os.pathsep.join((search, *_SSHD_DIRECTORYS)))
     keygen = shutil.which("ssh-keygen", path=search)
     if program is None or keygen is None or _user() is None:
         return None
     making = [
         subprocess.Popen(
-            [keygen, "-q", "-t", "ed25519", "-N", "", "-C", "ssmgate-sandbox", "-f", folder / name],
+            [
+                keygen,
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-C",
+                "ssmgate-sandbox",
+                "-f",
+                directory / name,
+            ],
             stdin=subprocess.DEVNULL,
         )
         for name in ("host_key", "user_key")
     ]
     if {process.wait() for process in making} != {0}:
         return None
-    shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
-    (folder / "sshd_config").write_text(
-        f'HostKey "{folder}/host_key"\n'
-        f'AuthorizedKeysFile "{folder}/authorized_keys"\n'
+    shutil.copy(directory / "user_key.pub", directory / "authorized_keys")
+    (directory / "sshd_config").write_text(
+        f'HostKey "{directory}/host_key"\n'
+        f'AuthorizedKeysFile "{directory}/authorized_keys"\n'
         f"AllowUsers {_user()}\n"
         "PermitRootLogin prohibit-password\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n"
-        # The folder that all temporary ones are in is everybody's.
+        # The directory that all temporary ones are in is everybody's.
         "StrictModes no\n"
         "PidFile none\nPrintMotd no\nSubsystem sftp internal-sftp\n"
     )
@@ -93,22 +104,23 @@ def _sshd(folder: Path, search: str) -> tuple[str, ...] | None:
             os.makedirs(_SSHD_EMPTY, mode=0o755, exist_ok=True)
     # It starts itself anew by its whole path.
     return (
-        os.path.abspath(program), "-i", "-f", f"{folder}/sshd_config", "-E", f"{folder}/sshd.log",
+        os.path.abspath(program), "-i",
+        "-f", f"{directory}/sshd_config", "-E", f"{directory}/sshd.log",
     )  # fmt: skip
 
 
-def _client(folder: Path) -> str:
+def _client(directory: Path) -> str:
     """First what is said of the nodes, then the user's own and the machine's."""
-    key = (folder / "host_key.pub").read_text().split()
-    (folder / "known_hosts").write_text(f"* {key[0]} {key[1]}\n")
+    key = (directory / "host_key.pub").read_text().split()
+    (directory / "known_hosts").write_text(f"* {key[0]} {key[1]}\n")
     gate = f"{shlex.quote(sys.executable)} -m ssmgate start-session".replace("%", "%%")
     return (
         "Host i-*\n"
         f"  User {_user()}\n"
         f"  ProxyCommand {gate} --target %h --document-name AWS-StartSSHSession"
         " --parameters portNumber=%p\n"
-        f'  IdentityFile "{folder}/user_key"\n  IdentitiesOnly yes\n'
-        f'  UserKnownHostsFile "{folder}/known_hosts"\n  GlobalKnownHostsFile none\n'
+        f'  IdentityFile "{directory}/user_key"\n  IdentitiesOnly yes\n'
+        f'  UserKnownHostsFile "{directory}/known_hosts"\n  GlobalKnownHostsFile none\n'
         "  StrictHostKeyChecking yes\n  ControlMaster no\n  ControlPath none\n"
         "Host *\n  Include ~/.ssh/config\n  Include /etc/ssh/ssh_config\n"
     )

@@ -113,11 +113,11 @@ def test_a_daemon_gets_its_surroundings_and_no_more() -> None:
 
 
 def test_an_address_is_short_however_long_the_path(tmp_path: Path) -> None:
-    folder = os.open(tmp_path, os.O_RDONLY)
+    directory = os.open(tmp_path, os.O_RDONLY)
 
-    address = location.address(folder, "/" + "x" * 200, "name")
+    address = location.address(directory, "/" + "x" * 200, "name")
 
-    os.close(folder)
+    os.close(directory)
     assert len(address) < 100
 
 

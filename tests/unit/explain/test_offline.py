@@ -13,8 +13,8 @@ from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.question import ContextEntry
 from ssmgate.gate.decision.request import SessionRequest
 
-FOLDER = Path(__file__).parents[1] / "policy_language" / "documented"
-EXPECTED = json.loads((FOLDER / "expected.json").read_text())["decisions"]
+DIRECTORY = Path(__file__).parents[1] / "policy_language" / "documented"
+EXPECTED = json.loads((DIRECTORY / "expected.json").read_text())["decisions"]
 NODE = "i-02573cafcfEXAMPLE"
 ROLE = "arn:aws:iam::111122223333:role/team/Ops"
 DOCUMENTS = {
@@ -53,7 +53,7 @@ def when(operator, key, value):
 @pytest.mark.parametrize("name", EXPECTED)
 @pytest.mark.parametrize("column", DOCUMENTS)
 def test_the_documented_policies(name, column):
-    policies = offline.Given((parse((FOLDER / name).read_text(), name),))
+    policies = offline.Given((parse((DIRECTORY / name).read_text(), name),))
 
     report = offline.check(policies, situation(DOCUMENTS[column], TAGS))
 

@@ -108,7 +108,7 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: list[str] = []
-        self.folders: list[str] = []
+        self.directories: list[str] = []
         self.system = SimpleNamespace(
             flags=SimpleNamespace(isolated=1),
             prefix="/venv",
@@ -117,7 +117,7 @@ class Held:
         )
         monkeypatch.setattr(environment, "sys", self.system)
         monkeypatch.setattr(environment, "_hold", self.files.append)
-        monkeypatch.setattr(environment, "_hold_home", self.folders.append)
+        monkeypatch.setattr(environment, "_hold_home", self.directories.append)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_everything_that_a_login_runs_and_reads_is_held_to_root(held: Held) -> N
     assert rest == [
         "/venv/pyvenv.cfg", "/opt/plugin", "/etc/aws/config", "/etc/aws/credentials"
     ]  # fmt: skip
-    assert held.folders == ["/var/empty"]
+    assert held.directories == ["/var/empty"]
 
 
 def test_outside_a_virtual_environment_there_is_no_file_of_one(held: Held) -> None:
@@ -173,7 +173,7 @@ def test_login_that_cannot_be_held_to_root(
                        ) as caught:  # fmt: skip
         environment.require_root_owned(replace(CONFIG, **changes))
     assert len(caught.value.hints) == 1
-    assert (held.files, held.folders) == ([], [])
+    assert (held.files, held.directories) == ([], [])
 
 
 def test_file_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

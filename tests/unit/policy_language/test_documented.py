@@ -11,8 +11,8 @@ import pytest
 
 from ssmgate.policy_language import Context, Policies, Request, evaluate, parse_policy
 
-FOLDER = Path(__file__).parent / "documented"
-EXPECTED = json.loads((FOLDER / "expected.json").read_text())
+DIRECTORY = Path(__file__).parent / "documented"
+EXPECTED = json.loads((DIRECTORY / "expected.json").read_text())
 ACCOUNT = "us-east-1:111122223333"
 NODE = f"arn:aws:ec2:{ACCOUNT}:instance/i-02573cafcfEXAMPLE"
 TAGS = {"ssm:resourceTag/Finance": "WebServers", "ssm:resourceTag/Team": "ops"}
@@ -31,7 +31,7 @@ REQUESTS = {
 
 
 def test_every_policy_has_its_row():
-    files = {path.name for path in FOLDER.glob("*.json")} - {"expected.json"}
+    files = {path.name for path in DIRECTORY.glob("*.json")} - {"expected.json"}
     assert files == set(EXPECTED["decisions"])
     assert EXPECTED["columns"] == list(REQUESTS)
 
@@ -45,7 +45,7 @@ def test_every_policy_has_its_row():
     ],
 )
 def test_documented_policies(name, column, decision):
-    policy = parse_policy((FOLDER / name).read_text(), name)
+    policy = parse_policy((DIRECTORY / name).read_text(), name)
     resource, context = REQUESTS[column]
     evaluation = evaluate(
         Request("ssm:StartSession", resource, Context(context)), Policies((policy,))

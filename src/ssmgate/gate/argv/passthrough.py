@@ -28,9 +28,9 @@ def exec_aws(real: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn
         raise NoAws(f"{real} cannot be executed: {error}", hints=(_INSTALL,)) from error
 
 
-def exec_shell(command: str, shim_folder: str, environ: Mapping[str, str]) -> NoReturn:
+def exec_shell(command: str, shim_directory: str, environ: Mapping[str, str]) -> NoReturn:
     """Execute an alias's shell command as the CLI does, with the shim first on its PATH."""
-    path = f"{shim_folder}:{environ.get('PATH', os.defpath)}"
+    path = f"{shim_directory}:{environ.get('PATH', os.defpath)}"
     try:
         _execute("/bin/sh", ["sh", "-c", command], {**environ, "PATH": path})
     except (OSError, ValueError) as error:

@@ -70,5 +70,5 @@ import awscli  # noqa: E402 - not before
 import botocore  # noqa: E402
 
 AWSCLI_VERSION: str = awscli.__version__
-AWSCLI_FOLDER = os.path.dirname(os.path.abspath(awscli.__file__))
+AWSCLI_DIRECTORY = os.path.dirname(os.path.abspath(awscli.__file__))
 BOTOCORE_VERSION: str = botocore.__version__

@@ -11,12 +11,12 @@ from typing import Any
 import awscli
 from botocore.loaders import Loader
 
-from ssmgate.gate.aws import AWSCLI_FOLDER
+from ssmgate.gate.aws import AWSCLI_DIRECTORY
 
 CUT_DOWN = os.path.join(os.path.dirname(__file__), "service_models.json")
 """What tools/cut_models.py makes of one release of awscli; a test compares."""
 
-_BOTOCORE_DATA = os.path.join(AWSCLI_FOLDER, "botocore", "data")
+_BOTOCORE_DATA = os.path.join(AWSCLI_DIRECTORY, "botocore", "data")
 
 # The operations of a start.
 CALLED = {
@@ -60,12 +60,12 @@ class AwscliModels(Loader):
         self._called = called
         self._cut = {} if documented or called is not CALLED else _read_cut_down(awscli.__version__)
         super().__init__(
-            extra_search_paths=[os.path.join(AWSCLI_FOLDER, "data"), _BOTOCORE_DATA],
+            extra_search_paths=[os.path.join(AWSCLI_DIRECTORY, "data"), _BOTOCORE_DATA],
             include_default_search_paths=False,
         )
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """The folders of awscli's data. botocore would look into each of some 430."""
+        """The directories of awscli's data. botocore would look into each of some 430."""
         return os.listdir(_BOTOCORE_DATA)
 
     def load_data_with_path(self, name: str) -> Any:

@@ -33,7 +33,7 @@ _UNREACHABLE = frozenset(
 
 @frozen
 class ConfigSource:
-    """Where the system file is, and who may own it: root, in the folders from the top."""
+    """Where the system file is, and who may own it: root, in the directories from the top."""
 
     path: str = SYSTEM_FILE
     base: str = "/"
@@ -145,7 +145,7 @@ def read_system(system: ConfigSource) -> dict[str, Any]:
     except InsecurePermissions as error:
         raise ConfigurationProblem(
             f"{system.path}: not trusted: {error}",
-            hints=("it and its folders have to be root's, and writable by root alone",),
+            hints=("it and its directories have to be root's, and writable by root alone",),
         ) from error
     except OSError as error:
         raise ConfigurationProblem(f"{system.path}: {error.strerror}") from error

@@ -91,8 +91,8 @@ def find(environ: Mapping[str, str], configured: str | None = None) -> Plugin:
 
 def _on_path(environ: Mapping[str, str]) -> str:
     present = ""
-    for folder in os.get_exec_path(environ):
-        path = os.path.abspath(os.path.join(folder, PROGRAM))
+    for directory in os.get_exec_path(environ):
+        path = os.path.abspath(os.path.join(directory, PROGRAM))
         if os.path.isfile(path):
             if os.access(path, os.X_OK):
                 return path

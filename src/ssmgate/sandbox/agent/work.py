@@ -211,12 +211,12 @@ def _of_session(leader: int) -> list[int]:
     Where there is no /proc there are none, and the shell's own HUP has to do.
     """
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             # pid (name, which may hold anything) state ppid pgrp session …
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            fields = (directory / "stat").read_text().rpartition(")")[2].split()
             if int(fields[3]) == leader and fields[0] != "Z":
-                found.append(int(folder.name))
+                found.append(int(directory.name))
     return found
 
 

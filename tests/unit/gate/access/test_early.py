@@ -26,10 +26,10 @@ def _region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def home() -> Path:
-    folder = Path(os.environ["HOME"])
-    (folder / ".aws").mkdir()
-    (folder / ".aws" / "config").write_text(CONFIG)
-    return folder
+    directory = Path(os.environ["HOME"])
+    (directory / ".aws").mkdir()
+    (directory / ".aws" / "config").write_text(CONFIG)
+    return directory
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_for_another_key_it_says_nothing() -> None:
 
 
 def test_its_name_does_not_seal_it() -> None:
-    """Who sees the folder knows the names, and not what the credentials are."""
+    """Who sees the directory knows the names, and not what the credentials are."""
     forger = replace(KEY, secret=KEY.name.encode())
 
     assert parse(serialize(KEPT, forger), KEY, NOW, 60) is None

@@ -1,4 +1,4 @@
-"""The private folder: who may have written there, and whose turn it is to ask."""
+"""The private directory: who may have written there, and whose turn it is to ask."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ def told() -> list[object]:
 
 
 @pytest.fixture
-def folder(home: Path, told: list[object]) -> DecisionCache:
+def directory(home: Path, told: list[object]) -> DecisionCache:
     return DecisionCache(str(home), told.append)
 
 
-def test_nothing_is_kept_at_first(folder: DecisionCache, home: Path, told: list[object]) -> None:
-    assert folder.read("a") is None
+def test_nothing_is_kept_at_first(directory: DecisionCache, home: Path, told: list[object]) -> None:
+    assert directory.read("a") is None
     assert (os.listdir(home), told) == ([], [])
 
 
-def test_what_was_kept(folder: DecisionCache, home: Path, told: list[object]) -> None:
+def test_what_was_kept(directory: DecisionCache, home: Path, told: list[object]) -> None:
     before = os.umask(0)
     try:
-        folder.write("a", "text")
+        directory.write("a", "text")
     finally:
         os.umask(before)
 
-    assert folder.read("a") == "text"
+    assert directory.read("a") == "text"
     assert (home / DIRECTORY).stat().st_mode & 0o7777 == 0o700
     assert (home / DIRECTORY / "a").stat().st_mode & 0o7777 == 0o600
-    assert list(inspect.texts(folder)) == ["text"]
+    assert list(inspect.texts(directory)) == ["text"]
     assert told == []
 
 
-def lax_folder(home: Path) -> None:
+def lax_directory(home: Path) -> None:
     (home / DIRECTORY).chmod(0o755)
 
 
-def sticky_folder(home: Path) -> None:
+def sticky_directory(home: Path) -> None:
     (home / DIRECTORY).chmod(0o1777)
 
 
@@ -81,7 +81,7 @@ def a_file(home: Path) -> None:
     (home / DIRECTORY).write_text("")
 
 
-def foreign_folder(home: Path) -> None:
+def foreign_directory(home: Path) -> None:
     os.chown(home / DIRECTORY, 12345, 12345)
 
 
@@ -95,19 +95,19 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files aw
 @pytest.mark.parametrize(
     "spoil",
     [
-        lax_folder, sticky_folder, writable_parent, writable_home, link, a_file,
-        pytest.param(foreign_folder, marks=ROOT), pytest.param(foreign_parent, marks=ROOT),
+        lax_directory, sticky_directory, writable_parent, writable_home, link, a_file,
+        pytest.param(foreign_directory, marks=ROOT), pytest.param(foreign_parent, marks=ROOT),
     ],
 )  # fmt: skip
-def test_a_folder_that_is_not_ours_alone(
-    folder: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
+def test_a_directory_that_is_not_ours_alone(
+    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
-    folder.write("a", "text")
+    directory.write("a", "text")
     spoil(home)
 
-    assert folder.read("a") is None
-    folder.write("a", "new")
-    with folder.single_flight("a"):
+    assert directory.read("a") is None
+    directory.write("a", "new")
+    with directory.single_flight("a"):
         pass
     assert len(told) == 1
     assert str(told[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
@@ -117,20 +117,20 @@ def test_a_sticky_parent_is_allowed(home: Path, told: list[object]) -> None:
     home.chmod(0o1777)
     inner = home / "user"
     inner.mkdir(mode=0o700)
-    folder = DecisionCache(str(inner), told.append)
-    folder.write("a", "text")
+    directory = DecisionCache(str(inner), told.append)
+    directory.write("a", "text")
 
-    assert (folder.read("a"), told) == ("text", [])
+    assert (directory.read("a"), told) == ("text", [])
 
 
-def test_a_linked_cache_folder_is_followed(
-    home: Path, folder: DecisionCache, told: list[object]
+def test_a_linked_cache_directory_is_followed(
+    home: Path, directory: DecisionCache, told: list[object]
 ) -> None:
     (home / "scratch").mkdir(mode=0o700)
     (home / ".cache").symlink_to(home / "scratch")
-    folder.write("a", "text")
+    directory.write("a", "text")
 
-    assert (folder.read("a"), told) == ("text", [])
+    assert (directory.read("a"), told) == ("text", [])
 
 
 def readable(file: Path) -> None:
@@ -163,43 +163,43 @@ def foreign(file: Path) -> None:
     "spoil", [readable, linked, fifo, big, binary, pytest.param(foreign, marks=ROOT)]
 )
 def test_a_file_that_is_none_of_ours_is_ignored(
-    folder: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
+    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
-    folder.write("a", "text")
+    directory.write("a", "text")
     spoil(home / DIRECTORY / "a")
 
-    assert folder.read("a") is None
-    folder.write("a", "new")
-    assert (folder.read("a"), told) == ("new", [])
+    assert directory.read("a") is None
+    directory.write("a", "new")
+    assert (directory.read("a"), told) == ("new", [])
 
 
 def test_where_nothing_can_be_kept_nothing_is_said(told: list[object]) -> None:
-    folder = DecisionCache("/proc/no-home", told.append)
-    folder.write("a", "text")
+    directory = DecisionCache("/proc/no-home", told.append)
+    directory.write("a", "text")
 
-    with folder.single_flight("a") as flight:
+    with directory.single_flight("a") as flight:
         assert not flight.waited
-    assert (folder.read("a"), told) == (None, [])
+    assert (directory.read("a"), told) == (None, [])
 
 
-def test_what_is_old_is_forgotten(folder: DecisionCache, home: Path) -> None:
-    folder.write("old", "text")
+def test_what_is_old_is_forgotten(directory: DecisionCache, home: Path) -> None:
+    directory.write("old", "text")
     long_ago = time.time() - 1000
     os.utime(home / DIRECTORY / "old", (long_ago, long_ago))
-    folder.write("new", "text")
+    directory.write("new", "text")
 
     assert os.listdir(home / DIRECTORY) == ["new"]
-    with folder.single_flight("new"):
+    with directory.single_flight("new"):
         pass
-    assert inspect.clear(folder) == 1
+    assert inspect.clear(directory) == 1
     assert os.listdir(home / DIRECTORY) == []
 
 
 def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str) -> None:
-    folder = DecisionCache(home, print)
+    directory = DecisionCache(home, print)
     Path(started, str(os.getpid())).touch()
-    with contextlib.suppress(RuntimeError), folder.single_flight("a") as flight:
-        if flight.waited and folder.read("a"):
+    with contextlib.suppress(RuntimeError), directory.single_flight("a") as flight:
+        if flight.waited and directory.read("a"):
             return
         with open(asked, "a") as file:
             file.write(f"{os.getpid()}\n")
@@ -207,7 +207,7 @@ def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str
         if answer is None:
             raise RuntimeError
         if answer:
-            folder.write("a", "text")
+            directory.write("a", "text")
         else:
             flight.mark_failed()
 
@@ -252,14 +252,14 @@ def spoil_lock_fifo(lock: Path) -> None:
         spoil_lock_link, spoil_lock_fifo, Path.mkdir,
         lambda lock: lock.write_text("inf"), lambda lock: lock.write_text("nan" * 9),
     ],
-    ids=["link", "fifo", "folder", "text", "more text"],
+    ids=["link", "fifo", "directory", "text", "more text"],
 )  # fmt: skip
 def test_whatever_the_lock_is_somebody_asks(
-    folder: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
+    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
-    folder.write("a", "text")
+    directory.write("a", "text")
     spoil(home / DIRECTORY / "a.lock")
-    with folder.single_flight("a") as flight:
+    with directory.single_flight("a") as flight:
         flight.mark_failed()
 
     assert not flight.waited
@@ -287,7 +287,7 @@ def test_after_a_no_all_have_to_ask(home: Path, answer: bool | None) -> None:
 
 
 def test_after_a_no_they_go_on_one_after_another(
-    folder: DecisionCache, home: Path, monkeypatch: pytest.MonkeyPatch
+    directory: DecisionCache, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who goes on keeps the others from it for a moment, and not for as long as it asks."""
     paces: list[tuple[float, bool]] = []
@@ -314,7 +314,7 @@ def test_after_a_no_they_go_on_one_after_another(
             sleep(seconds)
 
     def deny() -> None:
-        with folder.single_flight("a") as flight:
+        with directory.single_flight("a") as flight:
             asking.set()
             denied.wait(20)
             flight.mark_failed()
@@ -323,7 +323,7 @@ def test_after_a_no_they_go_on_one_after_another(
     leader.start()
     asking.wait(20)
     monkeypatch.setattr(single_flight.time, "sleep", watched)
-    with folder.single_flight("a") as flight:
+    with directory.single_flight("a") as flight:
         assert flight.waited
         assert free()
     leader.join()
@@ -350,38 +350,38 @@ def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
     assert 2 <= crowd.end() <= 4
 
 
-def test_what_cannot_be_kept_is_told(folder: DecisionCache, home: Path) -> None:
-    assert folder.write("a", "text") is True
-    assert folder.write("a", "x" * 70_000) is False
-    assert folder.read("a") == "text"
+def test_what_cannot_be_kept_is_told(directory: DecisionCache, home: Path) -> None:
+    assert directory.write("a", "text") is True
+    assert directory.write("a", "x" * 70_000) is False
+    assert directory.read("a") == "text"
     (home / DIRECTORY).chmod(0o755)
-    assert folder.write("a", "new") is False
+    assert directory.write("a", "new") is False
 
 
 def test_where_there_are_no_locks_everybody_asks(
-    folder: DecisionCache, monkeypatch: pytest.MonkeyPatch
+    directory: DecisionCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(single_flight.fcntl, "flock", no_locks)
-    with folder.single_flight("a") as flight:
+    with directory.single_flight("a") as flight:
         assert not flight.waited
 
 
-def test_nobody_waits_for_ever(folder: DecisionCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_ever(directory: DecisionCache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.2)
     in_turn, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with folder.single_flight("a"):
+        with directory.single_flight("a"):
             in_turn.set()
             done.wait(20)
 
     holder = threading.Thread(target=hold)
     holder.start()
     in_turn.wait(20)
-    with folder.single_flight("a") as flight:
+    with directory.single_flight("a") as flight:
         assert flight.waited
         assert not done.is_set()
     done.set()
@@ -397,7 +397,7 @@ def test_nobody_waits_for_ever(folder: DecisionCache, monkeypatch: pytest.Monkey
     ],
 )
 def test_says_at_a_terminal_what_it_waits_for(
-    folder: DecisionCache,
+    directory: DecisionCache,
     told: list[object],
     monkeypatch: pytest.MonkeyPatch,
     terminal: bool,
@@ -411,7 +411,7 @@ def test_says_at_a_terminal_what_it_waits_for(
     sleep = time.sleep
 
     def hold() -> None:
-        with folder.single_flight("a"):
+        with directory.single_flight("a"):
             in_turn.set()
             done.wait(20)
 
@@ -425,7 +425,7 @@ def test_says_at_a_terminal_what_it_waits_for(
     holder.start()
     in_turn.wait(20)
     monkeypatch.setattr(single_flight.time, "sleep", poll)
-    with folder.single_flight("a") as flight:
+    with directory.single_flight("a") as flight:
         assert flight.waited
     holder.join()
     line = "ssmgate: waiting for another ssmgate process that checks the same access"

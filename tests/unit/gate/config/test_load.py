@@ -22,19 +22,19 @@ from ssmgate.gate.system.trusted_open import LARGEST
 MFA = ContextEntry("aws:MultiFactorAuthPresent", "boolean", ("true",))
 
 
-def read(folder: Path, *, system: str = "", user: str = "", **environ: str) -> Config:
-    system_file = folder / "system.toml"
+def read(directory: Path, *, system: str = "", user: str = "", **environ: str) -> Config:
+    system_file = directory / "system.toml"
     if system:
         system_file.write_text(system)
-    user_file = folder / "home" / USER_FILE
+    user_file = directory / "home" / USER_FILE
     user_file.parent.mkdir(parents=True, exist_ok=True)
     if user:
         user_file.write_text(user)
-    return load({"HOME": str(folder / "home"), **environ}, tier(folder))
+    return load({"HOME": str(directory / "home"), **environ}, tier(directory))
 
 
-def tier(folder: Path) -> ConfigSource:
-    return ConfigSource(str(folder / "system.toml"), base=str(folder), owner=os.geteuid())
+def tier(directory: Path) -> ConfigSource:
+    return ConfigSource(str(directory / "system.toml"), base=str(directory), owner=os.geteuid())
 
 
 def test_without_any_file_the_gate_enforces(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_understood_is_an_error(tmp_path: Path, text: str, words: str) -> None:
-    folder = tmp_path / "home" / ".config" / "ssmgate"
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_bytes(text.encode(errors="surrogateescape"))
+    directory = tmp_path / "home" / ".config" / "ssmgate"
+    directory.mkdir(parents=True)
+    (directory / "config.toml").write_bytes(text.encode(errors="surrogateescape"))
 
     with pytest.raises(ConfigurationProblem, match=words):
         read(tmp_path)
@@ -299,16 +299,16 @@ ROOT_OWNED = pytest.mark.skipif(
 )
 
 
-def write_system(folder: Path, text: str = 'mode = "permissive"') -> Path:
-    (folder / "etc").mkdir()
-    path = folder / "etc" / "config.toml"
+def write_system(directory: Path, text: str = 'mode = "permissive"') -> Path:
+    (directory / "etc").mkdir()
+    path = directory / "etc" / "config.toml"
     path.write_text(text)
     return path
 
 
-def load_system(folder: Path, path: Path, owner: int | None = None) -> Config:
+def load_system(directory: Path, path: Path, owner: int | None = None) -> Config:
     owner = os.geteuid() if owner is None else owner
-    return load({}, ConfigSource(str(path), base=str(folder), owner=owner))
+    return load({}, ConfigSource(str(path), base=str(directory), owner=owner))
 
 
 def test_a_system_file_of_the_owners_alone_counts(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_no_link_leads_to_a_system_file(tmp_path: Path) -> None:
         (lambda path: Path(path).write_text("a" + "[" * 3000), "config.toml"),
         (lambda path: Path(path).write_bytes(b"\0"), "config.toml"),
     ],
-    ids=["fifo", "folder", "big", "deep", "binary"],
+    ids=["fifo", "directory", "big", "deep", "binary"],
 )
 @pytest.mark.parametrize("whose", ["system", "user"])
 def test_what_is_no_file_of_text_is_refused(

@@ -49,19 +49,19 @@ LOOK = SimulationAttempt(REQUEST, (QUESTION,), (EVALUATION,), NO_ANSWER)
 NO = LocalDenial(Reason.DOCUMENT_DENIED, "documents.deny", "session document 'X' is denied")
 
 
-def recorder(folder: Path, required: bool = False, **environ: str) -> Recorder:
-    return Recorder(Records(str(folder / "log" / "records"), required=required), environ)
+def recorder(directory: Path, required: bool = False, **environ: str) -> Recorder:
+    return Recorder(Records(str(directory / "log" / "records"), required=required), environ)
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    # The folders above are pytest's, and writable by all at the top.
+    # The directories above are pytest's, and writable by all at the top.
     (tmp_path / "log").mkdir(mode=0o755)
     return tmp_path / "log" / "records"
 
 
 @pytest.fixture(autouse=True)
-def _below_a_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _below_a_private_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ssmgate.gate.system import trusted_open
 
     opened = trusted_open.open_trusted
@@ -225,11 +225,11 @@ def open_to_all(path: Path) -> None:
     path.chmod(0o644)
 
 
-def folder_of_all(path: Path) -> None:
+def directory_of_all(path: Path) -> None:
     path.parent.chmod(0o777)
 
 
-def no_folder(path: Path) -> None:
+def no_directory(path: Path) -> None:
     path.parent.rmdir()
 
 
@@ -239,8 +239,8 @@ def no_folder(path: Path) -> None:
         (link, "is a symbolic link"),
         (second_name, "has another owner, another name, or is not 0600"),
         (open_to_all, "is not 0600"),
-        (folder_of_all, "can be written by others"),
-        (no_folder, "No such file or directory"),
+        (directory_of_all, "can be written by others"),
+        (no_directory, "No such file or directory"),
         (os.mkfifo, "is not a regular file"),
         (Path.mkdir, "Is a directory"),
     ],

@@ -1,4 +1,4 @@
-"""Files in a folder that is one user's alone: read, kept whole or not at all, forgotten."""
+"""Files in a directory that is one user's alone: read, kept whole or not at all, forgotten."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def test_without_create_nothing_is_made(home: Path) -> None:
     assert os.listdir(home) == []
 
 
-def test_a_folder_that_inherits_its_group_is_one_users_alone(home: Path) -> None:
-    """Below a folder with the set-group-ID bit every new one has it too."""
+def test_a_directory_that_inherits_its_group_is_one_users_alone(home: Path) -> None:
+    """Below a directory with the set-group-ID bit every new one has it too."""
     home.chmod(0o2700)
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
     (home / "a/b").chmod(0o2700)

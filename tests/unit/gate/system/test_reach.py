@@ -25,13 +25,18 @@ def home() -> Iterator[Path]:
     """A home directory of an ordinary user, below directories that everyone can enter."""
     base = Path(tempfile.mkdtemp(prefix="ssmgate-test-", dir="/tmp"))
     base.chmod(0o755)
-    folder = base / "home"
-    (folder / USER_FILE).parent.mkdir(parents=True)
-    (folder / USER_FILE).write_text(PERMISSIVE)
-    for path in (folder, folder / ".config", (folder / USER_FILE).parent, folder / USER_FILE):
+    directory = base / "home"
+    (directory / USER_FILE).parent.mkdir(parents=True)
+    (directory / USER_FILE).write_text(PERMISSIVE)
+    for path in (
+        directory,
+        directory / ".config",
+        (directory / USER_FILE).parent,
+        directory / USER_FILE,
+    ):
         if os.geteuid() == 0:
             os.chown(path, UNSIGNED, UNSIGNED)
-    yield folder
+    yield directory
     for path in base.rglob("*"):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)
@@ -121,8 +126,8 @@ def test_what_cannot_be_reached_is_absent(home: Path, change: Callable[[Path], N
     assert not loaded(str(home))
     with ordinary_user():
         # The cache is not used either, without a word.
-        folder = store.DecisionCache(str(home), pytest.fail)
-        assert folder.read("a" * 64) is None
+        directory = store.DecisionCache(str(home), pytest.fail)
+        assert directory.read("a" * 64) is None
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def why(path: Path | str, base: Path) -> str:
     return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
 
 
-def why_folder(path: Path, base: Path) -> str:
+def why_directory(path: Path, base: Path) -> str:
     with pytest.raises(InsecurePermissions) as caught:
         require_trusted_directory(str(path), ME, base=str(base))
     return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
@@ -265,13 +265,13 @@ def lax_above(path: Path) -> None:
     path.parents[1].chmod(0o777)
 
 
-def lax_folder(path: Path) -> None:
+def lax_directory(path: Path) -> None:
     path.parent.chmod(0o777)
 
 
-def lax_folders(path: Path) -> None:
+def lax_directories(path: Path) -> None:
     lax_above(path)
-    lax_folder(path)
+    lax_directory(path)
 
 
 def link_above(path: Path) -> None:
@@ -279,7 +279,7 @@ def link_above(path: Path) -> None:
     path.parents[1].symlink_to("real")
 
 
-def link_folder(path: Path) -> None:
+def link_directory(path: Path) -> None:
     path.parent.rename(path.parents[1] / "real")
     path.parent.symlink_to("real")
 
@@ -294,20 +294,20 @@ def file_above(path: Path) -> None:
     [
         (lax_base, ". can be written by others (mode 0777)"),
         (lax_above, "a can be written by others (mode 0777)"),
-        (lax_folder, "a/b can be written by others (mode 0777)"),
-        (lax_folders, "a can be written by others (mode 0777)"),
+        (lax_directory, "a/b can be written by others (mode 0777)"),
+        (lax_directories, "a can be written by others (mode 0777)"),
         (link_above, "a is a symbolic link"),
-        (link_folder, "a/b is a symbolic link"),
+        (link_directory, "a/b is a symbolic link"),
         (file_above, "a is not a directory"),
     ],
 )
-def test_folder_that_others_could_exchange(
+def test_directory_that_others_could_exchange(
     path: Path, tmp_path: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     spoil(path)
 
     assert why(path, tmp_path) == words
-    assert why_folder(path.parent, tmp_path) == words
+    assert why_directory(path.parent, tmp_path) == words
 
 
 def test_link_is_not_followed(path: Path, tmp_path: Path) -> None:
@@ -325,8 +325,10 @@ def test_fifo_is_not_waited_for(path: Path, tmp_path: Path) -> None:
     assert why(path.parent / "fifo", tmp_path) == "a/b/fifo is not a regular file"
 
 
-def test_missing_file_is_missing_whatever_its_folders_are_like(path: Path, tmp_path: Path) -> None:
-    lax_folder(path)
+def test_missing_file_is_missing_whatever_its_directorys_are_like(
+    path: Path, tmp_path: Path
+) -> None:
+    lax_directory(path)
     for missing in (path.parent / "none", path.parents[1] / "none" / "file"):
         with pytest.raises(FileNotFoundError):
             open_trusted(str(missing), owners=ME, base=str(tmp_path))

@@ -32,11 +32,13 @@ TARGETS = {
         "gate/decision/test_decision.py",
         "gate/decision/test_denials.py",
         "gate/decision/test_grant.py",
+        "gate/decision/test_permit.py",
     ),
     "gate/aws/simulate.py": ("gate/aws/test_simulate.py", "gate/aws/test_simulate_asked.py"),
-    "gate/decision/arn.py": ("gate/decision/test_arn.py",),
+    "gate/decision/arn.py": ("gate/decision/test_arn.py", "gate/decision/test_question.py"),
     "gate/decision/question.py": ("gate/decision/test_question.py",),
     "gate/decision/apply_restrictions.py": ("gate/decision/test_restrictions.py",),
+    "gate/decision/restrictions.py": ("gate/decision/test_restrictions.py",),
     "gate/decision/grant.py": ("gate/decision/test_grant.py",),
     "gate/cache/entry.py": ("gate/cache/test_entry.py",),
     "gate/cache/key.py": ("gate/cache/test_key_cached.py", "gate/cache/test_key.py"),
@@ -58,6 +60,13 @@ TARGETS = {
     "login/entry.py": ("login/test_entry.py",),
     "login/environment.py": ("login/test_environment.py",),
     "gate/access/authorize.py": ("gate/access/test_authorize.py", "gate/cache/test_key.py"),
+    "gate/access/evaluate.py": ("gate/access/test_evaluate.py",),
+    "gate/access/questions.py": ("gate/access/test_questions.py",),
+    "gate/access/refine.py": (
+        "gate/access/test_refine.py",
+        "gate/access/test_refine_settled.py",
+    ),
+    "gate/access/shared_simulation.py": ("gate/access/test_evaluate.py",),
 }
 """Modules below src/ssmgate, and the tests below tests/unit that have to notice a change there."""
 

@@ -257,6 +257,25 @@ def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
     assert "clients=" not in repr(authorized(None)), "they hold the credentials"
 
 
+def test_checker_is_resolved_before_the_lock_and_the_clock(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Locked(Cache):
+        def single_flight(self) -> Any:
+            aws.asked.append("lock")
+            return super().single_flight()
+
+    monkeypatch.setattr(CLIENTS, "resolve_checker", lambda: aws.asked.append("checker"))
+
+    authorized(Locked(KEPT))
+    assert aws.asked == []
+    authorized(Locked(None))
+    assert aws.asked == ["checker", "lock", "identity", "first"]
+    aws.asked.clear()
+    authorized(None)
+    assert aws.asked == ["checker", "identity", "first"]
+
+
 def test_unknown_caller_is_unknown(aws: Aws) -> None:
     aws.who = Unknown(Reason.ROOT, "the root user has no policies")
     cache = Cache(None)

@@ -17,7 +17,6 @@ import pytest
 
 import house
 import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
-from ssmgate.gate.decision import decision
 from ssmgate.gate.decision.decision import Permit
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
@@ -168,29 +167,3 @@ def test_copies_are_checked_as_all_values_are() -> None:
 
     with pytest.raises(InvalidRequest):
         made(*("a b" if one == "Dev-Shell" else one for one in arguments))
-
-
-REQUEST = SessionRequest("i-1")
-PERMIT = decision.override(REQUEST, decision.Unknown("identity", "x"))
-
-
-def test_copy_of_a_permit_is_the_permit() -> None:
-    assert copy.copy(PERMIT) is PERMIT
-    assert copy.deepcopy([PERMIT])[0] is PERMIT
-
-
-@pytest.mark.parametrize(
-    "forge",
-    [
-        lambda: dataclasses.replace(PERMIT, request=SessionRequest("i-2")),
-        lambda: dataclasses.replace(PERMIT),
-        lambda: getattr(copy, "replace", dataclasses.replace)(PERMIT, overridden=None),
-        lambda: Permit(request=REQUEST),
-        lambda: pickle.dumps(PERMIT),
-        lambda: pickle.dumps(PERMIT, 0),
-        lambda: pickle.dumps(decision.SimulationAttempt(REQUEST, (), (), PERMIT)),
-    ],
-)
-def test_permit_is_made_by_a_decision_alone(forge: Callable[[], object]) -> None:
-    with pytest.raises(TypeError):
-        forge()

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from ssmgate.gate.decision.context import configured_context, context_entry
-from ssmgate.gate.decision.question import FIXED_KEYS, Caller, ContextEntry, Question
+from ssmgate.gate.decision.question import (
+    FIXED_KEYS,
+    Caller,
+    ContextEntry,
+    Question,
+    is_principal_tag,
+    is_resource_tag,
+)
 
 CALLER = Caller(
     account="111122223333",
@@ -170,3 +177,24 @@ def test_key_is_given_in_whatever_case_and_once() -> None:
 def test_configured_keys_are_ordered() -> None:
     entries = configured_context({"cc:dd": 1, "aa:bb": 2})
     assert [entry.key_name for entry in entries] == ["aa:bb", "cc:dd"]
+
+
+@pytest.mark.parametrize(
+    ("key", "of_resource", "of_principal"),
+    [
+        ("aws:ResourceTag/Team", True, False),
+        ("ssm:resourceTag/Team", True, False),
+        ("AWS:RESOURCETAG/team", True, False),
+        ("SSM:ResourceTag/team", True, False),
+        ("aws:PrincipalTag/Team", False, True),
+        ("AWS:principaltag/team", False, True),
+        ("aws:ResourceTagTeam", False, False),
+        ("aws:PrincipalTagTeam", False, False),
+        ("aws:RequestTag/Team", False, False),
+    ],
+)
+def test_kind_of_a_tag_is_told_by_its_key_in_whatever_case(
+    key: str, of_resource: bool, of_principal: bool
+) -> None:
+    assert is_resource_tag(key) is of_resource
+    assert is_principal_tag(key) is of_principal

@@ -1,0 +1,94 @@
+"""IAM and SSM as a denial is refined: documents that are allowed for the tags they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fakes.simulations import answer, entry, result, several
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+
+ACCOUNT = "111122223333"
+ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
+USER = Caller(ACCOUNT, ALICE, ALICE, "AIDA", "User", "aws")
+THEIRS, MINE = "aws:ResourceTag/Team", "aws:PrincipalTag/Team"
+LIVE = "aws:SourceIp"
+OWN_TAGS = (
+    ContextEntry(THEIRS, "string", ("ops",)),
+    ContextEntry("ssm:resourceTag/Team", "string", ("ops",)),
+)
+
+
+def arn(name: str, region: str = "us-east-1", account: str = ACCOUNT) -> str:
+    """Return the ARN of a document."""
+    return f"arn:aws:ssm:{region}:{account}:document/{name}"
+
+
+A, B = arn("Dev"), arn("Ops")
+ON_A, ON_B = Question(ALICE, A, ()), Question(ALICE, B, ())
+
+
+class Aws:
+    """Both services: which documents are allowed for which keys, the tags, and the calls.
+
+    `needs` has the condition keys that each document's policy asks for, () for one that is
+    allowed. IAM denies without them, explicitly those in `deny`; None is denied whatever is given.
+    """
+
+    def __init__(
+        self, needs: dict[str, Sequence[str] | None], *, mentions: Sequence[str] | None = ()
+    ) -> None:
+        self.needs = needs
+        self.mentions = mentions
+        self.deny: set[str] = set()
+        self.user_tags: Sequence[str] | None = ("ops",)
+        self.document_tags: Sequence[str] | None = ("ops",)
+        self.fails = False
+        self.calls: list[str] = []
+        self.partition, self.region = "aws", "us-east-1"
+        self.iam = self.ssm = self
+
+    def simulate_principal_policy(self, **request: Any) -> Any:
+        arns = request["ResourceArns"]
+        given = {one["ContextKeyName"] for one in request["ContextEntries"]}
+        if given & {THEIRS, MINE}:
+            self.calls.append(" ".join(one.partition("/")[2] for one in arns))
+            if self.fails:
+                raise OSError("no route")
+        entries = [self._entry(one, given) for one in arns]
+        if len(arns) > 1:
+            return several("implicitDeny", *entries)
+        decision = entries[0]["EvalResourceDecision"]
+        return answer(result(decision, EvalResourceName=arns[0], ResourceSpecificResults=entries))
+
+    def _entry(self, one: str, given: set[str]) -> Any:
+        keys = self.needs.get(one)
+        if keys is not None and set(keys) <= given:
+            statement = {"SourcePolicyId": "p", "StartPosition": {"Line": 1, "Column": 1},
+                         "EndPosition": {"Line": 2, "Column": 1}}  # fmt: skip
+            return entry("allowed", one, MatchedStatements=[statement])
+        if one in self.deny:
+            return entry("explicitDeny", one)
+        return entry("implicitDeny", one, MissingContextValues=list(keys or ()))
+
+    def get_context_keys_for_principal_policy(self, PolicySourceArn: str) -> Any:
+        self.calls.append("GetContextKeys")
+        if self.mentions is None:
+            raise PermissionError(PolicySourceArn)
+        return {"ContextKeyNames": list(self.mentions)}
+
+    def get_user(self, UserName: str) -> Any:
+        self.calls.append("GetUser")
+        if self.user_tags is None:
+            raise PermissionError(UserName)
+        return {"User": {"Arn": ALICE, "Tags": _tags(self.user_tags)}}
+
+    def list_tags_for_resource(self, ResourceType: str, ResourceId: str) -> Any:
+        self.calls.append(f"tags of {ResourceId}")
+        if self.document_tags is None:
+            raise PermissionError(ResourceId)
+        return {"TagList": _tags(self.document_tags)}
+
+
+def _tags(values: Sequence[str]) -> list[dict[str, str]]:
+    return [{"Key": "Team", "Value": one} for one in values]

@@ -1,0 +1,323 @@
+"""Which calls the questions about one request or many take, and what comes of the answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fakes.simulations import ARN, OTHER, answer, entry, result, several
+from ssmgate.gate.access import evaluate
+from ssmgate.gate.decision.decision import Denial, Layer, Permit, Unknown
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
+from ssmgate.gate.decision.question import ContextEntry, Question
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.request import SessionRequest
+
+ALICE = "arn:aws:iam::111122223333:user/alice"
+DEV, OPS = SessionRequest("i-1", "Dev-Shell"), SessionRequest("i-1", "Other")
+ABOUT_DEV, ABOUT_OPS = Question(ALICE, ARN, ()), Question(ALICE, OTHER, ())
+CONTROL, OTHER_CONTROL = (q.control().resource_arn for q in (ABOUT_DEV, ABOUT_OPS))
+NAMES = {
+    "SourcePolicyId": "user_alice_A",
+    "SourcePolicyType": "IAM Policy",
+    "StartPosition": {"Line": 3, "Column": 5},
+    "EndPosition": {"Line": 9, "Column": 6},
+}
+UNPLACED = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
+
+
+class Iam:
+    """IAM's simulator with a decision for each document: the first of some, then the next one."""
+
+    def __init__(self, decisions: dict[str, Any], **members: Any) -> None:
+        self.decisions = decisions
+        self.members = members
+        self.calls: list[dict[str, Any]] = []
+
+    @property
+    def asked(self) -> list[list[str]]:
+        return [call["ResourceArns"] for call in self.calls]
+
+    def simulate_principal_policy(self, **request: Any) -> dict[str, Any]:
+        self.calls.append(request)
+        entries = [self._entry(arn) for arn in request["ResourceArns"]]
+        if len(entries) == 1:
+            (one,) = entries
+            decision = one["EvalResourceDecision"]
+            arn = one["EvalResourceName"]
+            return answer(
+                result(
+                    decision, EvalResourceName=arn, ResourceSpecificResults=entries, **self.members
+                )
+            )
+        return several("implicitDeny", *entries, **self.members)
+
+    def _entry(self, arn: str) -> dict[str, Any]:
+        decision = self.decisions.get(arn, "implicitDeny")
+        if isinstance(decision, Exception):
+            raise decision
+        matched = [NAMES] if decision == "allowed" else []
+        return entry(decision, arn, MatchedStatements=matched)
+
+
+def simulated(
+    iam: Iam,
+    *requests: tuple[SessionRequest, tuple[Question, ...]],
+    allow_wildcard_grants: bool = True,
+) -> list[Any]:
+    return evaluate.simulate_requests(iam, requests, allow_wildcard_grants)
+
+
+def test_allowed_document_takes_one_call() -> None:
+    iam = Iam({ARN: "allowed"})
+
+    (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)))
+
+    assert attempt.outcome == Permit(DEV)
+    assert (attempt.request, attempt.questions, attempt.controls) == (DEV, (ABOUT_DEV,), ())
+    assert [one.resource_arn for one in attempt.evaluations] == [ARN]
+    assert iam.asked == [[ARN]]
+    assert "PermissionsBoundaryPolicyInputList" not in iam.calls[0]
+
+
+def test_no_request_takes_no_call() -> None:
+    iam = Iam({})
+
+    assert simulated(iam) == []
+    assert iam.calls == []
+
+
+def test_each_document_that_a_request_may_mean_has_to_be_allowed() -> None:
+    iam = Iam({ARN: "allowed"})
+
+    (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
+
+    assert attempt.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
+    assert [one.resource_arn for one in attempt.evaluations] == [ARN, OTHER]
+    assert iam.asked == [[ARN], [OTHER]]
+
+
+def test_second_document_is_simulated_although_the_first_is_denied() -> None:
+    iam = Iam({OTHER: "allowed"})
+
+    (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
+
+    assert attempt.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
+    assert iam.asked == [[ARN], [OTHER]]
+
+
+def test_nothing_is_simulated_for_a_request_once_an_answer_is_missing() -> None:
+    iam = Iam({ARN: OSError("no route"), OTHER: "allowed"})
+
+    (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
+
+    assert isinstance(attempt.outcome, Unknown)
+    assert attempt.outcome.question == ABOUT_DEV
+    assert (attempt.evaluations, iam.asked) == ((), [[ARN]])
+
+
+def test_answers_before_the_missing_one_are_kept_and_permit_nothing() -> None:
+    iam = Iam({ARN: "allowed", OTHER: OSError("no route")})
+
+    (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
+
+    assert isinstance(attempt.outcome, Unknown)
+    assert [one.resource_arn for one in attempt.evaluations] == [ARN]
+
+
+def test_missing_answer_about_one_request_leaves_the_others() -> None:
+    team = Question(ALICE, OTHER, (ContextEntry("aws:ResourceTag/Team", "string", ("ops",)),))
+    iam = Iam({ARN: OSError("no route"), OTHER: "allowed"})
+
+    first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (team,)))
+
+    assert isinstance(first.outcome, Unknown)
+    assert second.outcome == Permit(OPS)
+
+
+def test_requests_that_differ_in_the_document_share_a_call() -> None:
+    iam = Iam({ARN: "allowed"})
+
+    first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)))
+
+    assert first.outcome == Permit(DEV)
+    assert second.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
+    assert iam.asked == [[ARN, OTHER]]
+
+
+def test_requests_with_more_documents_are_simulated_turn_by_turn() -> None:
+    iam = Iam({ARN: "allowed", OTHER: "allowed"})
+
+    first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS, ABOUT_DEV)))
+
+    assert (first.outcome, second.outcome) == (Permit(DEV), Permit(OPS))
+    assert iam.asked == [[ARN, OTHER], [ARN]]
+
+
+ENTRY = ContextEntry("aws:ResourceTag/Team", "string", ("ops",))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(replace(ABOUT_OPS, context=(ENTRY,)), id="another context"),
+        pytest.param(replace(ABOUT_OPS, action="ssm:ResumeSession"), id="another action"),
+        pytest.param(replace(ABOUT_OPS, policy_source_arn=f"{ALICE}2"), id="another principal"),
+    ],
+)
+def test_questions_that_differ_otherwise_share_no_call(other: Question) -> None:
+    iam = Iam({ARN: "allowed"})
+
+    answers = evaluate.simulate_questions(iam, [(other, None), (ABOUT_DEV, None)])
+
+    assert iam.asked == [[OTHER], [ARN]]
+    assert [call["PolicySourceArn"] for call in iam.calls] == [other.policy_source_arn, ALICE]
+    assert answers[1] != answers[0]
+
+
+def test_questions_with_another_boundary_share_no_call() -> None:
+    iam = Iam({ARN: "allowed"})
+
+    evaluate.simulate_questions(iam, [(ABOUT_DEV, "{}"), (ABOUT_OPS, None)])
+
+    assert iam.asked == [[ARN], [OTHER]]
+    assert iam.calls[0]["PermissionsBoundaryPolicyInputList"] == ["{}"]
+    assert "PermissionsBoundaryPolicyInputList" not in iam.calls[1]
+
+
+def test_shared_call_has_the_boundary_of_its_questions() -> None:
+    iam = Iam({ARN: "allowed", OTHER: "allowed"}, **UNPLACED)
+    iam.decisions[OTHER] = "implicitDeny"
+
+    evaluate.simulate_questions(iam, [(ABOUT_DEV, "{}"), (ABOUT_OPS, "{}")])
+
+    boundaries = [call["PermissionsBoundaryPolicyInputList"] for call in iam.calls]
+    assert iam.asked == [[ARN, OTHER], [OTHER]]
+    assert boundaries == [["{}"], ["{}"]]
+
+
+def test_answers_are_in_the_order_of_their_questions() -> None:
+    tagged = replace(ABOUT_OPS, context=(ENTRY,))
+    last = replace(ABOUT_DEV, resource_arn=f"{ARN}2")
+    iam = Iam({ARN: "allowed", last.resource_arn: "explicitDeny"})
+
+    answers = evaluate.simulate_questions(iam, [(ABOUT_DEV, None), (tagged, None), (last, None)])
+
+    assert iam.asked == [[ARN, last.resource_arn], [OTHER]]
+    assert [_decisions(one) for one in answers] == [
+        [(ARN, "allowed")],
+        [(OTHER, "implicitDeny")],
+        [(last.resource_arn, "explicitDeny")],
+    ]
+
+
+def _decisions(found: Any) -> list[tuple[str, str]]:
+    return [(one.resource_arn, one.eval_decision.value) for one in found]
+
+
+def test_what_a_shared_answer_leaves_open_is_simulated_alone() -> None:
+    iam = Iam({ARN: "allowed"}, **UNPLACED)
+
+    found, alone = evaluate.simulate_questions(iam, [(ABOUT_DEV, None), (ABOUT_OPS, None)])
+
+    assert iam.asked == [[ARN, OTHER], [OTHER]]
+    assert _decisions(found) == [(ARN, "allowed")]
+    assert _decisions(alone) == [(OTHER, "implicitDeny")]
+
+
+def test_shared_call_that_fails_is_unknown_for_each_of_its_questions() -> None:
+    iam = Iam({ARN: OSError("no route")})
+
+    found = evaluate.simulate_questions(iam, [(ABOUT_DEV, None), (ABOUT_OPS, None)])
+
+    assert [one.question for one in found if isinstance(one, Unknown)] == [ABOUT_DEV, ABOUT_OPS]
+
+
+# Without wildcard grants
+
+
+def test_named_grant_is_permitted_after_its_control() -> None:
+    iam = Iam({ARN: "allowed"})
+
+    (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)), allow_wildcard_grants=False)
+
+    assert attempt.outcome == Permit(DEV)
+    assert [one.resource_arn for one in attempt.controls] == [CONTROL]
+    assert iam.asked == [[ARN], [CONTROL]]
+
+
+def test_wildcard_grant_is_denied() -> None:
+    iam = Iam({ARN: "allowed", CONTROL: "allowed"})
+
+    (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)), allow_wildcard_grants=False)
+
+    assert isinstance(attempt.outcome, Denial)
+    assert attempt.outcome.reason_code == Reason.NOT_NAMED
+
+
+def test_controls_are_simulated_for_allowed_documents_alone() -> None:
+    iam = Iam({OTHER: "allowed"})
+
+    denied, named = simulated(
+        iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)), allow_wildcard_grants=False
+    )
+
+    assert denied.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
+    assert named.outcome == Permit(OPS)
+    assert (denied.controls, iam.asked) == ((), [[ARN, OTHER], [OTHER_CONTROL]])
+
+
+def test_no_control_is_simulated_unless_all_documents_are_allowed() -> None:
+    iam = Iam({ARN: "allowed"})
+
+    simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)), allow_wildcard_grants=False)
+
+    assert iam.asked == [[ARN], [OTHER]]
+
+
+def test_no_control_is_simulated_where_an_answer_is_missing() -> None:
+    missing = Unknown(Reason.TIMED_OUT, "IAM did not answer", ABOUT_DEV)
+    allowed = Evaluation(ARN, EvalDecision.ALLOWED)
+    iam = Iam({ARN: "allowed"})
+
+    (attempt,) = evaluate.conclude(
+        iam, [evaluate.Answered(DEV, (ABOUT_DEV,), (allowed,), missing)], False
+    )
+
+    assert attempt.outcome == missing
+    assert (attempt.evaluations, attempt.controls, iam.calls) == ((allowed,), (), [])
+
+
+def test_missing_control_is_unknown() -> None:
+    iam = Iam({ARN: "allowed", OTHER: "allowed", OTHER_CONTROL: OSError("no route")})
+
+    (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)), allow_wildcard_grants=False)
+
+    assert isinstance(attempt.outcome, Unknown)
+    assert attempt.outcome.question == ABOUT_OPS.control()
+    assert (attempt.controls, iam.asked) == ((), [[ARN], [OTHER], [CONTROL], [OTHER_CONTROL]])
+
+
+@pytest.mark.parametrize(
+    ("boundaries", "expected"),
+    [((None,), False), ((True,), True), ((False,), True), ((None, True), True)],
+)
+def test_control_behind_a_boundary_is_simulated_with_an_open_one(
+    boundaries: Sequence[bool | None], expected: bool
+) -> None:
+    iam = Iam({})
+    answers = tuple(
+        Evaluation(ARN, EvalDecision.ALLOWED, allowed_by_permissions_boundary=one)
+        for one in boundaries
+    )
+
+    evaluate.simulate_controls(iam, [evaluate.Answered(DEV, (ABOUT_DEV,), answers)])
+
+    (call,) = iam.calls
+    given = [json.loads(text) for text in call.get("PermissionsBoundaryPolicyInputList", ())]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    assert given == [{"Version": "2012-10-17", "Statement": [everything]}] * expected

@@ -1,0 +1,94 @@
+"""The one place that builds questions: what they are about, and what they say."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ssmgate.gate.access.questions import QuestionBuilder
+from ssmgate.gate.config.load import Config
+from ssmgate.gate.decision.errors import InvalidRequest
+from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+
+ACCOUNT = "111122223333"
+ALICE = f"arn:aws-cn:iam::{ACCOUNT}:user/alice"
+CALLER = Caller(ACCOUNT, ALICE, ALICE, "AIDA", "User", "aws-cn")
+TEAM = ContextEntry("aws:PrincipalTag/Team", "string", ("ops",))
+BUILDER = QuestionBuilder(CALLER, "aws-cn", "cn-north-1", True, True, (TEAM,))
+
+
+def about(arn: str, **known: Any) -> Question:
+    return Question.about(
+        CALLER,
+        arn,
+        region="cn-north-1",
+        secure_transport=True,
+        mfa_done=True,
+        configured=(TEAM,),
+        **known,
+    )
+
+
+def document(name: str, account: str = ACCOUNT) -> str:
+    return f"arn:aws-cn:ssm:cn-north-1:{account}:document/{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "arns"),
+    [
+        (None, [document("SSM-SessionManagerRunShell")]),
+        ("Dev-Shell", [document("Dev-Shell")]),
+        ("AWS-StartSSHSession", [document("AWS-StartSSHSession", "")]),
+        ("aws-x", [document("aws-x", ""), document("aws-x")]),
+        (document("Shell", "999999999999"), [document("Shell", "999999999999")]),
+    ],
+)
+def test_question_for_each_document_that_a_name_may_mean(name: str | None, arns: list[str]) -> None:
+    assert BUILDER.documents(name) == tuple(about(arn) for arn in arns)
+
+
+def test_name_that_no_document_can_have_is_invalid() -> None:
+    with pytest.raises(InvalidRequest):
+        BUILDER.documents("a b")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_target(check: bool) -> None:
+    node = f"arn:aws-cn:ec2:cn-north-1:{ACCOUNT}:instance/i-1"
+
+    assert BUILDER.target("i-1", document_access_check=check) == about(
+        node, document_access_check=check
+    )
+    assert BUILDER.target("i-1") == about(node, document_access_check=True)
+    assert BUILDER.target("rdp:i-1") is None
+
+
+def test_data_channel_is_another_action_without_a_resource() -> None:
+    assert BUILDER.data_channel() == about(
+        "*", action="ssmmessages:OpenDataChannel", document_access_check=None
+    )
+
+
+@pytest.mark.parametrize("secure", [True, False])
+@pytest.mark.parametrize("done", [True, False])
+def test_live_questions_are_about_the_session_that_would_be_started(
+    secure: bool, done: bool
+) -> None:
+    invocation: Any = SimpleNamespace(mfa=SimpleNamespace(done=done))
+    clients: Any = SimpleNamespace(partition="aws-cn", region="cn-north-1", secure_transport=secure)
+
+    builder = QuestionBuilder.live(CALLER, invocation, clients, Config(context=(TEAM,)))
+
+    assert builder == QuestionBuilder(CALLER, "aws-cn", "cn-north-1", secure, done, (TEAM,))
+    (question,) = builder.documents("Dev-Shell")
+    values = {entry.key_name: entry.values for entry in question.context}
+    assert values["aws:SecureTransport"] == ("true" if secure else "false",)
+    assert values.get("aws:MultiFactorAuthPresent") == (("true",) if done else None)
+
+
+def test_nothing_is_configured_unless_it_is_given() -> None:
+    builder = QuestionBuilder(CALLER, "aws-cn", "cn-north-1", True, False)
+
+    assert not builder.data_channel().gives(TEAM.key_name)

@@ -1,0 +1,73 @@
+"""Denials that nothing is simulated again for: what settles them, and what comes too late."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fakes.tagged_documents import ALICE, LIVE, ON_A, ON_B, THEIRS, USER, A, Aws, B, arn
+from ssmgate.gate.access import refine
+from ssmgate.gate.aws import tags
+from ssmgate.gate.decision.decision import Denial, Layer, Permit, SimulationAttempt, Unknown
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
+from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.request import SessionRequest
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        arn("Dev", region="eu-west-1"), arn("Dev", account="999999999999"), arn("Dev", account=""),
+        A.replace("arn:aws:", "arn:aws-cn:"), A.replace(":ssm:", ":ec2:"),
+    ],
+)  # fmt: skip
+def test_only_documents_of_this_account_and_region_have_tags_to_read(place: str) -> None:
+    clients: Any = SimpleNamespace(partition="aws", region="us-east-1")
+
+    assert refine.document_source(clients, USER, Question(ALICE, place, ())) is None
+    assert refine.document_source(clients, USER, ON_A) is not None
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Permit(SessionRequest("i-1")),
+        Unknown(Reason.TIMED_OUT, "IAM did not answer"),
+        Unknown(Reason.LIVE_CONTEXT, "the policies ask for a live key", ON_A, (LIVE,)),
+        Denial(Reason.NOT_NAMED, ON_A, Layer.IDENTITY),
+    ],
+)
+def test_nothing_is_late_but_a_denial_that_tags_may_turn(outcome: Any) -> None:
+    evaluation = Evaluation(A, EvalDecision.IMPLICIT_DENY, missing_context=(THEIRS,))
+    first = SimulationAttempt(SessionRequest("i-1"), (ON_A,), (evaluation,), outcome)
+
+    assert refine.out_of_time(Aws({}), USER, first) is first  # type: ignore[arg-type]
+
+
+def test_late_answers_about_another_document_say_nothing() -> None:
+    other = Evaluation(B, EvalDecision.IMPLICIT_DENY, missing_context=(THEIRS,))
+    own = Evaluation(A, EvalDecision.IMPLICIT_DENY)
+    outcome = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.IDENTITY)
+    first = SimulationAttempt(SessionRequest("i-1"), (ON_A, ON_B), (own, other), outcome)
+
+    assert refine.out_of_time(Aws({}), USER, first) == first  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("outcome", [None, Unknown(Reason.LIVE_CONTEXT, "live", ON_A, (LIVE,))])
+def test_only_a_denial_is_settled(outcome: Any) -> None:
+    aws = Aws({}, mentions=(LIVE,))
+    lookups = tags.Lookups(aws, USER)
+
+    assert refine.settled(lookups, ON_A, outcome, tags.Found()) is outcome
+    assert aws.calls == []
+
+
+def test_wildcard_grant_is_settled_already() -> None:
+    aws = Aws({}, mentions=(LIVE,))
+    wildcard = Denial(Reason.NOT_NAMED, ON_A, Layer.IDENTITY)
+    found = tags.Found((LIVE,), (), ((THEIRS, "could not be read"),))
+
+    assert refine.settled(tags.Lookups(aws, USER), ON_A, wildcard, found) is wildcard

@@ -229,6 +229,14 @@ def test_what_a_shared_answer_leaves_open_is_simulated_alone() -> None:
     assert _decisions(alone) == [(OTHER, "implicitDeny")]
 
 
+def test_one_document_is_simulated_once_whatever_its_answer_leaves_open() -> None:
+    iam = Iam({}, **UNPLACED)
+
+    (found,) = evaluate.simulate_questions(iam, [(ABOUT_DEV, None)])
+
+    assert (_decisions(found), iam.asked) == ([(ARN, "implicitDeny")], [[ARN]])
+
+
 def test_shared_call_that_fails_is_unknown_for_each_of_its_questions() -> None:
     iam = Iam({ARN: OSError("no route")})
 

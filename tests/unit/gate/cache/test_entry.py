@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+import time
 from dataclasses import field, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from ssmgate.gate.cache.entry import (
     Timestamp,
     _mac,
     derive_key,
+    now,
     parse,
     serialize,
 )
@@ -317,3 +319,11 @@ def test_age_is_the_older_of_two() -> None:
     assert age(text, after(5, wall=7)) == 7
     assert age(text, after(5, wall=-1)) is None
     assert age(text, after(0.5, wall=0.5)) == 0.5
+
+
+def test_time_is_read_from_two_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    since_boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # not on every system
+    monkeypatch.setattr(time, "time", lambda: 7.0)
+    monkeypatch.setattr(time, "clock_gettime", {since_boot: 5.0}.__getitem__)
+
+    assert now() == Timestamp(7.0, 5.0)

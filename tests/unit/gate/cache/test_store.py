@@ -1,39 +1,16 @@
-"""The private directory: who may have written there, and whose turn it is to ask."""
+"""The directory of the cache: what is stored there, and who could have written it."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fakes.waiting import locking, until
-from ssmgate.gate.cache import inspect, single_flight
-from ssmgate.gate.cache.store import DIRECTORY, DecisionCache
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    home = tmp_path / "a home"
-    home.mkdir()
-    return home
-
-
-@pytest.fixture
-def told() -> list[object]:
-    return []
-
-
-@pytest.fixture
-def directory(home: Path, told: list[object]) -> DecisionCache:
-    return DecisionCache(str(home), told.append)
+from ssmgate.gate.cache import inspect
+from ssmgate.gate.cache.store import DIRECTORY, DecisionCache, youngest
 
 
 def test_nothing_is_kept_at_first(directory: DecisionCache, home: Path, told: list[object]) -> None:
@@ -195,161 +172,6 @@ def test_what_is_old_is_forgotten(directory: DecisionCache, home: Path) -> None:
     assert os.listdir(home / DIRECTORY) == []
 
 
-def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str) -> None:
-    directory = DecisionCache(home, print)
-    Path(started, str(os.getpid())).touch()
-    with contextlib.suppress(RuntimeError), directory.single_flight("a") as flight:
-        if flight.waited and directory.read("a"):
-            return
-        with open(asked, "a") as file:
-            file.write(f"{os.getpid()}\n")
-        time.sleep(seconds)
-        if answer is None:
-            raise RuntimeError
-        if answer:
-            directory.write("a", "text")
-        else:
-            flight.mark_failed()
-
-
-class Crowd:
-    """Processes that ask the same at once."""
-
-    def __init__(self, home: Path, count: int, *, seconds: float, answer: bool | None) -> None:
-        self.asked = home / "asked"
-        self.started = home / "started"
-        self.started.mkdir()
-        arguments = (str(home), str(self.asked), seconds, answer, str(self.started))
-        context = multiprocessing.get_context("fork")
-        self.processes = [context.Process(target=ask, args=arguments) for _ in range(count)]
-        for process in self.processes:
-            process.start()
-
-    def wait_until_asked(self) -> int:
-        """The process that asks first, once all of them are there."""
-        until(lambda: len(os.listdir(self.started)) == len(self.processes) and self.asked.exists())
-        until(lambda: locking(self.asked.parent) == len(self.processes))
-        return int(self.asked.read_text().split()[0])
-
-    def end(self) -> int:
-        """How many asked."""
-        for process in self.processes:
-            process.join(30)
-        return len(self.asked.read_text().split())
-
-
-def spoil_lock_link(lock: Path) -> None:
-    lock.symlink_to(lock.with_name("elsewhere"))
-
-
-def spoil_lock_fifo(lock: Path) -> None:
-    os.mkfifo(lock, 0o600)
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        spoil_lock_link, spoil_lock_fifo, Path.mkdir,
-        lambda lock: lock.write_text("inf"), lambda lock: lock.write_text("nan" * 9),
-    ],
-    ids=["link", "fifo", "directory", "text", "more text"],
-)  # fmt: skip
-def test_whatever_the_lock_is_somebody_asks(
-    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
-) -> None:
-    directory.write("a", "text")
-    spoil(home / DIRECTORY / "a.lock")
-    with directory.single_flight("a") as flight:
-        flight.mark_failed()
-
-    assert not flight.waited
-    assert told == []
-    assert not (home / DIRECTORY / "elsewhere").exists()
-
-
-def test_one_asks_for_all(home: Path) -> None:
-    assert Crowd(home, 8, seconds=0.5, answer=True).end() == 1
-
-
-def test_when_the_one_that_asks_dies_another_one_asks(home: Path) -> None:
-    crowd = Crowd(home, 6, seconds=2, answer=True)
-    os.kill(crowd.wait_until_asked(), 9)
-
-    assert crowd.end() == 2
-
-
-@pytest.mark.parametrize("answer", [False, None], ids=["no", "an error"])
-def test_after_a_no_all_have_to_ask(home: Path, answer: bool | None) -> None:
-    crowd = Crowd(home, 6, seconds=2, answer=answer)
-    crowd.wait_until_asked()
-
-    assert crowd.end() == 6
-
-
-def test_after_a_no_they_go_on_one_after_another(
-    directory: DecisionCache, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who goes on keeps the others from it for a moment, and not for as long as it asks."""
-    paces: list[tuple[float, bool]] = []
-    asking, denied = threading.Event(), threading.Event()
-    sleep = time.sleep
-
-    def free() -> bool:
-        lock = os.open(home / DIRECTORY / "a.lock", os.O_RDWR)
-        try:
-            single_flight.fcntl.flock(
-                lock, single_flight.fcntl.LOCK_EX | single_flight.fcntl.LOCK_NB
-            )
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(lock)
-        return True
-
-    def watched(seconds: float) -> None:
-        if seconds >= single_flight.PACE_SECONDS / 2:
-            paces.append((seconds, free()))
-        else:  # it waits
-            denied.set()
-            sleep(seconds)
-
-    def deny() -> None:
-        with directory.single_flight("a") as flight:
-            asking.set()
-            denied.wait(20)
-            flight.mark_failed()
-
-    leader = threading.Thread(target=deny)
-    leader.start()
-    asking.wait(20)
-    monkeypatch.setattr(single_flight.time, "sleep", watched)
-    with directory.single_flight("a") as flight:
-        assert flight.waited
-        assert free()
-    leader.join()
-    ((seconds, was_free),) = paces
-    assert single_flight.PACE_SECONDS * 0.5 <= seconds <= single_flight.PACE_SECONDS * 1.5
-    assert not was_free
-
-
-def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 1)
-    crowd = Crowd(home, 4, seconds=0.5, answer=True)
-    leader = crowd.wait_until_asked()
-    os.kill(leader, signal.SIGSTOP)
-    try:
-        for process in crowd.processes:
-            if process.pid != leader:
-                process.join(30)
-                assert process.exitcode == 0
-    finally:
-        os.kill(leader, signal.SIGCONT)
-    # Each of the three asked, unless another one's answer was there already.
-    assert 2 <= crowd.end() <= 4
-
-
 def test_what_cannot_be_kept_is_told(directory: DecisionCache, home: Path) -> None:
     assert directory.write("a", "text") is True
     assert directory.write("a", "x" * 70_000) is False
@@ -358,79 +180,24 @@ def test_what_cannot_be_kept_is_told(directory: DecisionCache, home: Path) -> No
     assert directory.write("a", "new") is False
 
 
-def test_where_there_are_no_locks_everybody_asks(
-    directory: DecisionCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
+def test_youngest_is_the_entry_that_was_written_last(directory: DecisionCache, home: Path) -> None:
+    assert youngest(str(home)) is None
+    directory.write("a", "text")
+    directory.write("b", "text")
+    with directory.single_flight("c"):
+        pass
+    now = time.time()
+    for name, age in (("a", 300), ("b", 200), ("c.lock", 100)):
+        os.utime(home / DIRECTORY / name, (now - age, now - age))
 
-    monkeypatch.setattr(single_flight.fcntl, "flock", no_locks)
-    with directory.single_flight("a") as flight:
-        assert not flight.waited
-
-
-def test_nobody_waits_for_ever(directory: DecisionCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.2)
-    in_turn, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with directory.single_flight("a"):
-            in_turn.set()
-            done.wait(20)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    in_turn.wait(20)
-    with directory.single_flight("a") as flight:
-        assert flight.waited
-        assert not done.is_set()
-    done.set()
-    holder.join()
+    found = youngest(str(home))
+    assert found is not None
+    assert 200 <= found < 300
 
 
-@pytest.mark.parametrize(
-    ("terminal", "seconds", "says"),
-    [
-        pytest.param(True, 0.1, True, id="a terminal"),
-        pytest.param(False, 0.1, False, id="not a terminal"),
-        pytest.param(True, 60, False, id="a short wait"),
-    ],
-)
-def test_says_at_a_terminal_what_it_waits_for(
-    directory: DecisionCache,
-    told: list[object],
-    monkeypatch: pytest.MonkeyPatch,
-    terminal: bool,
-    seconds: float,
-    says: bool,
-) -> None:
-    monkeypatch.setattr(single_flight, "NOTICE_SECONDS", seconds)
-    monkeypatch.setattr("ssmgate.gate.cache.store.os.isatty", lambda fd: terminal and fd == 2)
-    in_turn, done = threading.Event(), threading.Event()
-    polled: list[float] = []
-    sleep = time.sleep
-
-    def hold() -> None:
-        with directory.single_flight("a"):
-            in_turn.set()
-            done.wait(20)
-
-    def poll(seconds: float) -> None:
-        polled.append(seconds)
-        if len(polled) > 30:  # more than the 0.1 seconds of the first row
-            done.set()
-        sleep(seconds)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    in_turn.wait(20)
-    monkeypatch.setattr(single_flight.time, "sleep", poll)
-    with directory.single_flight("a") as flight:
-        assert flight.waited
-    holder.join()
-    line = "ssmgate: waiting for another ssmgate process that checks the same access"
-    assert told == [line] * says
-
-
-def test_waits_two_seconds_before_it_says_so() -> None:
-    assert single_flight.NOTICE_SECONDS == 2
+def test_lock_and_link_are_not_the_youngest_entry(directory: DecisionCache, home: Path) -> None:
+    with directory.single_flight("a"):
+        pass
+    assert youngest(str(home)) is None
+    (home / DIRECTORY / "link").symlink_to(home / "nowhere")
+    assert youngest(str(home)) is not None

@@ -43,7 +43,7 @@ class Aws:
         self.deny: set[str] = set()
         self.user_tags: Sequence[str] | None = ("ops",)
         self.document_tags: Sequence[str] | None = ("ops",)
-        self.fails = False
+        self.fails: set[str] = set()
         self.calls: list[str] = []
         self.partition, self.region = "aws", "us-east-1"
         self.iam = self.ssm = self
@@ -53,7 +53,7 @@ class Aws:
         given = {one["ContextKeyName"] for one in request["ContextEntries"]}
         if given & {THEIRS, MINE}:
             self.calls.append(" ".join(one.partition("/")[2] for one in arns))
-            if self.fails:
+            if self.fails & set(arns):
                 raise OSError("no route")
         entries = [self._entry(one, given) for one in arns]
         if len(arns) > 1:

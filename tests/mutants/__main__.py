@@ -65,6 +65,7 @@ TARGETS = {
     "gate/access/refine.py": (
         "gate/access/test_refine.py",
         "gate/access/test_refine_settled.py",
+        "gate/aws/test_tags.py",
     ),
     "gate/access/shared_simulation.py": ("gate/access/test_evaluate.py",),
 }

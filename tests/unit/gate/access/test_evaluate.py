@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fakes.simulations import ARN, OTHER, answer, entry, result, several
-from ssmgate.gate.access import evaluate
+from ssmgate.gate.access import evaluate, shared_simulation
 from ssmgate.gate.decision.decision import Denial, Layer, Permit, Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import ContextEntry, Question
@@ -217,6 +217,18 @@ def test_answers_are_in_the_order_of_their_questions() -> None:
 
 def _decisions(found: Any) -> list[tuple[str, str]]:
     return [(one.resource_arn, one.eval_decision.value) for one in found]
+
+
+def test_shared_answer_is_taken_apart() -> None:
+    iam = Iam({OTHER: "allowed"})
+
+    denied, allowed = shared_simulation.simulate_group(iam, [ABOUT_DEV, ABOUT_OPS], None)
+
+    assert (_decisions(denied), _decisions(allowed)) == (
+        [(ARN, "implicitDeny")],
+        [(OTHER, "allowed")],
+    )
+    assert iam.asked == [[ARN, OTHER]]
 
 
 def test_what_a_shared_answer_leaves_open_is_simulated_alone() -> None:

@@ -154,6 +154,16 @@ def test_tag_that_cannot_be_read_makes_a_denial_unknown(key: str) -> None:
     assert f"could not be read ({why})" in last.outcome.reason
 
 
+def test_live_key_is_named_before_a_tag_that_cannot_be_read() -> None:
+    aws = Aws({A: (THEIRS, LIVE)})
+    aws.document_tags = None
+
+    (last,) = resimulated(aws, attempt(aws, ON_A))
+
+    assert isinstance(last.outcome, Unknown)
+    assert (code(last), last.outcome.live_context) == (Reason.LIVE_CONTEXT, (LIVE,))
+
+
 def test_tag_that_does_not_exist_leaves_the_denial() -> None:
     aws = Aws({A: (THEIRS,)})
     aws.document_tags = ()
@@ -212,7 +222,7 @@ def test_implicit_deny_of_the_organization_is_simulated_with_tags_and_then_final
 
 def test_second_simulation_that_fails_is_unknown() -> None:
     aws = Aws({A: (THEIRS,)})
-    aws.fails = True
+    aws.fails = {A}
     first = attempt(aws, ON_A)
 
     (last,) = resimulated(aws, first)
@@ -292,6 +302,28 @@ def test_many_documents_are_refined_together_and_others_left() -> None:
     assert aws.calls == ["tags of Dev", "Dev", "GetContextKeys"]
 
 
+def test_second_simulation_that_fails_leaves_the_others() -> None:
+    aws = Aws({A: (THEIRS,), B: (MINE,)})
+    aws.fails = {A}
+
+    failed, allowed = resimulated(aws, attempt(aws, ON_A), attempt(aws, ON_B))
+
+    assert isinstance(failed.outcome, Unknown)
+    assert code(allowed) == Reason.ALLOWED
+
+
+def test_requests_that_may_mean_one_document_or_two_are_refined_together() -> None:
+    aws = Aws({A: (THEIRS,), B: ()})
+
+    for first in ((ON_A,), (ON_B, ON_A)), ((ON_B, ON_A), (ON_A,)):
+        last = resimulated(aws, *(attempt(aws, *questions) for questions in first))
+        assert [code(one) for one in last] == [Reason.ALLOWED] * 2
+
+    aws = Aws({A: (THEIRS, "aws:ResourceTag/Stage"), B: ()})
+    last = resimulated(aws, attempt(aws, ON_A), attempt(aws, ON_B, ON_A))
+    assert [code(one) for one in last] == [Reason.IMPLICIT_DENY] * 2
+
+
 def test_documents_with_equal_tags_are_simulated_in_one_call() -> None:
     aws = Aws({A: (THEIRS,), B: (THEIRS,)})
 
@@ -302,26 +334,20 @@ def test_documents_with_equal_tags_are_simulated_in_one_call() -> None:
     assert aws.calls == ["tags of Dev", "tags of Ops", "Dev Ops"]
 
 
-@pytest.mark.parametrize(
-    ("most", "codes"),
-    [
-        (0, [Reason.TAGS_UNKNOWN, Reason.TAGS_UNKNOWN]),
-        (1, [Reason.ALLOWED, Reason.TAGS_UNKNOWN]),
-        (2, [Reason.ALLOWED, Reason.ALLOWED]),
-    ],
-)
-def test_tags_are_read_for_so_many_documents_only(most: int, codes: list[Reason]) -> None:
-    aws = Aws({A: (THEIRS,), B: (THEIRS,)})
+@pytest.mark.parametrize("most", [0, 1, 2, 3])
+def test_tags_are_read_for_so_many_documents_only(most: int) -> None:
+    c = arn("Web")
+    aws = Aws({A: (THEIRS,), B: (THEIRS,), c: (THEIRS,)})
+    first = [attempt(aws, one) for one in (ON_A, ON_B, Question(ALICE, c, ()))]
 
-    last = resimulated(aws, attempt(aws, ON_A), attempt(aws, ON_B), most_tagged=most)
+    last = resimulated(aws, *first, most_tagged=most)
 
+    codes = [Reason.ALLOWED] * most + [Reason.TAGS_UNKNOWN] * (3 - most)
+    reads = ["tags of Dev", "tags of Ops", "tags of Web"][:most]
     assert [code(one) for one in last] == codes
-    assert [one for one in aws.calls if one.startswith("tags")] == ["tags of Dev", "tags of Ops"][
-        :most
-    ]
-    if most < 2:
-        assert isinstance(last[1].outcome, Unknown)
-        assert f"is read for {most} documents only ('ssmgate check'" in last[1].outcome.reason
+    assert [one for one in aws.calls if one.startswith("tags")] == reads
+    if isinstance(last[2].outcome, Unknown):
+        assert f"is read for {most} documents only ('ssmgate check'" in last[2].outcome.reason
 
 
 def test_tags_beyond_the_limit_that_cannot_be_read_say_so() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import multiprocessing
 import os
 import signal
@@ -110,52 +109,6 @@ def test_after_a_no_all_have_to_ask(home: Path, answer: bool | None) -> None:
     assert crowd.end() == 6
 
 
-def test_after_a_no_they_go_on_one_after_another(
-    directory: DecisionCache, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who goes on keeps the others from it for a moment, and not for as long as it asks."""
-    paces: list[tuple[float, bool]] = []
-    asking, denied = threading.Event(), threading.Event()
-    sleep = time.sleep
-
-    def free() -> bool:
-        lock = os.open(home / DIRECTORY / "a.lock", os.O_RDWR)
-        try:
-            single_flight.fcntl.flock(
-                lock, single_flight.fcntl.LOCK_EX | single_flight.fcntl.LOCK_NB
-            )
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(lock)
-        return True
-
-    def watched(seconds: float) -> None:
-        if seconds >= single_flight.PACE_SECONDS / 2:
-            paces.append((seconds, free()))
-        else:  # it waits
-            denied.set()
-            sleep(seconds)
-
-    def deny() -> None:
-        with directory.single_flight("a") as flight:
-            asking.set()
-            denied.wait(20)
-            flight.mark_failed()
-
-    leader = threading.Thread(target=deny)
-    leader.start()
-    asking.wait(20)
-    monkeypatch.setattr(single_flight.time, "sleep", watched)
-    with directory.single_flight("a") as flight:
-        assert flight.waited
-        assert free()
-    leader.join()
-    ((seconds, was_free),) = paces
-    assert single_flight.PACE_SECONDS * 0.5 <= seconds <= single_flight.PACE_SECONDS * 1.5
-    assert not was_free
-
-
 def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,36 +125,6 @@ def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
         os.kill(leader, signal.SIGCONT)
     # Each of the three asked, unless another one's answer was there already.
     assert 2 <= crowd.end() <= 4
-
-
-def test_where_there_are_no_locks_everybody_asks(
-    directory: DecisionCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(single_flight.fcntl, "flock", no_locks)
-    with directory.single_flight("a") as flight:
-        assert not flight.waited
-
-
-def test_nobody_waits_for_ever(directory: DecisionCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.2)
-    in_turn, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with directory.single_flight("a"):
-            in_turn.set()
-            done.wait(20)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    in_turn.wait(20)
-    with directory.single_flight("a") as flight:
-        assert flight.waited
-        assert not done.is_set()
-    done.set()
-    holder.join()
 
 
 @pytest.mark.parametrize(
@@ -246,7 +169,3 @@ def test_says_at_a_terminal_what_it_waits_for(
     holder.join()
     line = "ssmgate: waiting for another ssmgate process that checks the same access"
     assert told == [line] * says
-
-
-def test_waits_two_seconds_before_it_says_so() -> None:
-    assert single_flight.NOTICE_SECONDS == 2

@@ -1,0 +1,254 @@
+"""How a process waits for the lock: by a clock of the test's own, so that no time passes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from io import FileIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ssmgate.gate.cache import single_flight
+from ssmgate.gate.cache.entry import Timestamp
+from ssmgate.gate.cache.single_flight import SingleFlightLock
+
+BEGAN = 1000.0
+
+
+class Clock:
+    """Seconds since boot, what was slept, and what happens at a time. `drawn`: 0 least, 1 most."""
+
+    def __init__(self) -> None:
+        self.boot = BEGAN
+        self.slept: list[float] = []
+        self.happens: dict[float, Callable[[], object]] = {}
+        self.drawn = 0.0
+
+    def now(self) -> Timestamp:
+        return Timestamp(0, self.boot)
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.slept.append(seconds)
+        self.boot += seconds
+        for after in [one for one in self.happens if self.boot >= BEGAN + one]:
+            self.happens.pop(after)()
+
+    def uniform(self, least: float, most: float) -> float:
+        return least + (most - least) * self.drawn
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(single_flight, "now", clock.now)
+    monkeypatch.setattr(single_flight, "time", SimpleNamespace(sleep=clock.sleep))
+    monkeypatch.setattr(single_flight, "random", SimpleNamespace(uniform=clock.uniform))
+    return clock
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.lock"
+
+
+@pytest.fixture
+def leader(path: Path) -> Iterator[FileIO]:
+    """A file that has the lock, as another process would."""
+    with FileIO(path, "w+") as leader:
+        fcntl.flock(leader, fcntl.LOCK_EX)
+        yield leader
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _free(path: Path) -> bool:
+    probe = _open(path)
+    try:
+        fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(probe)
+    return True
+
+
+def _nothing() -> None:
+    """Be notified."""
+
+
+def test_free_lock_is_taken_at_once_and_held_until_released(clock: Clock, path: Path) -> None:
+    flight = SingleFlightLock(_open(path), _nothing)
+
+    flight.wait()
+    assert (flight.waited, clock.slept, _free(path)) == (False, [], False)
+    flight.release()
+    assert _free(path)
+    flight.release()
+    flight.mark_failed()
+
+
+def test_without_a_lock_nothing_is_waited_for(clock: Clock) -> None:
+    flight = SingleFlightLock(None, _nothing)
+
+    flight.wait()
+    flight.mark_failed()
+    flight.release()
+    assert (flight.waited, clock.slept) == (False, [])
+
+
+@pytest.mark.parametrize(("drawn", "poll"), [(0, 0.01), (1, 0.03)])
+def test_lock_is_taken_when_the_leader_has_released_it(
+    clock: Clock, path: Path, leader: FileIO, drawn: float, poll: float
+) -> None:
+    clock.drawn = drawn
+    clock.happens = {1.0: leader.close}
+    flight = SingleFlightLock(_open(path), _nothing)
+
+    flight.wait()
+
+    assert flight.waited
+    assert not _free(path)
+    assert clock.slept == pytest.approx([poll] * len(clock.slept))
+    assert clock.boot == pytest.approx(BEGAN + 1, abs=0.03)
+    flight.release()
+
+
+@pytest.mark.parametrize(("drawn", "patience"), [(0, 15.0), (1, 30.0)])
+def test_leader_that_does_not_end_is_waited_for_no_longer_than_the_limit(
+    clock: Clock, path: Path, leader: FileIO, drawn: float, patience: float
+) -> None:
+    clock.drawn = drawn
+    lock = _open(path)
+    flight = SingleFlightLock(lock, _nothing)
+
+    flight.wait()
+
+    assert flight.waited
+    assert patience < clock.boot - BEGAN < patience + 0.05
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(lock)
+
+
+def test_patience_lasts_until_its_very_end(
+    clock: Clock, path: Path, leader: FileIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 1.0)
+    clock.drawn = 1
+    monkeypatch.setattr(single_flight, "time", SimpleNamespace(sleep=lambda _: clock.sleep(0.5)))
+
+    SingleFlightLock(_open(path), _nothing).wait()
+
+    assert clock.slept == [0.5, 0.5, 0.5]
+
+
+def test_says_once_and_after_two_seconds_that_it_waits(
+    clock: Clock, path: Path, leader: FileIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notified: list[float] = []
+    monkeypatch.setattr(single_flight, "time", SimpleNamespace(sleep=lambda _: clock.sleep(0.25)))
+
+    SingleFlightLock(_open(path), lambda: notified.append(clock.boot - BEGAN)).wait()
+
+    assert notified == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("failed", "paced"),
+    [(-0.5, False), (0.0, True), (0.5, True)],
+    ids=["before it waited", "as it began", "since"],
+)
+@pytest.mark.parametrize(("drawn", "pace"), [(0, 0.1), (1, 0.3)])
+def test_after_a_leader_that_failed_it_goes_on_without_the_lock(
+    clock: Clock, path: Path, leader: FileIO, failed: float, paced: bool, drawn: float, pace: float
+) -> None:
+    held: list[bool] = []
+    clock.drawn = drawn
+    clock.boot = BEGAN + failed
+    SingleFlightLock(leader.fileno(), _nothing).mark_failed()
+    clock.boot = BEGAN
+
+    def end() -> None:
+        leader.close()
+        clock.happens[clock.boot - BEGAN + 0.1] = lambda: held.append(not _free(path))
+
+    clock.happens = {1.0: end}
+    flight = SingleFlightLock(_open(path), _nothing)
+    flight.wait()
+
+    assert flight.waited
+    assert _free(path) is paced
+    assert clock.slept[-1] == pytest.approx(pace if paced else 0.01 + 0.02 * drawn)
+    assert held == [True] * paced, "the one before keeps the others from it while it sleeps"
+    flight.release()
+
+
+def test_failure_of_a_leader_that_was_not_waited_for_says_nothing(clock: Clock, path: Path) -> None:
+    lock = _open(path)
+    SingleFlightLock(lock, _nothing).mark_failed()
+    flight = SingleFlightLock(lock, _nothing)
+
+    flight.wait()
+
+    assert (clock.slept, _free(path)) == ([], False)
+    flight.release()
+
+
+@pytest.mark.parametrize("boot", [0.0, 7.25, 123456.789012, 9e11])
+def test_time_of_a_failure_is_written_over_the_one_before(
+    clock: Clock, path: Path, boot: float
+) -> None:
+    lock = _open(path)
+    path.write_text("9" * 20)
+    clock.boot = boot
+
+    SingleFlightLock(lock, _nothing).mark_failed()
+
+    assert len(path.read_text()) == 20
+    assert float(path.read_text()) == pytest.approx(boot, abs=1e-6)
+    os.close(lock)
+
+
+@pytest.mark.parametrize("text", ["", "x", "nan", "9" * 20 + "x"])
+def test_what_is_in_the_file_of_a_lock_is_a_time_or_nothing(
+    clock: Clock, path: Path, leader: FileIO, text: str
+) -> None:
+    path.write_text(text)
+    clock.happens = {1.0: leader.close}
+    flight = SingleFlightLock(_open(path), _nothing)
+
+    flight.wait()
+
+    assert _free(path) is text.startswith("9")
+    flight.release()
+
+
+def test_failure_that_cannot_be_written_is_no_error(clock: Clock, path: Path) -> None:
+    path.touch()
+    flight = SingleFlightLock(os.open(path, os.O_RDONLY), _nothing)
+
+    flight.mark_failed()
+    flight.release()
+    assert path.read_text() == ""
+
+
+def test_file_system_without_locks_leaves_everyone_to_simulate(
+    clock: Clock, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError("No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    lock = _open(path)
+    flight = SingleFlightLock(lock, _nothing)
+
+    flight.wait()
+
+    assert (flight.waited, clock.slept) == (False, [])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(lock)

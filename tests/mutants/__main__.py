@@ -55,7 +55,10 @@ TARGETS = {
         "gate/cache/test_single_flight.py",
     ),
     "gate/cache/store.py": ("gate/cache/test_store.py", "gate/cache/test_single_flight.py"),
-    "gate/system/trusted_files.py": ("gate/system/test_trusted_files.py",),
+    "gate/system/trusted_files.py": (
+        "gate/system/test_trusted_files.py",
+        "gate/system/test_walk.py",
+    ),
     "gate/system/trusted_open.py": ("gate/system/test_trusted_files.py",),
     "gate/system/private_directory.py": ("gate/system/test_private_directory.py",),
     "gate/system/private_files.py": ("gate/system/test_private_files.py",),

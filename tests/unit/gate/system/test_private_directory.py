@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,33 @@ def test_without_create_nothing_is_made(home: Path) -> None:
     with pytest.raises(FileNotFoundError):
         private_directory.open_directory(str(home), "a/b")
     assert os.listdir(home) == []
+
+
+def test_without_create_the_last_directory_is_not_made_either(home: Path) -> None:
+    (home / "a").mkdir()
+    with pytest.raises(FileNotFoundError):
+        private_directory.open_directory(str(home), "a/b")
+    assert os.listdir(home / "a") == []
+
+
+def test_create_opens_what_is_there(home: Path) -> None:
+    for _ in range(2):
+        os.close(private_directory.open_directory(str(home), "a/b", create=True))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_home_of_an_ordinary_user_below_roots_directories() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        home = Path(directory, "home")
+        home.mkdir()
+        os.chown(home, 12345, -1)
+        os.seteuid(12345)
+        try:
+            os.close(private_directory.open_directory(str(home), "a/b", create=True))
+        finally:
+            os.seteuid(0)
+        assert (home / "a/b").stat().st_uid == 12345
 
 
 def test_a_directory_that_inherits_its_group_is_one_users_alone(home: Path) -> None:

@@ -148,3 +148,17 @@ def test_caller_is_no_permit(tmp_path: Path) -> None:
         assert found.permit() is None
     found._write(found._permit_key, CacheEntry(caller, now, questions, (), (), endpoints))
     assert found.permit() is not None
+
+
+def test_machine_is_told_by_its_boot() -> None:
+    opened = mock.mock_open(read_data="4b5e\n")
+    with mock.patch.object(key, "open", opened, create=True):
+        assert key.boot_id() == "4b5e"
+    assert opened.call_args == mock.call("/proc/sys/kernel/random/boot_id", encoding="utf-8")
+
+
+def test_machine_without_the_id_of_its_boot_is_told_by_its_name() -> None:
+    invalid = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    for error in (FileNotFoundError(), invalid):
+        with mock.patch.object(key, "open", side_effect=error, create=True):
+            assert key.boot_id() == os.uname().nodename

@@ -330,7 +330,7 @@ def test_everything_that_decides_decides_the_same(
     report = live.check(invocation(situation.document), situation.config, explain=False)
     assert answered(report.document) == start, "check"
     prepared("documents")
-    listing = documents.list_and_ask(invocation(None), situation.config, target=None)
+    listing = documents.list_and_simulate(invocation(None), situation.config, target=None)
     (entry,) = (entry for entry in listing.documents if entry.name == document)
     assert answered(entry.answer) == start, "documents"
     prepared("menu")
@@ -369,6 +369,6 @@ def test_name_that_no_document_can_have_leaves_the_others(
     assert menu._permitted(Config(), [odd, DEV]) == [DEV]
     names = {"DocumentIdentifiers": [{"Name": odd}, {"Name": DEV}]}
     server.script("ListDocuments", json_ok(names), json_ok({"DocumentIdentifiers": []}))
-    listing = documents.list_and_ask(invocation(None), Config(), target=None)
+    listing = documents.list_and_simulate(invocation(None), Config(), target=None)
     answers = {entry.name: entry.answer.verdict for entry in listing.documents}
     assert answers == {odd: Verdict.UNKNOWN, DEV: Verdict.ALLOWED, DEFAULT: Verdict.DENIED}

@@ -59,7 +59,7 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
         raise InvalidRequest("documents lists them all: to ask about one, use 'ssmgate check'")
     target = invocation.request.target
     machine = wants_json(invocation)
-    report = asking.list_and_ask(
+    report = asking.list_and_simulate(
         invocation, configuration(), target=None if target == _NO_TARGET else target
     )
     mask = redactor(report) if flags else None

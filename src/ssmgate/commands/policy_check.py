@@ -130,18 +130,18 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
 
     from ssmgate.explain import offline
 
-    given = offline.Given(
+    policy_files = offline.PolicyFiles(
         tuple(_source(path) for path in files),
         next((_source(path) for path in values["--boundary"]), None),
         tuple(_source(path) for path in values["--scp"]),
     )
     try:
-        caller = offline.caller_of(values["--caller"][-1])
+        caller = offline.parse_caller(values["--caller"][-1])
     except ValueError as error:
         raise _usage(f"--caller {values['--caller'][-1]!r} {error}") from None
     context = _context("--context", values["--context"])
     invocation = live.read(rest)
-    situation = offline.Scenario(
+    scenario = offline.Scenario(
         invocation.request,
         _region(invocation, context),
         caller,
@@ -149,11 +149,11 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
         _context("--document-context", values["--document-context"]),
     )
     if "aws" in found:
-        return _by_iam(given, situation, invocation), found, invocation
-    return offline.check(given, situation), found, invocation
+        return _by_iam(policy_files, scenario, invocation), found, invocation
+    return offline.check(policy_files, scenario), found, invocation
 
 
-def _by_iam(given: Any, situation: Scenario, invocation: Invocation) -> Report:
+def _by_iam(policy_files: Any, scenario: Scenario, invocation: Invocation) -> Report:
     from ssmgate.explain import offline
     from ssmgate.gate.aws import errors
     from ssmgate.gate.aws.asking_session import only_ask
@@ -164,7 +164,7 @@ def _by_iam(given: Any, situation: Scenario, invocation: Invocation) -> Report:
         iam = open_clients(invocation.session, invocation.options).iam
     except Exception as error:
         raise errors.translate(error) from error
-    return offline.simulate(given, situation, iam)
+    return offline.simulate(policy_files, scenario, iam)
 
 
 def _source(path: str) -> Source:

@@ -1,1 +1,1 @@
-"""May I, and why not: asks and explains. Nothing here can start a session, or permit one."""
+"""Check access and explain denials. Nothing here can start a session or permit one."""

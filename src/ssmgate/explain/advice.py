@@ -1,4 +1,4 @@
-"""The usual mistakes in policies for Session Manager, recognised in a denial, with their fix."""
+"""Recognize the common mistakes in policies for Session Manager, and suggest a fix for each."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _MOST = 4
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One mistake by its name, what is wrong, and what to write instead, a sentence each.
+    """A mistake in a policy: its code, what is wrong, and what to write instead.
 
-    `code` is stable. `place` is the statement that it is about, None where there is none.
+    `code` is stable. `what` and `fix` are one sentence each. `place` is the statement with the
+    mistake, None if there is none.
     """
 
     code: str
@@ -44,11 +45,10 @@ class Advice:
 
 
 def advise(evaluation: Evaluation, explanation: Explanation | None = None) -> tuple[Advice, ...]:
-    """What is probably wrong, for a denial: at most four, the nearest statement's first.
+    """Return the probable mistakes behind a denial: at most four, of the nearest statement first.
 
-    `explanation` is `nearest(evaluation)` where it is there already. Empty for an allowed
-    request. What is probable is no proof: the fix grants what was asked for, and whether it
-    should be granted is not for this to say.
+    `explanation` is `nearest(evaluation)` if the caller has it already. The result is empty for
+    an allowed request. Each fix grants the request; whether it should be granted is not checked.
     """
     if evaluation.eval_decision is EvalDecision.ALLOWED:
         return ()
@@ -63,31 +63,31 @@ def advise(evaluation: Evaluation, explanation: Explanation | None = None) -> tu
             ),
         )
     explanation = explanation or nearest(evaluation)
-    found: dict[str, Advice] = {}
+    advice_by_code: dict[str, Advice] = {}
     for denial in explanation.denials:
         for advice in _of_denial(denial, request):
-            found.setdefault(advice.code, advice)
-    told: set[Layer] = set()
+            advice_by_code.setdefault(advice.code, advice)
+    advised_layers: set[Layer] = set()
     for miss in explanation.misses:
         for advice in _of_miss(miss, request):
-            found.setdefault(advice.code, advice)
-            told.add(miss.layer)
+            advice_by_code.setdefault(advice.code, advice)
+            advised_layers.add(miss.layer)
     if evaluation.eval_decision is EvalDecision.IMPLICIT_DENY:
-        for advice in _of_layers(evaluation, told):
-            found.setdefault(advice.code, advice)
-    return tuple(found.values())[:_MOST]
+        for advice in _of_layers(evaluation, advised_layers):
+            advice_by_code.setdefault(advice.code, advice)
+    return tuple(advice_by_code.values())[:_MOST]
 
 
 def statement_for(request: Request) -> str:
-    """The least statement that allows `request`, as one line of JSON."""
+    """Return the smallest statement that allows `request`, as one line of JSON."""
     return json.dumps({"Effect": "Allow", "Action": request.action, "Resource": request.resource})
 
 
-def _of_layers(evaluation: Evaluation, told: set[Layer]) -> Iterator[Advice]:
+def _of_layers(evaluation: Evaluation, advised_layers: set[Layer]) -> Iterator[Advice]:
     request = evaluation.request
     what = what_is(request.resource)
     lacking = {layer.layer for layer in evaluation.layers if not layer.allows}
-    if Layer.IDENTITY in lacking and Layer.IDENTITY not in told:
+    if Layer.IDENTITY in lacking and Layer.IDENTITY not in advised_layers:
         code = "document-not-listed" if what == "document" else "resource-not-listed"
         yield Advice(
             code,
@@ -116,13 +116,13 @@ def _of_miss(miss: Miss, request: Request) -> Iterator[Advice]:
             case ActionMiss():
                 advice = _action(miss, failure)
                 if advice is None:
-                    return  # about something else altogether
+                    return  # the statement is about another action
                 yield advice
             case ResourceMiss():
-                found = [*_resource(miss, failure)]
-                if not found:
-                    return  # about other resources: its conditions do not matter
-                yield from found
+                resource_advice = [*_resource(miss, failure)]
+                if not resource_advice:
+                    return  # the statement is about other resources: its conditions do not matter
+                yield from resource_advice
             case ConditionMiss():
                 yield _condition(miss, failure, request)
 
@@ -137,10 +137,10 @@ def _action(miss: Miss, failure: ActionMiss) -> Advice | None:
             miss.place,
         )
     service, _, name = failure.closest.partition(":")
-    wanted_service, _, wanted = failure.request.partition(":")
+    request_service, _, request_name = failure.request.partition(":")
     misspelt = "*" not in failure.closest and (
-        (service.lower() == wanted_service.lower() and likeness(name, wanted) >= NEAR)
-        or (name.lower() == wanted.lower())
+        (service.lower() == request_service.lower() and likeness(name, request_name) >= NEAR)
+        or (name.lower() == request_name.lower())
     )
     if not misspelt:
         return None
@@ -160,7 +160,7 @@ def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
                 "under-not-resource",
                 "the statement allows everything but what NotResource lists, and"
                 f" {failure.closest} covers the {what_is(arn)}",
-                f"take it out of NotResource, or add {statement_for(miss_request(miss, arn))}",
+                f"take it out of NotResource, or add {statement_for(request_for_miss(miss, arn))}",
                 miss.place,
             )
         return
@@ -173,14 +173,14 @@ def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
             miss.place,
         )
         return
-    found = difference(failure, arn)
-    if found is not None:
-        code, what = found
+    mistake = difference(failure, arn)
+    if mistake is not None:
+        code, what = mistake
         yield Advice(code, what, fix(failure, code), miss.place)
 
 
-def miss_request(miss: Miss, arn: str) -> Request:
-    """The request about `arn` that a statement's own action would make."""
+def request_for_miss(miss: Miss, arn: str) -> Request:
+    """Return the request for `arn` with the action that the statement names."""
     action = miss.match.action.text or "*"
     return Request(action if ":" in action and "*" not in action else "ssm:StartSession", arn)
 
@@ -188,7 +188,7 @@ def miss_request(miss: Miss, arn: str) -> Request:
 def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
     key, lowered = failure.key, failure.key.lower()
     wanted = " or ".join(repr(value) for value in failure.wanted)
-    untagged = failure.values is None  # else the document has that tag, with another value
+    untagged = failure.values is None  # otherwise the document has the tag with another value
     if untagged and is_resource_tag(key) and is_document(request.resource):
         return Advice(
             "tag-condition-on-document",

@@ -1,4 +1,4 @@
-"""How the ARN in a policy differs from the one that was asked about, where that is one mistake."""
+"""Describe how the ARN in a policy differs from the requested one, if it is a single mistake."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from ssmgate.explain.near_miss import ArnPart, Difference, ResourceMiss, likenes
 from ssmgate.explain.session_documents import WELL_KNOWN
 
 NEAR = 0.88
-"""From which likeness on one name is taken for a misspelling of another."""
+"""The smallest `likeness` at which a name is considered a misspelling of another."""
 
 
 def is_document(resource: str) -> bool:
-    """Whether an ARN is a document's."""
+    """Return whether `resource` is the ARN of a document."""
     return resource.split(":", 5)[2:3] == ["ssm"] and ":document/" in resource
 
 
 def what_is(resource: str) -> str:
-    """The word for a resource in a sentence."""
+    """Return the noun for `resource` in a sentence."""
     return "document" if is_document(resource) else "resource"
 
 
 def difference(failure: ResourceMiss, arn: str) -> tuple[str, str] | None:
-    """The code and the sentence, where the closest pattern is but one mistake away."""
+    """Return the mistake's code and a sentence, or None if there is more than one mistake."""
     first = failure.differences[0]
     closest = failure.closest
     if len(failure.differences) == 1:
@@ -54,7 +54,7 @@ _FIELDS = {
 
 
 def fix(failure: ResourceMiss, code: str) -> str:
-    """What to write: the closest pattern with its one mistake corrected, or the ARN itself."""
+    """Return what to write: the closest pattern with its mistake corrected, or the ARN itself."""
     closest, corrected = failure.closest or "", failure.request
     fields = closest.split(":", 5)
     first = failure.differences[0]
@@ -113,7 +113,7 @@ def _name(difference: Difference, arn: str) -> tuple[str, str] | None:
 
 
 def _is_wrong_type(differences: tuple[Difference, ...], closest: str) -> bool:
-    """Whether the pattern means this resource, in an ARN that no resource has."""
+    """Return whether the pattern means this resource, but has an ARN that no resource can have."""
     parts = {d.part: d for d in differences}
     if not parts.keys() <= {ArnPart.SERVICE, ArnPart.TYPE}:
         return False

@@ -1,4 +1,4 @@
-"""Which session documents the caller may use here, and what the default one sets."""
+"""List the session documents that the caller may use, and the settings of the default one."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.gate.system import signals
 
 SECONDS = 60
-"""How long all of it may take."""
+"""Time limit for the whole listing."""
 
 MOST_CONTENTS = 20
-"""Documents of the account's own that are read for their session type."""
+"""How many of the account's own documents are read for their session type, at most."""
 
 MOST_TAGGED = 20
-"""Documents of the account's own whose tags are read, where policies ask for them."""
+"""How many of the account's own documents have their tags read, if policies test tags."""
 
 
-def list_and_ask(invocation: Invocation, config: Config, *, target: str | None) -> DocumentsReport:
-    """Every session document of this account and region and of AWS's own, with IAM's answer.
+def list_and_simulate(
+    invocation: Invocation, config: Config, *, target: str | None
+) -> DocumentsReport:
+    """Return each session document of this account and of AWS in this region, with IAM's answer.
 
-    `invocation` tells the options; of its request only `target` is asked about, and only where
-    one is given. Each document is decided as `start-session` decides it. IAM is asked once about
-    the account's own and once about AWS's: they differ in aws:ResourceAccount, and questions of
-    one call share their context. Documents whose denial may depend on tags are simulated again,
-    those with equal tags together. Raises `GateError` for an invalid command line or
-    configuration.
+    `invocation` has the options; its request is not simulated. `target`, if not None, is
+    simulated as well. Each document is decided as `start-session` decides it. Two simulations
+    are made, one for the account's documents and one for AWS's: they differ in
+    aws:ResourceAccount, and the questions of one call share their context. Documents whose
+    denial may depend on tags are simulated again, those with equal tags together. Raises
+    `GateError` for an invalid command line or configuration, and if AWS exceeds the time limit.
     """
     only_ask(invocation.session)
     try:
@@ -55,14 +57,14 @@ def list_and_ask(invocation: Invocation, config: Config, *, target: str | None) 
 def _report(
     invocation: Invocation, clients: Clients, config: Config, target: str | None
 ) -> DocumentsReport:
-    who = identify(clients.sts, clients.iam, clients.partition)
-    found = _listed(clients)
-    listed, notes = found.documents, list(found.notes)
-    if isinstance(who, Unknown):
+    identity = identify(clients.sts, clients.iam, clients.partition)
+    listing = _listed(clients)
+    listed, notes = listing.documents, list(listing.notes)
+    if isinstance(identity, Unknown):
         caller, builder = None, None
-        answers = [reasons.answer(who, (), ())] * len(listed)
+        answers = [reasons.answer(identity, (), ())] * len(listed)
     else:
-        caller, builder = who, QuestionBuilder.live(who, invocation, clients, config)
+        caller, builder = identity, QuestionBuilder.live(identity, invocation, clients, config)
         attempts = authorize_documents(
             clients,
             builder,
@@ -83,23 +85,23 @@ def _report(
             replace(e, session_type=_session_type(contents.get(e.name)) or e.session_type)
             for e in entries
         ),
-        _preferences(contents, found.default_exists, notes),
+        _preferences(contents, listing.default_exists, notes),
         tuple(notes),
-        complete=found.complete,
+        complete=listing.complete,
     )
     if target is None or builder is None:
         return report
-    look = simulate_target(clients, builder, target, named=True)
-    answer = reasons.answer(look.obstacle, look.questions, look.evaluations)
-    return replace(report, target_name=target, target=replace(answer, enforced=look.demanded))
+    attempt = simulate_target(clients, builder, target, named=True)
+    answer = reasons.answer(attempt.obstacle, attempt.questions, attempt.evaluations)
+    return replace(report, target_name=target, target=replace(answer, enforced=attempt.demanded))
 
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """All session documents, each with its owner, and notes on what could not be listed.
+    """All session documents, each with its owner, and notes about what could not be listed.
 
-    The default document is among them even where it does not exist. `complete` is false where
-    not everything could be listed.
+    The default document is included even if it does not exist. `complete` is false if some
+    documents could not be listed.
     """
 
     documents: tuple[tuple[str, str], ...]
@@ -109,7 +111,7 @@ class _Listed:
 
 
 def _listed(clients: Clients) -> _Listed:
-    found: list[tuple[str, str]] = []
+    documents: list[tuple[str, str]] = []
     notes: list[str] = []
     exists, complete = False, True
     for owner in (session_documents.SELF, session_documents.AMAZON):
@@ -130,24 +132,24 @@ def _listed(clients: Clients) -> _Listed:
                 "this account's documents" if owner == session_documents.SELF else "AWS's documents"
             )
             notes.append(f"{whose} could not all be listed ({listed.why})")
-        found += [(name, owner) for name in names]
-    return _Listed(tuple(found), exists, complete, tuple(notes))
+        documents += [(name, owner) for name in names]
+    return _Listed(tuple(documents), exists, complete, tuple(notes))
 
 
 def _contents(clients: Clients, entries: Sequence[DocumentEntry]) -> dict[str, dict[str, object]]:
-    """The contents of the account's own documents, the default one first, as far as readable."""
+    """Return the contents of the account's documents that can be read, the default one first."""
     own = [e.name for e in entries if e.owner == session_documents.SELF]
     own.sort(key=lambda name: name != DEFAULT_DOCUMENT_NAME)
-    found: dict[str, dict[str, object]] = {}
+    contents: dict[str, dict[str, object]] = {}
     for name in own[:MOST_CONTENTS]:
         if (content := session_documents.content(clients.ssm, name)) is not None:
-            found[name] = dict(content)
-    return found
+            contents[name] = dict(content)
+    return contents
 
 
 def _session_type(content: dict[str, object] | None) -> str | None:
-    found = None if content is None else content.get("sessionType")
-    return found if isinstance(found, str) else None
+    session_type = None if content is None else content.get("sessionType")
+    return session_type if isinstance(session_type, str) else None
 
 
 def _preferences(

@@ -1,4 +1,4 @@
-"""What came close, and what to do about it, from the caller's policies as they stand."""
+"""Explain a denial from the caller's policies: the statements that came close, and advice."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, EvalDecision, Evaluation, Request, evaluate
 
 DENIES = {Reason.EXPLICIT_DENY, Reason.LIVE_DENY, Reason.TAGS_DENY}
-"""Reason codes of an explicit deny, a possible one among them: an allow does nothing against it."""
+"""Reason codes of an explicit deny, including possible ones: no allow can override it."""
 
 MAX_SHOWN = 3
-"""How many statements that came close are told."""
+"""How many statements that came close are shown."""
 
-# Beyond this a statement is about something else: it is told only where nothing is nearer.
+# A statement farther away is about something else: it is shown only if none is nearer.
 _FAR = 450
 _SAME_WORD = 0.8
 _VALUES_SHOWN = 3
 
 
 def explained(answer: Answer, known: Sources) -> Answer:
-    """`answer` with the statements that came close, and advice. Never with another verdict.
+    """Return `answer` with the statements that came close, and advice. The verdict is unchanged.
 
-    Nothing is said of policies that nobody could read.
+    `answer` is returned unchanged if no policies could be read.
     """
     if known.unread and not known.identity and known.boundary is None:
         return answer
@@ -49,88 +49,95 @@ def explained(answer: Answer, known: Sources) -> Answer:
         evaluation = evaluate(request_of(question), known.policies)
         explicit = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY
         if explicit is not (answer.reason_code in DENIES):
-            continue  # what decided is not among these policies
+            continue  # the policy that decided is not among these
         if evaluation.eval_decision is not EvalDecision.ALLOWED:
             return with_explanation(answer, evaluation)
     return answer
 
 
 def with_explanation(answer: Answer, evaluation: Evaluation) -> Answer:
-    """`answer` with what `evaluation`, a denial, shows."""
+    """Return `answer` with the near misses and the advice from `evaluation`, a denial."""
     explanation = nearest(evaluation)
     return replace(
         answer,
         nearest=tuple(near_misses(explanation)),
-        advice=tuple(sentence(one) for one in advise(evaluation, explanation)),
+        advice=tuple(sentence(advice) for advice in advise(evaluation, explanation)),
     )
 
 
 def request_of(question: Question, now: datetime | None = None) -> Request:
-    """`question` as the local evaluator takes it, with the keys that IAM fills in."""
+    """Return `question` for the local evaluator, with the context keys that IAM itself adds.
+
+    `now` has a time zone; None is the current time.
+    """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     source = question.policy_source_arn
-    filled: dict[str, str | Sequence[str]] = {
+    supplied: dict[str, str | Sequence[str]] = {
         "aws:PrincipalAccount": account_of(source),
         "aws:CurrentTime": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:EpochTime": str(int(moment.timestamp())),
     }
     if ":user/" in source:
-        filled["aws:username"] = source.rpartition("/")[2]
-    given = {
+        supplied["aws:username"] = source.rpartition("/")[2]
+    entries = {
         entry.key_name: entry.values if entry.key_type.endswith("List") else entry.values[0]
         for entry in question.context
         if entry.values
     }
     names = {entry.key_name.lower() for entry in question.context}
-    context = {key: value for key, value in filled.items() if key.lower() not in names} | given
+    context = {key: value for key, value in supplied.items() if key.lower() not in names} | entries
     return Request(question.action, question.resource_arn, Context(context))
 
 
 def undecided(evaluation: Evaluation, question: Question) -> tuple[str, ...]:
-    """The condition keys on whose absence a denial hangs: with them it might be a yes.
+    """Return the absent condition keys that a denial depends on: with them it could be allowed.
 
-    Empty where something else is in the way. Not waited for are the tags of a document, and the
-    keys that `question` has without a value: those are known to be absent.
+    The result is empty if anything else denies. Tags of a document, and keys that `question` has
+    without a value, are never in it: they are known to be absent.
     """
     known = {entry.key_name.lower() for entry in question.context}
     document = is_document(question.resource_arn)
 
-    def waits(key: str) -> bool:
+    def undetermined(key: str) -> bool:
         return key.lower() not in known and not (document and is_resource_tag(key))
 
     explanation = nearest(evaluation)
     if explanation.denials:
-        hanging = [_absent_of_denial(denial, waits) for denial in explanation.denials]
-        return tuple(dict.fromkeys(key for keys in hanging for key in keys)) * all(hanging)
-    found: dict[str, None] = {}
+        absent_keys = [_absent_of_denial(denial, undetermined) for denial in explanation.denials]
+        return tuple(dict.fromkeys(key for keys in absent_keys for key in keys)) * all(absent_keys)
+    missing: dict[str, None] = {}
     for layer in evaluation.layers:
         if layer.allows:
             continue
         ids = {id(match) for match in layer.statements}
-        here = [m for m in explanation.misses if id(m.match) in ids]
-        keys = [key for miss in here for key in _absent_of_miss(miss, waits)]
+        misses = [m for m in explanation.misses if id(m.match) in ids]
+        keys = [key for miss in misses for key in _absent_of_miss(miss, undetermined)]
         if not keys:
             return ()
-        found |= dict.fromkeys(keys)
-    return tuple(found)
+        missing |= dict.fromkeys(keys)
+    return tuple(missing)
 
 
-def _absent_of_denial(denial: DenyingStatement, waits: Callable[[str], bool]) -> tuple[str, ...]:
+def _absent_of_denial(
+    denial: DenyingStatement, undetermined: Callable[[str], bool]
+) -> tuple[str, ...]:
     return tuple(
         c.condition.key
         for c in denial.conditions
-        if c.values is None and c.condition.operator.base != "Null" and waits(c.condition.key)
+        if c.values is None
+        and c.condition.operator.base != "Null"
+        and undetermined(c.condition.key)
     )
 
 
-def _absent_of_miss(miss: Miss, waits: Callable[[str], bool]) -> tuple[str, ...]:
-    """The absent keys, if they are all that fails."""
+def _absent_of_miss(miss: Miss, undetermined: Callable[[str], bool]) -> tuple[str, ...]:
+    """Return the absent keys if nothing else in the statement fails, else an empty tuple."""
     keys = [f.key for f in miss.failures if isinstance(f, ConditionMiss) and f.values is None]
-    return tuple(keys) if len(keys) == len(miss.failures) and all(map(waits, keys)) else ()
+    return tuple(keys) if len(keys) == len(miss.failures) and all(map(undetermined, keys)) else ()
 
 
 def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
-    """The nearest statements, each with the parts that failed; denying ones come first."""
+    """Yield the nearest statements with the parts that failed; denying ones come first."""
     for denial in explanation.denials[:MAX_SHOWN]:
         yield NearMiss(
             denial.place.source_policy_id,
@@ -152,12 +159,12 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
 
 
 def sentence(advice: Advice) -> str:
-    """What is wrong and what to write, in one line of text."""
+    """Return what is wrong and what to write, as one line of text."""
     return f"{advice.what}; {advice.fix}"
 
 
 def _is_about(miss: Miss) -> bool:
-    """Whether the statement is about the action at all, be it misspelt or excepted."""
+    """Return whether the statement is about the action, including misspelt and excepted ones."""
     return not any(
         isinstance(f, ActionMiss)
         and f.element == "Action"

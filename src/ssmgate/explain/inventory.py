@@ -1,4 +1,4 @@
-"""What there is to start sessions with: online managed nodes, session documents."""
+"""List the online managed nodes and the session documents, for completion."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MOST = 1000
 
 
 class Listing:
-    """The caller's nodes and documents, as the words of a command line say.
+    """The nodes and documents in the caller's account, with the options of a command line.
 
-    `profile`, `region`, `endpoint_url` (of SSM) and `ca_bundle` are what was typed, None where
-    nothing was. Raises botocore's errors, and `ConfigurationProblem` where an MFA code would have
-    to be asked for without a terminal.
+    `profile`, `region`, `endpoint_url` (of SSM) and `ca_bundle` are the values typed, None if
+    absent. Raises botocore's errors, and `ConfigurationProblem` if an MFA code is needed and
+    there is no terminal to ask for it.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class Listing:
         self._ssm = session.create_client("ssm", endpoint_url=endpoint_url, **self._common)
 
     def targets(self) -> list[tuple[str, str]]:
-        """Online nodes: (id, name). The name is EC2's tag where the caller may read it.
+        """Return the online nodes as (id, name), sorted by name.
 
-        Names are whatever somebody wrote there.
+        The name is the EC2 tag `Name` if the caller may read it. It may contain any characters.
         """
         nodes = {
             node["InstanceId"]: node.get("Name") or node.get("ComputerName", "")
@@ -56,31 +56,31 @@ class Listing:
             )
         }
         if not self._elsewhere:
-            # An extra: without it there are the ids.
+            # Names are optional: without them the ids are still useful.
             with suppress(Exception):
                 nodes |= self._names([node for node in nodes if node.startswith("i-")])
         return sorted(nodes.items(), key=lambda node: (node[1], node[0]))
 
     def documents(self) -> list[tuple[str, str]]:
-        """Session documents: (name, owner)."""
-        found = self._pages(
+        """Return the session documents as (name, owner), sorted by name."""
+        documents = self._pages(
             self._ssm,
             "list_documents",
             "DocumentIdentifiers",
             Filters=[{"Key": "DocumentType", "Values": ["Session"]}],
         )
-        return sorted((document["Name"], document.get("Owner", "")) for document in found)
+        return sorted((document["Name"], document.get("Owner", "")) for document in documents)
 
     def _names(self, instance_ids: list[str]) -> dict[str, str]:
         if not instance_ids:
             return {}
         ec2 = self._session.create_client("ec2", **self._common)
         names = {}
-        # EC2 takes this many values of a filter.
+        # EC2 accepts at most 200 values in a filter.
         for start in range(0, len(instance_ids), 200):
-            wanted = [{"Name": "instance-id", "Values": instance_ids[start : start + 200]}]
+            filters = [{"Name": "instance-id", "Values": instance_ids[start : start + 200]}]
             for reservation in self._pages(
-                ec2, "describe_instances", "Reservations", Filters=wanted
+                ec2, "describe_instances", "Reservations", Filters=filters
             ):
                 for instance in reservation["Instances"]:
                     for tag in instance.get("Tags", []):

@@ -1,4 +1,4 @@
-"""One check: the document as the gate asks, the target apart, and what explains both."""
+"""Check one session: the document as the gate does it, the target separately, and explain both."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.system import signals
 
 TARGET_SECONDS = 30
-"""How long it may take to ask about the target."""
+"""Time limit for simulating the target."""
 
 EXPLAIN_SECONDS = 30
-"""How long it may take to ask why, and then to read policies, once the answers are certain."""
+"""Time limit for the explanatory simulations, and again for reading policies."""
 
 MAX_CALLS = 60
-"""Calls to read policies with, retries aside."""
+"""How many calls may be made to read policies, without retries."""
 
 
 @dataclass(slots=True)
 class _Found:
-    """A report in the making, with the evidence that its explanation needs."""
+    """An unfinished report, with the evidence that its explanation needs."""
 
     report: Report
     matched: tuple[MatchedStatement, ...] = ()
@@ -48,12 +48,12 @@ class _Found:
 
 
 def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
-    """Ask whether `invocation` may start its session: the document and the target apart.
+    """Return whether the caller may start the session: the document and the target separately.
 
-    With `explain` also how explicit the grant is, whether the policies have the service check
-    it, the data channel, and the caller's policies where they may be read. Nothing that
-    explains can change an answer. Raises `GateError` and botocore's errors for the command line
-    and the configuration; what services fail to say is an answer.
+    With `explain`, the report also has how explicit the grant is, whether the policies make the
+    service check the document, the data channel, and the caller's policies if they can be read.
+    An explanation cannot change an answer. Raises `GateError` and botocore's errors for an
+    invalid command line or configuration; an error of a service is an unknown answer instead.
     """
     only_ask(invocation.session)
     try:
@@ -61,13 +61,13 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
     except Exception as error:
         if not errors.of_a_service(error):
             raise errors.translate(error) from error
-        return _nobody_asked(invocation, "", errors.cannot_ask(error))
+        return _not_asked(invocation, "", errors.cannot_ask(error))
     clients, caller = examination.clients, examination.caller
     if caller is None:
-        nobody = _nobody_asked(invocation, clients.region, examination.outcome)
-        return replace(nobody, endpoints=examination.endpoints)
+        report = _not_asked(invocation, clients.region, examination.outcome)
+        return replace(report, endpoints=examination.endpoints)
     builder = QuestionBuilder.live(caller, invocation, clients, config)
-    target = ask_target(examination, builder)
+    target = simulate_target_of(examination, builder)
     look = examination.look
     obstacle = None if isinstance(look.outcome, Permit) else look.outcome
     document = reasons.of_attempt(look)
@@ -96,18 +96,18 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
     reader = PolicyReader(clients.iam, MAX_CALLS)
     with _at_most(EXPLAIN_SECONDS):
         reader.read(caller)
-    _add_policies(found, sources.read(reader.gathered))
+    _add_policies(found, sources.read(reader.texts))
     return found.report
 
 
-def _nobody_asked(invocation: Invocation, region: str, why: Outcome) -> Report:
+def _not_asked(invocation: Invocation, region: str, why: Outcome) -> Report:
     unknown = Unknown(Reason.IDENTITY, "nobody knows who asks")
     answer = reasons.answer(why if isinstance(why, Unknown) else unknown, (), ())
     return Report(invocation.request, region, None, answer, answer)
 
 
-def ask_target(examination: Authorization, builder: QuestionBuilder) -> TargetAttempt:
-    """What IAM says about the target of the examined request."""
+def simulate_target_of(examination: Authorization, builder: QuestionBuilder) -> TargetAttempt:
+    """Return what IAM answers about the target of the request, within `TARGET_SECONDS`."""
     request = examination.invocation.request
     try:
         with signals.time_limit(TARGET_SECONDS):
@@ -121,7 +121,7 @@ def ask_target(examination: Authorization, builder: QuestionBuilder) -> TargetAt
         return TargetAttempt(Unknown(Reason.TIMED_OUT, f"IAM took longer than {TARGET_SECONDS} s"))
 
 
-# An allow helps against these.
+# With these reasons, another allow statement would help.
 _LACKS_AN_ALLOW = {
     Reason.IMPLICIT_DENY,
     Reason.NOT_NAMED,
@@ -167,14 +167,14 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 def _add_grant(found: _Found, examination: Authorization) -> None:
     look, answer = examination.look, found.report.document
-    refused = isinstance(look.outcome, Denial) and look.outcome.reason_code == Reason.NOT_NAMED
-    if not (isinstance(look.outcome, Permit) or refused):
+    not_named = isinstance(look.outcome, Denial) and look.outcome.reason_code == Reason.NOT_NAMED
+    if not (isinstance(look.outcome, Permit) or not_named):
         return
     controls = look.controls
     if not controls:
         ((controls, _),) = simulate_controls(examination.clients.iam, [look])
     how = [_how(examination, question, look.evaluations, controls) for question in look.questions]
-    # Of a request that may mean two documents, the one that is granted less explicitly counts.
+    # A request may mean two documents: the result is the less explicit of the two grants.
     order = (Grant.UNKNOWN, Grant.ANY, Grant.WILDCARD, Grant.NAMED)
     found.report = replace(
         found.report, document=replace(answer, grant=min(how, key=order.index).value)
@@ -200,24 +200,24 @@ def _how(
         f"arn:{partition}:ssm:{region}:{account}:managed-instance/mi-00000000000000000",
         f"arn:{partition}:ecs:{region}:{account}:task/none/00000000000000000000000000000000",
     )
-    told = simulate_several.simulate_together(
+    controls_elsewhere = simulate_several.simulate_together(
         examination.clients.iam,
         [replace(question, resource_arn=arn) for arn in elsewhere],
         datetime.now(UTC),
     )
-    if isinstance(told, Unknown) or len(told) != len(elsewhere):
+    if isinstance(controls_elsewhere, Unknown) or len(controls_elsewhere) != len(elsewhere):
         return how
-    everywhere = all(statements(answers) <= statements([other]) for other in told)
+    everywhere = all(statements(answers) <= statements([other]) for other in controls_elsewhere)
     return Grant.ANY if everywhere else how
 
 
 def _add_data_channel(found: _Found, examination: Authorization, builder: QuestionBuilder) -> None:
     question = builder.data_channel()
-    told = simulate.simulate(examination.clients.iam, question, datetime.now(UTC))
-    if isinstance(told, Unknown):
-        answer = reasons.answer(told, (question,), ())
+    evaluations = simulate.simulate(examination.clients.iam, question, datetime.now(UTC))
+    if isinstance(evaluations, Unknown):
+        answer = reasons.answer(evaluations, (question,), ())
     else:
-        answer = reasons.answer(verdict(question, told), (question,), told)
+        answer = reasons.answer(verdict(question, evaluations), (question,), evaluations)
     found.report = replace(found.report, data_channel=answer)
 
 

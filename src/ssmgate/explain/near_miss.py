@@ -1,4 +1,4 @@
-"""Why a request is denied: the statements ranked by how much of them matched, and what failed."""
+"""Explain why a request is denied: rank the statements by how nearly they match, with failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ssmgate.policy_language.variables import Version, parse_template
 
 
 class ArnPart(enum.Enum):
-    """The parts of an ARN, in their order. The last one is taken apart at its first slash."""
+    """The parts of an ARN, in order. TYPE and NAME are the last field, split at its first slash."""
 
     PARTITION = "partition"
     SERVICE = "service"
@@ -31,7 +31,7 @@ class ArnPart(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a statement stands. `line` is that of its `{`, from 1."""
+    """The location of a statement. `line` is the line of its `{`, counted from 1."""
 
     source_policy_id: str
     sid: str | None
@@ -41,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first part of an ARN that differs: what the policy has there, and the request."""
+    """A part of an ARN in which policy and request differ, with the text of both."""
 
     part: ArnPart
     policy: str
@@ -50,7 +50,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ActionMiss:
-    """Action or NotAction failed. `closest` is the policy's string nearest to the request's."""
+    """A failed Action or NotAction. `closest` is the policy's action nearest to the request's."""
 
     element: str
     closest: str
@@ -59,12 +59,12 @@ class ActionMiss:
 
 @dataclass(frozen=True, slots=True)
 class ResourceMiss:
-    """Resource or NotResource failed.
+    """A failed Resource or NotResource.
 
-    `closest` is the pattern that comes nearest or, with NotResource, the one that covers the
-    request; None where no single one is to blame. `differences` are in the order of the ARN's
-    parts; empty for NotResource, and for a pattern whose variable has no value or cannot stand
-    where it does (`unresolved`).
+    `closest` is the nearest pattern or, for NotResource, the pattern that covers the request;
+    None if no single pattern is responsible. `differences` are in the order of the ARN's parts.
+    They are empty for NotResource, and for a pattern with a policy variable that has no value or
+    is not supported at its position (`unresolved`).
     """
 
     element: str
@@ -75,13 +75,13 @@ class ResourceMiss:
 
     @property
     def difference(self) -> Difference | None:
-        """The first part that differs."""
+        """Return the first part that differs, or None."""
         return self.differences[0] if self.differences else None
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionMiss:
-    """One condition failed. `values` are the request's, None where it lacks the key."""
+    """A failed condition. `values` are those of the request, None if it lacks the key."""
 
     operator: str
     key: str
@@ -95,9 +95,9 @@ Failure = ActionMiss | ResourceMiss | ConditionMiss
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """An Allow that does not apply, and every part of it that failed, at least one.
+    """An Allow statement that does not apply, with all its failed parts (at least one).
 
-    `distance` is 0 for a match and has no unit: it only orders.
+    `distance` has no unit and only ranks statements; 0 is a match.
     """
 
     place: Place
@@ -109,10 +109,10 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class DenyingStatement:
-    """A Deny that applies, and why.
+    """A Deny statement that applies, and why.
 
-    `action` and `resource` are the strings that cover the request, None for NotAction and
-    NotResource, which do not list it.
+    `action` and `resource` are the policy's strings that cover the request, None for NotAction
+    and NotResource, which do not list it.
     """
 
     place: Place
@@ -125,19 +125,19 @@ class DenyingStatement:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a request is denied. Both are empty for an allowed one."""
+    """Why a request is denied. Both members are empty for an allowed request."""
 
     misses: tuple[Miss, ...] = ()
     denials: tuple[DenyingStatement, ...] = ()
 
 
 def nearest(evaluation: Evaluation) -> Explanation:
-    """Explain a denial, as `evaluate` came to it.
+    """Explain a denial from the result of `evaluate`.
 
-    On an explicit deny, `denials` has every denying statement of every layer. Otherwise
-    `misses` has the Allow statements of those layers that do not allow, the nearest first, and
-    of equally near ones in the order of the policies. It is empty where the layer has none, and
-    where the action has no resource of that type, which no policy can change.
+    For an explicit deny, `denials` has every denying statement of every layer. Otherwise
+    `misses` has the Allow statements of the layers that do not allow, the nearest first; equally
+    near ones are in the order of the policies. `misses` is empty if such a layer has no Allow
+    statements, and if the action has no resources of that type, which no policy can change.
     """
     if evaluation.eval_decision is EvalDecision.ALLOWED:
         return Explanation()
@@ -160,7 +160,7 @@ def nearest(evaluation: Evaluation) -> Explanation:
 
 
 def place(policy: Policy, statement: Statement) -> Place:
-    """Where one of `policy`'s statements stands."""
+    """Return the location of `statement`, a statement of `policy`."""
     return Place(policy.source_policy_id, statement.sid, statement.opening.line, statement.effect)
 
 
@@ -175,7 +175,7 @@ def _denial(match: StatementMatch, layer: Layer) -> DenyingStatement:
     )
 
 
-# An unrelated action makes the rest worthless, another type of resource nearly so.
+# An unrelated action outweighs all else; another type of resource outweighs nearly all.
 _ACTION = 3000
 _PART = {
     ArnPart.PARTITION: 40,
@@ -186,7 +186,7 @@ _PART = {
     ArnPart.NAME: 300,
 }
 _CONDITION = 10
-# What has the name is meant, wherever it is looked for.
+# A pattern with the same name means this resource, even in another account or region.
 _SAME_NAME = 5
 
 
@@ -198,9 +198,9 @@ def _miss(match: StatementMatch, layer: Layer, request: Request) -> Miss:
         failures.append(action)
         distance += _unlikeness(action.closest, action.request, _ACTION)
     if match.resource.outcome is not Outcome.MATCHED:
-        resource, away = _resource_miss(match, request)
+        resource, resource_distance = _resource_miss(match, request)
         failures.append(resource)
-        distance += away
+        distance += resource_distance
     for condition in match.conditions:
         if condition.outcome is not Outcome.MATCHED:
             failures.append(_condition_miss(condition))
@@ -227,7 +227,7 @@ def _resource_miss(match: StatementMatch, request: Request) -> tuple[ResourceMis
         (text, *compare(text, version, request.resource, request.context))
         for text in match.statement.resources
     ]
-    text, differences, distance = min(compared, key=lambda one: one[2])
+    text, differences, distance = min(compared, key=lambda candidate: candidate[2])
     return ResourceMiss(
         element, text, request.resource, differences, unresolved=not differences
     ), distance
@@ -236,9 +236,10 @@ def _resource_miss(match: StatementMatch, request: Request) -> tuple[ResourceMis
 def compare(
     text: str, version: Version, resource: str, context: Context
 ) -> tuple[tuple[Difference, ...], int]:
-    """The parts of `resource` in which a pattern differs, and how far off all of them are.
+    """Return the parts in which the pattern `text` differs from `resource`, and its distance.
 
-    No part where that cannot be said, and where `text` matches, which is not far at all.
+    There are no parts if `text` matches (distance 0), and if it cannot be compared: a policy
+    variable has no value, or the pattern or `resource` is not in ARN format.
     """
     pattern = parse_template(text, version).resolve(context)
     wanted = None if pattern is None else split_pattern(pattern)
@@ -246,14 +247,14 @@ def compare(
     if wanted is None or have is None:
         return (), _PART[ArnPart.TYPE]
     parts = _parts(wanted, have)
-    found = tuple(
+    differences = tuple(
         Difference(part, plain(want), has) for part, want, has in parts if not like(want, has)
     )
-    distance = sum(_unlikeness(d.policy, d.request, _PART[d.part]) for d in found)
+    distance = sum(_unlikeness(d.policy, d.request, _PART[d.part]) for d in differences)
     last, want, has = parts[-1]
     if last is ArnPart.NAME and like(want, has) and plain(want).strip("*"):
         distance = -(-distance // _SAME_NAME)
-    return found, distance
+    return differences, distance
 
 
 def _parts(wanted: Sequence[Pattern], have: Sequence[str]) -> list[tuple[ArnPart, Pattern, str]]:
@@ -261,7 +262,7 @@ def _parts(wanted: Sequence[Pattern], have: Sequence[str]) -> list[tuple[ArnPart
     last, rest = wanted[5], have[5]
     kind, slash, name = rest.partition("/")
     if like(last, rest) or "/" not in last or not slash:
-        # A wildcard may reach over the slash: then there is one part.
+        # A wildcard may match the slash too: then type and name cannot be separated.
         part = ArnPart.NAME if plain(last).startswith(f"{kind}*") else ArnPart.TYPE
         return [*parts, (part, last, rest)]
     at = last.index("/")
@@ -269,18 +270,18 @@ def _parts(wanted: Sequence[Pattern], have: Sequence[str]) -> list[tuple[ArnPart
 
 
 def plain(pattern: Pattern) -> str:
-    """A resolved pattern as text."""
+    """Return a resolved pattern as text."""
     return "".join(piece.value if isinstance(piece, Wildcard) else piece for piece in pattern)
 
 
-def _unlikeness(one: str, other: str, most: int) -> int:
-    """From 1 for what is nearly the same to `most` for what has nothing in common."""
-    return max(1, round(most * (1 - likeness(one, other))))
+def _unlikeness(first: str, second: str, most: int) -> int:
+    """Return a distance from 1 (nearly equal) to `most` (nothing in common)."""
+    return max(1, round(most * (1 - likeness(first, second))))
 
 
-def likeness(one: str, other: str) -> float:
-    """How alike two strings are, from 0 to 1, without regard to case."""
-    return difflib.SequenceMatcher(None, one.lower(), other.lower(), autojunk=False).ratio()
+def likeness(first: str, second: str) -> float:
+    """Return how similar two strings are, from 0 to 1, ignoring case."""
+    return difflib.SequenceMatcher(None, first.lower(), second.lower(), autojunk=False).ratio()
 
 
 def _condition_miss(match: ConditionMatch) -> ConditionMiss:

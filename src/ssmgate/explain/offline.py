@@ -1,4 +1,4 @@
-"""A check of policies from files: by the local evaluator alone, or by iam:SimulateCustomPolicy."""
+"""Check policies from files, with the local evaluator or with iam:SimulateCustomPolicy."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ _SUPPLIER = "--context KEY=VALUE, or KEY= where the service will not see it"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """The policies of the files. `service_control` are attached at one level together."""
+class PolicyFiles:
+    """The policies from the files. All of `service_control` are attached at the same level."""
 
     identity: tuple[Source, ...]
     boundary: Source | None = None
@@ -62,7 +62,7 @@ class Given:
 
     @property
     def policies(self) -> Policies:
-        """What the local evaluator takes."""
+        """Return the policies as the local evaluator takes them."""
         organizations = tuple(source.policy for source in self.service_control)
         return Policies(
             tuple(source.policy for source in self.identity),
@@ -72,7 +72,7 @@ class Given:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """All that were given, in the order in which they are told."""
+        """Return all policies, in the order in which they are shown."""
         return (
             *self.identity,
             *((self.boundary,) if self.boundary else ()),
@@ -82,10 +82,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Who asks for what, and what the service will see.
+    """The request and its caller, and the context keys that the service will have.
 
-    `context` holds for target and document; of the keys of resource tags, only for the target.
-    `document_context` holds for the document alone.
+    `context` is for target and document, but its resource tags are for the target only.
+    `document_context` is for the document only.
     """
 
     request: SessionRequest
@@ -95,10 +95,11 @@ class Scenario:
     document_context: tuple[ContextEntry, ...] = ()
 
 
-def caller_of(arn: str) -> Caller:
-    """The caller that an ARN of an IAM user, a role or a role's session names.
+def parse_caller(arn: str) -> Caller:
+    """Return the caller with the ARN of an IAM user, a role or a role session.
 
-    Raises ValueError for another ARN: the root user's among them, which no policy binds.
+    Raises ValueError for any other ARN, including that of the root user, which policies do not
+    restrict.
     """
     who = principal(arn)
     source = arn if _ROLE.match(arn) else who.policy_source_arn
@@ -110,9 +111,9 @@ def caller_of(arn: str) -> Caller:
 
 
 def entry(text: str) -> ContextEntry:
-    """A context entry of `KEY=VALUE`; `KEY=[…]` is a JSON list, `KEY=` an absent key.
+    """Parse `KEY=VALUE` into a context entry; `KEY=[…]` is a JSON list, `KEY=` an absent key.
 
-    Raises ValueError for a text without `=`, for a list that is none, and for what is no key.
+    Raises ValueError for a text without `=`, an invalid JSON list and an invalid key.
     """
     key, equals, value = text.partition("=")
     if not equals:
@@ -125,41 +126,45 @@ def entry(text: str) -> ContextEntry:
         values = json.loads(value)
     except json.JSONDecodeError as error:
         raise ValueError(f"is no JSON list: {error}") from None
-    return context_entry(key, [str(one) for one in values])
+    return context_entry(key, [str(value) for value in values])
 
 
-def check(given: Given, situation: Scenario) -> Report:
-    """Answer by the local evaluator alone. IAM is not asked, and its answer may be another."""
-    documents = tuple(evidence.request_of(question) for question in _documents(situation))
-    questions = _documents(situation)
-    answers = [_answer(question, given) for question in questions]
-    document = next((one for one in answers if one.verdict is not Verdict.ALLOWED), answers[0])
+def check(policy_files: PolicyFiles, scenario: Scenario) -> Report:
+    """Answer with the local evaluator. No AWS call is made, and IAM may answer differently."""
+    documents = tuple(evidence.request_of(question) for question in _documents(scenario))
+    questions = _documents(scenario)
+    answers = [_answer(question, policy_files) for question in questions]
+    document = next((a for a in answers if a.verdict is not Verdict.ALLOWED), answers[0])
     document = replace(document, questions=questions)
     if document.verdict is Verdict.ALLOWED:
         order = (Grant.UNKNOWN, Grant.ANY, Grant.WILDCARD, Grant.NAMED)
-        grants = [grant(request, given.policies) for request in documents]
+        grants = [grant(request, policy_files.policies) for request in documents]
         document = replace(document, grant=min(grants, key=order.index).value)
-    question = _target(situation)
+    question = _target(scenario)
     weak = weaknesses(
-        documents[0], None if question is None else evidence.request_of(question), given.policies
+        documents[0],
+        None if question is None else evidence.request_of(question),
+        policy_files.policies,
     )
-    target = _unknown_target(situation) if question is None else _answer(question, given)
+    target = _unknown_target(scenario) if question is None else _answer(question, policy_files)
     if question is not None and target.verdict is Verdict.ALLOWED:
-        target = replace(target, enforced=enforced(evidence.request_of(question), given.policies))
+        target = replace(
+            target, enforced=enforced(evidence.request_of(question), policy_files.policies)
+        )
     of_target = ("check-not-enforced", "condition-missing")
     return replace(
-        _report(situation, document, target),
+        _report(scenario, document, target),
         document=_with_advice(document, [w for w in weak if w.code not in of_target]),
         target=_with_advice(target, [w for w in weak if w.code in of_target]),
-        data_channel=_answer(_data_channel(situation), given),
+        data_channel=_answer(_data_channel(scenario), policy_files),
         evaluated_by=LOCAL,
     )
 
 
-def simulate(given: Given, situation: Scenario, iam: Any) -> Report:
-    """Answer by iam:SimulateCustomPolicy, which takes no service control policies."""
-    boundary = given.boundary
-    ids = {f"PolicyInputList.{n}": s for n, s in enumerate(given.identity, start=1)}
+def simulate(policy_files: PolicyFiles, scenario: Scenario, iam: Any) -> Report:
+    """Answer with iam:SimulateCustomPolicy, which does not take service control policies."""
+    boundary = policy_files.boundary
+    ids = {f"PolicyInputList.{n}": s for n, s in enumerate(policy_files.identity, start=1)}
     ids |= {"PermissionsBoundaryPolicyInputList.1": boundary} if boundary else {}
     known = Sources(
         tuple(_renamed(s, name) for name, s in ids.items() if s is not boundary),
@@ -168,78 +173,78 @@ def simulate(given: Given, situation: Scenario, iam: Any) -> Report:
         (),
     )
 
-    def ask(question: Question) -> Answer:
-        told = simulate_custom(
+    def answer_to(question: Question) -> Answer:
+        evaluations = simulate_custom(
             iam,
             question,
             datetime.now(UTC),
-            policies=[source.text for source in given.identity],
+            policies=[source.text for source in policy_files.identity],
             boundary=None if boundary is None else boundary.text,
         )
-        if isinstance(told, Unknown):
-            return reasons.answer(told, (question,), ())
-        obstacle = verdict(question, told)
-        answer = reasons.answer(obstacle, (question,), told)
-        matched = tuple(s for one in told for s in one.matched_statements)
+        if isinstance(evaluations, Unknown):
+            return reasons.answer(evaluations, (question,), ())
+        obstacle = verdict(question, evaluations)
+        answer = reasons.answer(obstacle, (question,), evaluations)
+        matched = tuple(s for e in evaluations for s in e.matched_statements)
         answer = sources.with_text(answer, dict.fromkeys(matched), known)
         if answer.verdict is not Verdict.ALLOWED:
             answer = evidence.explained(answer, known)
         return _with_names(answer, {name: s.policy.source_policy_id for name, s in ids.items()})
 
-    questions = _documents(situation)
-    answers = [ask(question) for question in questions]
-    document = next((one for one in answers if one.verdict is not Verdict.ALLOWED), answers[0])
-    target = _target(situation)
+    questions = _documents(scenario)
+    answers = [answer_to(question) for question in questions]
+    document = next((a for a in answers if a.verdict is not Verdict.ALLOWED), answers[0])
+    target = _target(scenario)
     return replace(
         _report(
-            situation,
+            scenario,
             replace(document, questions=questions),
-            _unknown_target(situation) if target is None else ask(target),
+            _unknown_target(scenario) if target is None else answer_to(target),
         ),
-        data_channel=ask(_data_channel(situation)),
+        data_channel=answer_to(_data_channel(scenario)),
         evaluated_by=SIMULATED,
     )
 
 
-def _report(situation: Scenario, document: Answer, target: Answer) -> Report:
-    report = Report(situation.request, situation.region, situation.caller, document, target)
+def _report(scenario: Scenario, document: Answer, target: Answer) -> Report:
+    report = Report(scenario.request, scenario.region, scenario.caller, document, target)
     codes = {document.reason_code, target.reason_code}
     if Reason.IMPLICIT_DENY not in codes or Reason.EXPLICIT_DENY in codes:
-        return report  # an allow does nothing against a deny
-    # Whatever the context says of the region, the statement is for the one that is asked about.
-    plain = _builder(situation).documents(situation.request.document_name)[0]
-    return replace(report, ask_for=json.loads(least_statement(plain, situation.request)))
+        return report  # an allow cannot override a deny
+    # The context may name another region: the statement has to be for the region of the request.
+    plain = _builder(scenario).documents(scenario.request.document_name)[0]
+    return replace(report, ask_for=json.loads(least_statement(plain, scenario.request)))
 
 
-def _builder(situation: Scenario) -> QuestionBuilder:
+def _builder(scenario: Scenario) -> QuestionBuilder:
     return QuestionBuilder(
-        situation.caller,
-        situation.caller.partition,
-        situation.region,
+        scenario.caller,
+        scenario.caller.partition,
+        scenario.region,
         secure_transport=True,
         mfa_done=False,
     )
 
 
-def _documents(situation: Scenario) -> tuple[Question, ...]:
-    shared = [e for e in situation.context if not is_resource_tag(e.key_name)]
+def _documents(scenario: Scenario) -> tuple[Question, ...]:
+    shared = [e for e in scenario.context if not is_resource_tag(e.key_name)]
     return tuple(
-        _with_context(question, (*shared, *situation.document_context))
-        for question in _builder(situation).documents(situation.request.document_name)
+        _with_context(question, (*shared, *scenario.document_context))
+        for question in _builder(scenario).documents(scenario.request.document_name)
     )
 
 
-def _target(situation: Scenario) -> Question | None:
-    question = _builder(situation).target(situation.request.target)
-    return None if question is None else _with_context(question, situation.context)
+def _target(scenario: Scenario) -> Question | None:
+    question = _builder(scenario).target(scenario.request.target)
+    return None if question is None else _with_context(question, scenario.context)
 
 
-def _data_channel(situation: Scenario) -> Question:
-    return _with_context(_builder(situation).data_channel(), situation.context)
+def _data_channel(scenario: Scenario) -> Question:
+    return _with_context(_builder(scenario).data_channel(), scenario.context)
 
 
-def _unknown_target(situation: Scenario) -> Answer:
-    target = situation.request.target
+def _unknown_target(scenario: Scenario) -> Answer:
+    target = scenario.request.target
     return Answer(
         Verdict.UNKNOWN,
         Reason.UNKNOWN_TARGET,
@@ -248,23 +253,23 @@ def _unknown_target(situation: Scenario) -> Answer:
 
 
 def _with_context(question: Question, context: Sequence[ContextEntry]) -> Question:
-    """Return `question` with `context`, which outweighs what is assumed.
+    """Return `question` with `context`, which overrides the assumed entries.
 
-    Of entries with the same key the last one is used. The caller's unique id is left out: it is
-    not known offline.
+    The last of several entries with the same key is used. The caller's unique ID is left out: it
+    is not known offline.
     """
-    said = {e.key_name.lower(): e for e in context}
+    entries_by_key = {e.key_name.lower(): e for e in context}
     assumed = [
         e
         for e in question.context
-        if e.key_name.lower() not in said and e.key_name.lower() != "aws:userid"
+        if e.key_name.lower() not in entries_by_key and e.key_name.lower() != "aws:userid"
     ]
-    return replace(question, context=(*assumed, *said.values()))
+    return replace(question, context=(*assumed, *entries_by_key.values()))
 
 
-def _answer(question: Question, given: Given) -> Answer:
-    evaluation = evaluate(evidence.request_of(question), given.policies)
-    shown = tuple(_statement(match, evaluation, given) for match in _deciding(evaluation))
+def _answer(question: Question, policy_files: PolicyFiles) -> Answer:
+    evaluation = evaluate(evidence.request_of(question), policy_files.policies)
+    shown = tuple(_statement(match, evaluation, policy_files) for match in _deciding(evaluation))
     layer = _LAYERS[evaluation.decided_by]
     if evaluation.eval_decision is EvalDecision.ALLOWED:
         by = ", ".join(dict.fromkeys(s.policy for s in shown))
@@ -275,7 +280,7 @@ def _answer(question: Question, given: Given) -> Answer:
             (question,),
             layer=layer,
             statements=shown,
-            missing=_missing(_waiting_denials(evaluation)),
+            missing=_missing(_keys_of_possible_denials(evaluation)),
         )
     what = f"{question.action} on {question.resource_arn}"
     explicit = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY
@@ -320,14 +325,14 @@ def _answer(question: Question, given: Given) -> Answer:
 
 
 def _deciding(evaluation: Evaluation) -> tuple[StatementMatch, ...]:
-    """The statements that decided, those of service control policies among them."""
+    """Return the statements that decided, including those of service control policies."""
     if evaluation.eval_decision is EvalDecision.EXPLICIT_DENY:
         return tuple(match for layer in evaluation.layers for match in layer.denies)
     return evaluation.matched_statements
 
 
-def _waiting_denials(evaluation: Evaluation) -> tuple[str, ...]:
-    """The absent keys on which a deny hangs that does not apply: with them it might."""
+def _keys_of_possible_denials(evaluation: Evaluation) -> tuple[str, ...]:
+    """Return the absent keys with which a deny that does not apply now might apply."""
     keys: dict[str, None] = {}
     for layer in evaluation.layers:
         for match in layer.statements:
@@ -347,9 +352,11 @@ def _missing(keys: Sequence[str]) -> tuple[MissingKey, ...]:
     return tuple(MissingKey(key, _SUPPLIER) for key in keys)
 
 
-def _statement(match: StatementMatch, evaluation: Evaluation, given: Given) -> Statement:
+def _statement(
+    match: StatementMatch, evaluation: Evaluation, policy_files: PolicyFiles
+) -> Statement:
     layer = evaluation.layer_of(match)
-    source = next(one for one in given.sources if one.policy is match.policy)
+    source = next(s for s in policy_files.sources if s.policy is match.policy)
     line, text = source.place(match.statement)
     return Statement(
         match.policy.source_policy_id,
@@ -361,13 +368,14 @@ def _statement(match: StatementMatch, evaluation: Evaluation, given: Given) -> S
 
 
 def _with_advice(answer: Answer, weak: Sequence[Any]) -> Answer:
-    return replace(answer, advice=(*answer.advice, *(_placed(one) for one in weak)))
+    return replace(answer, advice=(*answer.advice, *(_placed(advice) for advice in weak)))
 
 
 def _placed(advice: Any) -> str:
-    where = advice.place
-    return f"{sources.place(where.source_policy_id, where.sid, where.line)}: " + evidence.sentence(
-        advice
+    location = advice.place
+    return (
+        f"{sources.place(location.source_policy_id, location.sid, location.line)}: "
+        + evidence.sentence(advice)
     )
 
 
@@ -376,14 +384,14 @@ def _renamed(source: Source, name: str) -> Source:
 
 
 def _with_names(answer: Answer, names: Mapping[str, str]) -> Answer:
-    """`answer` with the files' names in the place of IAM's names for what it was sent."""
+    """Return `answer` with file names in place of the names that IAM gives the policies sent."""
 
     def named(text: str) -> str:
         for name in sorted(names, key=len, reverse=True):
             text = text.replace(name, names[name])
         return text
 
-    rename: Callable[[Any], Any] = lambda one: replace(one, policy=named(one.policy))  # noqa: E731
+    rename: Callable[[Any], Any] = lambda item: replace(item, policy=named(item.policy))  # noqa: E731
     return replace(
         answer,
         reason=named(answer.reason),

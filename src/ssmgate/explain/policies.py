@@ -1,4 +1,4 @@
-"""Read the policies of the caller's own, as far as they may be read, in their very text."""
+"""Read the caller's policies, as far as the caller may read them, in their original text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ssmgate.gate.decision.question import Caller
 
 @dataclass(frozen=True, slots=True)
 class PolicyText:
-    """A policy's JSON as it is stored, under the name that simulation gives it."""
+    """A policy's JSON as IAM stores it, and the name that IAM's simulation gives the policy."""
 
     source_policy_id: str
     text: str
@@ -22,10 +22,10 @@ class PolicyText:
 
 @dataclass(slots=True)
 class PolicyTexts:
-    """What was read so far. `unread` says, in words, what could not be: empty if nothing.
+    """The policies read so far. `unread` describes those that could not be read.
 
-    `boundary_arn` is the boundary's where there is one, whether or not it could be read. Service
-    control policies are never here: a member account may not read them.
+    `boundary_arn` is the ARN of the permissions boundary if there is one, even if it could not be
+    read. Service control policies are never included: a member account may not read them.
     """
 
     identity: list[PolicyText] = field(default_factory=list)
@@ -35,26 +35,26 @@ class PolicyTexts:
 
 
 class _OutOfCalls(Exception):
-    """The calls that were granted are spent."""
+    """All allowed calls have been made."""
 
 
 class PolicyReader:
-    """Reads into `gathered`, which holds what there is whenever the reading ends.
+    """Reads the policies into `texts`, which is usable even if reading was interrupted.
 
-    `most_calls` bounds the calls to IAM, their retries aside.
+    `max_calls` limits the calls to IAM, not including retries.
     """
 
-    def __init__(self, iam: Any, most_calls: int) -> None:
-        self.gathered = PolicyTexts()
+    def __init__(self, iam: Any, max_calls: int) -> None:
+        self.texts = PolicyTexts()
         self._iam = iam
-        self._calls = most_calls
+        self._calls_left = max_calls
         leave_policies_encoded(iam)
 
     def read(self, caller: Caller, *, boundary: bool = True) -> None:
-        """Read the policies of the user or role, of a user's groups, and with `boundary` that.
+        """Read the policies of the user or role, a user's groups, and, if set, the `boundary`.
 
-        The boundary first, then inline policies, as they cost one call each. Never raises for
-        what IAM refuses: that is noted.
+        The boundary is read first, then inline policies, which take one call each. A failed call
+        does not raise: it is noted in `texts.unread`.
         """
         kind = "user" if caller.principal_type == "User" else "role"
         name = principal(caller.caller_arn).name
@@ -64,23 +64,23 @@ class PolicyReader:
             self._entity(kind, name)
             if kind == "user":
                 what = f"the groups of user {name}"
-                for group in self._each("list_groups_for_user", "Groups", what, UserName=name):
+                for group in self._items("list_groups_for_user", "Groups", what, UserName=name):
                     self._entity("group", group["GroupName"])
         except _OutOfCalls:
-            self.gathered.unread.append("the rest: there are too many to read now")
+            self.texts.unread.append("the rest: there are too many to read now")
 
     def _entity(self, kind: str, name: str) -> None:
         whom = {f"{kind.title()}Name": name}
         whose = f"of {kind} {name}"
-        for inline in self._each(
+        for inline in self._items(
             f"list_{kind}_policies", "PolicyNames", f"the inline policies {whose}", **whom
         ):
             answer = self._call(
                 f"get_{kind}_policy", f"policy {inline} {whose}", PolicyName=inline, **whom
             )
             if answer is not None:
-                self._keep(f"{kind}_{name}_{inline}", answer.get("PolicyDocument"))
-        for attached in self._each(
+                self._add_identity(f"{kind}_{name}_{inline}", answer.get("PolicyDocument"))
+        for attached in self._items(
             f"list_attached_{kind}_policies",
             "AttachedPolicies",
             f"the attached policies {whose}",
@@ -88,7 +88,7 @@ class PolicyReader:
         ):
             text = self._managed(attached["PolicyArn"])
             if text is not None:
-                self._keep(attached["PolicyName"], text)
+                self._add_identity(attached["PolicyName"], text)
 
     def _managed(self, arn: str) -> str | None:
         what = f"policy {arn}"
@@ -107,33 +107,33 @@ class PolicyReader:
         arn = entity.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
         if not arn:
             return
-        self.gathered.boundary_arn = arn
+        self.texts.boundary_arn = arn
         if (text := self._managed(arn)) is not None:
-            self.gathered.boundary = PolicyText(arn.rpartition("/")[2], unquote(text))
+            self.texts.boundary = PolicyText(arn.rpartition("/")[2], unquote(text))
 
-    def _keep(self, source_policy_id: str, document: Any) -> None:
+    def _add_identity(self, source_policy_id: str, document: Any) -> None:
         # IAM percent-encodes policies: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetUserPolicy.html
         if isinstance(document, str):
-            self.gathered.identity.append(PolicyText(source_policy_id, unquote(document)))
+            self.texts.identity.append(PolicyText(source_policy_id, unquote(document)))
 
-    def _each(self, operation: str, member: str, what: str, **asked: str) -> Iterator[Any]:
+    def _items(self, operation: str, member: str, what: str, **arguments: str) -> Iterator[Any]:
         while True:
-            answer = self._call(operation, what, **asked)
+            answer = self._call(operation, what, **arguments)
             if answer is None:
                 return
             yield from answer.get(member) or ()
             if not answer.get("IsTruncated"):
                 return
-            asked["Marker"] = answer["Marker"]
+            arguments["Marker"] = answer["Marker"]
 
-    def _call(self, operation: str, what: str, **asked: str) -> Mapping[str, Any] | None:
-        if self._calls <= 0:
+    def _call(self, operation: str, what: str, **arguments: str) -> Mapping[str, Any] | None:
+        if self._calls_left <= 0:
             raise _OutOfCalls
-        self._calls -= 1
+        self._calls_left -= 1
         call: Callable[..., Mapping[str, Any]] = getattr(self._iam, operation)
         try:
-            return call(**asked)
+            return call(**arguments)
         except Exception:
             action = "".join(word.title() for word in operation.split("_"))
-            self.gathered.unread.append(f"{what} (iam:{action})")
+            self.texts.unread.append(f"{what} (iam:{action})")
             return None

@@ -1,4 +1,4 @@
-"""Outcomes in one clause each, and who could supply what IAM lacked."""
+"""State outcomes in one clause each, and where missing context keys could come from."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def answer(
     questions: Sequence[Question],
     evaluations: Sequence[Evaluation],
 ) -> Answer:
-    """Return the answer that `obstacle` amounts to: allowed if it is None.
+    """Return the answer for `obstacle`: allowed if it is None.
 
-    Statements are named by policy and line; nothing is read.
+    Statements are named by policy and line; no policy is read.
     """
     match obstacle:
         case None:
@@ -48,7 +48,7 @@ def answer(
             return Answer(
                 Verdict.DENIED,
                 obstacle.reason_code,
-                _refusal(obstacle),
+                _denial_reason(obstacle),
                 tuple(questions),
                 layer=obstacle.layer.value,
                 statements=tuple(shown(s) for s in obstacle.matched_statements),
@@ -69,7 +69,7 @@ def answer(
 
 
 def of_attempt(attempt: SimulationAttempt) -> Answer:
-    """Return the answer about the document that `attempt` came to."""
+    """Return the answer about the document that is the outcome of `attempt`."""
     obstacle = None if isinstance(attempt.outcome, Permit) else attempt.outcome
     return answer(obstacle, attempt.questions, attempt.evaluations)
 
@@ -78,19 +78,19 @@ def _given(questions: Sequence[Question], key: str) -> bool:
     return any(question.gives(key) for question in questions)
 
 
-def _refusal(refusal: Denial) -> str:
-    question = refusal.question
+def _denial_reason(denial: Denial) -> str:
+    question = denial.question
     what = f"{question.action} on {question.resource_arn}"
-    match refusal.reason_code:
+    match denial.reason_code:
         case Reason.EXPLICIT_DENY:
-            by = f" ({_policies(refusal.matched_statements)})" if refusal.matched_statements else ""
-            return f"an explicit deny in {_article(refusal.layer)}{by} forbids {what}"
+            by = f" ({_policies(denial.matched_statements)})" if denial.matched_statements else ""
+            return f"an explicit deny in {_article(denial.layer)}{by} forbids {what}"
         case Reason.NOT_NAMED:
-            by = _policies(refusal.matched_statements)
+            by = _policies(denial.matched_statements)
             return f"no statement names the document, only a wildcard allows it ({by})"
         case Reason.IMPLICIT_DENY:
-            return f"no {refusal.layer.value} allows {what}"
-    assert_never(refusal.reason_code)
+            return f"no {denial.layer.value} allows {what}"
+    assert_never(denial.reason_code)
 
 
 def _article(layer: Layer) -> str:
@@ -106,13 +106,13 @@ def _matched(evaluations: Sequence[Evaluation]) -> tuple[MatchedStatement, ...]:
 
 
 def shown(statement: MatchedStatement) -> Statement:
-    """A statement whose policy nobody has read: IAM's own line."""
+    """Return a statement whose policy was not read, with the line that IAM reported."""
     line = None if statement.start is None else statement.start[0]
     return Statement(statement.source_policy_id, statement.source_policy_type, line=line)
 
 
 def supplier(key_name: str, question: Question | None) -> str:
-    """Who could supply a key that IAM was not given."""
+    """Return who could supply a context key that IAM was not given."""
     if is_resource_tag(key_name):
         return _whose_tags("" if question is None else question.resource_arn)
     if is_principal_tag(key_name):

@@ -1,4 +1,4 @@
-"""Masks for what a report tells of an account: the same thing gets the same mask everywhere."""
+"""Mask names and IDs of an account in a report; equal values get equal masks everywhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ssmgate.gate.decision.arn import AWS_OWNED_PREFIXES
 from ssmgate.gate.decision.printable import line
 
-# What ARNs tell the names of, and the word that stands in their place.
+# The types in ARNs whose names are masked, and the word that the mask begins with.
 _KINDS = {
     "user": "user",
     "role": "role",
@@ -24,13 +24,13 @@ _ARN_NAME = re.compile(
     r"arn:[a-z-]*:(?:iam|sts|ssm|ecs):[a-z0-9-]*:[0-9]*:"
     r"(?P<kind>user|role|group|policy|assumed-role|document|task)/(?P<name>[^\s\"',;)\]}*?$]+)"
 )
-# AWS's own, the same for everybody.
+# Names of AWS's documents, which are the same in every account.
 _PUBLIC = (*AWS_OWNED_PREFIXES, "SSM-SessionManager")
-# Words of ARNs, which as a name tell nothing.
+# Words of ARNs, which reveal nothing if they are used as names.
 _WORDS = {*_KINDS, *_KINDS.values(), "aws", "arn", "iam", "sts", "ssm", "ecs", "ec2", "instance"}
 _SSO_PATH = "aws-reserved/sso.amazonaws.com/"
 
-# What `printable.line` shows ends in hexadecimal digits, and is no part of the word behind it.
+# An escape by `printable.line` ends in letters or digits, which do not belong to the next word.
 _SHOWN = r"(?<=\\[nrt])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\U[0-9a-f]{8})"
 _START = rf"(?:\b|{_SHOWN})"
 
@@ -54,11 +54,11 @@ _IDS = (
 
 
 class Redactor:
-    """Replaces account ids, names and ids, one and the same by one and the same.
+    """Replaces account IDs, names and resource IDs consistently: equal values get equal masks.
 
-    Names are learnt from ARNs, so `learn` everything first: a name is then replaced where it
-    stands outside an ARN too (`role_NAME_INLINE`). Kept are regions, AWS's own documents, the
-    default document's name, keys, tags' values and Sids: look those over before you publish.
+    Names are learnt from ARNs, so `learn` everything first: a name is then also replaced outside
+    ARNs (`role_NAME_INLINE`). Regions, AWS's own documents, the default document's name, context
+    keys, tag values and Sids are not masked: review those before you publish.
     """
 
     def __init__(self) -> None:
@@ -67,14 +67,14 @@ class Redactor:
         self._counts: dict[str, int] = {}
 
     def name(self, name: str, kind: str) -> None:
-        """Have `name` replaced wherever it stands as a word. `kind` is the mask's beginning."""
+        """Mask `name` wherever it is a word of its own. `kind` is the beginning of the mask."""
         known = name in self._names or name in self._names.values()
         if len(name) >= 2 and not known and name not in _WORDS and not name.startswith(_PUBLIC):
-            # As it is in JSON, and as a text shows it.
+            # In its form in JSON, and in its escaped form in text.
             self._names[name] = self._names[line(name)] = f"{kind}-{self._count(kind)}"
 
     def learn(self, value: Any) -> None:
-        """Find the names in `value`: a text, or lists and mappings of texts."""
+        """Learn the names in the ARNs in `value`: a text, or lists and mappings of texts."""
         for text in _texts(value):
             for found in _ARN_NAME.finditer(text):
                 self._learn(found["kind"], found["name"])
@@ -83,7 +83,7 @@ class Redactor:
         parts = path.split("/")
         if kind in ("assumed-role", "task"):
             self.name(parts[0], _KINDS[kind])
-            # A task's id, or a session's name, which is often a person's.
+            # The ID of a task, or the name of a session, which is often a user's name.
             if len(parts) > 1:
                 self.name(parts[1], "task" if kind == "task" else "session")
             return
@@ -96,11 +96,11 @@ class Redactor:
             self.name(directory, "path")
 
     def text(self, text: str) -> str:
-        """`text`, masked. Learns from it first."""
+        """Return `text` masked, after learning the names in it."""
         self.learn(text)
-        # One pass, as a mask must not be masked again.
+        # In one pass, because a mask must not be masked again.
         if names := "|".join(re.escape(n) for n in sorted(self._names, key=len, reverse=True)):
-            # An underscore joins names in IAM's ids of inline policies.
+            # An underscore joins names in IAM's IDs of inline policies.
             word = rf"(?:(?<![0-9a-zA-Z.@+=-])|{_SHOWN})(?:{names})(?![0-9a-zA-Z@+=-])"
             text = re.sub(word, lambda found: self._names[found[0]], text)
         for kind, pattern, form in _IDS:
@@ -108,7 +108,7 @@ class Redactor:
         return text
 
     def json(self, value: Any) -> Any:
-        """A JSON value with every string in it masked; the members' names stay."""
+        """Return a JSON value with every string in it masked, but not the names of members."""
         self.learn(value)
         return self._json(value)
 
@@ -122,12 +122,12 @@ class Redactor:
         return value
 
     def _id(self, kind: str, form: str, match: re.Match[str]) -> str:
-        found = match[0]
-        if found in self._ids.values():
-            return found
-        if found not in self._ids:
-            self._ids[found] = form.format(self._count(kind))
-        return self._ids[found]
+        identifier = match[0]
+        if identifier in self._ids.values():
+            return identifier
+        if identifier not in self._ids:
+            self._ids[identifier] = form.format(self._count(kind))
+        return self._ids[identifier]
 
     def _count(self, kind: str) -> int:
         self._counts[kind] = self._counts.get(kind, 0) + 1

@@ -1,4 +1,4 @@
-"""What a check found, as values, and as JSON by `schema.json`."""
+"""The result of a check, as values and as JSON according to `schema.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
 SCHEMA_VERSION = 2
-"""Raised when a member changes its meaning or goes; a new member does not raise it."""
+"""Increased if a member changes its meaning or is removed, not if a member is added."""
 
 
 DENY = "deny"
@@ -22,11 +22,11 @@ DENY = "deny"
 PRINCIPAL = "IAM, by the principal's policies"
 SIMULATED = "IAM, by the given policies"
 LOCAL = "local evaluation, not IAM's answer"
-"""Who evaluated the policies."""
+"""Which evaluation an answer comes from."""
 
 
 class Verdict(enum.Enum):
-    """The three answers, as words and as exit codes."""
+    """The three answers, with their words and exit statuses."""
 
     ALLOWED = "allowed"
     DENIED = "denied"
@@ -34,7 +34,7 @@ class Verdict(enum.Enum):
 
     @property
     def exit_code(self) -> int:
-        """Of `ssmgate check` and `ssmgate policy check`."""
+        """Return the exit status of `ssmgate check` and `ssmgate policy check`."""
         return {Verdict.ALLOWED: 0, Verdict.DENIED: 3, Verdict.UNKNOWN: 4}[self]
 
 
@@ -48,7 +48,7 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that decided. `sid`, `line` and `text` are None where they are not known.
+    """A statement that decided. `sid`, `line` and `text` are None if they are not known.
 
     `line` counts from 1 in the policy as it is stored.
     """
@@ -62,7 +62,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class MissingKey:
-    """A condition key that IAM was not given, and who could give it."""
+    """A context key that IAM was not given, and who could supply it."""
 
     key_name: str
     supplier: str
@@ -70,7 +70,7 @@ class MissingKey:
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A statement that comes close, where it stands, and which part of it fails.
+    """A statement that comes close, its location, and the part that fails.
 
     `part` is `Action`, `Resource`, `Condition`, their Not… forms, several joined by `and`, or
     DENY for a statement that denies.
@@ -84,18 +84,17 @@ class NearMiss:
 
     @property
     def sentence(self) -> str:
-        """What fails; of a denying statement, what it denies."""
+        """Return what fails or, for a denying statement, what it denies."""
         return f"it {self.why}" if self.part == DENY else f"its {self.part} fails: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One of the two answers, or the one about the data channel.
+    """The answer about the document, the target or the data channel.
 
-    `questions` are as they were asked last, `layer` is the kind of policy that decided, None
-    where that is not known. `grant` says how explicit a document is granted, `enforced` whether
-    the policies have the service check the document too; both are None where it does not apply
-    or is not known.
+    `questions` are those of the last simulation. `layer` is the kind of policy that decided, None
+    if it is not known. `grant` is how explicitly a document is allowed. `enforced` is whether the
+    policies make the service check the document too. Both are None if not applicable or unknown.
     """
 
     verdict: Verdict
@@ -113,10 +112,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole of a check. `ask_for` is the least statement, None where there is none to ask for.
+    """The result of a check. `ask_for` is the smallest statement to request, None if none helps.
 
-    `unread` are the policies that could not be read, None where nobody tried. `endpoints` are where
-    STS and IAM were asked and where StartSession would go, None where AWS was not asked.
+    `unread` are the policies that could not be read, None if no attempt was made. `endpoints` are
+    those of the calls to STS and IAM and of StartSession, None if no call was made.
     """
 
     request: SessionRequest
@@ -132,13 +131,13 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """The worse of the two answers: both resources are authorised."""
+        """Return the worse of the two answers: a session needs both resources."""
         return worst((self.document.verdict, self.target.verdict))
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentEntry:
-    """One session document of `documents`. `session_type` is None where it is not known."""
+    """A session document that `ssmgate documents` lists. An unknown `session_type` is None."""
 
     name: str
     owner: str
@@ -148,7 +147,7 @@ class DocumentEntry:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What the default document sets, by AWS's names of its inputs; None where not readable.
+    """The inputs that the default document sets, by AWS's names; None if it cannot be read.
 
     https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-schema.html
     """
@@ -158,7 +157,7 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True)
 class DocumentsReport:
-    """All of `documents`. `notes` say what could not be listed; `complete` is then false."""
+    """The result of `ssmgate documents`. If not `complete`, `notes` say what is missing."""
 
     region: str
     caller: Caller | None
@@ -171,9 +170,10 @@ class DocumentsReport:
 
     @property
     def exit_code(self) -> int:
-        """Of `ssmgate documents`: 4 if a document was not listed or an answer is unknown.
+        """Return the exit status of `ssmgate documents`.
 
-        Documents that are denied are part of the answer.
+        It is 4 if a document was not listed or an answer is unknown, else 0: denied documents
+        are not an error.
         """
         answers = [entry.answer for entry in self.documents]
         answers += [] if self.target is None else [self.target]
@@ -182,7 +182,7 @@ class DocumentsReport:
 
 
 def to_json(report: Report | DocumentsReport) -> dict[str, Any]:
-    """The report by `schema.json`. No token and no credentials are in a report."""
+    """Return the report as `schema.json` describes it. It has no tokens and no credentials."""
     common: dict[str, Any] = {
         "version": SCHEMA_VERSION,
         "region": report.region,

@@ -1,4 +1,4 @@
-"""Which session documents there are, and what they contain."""
+"""List session documents, and read their content."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 SELF, AMAZON = "Self", "Amazon"
 
 MAX_DOCUMENTS = 500
-"""Of one owner. What lies beyond is not listed, and that is said."""
+"""How many documents of one owner are listed, at most. A longer list is marked incomplete."""
 
-# AWS's own session documents, and their session types, as its documentation and the field name
-# them: what is told where listing is not allowed, and kinds that need no look into a document.
+# AWS's own session documents and their session types: listed if ssm:ListDocuments is denied, and
+# used instead of reading the documents.
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-schema.html
 WELL_KNOWN = {
     "AWS-PasswordReset": "InteractiveCommands",
@@ -34,7 +34,7 @@ _PAGE = 50
 class Listed:
     """The names of one owner's session documents.
 
-    `complete` is false where they could not be listed, or not to the end: `why` then says why.
+    `complete` is false if not all of them could be listed; `why` is then the reason.
     """
 
     owner: str
@@ -44,23 +44,23 @@ class Listed:
 
 
 def list_documents(ssm: Any, owner: str) -> Listed:
-    """The session documents of this account (`SELF`) or AWS's own (`AMAZON`) in this region.
+    """Return the session documents of this account (`SELF`) or of AWS (`AMAZON`) in this region.
 
-    Where ssm:ListDocuments is refused or fails: the default document, or the well-known ones.
+    If ssm:ListDocuments is denied or fails, these are the default document or the well-known ones.
     """
     filters = [
         {"Key": "DocumentType", "Values": ["Session"]},
         {"Key": "Owner", "Values": [owner]},
     ]
-    asked: dict[str, Any] = {"Filters": filters, "MaxResults": _PAGE}
+    arguments: dict[str, Any] = {"Filters": filters, "MaxResults": _PAGE}
     names: list[str] = []
     try:
         while len(names) < MAX_DOCUMENTS:
-            answer = ssm.list_documents(**asked)
-            names += [str(found["Name"]) for found in answer.get("DocumentIdentifiers") or ()]
+            answer = ssm.list_documents(**arguments)
+            names += [str(document["Name"]) for document in answer.get("DocumentIdentifiers") or ()]
             if not answer.get("NextToken"):
                 return Listed(owner, tuple(sorted(names)), True)
-            asked["NextToken"] = answer["NextToken"]
+            arguments["NextToken"] = answer["NextToken"]
     except Exception as error:
         known = (DEFAULT_DOCUMENT_NAME,) if owner == SELF else tuple(WELL_KNOWN)
         code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
@@ -69,9 +69,9 @@ def list_documents(ssm: Any, owner: str) -> Listed:
 
 
 def content(ssm: Any, name: str) -> Mapping[str, Any] | None:
-    """A document's content (ssm:GetDocument), None where it is not told or is no JSON object."""
+    """Return a document's content (ssm:GetDocument), None if it is not a readable JSON object."""
     try:
-        read = json.loads(ssm.get_document(Name=name, DocumentFormat="JSON")["Content"])
+        parsed = json.loads(ssm.get_document(Name=name, DocumentFormat="JSON")["Content"])
     except Exception:
         return None
-    return read if isinstance(read, dict) else None
+    return parsed if isinstance(parsed, dict) else None

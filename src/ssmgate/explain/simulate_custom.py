@@ -1,4 +1,4 @@
-"""iam:SimulateCustomPolicy: ask IAM about policies of files in the place of a principal's."""
+"""Call iam:SimulateCustomPolicy, which evaluates policies from files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ssmgate.gate.decision.question import ContextEntry, Question
 def simulate_custom(
     iam: Any, question: Question, now: datetime, *, policies: Sequence[str], boundary: str | None
 ) -> tuple[Evaluation, ...] | Unknown:
-    """Ask IAM `question` as of `now` about `policies`, the texts of at least one.
+    """Simulate `question` at the time `now` with `policies`, the texts of at least one policy.
 
-    `now` has a time zone. `boundary` is the text of a permissions boundary, None for none. IAM
-    takes no service control policies here.
+    `now` has a time zone. `boundary` is the text of a permissions boundary, or None. The
+    operation does not take service control policies. Returns Unknown if IAM does not answer.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
     """
-    # IAM fills in nothing here, as there is no principal.
+    # There is no principal, so IAM adds no context keys of its own.
     source = question.policy_source_arn
-    filled = [ContextEntry("aws:PrincipalAccount", "string", (account_of(source),))]
+    supplied = [ContextEntry("aws:PrincipalAccount", "string", (account_of(source),))]
     if ":user/" in source:
-        filled.append(ContextEntry("aws:username", "string", (source.rpartition("/")[2],)))
-    asked = question.with_context(filled)
-    asked = replace(asked, context=tuple(entry for entry in asked.context if entry.values))
-    who = {"PolicyInputList": list(policies)}
-    return simulate.ask(iam.simulate_custom_policy, who, (asked,), now, boundary)
+        supplied.append(ContextEntry("aws:username", "string", (source.rpartition("/")[2],)))
+    complete = question.with_context(supplied)
+    complete = replace(complete, context=tuple(entry for entry in complete.context if entry.values))
+    policy_input = {"PolicyInputList": list(policies)}
+    return simulate.ask(iam.simulate_custom_policy, policy_input, (complete,), now, boundary)

@@ -1,4 +1,4 @@
-"""The caller's policies, parsed: which statement it was that IAM named, and its text."""
+"""Parse the caller's policies, and find the statements in them that IAM reported."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A policy's text and what it says."""
+    """A policy's text and the parsed policy."""
 
     policy: Policy
     text: str
 
     def place(self, statement: ParsedStatement) -> tuple[int, str]:
-        """The line where the statement's brace opens, from 1, and the statement's own text."""
+        """Return the line of the statement's `{`, counted from 1, and the statement's text."""
         opens = self._offset(statement.opening)
         return statement.opening.line, self.text[opens : self._offset(statement.end)]
 
@@ -37,7 +37,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The policies that could be read and understood. `unread` says what could not."""
+    """The policies that could be read and parsed. `unread` describes the others."""
 
     identity: tuple[Source, ...]
     boundary: Source | None
@@ -46,39 +46,39 @@ class Sources:
 
     @property
     def policies(self) -> Policies:
-        """What the local evaluator takes. Service control policies are never among them."""
+        """Return the policies for the local evaluator, never with service control policies."""
         boundary = None if self.boundary is None else self.boundary.policy
         return Policies(tuple(source.policy for source in self.identity), boundary)
 
     def find(self, policy: Policy) -> Source | None:
-        """The source of one of `policies`' own."""
+        """Return the source of `policy`, one of `policies`, or None."""
         everything = (*self.identity, *((self.boundary,) if self.boundary else ()))
         return next((source for source in everything if source.policy is policy), None)
 
 
-def read(gathered: PolicyTexts) -> Sources:
-    """Parse what was gathered."""
-    unread = list(gathered.unread)
-    identity = tuple(_parsed(gathered.identity, unread))
-    boundary = next(iter(_parsed([gathered.boundary], unread)), None) if gathered.boundary else None
-    return Sources(identity, boundary, gathered.boundary_arn, tuple(unread))
+def read(texts: PolicyTexts) -> Sources:
+    """Parse the policies that were read; those that cannot be parsed are added to `unread`."""
+    unread = list(texts.unread)
+    identity = tuple(_parsed(texts.identity, unread))
+    boundary = next(iter(_parsed([texts.boundary], unread)), None) if texts.boundary else None
+    return Sources(identity, boundary, texts.boundary_arn, tuple(unread))
 
 
 def parse(text: str, source_policy_id: str) -> Source:
-    """A policy from elsewhere. Raises `PolicyError` as the parser does."""
+    """Parse the text of a policy. Raises `PolicyError` if it is not valid."""
     return Source(parse_policy(text, source_policy_id), text)
 
 
 def _parsed(texts: Iterable[PolicyText], unread: list[str]) -> Iterable[Source]:
-    for one in texts:
+    for policy_text in texts:
         try:
-            yield parse(one.text, one.source_policy_id)
+            yield parse(policy_text.text, policy_text.source_policy_id)
         except PolicyError as error:
-            unread.append(f"policy {one.source_policy_id} is not understood: {error}")
+            unread.append(f"policy {policy_text.source_policy_id} is not understood: {error}")
 
 
 def place(policy: str, sid: str | None, line: int | None) -> str:
-    """Where a statement stands, in words."""
+    """Return the location of a statement, in words."""
     return (
         f"policy {policy}"
         + (f", statement {sid}" if sid else "")
@@ -87,8 +87,8 @@ def place(policy: str, sid: str | None, line: int | None) -> str:
 
 
 def with_text(answer: Answer, matched: Iterable[MatchedStatement], sources: Sources) -> Answer:
-    """`answer` with the Sid, line and text of the statements that IAM named, where known."""
-    return replace(answer, statements=tuple(_shown(one, sources) for one in matched))
+    """Return `answer` with the Sid, line and text, where known, of the statements IAM reported."""
+    return replace(answer, statements=tuple(_shown(statement, sources) for statement in matched))
 
 
 def _shown(matched: MatchedStatement, sources: Sources) -> Statement:
@@ -101,9 +101,9 @@ def _shown(matched: MatchedStatement, sources: Sources) -> Statement:
         for statement in source.policy.statements
         if (statement.start.line, statement.start.column) == matched.start
     ]
-    told_line = None if matched.start is None else matched.start[0]
+    reported_line = None if matched.start is None else matched.start[0]
     if len(found) != 1:
-        return Statement(matched.source_policy_id, matched.source_policy_type, line=told_line)
+        return Statement(matched.source_policy_id, matched.source_policy_type, line=reported_line)
     source, statement = found[0]
     line, text = source.place(statement)
     return Statement(

@@ -1,4 +1,4 @@
-"""The short form of an explanation, for a denied session."""
+"""Explain a denied session in one line."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.system import signals
 
 EXPLAIN_SECONDS = 5
-"""How long a person waits for the explanation of a denial."""
+"""Time limit for explaining a denial: the user is waiting for the error."""
 
 MAX_CALLS = 10
-"""Calls to read policies with: a person waits for the error."""
+"""How many calls may be made to read policies: the user is waiting for the error."""
 
 
 def explain(error: GateError) -> None:
-    """Fill in `nearest` of `error`, a denial with its evidence, if it will be shown.
+    """Set `nearest` of `error` if it is a denial with its evidence, and `nearest` will be shown.
 
-    The denial is certain before. Raises whatever goes wrong here.
+    The decision was made before and does not change. Raises any error of the explanation itself.
     """
     if (
         isinstance(error, AccessError)
@@ -38,25 +38,25 @@ def explain(error: GateError) -> None:
 def summary(examination: Authorization, seconds: float) -> str:
     """Return the statement that came closest and what it lacks, in one line.
 
-    It is empty where the caller may not read its policies. They are read for at most `seconds`.
-    The outcome is certain before, and nothing here can change it.
+    The line is empty if the caller may not read its policies. They are read for at most
+    `seconds`. The decision was made before and does not change.
     """
-    refusal, caller = examination.outcome, examination.caller
-    if caller is None or not isinstance(refusal, Denial):
+    denial, caller = examination.outcome, examination.caller
+    if caller is None or not isinstance(denial, Denial):
         return ""
-    if refusal.layer is Layer.ORGANIZATIONS:  # a member account may not read those
+    if denial.layer is Layer.ORGANIZATIONS:  # a member account may not read those
         return ""
     reader = PolicyReader(examination.clients.iam, MAX_CALLS)
     try:
         with signals.time_limit(seconds):
-            reader.read(caller, boundary=refusal.layer is Layer.BOUNDARY)
+            reader.read(caller, boundary=denial.layer is Layer.BOUNDARY)
     except signals.TimeLimitExceeded:
-        pass  # what was read is read
-    known = sources.read(reader.gathered)
+        pass  # use what was read until now
+    known = sources.read(reader.texts)
     look = examination.look
     answer = sources.with_text(
-        reasons.answer(refusal, look.questions, look.evaluations),
-        refusal.matched_statements,
+        reasons.answer(denial, look.questions, look.evaluations),
+        denial.matched_statements,
         known,
     )
     return _line(explained(answer, known))

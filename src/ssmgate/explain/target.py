@@ -1,4 +1,4 @@
-"""May the caller start a session on this target, whatever the document?"""
+"""Simulate whether the caller may start a session on a target, with any document."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Obstacle = Denial | Unknown | None
 
 @dataclass(frozen=True, slots=True)
 class TargetAttempt:
-    """What was asked about a target, and what stands in the way: None where IAM allows.
+    """The simulation of a target. `obstacle` is None if IAM allows it.
 
-    `questions` and `evaluations` are those of the last time. `demanded` tells whether the
-    target is refused with ssm:SessionDocumentAccessCheck false, as the service may set it when
-    no document is named: then the policies enforce the check on the service's side too. None
-    where that is not known, and where the target is refused anyway.
+    `questions` and `evaluations` are those of the last simulation. `demanded` is whether the
+    target is denied with ssm:SessionDocumentAccessCheck false, as the service may set it if no
+    document is named: then the policies make the service check the document too. It is None if
+    that is not known, and if the target is denied in any case.
     """
 
     obstacle: Obstacle
@@ -37,14 +37,13 @@ class TargetAttempt:
 def simulate_target(
     clients: Clients, builder: QuestionBuilder, target: str, *, named: bool
 ) -> TargetAttempt:
-    """Ask IAM about `target`, a node or a task, apart from the document. At most six calls.
+    """Simulate `target`, a node or a task, separately from the document, in at most six calls.
 
-    The tags of the node and of the principal are looked up only after a denial, as for a
-    document (`second_look`). `named`: whether the request names its document. The service sets
-    ssm:SessionDocumentAccessCheck true then; without a name it may set it either way, by the
-    generations of AWS's documentation, and only an answer that is the same for both is certain.
-    ssmgate spells the default document out where the service wants that, so an allow with the
-    key true is a yes.
+    The tags of the node and of the principal are read only after a denial, as for a document
+    (`gate.access.refine`). `named` is whether the request names its document. The service then
+    sets ssm:SessionDocumentAccessCheck to true. Without a name, versions of AWS's documentation
+    differ, so a denial is certain only if both values give it. An allow with the key true is
+    certain: ssmgate names the default document where the service requires it.
     https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
     """
     with_key_true = builder.target(target)
@@ -54,14 +53,14 @@ def simulate_target(
             Unknown(Reason.UNKNOWN_TARGET, f"IAM lists no kind of resource for target {target!r}")
         )
     lookups, own = tags.Lookups(clients.iam, builder.caller), _source(clients, target)
-    with_key = _look_again(lookups, with_key_true, _look(lookups, with_key_true), own)
-    asked = with_key.questions[0]
+    with_key = _resimulate(lookups, with_key_true, _simulate(lookups, with_key_true), own)
+    question = with_key.questions[0]
     if with_key.obstacle is not None and named:
         return with_key
-    # The tags that the first look found, so that the key alone makes the difference.
-    without = _look(lookups, with_key_false.with_context(asked.context))
+    # With the tags found by the first simulation, so that only the key differs.
+    without = _simulate(lookups, with_key_false.with_context(question.context))
     if any(tags.is_tag(key) for e in without.evaluations for key in e.missing_context):
-        without = _look_again(lookups, with_key_false, without, own)
+        without = _resimulate(lookups, with_key_false, without, own)
     other = without.obstacle
     if with_key.obstacle is None:
         demanded = None if isinstance(other, Unknown) else other is not None
@@ -73,34 +72,34 @@ def simulate_target(
                 Reason.ACCESS_CHECK_UNKNOWN,
                 "it hangs on ssm:SessionDocumentAccessCheck, which the service may set either way"
                 " when no document is named",
-                asked,
+                question,
             ),
         )
     return with_key
 
 
-def _look(lookups: tags.Lookups, question: Question) -> TargetAttempt:
+def _simulate(lookups: tags.Lookups, question: Question) -> TargetAttempt:
     answer = simulate.simulate(lookups.iam, question, datetime.now(UTC))
     if isinstance(answer, Unknown):
         return TargetAttempt(answer, (question,))
     return TargetAttempt(verdict(question, answer), (question,), answer)
 
 
-def _look_again(
+def _resimulate(
     lookups: tags.Lookups, question: Question, first: TargetAttempt, own: tags.Source
 ) -> TargetAttempt:
-    """`first`, better founded where that was a denial. `question` is it without any tags."""
+    """Return `first`, or after a denial a simulation with tags. `question` is without any tags."""
     denial = first.obstacle
     if denial is None or (isinstance(denial, Unknown) and not denial.live_context):
         return first
-    found = refine.look_up(lookups, question, denial, first.evaluations, own)
-    asked = first.questions[0].with_context(found.entries)
-    last = first if asked == first.questions[0] else _look(lookups, asked)
-    return replace(last, obstacle=refine.settled(lookups, question, last.obstacle, found))
+    tag_lookup = refine.look_up(lookups, question, denial, first.evaluations, own)
+    with_tags = first.questions[0].with_context(tag_lookup.entries)
+    last = first if with_tags == first.questions[0] else _simulate(lookups, with_tags)
+    return replace(last, obstacle=refine.settled(lookups, question, last.obstacle, tag_lookup))
 
 
 def _source(clients: Clients, target: str) -> tags.Source:
-    """Where the tags of `target` come from. They are read once, and only when asked for."""
+    """Return the source of the tags of `target`. They are read once, and only if needed."""
 
     @cache
     def read() -> tags.Tags | None:

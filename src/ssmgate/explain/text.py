@@ -1,6 +1,6 @@
-"""A report as a person reads it: 80 columns, colour only where it is wanted.
+"""Format a report as text, 80 columns wide, optionally with colour.
 
-What others wrote is made printable where it is put into a line, before it is wrapped and coloured.
+Text from outside is made printable when it is put into a line, before wrapping and colouring.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 
 WIDTH = 80
 
-_WIDEST = max(len(one.value) for one in Verdict)
+_WIDEST = max(len(verdict.value) for verdict in Verdict)
 _COLOURS = {Verdict.ALLOWED: "32", Verdict.DENIED: "31", Verdict.UNKNOWN: "33"}
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How it looks: `colour` for the three answers only."""
+    """The style of the output: `colour` is used for the three answers only."""
 
     colour: bool = False
 
     def verdict(self, verdict: Verdict) -> str:
-        """The word, in colour where that is wanted."""
+        """Return the word of `verdict`, coloured if `colour` is set."""
         if not self.colour:
             return verdict.value
         return f"\x1b[{_COLOURS[verdict]}m{verdict.value}\x1b[0m"
 
 
 def brief(report: Report, style: Style) -> str:
-    """The answer alone on the first line, then the reason of each of the two."""
+    """Return the answer alone on the first line, then document and target with their reasons."""
     lines = [_first(report, style)]
     for name, answer in (("document", report.document), ("target", report.target)):
         lines.append(f"{name}: {style.verdict(answer.verdict)}{line(_reason(answer, ' - '))}")
@@ -54,7 +54,7 @@ def brief(report: Report, style: Style) -> str:
 
 
 def explained(report: Report, style: Style) -> str:
-    """Everything that is known about the two answers."""
+    """Return everything that is known about the answers."""
     blocks = [[_first(report, style)], [*_who(report)]]
     name = report.request.document_name
     title = f"document {line(name or DEFAULT_DOCUMENT_NAME)}"
@@ -73,7 +73,7 @@ def explained(report: Report, style: Style) -> str:
 
 
 def _reason(answer: Answer, between: str) -> str:
-    """Return what follows the word of the answer. A reason that begins with it goes on from it."""
+    """Return what follows the answer's word: the reason, without that word if it begins with it."""
     word = answer.verdict.value
     if f"{answer.reason} ".startswith(f"{word} "):
         return answer.reason.removeprefix(word)
@@ -86,15 +86,15 @@ def _first(report: Report, style: Style) -> str:
 
 
 def request(report: Report) -> str:
-    """A message to the administrator: who, what, what IAM says, and the statement to paste."""
+    """Return a message to the administrator: caller, resources, IAM's answers and a statement."""
     document = line(report.request.document_name or f"{DEFAULT_DOCUMENT_NAME} (the default)")
     if report.verdict is Verdict.ALLOWED:
         return "nothing to request: IAM allows the document and the target"
     who = "(not known)" if report.caller is None else line(report.caller.caller_arn)
-    refused = report.verdict is Verdict.DENIED
+    denied = report.verdict is Verdict.DENIED
     lines = [
         "I would like to start Session Manager sessions, and"
-        + (" may not yet." if refused else " whether I may is not known."),
+        + (" may not yet." if denied else " whether I may is not known."),
         "",
         f"  as        {who}",
     ]
@@ -126,7 +126,7 @@ def request(report: Report) -> str:
 
 
 def documents(report: DocumentsReport, style: Style) -> str:
-    """One line for each document: the answer, the name, the kind; then the preferences."""
+    """Return a line for each document (answer, name, kind), then the default's preferences."""
     lines: list[str] = []
     if report.target is not None:
         lines += [
@@ -170,13 +170,13 @@ def _preferences(report: DocumentsReport) -> Iterator[str]:
         yield f"{DEFAULT_DOCUMENT_NAME}: its preferences could not be read"
         return
     yield f"{DEFAULT_DOCUMENT_NAME} sets:"
-    told = False
+    any_set = False
     for key, what in _PREFERENCES.items():
         if (value := inputs.get(key)) not in ("", None):
-            told = True
+            any_set = True
             shown = line(value) if isinstance(value, str) else json.dumps(value)
             yield f"  {what + ':':26} {shown}"
-    if not told:
+    if not any_set:
         yield "  nothing: no logs, no KMS key, no run-as user, the usual time-outs"
 
 
@@ -216,8 +216,8 @@ def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
 
 
 def _statement(statement: Statement) -> Iterator[str]:
-    where = place(statement.policy, statement.sid, statement.line)
-    yield from _wrapped(f"by {where}", "  ")
+    location = place(statement.policy, statement.sid, statement.line)
+    yield from _wrapped(f"by {location}", "  ")
     if statement.text is not None:
         yield _json(json.loads(statement.text), "    ")
 

@@ -1,4 +1,4 @@
-"""What is weak in policies that allow: how explicit they are, and whether they can be passed by."""
+"""Find weaknesses in policies that allow: implicit grants, and checks that can be bypassed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _CONDITION = f'"Condition": {{"BoolIfExists": {{"{CHECK_KEY}": "true"}}}}'
 
 
 def grant(request: Request, policies: Policies) -> Grant:
-    """How the document of `request` is allowed; UNKNOWN if it is not.
+    """Return how explicitly the document of `request` is allowed; UNKNOWN if it is not.
 
-    The identity-based statements that allow are held against a document that cannot exist, in
-    the same form of ARN, and against another type of resource: what covers those too names
-    nothing.
+    The identity-based statements that allow it are also evaluated for a document that cannot
+    exist, with the same form of ARN, and for another type of resource. A statement that allows
+    those as well does not name the document.
     """
     matches = _allowing(evaluate(request, policies))
     if not matches:
@@ -50,24 +50,24 @@ def grant(request: Request, policies: Policies) -> Grant:
 
 
 def control_of(request: Request) -> Request:
-    """The same request about a document that cannot exist: its name is too long."""
+    """Return the same request for a document that cannot exist, as its name is too long."""
     return replace(request, resource=control_arn(request.resource))
 
 
 def without_check(target: Request) -> Request:
-    """The request about the target as the service makes it when no document was checked."""
+    """Return the request for the target as the service evaluates it if no document was checked."""
     context = {
-        key: found.values if found.multivalued else found.values[0]
+        key: values.values if values.multivalued else values.values[0]
         for key in target.context
-        if key.lower() != CHECK_KEY.lower() and (found := target.context.get(key))
+        if key.lower() != CHECK_KEY.lower() and (values := target.context.get(key))
     }
     return replace(target, context=Context({**context, CHECK_KEY: "false"}))
 
 
 def enforced(target: Request, policies: Policies) -> bool:
-    """Whether the policies have the service check the document too.
+    """Return whether the policies make the service check the document too.
 
-    They do if they deny `target` once ssm:SessionDocumentAccessCheck is false.
+    They do if they deny `target` when ssm:SessionDocumentAccessCheck is false.
     https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
     """
     answer = evaluate(without_check(target), policies)
@@ -75,16 +75,16 @@ def enforced(target: Request, policies: Policies) -> bool:
 
 
 def weaknesses(document: Request, target: Request | None, policies: Policies) -> tuple[Advice, ...]:
-    """What is weak, whether or not these requests are allowed.
+    """Return the weaknesses of the policies, whether or not these requests are allowed.
 
     `check-not-enforced`, `condition-missing`: the target is allowed without the document check.
-    `deny-by-enumeration`: whatever document is not denied by name is allowed.
-    `bool-not-if-exists`: a condition that keeps a statement's other actions from applying.
+    `deny-by-enumeration`: every document is allowed that is not denied by name.
+    `bool-not-if-exists`: a condition that prevents a statement's other actions from applying.
     """
-    found = [*_enumeration(document, policies), *_bool(policies)]
+    advice = [*_enumeration(document, policies), *_bool(policies)]
     if target is not None:
-        found = [*_not_enforced(target, policies), *found]
-    return tuple(found)
+        advice = [*_not_enforced(target, policies), *advice]
+    return tuple(advice)
 
 
 def _allowing(evaluation: Evaluation) -> tuple[StatementMatch, ...]:

@@ -31,15 +31,15 @@ VERDICTS = {
 }
 
 
-def situation(document=None, context=(), caller=ROLE, target=NODE, **more):
+def scenario(document=None, context=(), caller=ROLE, target=NODE, **more):
     return offline.Scenario(
-        SessionRequest(target, document), "us-east-1", offline.caller_of(caller), context, **more
+        SessionRequest(target, document), "us-east-1", offline.parse_caller(caller), context, **more
     )
 
 
-def given(*statements, **layers):
+def policy_files(*statements, **layers):
     text = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    return offline.Given((parse(text, "p.json"),), **layers)
+    return offline.PolicyFiles((parse(text, "p.json"),), **layers)
 
 
 def allow(resource="*", **elements):
@@ -53,9 +53,9 @@ def when(operator, key, value):
 @pytest.mark.parametrize("name", EXPECTED)
 @pytest.mark.parametrize("column", DOCUMENTS)
 def test_the_documented_policies(name, column):
-    policies = offline.Given((parse((DIRECTORY / name).read_text(), name),))
+    policies = offline.PolicyFiles((parse((DIRECTORY / name).read_text(), name),))
 
-    report = offline.check(policies, situation(DOCUMENTS[column], TAGS))
+    report = offline.check(policies, scenario(DOCUMENTS[column], TAGS))
 
     assert report.document.verdict is VERDICTS[EXPECTED[name][column]]
     assert report.target.verdict is VERDICTS[EXPECTED[name][0]]
@@ -107,7 +107,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
 )  # fmt: skip
 def test_what_an_answer_hangs_on(statements, context, document, target):
     report = offline.check(
-        given(*statements), situation(context=tuple(map(offline.entry, context)))
+        policy_files(*statements), scenario(context=tuple(map(offline.entry, context)))
     )
 
     assert (report.document.verdict.value, report.target.verdict.value) == (document, target)
@@ -115,7 +115,7 @@ def test_what_an_answer_hangs_on(statements, context, document, target):
 
 def test_an_allow_names_the_keys_with_which_a_deny_might_apply():
     report = offline.check(
-        given(allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))), situation()
+        policy_files(allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))), scenario()
     )
 
     assert report.verdict is Verdict.ALLOWED
@@ -123,10 +123,10 @@ def test_an_allow_names_the_keys_with_which_a_deny_might_apply():
 
 
 def test_tags_of_the_document_itself():
-    statements = given(allow(**when("StringEquals", "ssm:resourceTag/T", "a")))
+    statements = policy_files(allow(**when("StringEquals", "ssm:resourceTag/T", "a")))
     tags = (offline.entry("ssm:resourceTag/T=a"),)
 
-    report = offline.check(statements, situation(document_context=tags))
+    report = offline.check(statements, scenario(document_context=tags))
 
     assert report.document.verdict is Verdict.ALLOWED
     assert report.target.verdict is Verdict.UNKNOWN
@@ -136,8 +136,8 @@ def test_files_of_service_control_policies_are_one_level():
     guard = parse(json.dumps({"Statement": allow(Effect="Deny", Action="s3:*")}), "guard.json")
     everything = parse(json.dumps({"Statement": allow(Action="*")}), "full.json")
 
-    both = offline.check(given(allow(), service_control=(everything, guard)), situation())
-    one = offline.check(given(allow(), service_control=(guard,)), situation())
+    both = offline.check(policy_files(allow(), service_control=(everything, guard)), scenario())
+    one = offline.check(policy_files(allow(), service_control=(guard,)), scenario())
 
     assert both.verdict is Verdict.ALLOWED
     assert one.document.layer == "service control policy"
@@ -153,7 +153,7 @@ def test_files_of_service_control_policies_are_one_level():
     ],
 )  # fmt: skip
 def test_who_the_caller_is(arn, source, kind):
-    caller = offline.caller_of(arn)
+    caller = offline.parse_caller(arn)
 
     assert (caller.policy_source_arn, caller.principal_type) == (source, kind)
     assert (caller.account, caller.partition) == ("111122223333", arn.split(":")[1])
@@ -173,7 +173,7 @@ def test_who_the_caller_is(arn, source, kind):
 )
 def test_who_is_no_caller(arn):
     with pytest.raises(ValueError, match="is no ARN"):
-        offline.caller_of(arn)
+        offline.parse_caller(arn)
 
 
 @pytest.mark.parametrize("text", ["aws:SourceIp", "a=b", "aws:TagKeys=[1", "aws:TagKeys=[]"])

@@ -1,4 +1,4 @@
-"""The IAM policy language, without I/O: parse, match, evaluate. It explains, and never permits."""
+"""Parse, match and evaluate IAM policies, without I/O. Results explain; they never permit."""
 
 from ssmgate.gate.decision.evaluation import EvalDecision
 from ssmgate.policy_language.conditions import ConditionMatch, Outcome, Reason

@@ -1,4 +1,4 @@
-"""One value of a policy against one value of the request, for each kind of operator."""
+"""Compare a value of a policy with a value of the request, for each kind of operator."""
 
 from __future__ import annotations
 
@@ -24,22 +24,25 @@ from ssmgate.policy_language.variables import Version, parse_template
 
 
 class Verdict(enum.Enum):
-    """What comparing two values gave."""
+    """The result of comparing two values."""
 
     EQUAL = enum.auto()
     DIFFERENT = enum.auto()
     # A policy variable has no value: "there is no equal or like value".
     UNRESOLVED = enum.auto()
-    # The request's value is no address or ARN. Neither operator nor negation matches (observed);
-    # what is no number or date just differs from all of them.
+    # The request's value is not a valid address or ARN. Neither the operator nor its negation
+    # matches then (observed). A value that is not a valid number or date is DIFFERENT instead.
     UNREADABLE = enum.auto()
-    # The policy's value turned out to be no ARN once its variables were filled in.
+    # The policy's value is not in ARN format after its policy variables were resolved.
     UNDEFINED = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`check` raises PolicyError for a policy value that the operator cannot have."""
+    """An operator: how to compare two values, and how to check a policy's value.
+
+    `check` raises PolicyError for a value that is not valid for the operator.
+    """
 
     compare: Callable[[str, Version, str, Context], Verdict]
     check: Callable[[str, Version], None]
@@ -71,8 +74,8 @@ def _ordered(
     holds: Callable[[Decimal | int, Decimal | int], bool],
 ) -> Comparison:
     def compare(text: str, _version: Version, value: str, _context: Context) -> Verdict:
-        limit, found = read(text), read(value)
-        return _verdict(limit is not None and found is not None and holds(found, limit))
+        limit, given = read(text), read(value)
+        return _verdict(limit is not None and given is not None and holds(given, limit))
 
     return Comparison(compare, _of_type(read, what))
 

@@ -1,4 +1,4 @@
-"""The Condition element: operators, set operators, absent keys."""
+"""Match the Condition element: operators, set operators, absent keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ssmgate.policy_language.variables import Version, parse_template
 class Outcome(enum.Enum):
     """Whether an element of a statement matched.
 
-    UNDEFINED means that it cannot be said. An Allow does not apply then, a Deny does.
+    UNDEFINED means that this is not known. An Allow does not apply then, a Deny does.
     """
 
     MATCHED = "matched"
@@ -24,7 +24,7 @@ class Outcome(enum.Enum):
 
 
 class Reason(enum.Enum):
-    """Why a condition matched, or did not."""
+    """Why a condition matched or did not match."""
 
     VALUE_EQUAL = "the request's value is among the policy's"
     VALUE_DIFFERENT = "the request's value is not among the policy's"
@@ -47,7 +47,7 @@ class SetOperator(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A condition operator taken apart: `ForAnyValue:StringLikeIfExists`.
+    """The parts of a condition operator such as `ForAnyValue:StringLikeIfExists`.
 
     `base` is a key of COMPARISONS, or `Null`.
     """
@@ -58,7 +58,7 @@ class Operator:
 
     @property
     def negated(self) -> bool:
-        """Whether it is a Not… operator, which an absent key satisfies. Null is none."""
+        """Return whether this is a Not… operator, which an absent key satisfies; not Null."""
         return self.base != "Null" and COMPARISONS[self.base].negated
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Operator:
 
 
 def parse_operator(text: str) -> Operator:
-    """Take an operator apart. Names are taken in AWS's spelling only.
+    """Parse an operator. Names must be in AWS's spelling, including case.
 
     Raises PolicyError for an unknown operator, and for `Null` with IfExists or a set operator.
     """
@@ -86,16 +86,16 @@ def parse_operator(text: str) -> Operator:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One key of a Condition element. `values` are alternatives, as the policy has them."""
+    """One key of a Condition element. `values` are alternatives, in the policy's order."""
 
     operator: Operator
     key: str
     values: tuple[str, ...]
 
     def check(self, version: Version) -> None:
-        """Raise PolicyError if the operator cannot have these values, or the key is none.
+        """Raise PolicyError unless the key is valid and the values are valid for the operator.
 
-        Whether the key exists is not checked, nor whether its type suits the operator.
+        Whether the key exists, and whether the operator is for its type, is not checked.
         """
         vendor, colon, name = self.key.partition(":")
         if not (vendor and colon and name):
@@ -105,7 +105,7 @@ class Condition:
                 COMPARISONS[self.operator.base].check(value, version)
 
     def variables(self, version: Version) -> tuple[str, ...]:
-        """The keys that the policy's values mention as variables."""
+        """Return the keys that the policy's values use as policy variables."""
         if not _takes_variables(self.operator.base):
             return ()
         return tuple(
@@ -121,7 +121,7 @@ def _takes_variables(base: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ConditionMatch:
-    """How one condition fared. `values` are the request's, None where it lacks the key."""
+    """The result of one condition. `values` are those of the request, None if it lacks the key."""
 
     condition: Condition
     outcome: Outcome
@@ -130,11 +130,11 @@ class ConditionMatch:
 
 
 def match_condition(condition: Condition, version: Version, context: Context) -> ConditionMatch:
-    """Hold `condition`, which has passed its `check`, against the request.
+    """Match `condition`, which has passed its `check`, against the request.
 
-    A key that is absent makes an operator false and its negation true; with IfExists or
-    ForAllValues true, with ForAnyValue false. Set operators are applied after negation, so
-    `ForAnyValue:StringNotEquals` asks for one value that differs.
+    If the key is absent, an operator is false and its negation true; with IfExists or
+    ForAllValues it is true, with ForAnyValue false. Set operators are applied after negation, so
+    `ForAnyValue:StringNotEquals` requires one value that differs.
     """
     found = context.get(condition.key)
     operator = condition.operator
@@ -157,9 +157,9 @@ def match_condition(condition: Condition, version: Version, context: Context) ->
     every = operator.set_operator is SetOperator.FOR_ALL_VALUES
     decisive = Outcome.NOT_MATCHED if every else Outcome.MATCHED
     for outcome in (decisive, Outcome.UNDEFINED):
-        for one in results:
-            if one[0] is outcome:
-                return result(*one)
+        for value_result in results:
+            if value_result[0] is outcome:
+                return result(*value_result)
     return result(*results[0])
 
 
@@ -186,7 +186,7 @@ def _match_value(
         verdict = comparison.compare(text, version, value, context)
         if verdict is Verdict.EQUAL:
             return _matched(not comparison.negated), Reason.VALUE_EQUAL
-        # In the policy's order, as observed: what matches before is not spoilt by what comes after.
+        # In the policy's order, as observed: a match ends the comparison, whatever values follow.
         if verdict is Verdict.UNDEFINED:
             return Outcome.UNDEFINED, Reason.NOT_COMPARABLE
         if verdict is Verdict.UNREADABLE:

@@ -1,4 +1,4 @@
-"""The request context: keys by name in any case, with one value or several."""
+"""The request context: case-insensitive keys with one or several values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the request has for one key.
+    """The values of one key in the request.
 
     `multivalued` is the key's type and not the number of its values: a multivalued key that
     happens to hold one value still needs a set operator.
@@ -21,12 +21,12 @@ class Values:
 class Context:
     """The condition context of one request.
 
-    `entries` has a string for a single-valued key and a list for a multivalued one (types
-    `…List` of iam:SimulatePrincipalPolicy). Numbers, dates, addresses, booleans and binary are
-    their text, as on the wire. A list without values is an absent key. Values are not checked
-    against any type.
+    `entries` has a string for a single-valued key and a list for a multivalued key (types
+    `…List` of iam:SimulatePrincipalPolicy). Numbers, dates, addresses, booleans and binary
+    values are strings, as in the API. An empty list is an absent key. Whether a value is valid
+    for its type is not checked.
 
-    Raises ValueError if two keys differ in nothing but case, and TypeError for another type.
+    Raises ValueError if two keys differ only in case, and TypeError for a value of another type.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
     """
@@ -41,18 +41,18 @@ class Context:
             if folded in self._names:
                 raise ValueError(f"context keys {self._names[folded]!r} and {key!r} are one key")
             values = (value,) if isinstance(value, str) else tuple(value)
-            if not all(isinstance(one, str) for one in values):
+            if not all(isinstance(item, str) for item in values):
                 raise TypeError(f"context key {key!r}: values are strings")
             self._names[folded] = key
             if values:
                 self._entries[folded] = Values(values, multivalued=not isinstance(value, str))
 
     def get(self, key: str) -> Values | None:
-        """The values of `key`, or None where the request lacks it."""
+        """Return the values of `key`, or None if the request lacks it."""
         return self._entries.get(key.lower())
 
     def single(self, key: str) -> str | None:
-        """The value of `key` for a policy variable: None for a multivalued key too."""
+        """Return the value of `key` for a policy variable: None for a multivalued key as well."""
         found = self.get(key)
         return None if found is None or found.multivalued else found.values[0]
 

@@ -1,4 +1,4 @@
-"""A policy document: its statements, and where in the text they stand."""
+"""Parse policy documents: their statements, and the positions of these in the text."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Effect(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. `negated_…` stand for NotAction and NotResource.
+    """One statement. `negated_…` are true for NotAction and NotResource.
 
-    `start` and `end` are IAM's positions; `opening` is where the statement's `{` stands.
+    `start` and `end` are the positions that IAM reports; `opening` is the statement's `{`.
     """
 
     effect: Effect
@@ -43,10 +43,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy document that has been understood as a whole.
+    """A parsed policy document.
 
-    `source_policy_id` is IAM's name for where it came from (`PolicyInputList.1`,
-    `role_NAME_INLINE`, the name of a managed policy); the parser is told it.
+    `source_policy_id` is IAM's name for its source (`PolicyInputList.1`, `role_NAME_INLINE`, the
+    name of a managed policy), which the caller of the parser supplies.
     """
 
     version: Version
@@ -54,7 +54,7 @@ class Policy:
     source_policy_id: str = ""
 
     def context_keys(self) -> tuple[str, ...]:
-        """The keys that conditions and variables mention, in the policy's spelling and order."""
+        """Return the keys in conditions and variables, in the policy's spelling and order."""
         keys: dict[str, str] = {}
         for statement in self.statements:
             mentioned = [
@@ -83,12 +83,12 @@ _SID = re.compile(r"[A-Za-z0-9]*")
 
 
 def parse_policy(text: str, source_policy_id: str = "") -> Policy:
-    """Read an identity-based policy, a permissions boundary or a service control policy.
+    """Parse an identity-based policy, a permissions boundary or a service control policy.
 
-    Raises PolicyError for whatever AWS's grammar does not have: text that is no JSON, an
-    element, effect, version or operator that it does not name, a value of the wrong kind, an
-    element twice or not at all, an empty list, a Principal. Not checked: AWS's limits on size,
-    and whether actions, resources and context keys exist.
+    Raises PolicyError for everything that AWS's grammar does not allow: invalid JSON, an unknown
+    element, effect, version or operator, a value of the wrong type, a duplicate or missing
+    element, an empty list, a Principal. Not checked: AWS's limits on size, and whether actions,
+    resources and context keys exist.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
     """
@@ -165,21 +165,21 @@ def _conditions(elements: Object, version: Version, path: str) -> tuple[Conditio
     path = f"{path}.Condition"
     conditions: list[Condition] = []
     for name, keys in _object(elements.get("Condition", Object()), path).items():
-        here = f"{path}.{name}"
+        element_path = f"{path}.{name}"
         seen: set[str] = set()
-        for key, value in _object(keys, here).items():
+        for key, value in _object(keys, element_path).items():
             if key.lower() in seen:
-                raise PolicyError(f"key {key!r} stands there twice", here)
+                raise PolicyError(f"key {key!r} stands there twice", element_path)
             seen.add(key.lower())
-            texts = tuple(_scalar(one, here) for one in _list(value, here))
+            texts = tuple(_scalar(item, element_path) for item in _list(value, element_path))
             try:
                 condition = Condition(parse_operator(name), key, texts)
                 condition.check(version)
             except PolicyError as error:
-                raise PolicyError(str(error), here) from None
+                raise PolicyError(str(error), element_path) from None
             conditions.append(condition)
         if not seen:
-            raise PolicyError("an operator needs a key", here)
+            raise PolicyError("an operator needs a key", element_path)
     return tuple(conditions)
 
 

@@ -1,13 +1,14 @@
-"""What a policy can be wrong about."""
+"""The error for an invalid policy."""
 
 from __future__ import annotations
 
 
 class PolicyError(ValueError):
-    """A policy is not one that this language has: malformed, or with an unknown word in it.
+    """A policy is not valid: it is malformed, or has an unknown element or operator.
 
-    `path` says where (`Statement[0].Condition.StringEqual`), and `line`, from 1, where the text
-    or the statement begins to be wrong; None where that is not known. Nothing was evaluated.
+    `path` is the element with the error (`Statement[0].Condition.StringEqual`). `line`, counted
+    from 1, is that of the syntax error or of the statement; None if not known. Nothing was
+    evaluated.
     """
 
     def __init__(self, message: str, path: str = "", line: int | None = None) -> None:

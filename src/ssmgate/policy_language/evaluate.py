@@ -1,4 +1,4 @@
-"""The decision over all of a principal's policies."""
+"""Decide a request by all policies of a principal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssmgate.policy_language.statements import Request, StatementMatch, match_st
 
 
 class Layer(enum.Enum):
-    """What can decide, in the order in which IAM looks."""
+    """The layers that can decide, in the order in which IAM evaluates them."""
 
     RESOURCE_TYPE = "the action has no resource of this type"
     ORGANIZATIONS = "service control policies"
@@ -23,14 +23,14 @@ class Layer(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What applies to one principal.
+    """The policies that apply to one principal.
 
-    `identity` are its own policies and its groups'. `service_control` has one entry for each
-    level from the organization's root to the account, each the policies attached there; empty
-    for a principal outside an organization or in the management account.
+    `identity` are its own policies and those of its groups. `service_control` has one entry for
+    each level from the organization's root to the account, with the policies attached there; it
+    is empty for a principal outside an organization or in the management account.
 
-    There are no session, resource-based, resource control or endpoint policies here: where
-    those exist, the answer is about the rest.
+    Session, resource-based, resource control and endpoint policies are not included: if there
+    are any, the decision does not take them into account.
     """
 
     identity: tuple[Policy, ...] = ()
@@ -40,9 +40,9 @@ class Policies:
 
 @dataclass(frozen=True, slots=True)
 class LayerMatch:
-    """One layer's statements, all of them, and what they come to by themselves.
+    """All statements of one layer, and the decision of this layer alone.
 
-    There is one of ORGANIZATIONS for each level.
+    For ORGANIZATIONS there is one LayerMatch per level.
     """
 
     layer: Layer
@@ -50,37 +50,38 @@ class LayerMatch:
 
     @property
     def denies(self) -> tuple[StatementMatch, ...]:
-        """The Deny statements that apply to the request."""
+        """Return the Deny statements that apply to the request."""
         return self._applying(Effect.DENY)
 
     @property
     def allows(self) -> tuple[StatementMatch, ...]:
-        """The Allow statements that apply to the request."""
+        """Return the Allow statements that apply to the request."""
         return self._applying(Effect.ALLOW)
 
     @property
     def allowed(self) -> bool:
-        """Whether this layer lets the request through: an Allow applies and no Deny does."""
+        """Return whether this layer allows the request: an Allow applies and no Deny does."""
         return bool(self.allows) and not self.denies
 
     def _applying(self, effect: Effect) -> tuple[StatementMatch, ...]:
         return tuple(
-            one for one in self.statements if one.statement.effect is effect and one.applies
+            match for match in self.statements if match.statement.effect is effect and match.applies
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the policies come to for one request, as iam:SimulatePrincipalPolicy would report it.
+    """The decision for one request, as iam:SimulatePrincipalPolicy would report it.
 
-    `matched_statements` are, on an explicit deny, the denying ones, else the identity-based
-    ones that allow; none on an implicit deny, and none of a service control policy. `decided_by`
-    is the layer that said no, or IDENTITY. `missing_context_values` are the keys that the
-    identity-based policies and the boundary mention, for whatever action, and the request
-    lacks; empty unless the decision is an implicit deny. The two booleans are None where there
-    is no such layer. `layers` has every statement with every element, for an explanation.
+    `matched_statements` are the denying statements for an explicit deny, and the identity-based
+    statements that allow for an allow. They are empty for an implicit deny, and never include
+    statements of service control policies. `decided_by` is the layer that denied, else IDENTITY.
+    `missing_context_values` are the keys that the identity-based policies and the boundary use,
+    for any action, and the request lacks; empty unless the decision is an implicit deny. The two
+    booleans are None if there is no such layer. `layers` has every statement with every element,
+    for an explanation.
 
-    This is never a permit: only IAM's own answer is.
+    An Evaluation never permits a session: only an answer from IAM does.
     """
 
     request: Request
@@ -93,19 +94,19 @@ class Evaluation:
     layers: tuple[LayerMatch, ...]
 
     def layer_of(self, match: StatementMatch) -> Layer:
-        """The layer that one of this evaluation's statements stands in."""
+        """Return the layer of `match`, a statement of this evaluation."""
         return next(
-            layer.layer for layer in self.layers if any(one is match for one in layer.statements)
+            layer.layer for layer in self.layers if any(m is match for m in layer.statements)
         )
 
 
 def evaluate(request: Request, policies: Policies) -> Evaluation:
     """Decide `request` by `policies`.
 
-    An explicit deny in any layer wins. Otherwise each level of service control policies, the
-    identity-based policies and the boundary must all allow. Without a single policy the answer
-    is an implicit deny. A resource of a type that the action does not have is implicitly
-    denied whatever the policies say.
+    An explicit deny in any layer overrides every allow. Otherwise each level of service control
+    policies, the identity-based policies and the boundary must all allow. Without any policy the
+    decision is an implicit deny. If the action has no resources of the requested type, the
+    request is implicitly denied by any policies.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
     """
@@ -123,7 +124,7 @@ def evaluate(request: Request, policies: Policies) -> Evaluation:
     decision, decided_by = _decide(request, layers)
     matched: tuple[StatementMatch, ...] = ()
     if decision is EvalDecision.EXPLICIT_DENY:
-        matched = tuple(one for layer in (identity, *boundary) for one in layer.denies)
+        matched = tuple(match for layer in (identity, *boundary) for match in layer.denies)
     elif decision is EvalDecision.ALLOWED:
         matched = identity.allows
     reported = policies.identity + ((policies.boundary,) if policies.boundary else ())

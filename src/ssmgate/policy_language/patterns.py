@@ -1,4 +1,4 @@
-"""Wildcards, ARNs part by part, and action names."""
+"""Match ARNs part by part, and action names, with wildcards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ARN_PARTS = 6
 
 
 def split_arn(arn: str) -> list[str] | None:
-    """The six parts of an ARN, the last with its colons; None for anything else.
+    """Return the six parts of an ARN, the last with its colons; None for any other text.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
     """
@@ -20,10 +20,10 @@ def split_arn(arn: str) -> list[str] | None:
 
 
 def arn_like(pattern: Pattern, arn: str) -> bool | None:
-    """Whether `arn` matches, part by part: no wildcard reaches over one of the first five colons.
+    """Return whether `arn` matches part by part: no wildcard matches one of the first five colons.
 
-    A lone `*` matches everything. None if the pattern has fewer than six parts: that is neither
-    a match nor a difference. `arn` must be an ARN.
+    A single `*` matches every ARN. Returns None if the pattern has fewer than six parts: then
+    neither an operator nor its negation matches. `arn` must be an ARN, which is not checked.
     """
     if pattern == (Wildcard.ANY,):
         return True
@@ -34,7 +34,7 @@ def arn_like(pattern: Pattern, arn: str) -> bool | None:
 
 
 def split_pattern(pattern: Pattern) -> list[Pattern] | None:
-    """A pattern's six parts as `split_arn` has an ARN's; None if it has fewer."""
+    """Return the six parts of a pattern, as `split_arn` does for an ARN; None if it has fewer."""
     parts: list[Pattern] = []
     start = 0
     for at, piece in enumerate(pattern):
@@ -48,7 +48,7 @@ def split_pattern(pattern: Pattern) -> list[Pattern] | None:
 def check_arn_pattern(text: str, version: Version) -> None:
     """Raise PolicyError unless `text` is `*` or in ARN format (six parts).
 
-    A text with variables may get its parts from them, so only its variables are checked.
+    A text with policy variables may get its parts from them, so only these are checked.
     """
     template = parse_template(text, version)
     if template.pieces == (Wildcard.ANY,) or template.variables:
@@ -58,7 +58,7 @@ def check_arn_pattern(text: str, version: Version) -> None:
 
 
 def check_resource(text: str, version: Version) -> None:
-    """Raise PolicyError unless `text` can stand in a Resource element: `*`, or an ARN pattern.
+    """Raise PolicyError unless `text` is valid in a Resource element: `*`, or an ARN pattern.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
@@ -70,11 +70,11 @@ def check_resource(text: str, version: Version) -> None:
 
 
 def resource_matches(text: str, version: Version, resource: str, context: Context) -> bool | None:
-    """Whether one string of a Resource element covers `resource`.
+    """Return whether one string of a Resource element covers `resource`.
 
-    None where it cannot be said: a variable without a value, or one before the fifth colon,
-    where variables are not supported. The resource `*`, which stands for no resource in
-    particular, is covered by `*` alone.
+    Returns None if that is not known: a policy variable has no value, or is before the fifth
+    colon, where AWS does not support variables. The resource `*`, which means no particular
+    resource, is covered by `*` only.
     """
     template = parse_template(text, version)
     if template.pieces == (Wildcard.ANY,):
@@ -105,7 +105,7 @@ def check_action(text: str) -> None:
 
 
 def action_matches(text: str, action: str) -> bool:
-    """Whether one string of an Action element covers `action`, in any case of letters."""
+    """Return whether one string of an Action element covers `action`, ignoring case."""
     if text == "*":
         return True
     pattern = parse_template(text.lower(), Version.V2008).pieces

@@ -1,4 +1,4 @@
-"""Which types of resource an action has."""
+"""The types of resource that each action has."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 
 from ssmgate.policy_language.patterns import split_arn
 
-# A type is the service of its ARN and what the last part begins with.
+# A type is the service in its ARN, and how the last part of the ARN begins.
 _DOCUMENT = ("ssm", "document/")
 _INSTANCE = ("ec2", "instance/")
 _MANAGED_INSTANCE = ("ssm", "managed-instance/")
 _TASK = ("ecs", "task/")
 _SESSION = ("ssm", "session/")
-# A bucket and an object are told apart by a slash, which this does not look at.
+# A bucket and an object differ by a slash, which is not checked here.
 _S3 = ("s3", "")
 _GROUP = ("iam", "group/")
 _ROLE = ("iam", "role/")
 _USER = ("iam", "user/")
 
-# The Service Authorization Reference, for the actions of a session and of its gate:
+# The Service Authorization Reference, for the actions that sessions and ssmgate use:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
@@ -52,10 +52,10 @@ RESOURCE_TYPES: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 
 def has_resource(action: str, resource: str) -> bool:
-    """Whether `action` can have `resource` at all; if not, no policy can allow it.
+    """Return whether `action` can have `resource`; if not, no policy can allow it.
 
-    True for the resource `*`, and for an action that is not in the table: whether such an
-    action exists is not known here, and IAM too takes an unknown one as it is.
+    Returns True for the resource `*`, and for an action that is not in the table. Whether such
+    an action exists is not checked; IAM does not check it either.
     """
     types = RESOURCE_TYPES.get(action.lower())
     parts = split_arn(resource)

@@ -1,4 +1,4 @@
-"""The text of a policy: JSON, with the positions that IAM gives for its statements."""
+"""Read the JSON of a policy, with the positions that IAM reports for its statements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ssmgate.policy_language.errors import PolicyError
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a text, line and column from 1.
+    """A position in a text; line and column are counted from 1.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_Position.html
     """
@@ -22,23 +22,22 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A JSON number by its text: to a policy, quotes around it make no difference."""
+    """A JSON number as its text: in a policy, a number and the same number in quotes are equal."""
 
     text: str
 
 
 class Object(dict[str, object]):
-    """A JSON object, whose members are distinct."""
+    """A JSON object without duplicate members."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One statement's value, and where IAM says that it stands.
+    """A statement's value, and the positions that IAM reports for it.
 
-    As recorded of the simulator, `start` is where the token before the statement ended (after
-    `[`, or after the `}` of the statement before), and a statement outside a list starts after
-    its own `{`. `end` is exclusive. `opening` is where its first character really is, its `{`:
-    what a person looks for.
+    As recorded from the simulator, `start` is the end of the token before the statement (after
+    `[`, or after the `}` of the previous statement); a statement outside a list starts after its
+    own `{`. `end` is exclusive. `opening` is the position of its `{`, which is shown to users.
     """
 
     value: object
@@ -52,9 +51,9 @@ _NEWLINE = re.compile(r"\r\n|\r|\n")
 
 
 def read_document(text: str) -> tuple[Object, tuple[Span, ...]]:
-    """The members of a policy, and its statements apart.
+    """Return the members of a policy, and its statements with their positions.
 
-    Raises PolicyError unless `text` is one JSON object in which no name stands twice.
+    Raises PolicyError unless `text` is one JSON object without duplicate members.
     """
     try:
         return _Reader(text).document()
@@ -68,8 +67,8 @@ def _members(pairs: list[tuple[str, object]]) -> Object:
     members = Object(pairs)
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise PolicyError(f"{twice!r} stands twice in one object")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise PolicyError(f"{duplicate!r} stands twice in one object")
     return members
 
 
@@ -89,10 +88,10 @@ class _Reader:
         )
 
     def document(self) -> tuple[Object, tuple[Span, ...]]:
-        """Read the outer object, and where each of its statements stands.
+        """Return the outer object, and its statements with their positions.
 
         Raises JSONDecodeError for text that is not one JSON object, and PolicyError for a
-        member that stands twice.
+        duplicate member.
         """
         pairs: list[tuple[str, object]] = []
         spans: tuple[Span, ...] = ()

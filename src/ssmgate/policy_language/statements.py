@@ -1,4 +1,4 @@
-"""One statement against one request, element by element."""
+"""Match a statement against a request, element by element."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ssmgate.policy_language.patterns import action_matches, resource_matches, s
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What IAM is asked: may this action be done to this resource, in this context?
+    """The question whether an action on a resource is allowed, in a context.
 
-    `resource` is an ARN, or `*` for none in particular. The principal is no part of it: its
-    policies are found by others, and what policies test of it are context keys.
+    `resource` is an ARN, or `*` for no particular resource. The principal is not part of a
+    Request: the caller supplies its policies, and the properties that policies test as keys.
 
     Raises ValueError for an action without a service and a colon, and for a resource that is
-    neither. Whether there is such an action is not checked, as IAM's simulator does not.
+    neither. Whether the action exists is not checked; IAM's simulator does not check it either.
     """
 
     action: str
@@ -36,10 +36,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ElementMatch:
-    """How Action, NotAction, Resource or NotResource fared.
+    """The result of Action, NotAction, Resource or NotResource.
 
-    `text` is the string of the element that covers what was asked about, if one does: with the
-    plain elements that is why it matched, with the Not… elements why it did not.
+    `text` is the string of the element that covers the request, if any: the reason why Action or
+    Resource matched, and why NotAction or NotResource did not match.
     """
 
     element: str
@@ -49,7 +49,7 @@ class ElementMatch:
 
 @dataclass(frozen=True, slots=True)
 class StatementMatch:
-    """How every element of a statement fared, whether or not an earlier one had decided it."""
+    """The result of every element of a statement, even if an earlier element already decided."""
 
     policy: Policy
     statement: Statement
@@ -59,7 +59,7 @@ class StatementMatch:
 
     @property
     def outcome(self) -> Outcome:
-        """MATCHED if every element is, NOT_MATCHED if one is not."""
+        """Return MATCHED if every element matched, NOT_MATCHED if any did not, else UNDEFINED."""
         outcomes = {self.action.outcome, self.resource.outcome}
         outcomes |= {condition.outcome for condition in self.conditions}
         for outcome in (Outcome.NOT_MATCHED, Outcome.UNDEFINED):
@@ -69,16 +69,16 @@ class StatementMatch:
 
     @property
     def applies(self) -> bool:
-        """Whether the statement has its effect."""
+        """Return whether the statement has its effect."""
         if self.outcome is Outcome.UNDEFINED:
             return self.statement.effect is Effect.DENY
         return self.outcome is Outcome.MATCHED
 
 
 def match_statement(policy: Policy, statement: Statement, request: Request) -> StatementMatch:
-    """Hold one of `policy`'s statements against `request`.
+    """Match `statement`, a statement of `policy`, against `request`.
 
-    The effect and other statements play no part, nor which resources the action can have.
+    The effect, other statements and the types of resource that the action has are not considered.
     """
     actions = {text: action_matches(text, request.action) for text in statement.actions}
     resources = {
@@ -104,6 +104,6 @@ def _element(name: str, negated: bool, covers: Mapping[str, bool | None]) -> Ele
             return ElementMatch(element, Outcome.NOT_MATCHED if negated else Outcome.MATCHED, text)
     if not negated:
         return ElementMatch(element, Outcome.NOT_MATCHED)
-    # A variable without a value equals nothing; what it does to a NotResource is not documented.
+    # A variable without a value matches nothing; its effect in a NotResource is not documented.
     unknown = any(covered is None for covered in covers.values())
     return ElementMatch(element, Outcome.UNDEFINED if unknown else Outcome.MATCHED)

@@ -1,7 +1,7 @@
-"""Numbers, dates, addresses, booleans and binary, as condition values spell them.
+"""Parse numbers, dates, addresses, booleans and binary values of conditions.
 
-Each `read_…` gives None for a text of another type. Which spellings count was observed of IAM
-where its documentation leaves it open.
+Each `read_…` returns None for a text of another type. Where IAM's documentation does not specify
+the accepted spellings, they are those observed from IAM.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -20,7 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _EPOCH = re.compile(r"[+-]?[0-9]+")
-# W3C's profile of ISO 8601, and what IAM takes beside it: no zone, which is UTC.
+# W3C's profile of ISO 8601. IAM also accepts a time without a zone, which is UTC.
 _DATE = re.compile(
     r"([0-9]{4})-([0-9]{2})(?:-([0-9]{2})"
     r"(?:T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?)?"
@@ -30,7 +30,7 @@ _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_number(text: str) -> Decimal | None:
-    """An integer or decimal of any size, exactly. NaN and infinities are no numbers."""
+    """Return an integer or decimal of any size, exactly. NaN and infinities are not accepted."""
     if not _NUMBER.fullmatch(text):
         return None
     try:
@@ -40,16 +40,16 @@ def read_number(text: str) -> Decimal | None:
 
 
 def read_date(text: str) -> int | None:
-    """Milliseconds since 1970: what is finer is dropped. Digits alone are epoch seconds.
+    """Return milliseconds since 1970; smaller fractions are dropped. Digits are epoch seconds.
 
-    Four digits alone are nothing: they would be a year to W3C and a second to UNIX.
+    Four digits are rejected: they could be a year (W3C) or epoch seconds.
     """
     if _EPOCH.fullmatch(text):
         return None if len(text) == 4 else int(text) * 1000 if len(text) < 20 else None
-    found = _DATE.fullmatch(text)
-    if found is None:
+    match = _DATE.fullmatch(text)
+    if match is None:
         return None
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         moment = datetime(
             int(year),
@@ -71,12 +71,12 @@ def read_date(text: str) -> int | None:
 
 
 def read_bool(text: str) -> bool:
-    """True for `true` in any case of letters, false for every other text, `yes` included."""
+    """Return True for `true` in any case, False for every other text, including `yes`."""
     return text.lower() == "true"
 
 
 def read_binary(text: str) -> bytes | None:
-    """The bytes of canonical base64, padding included."""
+    """Return the bytes of canonical base64, which includes its padding."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -85,19 +85,19 @@ def read_binary(text: str) -> bytes | None:
 
 
 def read_address(text: str) -> Address | None:
-    """One IPv4 or IPv6 address. Leading zeros are decimal, as for IAM."""
+    """Return an IPv4 or IPv6 address. Numbers with leading zeros are decimal, as in IAM."""
     octets = text.split(".")
     if len(octets) == 4 and all(re.fullmatch(r"[0-9]+", octet) for octet in octets):
         text = ".".join(str(int(octet)) if len(octet) < 10 else octet for octet in octets)
     try:
-        # A zone (fe80::1%eth0) is no part of an address on the wire.
+        # A zone (fe80::1%eth0) is not part of an address in a request.
         return None if "%" in text else ipaddress.ip_address(text)
     except ValueError:
         return None
 
 
 def read_network(text: str) -> Network | None:
-    """A CIDR range, or one address as a range of its own. Bits beyond the prefix are dropped."""
+    """Return a CIDR range, or a range of one address. Bits beyond the prefix are dropped."""
     host, slash, prefix = text.partition("/")
     address = read_address(host)
     if address is None or (slash and not _PREFIX.fullmatch(prefix)):

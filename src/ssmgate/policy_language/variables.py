@@ -1,4 +1,4 @@
-"""Policy text with wildcards and variables, and what it says for one request."""
+"""Parse policy strings with wildcards and policy variables, and resolve them for a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssmgate.policy_language.errors import PolicyError
 
 
 class Version(enum.Enum):
-    """The policy language's two versions; a policy that names none is the older.
+    """The two versions of the policy language; a policy without a Version has the older one.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
     """
@@ -36,20 +36,20 @@ _ESCAPES = {"${*}": "*", "${?}": "?", "${$}": "$"}
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One string of a policy, taken apart."""
+    """A parsed string of a policy."""
 
     pieces: tuple[str | Wildcard | Variable, ...]
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The variables in it, in order, each as often as it stands there."""
+        """Return the policy variables in order, including duplicates."""
         return tuple(piece for piece in self.pieces if isinstance(piece, Variable))
 
     def resolve(self, context: Context) -> Pattern | None:
-        """The pattern for this request, or None if a variable has no value in it.
+        """Return the pattern for this request, or None if a policy variable has no value.
 
-        What a variable brings in stands for itself: a `*` in a tag is no wildcard. A multivalued
-        key is no value, and its default is not used either (observed).
+        The value of a variable is literal: a `*` in a tag is not a wildcard. A multivalued key
+        does not give a value, and the variable's default is not used then (observed).
         """
         pattern: list[str | Wildcard] = []
         for piece in self.pieces:
@@ -67,9 +67,9 @@ class Template:
 
 @functools.lru_cache(maxsize=4096)
 def parse_template(text: str, version: Version, *, wildcards: bool = True) -> Template:
-    """Take `text` apart by the rules of `version`.
+    """Parse `text` by the rules of `version`.
 
-    Before 2012-10-17 there are no variables and no escapes. Without `wildcards`, `*` and `?`
+    Version 2008-10-17 has no policy variables and no escapes. Without `wildcards`, `*` and `?`
     are ordinary characters (`StringEquals`).
 
     Raises PolicyError for a `${` that begins neither a variable nor an escape.
@@ -83,9 +83,9 @@ def parse_template(text: str, version: Version, *, wildcards: bool = True) -> Te
             if escape := _ESCAPES.get(text[at : at + 4]):
                 pieces.append(escape)
                 at += 4
-            elif found := _VARIABLE.match(text, at):
-                pieces.append(Variable(found["key"], found["default"]))
-                at = found.end()
+            elif match := _VARIABLE.match(text, at):
+                pieces.append(Variable(match["key"], match["default"]))
+                at = match.end()
             else:
                 raise PolicyError(f"malformed policy variable in {text!r}")
             continue

@@ -1,1 +1,1 @@
-"""The verbs of `ssmgate` beside start-session; nothing on the start path imports this."""
+"""The verbs of `ssmgate` other than start-session. The start path does not import them."""

@@ -31,18 +31,18 @@ def show(output: str) -> None:
     if config.locked or not config.cache_ttl:
         why = "the system's configuration locks keys" if config.locked else "cache.ttl is 0"
         echo(f"nothing is cached: {why}", err=True)
-        found = []
+        cached = []
     else:
-        found = list(_entries(config.cache_ttl))
+        cached = list(_entries(config.cache_ttl))
     if output == "json":
         entries = [
-            {"seconds_left": round(left, 1), "caller": caller, "documents": documents}
-            for left, caller, *documents in found
+            {"seconds_left": round(seconds_left, 1), "caller": caller, "documents": documents}
+            for seconds_left, caller, *documents in cached
         ]
         echo_lines(json.dumps(entries, indent=4))
         return
-    for left, caller, *documents in found:
-        echo(f"{left:4.0f} s  {caller}  {' '.join(documents) or '(caller identity)'}")
+    for seconds_left, caller, *documents in cached:
+        echo(f"{seconds_left:4.0f} s  {caller}  {' '.join(documents) or '(caller identity)'}")
 
 
 @cache.command()
@@ -60,7 +60,7 @@ def _entries(ttl: int) -> Iterator[tuple[float, str, *tuple[str, ...]]]:
     for text in inspect.texts(_cache()):
         age = inspect.age(text, now)
         if age is not None and 0 <= age <= ttl:
-            # Not authenticated: that takes the credentials.
+            # The entry is not authenticated here, because that needs the credentials.
             caller, *documents = inspect.describe(text)
             yield ttl - age, caller, *documents
 

@@ -34,10 +34,10 @@ Exit codes:
 
 
 def own_flags(words: tuple[str, ...], known: dict[str, str]) -> tuple[set[str], list[str]]:
-    """The verb's own flags among `words`, and the words that are left for start-session's parser.
+    """Return the verb's own flags in `words`, and the other words for start-session's parser.
 
-    They are taken by their full names up to `--`. None of them could be a value there: that
-    parser takes no value that begins with a dash and has no space.
+    Flags are recognized by their full names, up to `--`. A flag is never the value of an option:
+    start-session's parser rejects values that begin with a dash and have no space.
     """
     end = words.index("--") if "--" in words else len(words)
     flags = {known[word] for word in words[:end] if word in known}
@@ -82,7 +82,7 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
 
 
 def show(report: Report, flags: set[str], invocation: Invocation) -> int:
-    """Print the report as the flags want it. Returns the exit code."""
+    """Print the report in the form that the flags select. Returns the exit status."""
     from ssmgate.explain import text
 
     mask = redactor(report) if "redact" in flags else None
@@ -93,17 +93,17 @@ def show(report: Report, flags: set[str], invocation: Invocation) -> int:
         return report.verdict.exit_code
     style = text.Style(colour=colour(invocation))
     if "request" in flags:
-        told = text.request(report)
+        output = text.request(report)
     elif "explain" in flags:
-        told = text.explained(report, style)
+        output = text.explained(report, style)
     else:
-        told = text.brief(report, style)
-    printer.echo_lines(told if mask is None else mask.text(told), colour=style.colour)
+        output = text.brief(report, style)
+    printer.echo_lines(output if mask is None else mask.text(output), colour=style.colour)
     return report.verdict.exit_code
 
 
 def read(words: list[str]) -> Invocation:
-    """The line as start-session's parser reads it. Exits where it asks for an answer of that."""
+    """Return `words` as parsed for start-session. Exits if the parser itself printed the answer."""
     from ssmgate.gate.argv import parse
 
     invocation = parse.read(["ssm", "start-session", *words])
@@ -113,14 +113,17 @@ def read(words: list[str]) -> Invocation:
 
 
 def configuration() -> Any:
-    """ssmgate's configuration, as start-session reads it."""
+    """Return ssmgate's configuration, as start-session loads it."""
     from ssmgate.gate.config import load
 
     return load.load(os.environ)
 
 
 def wants_json(invocation: Invocation) -> bool:
-    """Whether the output is for a machine. The profile's `output` is not meant for this verb."""
+    """Return whether to print JSON. Ignores the profile's `output`.
+
+    Raises `InvalidRequest` for another --output, and for --query without JSON.
+    """
     from ssmgate.gate.decision.errors import InvalidRequest
 
     options = invocation.options

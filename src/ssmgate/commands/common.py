@@ -1,4 +1,4 @@
-"""What the verbs share: how a wrong command line and a missing piece end, and where we live."""
+"""Shared parts of the verbs: errors, and the paths of ssmgate's programs and directories."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssmgate.gate.decision import printable
 
 
 class Problem(click.ClickException):
-    """Something that the verb needs is not there. Exits 253."""
+    """Something that the verb needs is missing. Exits 253."""
 
     exit_code = 253
 
@@ -35,26 +35,27 @@ class WrongUse(Problem):
 
 
 class Verb(click.Command):
-    """A verb whose usage errors look and end as those of the start path."""
+    """A verb whose usage errors have the form and exit status of those of the start path."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words as click does. Raises `WrongUse`."""
+        """Parse the command line as click does. Raises `WrongUse` if it is not valid."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            one_line(error)  # click's list of choices is on lines of its own
-            told = printable.Layout(error.format_message())
-            raise WrongUse(told, f"{ctx.command_path} --help") from error
+            one_line(error)  # click puts each choice on a line of its own
+            message = printable.Layout(error.format_message())
+            raise WrongUse(message, f"{ctx.command_path} --help") from error
 
 
 def installed(program: str) -> str:
-    """The absolute path of one of our own programs, as stable as it can be told.
+    """Return the absolute path of one of ssmgate's programs that is likely to remain valid.
 
-    That is beside the program that was called, as it was called: a link of pipx's outlives an
-    upgrade, what it leads to need not. Else beside the interpreter. Raises `Problem`.
+    It is in the directory of the called program, with symbolic links not resolved: a link made by
+    pipx survives an upgrade, its target may not. Otherwise it is in the interpreter's directory.
+    Raises `Problem` if it is in neither.
     """
-    for beside in (sys.argv[0], sys.executable):
-        path = os.path.join(os.path.dirname(os.path.abspath(beside)), program)
+    for neighbour in (sys.argv[0], sys.executable):
+        path = os.path.join(os.path.dirname(os.path.abspath(neighbour)), program)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     raise Problem(
@@ -64,9 +65,9 @@ def installed(program: str) -> str:
 
 
 def data_directory(name: str, in_checkout: str) -> str:
-    """The absolute path of a directory that comes along: `name` in the package, or of a checkout.
+    """Return the absolute path of a data directory: `name` in the package, or in a checkout.
 
-    Raises `Problem` where neither is there.
+    Raises `Problem` if neither exists.
     """
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     checkout = os.path.join(os.path.dirname(os.path.dirname(package)), in_checkout)

@@ -1,6 +1,6 @@
-"""`ssmgate complete`: the values that the shells' completions offer, one a line.
+"""`ssmgate complete`: print the values that the shell completions offer, one per line.
 
-Called at each TAB: it imports neither click nor, as long as the cache answers, awscli.
+It runs at every TAB, so it does not import click, and imports awscli only if its cache is empty.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ssmgate.gate.decision import printable
 from ssmgate.gate.system.file_state import file_state
 
 _SECONDS = 3.0
-_KEPT, _KEPT_AFTER_FAILURE = 60.0, 10.0
+_TTL, _TTL_AFTER_FAILURE = 60.0, 10.0
 _LARGEST = 1 << 20
 _LONGEST = 60
 _NODE = re.compile(r"m?i-[0-9a-f]{8,40}")
@@ -32,7 +32,7 @@ _DOCUMENT = re.compile(r"[A-Za-z0-9_.:/-]{3,200}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the words typed so far lead; None where they do not say."""
+    """The options typed so far that select an account, a region and an endpoint; None if absent."""
 
     profile: str | None = None
     region: str | None = None
@@ -41,24 +41,24 @@ class Place:
 
     @classmethod
     def of(cls, words: list[str]) -> Place:
-        """From the line up to the cursor. The last word is still being typed, and says nothing."""
-        said: dict[str, str] = {}
+        """Return the options in the words up to the cursor. The unfinished last word is ignored."""
+        values: dict[str, str] = {}
         options = {f"--{name.replace('_', '-')}": name for name in cls.__slots__}
         for number, word in enumerate(words[:-1]):
             option, equals, value = word.partition("=")
             if option not in options:
                 continue
             if equals:
-                said[options[option]] = value
+                values[options[option]] = value
             elif number + 2 < len(words):
-                said[options[option]] = words[number + 1]
-        return cls(**{name: value for name, value in said.items() if value})
+                values[options[option]] = words[number + 1]
+        return cls(**{name: value for name, value in values.items() if value})
 
 
 def run(argv: list[str]) -> NoReturn:
     """Print the candidates for `argv`, as `complete` returns them, and exit.
 
-    Nothing is ever printed on standard error.
+    Nothing is printed to standard error.
     """
     try:
         candidates = complete(argv)
@@ -72,10 +72,10 @@ def run(argv: list[str]) -> NoReturn:
 
 
 def complete(argv: list[str]) -> list[str] | None:
-    """`candidate TAB description` for `argv`, the words after `ssmgate complete`.
+    """Return lines `candidate TAB description` for `argv`, the words after `ssmgate complete`.
 
-    Empty where nothing was found, for whatever reason; None for words that no completion of
-    ours says. Prints nothing: a person is typing.
+    The list is empty if nothing was found, for any reason. Returns None for words that ssmgate's
+    completions never pass. Prints nothing, because the user is typing.
     """
     kind, quoted = argv[:1], "--quoted" in argv[1:2]
     words = argv[2:] if quoted else argv[1:]
@@ -86,7 +86,7 @@ def complete(argv: list[str]) -> list[str] | None:
 
 
 def _unquoted(word: str) -> str:
-    """What bash would make of the word, expansions aside."""
+    """Return the word with its quotes removed as in bash, without expansions."""
     with contextlib.suppress(ValueError):
         return "".join(shlex.split(word))
     return word
@@ -113,7 +113,7 @@ def _regions(_: Place) -> list[str]:
 
 
 def _settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """("profile", name, "") and ("key", name, value) of the AWS configuration files."""
+    """Yield ("profile", name, "") and ("key", name, value) from the AWS configuration files."""
     for path, is_config in zip(_files(environ), (True, False), strict=True):
         with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
             for line in file.read(_LARGEST).splitlines():
@@ -126,12 +126,12 @@ def _settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _profile(header: str) -> str | None:
-    """The profile that a section of the configuration file is about."""
+    """Return the profile that a section of the configuration file defines, or None."""
     if header == "default":
         return header
     try:
         word, name = shlex.split(header)
-    except ValueError:  # none, more than one, or a quote without its other
+    except ValueError:  # not two words, or an unclosed quote
         return None
     return name if word == "profile" else None
 
@@ -163,46 +163,48 @@ _KINDS = {
 
 
 def _listed(kind: str, place: Place, pattern: re.Pattern[str]) -> list[str]:
-    """AWS's answer, or the one of the last minute; empty if there is none in time."""
+    """Return AWS's answer, or one cached in the last minute; empty if AWS is too slow."""
     home, name = os.path.expanduser("~"), f"{kind}.{_key(place)}"
-    found: list[list[str]] = []
+    candidates: list[list[str]] = []
     try:
-        known = completion_cache.read(home, name, _KEPT)
-        kept = json.loads(known) if known is not None else None
-        if kept is not None and (kept["found"] or time.time() - kept["at"] <= _KEPT_AFTER_FAILURE):
-            found = kept["found"]
+        text = completion_cache.read(home, name, _TTL)
+        cached = json.loads(text) if text is not None else None
+        if cached is not None and (
+            cached["found"] or time.time() - cached["at"] <= _TTL_AFTER_FAILURE
+        ):
+            candidates = cached["found"]
         else:
-            answer = _ask(kind, place)
-            found = json.loads(answer) if answer else []
-            completion_cache.write(home, name, json.dumps({"at": time.time(), "found": found}))
+            answer = _list_in_child(kind, place)
+            candidates = json.loads(answer) if answer else []
+            completion_cache.write(home, name, json.dumps({"at": time.time(), "found": candidates}))
         return [
-            f"{item}\t{printable.line(about[:_LONGEST])}" if about else item
-            for item, about in found
+            f"{item}\t{printable.line(description[:_LONGEST])}" if description else item
+            for item, description in candidates
             if pattern.fullmatch(item)
         ]
-    except (ValueError, TypeError, KeyError):  # a file of ours that is none
+    except (ValueError, TypeError, KeyError):  # a corrupt cache file
         return []
 
 
 def _key(place: Place) -> str:
-    """Stands for whom and where: the words, the variables and the files that say so."""
+    """Return a key for the account and region: options, environment variables and files."""
     import hashlib
 
     files = []
     for path in _files(os.environ):
         files.append((path, file_state(path)))
     variables = sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_"))
-    said = json.dumps([astuple(place), variables, files, os.geteuid()])
-    return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()
+    parts = json.dumps([astuple(place), variables, files, os.geteuid()])
+    return hashlib.sha256(parts.encode(errors="surrogateescape")).hexdigest()
 
 
-def _ask(kind: str, place: Place) -> bytes:
-    """Have a child list, and end it with all that it started when the time is up."""
+def _list_in_child(kind: str, place: Place) -> bytes:
+    """List in a child process, and kill it and everything that it started after `_SECONDS`."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _list(kind, place, writing)
+        _child(kind, place, writing)
     os.close(writing)
     answer, deadline = b"", time.monotonic() + _SECONDS
     try:
@@ -215,7 +217,7 @@ def _ask(kind: str, place: Place) -> bytes:
             answer += part
         return b""
     finally:
-        # Its group, which may hold a credential_process. Not reaped yet: the number is its own.
+        # Its group may have a credential_process. Until waitpid its number is not reused.
         for end in (os.kill, os.killpg):
             with contextlib.suppress(OSError):
                 end(child, signal.SIGKILL)
@@ -223,8 +225,8 @@ def _ask(kind: str, place: Place) -> bytes:
         os.close(reading)
 
 
-def _list(kind: str, place: Place, writing: int) -> NoReturn:
-    """The child: without a terminal, so that nothing can ask on it, and with an end of its own."""
+def _child(kind: str, place: Place, writing: int) -> NoReturn:
+    """List in the child: without a terminal, so that nothing can prompt, and with an alarm."""
     try:
         os.setsid()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -235,8 +237,8 @@ def _list(kind: str, place: Place, writing: int) -> NoReturn:
         from ssmgate.explain.inventory import Listing
 
         listing = Listing(*astuple(place))
-        found = listing.targets() if kind == "targets" else listing.documents()
+        items = listing.targets() if kind == "targets" else listing.documents()
         with os.fdopen(writing, "w") as pipe:
-            json.dump(found, pipe)
+            json.dump(items, pipe)
     finally:
         os._exit(0)

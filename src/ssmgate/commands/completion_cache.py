@@ -1,4 +1,4 @@
-"""What completion cached for seconds: texts by name, in a private directory."""
+"""The cache of the completions: texts by name, in a private directory, valid for seconds."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _DELETED_AFTER = 3600.0
 def read(home: str, name: str, max_age: float) -> str | None:
     """Return the text that was written as `name` within the last `max_age` seconds, or None.
 
-    None too where another user could use the directory or the file, or it is a link. `name` is a
-    file name without a slash.
+    It is also None if another user could change the directory or the file, or if either is a
+    link. `name` is a file name without a slash.
     """
     with contextlib.suppress(OSError, InsecurePermissions, ValueError), _opened(home) as directory:
-        found = private_files.read(directory, name, _LARGEST)
-        if found is not None and 0 <= time.time() - found[1] <= max_age:
-            return found[0].decode()
+        content = private_files.read(directory, name, _LARGEST)
+        if content is not None and 0 <= time.time() - content[1] <= max_age:
+            return content[0].decode()
     return None
 
 
 def write(home: str, name: str, text: str) -> None:
     """Write `text` as `name`, readable by this user alone; delete old texts of the same kind.
 
-    The kind of a name is what comes before its first dot. Whatever stands in the way, nothing
-    is cached and nothing is said: a cache may always be empty.
+    The kind of a name is the part before its first dot. On any error nothing is cached and
+    nothing is printed, because the cache is optional.
     """
     with contextlib.suppress(OSError, InsecurePermissions), _opened(home, create=True) as directory:
         kind = name.partition(".")[0]

@@ -1,4 +1,4 @@
-"""`ssmgate config`: what is configured, where from, and whether a file is right."""
+"""`ssmgate config`: show the configuration and its sources, and check a file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check(file: str) -> None:
 
 
 def notes(config: Config) -> Iterator[str]:
-    """What is valid in `config`, and weaker than it looks."""
+    """Yield notes on settings of `config` that are valid, but weaker than they look."""
     login, records = config.login, config.records
     if config.permissive:
         yield "mode is 'permissive': what would be refused starts"

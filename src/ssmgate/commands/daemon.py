@@ -1,4 +1,4 @@
-"""`ssmgate daemon`: the fork server that makes starts quick."""
+"""`ssmgate daemon`: the fork server that speeds up session starts."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def run(idle: int, in_place: bool, lock: int | None) -> None:
             raise ConfigurationProblem(f"there is no daemon: {why}")
         options = ["--idle", str(idle)]
         _open_streams()
-        # Again, with variables that hold no secrets: they are in memory from the beginning.
+        # Execute again without secrets in the environment, which stays in memory.
         argv = spawn.words(*options)
         os.execve(argv[0], argv, spawn.variables(environ))
     if lock is not None:
         os.setsid()
     with instance_lock.locked_location(environ, lock) as here:
-        # Not before: it loads what a start loads.
+        # Imported late, because it loads everything that a session start needs.
         from ssmgate.daemon.server import Daemon
 
         Daemon(here, idle or float("inf")).serve()
@@ -63,52 +63,54 @@ def run(idle: int, in_place: bool, lock: int | None) -> None:
 @daemon.command()
 def status() -> None:
     """Print what the daemon does. Exits 3 if none is running."""
-    pid, seconds, made, under_way = _asked(protocol.STATUS)
+    pid, seconds, made, under_way = _request(protocol.STATUS)
     echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
 
 
 @daemon.command()
 def stop() -> None:
     """Stop the daemon; sessions being started continue. Exits 3 if none is running."""
-    _asked(protocol.STOP)
+    _request(protocol.STOP)
 
 
-def _asked(kind: bytes) -> list[str]:
+def _request(kind: bytes) -> list[str]:
     environ = _environ()
     try:
         own = peer.own_facts()
-        said = location.environment_fingerprint(environ, own)
-        # Unlike a start, this cannot do without an answer: a busy machine has time to give one.
-        sock = client.connected(environ["HOME"], said, own, client.SILENT_SECONDS)
+        fingerprint = location.environment_fingerprint(environ, own)
+        # Unlike a session start, this needs an answer: wait longer, also on a busy machine.
+        sock = client.connected(environ["HOME"], fingerprint, own, client.SILENT_SECONDS)
         if sock is None:
             echo("the daemon is not running", err=True)
             raise click.exceptions.Exit(3)
         try:
-            answered, lists = _answer(sock, own, kind, said)
+            answer, lists = _answer(sock, own, kind, fingerprint)
         finally:
             sock.close()
     except peer.Unproven as error:
         raise GateError(f"no daemon can be verified from here: {error}") from error
     except (protocol.Broken, OSError) as error:
         raise GateError("the daemon does not answer") from error
-    if answered != protocol.END:
+    if answer != protocol.END:
         raise GateError("the daemon does not answer")
     return lists[0]
 
 
 def _answer(
-    sock: socket, own: dict[str, str], kind: bytes, said: list[str]
+    sock: socket, own: dict[str, str], kind: bytes, fingerprint: list[str]
 ) -> tuple[bytes, list[list[str]]]:
     with open(os.devnull) as nothing:
         number = nothing.fileno()
-        # There may be starts before it.
+        # The daemon may serve session starts first.
         worker, nonce = client.worker(sock, own)
-        protocol.send_with_descriptors(sock, protocol.packed(kind, [nonce], said), (number,) * 3)
+        protocol.send_with_descriptors(
+            sock, protocol.packed(kind, [nonce], fingerprint), (number,) * 3
+        )
         return protocol.receive_noted(sock, worker)[:2]
 
 
 def _open_streams() -> None:
-    """See to it that the first three descriptors are taken: starts will find their own there."""
+    """Ensure that descriptors 0 to 2 are open: workers put the client's descriptors there."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)

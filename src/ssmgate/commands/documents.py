@@ -1,4 +1,4 @@
-"""`ssmgate documents`: which session documents may I use here?"""
+"""`ssmgate documents`: list the session documents that the caller may use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ssmgate.commands.check import (
 )
 from ssmgate.commands.printer import echo_lines
 
-# What stands in for --target where none is asked about: the parser wants one. The last one
-# counts, so a target that was typed takes its place.
+# The parser requires a target. This one is replaced by a --target on the command line, because
+# the last one is used.
 _NO_TARGET = "i-none"
 
 _EPILOG = """\b
@@ -49,7 +49,7 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
     --output json  for machines; --query takes JMESPath on it
     --region, --profile and the other options of aws
     """
-    from ssmgate.explain import documents as asking
+    from ssmgate.explain import documents as listing
     from ssmgate.explain import text
     from ssmgate.gate.decision.errors import InvalidRequest
 
@@ -59,7 +59,7 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
         raise InvalidRequest("documents lists them all: to ask about one, use 'ssmgate check'")
     target = invocation.request.target
     machine = wants_json(invocation)
-    report = asking.list_and_simulate(
+    report = listing.list_and_simulate(
         invocation, configuration(), target=None if target == _NO_TARGET else target
     )
     mask = redactor(report) if flags else None

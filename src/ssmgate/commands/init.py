@@ -1,4 +1,4 @@
-"""`ssmgate init`: what a shell evaluates to have `aws ssm start-session` checked."""
+"""`ssmgate init`: print shell code that makes `aws ssm start-session` run ssmgate."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SHELLS = ("bash", "zsh", "fish")
 _V1 = "that is the AWS CLI v1 that was installed with ssmgate, not your own"
 _OWN = "put your own on PATH, or name it in SSMGATE_AWS_PATH or as aws.path in the configuration"
 
-# The shell whose function `aws` is ours. Not SSMGATE_…: those are the configuration's.
+# Holds the process ID of the shell with our function `aws`. SSMGATE_… is for configuration.
 _MARK = "_ssmgate_aws_in"
 
-# @…@ are quoted words. What is printed must do the same when it is evaluated again, say nothing,
-# and survive `set -eu`.
+# @…@ are replaced by quoted words. The code must be idempotent, print nothing, and work under
+# `set -eu`.
 _PATH = """\
 case ":${PATH-}" in
     :@SHIMS@:*) ;;
@@ -126,10 +126,10 @@ def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
     shims = data_directory("shims", "bin")
     if check:
         ctx.exit(_check(shell, shims))
-    echo_exactly(_printed(shell, function, shims))
+    echo_exactly(_shell_code(shell, function, shims))
 
 
-def _printed(shell: str, function: bool, shims: str) -> str:
+def _shell_code(shell: str, function: bool, shims: str) -> str:
     if shell == "fish":
         text = (_FISH_FUNCTION if function else _FISH_PATH) + _FISH
     else:
@@ -149,17 +149,20 @@ def _printed(shell: str, function: bool, shims: str) -> str:
 
 
 def _check(shell: str, shims: str) -> int:
-    """Say whether `aws` is ours in the shell that called, as far as a program can see."""
+    """Print whether `aws` runs ssmgate in the calling shell. Returns the exit status.
+
+    Aliases and other functions of the shell are not visible to a program.
+    """
     ours = os.path.join(shims, "aws")
     if not os.path.isfile(ours):
         raise Problem(f"there is no {ours}", "install ssmgate again")
-    found = list(_on_path("aws"))
-    others = [path for path in found if not os.path.samefile(path, ours)]
-    # As the shim does: the one that came along is the last resort.
+    candidates = list(_on_path("aws"))
+    others = [path for path in candidates if not os.path.samefile(path, ours)]
+    # As in the shim, the AWS CLI installed with ssmgate is the last choice.
     real = load(os.environ).aws_path or min(
-        others, key=lambda path: _came_along(path, shims), default=None
+        others, key=lambda path: _is_bundled(path, shims), default=None
     )
-    first = found[0] if found else None
+    first = candidates[0] if candidates else None
     if os.environ.get(_MARK) == str(os.getppid()):
         echo(f"in force: aws is a function of this shell, which runs {ours}")
     elif first is not None and os.path.samefile(first, ours):
@@ -179,24 +182,24 @@ def _check(shell: str, shims: str) -> int:
 
 
 def _warn_of_v1(path: str | None, shims: str, effect: str) -> None:
-    """Say so if the AWS CLI at `path` is the one that was installed with ssmgate."""
-    # An editable installation is in another environment than the one beside the checkout.
+    """Print a warning if the AWS CLI at `path` is the one that was installed with ssmgate."""
+    # An editable installation may be in another environment than the checkout's .venv.
     own = os.path.join(sysconfig.get_path("scripts"), "aws")
-    if path is not None and (_came_along(path, shims) or _is_script(path, own)):
+    if path is not None and (_is_bundled(path, shims) or _is_script(path, own)):
         echo(f"warning: {_V1}")
         echo(f"warning: {effect}; {_OWN}")
 
 
-def _came_along(path: str, shims: str) -> bool:
-    """Whether the shim in `shims` takes the AWS CLI at `path` for ssmgate's."""
-    beside = ("../../../../../bin/aws", "../.venv/bin/aws")
-    return any(_is_script(path, os.path.join(shims, own)) for own in beside)
+def _is_bundled(path: str, shims: str) -> bool:
+    """Return whether the shim in `shims` considers the AWS CLI at `path` to be ssmgate's own."""
+    locations = ("../../../../../bin/aws", "../.venv/bin/aws")
+    return any(_is_script(path, os.path.join(shims, own)) for own in locations)
 
 
 def _is_script(path: str, own: str) -> bool:
-    """Whether `path` is the script `own` or a link to it.
+    """Return whether `path` is the script `own` or a link to it.
 
-    AWS CLI v2, which may have been installed over that, is a binary.
+    AWS CLI v2, which may have been installed over the script, is a binary.
     """
     try:
         if not os.path.samefile(path, own):

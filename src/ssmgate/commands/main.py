@@ -1,4 +1,4 @@
-"""`ssmgate --help` and what leads to the verbs."""
+"""`ssmgate --help`, and the dispatch to the verbs."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ GROUPS = {
 
 
 class _Verbs(Group):
-    """The top of the verbs, with their list in groups."""
+    """The top-level command, which lists its verbs in groups."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a section for each of `GROUPS`."""
+        """Write a section for each entry of `GROUPS`."""
         width = max(len(name) for names in GROUPS.values() for name in names)
         for title, names in GROUPS.items():
             limit = formatter.width - 6 - width
@@ -124,7 +124,7 @@ main.add_command(ssh_config)
 
 
 def run() -> NoReturn:
-    """Run the verb that the command line names, print its error, and exit."""
+    """Run the verb on the command line, print its error if any, and exit."""
     try:
         main(prog_name="ssmgate")
     except GateError as error:

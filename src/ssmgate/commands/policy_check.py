@@ -1,4 +1,4 @@
-"""`ssmgate policy check FILE…`: evaluate policy files before anyone attaches them."""
+"""`ssmgate policy check FILE…`: evaluate policy files before they are attached."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VALUED = ("--boundary", "--scp", "--context", "--document-context", "--caller")
 _FLAGS = live.FLAGS | {"--aws": "aws"}
 _SYNTAX = "the policy files come first: ssmgate policy check FILE... --caller ARN --target TARGET"
 _LARGEST = 131_072
-"""Characters of a policy that IAM simulates.
+"""How many characters a policy may have that IAM simulates.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
 """
@@ -76,14 +76,14 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
 def split(words: tuple[str, ...]) -> tuple[list[str], dict[str, list[str]], set[str], list[str]]:
     """Split `words` into policy files, our options with their values, our flags, and the rest.
 
-    Files are the words before the first option of start-session's, whose values cannot be told
-    from files here; `./-name` is a file whose name begins with a dash. An option is recognized
-    by its full name only, up to `--`: abbreviations, as all other words, are returned unchanged
-    for start-session's parser, which rejects them. Raises `InvalidRequest` for an option without
-    a value.
+    Files are the words before the first option of start-session, because its values could look
+    like files; `./-name` is a file whose name begins with a dash. An option is recognized by its
+    full name only, up to `--`: abbreviations and all other words are returned unchanged for
+    start-session's parser, which rejects them. Raises `InvalidRequest` for an option without a
+    value.
     """
     values: dict[str, list[str]] = {name: [] for name in _VALUED}
-    found: set[str] = set()
+    flags: set[str] = set()
     files: list[str] = []
     rest: list[str] = []
     at = 0
@@ -95,7 +95,7 @@ def split(words: tuple[str, ...]) -> tuple[list[str], dict[str, list[str]], set[
             rest += words[at - 1 :]
             break
         if word in _FLAGS:
-            found.add(_FLAGS[word])
+            flags.add(_FLAGS[word])
         elif name in values and equals:
             values[name].append(value)
         elif name in values:
@@ -105,7 +105,7 @@ def split(words: tuple[str, ...]) -> tuple[list[str], dict[str, list[str]], set[
             at += 1
         else:
             (rest if rest or word.startswith("-") else files).append(word)
-    return files, values, found, rest
+    return files, values, flags, rest
 
 
 def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation]:
@@ -115,7 +115,7 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
     that cannot be read or holds no policy, and for missing arguments; `ConfigurationProblem` if
     no region is known.
     """
-    files, values, found, rest = split(words)
+    files, values, flags, rest = split(words)
     if not files:
         raise _usage("the following arguments are required: FILE", _SYNTAX)
     if not values["--caller"]:
@@ -123,7 +123,7 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
             "the following arguments are required: --caller",
             "--caller arn:aws:iam::111122223333:role/NAME, whom the policies are for",
         )
-    if "aws" in found and values["--scp"]:
+    if "aws" in flags and values["--scp"]:
         raise _usage("--aws cannot be used with --scp: IAM's simulation takes none")
     if len(values["--boundary"]) > 1:
         raise _usage("a principal has one permissions boundary: --boundary was given twice")
@@ -148,12 +148,12 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
         context,
         _context("--document-context", values["--document-context"]),
     )
-    if "aws" in found:
-        return _by_iam(policy_files, scenario, invocation), found, invocation
-    return offline.check(policy_files, scenario), found, invocation
+    if "aws" in flags:
+        return _simulate(policy_files, scenario, invocation), flags, invocation
+    return offline.check(policy_files, scenario), flags, invocation
 
 
-def _by_iam(policy_files: Any, scenario: Scenario, invocation: Invocation) -> Report:
+def _simulate(policy_files: Any, scenario: Scenario, invocation: Invocation) -> Report:
     from ssmgate.explain import offline
     from ssmgate.gate.aws import errors
     from ssmgate.gate.aws.asking_session import only_ask
@@ -198,22 +198,22 @@ def _context(option: str, texts: list[str]) -> tuple[ContextEntry, ...]:
 
 
 def _region(invocation: Invocation, context: tuple[ContextEntry, ...]) -> str:
-    """As the AWS CLI finds it, but for the instance metadata; else what the context says."""
+    """Return the region as the AWS CLI does, without instance metadata; else from the context."""
     from ssmgate.gate.decision.errors import ConfigurationProblem
 
-    said = invocation.options.region or os.environ.get("AWS_REGION")
-    said = said or os.environ.get("AWS_DEFAULT_REGION")
-    if not said:
+    region = invocation.options.region or os.environ.get("AWS_REGION")
+    region = region or os.environ.get("AWS_DEFAULT_REGION")
+    if not region:
         configured = invocation.session.get_scoped_config().get("region")
-        said = configured if isinstance(configured, str) else None
-    for one in context:
-        if not said and one.key_name.lower() == "aws:requestedregion" and one.values:
-            said = one.values[0]
-    if not said:
+        region = configured if isinstance(configured, str) else None
+    for entry in context:
+        if not region and entry.key_name.lower() == "aws:requestedregion" and entry.values:
+            region = entry.values[0]
+    if not region:
         raise ConfigurationProblem(
             "You must specify a region: --region NAME or AWS_REGION", code="NoRegion"
         )
-    return said
+    return region
 
 
 def _usage(message: str, *hints: str) -> InvalidRequest:

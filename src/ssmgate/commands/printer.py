@@ -1,4 +1,4 @@
-"""How the verbs print: the only module of theirs that calls click's `echo`."""
+"""Print for the verbs: no other module of theirs calls click's `echo`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import click
 
 from ssmgate.gate.decision import printable
 
-# What `check.text.Style` writes: three colours, and their end.
+# The escapes of `explain.text.Style`: three colours, and the reset.
 _COLOURS = re.compile(r"(\x1b\[(?:3[123]|0)m)")
 
-# Since click 8.2 an error, whose message is the help.
+# An error since click 8.2, with the help as its message.
 _HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class Unprintable(click.ClickException):
-    """What a program would read has characters that cannot be printed. Exits 253."""
+    """Output for a program has characters that cannot be printed. Exits 253."""
 
     exit_code = 253
 
@@ -40,9 +40,9 @@ def echo_lines(
 ) -> None:
     """Print `text` with its line breaks and tabs; other unprintable characters are escaped.
 
-    The values in it have to be lines already (`printable.line`). With `colour`, the colours of
-    the three answers come through, whether or not there is a terminal. `file` is printed to
-    instead of stdout or, with `err`, stderr.
+    Values in `text` must already be single lines (`printable.line`). With `colour`, the colours
+    of the three answers are printed, even without a terminal. `file` replaces standard output
+    or, with `err`, standard error.
     """
     if colour:
         parts = _COLOURS.split(text)
@@ -54,9 +54,9 @@ def echo_lines(
 
 
 def echo_exactly(text: str) -> None:
-    """Print what a program will read, such as shell code, as it is.
+    """Print `text` for a program, such as shell code, unchanged.
 
-    Raises `Unprintable` where it cannot be: what is read has to be what was meant.
+    Raises `Unprintable` if characters would have to be escaped, which changes the meaning.
     """
     if printable.lines(text) != text:
         raise Unprintable
@@ -80,17 +80,17 @@ USAGE, INTERRUPTED, OTHER = 252, 130, 255
 
 
 class Group(click.Group):
-    """The top of the verbs: errors of click's that leave it are printed here as well."""
+    """The top-level command, which also prints the errors that click raises."""
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Run a verb as click does, and exit with a status of ours where click has 1 or 2.
+        """Run a verb as click does, and exit with the exit statuses of AWS CLI v2.
 
-        A wrong command line is 252, an interrupt 130, and what has no status of its own 255, as
-        with AWS CLI v2.
+        The status is 252 for an invalid command line, 130 for an interrupt, and 255 for errors
+        without a status of their own.
         """
         try:
             status = super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.Abort:  # Ctrl-C, after which click ended the line
+        except click.Abort:  # Ctrl-C; click has printed a line break
             status = INTERRUPTED
         except click.ClickException as error:
             error.show()
@@ -98,31 +98,31 @@ class Group(click.Group):
         sys.exit(status if isinstance(status, int) else 0)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """As click does. Raises `_Printed` for a wrong command line."""
+        """Make the context as click does. Raises `_Printed` for an invalid command line."""
         with _printed():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does. Raises `_Printed` for what a verb raised for click to show."""
+        """Invoke the verb as click does. Raises `_Printed` for a `ClickException` of the verb."""
         with _printed():
             return super().invoke(ctx)
 
 
 class _Printed(click.ClickException):
-    """An error of click's, or of a verb's, that is shown through this module."""
+    """An error of click or of a verb that this module prints."""
 
     def __init__(self, error: click.ClickException) -> None:
         super().__init__(error.message)
         self._error = error
         usage, other = isinstance(error, click.UsageError), error.exit_code == 1
         status = USAGE if usage else OTHER if other else error.exit_code
-        self.exit_code = status  # type: ignore[misc] # what click exits with
+        self.exit_code = status  # type: ignore[misc] # click's exit status
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the error as it prints itself. Words that it quotes are part of its one line."""
-        told = io.StringIO()
-        self._error.show(told)
-        echo_lines(told.getvalue().removesuffix("\n"), err=True)
+        """Print the error in its own form, with unprintable characters escaped."""
+        output = io.StringIO()
+        self._error.show(output)
+        echo_lines(output.getvalue().removesuffix("\n"), err=True)
 
 
 @contextlib.contextmanager
@@ -136,7 +136,7 @@ def _printed() -> Iterator[None]:
             one_line(error)
         raise _Printed(error) from error
     except BrokenPipeError:
-        # What is buffered must not fail once more when the interpreter ends.
+        # Otherwise flushing the buffers fails again when the interpreter exits.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for number in (1, 2):
             os.dup2(nowhere, number)

@@ -1,4 +1,4 @@
-"""`ssmgate sandbox`: a local AWS for one command, or until it is interrupted."""
+"""`ssmgate sandbox`: run a local AWS for one command, or until it is interrupted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _MODELS = ("2021", "2023", "2025")
 _SECONDS_TO_STOP = 10
 
-# Whatever of these the user has set would lead elsewhere.
+# Environment variables of the user that would select another AWS.
 _UNSET = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -43,13 +43,13 @@ class SandboxProblem(click.ClickException):
     exit_code = 253
 
     def format_message(self) -> str:
-        """The message with the verb in front, as click prints it."""
+        """Return the message with the verb in front, for click to print."""
         return f"sandbox: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the server tells when it is ready."""
+    """The data that the server reports when it is ready."""
 
     pid: int
     url: str
@@ -62,21 +62,21 @@ class Running:
 
     @classmethod
     def read(cls, text: str, pid: int | None = None) -> Running:
-        """Raises ValueError, KeyError or TypeError for another shape."""
-        told: dict[str, Any] = json.loads(text)
+        """Parse the server's JSON. Raises ValueError, KeyError or TypeError if it is not valid."""
+        values: dict[str, Any] = json.loads(text)
         return cls(
-            pid if pid is not None else int(told["pid"]),
-            told["url"],
-            told["region"],
-            told["as"],
-            tuple(told["nodes"]),
-            told["path"],
-            told["ssh_config"],
-            told["principals"],
+            pid if pid is not None else int(values["pid"]),
+            values["url"],
+            values["region"],
+            values["as"],
+            tuple(values["nodes"]),
+            values["path"],
+            values["ssh_config"],
+            values["principals"],
         )
 
-    def written(self) -> str:
-        """The JSON that `read` takes, the process id in it."""
+    def to_json(self) -> str:
+        """Return the JSON that `read` parses, including the process ID."""
         return json.dumps(
             {
                 "pid": self.pid,
@@ -91,23 +91,26 @@ class Running:
         )
 
     def variables(self, name: str | None) -> dict[str, str]:
-        """The variables that make a command act as `name`. Raises `SandboxProblem`."""
-        who = self.default_name if name is None else name
-        if who not in self.principals:
+        """Return the environment variables with which a command acts as `name`.
+
+        None is the default user. Raises `SandboxProblem` if there is no such user or role.
+        """
+        principal = self.default_name if name is None else name
+        if principal not in self.principals:
             raise SandboxProblem(
-                f"there is no user or role {who!r} here, only {', '.join(self.principals)}"
+                f"there is no user or role {principal!r} here, only {', '.join(self.principals)}"
             )
-        signs = self.principals[who]
+        credentials = self.principals[principal]
         variables = {
             "AWS_ENDPOINT_URL": self.url,
-            # AWS CLI v1 and boto3 read the one, v2 the other first.
+            # AWS CLI v1 and boto3 read the second, AWS CLI v2 reads the first.
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": signs["access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": signs["secret_access_key"],
-            "AWS_SESSION_TOKEN": signs["session_token"],
+            "AWS_ACCESS_KEY_ID": credentials["access_key_id"],
+            "AWS_SECRET_ACCESS_KEY": credentials["secret_access_key"],
+            "AWS_SESSION_TOKEN": credentials["session_token"],
             "AWS_EC2_METADATA_DISABLED": "true",
-            # Here a policy is changed to see what comes of it.
+            # Changes to policies must have an effect at once.
             "SSMGATE_CACHE_TTL": "0",
             "NO_PROXY": _with_loopback(os.environ.get("NO_PROXY", "")),
             "no_proxy": _with_loopback(os.environ.get("no_proxy", "")),
@@ -116,10 +119,10 @@ class Running:
 
 
 class _Command(click.Command):
-    """Click takes `--` away; here it says where COMMAND begins."""
+    """A command in which `--` separates COMMAND from the options. Click itself drops `--`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put what follows `--` into ctx.meta["command"], and let click parse the rest."""
+        """Put the words after `--` into ctx.meta["command"], and let click parse the others."""
         if "--" in args:
             at = args.index("--")
             if not args[at + 1 :]:
@@ -172,7 +175,7 @@ def sandbox(
         if command is None:
             _stay(server, running, name or running.default_name)
         else:
-            # Its ssh and, where no real one is installed, its plugin are for this command only.
+            # The sandbox's programs, such as its ssh, are for this command only.
             variables["PATH"] = f"{running.path}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
             ctx.exit(_run(command, variables))
 
@@ -181,15 +184,15 @@ def sandbox(
 def _server(
     seed: str | None, model: str, port: int, *, log: bool
 ) -> Iterator[tuple[subprocess.Popen[bytes], Running]]:
-    """The server, ready, in a process of its own; it ends with the block.
+    """Run the server in a process of its own while the block runs; yield it when it is ready.
 
-    It ends when its standard input does, so even if this process is killed.
+    The server ends when its standard input ends, so also if this process is killed.
     """
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
         from ssmgate.gate.system.installation import adding
 
         raise SandboxProblem(f"moto is not installed: {adding('sandbox')}")
-    # awscli and moto cannot share a process: each has a botocore of its own.
+    # awscli and moto cannot share a process: each needs its own botocore.
     argv = [sys.executable, "-m", "ssmgate.sandbox", "--model", model, "--port", str(port)]
     argv += ["--seed", seed] if seed is not None else []
     argv += ["--log"] if log else []
@@ -200,19 +203,19 @@ def _server(
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             pass_fds=(writing,),
-            env={key: value for key, value in os.environ.items() if not _leads_elsewhere(key)},
-            # Ctrl-C is for the command.
+            env={key: value for key, value in os.environ.items() if not _selects_aws(key)},
+            # Ctrl-C must only reach the command.
             start_new_session=True,
         )
     finally:
         os.close(writing)
     try:
         with os.fdopen(reading) as pipe:
-            told = pipe.read()
-        if not told:
-            # It has said why. Other statuses are those of a crash.
+            report = pipe.read()
+        if not report:
+            # With status 253 the server has printed the reason; any other status is a crash.
             raise click.exceptions.Exit(253 if server.wait() == 253 else 255)
-        yield server, Running.read(told, server.pid)
+        yield server, Running.read(report, server.pid)
     finally:
         _stop(server)
 
@@ -228,27 +231,27 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def _run(command: list[str], variables: Mapping[str, str]) -> int:
-    """Run `command` in its own way with the terminal; its status, 128 and more for a signal."""
-    environ = {k: v for k, v in os.environ.items() if not _leads_elsewhere(k)} | dict(variables)
+    """Run `command` with the terminal. Returns its exit status, or 128 and the signal's number."""
+    environ = {k: v for k, v in os.environ.items() if not _selects_aws(k)} | dict(variables)
     process: subprocess.Popen[bytes] | None = None
-    early: list[int] = []
+    early_signals: list[int] = []
 
     def forward(number: int, _: FrameType | None) -> None:
         if process is None:
-            early.append(number)
+            early_signals.append(number)
         else:
             process.send_signal(number)
 
-    # Before the command is there: a signal in between would leave it behind. An exec gives it
-    # the default dispositions.
+    # Installed before the command starts, because a signal in between would leave it running.
+    # exec resets them to the default dispositions.
     handlers = {number: signal.signal(number, forward) for number in _SIGNALS}
-    # The terminal sends Ctrl-C to the command as well: what it makes of it is its own.
+    # The terminal sends Ctrl-C to the command as well, which decides what to do.
     for number in (signal.SIGINT, signal.SIGQUIT):
         handlers[number] = signal.signal(number, lambda *_: None)
     try:
         process = subprocess.Popen(command, env=environ)
-        for waiting in early:
-            process.send_signal(waiting)
+        for early in early_signals:
+            process.send_signal(early)
         status = _wait(process)
     except OSError as error:
         echo(f"ssmgate: sandbox: {command[0]}: {error.strerror}", err=True)
@@ -260,15 +263,15 @@ def _run(command: list[str], variables: Mapping[str, str]) -> int:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Its status. Signals that come meanwhile are its own.
+    """Return the status of `process` when it has ended. Signals until then are sent to it.
 
-    A handler would not be called for one that comes just before the wait begins, as Python calls
-    handlers between its own steps: they are waited for as well.
+    Python would not call a handler for a signal that arrives just before the wait begins, so
+    this waits for the signals themselves with sigwait.
     """
     awaited = {*_SIGNALS, signal.SIGCHLD}
-    # Some systems forget one that nobody handles, blocked or not.
+    # Some systems discard SIGCHLD without a handler, even if it is blocked.
     before = signal.signal(signal.SIGCHLD, lambda *_: None)
-    # The command is there, and does not inherit this.
+    # The command has started already, so it does not inherit the mask.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     try:
         while process.poll() is None:
@@ -282,7 +285,7 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
-    """Print how to use the sandbox, and wait for an interrupt or for the server's end."""
+    """Print how to use the sandbox, and wait for an interrupt or the end of the server."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -291,7 +294,7 @@ def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
         signal.signal(number, interrupt)
     path = _state_path()
     try:
-        _write(path, running.written())
+        _write(path, running.to_json())
         echo_lines(
             f"a local AWS is at {running.url}, region {running.region}\n"
             f"nodes: {', '.join(running.nodes) or 'none'}\n"
@@ -306,14 +309,14 @@ def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
         return
     finally:
         with contextlib.suppress(SandboxProblem, OSError):
-            # Another that was started since has its own.
+            # A sandbox started later has replaced the file.
             if _find().pid == running.pid:
                 os.unlink(path)
     raise SandboxProblem("the server has ended by itself")
 
 
 def _state_path() -> str:
-    """Where a sandbox that stays tells of itself: the latest one's file."""
+    """Return the path of the file in which the latest running sandbox describes itself."""
     directory = os.environ.get("XDG_RUNTIME_DIR") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(directory, "ssmgate", "sandbox.json")
 
@@ -349,8 +352,8 @@ def _exports(variables: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _leads_elsewhere(name: str) -> bool:
-    """Whether the variable is the user's own AWS: its place, its identity, its endpoints."""
+def _selects_aws(name: str) -> bool:
+    """Return whether an environment variable selects the user's own AWS, such as credentials."""
     return name.startswith("AWS_")
 
 

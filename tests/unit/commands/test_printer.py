@@ -103,7 +103,7 @@ def test_help_and_usage_stay_as_click_has_them() -> None:
 
 
 def test_what_a_daemon_says_is_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "_asked", lambda kind: [HOSTILE, FORGED, "1", "2"])
+    monkeypatch.setattr(daemon, "_request", lambda kind: [HOSTILE, FORGED, "1", "2"])
 
     ended = CliRunner().invoke(main, ["daemon", "status"])
 

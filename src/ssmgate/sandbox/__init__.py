@@ -1,1 +1,1 @@
-"""A local AWS on moto: the operations that moto lacks, and permissions that are real."""
+"""A local AWS based on moto, with the operations that moto lacks and enforced permissions."""

@@ -1,7 +1,6 @@
-"""The server: `python -m ssmgate.sandbox`, started by `ssmgate sandbox`.
+"""The server process `python -m ssmgate.sandbox`, which `ssmgate sandbox` starts.
 
-It serves on loopback until its standard input ends, so that nothing is left behind when whoever
-started it is gone.
+It serves on loopback until its standard input ends, so also when its parent is killed.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
 from ssmgate.sandbox.sessions import Model, Sessions
 
-# moto reads them when it is imported.
+# moto reads these environment variables when it is imported.
 _MOTO = {
-    # One account, whatever key signs.
+    # One account for all access keys.
     "MOTO_ACCOUNT_ID": "",
-    # So that AdministratorAccess and its kin can be attached.
+    # So that AWS managed policies such as AdministratorAccess can be attached.
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
-    # A tenth of the start-up, and no session needs an image.
+    # Loading them takes a tenth of the start-up time, and sessions do not need images.
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
 }
 
@@ -42,19 +41,19 @@ _log = logging.getLogger("ssmgate.sandbox")
 
 
 class _Printable(logging.Formatter):
-    """A line for each record; a traceback has more. Requests quote what clients sent."""
+    """Escape unprintable characters, because records contain text from clients."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """The message as one printable line."""
+        """Return the message as one printable line."""
         return printable.line(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
-        """The traceback with its line breaks."""
+        """Return the traceback in printable lines."""
         return printable.lines(super().formatException(ei))
 
 
 def main() -> int:
-    """Serve. Returns 0 when standard input has ended, 253 for a world or port that will not do."""
+    """Serve. Returns 0 after standard input has ended, 253 for an invalid seed or a used port."""
     options = _options()
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("%(message)s"))
@@ -66,10 +65,10 @@ def main() -> int:
             socket.create_server((_LOOPBACK, options.port)) as listening,
             tempfile.TemporaryDirectory(prefix="ssmgate-sandbox-") as directory,
         ):
-            made = tools.make(Path(directory), dict(os.environ))
+            programs = tools.make(Path(directory), dict(os.environ))
             sessions = Sessions(Model(options.model))
-            with _agent(world, sessions, made):
-                _serve(options, world, sessions, made, listening)
+            with _agent(world, sessions, programs):
+                _serve(options, world, sessions, programs, listening)
     except worlds.WorldError as error:
         _log.error("ssmgate: sandbox: %s: %s", options.seed or "the seed", error)
         return 253
@@ -80,9 +79,9 @@ def main() -> int:
 
 
 @contextmanager
-def _agent(world: worlds.World, sessions: Sessions, made: tools.Tools) -> Iterator[None]:
-    """The agent of all nodes, serving the data channels of `sessions` while the block runs."""
-    nodes = Nodes({node.node_id: node.ports for node in world.nodes}, made.serve)
+def _agent(world: worlds.World, sessions: Sessions, programs: tools.Tools) -> Iterator[None]:
+    """Run the agent of all nodes, which serves the data channels of `sessions`, in the block."""
+    nodes = Nodes({node.node_id: node.ports for node in world.nodes}, programs.serve)
     with socket.create_server((_LOOPBACK, 0)) as listening:
         agent = Agent(listening, sessions, nodes, _log.info)
         sessions.stream_host = "{}:{}".format(*listening.getsockname())
@@ -98,11 +97,11 @@ def _serve(
     options: argparse.Namespace,
     world: worlds.World,
     sessions: Sessions,
-    made: tools.Tools,
+    programs: tools.Tools,
     listening: socket.socket,
 ) -> None:
     os.environ.update({**_MOTO, "MOTO_ACCOUNT_ID": world.account})
-    # Importing moto builds large tables: collecting in between takes a third of the time.
+    # Importing moto builds large tables: garbage collection would take a third of that time.
     gc.disable()
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
@@ -111,7 +110,7 @@ def _serve(
 
     host, port = listening.getsockname()[:2]
     operations.install(sessions, _log.info)
-    credentials = seeding.fill(world)
+    credentials = seeding.seed(world)
     gc.enable()
     server = make_server(
         host,
@@ -129,9 +128,9 @@ def _serve(
         "account": world.account,
         "as": world.default_name,
         "nodes": [node.node_id for node in world.nodes],
-        "path": made.path,
-        "ssh_config": made.ssh_config,
-        "principals": {name: asdict(signs) for name, signs in credentials.items()},
+        "path": programs.path,
+        "ssh_config": programs.ssh_config,
+        "principals": {name: asdict(value) for name, value in credentials.items()},
     }
     with os.fdopen(options.ready_fd, "w") as pipe:
         pipe.write(json.dumps(ready))

@@ -1,6 +1,6 @@
-"""AWS's own session documents, cut down to what a node on Linux goes by.
+"""AWS's own session documents, reduced to the parts that a Linux node uses.
 
-Their parameters are as documented; of the properties those are here that the plugin reads
+Their parameters are as documented. They have those properties that the plugin reads
 (src/sessionmanagerplugin/session/portsession of session-manager-plugin) and the node needs.
 https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-sessions-start.html
 """
@@ -14,7 +14,7 @@ from typing import Any
 def _document(
     session_type: str, parameters: Mapping[str, str | None], properties: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """`parameters` are names and their defaults, None for what has to be given."""
+    """Return a document. `parameters` maps names to defaults, None for a required parameter."""
     declared = {
         name: {"type": "String"} | ({} if default is None else {"default": default})
         for name, default in parameters.items()
@@ -43,7 +43,7 @@ AWS_SESSION_DOCUMENTS: Mapping[str, Mapping[str, Any]] = {
     "AWS-StartPortForwardingSessionToRemoteHost": _document(
         "Port", {"host": None, **_LOCAL}, {"host": "{{ host }}", **_FORWARDED}
     ),
-    # What its properties are called is not known here, so no session of it works.
+    # The names of its properties are not known, so its sessions do not work.
     "AWS-StartPortForwardingSessionToSocket": _document("Port", {"socketPath": None}, {}),
     "AWS-StartInteractiveCommand": _document("InteractiveCommands", {"command": None}, _COMMAND),
     "AWS-StartNonInteractiveCommand": _document(

@@ -1,4 +1,4 @@
-"""The caller's own policies, enforced, with each service's error code and AWS's sentence."""
+"""Enforce the caller's policies, with each service's error code and AWS's message."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ssmgate.sandbox.faults import ServiceFault
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who signed a request.
+    """The principal that signed a request.
 
-    `name` is the user's or role's, `arn` what AWS's sentences name, for a role its session.
-    `session` has the session policies, None where there are none: they narrow what `layers`
-    allow. `context` are the condition keys about the principal.
+    `name` is the name of the user or role. `arn` is the ARN in AWS's messages, for a role that
+    of its session. `session` are the session policies, which restrict what `layers` allow; None
+    if there are none. `context` are the condition keys about the principal.
     """
 
     name: str
@@ -41,9 +41,9 @@ _LAYER_WORDS = {
 def request_context(
     region: str, source_ip: str, now: datetime, *, secure_transport: bool
 ) -> dict[str, str]:
-    """The condition keys of every request.
+    """Return the condition keys that every request has.
 
-    `secure_transport` is what the request came over: the sandbox itself speaks plain HTTP.
+    `secure_transport` is whether the request used TLS; the sandbox itself serves plain HTTP.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
     moment = now.astimezone(UTC)
@@ -58,21 +58,21 @@ def request_context(
 
 
 def authorize(caller: Caller, action: str, resource_arn: str, context: Mapping[str, str]) -> None:
-    """Return if the caller's policies allow `action` on `resource_arn`.
+    """Raise unless the caller's policies allow `action` on `resource_arn`.
 
-    `context` is the request's and the resource's; the principal's is added.
-    Raises `ServiceFault` with the service's code for a denial, whichever layer denies.
+    `context` has the keys of the request and the resource; those of the principal are added.
+    Raises `ServiceFault` with the service's code for a denial in any layer.
     """
-    # Keys have no case: a tag that differs from another in nothing else is the same key.
+    # Keys are case-insensitive: tags that differ only in case are the same key.
     keys = {key.lower(): value for key, value in (*context.items(), *caller.context.items())}
-    # An operation without resources is granted on `*`, whatever AWS's sentence names.
+    # An operation without resources is granted on `*`, whatever resource AWS's message names.
     resource = resource_arn if has_resource(action, resource_arn) else "*"
-    asked = Request(action, resource, Context(keys))
-    decision = evaluate(asked, caller.layers)
+    request = Request(action, resource, Context(keys))
+    decision = evaluate(request, caller.layers)
     if decision.eval_decision is not EvalDecision.ALLOWED:
         raise _denied(caller, action, resource_arn, decision, _LAYER_WORDS[decision.decided_by])
     if caller.session is not None:
-        decision = evaluate(asked, Policies(caller.session))
+        decision = evaluate(request, Policies(caller.session))
         if decision.eval_decision is not EvalDecision.ALLOWED:
             raise _denied(caller, action, resource_arn, decision, "session policy")
 
@@ -98,11 +98,11 @@ def _denied(
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """What turns a request into a resource: its partition, region, account, and IAM's lookups.
+class RequestScope:
+    """The data to build the ARN of a request's resource: partition, region, account, lookups.
 
-    `arn_of` tells the stored ARN of a user, role or group by kind and name, path and all, and
-    None where there is none. `caller_name` is the caller's own, for GetUser without a name.
+    `arn_of` returns the stored ARN, with its path, of a user, role or group by kind and name, or
+    None. `caller_name` is the name of the caller, for GetUser without a name.
     """
 
     partition: str
@@ -114,49 +114,49 @@ class Where:
 
 
 Members = Mapping[str, object]
-Resource = Callable[[Members, Where], str]
+Resource = Callable[[Members, RequestScope], str]
 
 
 def _entity(kind: str, member: str) -> Resource:
-    def resource(members: Members, where: Where) -> str:
-        name = str(members.get(member) or where.caller_name)
-        path_less = f"arn:{where.partition}:iam::{where.account}:{kind}/{name}"
-        return where.arn_of(kind, name) or path_less
+    def resource(members: Members, scope: RequestScope) -> str:
+        name = str(members.get(member) or scope.caller_name)
+        path_less = f"arn:{scope.partition}:iam::{scope.account}:{kind}/{name}"
+        return scope.arn_of(kind, name) or path_less
 
     return resource
 
 
 def _member(member: str) -> Resource:
-    return lambda members, where: str(members.get(member) or "*")
+    return lambda members, scope: str(members.get(member) or "*")
 
 
-def _any(members: Members, where: Where) -> str:
+def _any(members: Members, scope: RequestScope) -> str:
     return "*"
 
 
-def _region(members: Members, where: Where) -> str:
-    """How SSM names the resource of an operation that has none."""
-    return f"arn:{where.partition}:ssm:{where.region}:{where.account}:*"
+def _region(members: Members, scope: RequestScope) -> str:
+    """Return the resource that SSM names for an operation without resources."""
+    return f"arn:{scope.partition}:ssm:{scope.region}:{scope.account}:*"
 
 
-def _document(members: Members, where: Where) -> str:
-    return where.document_arn(str(members.get("Name") or ""))
+def _document(members: Members, scope: RequestScope) -> str:
+    return scope.document_arn(str(members.get("Name") or ""))
 
 
-def _tagged(members: Members, where: Where) -> str:
+def _tagged(members: Members, scope: RequestScope) -> str:
     kind, name = members.get("ResourceType"), str(members.get("ResourceId") or "")
     if kind == "Document":
-        return where.document_arn(name)
+        return scope.document_arn(name)
     if kind == "ManagedInstance":
-        return f"arn:{where.partition}:ssm:{where.region}:{where.account}:managed-instance/{name}"
-    return _region(members, where)
+        return f"arn:{scope.partition}:ssm:{scope.region}:{scope.account}:managed-instance/{name}"
+    return _region(members, scope)
 
 
 _USER, _ROLE, _GROUP = (_entity(k, f"{k.title()}Name") for k in ("user", "role", "group"))
 
 RESOURCES: Mapping[str, Resource] = {
-    # IAM may authorise simulation against the ARN sent or the stored one: which is unknown.
-    # The sandbox takes the one sent, which is the stricter for a caller without iam:GetRole.
+    # It is unknown whether IAM authorizes a simulation for the ARN sent or for the stored ARN.
+    # The sandbox uses the ARN sent, which is stricter for a caller without iam:GetRole.
     "iam:SimulatePrincipalPolicy": _member("PolicySourceArn"),
     "iam:GetContextKeysForPrincipalPolicy": _member("PolicySourceArn"),
     "iam:SimulateCustomPolicy": _any,
@@ -188,8 +188,8 @@ RESOURCES: Mapping[str, Resource] = {
     "ec2:DescribeInstances": _any,
     "ec2:DescribeTags": _any,
 }
-"""The operations that are restricted, with the resource each asks for.
+"""The operations that are authorized, with the resource of each.
 
-StartSession and TerminateSession, which ask for several, are in `sessions`. Whatever is neither
-here nor there is not restricted.
+StartSession and TerminateSession, which have several resources, are in `sessions`. All other
+operations are not restricted.
 """

@@ -1,10 +1,10 @@
-"""The errors that the sandbox answers with, in AWS's words."""
+"""The errors that the sandbox returns, with AWS's codes and messages."""
 
 from __future__ import annotations
 
 
 class ServiceFault(Exception):
-    """An error answer: AWS's `code` and `message`, and the HTTP `status`."""
+    """An error response: AWS's `code` and `message`, and the HTTP `status`."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -14,7 +14,7 @@ class ServiceFault(Exception):
 
 
 class InvalidKey(ServiceFault):
-    """The access key is the account's, and no longer or not now anybody's."""
+    """The access key belongs to the account, but is deleted, inactive or without its owner."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -22,7 +22,7 @@ class InvalidKey(ServiceFault):
         )
 
     def for_service(self, service: str) -> ServiceFault:
-        """The fault as `service` words it.
+        """Return the fault with the code and message of `service`.
 
         https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
         """

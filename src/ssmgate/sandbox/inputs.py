@@ -1,6 +1,6 @@
-"""What a request of the policy simulator says: read, checked, or refused as IAM refuses it.
+"""Read and check the parameters of the policy simulator, and reject what IAM rejects.
 
-The words of its errors are those recorded of the real one, where they were recorded.
+Error messages are those recorded from IAM, as far as they were recorded.
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
 """
 
@@ -16,7 +16,7 @@ from ssmgate.policy_language import Policies, Policy, PolicyError, parse_policy
 from ssmgate.policy_language.values import read_address, read_binary, read_date, read_number
 from ssmgate.sandbox.faults import ServiceFault
 
-# Of any other member the answer could depend in a way that nobody here knows.
+# Any other member could change the answer in a way that the sandbox does not model.
 _KNOWN = frozenset(
     {
         "PolicySourceArn",
@@ -34,10 +34,10 @@ _KNOWN = frozenset(
 
 _ENTITY = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(user|group|role)/(?:.*/)?([\w+=,.@-]+)\Z")
 
-# ContextKeyType without `List` -> what its values must be, and how IAM calls that.
+# ContextKeyType without `List` -> the parser of its values, and IAM's name for the format.
 _TYPES: Mapping[str, tuple[Callable[[str], object], str]] = {
     "string": (str, ""),
-    # Recorded: any text passes.
+    # Recorded: any text is accepted.
     "boolean": (str, ""),
     "numeric": (read_number, "numeric format"),
     "date": (read_date, "DateTime format"),
@@ -46,22 +46,22 @@ _TYPES: Mapping[str, tuple[Callable[[str], object], str]] = {
 }
 
 
-def refuse_unknown(asked: Mapping[str, Any]) -> None:
+def reject_unknown(parameters: Mapping[str, Any]) -> None:
     """Raise `ServiceFault` InvalidInput for a member that the sandbox does not model.
 
     ResourcePolicy, ResourceHandlingOption, PolicyExclusionList and
     OrderedOrganizationPolicyInputList are among them.
     """
-    for member, value in asked.items():
+    for member, value in parameters.items():
         if member not in _KNOWN and value not in (None, "", [], {}):
             raise ServiceFault("InvalidInput", f"{member} is not modelled by the sandbox.")
 
 
 def entity(arn: str) -> tuple[str, str]:
-    """The kind (`user`, `group` or `role`) and the name, without its path, of an IAM ARN.
+    """Return the kind (`user`, `group` or `role`) and the name, without path, of an IAM ARN.
 
-    Raises `ServiceFault` InvalidInput for an ARN of another kind, assumed-role and root among
-    them. The account is not checked.
+    Raises `ServiceFault` InvalidInput for any other ARN, including assumed-role and root. The
+    account is not checked.
     """
     match = _ENTITY.match(arn)
     if match is None:
@@ -70,31 +70,34 @@ def entity(arn: str) -> tuple[str, str]:
 
 
 def keys_of(arn: str) -> dict[str, str]:
-    """The condition keys that IAM fills in from the ARN of a user, group or role, as sent."""
+    """Return the condition keys that IAM derives from the ARN of a user, group or role, as sent."""
     kind, name = entity(arn)
     return {
         "aws:PrincipalArn": arn,
         "aws:PrincipalAccount": account_of(arn),
-        # Recorded: the value present is the ARN, not the unique id.
+        # Recorded: the value is the ARN, not the unique ID.
         "aws:userid": arn,
         **({"aws:username": name} if kind == "user" else {}),
     }
 
 
 def caller_keys(
-    asked: Mapping[str, Any], account: str, default: Mapping[str, str]
+    parameters: Mapping[str, Any], account: str, default: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """The keys of the simulated caller: CallerArn's, `default` without one.
+    """Return the keys of the simulated caller: those of CallerArn, or `default` without one.
 
-    Whoever it is has the policies that are simulated, not its own, and need not exist.
-    ResourceOwner may say what holds anyway, that the resources are the account's.
+    The caller need not exist, and has the simulated policies instead of its own. ResourceOwner
+    may only name the sandbox's own account.
 
-    Raises `ServiceFault` InvalidInput for a CallerArn that is no user, group or role, for a
-    ResourceOwner that is no IAM ARN (a bare number was recorded as refused), and for another
-    account in one of them: what crosses accounts is decided by resource policies, which the
-    sandbox does not model.
+    Raises `ServiceFault` InvalidInput for a CallerArn that is not a user, group or role, for a
+    ResourceOwner that is not an IAM ARN (IAM rejects a bare number, as recorded), and for another
+    account in either: access across accounts depends on resource policies, which the sandbox
+    does not model.
     """
-    owner, caller = str(asked.get("ResourceOwner") or ""), str(asked.get("CallerArn") or "")
+    owner, caller = (
+        str(parameters.get("ResourceOwner") or ""),
+        str(parameters.get("CallerArn") or ""),
+    )
     if owner and not re.match(r"arn:[a-z-]+:iam::[0-9]{12}:.+", owner):
         raise ServiceFault("InvalidInput", f"Invalid ARN provided in the request: {owner}")
     keys = keys_of(caller) if caller else default
@@ -106,16 +109,16 @@ def caller_keys(
     return keys
 
 
-def with_policies(asked: Mapping[str, Any], layers: Policies) -> Policies:
-    """`layers` with the policies that the request brings along.
+def with_policies(parameters: Mapping[str, Any], layers: Policies) -> Policies:
+    """Return `layers` with the policies in the request.
 
     PolicyInputList adds to the identity-based policies, PermissionsBoundaryPolicyInputList
-    takes the boundary's place. Raises `ServiceFault` InvalidInput for one that does not parse,
-    and for a second boundary.
+    replaces the boundary. Raises `ServiceFault` InvalidInput for an invalid policy, and for a
+    second boundary.
     """
-    added = _policies(asked, "PolicyInputList", "Policy input list")
+    added = _policies(parameters, "PolicyInputList", "Policy input list")
     boundary = _policies(
-        asked, "PermissionsBoundaryPolicyInputList", "Permissions boundary policy input list"
+        parameters, "PermissionsBoundaryPolicyInputList", "Permissions boundary policy input list"
     )
     if len(boundary) > 1:
         raise ServiceFault(
@@ -125,25 +128,25 @@ def with_policies(asked: Mapping[str, Any], layers: Policies) -> Policies:
     return replace(layers, boundary=boundary[0]) if boundary else layers
 
 
-def _policies(asked: Mapping[str, Any], member: str, what: str) -> tuple[Policy, ...]:
-    found = []
-    for number, text in enumerate(asked.get(member) or (), start=1):
+def _policies(parameters: Mapping[str, Any], member: str, what: str) -> tuple[Policy, ...]:
+    policies = []
+    for number, text in enumerate(parameters.get(member) or (), start=1):
         try:
-            found.append(parse_policy(text, f"{member}.{number}"))
+            policies.append(parse_policy(text, f"{member}.{number}"))
         except PolicyError as error:
-            # IAM does not say what is wrong with it.
+            # IAM's own message does not contain the error.
             raise ServiceFault(
                 "InvalidInput", f"{what} item {number} has invalid content: {error}"
             ) from error
-    return tuple(found)
+    return tuple(policies)
 
 
-def actions(asked: Mapping[str, Any]) -> list[str]:
-    """ActionNames. Whether there are such actions is not checked, as IAM does not.
+def actions(parameters: Mapping[str, Any]) -> list[str]:
+    """Return ActionNames. Whether the actions exist is not checked; IAM does not check it either.
 
-    Raises `ServiceFault` InvalidInput for none, and for one without a service.
+    Raises `ServiceFault` InvalidInput for an empty list, and for an action without a service.
     """
-    names = [str(name) for name in asked.get("ActionNames") or ()]
+    names = [str(name) for name in parameters.get("ActionNames") or ()]
     if not names:
         raise ServiceFault("InvalidInput", "ActionNames must not be empty.")
     for name in names:
@@ -153,12 +156,12 @@ def actions(asked: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def resources(asked: Mapping[str, Any]) -> list[str]:
-    """ResourceArns, empty where there are none. They need not exist.
+def resources(parameters: Mapping[str, Any]) -> list[str]:
+    """Return ResourceArns, empty if there are none. They need not exist.
 
-    Raises `ServiceFault` InvalidInput for what is neither `*` nor in an ARN's form.
+    Raises `ServiceFault` InvalidInput for a value that is neither `*` nor in ARN format.
     """
-    arns = [str(arn) for arn in asked.get("ResourceArns") or ()]
+    arns = [str(arn) for arn in parameters.get("ResourceArns") or ()]
     for arn in arns:
         if arn != "*" and not (arn.startswith("arn:") and arn.count(":") >= 5):
             raise ServiceFault(
@@ -167,15 +170,15 @@ def resources(asked: Mapping[str, Any]) -> list[str]:
     return arns
 
 
-def entries(asked: Mapping[str, Any]) -> dict[str, str | Sequence[str]]:
-    """ContextEntries by lower-case key: one text, or a list for a `…List` type.
+def entries(parameters: Mapping[str, Any]) -> dict[str, str | Sequence[str]]:
+    """Return ContextEntries by lower-case key: one string, or a list for a `…List` type.
 
-    Raises `ServiceFault`: ValidationError for an unknown type, InvalidInput for a key that
-    stands twice, several values of a plain type, and a value that is not of its type. Booleans
+    Raises `ServiceFault`: ValidationError for an unknown type, InvalidInput for a duplicate key,
+    several values of a single-valued type, and a value that is not valid for its type. Booleans
     are not checked, as recorded.
     """
-    found: dict[str, str | Sequence[str]] = {}
-    for number, entry in enumerate(asked.get("ContextEntries") or (), start=1):
+    entries: dict[str, str | Sequence[str]] = {}
+    for number, entry in enumerate(parameters.get("ContextEntries") or (), start=1):
         name = str(entry.get("ContextKeyName", ""))
         kind = str(entry.get("ContextKeyType", ""))
         values = [str(value) for value in entry.get("ContextKeyValues") or ()]
@@ -185,35 +188,34 @@ def entries(asked: Mapping[str, Any]) -> dict[str, str | Sequence[str]]:
                 "ValidationError",
                 f"1 validation error detected: Value at 'contextEntries.{number}.member."
                 "contextKeyType' failed to satisfy constraint: Member must satisfy enum value"
-                f" set: [{', '.join(f'{one}, {one}List' for one in _TYPES)}]",
+                f" set: [{', '.join(f'{name}, {name}List' for name in _TYPES)}]",
             )
         if plain == kind and len(values) != 1:
             raise ServiceFault(
                 "InvalidInput",
                 f"Context key {kind} expected a single value, but received {len(values)}.",
             )
-        if name.lower() in found:
+        if name.lower() in entries:
             raise ServiceFault("InvalidInput", f"Duplicate context key: {name}.")
         read, what = _TYPES[plain]
         if any(read(value) is None for value in values):
             raise ServiceFault(
                 "InvalidInput", f"Invalid context value for key {name}: expected {what}."
             )
-        found[name.lower()] = values[0] if plain == kind else values
-    return found
+        entries[name.lower()] = values[0] if plain == kind else values
+    return entries
 
 
-def page(asked: Mapping[str, Any], count: int) -> tuple[int, int]:
-    """Where this page of `count` actions begins and ends.
+def page(parameters: Mapping[str, Any], count: int) -> tuple[int, int]:
+    """Return the indexes at which this page of `count` actions begins and ends.
 
-    MaxItems counts actions: one action is one page, however many resources it has.
-    Raises `ServiceFault`: InvalidInput for a Marker that is none, ValidationError for more than
-    1000 items.
+    MaxItems is a number of actions, however many resources each has. Raises `ServiceFault`:
+    InvalidInput for an invalid Marker, ValidationError for more than 1000 items.
     """
-    marker = str(asked.get("Marker") or "0")
+    marker = str(parameters.get("Marker") or "0")
     if not marker.isdecimal() or int(marker) > count:
         raise ServiceFault("InvalidInput", "Invalid marker for pagination.")
-    size = int(asked.get("MaxItems") or 100)
+    size = int(parameters.get("MaxItems") or 100)
     if size > 1000:
         raise ServiceFault(
             "ValidationError",

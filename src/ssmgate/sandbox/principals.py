@@ -1,4 +1,4 @@
-"""Who calls, and who is simulated: IAM principals in moto's state, with their policies."""
+"""Look up IAM principals and their policies in moto's state."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ssmgate.sandbox.inputs import entity, keys_of
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """What iam:SimulatePrincipalPolicy can be asked about.
+    """A principal that iam:SimulatePrincipalPolicy can simulate.
 
-    `context` has the keys that IAM fills in from the ARN that was asked about.
+    `context` has the keys that IAM derives from the ARN in the request.
     """
 
     arn: str
@@ -32,11 +32,11 @@ class Principal:
 
 
 def source_of(policy_source_arn: str, account: str, partition: str = "aws") -> Principal:
-    """The user, group or role that `policy_source_arn` names, whatever its path.
+    """Return the user, group or role with the name in `policy_source_arn`; its path is ignored.
 
-    Raises `ServiceFault`: InvalidInput for an ARN of another kind (assumed-role and root among
-    them) or of another account, NoSuchEntity where there is none of that name, and
-    ServiceFailure for an attached policy that cannot be read.
+    Raises `ServiceFault`: InvalidInput for any other ARN (including assumed-role and root) or
+    another account, NoSuchEntity if there is no such principal, and ServiceFailure for an
+    attached policy that cannot be parsed.
     """
     kind, name = entity(policy_source_arn)
     owner = account_of(policy_source_arn)
@@ -57,11 +57,11 @@ def source_of(policy_source_arn: str, account: str, partition: str = "aws") -> P
 
 
 def caller_of(access_key: str, account: str, partition: str = "aws") -> Caller | None:
-    """The principal that signs with `access_key`; None for a key that the sandbox never issued.
+    """Return the principal that signs with `access_key`; None for a key the sandbox never issued.
 
-    Signatures are not verified: whoever names a key is believed.
-    Raises `InvalidKey` for one of the account's that is deleted, inactive, or whose user or role
-    is gone, and `ServiceFault` ServiceFailure for an attached policy that cannot be read.
+    Signatures are not verified. Raises `InvalidKey` for a key of the account that is deleted,
+    inactive, or whose user or role was deleted, and `ServiceFault` ServiceFailure for an attached
+    policy that cannot be parsed.
     """
     backend = iam_backends[account][partition]
     assumed = sts_backends[account][partition].get_assumed_role_from_access_key(access_key)
@@ -74,11 +74,11 @@ def caller_of(access_key: str, account: str, partition: str = "aws") -> Caller |
     if user is None and getattr(session, "user_name", None) is not None:
         user = backend.users.get(session.user_name)
     if user is None:
-        # A key that was deleted must not become the owner's.
-        if access_key.startswith(_beginnings(account)):
+        # A deleted key must not have the owner's permissions.
+        if access_key.startswith(_key_prefixes(account)):
             raise InvalidKey
         return None
-    # With a user's own key the key is absent; with temporary credentials it is there.
+    # aws:MultiFactorAuthPresent is absent with a user's access key, present with temporary ones.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     mfa = getattr(session, "mfa_authenticated", None)
     return Caller(
@@ -121,8 +121,8 @@ def _assumed(backend: Any, assumed: Any, account: str) -> Caller:
 
 
 @lru_cache(maxsize=16)
-def _beginnings(account: str) -> tuple[str, ...]:
-    """How access keys of the account begin: the account is encoded behind the prefix."""
+def _key_prefixes(account: str) -> tuple[str, ...]:
+    """Return how the account's access keys begin: the account is encoded after the prefix."""
     return tuple(
         generate_access_key_id_from_account_id(account, prefix)[:12] for prefix in ("AKIA", "ASIA")
     )
@@ -142,7 +142,7 @@ def _layers(backend: Any, kind: str, entity: Any, account: str) -> Policies:
     boundary: Policy | None = None
     if boundary_arn:
         managed = backend.managed_policies.get(boundary_arn)
-        # A boundary whose policy is gone allows nothing.
+        # A boundary whose policy was deleted allows nothing.
         boundary = Policy(Version.V2012, ()) if managed is None else _managed(managed)
     return Policies(tuple(identity), boundary, _organizations(account, backend.partition))
 
@@ -160,10 +160,10 @@ def _managed(policy: Any) -> Policy:
 
 
 def _organizations(account: str, partition: str) -> tuple[tuple[Policy, ...], ...]:
-    """The service control policies of each level, from the root down to the account.
+    """Return the service control policies of each level, from the root to the account.
 
-    The sandbox has one account and treats it as a member, though SCPs do not bind AWS's
-    management account.
+    The sandbox's only account is treated as a member account, although SCPs do not restrict a
+    management account in AWS.
     """
     backend = organizations_backends[account][partition]
     if backend.org is None:

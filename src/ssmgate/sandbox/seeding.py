@@ -1,4 +1,4 @@
-"""Put a world into moto's state."""
+"""Create what a seed describes in moto's state."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _SESSION_SECONDS = 12 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What signs as a user, or as a session of a role. They are worth nothing outside."""
+    """Credentials of a user or of a role session. They are useless outside the sandbox."""
 
     access_key_id: str
     secret_access_key: str
     session_token: str | None
 
 
-def fill(world: World) -> dict[str, Credentials]:
-    """Create what `world` has in the account and region that this process serves.
+def seed(world: World) -> dict[str, Credentials]:
+    """Create what `world` describes, in the account and region that this process serves.
 
-    Returns the credentials of each user, and of one session of each role, by name.
-    Raises `WorldError` for an attached policy of AWS's that moto does not know.
+    Returns the credentials of each user and of a session of each role, by name.
+    Raises `WorldError` for an attached AWS managed policy that moto does not have.
     """
     iam = iam_backends[world.account][_PARTITION]
     for policy in world.managed_policies:
         iam.create_policy("", policy.path, policy.text, policy.name, [])
     for group in world.groups:
         iam.create_group(group.name, group.path)
-        _give(world, group, iam.put_group_policy, iam.attach_group_policy)
+        _put_policies(world, group, iam.put_group_policy, iam.attach_group_policy)
     credentials = {user.name: _user(world, user) for user in world.users}
     credentials |= {role.name: _role(world, role) for role in world.roles}
     for node in world.nodes:
@@ -58,14 +58,14 @@ def fill(world: World) -> dict[str, Credentials]:
 
 def _user(world: World, user: Principal) -> Credentials:
     iam = iam_backends[world.account][_PARTITION]
-    made = iam.create_user(world.region, user.name, user.path, _tags(user))
-    _give(world, user, iam.put_user_policy, iam.attach_user_policy)
+    created = iam.create_user(world.region, user.name, user.path, _tags(user))
+    _put_policies(world, user, iam.put_user_policy, iam.attach_user_policy)
     for group in user.groups:
         iam.add_user_to_group(group, user.name)
     if user.boundary is not None:
         arn = _policy_arn(world, user.boundary)
-        made.permissions_boundary_arn = arn
-        made.permissions_boundary = {
+        created.permissions_boundary_arn = arn
+        created.permissions_boundary = {
             "PermissionsBoundaryType": "PermissionsBoundaryPolicy",
             "PermissionsBoundaryArn": arn,
         }
@@ -86,7 +86,7 @@ def _role(world: World, role: Principal) -> Credentials:
         ],
     }
     boundary = None if role.boundary is None else _policy_arn(world, role.boundary)
-    made = iam.create_role(
+    created = iam.create_role(
         role_name=role.name,
         assume_role_policy_document=json.dumps(trust),
         path=role.path,
@@ -95,11 +95,11 @@ def _role(world: World, role: Principal) -> Credentials:
         tags=_tags(role),
         max_session_duration="43200",
     )
-    _give(world, role, iam.put_role_policy, iam.attach_role_policy)
+    _put_policies(world, role, iam.put_role_policy, iam.attach_role_policy)
     session = sts_backends[world.account][_PARTITION].assume_role(
         region_name=world.region,
         role_session_name="sandbox",
-        role_arn=made.arn,
+        role_arn=created.arn,
         policy=None,
         duration=_SESSION_SECONDS,
         external_id=None,
@@ -108,11 +108,11 @@ def _role(world: World, role: Principal) -> Credentials:
     return Credentials(session.access_key_id, session.secret_access_key, session.session_token)
 
 
-def _give(world: World, who: Principal, put: Any, attach: Any) -> None:
-    for name, text in who.policies.items():
-        put(who.name, name, text)
-    for name in who.attached:
-        attach(_policy_arn(world, name), who.name)
+def _put_policies(world: World, principal: Principal, put: Any, attach: Any) -> None:
+    for name, text in principal.policies.items():
+        put(principal.name, name, text)
+    for name in principal.attached:
+        attach(_policy_arn(world, name), principal.name)
 
 
 def _policy_arn(world: World, name: str) -> str:
@@ -124,8 +124,8 @@ def _policy_arn(world: World, name: str) -> str:
     return name
 
 
-def _tags(who: Principal) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in who.tags.items()]
+def _tags(principal: Principal) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in principal.tags.items()]
 
 
 def _node(world: World, node: Node) -> None:
@@ -147,13 +147,13 @@ def _node(world: World, node: Node) -> None:
 
 @contextmanager
 def _instance_id(node_id: str) -> Iterator[None]:
-    """moto makes up instance ids; a seed names them."""
-    made_up = instances.random_instance_id
+    """Make moto use `node_id` instead of a random instance ID while the block runs."""
+    original = instances.random_instance_id
     instances.random_instance_id = lambda: node_id
     try:
         yield
     finally:
-        instances.random_instance_id = made_up
+        instances.random_instance_id = original
 
 
 def _organization(world: World) -> None:
@@ -161,11 +161,11 @@ def _organization(world: World) -> None:
     backend.create_organization(region=world.region, FeatureSet="ALL")
     root = next(unit for unit in backend.ou if unit.id.startswith("r-"))
     for policy in world.service_control_policies:
-        made = backend.create_policy(
+        created = backend.create_policy(
             Name=policy.name,
             Description="",
             Type="SERVICE_CONTROL_POLICY",
             Content=policy.text,
         )
-        policy_id = made["Policy"]["PolicySummary"]["Id"]
+        policy_id = created["Policy"]["PolicySummary"]["Id"]
         backend.attach_policy(PolicyId=policy_id, TargetId=root.id)

@@ -1,4 +1,4 @@
-"""ssm:StartSession and TerminateSession: what is authorised, what is an error, what is open."""
+"""ssm:StartSession and TerminateSession: authorization, errors, and open sessions."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ _DOCUMENT_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:([0-9]*):document/([a-zA
 
 
 class Model(enum.Enum):
-    """Which of AWS's published behaviours StartSession has. A custom document that is named is
-    authorised in all of them, beside the target and with the key true.
+    """The version of AWS's documented behaviour that StartSession has.
 
-    `2023` (the text of 2021 to 2023): without a name only the target is authorised, with the key
-    false; a statement under the condition thus matches only when a name is given.
-    `2021` (the text before, of 2019 to 2021, read at its most permissive): the default document
-    is nobody's to grant; when it is named the target is asked with the key true, the document
-    is not.
-    `2025`: without a name the default document is authorised as if it had been named.
+    In every model, a custom document that is named is authorized as well as the target, with
+    ssm:SessionDocumentAccessCheck true.
+
+    `2023` (documentation of 2021 to 2023): without a name only the target is authorized, with
+    the key false; a statement with the condition therefore matches only if a name is given.
+    `2021` (documentation of 2019 to 2021, in its most permissive reading): the default document
+    is never authorized; if it is named, the target is authorized with the key true.
+    `2025`: without a name the default document is authorized as if it had been named.
     https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
     https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-default-session-document.html
     """
@@ -48,7 +49,7 @@ class Model(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A managed node. One that is not `online` has no agent that answers."""
+    """A managed node. If it is not `online`, its agent does not answer."""
 
     node_id: str
     tags: Mapping[str, str]
@@ -60,7 +61,7 @@ _PLAIN_SHELL = '{"schemaVersion": "1.0", "sessionType": "Standard_Stream"}'
 
 @dataclass(frozen=True, slots=True)
 class SessionDocument:
-    """An SSM document. `owner` is an account, or `Amazon`; `content` is JSON."""
+    """An SSM document. `owner` is an account ID or `Amazon`; `content` is JSON."""
 
     name: str
     document_type: str
@@ -71,7 +72,7 @@ class SessionDocument:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One region of the account: where its nodes and documents are looked up."""
+    """One region of the account, with the lookups of its nodes and documents."""
 
     partition: str
     name: str
@@ -80,31 +81,33 @@ class Region:
     document: Callable[[str], SessionDocument | None]
 
     def document_arn(self, name: str) -> str:
-        """The ARN under which IAM knows the document: AWS's own have no account in theirs.
+        """Return the ARN of a document in IAM policies: AWS's own have no account in it.
 
-        A full ARN stays as it is. The document need not exist.
+        A full ARN is returned unchanged. Whether the document exists is not checked.
         """
         if name.startswith("arn:"):
             return name
-        found = self.document(name)
-        if found is None:
+        document = self.document(name)
+        if document is None:
             with contextlib.suppress(InvalidRequest):
-                # The last: in AWS's account only what AWS's spelling puts there for certain.
+                # The last one has no account only if the name is certainly that of an AWS document.
                 return document_arns(
                     name, partition=self.partition, region=self.name, account=self.account
                 )[-1]
-        account = "" if found is not None and found.owner == "Amazon" else self.account
+        account = "" if document is not None and document.owner == "Amazon" else self.account
         return f"arn:{self.partition}:ssm:{self.name}:{account}:document/{name}"
 
 
-class Refused(Exception):
-    """A data channel is not opened. The text says why, and holds no token."""
+class ChannelDenied(Exception):
+    """A data channel is not opened. The text is the reason, without the token."""
 
 
 @dataclass(slots=True)
 class Session:
-    """A session that was started: `content` of its document and the request's `parameters` say
-    what it does. `joined` once its data channel was opened. `ended` is None while it is open."""
+    """A started session, with the `content` of its document and the request's `parameters`.
+
+    `joined` is true after its data channel was opened. `ended` is None while it is open.
+    """
 
     session_id: str
     target: str
@@ -125,8 +128,8 @@ class Session:
 class Sessions:
     """The sessions of the account, and the rules for starting and ending one.
 
-    `stream_host` is where the agent serves data channels. `on_terminate` is told of each session
-    that TerminateSession has ended.
+    `stream_host` is the host and port on which the agent serves data channels. `on_terminate` is
+    called with the ID of each session that TerminateSession has ended.
     """
 
     model: Model
@@ -142,14 +145,14 @@ class Sessions:
         region: Region,
         context: Mapping[str, str],
     ) -> dict[str, str]:
-        """Answer StartSession. A caller of None, the sandbox's owner, is not restricted.
+        """Answer StartSession. The caller None, the owner of the sandbox, is not restricted.
 
-        `Parameters` are not compared with the document's. Authorisation comes before the look
-        for the document and the node: who may not know is not told.
+        `Parameters` are not compared with the document's. The request is authorized before the
+        document and the node are looked up, so that a denied caller does not learn if they exist.
 
-        Raises `ServiceFault`: ValidationException, AccessDeniedException, InvalidDocument for a
-        document that is missing or is no session document, TargetNotConnected for a node that
-        is unknown or offline.
+        Raises `ServiceFault`: ValidationException, AccessDeniedException, InvalidDocument if the
+        document is missing or not a session document, TargetNotConnected if the node is unknown
+        or offline.
         """
         target, name = _validated(members)
         resource = target_arn(
@@ -159,10 +162,10 @@ class Sessions:
             raise ServiceFault("TargetNotConnected", f"{target} is not connected.")
         node = region.node(target)
         if caller is not None:
-            key = {_CHECK: "true" if self._counts_as_named(name) else "false"}
+            key = {_CHECK: "true" if self._is_checked(name) else "false"}
             node_tags = _tags({} if node is None else node.tags)
             authorize(caller, "ssm:StartSession", resource, {**context, **node_tags, **key})
-            if self._authorises_document(name):
+            if self._needs_document(name):
                 self._authorize_document(name or DEFAULT_DOCUMENT_NAME, caller, region, context)
         content = _PLAIN_SHELL
         if name is not None:
@@ -204,7 +207,7 @@ class Sessions:
     ) -> dict[str, str]:
         """Answer TerminateSession.
 
-        The session's own two tags are in the context, as policies for it name them:
+        The context has the two tags that policies for sessions use:
         https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html
 
         Raises `ServiceFault`: AccessDeniedException, and ValidationException for a session that
@@ -232,29 +235,28 @@ class Sessions:
         return {"SessionId": session_id}
 
     def join(self, session_id: str, token_value: str) -> Session:
-        """Open the session's data channel, once. From any thread.
+        """Open the session's data channel, once. May be called from any thread.
 
-        Raises `Refused` for a session that is not open or has been joined, and for any token but
-        its own.
+        Raises `ChannelDenied` if the session is not open or was joined, or the token is wrong.
         """
         with self._joining:
             session = self.opened.get(session_id)
             if session is None or session.ended is not None:
-                raise Refused("there is no such session")
+                raise ChannelDenied("there is no such session")
             if not hmac.compare_digest(session.token_value.encode(), token_value.encode()):
-                raise Refused("the token is not this session's")
+                raise ChannelDenied("the token is not this session's")
             if session.joined:
-                raise Refused("the token has been used")
+                raise ChannelDenied("the token has been used")
             session.joined = True
             return session
 
     def leave(self, session_id: str) -> None:
-        """The session's data channel is closed, and with it the session. From any thread."""
+        """End the session after its data channel was closed. May be called from any thread."""
         if (session := self.opened.get(session_id)) is not None:
             session.ended = session.ended or datetime.now(UTC)
 
     def describe(self, state: str, region: str) -> list[dict[str, object]]:
-        """The sessions of a region, `Active` or `History`, as DescribeSessions lists them."""
+        """Return the sessions of a region, `Active` or `History`, in DescribeSessions's form."""
         return [
             {
                 "SessionId": session.session_id,
@@ -270,10 +272,10 @@ class Sessions:
             if session.region == region and (session.ended is None) is (state == "Active")
         ]
 
-    def _counts_as_named(self, name: str | None) -> bool:
+    def _is_checked(self, name: str | None) -> bool:
         return name is not None or self.model is Model.Y2025
 
-    def _authorises_document(self, name: str | None) -> bool:
+    def _needs_document(self, name: str | None) -> bool:
         if name is None:
             return self.model is Model.Y2025
         return name != DEFAULT_DOCUMENT_NAME or self.model is not Model.Y2021
@@ -281,8 +283,8 @@ class Sessions:
     def _authorize_document(
         self, name: str, caller: Caller, region: Region, context: Mapping[str, str]
     ) -> None:
-        found = _find(name, region)
-        tags = _tags({} if found is None else found.tags)
+        document = _find_document(name, region)
+        tags = _tags({} if document is None else document.tags)
         key = {_CHECK: "true"}
         resource = region.document_arn(name)
         authorize(caller, "ssm:StartSession", resource, {**context, **tags, **key})
@@ -306,36 +308,36 @@ def _validated(members: Mapping[str, object]) -> tuple[str, str | None]:
     return target, name if isinstance(name, str) else None
 
 
-def _find(name: str, region: Region) -> SessionDocument | None:
-    """The document of this name or ARN; none where the ARN is another's."""
+def _find_document(name: str, region: Region) -> SessionDocument | None:
+    """Return the document of this name or ARN; None if the ARN is of another account or region."""
     if not name.startswith("arn:"):
         return region.document(name)
     match = _DOCUMENT_ARN.match(name)
-    found = None if match is None else region.document(match[2])
-    return None if found is None or region.document_arn(found.name) != name else found
+    document = None if match is None else region.document(match[2])
+    return None if document is None or region.document_arn(document.name) != name else document
 
 
 def _session_document(name: str, region: Region) -> SessionDocument:
-    found = _find(name, region)
-    if found is None:
+    document = _find_document(name, region)
+    if document is None:
         raise ServiceFault("InvalidDocument", f"Document with name {name} does not exist.")
     # https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-troubleshooting.html
-    if found.document_type != "Session":
+    if document.document_type != "Session":
         raise ServiceFault(
             "InvalidDocument",
-            f"Document type: '{found.document_type}' is not supported. Only type: 'Session' is"
+            f"Document type: '{document.document_type}' is not supported. Only type: 'Session' is"
             " supported for Session Manager.",
         )
-    return found
+    return document
 
 
-def _parameters(given: object) -> dict[str, list[str]]:
-    """A map of lists of strings. Whatever else was sent is left out."""
-    if not isinstance(given, dict):
+def _parameters(parameters: object) -> dict[str, list[str]]:
+    """Return a map of lists of strings. Other values are left out."""
+    if not isinstance(parameters, dict):
         return {}
     return {
         str(name): [str(value) for value in values]
-        for name, values in given.items()
+        for name, values in parameters.items()
         if isinstance(values, list)
     }
 

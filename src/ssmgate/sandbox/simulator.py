@@ -1,4 +1,4 @@
-"""iam:SimulatePrincipalPolicy and its kin: answers in the shapes recorded of the real ones.
+"""Answer iam:SimulatePrincipalPolicy and related operations in the form recorded from AWS.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 """
@@ -40,22 +40,23 @@ _WORST = (EvalDecision.EXPLICIT_DENY, EvalDecision.IMPLICIT_DENY, EvalDecision.A
 
 
 def simulate(
-    asked: Mapping[str, Any], layers: Policies, context: Mapping[str, str], account: str
+    parameters: Mapping[str, Any], layers: Policies, context: Mapping[str, str], account: str
 ) -> dict[str, Any]:
-    """Answer the request `asked` about a principal with `layers` and the keys IAM fills in.
+    """Return the answer to a simulation request for a principal with the policies `layers`.
 
-    `asked` has the members of SimulatePrincipalPolicy or SimulateCustomPolicy, `account` is
-    whose simulator this is. CallerArn's keys take `context`'s place, context entries override.
+    `asked` has the members of SimulatePrincipalPolicy or SimulateCustomPolicy. `context` has the
+    keys that IAM adds itself; the keys of CallerArn replace them, and context entries override
+    both. `account` is the account of the sandbox.
 
-    Raises `ServiceFault` for what IAM refuses, and InvalidInput for a member that the sandbox
-    does not model: it never answers as if that were not there.
+    Raises `ServiceFault` for what IAM rejects, and InvalidInput for a member that the sandbox
+    does not model: such a member is never ignored.
     """
-    inputs.refuse_unknown(asked)
-    actions, resources = inputs.actions(asked), inputs.resources(asked)
-    keys = inputs.caller_keys(asked, account, context)
-    layers = inputs.with_policies(asked, layers)
-    filled = Context({**{key.lower(): v for key, v in keys.items()}, **inputs.entries(asked)})
-    start, end = inputs.page(asked, len(actions))
+    inputs.reject_unknown(parameters)
+    actions, resources = inputs.actions(parameters), inputs.resources(parameters)
+    keys = inputs.caller_keys(parameters, account, context)
+    layers = inputs.with_policies(parameters, layers)
+    filled = Context({**{key.lower(): v for key, v in keys.items()}, **inputs.entries(parameters)})
+    start, end = inputs.page(parameters, len(actions))
     answer: dict[str, Any] = {
         "EvaluationResults": [
             _result(action, resources, layers, filled) for action in actions[start:end]
@@ -68,15 +69,15 @@ def simulate(
 
 
 def context_keys(policies: Iterable[Policy]) -> list[str]:
-    """The condition keys that `policies` mention, variables among them, each once.
+    """Return the distinct condition keys in `policies`, including those of policy variables.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetContextKeysForPrincipalPolicy.html
     """
-    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for policy in policies:
         for key in policy.context_keys():
-            found.setdefault(key.lower(), key)
-    return list(found.values())
+            keys.setdefault(key.lower(), key)
+    return list(keys.values())
 
 
 def _result(
@@ -93,9 +94,9 @@ def _result(
         "EvalDecision": next(
             word for word in _WORST if any(d.eval_decision is word for d in decisions)
         ).value,
-        # Recorded: empty they stand here nevertheless, and what allowed one ARN stands here
-        # when another is denied.
-        "MatchedStatements": _unique(one for d in decisions for one in _statements(d)),
+        # Recorded: these two are present even if empty, and a statement that allowed one ARN is
+        # listed even if another ARN is denied.
+        "MatchedStatements": _unique(s for d in decisions for s in _statements(d)),
         "MissingContextValues": list(dict.fromkeys(key for d in decisions for key in _missing(d))),
         **_layer_details(_all([d.allowed_by_permissions_boundary for d in decisions])),
     }
@@ -111,7 +112,7 @@ def _result(
 
 
 def _specific(name: str, decision: Evaluation) -> dict[str, Any]:
-    """The entry about one ARN, in which an empty member is left out."""
+    """Return the entry for one ARN, without empty members."""
     lists = {
         "MatchedStatements": _statements(decision),
         "MissingContextValues": _missing(decision),
@@ -119,7 +120,7 @@ def _specific(name: str, decision: Evaluation) -> dict[str, Any]:
     return {
         "EvalResourceName": name,
         "EvalResourceDecision": decision.eval_decision.value,
-        **{member: found for member, found in lists.items() if found},
+        **{member: values for member, values in lists.items() if values},
         **_layer_details(decision.allowed_by_permissions_boundary),
     }
 
@@ -131,21 +132,21 @@ def _layer_details(boundary: bool | None) -> dict[str, Any]:
 
 
 def _missing(decision: Evaluation) -> list[str]:
-    """The keys that were not given and, as recorded, those that were and did not match.
+    """Return the missing keys and, as recorded, the present keys whose condition did not match.
 
-    A service control policy's denial tells none.
+    A denial by a service control policy has none.
     """
     if decision.allowed_by_organizations is False:
         return []
-    found = {key.lower(): key for key in decision.missing_context_values}
+    keys = {key.lower(): key for key in decision.missing_context_values}
     if decision.eval_decision is EvalDecision.IMPLICIT_DENY:
         for layer in decision.layers:
             if layer.layer is not Layer.ORGANIZATIONS:
-                for condition in (c for one in layer.statements for c in one.conditions):
+                for condition in (c for match in layer.statements for c in match.conditions):
                     if condition.values is not None and condition.outcome is not Outcome.MATCHED:
                         key = condition.condition.key
-                        found.setdefault(key.lower(), key)
-    return list(found.values())
+                        keys.setdefault(key.lower(), key)
+    return list(keys.values())
 
 
 def _statements(decision: Evaluation) -> list[dict[str, Any]]:
@@ -168,15 +169,15 @@ def _position(position: Position) -> dict[str, int]:
 
 
 def _unique(statements: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    unique: list[dict[str, Any]] = []
     for statement in statements:
-        if statement not in found:
-            found.append(statement)
-    return found
+        if statement not in unique:
+            unique.append(statement)
+    return unique
 
 
-def _all(told: Sequence[bool | None]) -> bool | None:
-    return None if told[0] is None else all(told)
+def _all(values: Sequence[bool | None]) -> bool | None:
+    return None if values[0] is None else all(values)
 
 
 def _template(arn: str) -> str:

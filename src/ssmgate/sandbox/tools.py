@@ -1,7 +1,7 @@
-"""What a command of the sandbox's finds: an ssh that reaches its nodes, and a stand-in plugin.
+"""The programs for a command in the sandbox: an ssh that reaches its nodes, and a stub plugin.
 
-Everything is in one private directory that goes with the sandbox. Nobody listens for ssh: the agent
-starts an sshd for each connection, with `SshKeys.serve`.
+Everything is in one private directory, which is deleted with the sandbox. No ssh port is open: the
+agent starts an sshd for each connection, with `Tools.serve`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from pathlib import Path
 
 _PLUGIN = "session-manager-plugin"
 _SSHD_DIRECTORYS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
-# Its privilege separation wants this directory when root starts it, as its own start script knows.
+# sshd started by root needs this directory for privilege separation.
 _SSHD_EMPTY = "/run/sshd"
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """`path` is the directory of programs. `serve` is the sshd that serves one connection on its
-    standard input, and `ssh_config` what leads there; None where there is no OpenSSH."""
+    """The programs for a command.
+
+    `path` is their directory. `serve` is the command of the sshd that serves one connection on
+    its standard input. `ssh_config` is the client's configuration. Both are None without OpenSSH.
+    """
 
     path: str
     serve: tuple[str, ...] | None
@@ -33,9 +36,9 @@ class Tools:
 
 
 def make(directory: Path, environ: dict[str, str]) -> Tools:
-    """Fill `directory`, which is private and empty. `environ` is the command's: its PATH counts.
+    """Create the programs in `directory`, which is private and empty.
 
-    Raises OSError.
+    A program that is on the PATH in `environ` is not created. Raises OSError.
     """
     programs = directory / "bin"
     programs.mkdir()
@@ -68,7 +71,7 @@ def _sshd(directory: Path, search: str) -> tuple[str, ...] | None:
     keygen = shutil.which("ssh-keygen", path=search)
     if program is None or keygen is None or _user() is None:
         return None
-    making = [
+    keygens = [
         subprocess.Popen(
             [
                 keygen,
@@ -86,7 +89,7 @@ def _sshd(directory: Path, search: str) -> tuple[str, ...] | None:
         )
         for name in ("host_key", "user_key")
     ]
-    if {process.wait() for process in making} != {0}:
+    if {process.wait() for process in keygens} != {0}:
         return None
     shutil.copy(directory / "user_key.pub", directory / "authorized_keys")
     (directory / "sshd_config").write_text(
@@ -95,14 +98,14 @@ def _sshd(directory: Path, search: str) -> tuple[str, ...] | None:
         f"AllowUsers {_user()}\n"
         "PermitRootLogin prohibit-password\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n"
-        # The directory that all temporary ones are in is everybody's.
+        # The parent directory of temporary directories is writable for all users.
         "StrictModes no\n"
         "PidFile none\nPrintMotd no\nSubsystem sftp internal-sftp\n"
     )
     if os.getuid() == 0:
         with contextlib.suppress(OSError):
             os.makedirs(_SSHD_EMPTY, mode=0o755, exist_ok=True)
-    # It starts itself anew by its whole path.
+    # sshd executes itself again, which needs an absolute path.
     return (
         os.path.abspath(program), "-i",
         "-f", f"{directory}/sshd_config", "-E", f"{directory}/sshd.log",
@@ -110,7 +113,7 @@ def _sshd(directory: Path, search: str) -> tuple[str, ...] | None:
 
 
 def _client(directory: Path) -> str:
-    """First what is said of the nodes, then the user's own and the machine's."""
+    """Return the client's configuration: for nodes first, then the user's and the system's."""
     key = (directory / "host_key.pub").read_text().split()
     (directory / "known_hosts").write_text(f"* {key[0]} {key[1]}\n")
     gate = f"{shlex.quote(sys.executable)} -m ssmgate start-session".replace("%", "%%")

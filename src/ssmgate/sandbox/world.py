@@ -1,4 +1,4 @@
-"""What the sandbox is seeded with: nodes, documents, principals and policies, read from TOML."""
+"""Read the sandbox's seed from TOML: nodes, documents, principals and policies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NODE = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?\Z")
 _DOCUMENT = re.compile(r"[a-zA-Z0-9_\-.]{3,128}\Z")
 _AWS_MANAGED = re.compile(r"arn:aws:iam::aws:policy/[\w+=,.@/-]+\Z", re.ASCII)
 
-# A session document needs no more than this.
+# The smallest content of a session document.
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-schema.html
 _STANDARD_STREAM = {
     "schemaVersion": "1.0",
@@ -30,13 +30,15 @@ _DOCUMENT_TYPES = ("Session", "Command", "Automation")
 
 
 class WorldError(ValueError):
-    """A seed that does not describe a world. The text says where and why."""
+    """An invalid seed. The text is the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An EC2 instance. One that is not `online` is stopped. `ports` are ports of the node, and
-    where they are on this machine; any other is the same."""
+    """An EC2 instance, stopped if it is not `online`.
+
+    `ports` maps ports of the node to ports of this machine; any other port is the same.
+    """
 
     node_id: str
     online: bool
@@ -46,7 +48,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An SSM document of the account's own; `content` is JSON."""
+    """An SSM document of the account; `content` is JSON."""
 
     name: str
     document_type: str
@@ -67,8 +69,8 @@ class NamedPolicy:
 class Principal:
     """A user, group or role.
 
-    `policies` are inline, name to JSON. `attached` and `boundary` are names of managed policies
-    of this world, or ARNs of AWS's own.
+    `policies` maps names of inline policies to JSON. `attached` and `boundary` are names of
+    managed policies in the seed, or ARNs of AWS managed policies.
     """
 
     name: str
@@ -83,7 +85,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A whole seed. `default_name` is the user or role whose credentials a command gets."""
+    """A seed. `default_name` is the user or role whose credentials a command gets by default."""
 
     account: str
     region: str
@@ -98,16 +100,16 @@ class World:
 
 
 def default() -> World:
-    """The small world that comes with ssmgate."""
+    """Return the seed that comes with ssmgate."""
     return parse(resources.files("ssmgate.sandbox").joinpath("world.toml").read_text("utf-8"))
 
 
 def parse(text: str) -> World:
-    """Read a seed.
+    """Parse a seed.
 
-    Raises `WorldError` for what is not TOML, an unknown key, a wrong type, a name that AWS
-    would not take, a name twice, a policy that does not parse, and a reference to a policy or
-    group that is not there. Whether a policy of AWS's own exists is checked when it is attached.
+    Raises `WorldError` for invalid TOML, an unknown key, a wrong type, a name that AWS would
+    reject, a duplicate name, an invalid policy, and a reference to a missing policy or group.
+    Whether an AWS managed policy exists is checked when it is attached.
     """
     try:
         whole = _Table("", tomllib.loads(text))
@@ -144,7 +146,7 @@ def parse(text: str) -> World:
 
 
 def _check_names(world: World) -> None:
-    # A user and a role of one name could not be told apart by --as.
+    # --as could not distinguish a user and a role with the same name.
     for what, names in (
         ("user or role", [p.name for p in (*world.users, *world.roles)]),
         ("group", [p.name for p in world.groups]),
@@ -153,8 +155,8 @@ def _check_names(world: World) -> None:
         ("node", [n.node_id for n in world.nodes]),
         ("document", [d.name for d in world.documents]),
     ):
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise WorldError(f"{what} {twice!r} stands twice")
+        if duplicate := next((name for name in names if names.count(name) > 1), None):
+            raise WorldError(f"{what} {duplicate!r} stands twice")
     if world.default_name not in {p.name for p in (*world.users, *world.roles)}:
         raise WorldError(f"as = {world.default_name!r} is neither a user nor a role of this world")
     managed = {p.name for p in world.managed_policies}
@@ -172,18 +174,18 @@ def _check_names(world: World) -> None:
 
 
 class _Table:
-    """A TOML table that knows its place and which of its keys were read."""
+    """A TOML table with its place in the seed and the keys that have not been read."""
 
     def __init__(self, place: str, values: Mapping[str, object]) -> None:
         self.place = place
         self._left = dict(values)
 
     def wrong(self, key: str, why: str) -> WorldError:
-        """The error to raise about `key` of this table: its place, the key, and `why`."""
+        """Return the error about `key` of this table: its place, the key, and `why`."""
         return WorldError(f"{self.place}{': ' if self.place else ''}{key} {why}")
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A string, which must be there unless there is a default. Raises `WorldError`."""
+        """Return a string, required if there is no default. Raises `WorldError`."""
         value = self._left.pop(key, default)
         if value is None:
             raise self.wrong(key, "is missing")
@@ -192,23 +194,23 @@ class _Table:
         return value
 
     def flag(self, key: str, default: bool) -> bool:
-        """true or false; a word in quotes is neither. Raises `WorldError`."""
+        """Return a boolean, not a string such as "true". Raises `WorldError`."""
         value = self._left.pop(key, default)
         if not isinstance(value, bool):
             raise self.wrong(key, f"is true or false, not {value!r}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of strings, empty if it is not there. Raises `WorldError`."""
+        """Return a list of strings, empty if it is missing. Raises `WorldError`."""
         value = self._left.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.wrong(key, f"is a list of strings, not {value!r}")
         return tuple(value)
 
     def mapping(self, key: str) -> dict[str, object]:
-        """A table as it stands, empty if it is not there; its values are not checked.
+        """Return a table, empty if it is missing; its values are not checked.
 
-        Raises `WorldError` for what is no table.
+        Raises `WorldError` for a value that is not a table.
         """
         value = self._left.pop(key, {})
         if not isinstance(value, dict):
@@ -216,21 +218,21 @@ class _Table:
         return value
 
     def tags(self) -> dict[str, str]:
-        """The table `tags`: strings to strings. AWS's limits are not checked.
+        """Return the table `tags` of strings. AWS's limits are not checked.
 
-        Raises `WorldError` for a value that is no string.
+        Raises `WorldError` for a value that is not a string.
         """
-        found = self.mapping("tags")
-        for name, value in found.items():
+        tags = self.mapping("tags")
+        for name, value in tags.items():
             if not isinstance(value, str):
                 raise self.wrong(f"tags.{name}", f"is a string, not {value!r}")
-        return {name: str(value) for name, value in found.items()}
+        return {name: str(value) for name, value in tags.items()}
 
     def json(self, key: str, value: object) -> str:
-        """`value`, read from `key`, as JSON: a string as it is, a table written as one.
+        """Return `value` of `key` as JSON: a string unchanged, a table converted.
 
         Whether a string is JSON is not checked. Raises `WorldError` for another type, and for a
-        table that JSON cannot hold.
+        table that cannot be converted.
         """
         if isinstance(value, dict):
             try:
@@ -242,7 +244,7 @@ class _Table:
         return value
 
     def policy(self, key: str, value: object) -> str:
-        """`value`, read from `key`, as a policy's JSON. Raises `WorldError` if it is no policy."""
+        """Return `value` of `key` as a policy's JSON. Raises `WorldError` if it is not valid."""
         text = self.json(key, value)
         try:
             parse_policy(text, key)
@@ -251,20 +253,20 @@ class _Table:
         return text
 
     def pop(self, key: str) -> object:
-        """Whatever stands under `key`, unchecked; None if nothing does."""
+        """Return the value of `key`, unchecked; None if it is missing."""
         return self._left.pop(key, None)
 
     def tables(self, key: str) -> list[_Table]:
-        """The tables written `[[key]]`, in order; each knows its number. Raises `WorldError`."""
+        """Return the tables `[[key]]`, in order, with numbered places. Raises `WorldError`."""
         value = self._left.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.wrong(key, f"is written [[{key}]]")
         return [_Table(f"{key} {number}", item) for number, item in enumerate(value, start=1)]
 
     def name(self, pattern: re.Pattern[str], what: str, key: str = "name") -> str:
-        """A string that `pattern` matches, from here on part of this table's place in errors.
+        """Return a string that matches `pattern`, and add it to this table's place in errors.
 
-        Raises `WorldError` otherwise; `what` completes "… is not".
+        Raises `WorldError` if it does not match; `what` completes "… is not".
         """
         name = self.text(key)
         if not pattern.match(name):
@@ -273,30 +275,30 @@ class _Table:
         return name
 
     def finish(self) -> None:
-        """Raise for a key that nobody read."""
+        """Raise `WorldError` if a key was not read."""
         for key in self._left:
             raise self.wrong(repr(key), "is not a key here")
 
 
 def _node(table: _Table) -> Node:
-    found = Node(
+    node = Node(
         table.name(_NODE, "an instance id, i- and 8 or 17 hexadecimal digits", "id"),
         table.flag("online", True),
         table.tags(),
         _ports(table),
     )
     table.finish()
-    return found
+    return node
 
 
 def _ports(table: _Table) -> dict[int, int]:
-    found = {}
+    ports = {}
     for name, value in table.mapping("ports").items():
-        here = value if isinstance(value, int) and not isinstance(value, bool) else 0
-        if not (re.fullmatch(r"[0-9]{1,5}", name) and _is_port(int(name)) and _is_port(here)):
+        local_port = value if isinstance(value, int) and not isinstance(value, bool) else 0
+        if not (re.fullmatch(r"[0-9]{1,5}", name) and _is_port(int(name)) and _is_port(local_port)):
             raise table.wrong("ports", f"{name} = {value!r} is not a port and another's number")
-        found[int(name)] = here
-    return found
+        ports[int(name)] = local_port
+    return ports
 
 
 def _is_port(number: int) -> bool:
@@ -318,9 +320,9 @@ def _document(table: _Table) -> Document:
         raise table.wrong("content", f"is not JSON: {error}") from error
     if not known:
         raise table.wrong("content", "has no schemaVersion")
-    found = Document(name, document_type, content, table.tags())
+    document = Document(name, document_type, content, table.tags())
     table.finish()
-    return found
+    return document
 
 
 def _path(table: _Table) -> str:
@@ -332,9 +334,9 @@ def _path(table: _Table) -> str:
 
 def _named_policy(table: _Table) -> NamedPolicy:
     name = table.name(_NAME, "a policy's name")
-    found = NamedPolicy(name, _path(table), table.policy("policy", table.pop("policy")))
+    policy = NamedPolicy(name, _path(table), table.policy("policy", table.pop("policy")))
     table.finish()
-    return found
+    return policy
 
 
 def _principal(table: _Table, kind: str) -> Principal:
@@ -346,7 +348,7 @@ def _principal(table: _Table, kind: str) -> Principal:
     }
     attached = table.texts("attached")
     group = kind == "group"
-    found = Principal(
+    principal = Principal(
         name,
         path,
         policies,
@@ -357,4 +359,4 @@ def _principal(table: _Table, kind: str) -> Principal:
         mfa=table.flag("mfa", False) if kind == "role" else False,
     )
     table.finish()
-    return found
+    return principal

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ssmgate.policy_language import Policies, Policy, Version, parse_policy
-from ssmgate.sandbox.enforcement import RESOURCES, Caller, Where, authorize, request_context
+from ssmgate.sandbox.enforcement import RESOURCES, Caller, RequestScope, authorize, request_context
 from ssmgate.sandbox.faults import ServiceFault
 
 ALICE = "arn:aws:iam::111122223333:user/alice"
@@ -114,7 +114,7 @@ def test_the_requests_own_keys(secure: bool, word: str) -> None:
     }
 
 
-WHERE = Where(
+WHERE = RequestScope(
     "aws",
     "us-east-1",
     "111122223333",

@@ -23,10 +23,10 @@ def test_numbers_count_from_zero() -> None:
 def test_the_window_closes_and_opens() -> None:
     sending, _ = outgoing(WINDOW)
     assert not sending.has_room
-    sending.came(5)
+    sending.acknowledge(5)
     assert sending.has_room
-    assert not sending.is_under_way(5)
-    assert sending.is_under_way(6)
+    assert not sending.is_unacknowledged(5)
+    assert sending.is_unacknowledged(6)
 
 
 def test_the_oldest_is_sent_again_in_time_and_not_after_it_came() -> None:
@@ -34,12 +34,12 @@ def test_the_oldest_is_sent_again_in_time_and_not_after_it_came() -> None:
     assert sending.overdue(100.0) is None
     assert sending.overdue(100.0 + RESEND_SECONDS) == frames[0]
     assert sending.overdue(100.0 + RESEND_SECONDS) is None, "just sent again"
-    sending.came(0)
+    sending.acknowledge(0)
     assert sending.overdue(101.0) == frames[1]
-    sending.came(1)
-    sending.came(77)
+    sending.acknowledge(1)
+    sending.acknowledge(77)
     assert sending.overdue(200.0) is None
-    assert sending.all_came
+    assert sending.all_acknowledged
 
 
 @given(st.integers(1, 12), st.data())
@@ -53,9 +53,9 @@ def test_a_bad_way_changes_nothing(count: int, data: st.DataObject) -> None:
         taken = receiving.take(decode(frame))
         got.extend(taken.ready)
         for message in taken.ready:
-            sending.came(message.sequence_number)
-        if taken.again is not None:
-            sending.came(taken.again.sequence_number)
+            sending.acknowledge(message.sequence_number)
+        if taken.duplicate is not None:
+            sending.acknowledge(taken.duplicate.sequence_number)
 
     for index in data.draw(st.lists(st.integers(0, count - 1), max_size=40)):
         arrive(frames[index])
@@ -65,7 +65,7 @@ def test_a_bad_way_changes_nothing(count: int, data: st.DataObject) -> None:
         if (frame := sending.overdue(now)) is not None:
             arrive(frame)
 
-    assert sending.all_came
+    assert sending.all_acknowledged
     assert [message.payload for message in got] == [bytes((n,)) for n in range(count)]
 
 
@@ -74,4 +74,4 @@ def test_one_that_was_used_is_acknowledged_again_and_not_used_again() -> None:
     receiving = Incoming()
     assert len(receiving.take(decode(frames[0])).ready) == 1
     taken = receiving.take(decode(frames[0]))
-    assert (taken.ready, taken.again) == ((), decode(frames[0]))
+    assert (taken.ready, taken.duplicate) == ((), decode(frames[0]))

@@ -1,1 +1,1 @@
-"""The sandbox's data channel and the agent of all its nodes, in one: what StreamUrl leads to."""
+"""The server behind StreamUrl: the sandbox's data channels, and the agent of all its nodes."""

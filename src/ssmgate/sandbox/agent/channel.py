@@ -1,4 +1,4 @@
-"""One session's data channel: the handshake, then its work joined to the websocket."""
+"""Serve one data channel: the handshake, then data between the work and the websocket."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ from ssmgate.sandbox.channel.payloads import (
 from ssmgate.sandbox.channel.sequence import TICK_SECONDS, Incoming, Outgoing, milliseconds
 
 AGENT_VERSION = "3.0.196.0"
-"""The last one with which the plugin does not multiplex port forwards, and new enough for it to
-send TERMINATE_SESSION (src/config and src/version of session-manager-plugin)."""
+"""The last version with which the plugin does not multiplex port forwards, and new enough that it
+sends TERMINATE_SESSION (src/config and src/version of session-manager-plugin)."""
 
 _HANDSHAKE_SECONDS = 30
-_REST_SECONDS = 10
-_ACKNOWLEDGED_UNUSED = 1 << 20
+_FLUSH_SECONDS = 10
+_MAX_PENDING_BYTES = 1 << 20
 _INBOX = 4096
 
 
 class Wire(Protocol):
-    """A websocket. Both raise `WireClosed` once the client is gone."""
+    """A websocket. Both methods raise `WireClosed` after the client has disconnected."""
 
     async def send(self, frame: bytes) -> None:
-        """One binary frame."""
+        """Send one binary frame."""
 
     async def receive(self) -> str | bytes:
-        """The next frame, text or binary."""
+        """Return the next frame, text or binary."""
 
 
 class WireClosed(Exception):
-    """The client is gone."""
+    """The client has disconnected."""
 
 
 class _Over(Exception):
-    """The session has ended. The text is told to the client."""
+    """The session has ended. The text is sent to the client."""
 
 
 class Channel:
-    """A session from the opened data channel to its end, in one event loop."""
+    """A session from the opening of its data channel to its end, in one event loop."""
 
     def __init__(
         self, session_id: str, target: str, wire: Wire, log: Callable[[str], object]
@@ -62,27 +62,27 @@ class Channel:
         self._log = log
         self._outgoing = Outgoing(MessageType.OUTPUT_STREAM_DATA)
         self._incoming = Incoming()
-        self._came = asyncio.Event()
+        self._acknowledged = asyncio.Event()
         self._acknowledgements: asyncio.Queue[AgentMessage] = asyncio.Queue()
-        # Each with whether it is still to be acknowledged.
+        # Messages, each with a flag whether it has still to be acknowledged.
         self._inbox: asyncio.Queue[tuple[AgentMessage, bool]] = asyncio.Queue(_INBOX)
-        self._unused = 0
+        self._pending_bytes = 0
         self._response: asyncio.Future[HandshakeResponse] = (
             asyncio.get_running_loop().create_future()
         )
         self._work: Work | None = None
-        self._last_word: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._end_text: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def end(self, text: str) -> None:
-        """End the session from outside. The first word counts."""
-        if not self._last_word.done():
-            self._last_word.set_result(text)
+        """End the session from outside, with the reason `text`. Later calls have no effect."""
+        if not self._end_text.done():
+            self._end_text.set_result(text)
 
     async def run(self, plan: Plan, start: Callable[[], Awaitable[Work]]) -> None:
-        """Shake hands, `start` the work, and carry both ways until one side has ended.
+        """Do the handshake, `start` the work, and transfer data until either side ends.
 
-        When this returns the work has been ended and the client has been told. Raises
-        `WireClosed` where the client was gone first; the work has been ended then, too.
+        Afterwards the work has ended and the client has the message ChannelClosed. Raises
+        `WireClosed` if the client disconnected first; the work has ended then, too.
         """
         text = ""
         try:
@@ -90,7 +90,7 @@ class Channel:
                 tasks.create_task(self._listen())
                 tasks.create_task(self._acknowledge())
                 tasks.create_task(self._resend())
-                tasks.create_task(self._heed_the_last_word())
+                tasks.create_task(self._end_on_request())
                 tasks.create_task(self._converse(plan, start, tasks))
         except ExceptionGroup as group:
             match group.exceptions[0]:
@@ -123,19 +123,19 @@ class Channel:
         while data := await work.read():
             await self._send(PayloadType.OUTPUT, data)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_REST_SECONDS):
-                while not self._outgoing.all_came:
-                    await self._until_something_came()
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                while not self._outgoing.all_acknowledged:
+                    await self._acknowledgement()
         raise _Over
 
     async def _send(self, payload_type: PayloadType, payload: bytes) -> None:
         while not self._outgoing.has_room:
-            await self._until_something_came()
+            await self._acknowledgement()
         await self._wire.send(self._outgoing.add(payload_type, payload, time.time()))
 
-    async def _until_something_came(self) -> None:
-        self._came.clear()
-        await self._came.wait()
+    async def _acknowledgement(self) -> None:
+        self._acknowledged.clear()
+        await self._acknowledged.wait()
 
     async def _resend(self) -> NoReturn:
         while True:
@@ -143,11 +143,11 @@ class Channel:
             if (frame := self._outgoing.overdue(time.time())) is not None:
                 await self._wire.send(frame)
 
-    async def _heed_the_last_word(self) -> NoReturn:
-        raise _Over(await self._last_word)
+    async def _end_on_request(self) -> NoReturn:
+        raise _Over(await self._end_text)
 
     async def _acknowledge(self) -> NoReturn:
-        # In a task of its own: who does not read must not keep us from reading.
+        # In a task of its own: a client that does not read must not stop us from reading.
         while True:
             message = await self._acknowledgements.get()
             await self._wire.send(payloads.acknowledge(message, _now()))
@@ -158,22 +158,25 @@ class Channel:
             try:
                 message = codec.decode(frame if isinstance(frame, bytes) else frame.encode())
                 if message.message_type is MessageType.ACKNOWLEDGE:
-                    self._outgoing.came(payloads.acknowledged(message.payload))
-                    self._came.set()
+                    self._outgoing.acknowledge(payloads.acknowledged(message.payload))
+                    self._acknowledged.set()
                     continue
             except CodecError as error:
                 self._log(f"{self._session_id} ignored: {error}")
                 continue
             if message.message_type is not MessageType.INPUT_STREAM_DATA:
                 continue
-            taken = self._incoming.take(message)
-            if taken.again is not None:
-                self._acknowledgements.put_nowait(taken.again)
-            for ready in taken.ready:
+            delivery = self._incoming.take(message)
+            if delivery.duplicate is not None:
+                self._acknowledgements.put_nowait(delivery.duplicate)
+            for ready in delivery.ready:
                 await self._into_inbox(ready)
 
     async def _into_inbox(self, message: AgentMessage) -> None:
-        """What is not used yet is acknowledged only up to an amount, so that who sends waits."""
+        """Queue a message. Beyond `_MAX_PENDING_BYTES` it is acknowledged only after processing.
+
+        The sender then waits.
+        """
         if message.payload_type == PayloadType.HANDSHAKE_RESPONSE:
             self._acknowledgements.put_nowait(message)
             try:
@@ -183,9 +186,9 @@ class Channel:
             if not self._response.done():
                 self._response.set_result(response)
             return
-        self._unused += len(message.payload)
+        self._pending_bytes += len(message.payload)
         # A flag is acknowledged when it has been acted on.
-        later = self._unused > _ACKNOWLEDGED_UNUSED or message.payload_type == PayloadType.FLAG
+        later = self._pending_bytes > _MAX_PENDING_BYTES or message.payload_type == PayloadType.FLAG
         if not later:
             self._acknowledgements.put_nowait(message)
         await self._inbox.put((message, later))
@@ -197,7 +200,7 @@ class Channel:
                 await self._use(work, message)
             except CodecError as error:
                 self._log(f"{self._session_id} ignored: {error}")
-            self._unused -= len(message.payload)
+            self._pending_bytes -= len(message.payload)
             if to_acknowledge:
                 self._acknowledgements.put_nowait(message)
 

@@ -1,4 +1,4 @@
-"""A port of a node, which is a port of this machine, or the node's own sshd."""
+"""Connect to a port of a node, which is a port of this machine or an sshd started for it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
 
 
 class Listener(Protocol):
-    """A way to a port."""
+    """A port to connect to."""
 
     async def enter(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A new connection. Raises `WorkError`."""
+        """Open a new connection. Raises `WorkError`."""
 
     async def leave(self) -> None:
-        """Leave nothing running."""
+        """End everything that `enter` started."""
 
 
 @dataclass(slots=True)
 class Port:
-    """One connection at a time.
+    """The work of a port session, with one connection at a time.
 
-    As SSM Agent's basic port session does (agent/session/plugins/port/port_basic.go in
-    https://github.com/aws/amazon-ssm-agent): connected when the session begins; where local
-    connections are `forwarded`, the end of one side is not the session's, and the next data from
-    the client connects anew. Else the session ends with the connection.
+    It behaves as SSM Agent's basic port session (agent/session/plugins/port/port_basic.go in
+    https://github.com/aws/amazon-ssm-agent). It connects when the session begins. If local
+    connections are `forwarded`, the session continues after the end of a connection, and the
+    next data from the client opens a new one. Otherwise the session ends with the connection.
     """
 
-    door: Listener
+    listener: Listener
     forwarded: bool
     _open: asyncio.Event = field(default_factory=asyncio.Event)
     _reader: asyncio.StreamReader | None = None
@@ -42,8 +42,8 @@ class Port:
     _ended: bool = False
 
     async def connect(self) -> None:
-        """Raises `WorkError`."""
-        self._reader, self._writer = await self.door.enter()
+        """Open the connection. Raises `WorkError`."""
+        self._reader, self._writer = await self.listener.enter()
         self._open.set()
 
     async def read(self) -> bytes:
@@ -71,26 +71,26 @@ class Port:
                 await writer.drain()
 
     def resize(self, size: Size) -> None:
-        """A port has no terminal."""
+        """Do nothing: a port has no terminal."""
 
     async def disconnect(self) -> None:
         writer, self._writer, self._reader = self._writer, None, None
         if not self._ended:
             self._open.clear()
         if writer is not None:
-            # Without waiting: what was written goes out, however slowly it is taken.
+            # Not awaited: data written is still sent, however slowly the other end reads.
             writer.close()
 
     async def end(self) -> None:
         self._ended = True
         self._open.set()
         await self.disconnect()
-        await self.door.leave()
+        await self.listener.leave()
 
 
 @dataclass(frozen=True, slots=True)
 class Tcp:
-    """A port that this machine listens on."""
+    """A port on which this machine listens."""
 
     port: int
 
@@ -104,12 +104,12 @@ class Tcp:
             ) from error
 
     async def leave(self) -> None:
-        """Nothing was started."""
+        """Do nothing: nothing was started."""
 
 
 @dataclass(slots=True)
 class Sshd:
-    """An sshd of its own for each connection, as inetd would start it: nothing listens."""
+    """An sshd for each connection, started as by inetd, so that no port is open."""
 
     argv: tuple[str, ...]
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -133,7 +133,7 @@ class Sshd:
         return await asyncio.open_connection(sock=ours)
 
     async def leave(self) -> None:
-        # Its connection has been closed, which ends it.
+        # Each sshd ends by itself, because its connection was closed.
         for process in self._started:
             for _ in range(200):
                 if process.poll() is not None:

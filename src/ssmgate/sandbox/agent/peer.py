@@ -1,7 +1,7 @@
-"""Whose process is at the other end of a connection on loopback.
+"""Find the user whose process is at the other end of a loopback connection.
 
-Anyone on the machine can reach a loopback port, and the sandbox verifies no signature: without
-this, every local user could have a shell as the user who runs the sandbox.
+Every local user can connect to a loopback port, and the sandbox does not verify signatures.
+Without this check each of them could get a shell as the user who runs the sandbox.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _LOCAL, _REMOTE, _USER = 1, 2, 7
 
 
 def is_ours(client: tuple[str, int], server: tuple[str, int]) -> bool:
-    """Whether the process that connected from `client` to `server`, both IPv4, is this user's.
+    """Return whether this user owns the process that connected from `client` to `server` (IPv4).
 
-    Where the kernel has no such table (everywhere but on Linux) it is taken to be.
+    Returns True without checking if the kernel has no such table, as on systems other than Linux.
     """
     try:
         lines = _TABLE.read_text().splitlines()[1:]
@@ -33,6 +33,6 @@ def is_ours(client: tuple[str, int], server: tuple[str, int]) -> bool:
 
 
 def _written(host: str, port: int) -> str:
-    """As the kernel writes an address: one hexadecimal number in its own byte order."""
+    """Return an address in the kernel's form: a hexadecimal number in the native byte order."""
     packed = ipaddress.IPv4Address(host).packed
     return f"{int.from_bytes(packed, sys.byteorder):08X}:{port:04X}"

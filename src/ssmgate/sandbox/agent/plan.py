@@ -1,7 +1,7 @@
-"""What a session document says shall run on the node. Pure.
+"""Read from a session document what to run on the node. No I/O.
 
-Documents are read as far as
-https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-schema.html goes for
+Documents are read according to
+https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-schema.html for
 Linux, without run-as, logging, encryption and time-outs.
 """
 
@@ -19,43 +19,43 @@ _PARAMETER = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 
 
 class WorkError(Exception):
-    """The node cannot do what the session is for. The text is told to the client."""
+    """The node cannot run what the session requests. The text is sent to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the handshake tells the client, and what the node does."""
+    """The session type and properties for the handshake, and what the node runs."""
 
     session_type: SessionType
     properties: Mapping[str, Any]
     command: str = ""
-    """For both kinds of commands: a line for sh."""
+    """For InteractiveCommands and NonInteractiveCommands: a command line for sh."""
     profile: str = ""
-    """For Standard_Stream: what is typed into the shell first."""
+    """For Standard_Stream: the first line that is typed into the shell."""
     port: int = 0
-    """For Port."""
+    """For Port: the port of the node."""
 
 
 def plan(content: str, parameters: Mapping[str, Sequence[str]]) -> Plan:
-    """Read a session document's JSON, with the request's parameters put into it.
+    """Return the plan of a session document (JSON), with the request's parameters substituted.
 
-    Values are put in as they are: they are not held against `allowedPattern`, and a command is
-    a line for the shell anyway. Raises `WorkError` where nothing can come of it.
+    Values are not checked against `allowedPattern` and not quoted, because a command is a command
+    line for the shell. Raises `WorkError` for a document that the node cannot run.
     """
     document = _mapping(_json(content))
     values = {
         name: str(_mapping(declared).get("default", ""))
         for name, declared in _mapping(document.get("parameters")).items()
     }
-    values |= {name: ",".join(given) for name, given in parameters.items()}
+    values |= {name: ",".join(texts) for name, texts in parameters.items()}
     try:
         session_type = SessionType(str(document.get("sessionType")))
     except ValueError:
         raise WorkError(f"session type {document.get('sessionType')!r} is not known") from None
-    properties = _filled(_mapping(document.get("properties")), values)
+    properties = _substituted(_mapping(document.get("properties")), values)
     match session_type:
         case SessionType.STANDARD_STREAM:
-            inputs = _filled(_mapping(document.get("inputs")), values)
+            inputs = _substituted(_mapping(document.get("inputs")), values)
             profile = _mapping(inputs.get("shellProfile")).get("linux") or ""
             return Plan(session_type, {}, profile=str(profile))
         case SessionType.PORT:
@@ -74,16 +74,16 @@ def _port(properties: Mapping[str, Any]) -> int:
     return int(number)
 
 
-def _filled(found: Any, values: Mapping[str, str]) -> Any:
-    match found:
+def _substituted(value: Any, values: Mapping[str, str]) -> Any:
+    match value:
         case str():
-            return _PARAMETER.sub(lambda name: _value(name[1], values), found)
+            return _PARAMETER.sub(lambda name: _value(name[1], values), value)
         case dict():
-            return {key: _filled(item, values) for key, item in found.items()}
+            return {key: _substituted(item, values) for key, item in value.items()}
         case list():
-            return [_filled(item, values) for item in found]
+            return [_substituted(item, values) for item in value]
         case _:
-            return found
+            return value
 
 
 def _value(name: str, values: Mapping[str, str]) -> str:
@@ -99,5 +99,5 @@ def _json(content: str) -> object:
         raise WorkError(f"the document's content is not JSON: {error}") from error
 
 
-def _mapping(found: object) -> dict[str, Any]:
-    return found if isinstance(found, dict) else {}
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

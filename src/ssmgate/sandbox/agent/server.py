@@ -1,4 +1,4 @@
-"""The websocket server: who may open which data channel, and what is open."""
+"""The websocket server of the data channels: authorize their opening, and run them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ssmgate.sandbox.agent.plan import Plan, WorkError, plan
 from ssmgate.sandbox.agent.work import Program, Terminal, Work
 from ssmgate.sandbox.channel.codec import CodecError
 from ssmgate.sandbox.channel.payloads import ChannelClosed, OpenDataChannel, SessionType
-from ssmgate.sandbox.sessions import Refused, Session
+from ssmgate.sandbox.sessions import ChannelDenied, Session
 
 PATH = "/v1/data-channel/"
 TERMINATED = "The session was terminated."
@@ -33,25 +33,28 @@ _SSH = 22
 
 
 class SessionRegistry(Protocol):
-    """The sessions, as `sandbox.sessions.Sessions` keeps them. Called from the agent's thread."""
+    """The sessions, as in `sandbox.sessions.Sessions`. Called from the agent's thread."""
 
     def join(self, session_id: str, token_value: str) -> Session:
-        """Use the token up. Raises `Refused` for one that is wrong, used or another session's."""
+        """Use the token, once. Raises `ChannelDenied` if it is used, or not of this session."""
 
     def leave(self, session_id: str) -> None:
-        """The session is over."""
+        """Note the end of the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Where the nodes' ports are: `ports` by node, port to port of this machine; any other is
-    itself. Port 22 is `sshd`, the command that serves one connection, unless `ports` has it."""
+    """The ports of the nodes.
+
+    `ports` maps each node's ports to ports of this machine; any other port is the same. Port 22
+    is served by `sshd`, the command for one connection, unless it is in `ports`.
+    """
 
     ports: Mapping[str, Mapping[int, int]]
     sshd: tuple[str, ...] | None = None
 
-    def door(self, node_id: str, port: int) -> Listener:
-        """The way to a node's port."""
+    def listener(self, node_id: str, port: int) -> Listener:
+        """Return the listener for a port of a node."""
         mapped = self.ports.get(node_id, {})
         if port == _SSH and _SSH not in mapped and self.sshd is not None:
             return Sshd(self.sshd)
@@ -59,17 +62,17 @@ class Nodes:
 
 
 class Agent:
-    """The server, on a listening socket, in a thread with an event loop of its own."""
+    """The server on a listening socket, in a thread with its own event loop."""
 
     def __init__(
         self,
         listening: socket.socket,
-        book: SessionRegistry,
+        registry: SessionRegistry,
         nodes: Nodes,
         log: Callable[[str], object],
     ) -> None:
         self._listening = listening
-        self._book = book
+        self._registry = registry
         self._nodes = nodes
         self._log = log
         self._channels: dict[str, Channel] = {}
@@ -78,16 +81,16 @@ class Agent:
         self._thread = threading.Thread(target=self._run, name="agent", daemon=True)
 
     def start(self) -> None:
-        """Serve, until `stop`."""
+        """Serve until `stop` is called."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End every session and the server. Returns when nothing is left."""
+        """End every session and the server. Returns when all have ended."""
         self._loop.call_soon_threadsafe(self._stop.set_result, None)
         self._thread.join()
 
     def terminate(self, session_id: str) -> None:
-        """End a session, if it is live. From any thread."""
+        """End a session if it is open. May be called from any thread."""
         self._loop.call_soon_threadsafe(self._terminate, session_id)
 
     def _terminate(self, session_id: str) -> None:
@@ -100,16 +103,16 @@ class Agent:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        # It logs every stranger's bad handshake.
+        # The library logs every invalid handshake, whoever connects.
         logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
         async with serve(
             self._connected,
             sock=self._listening,
-            # A browser tells its page's origin, the plugin has none: no page opens a shell.
+            # A browser sends an Origin, the plugin does not: no web page can open a shell.
             origins=[None],
             compression=None,
             max_size=_FRAME_BYTES,
-            # Who does not read for a while is not gone.
+            # A client that does not read for a while is still connected.
             ping_interval=None,
             close_timeout=1,
         ) as server:
@@ -125,63 +128,63 @@ class Agent:
         with contextlib.suppress(WireClosed):
             try:
                 session = await self._opened(connection, wire)
-            except Refused as refused:
-                self._log(f"data channel refused: {refused}")
+            except ChannelDenied as denied:
+                self._log(f"data channel refused: {denied}")
                 session_id = _session_id(connection)
-                await wire.send(ChannelClosed(session_id, "", str(refused)).frame(1))
+                await wire.send(ChannelClosed(session_id, "", str(denied)).frame(1))
                 return
             try:
                 await self._live(session, wire)
             finally:
                 self._channels.pop(session.session_id, None)
-                self._book.leave(session.session_id)
+                self._registry.leave(session.session_id)
                 self._log(f"{session.session_id} has ended")
 
     async def _opened(self, connection: ServerConnection, wire: _Wire) -> Session:
         if not is_ours(connection.remote_address[:2], connection.local_address[:2]):
-            raise Refused("the process is of another user")
+            raise ChannelDenied("the process is of another user")
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 first = await wire.receive()
         except TimeoutError:
-            raise Refused("no OpenDataChannel came") from None
+            raise ChannelDenied("no OpenDataChannel came") from None
         try:
             opening = OpenDataChannel.read(first)
         except CodecError as error:
-            raise Refused(f"not OpenDataChannel: {error}") from error
-        return self._book.join(_session_id(connection), opening.token_value)
+            raise ChannelDenied(f"not OpenDataChannel: {error}") from error
+        return self._registry.join(_session_id(connection), opening.token_value)
 
     async def _live(self, session: Session, wire: _Wire) -> None:
         channel = Channel(session.session_id, session.target, wire, self._log)
         try:
-            what = plan(session.content, session.parameters)
+            session_plan = plan(session.content, session.parameters)
         except WorkError as error:
             end = ChannelClosed(session.session_id, session.target, str(error))
             await wire.send(end.frame(1))
             return
         self._channels[session.session_id] = channel
-        self._log(f"{session.session_id} is live: {what.session_type} on {session.target}")
-        await channel.run(what, lambda: self._start(session, what))
+        self._log(f"{session.session_id} is live: {session_plan.session_type} on {session.target}")
+        await channel.run(session_plan, lambda: self._start(session, session_plan))
 
-    async def _start(self, session: Session, what: Plan) -> Work:
+    async def _start(self, session: Session, session_plan: Plan) -> Work:
         starting: Coroutine[Any, Any, Work]
-        match what.session_type:
+        match session_plan.session_type:
             case SessionType.STANDARD_STREAM:
-                starting = Terminal.start(["sh"], what.profile)
+                starting = Terminal.start(["sh"], session_plan.profile)
             case SessionType.INTERACTIVE_COMMANDS:
-                starting = Terminal.start(["sh", "-c", what.command])
+                starting = Terminal.start(["sh", "-c", session_plan.command])
             case SessionType.NON_INTERACTIVE_COMMANDS:
-                starting = Program.start(["sh", "-c", what.command])
+                starting = Program.start(["sh", "-c", session_plan.command])
             case SessionType.PORT:
-                starting = self._port(session, what)
+                starting = self._port(session, session_plan)
         try:
             return await starting
         except OSError as error:
             raise WorkError(f"the node cannot start it: {error.strerror}") from error
 
-    async def _port(self, session: Session, what: Plan) -> Port:
-        forwarded = what.properties.get("type") == "LocalPortForwarding"
-        port = Port(self._nodes.door(session.target, what.port), forwarded)
+    async def _port(self, session: Session, session_plan: Plan) -> Port:
+        forwarded = session_plan.properties.get("type") == "LocalPortForwarding"
+        port = Port(self._nodes.listener(session.target, session_plan.port), forwarded)
         await port.connect()
         return port
 

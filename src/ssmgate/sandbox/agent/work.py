@@ -1,4 +1,4 @@
-"""What a session does on its node: a program on a terminal, a program without one, a port.
+"""Run the work of a session on its node: a program with or without a terminal, or a port.
 
 The node is this machine, and programs run as the user who runs the sandbox.
 """
@@ -28,22 +28,22 @@ _INTERRUPT = b"\x03"
 
 
 class Work(Protocol):
-    """One session's other end. All are called from one event loop."""
+    """The node's end of a session. All methods are called from one event loop."""
 
     async def read(self) -> bytes:
-        """What it gives next, at most `PAYLOAD_BYTES`; empty when it has ended."""
+        """Return the next output, at most `PAYLOAD_BYTES`; empty after the end."""
 
     async def write(self, data: bytes) -> None:
-        """Give it `data`; returns when it has room for more."""
+        """Write `data` as input. Returns when more can be written."""
 
     def resize(self, size: Size) -> None:
-        """The client's terminal has this size now."""
+        """Set the size of the terminal to that of the client's."""
 
     async def disconnect(self) -> None:
-        """The client's local connection has ended; the session has not."""
+        """Handle the end of the client's local connection. The session continues."""
 
     async def end(self) -> None:
-        """Leave nothing of it running. May be called at any time, and twice."""
+        """End all processes and connections. May be called at any time, and twice."""
 
 
 class Terminal:
@@ -58,7 +58,7 @@ class Terminal:
 
     @classmethod
     async def start(cls, argv: list[str], typed: str = "") -> Terminal:
-        """`typed` is typed into it first. Raises OSError."""
+        """Start `argv` on a new pty, and type the line `typed` first. Raises OSError."""
         master, slave = pty.openpty()
         try:
             os.set_blocking(master, False)
@@ -72,17 +72,17 @@ class Terminal:
             raise
         finally:
             os.close(slave)
-        made = cls(process, master)
+        terminal = cls(process, master)
         if typed:
-            await made.write(typed.encode() + b"\n")
-        return made
+            await terminal.write(typed.encode() + b"\n")
+        return terminal
 
     async def read(self) -> bytes:
         while True:
             exited = self._exited.done()
             if exited:
-                # What it wrote is in the terminal's buffer. A job that was left behind may write
-                # on for ever.
+                # The program's last output is in the terminal's buffer. A background job may
+                # continue to write forever, so only some more reads are made.
                 self._reads_left -= 1
             try:
                 return os.read(self._master, PAYLOAD_BYTES) if self._reads_left else b""
@@ -90,7 +90,7 @@ class Terminal:
                 if exited:
                     return b""
                 await _ready(self._master, reading=True, or_else=self._exited)
-            except OSError:  # EIO: nobody has the terminal open any more
+            except OSError:  # EIO: no process has the terminal open
                 return b""
 
     async def write(self, data: bytes) -> None:
@@ -109,19 +109,19 @@ class Terminal:
                 fcntl.ioctl(self._master, termios.TIOCSWINSZ, packed)
 
     async def disconnect(self) -> None:
-        """Only ports have local connections."""
+        """Do nothing: only ports have local connections."""
 
     async def end(self) -> None:
         if self._closed:
             return
         self._closed = True
-        # The kernel tells the shell and what is in the foreground that the line is gone.
+        # The kernel sends SIGHUP to the shell and the foreground job.
         os.close(self._master)
         await _end(self._process.pid, self._exited)
 
 
 class Program:
-    """A program without a terminal: its output, and no input but Ctrl-C."""
+    """A program without a terminal, with output, and Ctrl-C as its only input."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -129,7 +129,7 @@ class Program:
 
     @classmethod
     async def start(cls, argv: list[str]) -> Program:
-        """Raises OSError."""
+        """Start `argv`. Raises OSError."""
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT, start_new_session=True,
@@ -146,21 +146,21 @@ class Program:
             _signal_group(self._process.pid, signal.SIGINT)
 
     def resize(self, size: Size) -> None:
-        """It has no terminal."""
+        """Do nothing: there is no terminal."""
 
     async def disconnect(self) -> None:
-        """Only ports have local connections."""
+        """Do nothing: only ports have local connections."""
 
     async def end(self) -> None:
         await _end(self._process.pid, self._exited)
 
 
 def _environment() -> dict[str, str]:
-    """A login's: nothing of the sandbox's own."""
-    kept = ("HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ")
+    """Return the environment of a login, without the sandbox's own variables."""
+    names = ("HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ")
     return {
         "PATH": os.defpath,
-        **{name: os.environ[name] for name in ("PATH", *kept) if name in os.environ},
+        **{name: os.environ[name] for name in ("PATH", *names) if name in os.environ},
         "TERM": "xterm-256color",
     }
 
@@ -171,7 +171,7 @@ def _home() -> str:
 
 
 async def _ready(descriptor: int, *, reading: bool, or_else: asyncio.Future[int]) -> None:
-    """Wait for the descriptor or for the other."""
+    """Wait until the descriptor is ready or `or_else` is done."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     add = loop.add_reader if reading else loop.add_writer
@@ -189,10 +189,10 @@ def _set(ready: asyncio.Future[None]) -> None:
 
 
 async def _end(leader: int, exited: asyncio.Future[int]) -> None:
-    """End the session of processes that `leader` began: HUP and TERM, then KILL."""
+    """End all processes in the session of `leader`: HUP, TERM, then KILL."""
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGKILL):
-        left = _of_session(leader)
-        for process in left:
+        processes = _of_session(leader)
+        for process in processes:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, number)
                 os.kill(process, signal.SIGCONT)
@@ -206,18 +206,18 @@ async def _end(leader: int, exited: asyncio.Future[int]) -> None:
 
 
 def _of_session(leader: int) -> list[int]:
-    """The processes of this session, jobs that a shell has put into groups of their own too.
+    """Return the processes of this session, including jobs in process groups of their own.
 
-    Where there is no /proc there are none, and the shell's own HUP has to do.
+    Without /proc the list is empty, and only the SIGHUP of the terminal ends background jobs.
     """
-    found = []
+    processes = []
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
-            # pid (name, which may hold anything) state ppid pgrp session …
+            # pid (name, which may have any characters) state ppid pgrp session …
             fields = (directory / "stat").read_text().rpartition(")")[2].split()
             if int(fields[3]) == leader and fields[0] != "Z":
-                found.append(int(directory.name))
-    return found
+                processes.append(int(directory.name))
+    return processes
 
 
 def _signal_group(leader: int, number: int) -> None:

@@ -1,1 +1,1 @@
-"""Session Manager's data channel, as both ends of it need it: messages and their order. Pure."""
+"""The messages of Session Manager's data channel and their order, for both ends. No I/O."""

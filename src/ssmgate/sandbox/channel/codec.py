@@ -1,4 +1,4 @@
-"""The frames of the data channel's messages, to bytes and back. Pure.
+"""Encode and decode the frames of data channel messages. No I/O.
 
 The layout, the names and the numbers are those of session-manager-plugin's public source
 (src/message, src/service, src/config), https://github.com/aws/session-manager-plugin.
@@ -7,7 +7,7 @@ A message is a header of 116 bytes, four bytes of payload length, and the payloa
 big-endian:
 
     header length 4 | type 32, padded with spaces | schema version 4 | created, ms 8 |
-    sequence number 8 | flags 8 | id 16, its low half first | SHA-256 of the payload 32 |
+    sequence number 8 | flags 8 | id 16, low half first | SHA-256 of the payload 32 |
     payload type 4 | payload length 4 | payload
 """
 
@@ -28,11 +28,11 @@ SYN, FIN = 1, 2
 
 
 class CodecError(ValueError):
-    """Not a message, or not the content that its kind has."""
+    """Not a valid message, or not valid content for its type."""
 
 
 class MessageType(enum.StrEnum):
-    """What a message is for, in the words of its header."""
+    """The type of a message, as its header names it."""
 
     INPUT_STREAM_DATA = "input_stream_data"
     OUTPUT_STREAM_DATA = "output_stream_data"
@@ -47,7 +47,7 @@ _NAMES = {kind: name for name, kind in _TYPES.items()}
 
 
 class PayloadType(enum.IntEnum):
-    """What a stream message carries. The agent knows more of them than are sent here."""
+    """The payload type of a stream message. Not all of them are sent by the sandbox."""
 
     NONE = 0
     OUTPUT = 1
@@ -78,7 +78,7 @@ class AgentMessage:
 
 
 def encode(message: AgentMessage) -> bytes:
-    """`message` as one frame. Its numbers must fit their fields."""
+    """Return `message` as one frame. Raises struct.error for a number too large for its field."""
     payload, identity = message.payload, message.message_id.bytes
     return (
         _HEADER.pack(
@@ -99,11 +99,11 @@ def encode(message: AgentMessage) -> bytes:
 
 
 def decode(frame: bytes) -> AgentMessage:
-    """The message in `frame`: `encode(decode(frame)) == frame`, or `CodecError`.
+    """Return the message in `frame`, so that `encode(decode(frame)) == frame`.
 
-    Within one field, a change of the creation date, the sequence number, the flags, the id or
-    the payload's type is not seen, as it makes another message; of any other, the payload among
-    them, it is an error, as is any other length. So are a date of 0 and a negative number.
+    Raises `CodecError` for a changed payload, digest or length, an unknown type or version, a
+    creation date of 0 and a negative sequence number. A changed creation date, sequence number,
+    flag, ID or payload type is not detected, because the result is another valid message.
     """
     if len(frame) < _HEADER.size:
         raise CodecError(f"{len(frame)} bytes are no message")

@@ -1,4 +1,4 @@
-"""What the data channel's messages carry, to bytes and back. Pure.
+"""Encode and decode the payloads of data channel messages. No I/O.
 
 The names and the numbers are those of session-manager-plugin's public source (src/message,
 src/config), https://github.com/aws/session-manager-plugin.
@@ -45,14 +45,14 @@ class SessionType(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenDataChannel:
-    """The first thing that a client says, in a text frame of its own."""
+    """The first message of a client, in a text frame of its own."""
 
     token_value: str = field(repr=False)
     client_id: str
     client_version: str
 
     def text(self) -> str:
-        """The text frame."""
+        """Return the text frame."""
         return json.dumps(
             {
                 "MessageSchemaVersion": "1.0",
@@ -65,13 +65,17 @@ class OpenDataChannel:
 
     @classmethod
     def read(cls, text: str | bytes) -> OpenDataChannel:
-        """Raises `CodecError`."""
-        told = _object(text)
-        return cls(_text(told, "TokenValue"), _text(told, "ClientId"), _text(told, "ClientVersion"))
+        """Parse the message. Raises `CodecError` if it is not valid."""
+        content = _object(text)
+        return cls(
+            _text(content, "TokenValue"),
+            _text(content, "ClientId"),
+            _text(content, "ClientVersion"),
+        )
 
 
 def acknowledge(message: AgentMessage, created: int) -> bytes:
-    """The frame that tells the sender of `message` that it has come."""
+    """Return the frame that acknowledges `message` to its sender."""
     content = {
         "AcknowledgedMessageType": message.message_type,
         "AcknowledgedMessageId": str(message.message_id),
@@ -86,20 +90,20 @@ def acknowledge(message: AgentMessage, created: int) -> bytes:
 
 
 def acknowledged(payload: bytes) -> int:
-    """The sequence number that an acknowledgement is about. Raises `CodecError`."""
+    """Return the sequence number in an acknowledgement. Raises `CodecError`."""
     return _number(_object(payload), "AcknowledgedMessageSequenceNumber")
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeRequest:
-    """What the agent asks of the client. Encryption by KMS is not among what can be written."""
+    """The agent's request to the client. Encryption with KMS is not supported."""
 
     agent_version: str
     session_type: str
     properties: Mapping[str, Any]
 
     def payload(self) -> bytes:
-        """The content of a HANDSHAKE_REQUEST."""
+        """Return the content of a HANDSHAKE_REQUEST."""
         action = {
             "ActionType": "SessionType",
             "ActionParameters": {"SessionType": self.session_type, "Properties": self.properties},
@@ -108,29 +112,31 @@ class HandshakeRequest:
 
     @classmethod
     def read(cls, payload: bytes) -> HandshakeRequest:
-        """Raises `CodecError` also where another action, such as KMSEncryption, is asked for."""
-        told = _object(payload)
-        actions = told.get("RequestedClientActions")
+        """Parse a request. Raises `CodecError`, also for other actions such as KMSEncryption."""
+        content = _object(payload)
+        actions = content.get("RequestedClientActions")
         if not isinstance(actions, list) or len(actions) != 1 or not isinstance(actions[0], dict):
             raise CodecError("not one RequestedClientAction")
         if actions[0].get("ActionType") != "SessionType":
             raise CodecError(f"Unsupported action {actions[0].get('ActionType')}")
-        asked = _table(actions[0], "ActionParameters")
-        properties = asked.get("Properties")
+        parameters = _table(actions[0], "ActionParameters")
+        properties = parameters.get("Properties")
         if properties is not None and not isinstance(properties, dict):
             raise CodecError("Properties is no object")
-        return cls(_text(told, "AgentVersion"), _text(asked, "SessionType"), properties or {})
+        return cls(
+            _text(content, "AgentVersion"), _text(parameters, "SessionType"), properties or {}
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeResponse:
-    """What the client makes of it: `errors` is empty if it can do what is asked."""
+    """The client's response: `errors` is empty if it can process the request."""
 
     client_version: str
     errors: tuple[str, ...] = ()
 
     def payload(self) -> bytes:
-        """The content of a HANDSHAKE_RESPONSE."""
+        """Return the content of a HANDSHAKE_RESPONSE."""
         action = {
             "ActionType": "SessionType",
             "ActionStatus": 2 if self.errors else 1,
@@ -147,23 +153,23 @@ class HandshakeResponse:
 
     @classmethod
     def read(cls, payload: bytes) -> HandshakeResponse:
-        """Raises `CodecError`."""
-        told = _object(payload)
-        errors = told.get("Errors") or []
+        """Parse the message. Raises `CodecError` if it is not valid."""
+        content = _object(payload)
+        errors = content.get("Errors") or []
         if not isinstance(errors, list):
             raise CodecError("Errors is no list")
-        return cls(_text(told, "ClientVersion"), tuple(str(error) for error in errors))
+        return cls(_text(content, "ClientVersion"), tuple(str(error) for error in errors))
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeComplete:
-    """The client may begin. `seconds` is how long the handshake took."""
+    """The message that lets the client begin. `seconds` is the duration of the handshake."""
 
     seconds: float
     customer_message: str = ""
 
     def payload(self) -> bytes:
-        """The content of a HANDSHAKE_COMPLETE."""
+        """Return the content of a HANDSHAKE_COMPLETE."""
         return _json(
             {
                 "HandshakeTimeToComplete": int(self.seconds * 1e9),
@@ -173,23 +179,23 @@ class HandshakeComplete:
 
     @classmethod
     def read(cls, payload: bytes) -> HandshakeComplete:
-        """Raises `CodecError`."""
-        told = _object(payload)
-        took = _number(told, "HandshakeTimeToComplete") / 1e9
-        message = told.get("CustomerMessage") or ""
+        """Parse the message. Raises `CodecError` if it is not valid."""
+        content = _object(payload)
+        took = _number(content, "HandshakeTimeToComplete") / 1e9
+        message = content.get("CustomerMessage") or ""
         return cls(took, str(message))
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelClosed:
-    """The session is over. `output` says why, and is empty for an ordinary end."""
+    """The message at the end of a session. `output` is the reason, empty for a normal end."""
 
     session_id: str
     destination_id: str
     output: str
 
     def frame(self, created: int) -> bytes:
-        """The binary frame. `created` is milliseconds since 1970."""
+        """Return the binary frame. `created` is in milliseconds since 1970."""
         identity = uuid.uuid4()
         content = {
             "MessageId": str(identity),
@@ -209,41 +215,43 @@ class ChannelClosed:
 
     @classmethod
     def read(cls, payload: bytes) -> ChannelClosed:
-        """Raises `CodecError`."""
-        told = _object(payload)
+        """Parse the message. Raises `CodecError` if it is not valid."""
+        content = _object(payload)
         return cls(
-            _text(told, "SessionId"), _text(told, "DestinationId"), str(told.get("Output") or "")
+            _text(content, "SessionId"),
+            _text(content, "DestinationId"),
+            str(content.get("Output") or ""),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The client's terminal."""
+    """The size of the client's terminal."""
 
     columns: int
     rows: int
 
     def payload(self) -> bytes:
-        """The content of a SIZE."""
+        """Return the content of a SIZE."""
         return _json({"cols": self.columns, "rows": self.rows})
 
     @classmethod
     def read(cls, payload: bytes) -> Size:
-        """Raises `CodecError` also for a size that no terminal has."""
-        told = _object(payload)
-        columns, rows = _number(told, "cols"), _number(told, "rows")
+        """Parse a size. Raises `CodecError`, also if a number does not fit into 16 bits."""
+        content = _object(payload)
+        columns, rows = _number(content, "cols"), _number(content, "rows")
         if not (0 <= columns <= 0xFFFF and 0 <= rows <= 0xFFFF):
             raise CodecError(f"a terminal of {columns} by {rows}")
         return cls(columns, rows)
 
 
 def flag_payload(flag: Flag) -> bytes:
-    """The content of a FLAG."""
+    """Return the content of a FLAG."""
     return struct.pack(">I", flag)
 
 
 def read_flag(payload: bytes) -> Flag:
-    """Raises `CodecError` for one that is not known."""
+    """Parse a flag. Raises `CodecError` if it is unknown."""
     if len(payload) != 4:
         raise CodecError(f"a flag of {len(payload)} bytes")
     try:
@@ -258,28 +266,28 @@ def _json(content: Mapping[str, Any]) -> bytes:
 
 def _object(payload: bytes | str) -> dict[str, Any]:
     try:
-        told = json.loads(payload)
+        content = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise CodecError(f"not JSON: {error}") from error
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise CodecError("no JSON object")
-    return told
+    return content
 
 
-def _text(told: Mapping[str, Any], key: str) -> str:
-    if not isinstance(value := told.get(key), str):
+def _text(content: Mapping[str, Any], key: str) -> str:
+    if not isinstance(value := content.get(key), str):
         raise CodecError(f"{key} is no string")
     return value
 
 
-def _number(told: Mapping[str, Any], key: str) -> int:
-    value = told.get(key)
+def _number(content: Mapping[str, Any], key: str) -> int:
+    value = content.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
         raise CodecError(f"{key} is no whole number")
     return value
 
 
-def _table(told: Mapping[str, Any], key: str) -> dict[str, Any]:
-    if not isinstance(value := told.get(key), dict):
+def _table(content: Mapping[str, Any], key: str) -> dict[str, Any]:
+    if not isinstance(value := content.get(key), dict):
         raise CodecError(f"{key} is no object")
     return value

@@ -1,6 +1,6 @@
-"""What is added to moto: the operations that it lacks, and the check before every restricted one.
+"""Extend moto with the operations that it lacks, and authorize every restricted operation.
 
-The methods are put into moto's own response classes, so that one endpoint serves all.
+The methods are added to moto's own response classes, so that one endpoint serves all operations.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from moto.iam.responses import IamResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from ssmgate.sandbox.enforcement import RESOURCES, Where, authorize
+from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
 from ssmgate.sandbox.operations import iam, ssm, sts
 from ssmgate.sandbox.operations.request import Signer, context, members, stored_arn
@@ -24,7 +24,7 @@ from ssmgate.sandbox.sessions import Sessions
 
 Method = Callable[[Any], Any]
 
-# moto's class -> its operations that are new, or stand in the place of moto's own.
+# moto's class -> operations that are new or replace moto's own.
 _ADDED: Mapping[type, Mapping[str, Method]] = {
     IamResponse: {
         "simulate_principal_policy": iam.simulate_principal_policy,
@@ -42,26 +42,26 @@ _ADDED: Mapping[type, Mapping[str, Method]] = {
     },
 }
 
-# moto's class -> its operations that are moto's own with something before or after.
+# moto's class -> operations of moto that are wrapped.
 _WRAPPED: Mapping[type, Mapping[str, Callable[[Method], Method]]] = {
     IamResponse: {"create_user": iam.with_boundary},
     TokenResponse: {
-        "assume_role": sts.of_a_role,
-        "assume_role_with_web_identity": sts.of_a_role,
-        "get_session_token": sts.of_the_user,
-        "get_caller_identity": sts.of_the_signer,
+        "assume_role": sts.for_existing_role,
+        "assume_role_with_web_identity": sts.for_existing_role,
+        "get_session_token": sts.for_calling_user,
+        "get_caller_identity": sts.for_signer,
     },
 }
 
-# They are in moto, and with them credentials that nobody restricts.
+# moto has these, but they return credentials that the sandbox cannot restrict.
 _NOT_OFFERED = ("GetFederationToken", "AssumeRoleWithSAML")
 
-# They ask for several resources and authorize by themselves.
+# These have several resources and authorize themselves.
 _AUTHORIZE_THEMSELVES = ("ssm:StartSession", "ssm:TerminateSession")
 
 
 class _Answer(ServiceException):  # type: ignore[misc]
-    """A fault as moto serialises it."""
+    """A fault in the form that moto serializes."""
 
 
 def install(sessions: Sessions, log: Callable[[str], None]) -> None:
@@ -73,7 +73,7 @@ def install(sessions: Sessions, log: Callable[[str], None]) -> None:
         for name, wrapper in wrappers.items():
             setattr(response, name, wrapper(getattr(response, name)))
     SimpleSystemManagerResponse.sandbox_sessions = sessions
-    # AccessDenied and its like are in no service's model, as in AWS's own.
+    # Common errors such as AccessDenied are not in the service models, also not in AWS's.
     warnings.filterwarnings("ignore", message=r"Exception\(_Answer\)")
     BaseResponse.call_action = _checked(BaseResponse.call_action, log)
 
@@ -82,12 +82,12 @@ def _checked(call_action: Any, log: Callable[[str], None]) -> Any:
     @functools.wraps(call_action)
     def checked(self: Any) -> Any:
         action = f"{self.service_name}:{self._get_action()}"
-        who = Signer(self)
+        signer = Signer(self)
         self.sandbox_notes = []
         try:
             if isinstance(self, SimpleSystemManagerResponse):
                 ssm.put_aws_documents(self.ssm_backend)
-            _check(self, action, who)
+            _check(self, action, signer)
             status, headers, body = call_action(self)
             if int(status) >= 400:
                 self.sandbox_notes.append(f"error {status}")
@@ -100,31 +100,31 @@ def _checked(call_action: Any, log: Callable[[str], None]) -> Any:
             status = fault.status
             headers["status"] = str(status)
         except Exception as error:
-            log(f"{who.name} {action} {type(error).__name__}: {error}")
+            log(f"{signer.name} {action} {type(error).__name__}: {error}")
             raise
-        log(f"{who.name} {action} {'; '.join(self.sandbox_notes)}")
+        log(f"{signer.name} {action} {'; '.join(self.sandbox_notes)}")
         return status, headers, body
 
     return checked
 
 
-def _check(response: Any, action: str, who: Signer) -> None:
+def _check(response: Any, action: str, signer: Signer) -> None:
     if action.partition(":")[2] in _NOT_OFFERED:
         raise ServiceFault("InvalidAction", f"{action} is not offered by the sandbox.")
-    response.sandbox_signer = who
-    if isinstance(who.fault, InvalidKey):
-        raise who.fault.for_service(response.service_name)
+    response.sandbox_signer = signer
+    if isinstance(signer.fault, InvalidKey):
+        raise signer.fault.for_service(response.service_name)
     if action in _AUTHORIZE_THEMSELVES:
         return
     resource = RESOURCES.get(action)
     if resource is None:
         response.sandbox_notes.append("not restricted")
         return
-    caller = who.known()
+    caller = signer.known()
     if caller is None:
         response.sandbox_notes.append("not restricted")
         return
-    where = Where(
+    scope = RequestScope(
         response.partition,
         response.region,
         response.current_account,
@@ -132,5 +132,5 @@ def _check(response: Any, action: str, who: Signer) -> None:
         functools.partial(stored_arn, response),
         lambda name: ssm.region_of(response).document_arn(name),
     )
-    authorize(caller, action, resource(members(response), where), context(response))
+    authorize(caller, action, resource(members(response), scope), context(response))
     response.sandbox_notes.append("allowed")

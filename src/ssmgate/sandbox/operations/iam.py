@@ -1,4 +1,4 @@
-"""IAM's part: policy simulation, and permissions boundaries of users."""
+"""IAM: policy simulation, and permissions boundaries of users."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ssmgate.sandbox.principals import source_of
 
 
 def simulate_principal_policy(self: Any) -> Any:
-    """SimulatePrincipalPolicy: `simulator.simulate` about the stored principal."""
-    asked = self.params
-    source = source_of(asked.get("PolicySourceArn", ""), self.current_account, self.partition)
-    answer = simulator.simulate(asked, source.layers, source.context, self.current_account)
+    """Answer SimulatePrincipalPolicy with `simulator.simulate` for the stored principal."""
+    parameters = self.params
+    source = source_of(parameters.get("PolicySourceArn", ""), self.current_account, self.partition)
+    answer = simulator.simulate(parameters, source.layers, source.context, self.current_account)
     return _simulation(self, answer)
 
 
 def simulate_custom_policy(self: Any) -> Any:
-    """SimulateCustomPolicy: of the request's policies alone, without a principal's layers."""
-    # Recorded: so it is called while no CallerArn is given.
-    nobody = {"aws:userid": "STUB_PRINCIPAL_FOR_POLICY_SIMULATOR"}
-    answer = simulator.simulate(self.params, Policies(()), nobody, self.current_account)
+    """Answer SimulateCustomPolicy with the request's policies only, without a principal's."""
+    # Recorded: the value without a CallerArn.
+    default_context = {"aws:userid": "STUB_PRINCIPAL_FOR_POLICY_SIMULATOR"}
+    answer = simulator.simulate(self.params, Policies(()), default_context, self.current_account)
     return _simulation(self, answer)
 
 
@@ -39,40 +39,40 @@ def _simulation(response: Any, answer: dict[str, Any]) -> Any:
 
 
 def get_context_keys_for_principal_policy(self: Any) -> Any:
-    """GetContextKeysForPrincipalPolicy: of identity-based policies, the request's among them.
+    """Answer GetContextKeysForPrincipalPolicy for identity-based policies and the request's.
 
-    The boundary's and the organization's keys are not told.
+    The keys of the boundary and of service control policies are not included.
     """
-    asked = self.params
-    source = source_of(asked.get("PolicySourceArn", ""), self.current_account, self.partition)
-    layers = inputs.with_policies(asked, source.layers)
+    parameters = self.params
+    source = source_of(parameters.get("PolicySourceArn", ""), self.current_account, self.partition)
+    layers = inputs.with_policies(parameters, source.layers)
     return ActionResult({"ContextKeyNames": simulator.context_keys(layers.identity)})
 
 
 def get_context_keys_for_custom_policy(self: Any) -> Any:
-    """GetContextKeysForCustomPolicy: of the request's policies."""
+    """Answer GetContextKeysForCustomPolicy for the request's policies."""
     layers = inputs.with_policies(self.params, Policies(()))
     return ActionResult({"ContextKeyNames": simulator.context_keys(layers.identity)})
 
 
 def put_user_permissions_boundary(self: Any) -> Any:
-    """PutUserPermissionsBoundary. Raises NoSuchEntity for a policy or user that is not there."""
+    """Answer PutUserPermissionsBoundary. Raises NoSuchEntity for a missing policy or user."""
     user = self.backend.get_user(self._get_param("UserName"))
     _set_boundary(self, user, self._get_param("PermissionsBoundary"))
     return EmptyResult()
 
 
 def delete_user_permissions_boundary(self: Any) -> Any:
-    """DeleteUserPermissionsBoundary, also for a user who has none."""
+    """Answer DeleteUserPermissionsBoundary, also for a user without a boundary."""
     user = self.backend.get_user(self._get_param("UserName"))
     user.permissions_boundary_arn = user.permissions_boundary = None
     return EmptyResult()
 
 
 def with_boundary(create_user: Any) -> Any:
-    """CreateUser that takes PermissionsBoundary, which moto's leaves out.
+    """Return CreateUser with PermissionsBoundary, which moto's own ignores.
 
-    Raises NoSuchEntity for a policy that is not there, before there is a user.
+    It raises NoSuchEntity for a missing policy, before it creates the user.
     """
 
     @functools.wraps(create_user)
@@ -90,7 +90,7 @@ def with_boundary(create_user: Any) -> Any:
 
 def _set_boundary(response: Any, user: Any, arn: str) -> None:
     _managed_policy(response, arn)
-    # moto's users have no such attribute. By these names GetUser shows them.
+    # moto's users have no boundary, but its GetUser returns attributes with these names.
     user.permissions_boundary_arn = arn
     user.permissions_boundary = {
         "PermissionsBoundaryType": "PermissionsBoundaryPolicy",

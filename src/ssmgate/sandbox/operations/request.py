@@ -1,4 +1,4 @@
-"""What a request that moto has taken apart tells: who signed it, its members, its context."""
+"""Read a request that moto has parsed: its signer, its members, its condition keys."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ssmgate.sandbox.principals import caller_of
 
 
 class Signer:
-    """Who signed a request, looked up once.
+    """The signer of a request, looked up once.
 
-    `name` is the user's or role's, `owner` for the sandbox's owner, and the access key for one
-    that is nobody's. `fault` says why the caller is not known.
+    `name` is that of the user or role, `owner` for the owner of the sandbox, and the access key
+    if its principal is not known; `fault` is then the reason.
     """
 
     def __init__(self, response: Any) -> None:
@@ -35,17 +35,17 @@ class Signer:
             self.name = self.caller.name
 
     def known(self) -> Caller | None:
-        """The caller, None for the sandbox's owner. Raises where its policies cannot be read."""
+        """Return the caller, None for the sandbox's owner. Raises `fault` if it is not known."""
         if self.fault is not None:
             raise self.fault
         return self.caller
 
 
 def members(response: Any) -> Mapping[str, Any]:
-    """The request's members by AWS's names, of IAM and SSM; of another service none."""
+    """Return the members of an IAM or SSM request by AWS's names; empty for other services."""
     if response.service_name == "ssm":
-        found = json.loads(response.body or "{}")
-        return found if isinstance(found, dict) else {}
+        content = json.loads(response.body or "{}")
+        return content if isinstance(content, dict) else {}
     if response.service_name == "iam":
         params: Mapping[str, Any] = response.params
         return params
@@ -53,7 +53,7 @@ def members(response: Any) -> Mapping[str, Any]:
 
 
 def context(response: Any) -> dict[str, str]:
-    """The condition keys of this request."""
+    """Return the condition keys of this request."""
     request = response.normalized_request
     return request_context(
         response.region,
@@ -64,7 +64,7 @@ def context(response: Any) -> dict[str, str]:
 
 
 def stored_arn(response: Any, kind: str, name: str) -> str | None:
-    """The ARN, path and all, of the `user`, `group` or `role` of this name, None without one."""
+    """Return the ARN, with its path, of the `user`, `group` or `role` `name`, or None."""
     backend = iam_backends[response.current_account][response.partition]
     entities = {"user": backend.users, "group": backend.groups, "role": backend.roles}[kind]
     arn: str | None = next((e.arn for e in entities.values() if e.name == name), None)

@@ -1,4 +1,4 @@
-"""SSM's part: sessions, the nodes they reach, and AWS's own documents."""
+"""SSM: sessions, managed nodes, and AWS's own documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ssmgate.sandbox.sessions import Node, Region, SessionDocument
 
 
 def start_session(self: Any) -> Any:
-    """StartSession: the rules are `Sessions.start`."""
+    """Answer StartSession with `Sessions.start`."""
     caller = self.sandbox_signer.known()
     answer = self.sandbox_sessions.start(members(self), caller, region_of(self), context(self))
     self.sandbox_notes.append("not restricted" if caller is None else "allowed")
@@ -25,7 +25,7 @@ def start_session(self: Any) -> Any:
 
 
 def terminate_session(self: Any) -> Any:
-    """TerminateSession: the rules are `Sessions.terminate`."""
+    """Answer TerminateSession with `Sessions.terminate`."""
     caller = self.sandbox_signer.known()
     answer = self.sandbox_sessions.terminate(members(self), caller, region_of(self), context(self))
     self.sandbox_notes.append("not restricted" if caller is None else "allowed")
@@ -33,37 +33,40 @@ def terminate_session(self: Any) -> Any:
 
 
 def describe_sessions(self: Any) -> Any:
-    """DescribeSessions of this region. Filters and pages are not modelled: all are listed."""
+    """Answer DescribeSessions with all sessions of this region, without filters and pages."""
     state = str(members(self).get("State"))
     return ActionResult({"Sessions": self.sandbox_sessions.describe(state, self.region)})
 
 
 def describe_instance_information(self: Any) -> Any:
-    """The EC2 instances as managed nodes, online while they run.
+    """Answer DescribeInstanceInformation with the EC2 instances, online while they run.
 
-    Raises InvalidFilterKey for a filter that is not InstanceIds, PingStatus, ResourceType or a
-    tag's. Pages are not modelled: all are listed.
+    Raises InvalidFilterKey for a filter other than InstanceIds, PingStatus, ResourceType and
+    tags. All nodes are on one page.
     """
-    asked = members(self)
+    parameters = members(self)
     filters = {
-        **{f.get("key"): f.get("valueSet") for f in asked.get("InstanceInformationFilterList", ())},
-        **{f.get("Key"): f.get("Values") for f in asked.get("Filters", ())},
+        **{
+            f.get("key"): f.get("valueSet")
+            for f in parameters.get("InstanceInformationFilterList", ())
+        },
+        **{f.get("Key"): f.get("Values") for f in parameters.get("Filters", ())},
     }
-    found = []
+    nodes = []
     for instance in _instances(self):
         node = _node(instance)
         status = "Online" if node.online else "ConnectionLost"
-        has = {
+        attributes = {
             "InstanceIds": node.node_id,
             "PingStatus": status,
             "ResourceType": "EC2Instance",
             **{f"tag:{key}": value for key, value in node.tags.items()},
         }
         for key in filters:
-            if key not in has and not str(key).startswith("tag:"):
+            if key not in attributes and not str(key).startswith("tag:"):
                 raise ServiceFault("InvalidFilterKey", f"{key} is not modelled by the sandbox.")
-        if all(has.get(key) in (values or ()) for key, values in filters.items()):
-            found.append(
+        if all(attributes.get(key) in (values or ()) for key, values in filters.items()):
+            nodes.append(
                 {
                     "InstanceId": node.node_id,
                     "PingStatus": status,
@@ -73,11 +76,11 @@ def describe_instance_information(self: Any) -> Any:
                     "LastPingDateTime": datetime.now(UTC) if node.online else instance.launch_time,
                 }
             )
-    return ActionResult({"InstanceInformationList": found})
+    return ActionResult({"InstanceInformationList": nodes})
 
 
 def region_of(response: Any) -> Region:
-    """The region that the request went to, and its nodes and documents in moto's state."""
+    """Return the region of the request, with its nodes and documents in moto's state."""
     backend = ssm_backends[response.current_account][response.region]
 
     def node(node_id: str) -> Node | None:
@@ -112,14 +115,14 @@ def _node(instance: Any) -> Node:
 
 
 def put_aws_documents(backend: Any) -> None:
-    """Put AWS's own documents into a region's state, unless they are there. moto has none."""
+    """Add AWS's own documents to a region's state, unless they exist. moto has none."""
     if "AWS-RunShellScript" in backend._documents:
         return
     contents: dict[str, tuple[str, Any]] = {
         name: ("Session", content) for name, content in AWS_SESSION_DOCUMENTS.items()
     }
     contents["AWS-RunShellScript"] = ("Command", {"schemaVersion": "1.2", "runtimeConfig": {}})
-    made = {}
+    documents = {}
     for name, (document_type, content) in contents.items():
         document = Document(
             account_id="Amazon",
@@ -132,6 +135,6 @@ def put_aws_documents(backend: Any) -> None:
             attachments=[],
             target_type="",
         )
-        made[name] = Documents(document)
-    # At once: another request may be looking.
-    backend._documents.update(made)
+        documents[name] = Documents(document)
+    # In one step, because other requests may read at the same time.
+    backend._documents.update(documents)

@@ -1,6 +1,6 @@
-"""STS's part: credentials only for whom the sandbox knows, and the caller's own identity.
+"""STS: credentials for principals in the sandbox only, and the caller's own identity.
 
-Each function takes moto's method and returns what stands in its place.
+Each function takes moto's method and returns its replacement.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.operations.request import stored_arn
 
 
-def of_a_role(assume_role: Any) -> Any:
-    """AssumeRole for roles that are here. moto also gives keys for others, which nobody restricts.
+def for_existing_role(assume_role: Any) -> Any:
+    """Return AssumeRole for existing roles. moto also returns keys for others, without limits.
 
-    Trust policies, and whether the caller may assume the role, are not checked.
+    Trust policies and the caller's permission to assume the role are not checked.
     """
 
     @functools.wraps(assume_role)
@@ -26,24 +26,24 @@ def of_a_role(assume_role: Any) -> Any:
         arn = str(self._get_param("RoleArn"))
         if stored_arn(self, "role", arn.rpartition("/")[2]) != arn:
             caller = self.sandbox_signer.known()
-            who = f"arn:{self.partition}:iam::{self.current_account}:root"
+            owner = f"arn:{self.partition}:iam::{self.current_account}:root"
             raise ServiceFault(
                 "AccessDenied",
-                f"User: {who if caller is None else caller.arn} is not authorized to perform:"
+                f"User: {owner if caller is None else caller.arn} is not authorized to perform:"
                 f" sts:AssumeRole on resource: {arn}",
                 403,
             )
         answer = assume_role(self)
         if self._get_param("SerialNumber") and self._get_param("TokenCode"):
-            # Whatever the code: it is not verified.
+            # The code is not verified.
             answer.result["Credentials"].mfa_authenticated = True
         return answer
 
     return assume
 
 
-def of_the_user(get_session_token: Any) -> Any:
-    """GetSessionToken for the calling user. moto's answer has always the same key."""
+def for_calling_user(get_session_token: Any) -> Any:
+    """Return GetSessionToken for the calling user. moto's own always returns the same key."""
 
     @functools.wraps(get_session_token)
     def token(self: Any) -> Any:
@@ -59,7 +59,7 @@ def of_the_user(get_session_token: Any) -> Any:
         key.mfa_authenticated = bool(
             self._get_param("SerialNumber") and self._get_param("TokenCode")
         )
-        made = self.backend.get_session_token(
+        token_result = self.backend.get_session_token(
             duration=self._get_int_param("DurationSeconds", 43200)
         )
         return ActionResult(
@@ -68,7 +68,7 @@ def of_the_user(get_session_token: Any) -> Any:
                     "AccessKeyId": key.access_key_id,
                     "SecretAccessKey": key.secret_access_key,
                     "SessionToken": "sandbox-session-token",
-                    "Expiration": made.expiration,
+                    "Expiration": token_result.expiration,
                 }
             }
         )
@@ -76,8 +76,8 @@ def of_the_user(get_session_token: Any) -> Any:
     return token
 
 
-def of_the_signer(get_caller_identity: Any) -> Any:
-    """GetCallerIdentity for every caller that the sandbox knows, temporary credentials too."""
+def for_signer(get_caller_identity: Any) -> Any:
+    """Return GetCallerIdentity for all known callers, including temporary credentials."""
 
     @functools.wraps(get_caller_identity)
     def identity(self: Any) -> Any:

@@ -1,1 +1,1 @@
-"""A stand-in for session-manager-plugin where it is not installed: it talks to loopback only."""
+"""A stub of session-manager-plugin, used if that is not installed; it connects to loopback only."""

@@ -1,9 +1,9 @@
-"""`ssmgate-sandbox-plugin`: the plugin's arguments, answers and exit codes.
+"""`ssmgate-sandbox-plugin`: the plugin's arguments, output and exit statuses.
 
-The contract is that of src/sessionmanagerplugin/session/session.go of session-manager-plugin: the
-response (or the name of the variable that holds it), region, operation, profile, request and
-endpoint; every end that is told ends with 0. Differently, 1 is for what only a stand-in can
-meet: a stream that is not on loopback, and a sandbox that has gone.
+They are those of src/sessionmanagerplugin/session/session.go of session-manager-plugin. The
+arguments are the response (or the name of the environment variable that contains it), region,
+operation, profile, request and endpoint. The exit status is 0 for every end with a message. Only
+this stub exits with 1: if the stream is not on loopback, and if the sandbox has ended.
 """
 
 from __future__ import annotations
@@ -14,67 +14,67 @@ import signal
 import sys
 
 VERSION = "1.2.9999.0"
-"""None of the plugin's own; new enough to be given the token in the environment."""
+"""Not a version of the real plugin, but new enough to get the token in the environment."""
 _VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 _ARGUMENTS = 6
 _NAME = "ssmgate-sandbox-plugin"
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the plugin would with these words, its name left out. Returns the exit code."""
+    """Run with the plugin's arguments, without the program's name. Returns the exit status."""
     if arguments == ["--version"]:
-        _say(f"{VERSION}\n")
+        _print(f"{VERSION}\n")
         return 0
     if len(arguments) < _ARGUMENTS:
-        _say(f"\n{_NAME}: a stand-in for session-manager-plugin, started by the AWS CLI\n\n")
+        _print(f"\n{_NAME}: a stand-in for session-manager-plugin, started by the AWS CLI\n\n")
         return 0
     response, _region, operation, _profile, _request, _endpoint = arguments[:_ARGUMENTS]
     if operation != "StartSession":
-        _say("Invalid Operation")
+        _print("Invalid Operation")
         return 0
     if response.startswith(_VARIABLE):
         response = os.environ.pop(response, "")
     try:
-        told = json.loads(response)
-        session_id, token = str(told["SessionId"]), str(told["TokenValue"])
-        stream_url = str(told["StreamUrl"])
+        values = json.loads(response)
+        session_id, token = str(values["SessionId"]), str(values["TokenValue"])
+        stream_url = str(values["StreamUrl"])
     except (ValueError, KeyError, TypeError) as error:
-        _say(f"Cannot perform start session: {error}\n")
+        _print(f"Cannot perform start session: {error}\n")
         return 0
-    _tell(f"{_NAME}: a stand-in for session-manager-plugin, for the sandbox only\n")
-    # Not for --version, which is asked before each session.
+    _print_error(f"{_NAME}: a stand-in for session-manager-plugin, for the sandbox only\n")
+    # Imported late, because --version is called before each session.
     from ssmgate.sandbox.plugin.session import Session
     from ssmgate.sandbox.plugin.wire import NotLoopback, Wire, WireClosed
 
     try:
         wire = Wire.open(stream_url)
     except NotLoopback as error:
-        _tell(f"{_NAME}: {error}: it talks to a sandbox of this machine only\n")
+        _print_error(f"{_NAME}: {error}: it talks to a sandbox of this machine only\n")
         return 1
     except WireClosed as error:
-        _tell(f"{_NAME}: {error}\n")
+        _print_error(f"{_NAME}: {error}\n")
         return 1
-    _say(f"\nStarting session with SessionId: {session_id}\n")
+    _print(f"\nStarting session with SessionId: {session_id}\n")
     try:
-        _say(Session(session_id, token, VERSION, wire).run())
+        _print(Session(session_id, token, VERSION, wire).run())
     except WireClosed as error:
-        _tell(f"{_NAME}: {error}\n")
+        _print_error(f"{_NAME}: {error}\n")
         return 1
     except BrokenPipeError:
         return 0
     return 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     os.write(1, text.encode())
 
 
-def _tell(text: str) -> None:
+def _print_error(text: str) -> None:
     os.write(2, text.encode())
 
 
 def run() -> None:
-    """The console script."""
+    """Run as the console script."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""What the user's side of a session is: a terminal, ssh's two pipes, or a port on loopback.
+"""The user's end of a session: a terminal, the two pipes of ssh, or a port on loopback.
 
-As in src/sessionmanagerplugin/session/{shellsession,portsession} of session-manager-plugin, its
-words on stdout and its way with signals and the terminal among it.
+It follows src/sessionmanagerplugin/session/{shellsession,portsession} of session-manager-plugin,
+including its messages on stdout and its handling of signals and the terminal.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from ssmgate.sandbox.channel.payloads import Flag, Size, flag_payload
 from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
 
 _STDIN, _STDOUT = 0, 1
-# A pipe that select calls writable takes so much without blocking.
+# A pipe that select reports as writable accepts this many bytes without blocking.
 _PIPE_BYTES = 4096
 _NO_TERMINAL = Size(300, 100)
 _KEYS = {signal.SIGINT: b"\x03", signal.SIGQUIT: b"\x1c", signal.SIGTSTP: b"\x1a"}
 
 
 class Ended(Exception):
-    """The session is over; `text` is the last thing to be said on stdout."""
+    """The session has ended; `text` is to be written to stdout at last."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -37,50 +37,53 @@ class Ended(Exception):
 
 
 class Channel(Protocol):
-    """The session's other half."""
+    """The connection to the node."""
 
     def send(self, payload_type: PayloadType, payload: bytes) -> int:
-        """Put a message on its way. Returns its sequence number."""
+        """Send a message. Returns its sequence number."""
 
-    def has_come(self, sequence_number: int) -> bool:
-        """Whether the node has acknowledged that message."""
+    def is_acknowledged(self, sequence_number: int) -> bool:
+        """Return whether the node has acknowledged that message."""
 
 
 class LocalEndpoint(Protocol):
-    """`reading` and `writing` are the descriptors to wait for; `read` and `write` are called for
-    those that are ready, `take` with what the node sends."""
+    """The user's end, as the event loop uses it.
+
+    `reading` and `writing` return the descriptors to wait for. `read` and `write` are called for
+    those that are ready, and `take` with the data that the node sends.
+    """
 
     @property
     def unwritten(self) -> int:
-        """Bytes taken from the node and not written yet."""
+        """Return how many bytes from the node have not been written yet."""
 
     def reading(self) -> list[int]:
-        """Descriptors that may be read from now."""
+        """Return the descriptors to wait for reading."""
 
     def writing(self) -> list[int]:
-        """Descriptors that something is waiting to be written to."""
+        """Return the descriptors for which data is waiting to be written."""
 
     def read(self, descriptor: int) -> None:
-        """Take what is there and send it. Raises `Ended` at its end."""
+        """Read the available data and send it. Raises `Ended` at the end of input."""
 
     def write(self, descriptor: int) -> None:
-        """Write as much as it takes."""
+        """Write as much as is possible without blocking."""
 
     def take(self, data: bytes) -> None:
-        """What the node sent, in order."""
+        """Take data from the node, in order."""
 
     def signalled(self, number: int) -> None:
-        """A signal came; its handler has only noted it."""
+        """Handle a signal that has arrived."""
 
     def finish(self) -> None:
-        """The session is over: write what is left."""
+        """Write the remaining data at the end of the session."""
 
     def leave(self) -> None:
-        """Called once, whatever the end."""
+        """Clean up. Called once, however the session ended."""
 
 
 class Stdio:
-    """stdin and stdout, for ssh. The end of stdin ends the session, and nothing is said."""
+    """stdin and stdout, for ssh. The end of stdin ends the session without a message."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -112,14 +115,14 @@ class Stdio:
         self._waiting += data
 
     def signalled(self, number: int) -> None:
-        """They are left as they were inherited."""
+        """Do nothing: signals have their inherited dispositions."""
 
     def finish(self) -> None:
         while self._waiting:
             del self._waiting[: os.write(_STDOUT, self._waiting)]
 
     def leave(self) -> None:
-        """Nothing was changed."""
+        """Do nothing: nothing was changed."""
 
     def _typed(self, data: bytes) -> bytes:
         return data
@@ -129,9 +132,10 @@ class Stdio:
 
 
 class Shell(Stdio):
-    """A terminal, if stdin is one: without line buffering and echo, with its signals as keys.
+    """A shell on the terminal, if stdin is one, without line buffering and echo.
 
-    Only the echo is put back: the plugin, too, leaves the terminal in non-canonical mode.
+    Signals are sent as keys. Only the echo is restored at the end: the plugin also leaves the
+    terminal in non-canonical mode.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -152,7 +156,7 @@ class Shell(Stdio):
             self._channel.send(PayloadType.OUTPUT, _KEYS[signal.Signals(number)])
 
     def leave(self) -> None:
-        # A signal that comes while this program ends is not the shell's.
+        # A signal while this program ends must not reach the user's shell as a key.
         for number in _KEYS:
             signal.signal(number, signal.SIG_IGN)
         with contextlib.suppress(termios.error):
@@ -178,10 +182,10 @@ class Shell(Stdio):
 
 
 class Forward:
-    """A port of this machine's, one connection at a time.
+    """A port of this machine, with one connection at a time.
 
-    The next one is accepted when the node has acknowledged the end of the last, so that nothing
-    of that one reaches it. The plugin does not wait for this.
+    A new connection is accepted after the node has acknowledged the end of the last, so that it
+    gets no data of the last one. The plugin does not wait for this.
     """
 
     def __init__(self, channel: Channel, session_id: str, port: str) -> None:
@@ -208,7 +212,7 @@ class Forward:
     def reading(self) -> list[int]:
         if self._local is not None:
             return [self._local.fileno()]
-        if self._channel.has_come(self._disconnected):
+        if self._channel.is_acknowledged(self._disconnected):
             return [self._listening.fileno()]
         return []
 
@@ -241,7 +245,7 @@ class Forward:
                 self._disconnect()
 
     def take(self, data: bytes) -> None:
-        if self._local is not None or self._channel.has_come(self._disconnected):
+        if self._local is not None or self._channel.is_acknowledged(self._disconnected):
             self._waiting += data
 
     def signalled(self, number: int) -> None:
@@ -269,8 +273,8 @@ class Forward:
         self._local.setblocking(False)
         if not self._accepted:
             self._accepted = True
-            said = f"Connection accepted for session {self._session_id}.\n"
-            os.write(_STDOUT, said.encode())
+            message = f"Connection accepted for session {self._session_id}.\n"
+            os.write(_STDOUT, message.encode())
 
     def _disconnect(self) -> None:
         if self._local is not None:
@@ -282,4 +286,4 @@ class Forward:
 
 
 def _wake(_number: int, _frame: FrameType | None) -> None:
-    """The number itself comes through the wakeup descriptor."""
+    """Do nothing: the number of the signal arrives through the wakeup descriptor."""

@@ -1,4 +1,4 @@
-"""A websocket to this machine, without a thread or an event loop: bytes in, frames out."""
+"""A websocket to this machine, without a thread or an event loop."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _READ_BYTES = 1 << 17
 
 
 class NotLoopback(Exception):
-    """The address is another machine's, or none."""
+    """The address is not valid, or not on loopback."""
 
 
 class WireClosed(Exception):
-    """There is nobody at the other end, or not any more."""
+    """The connection cannot be opened, or was closed."""
 
 
 class Wire:
-    """`receive` and `flush` do not block once it is open; `send` only puts into a buffer."""
+    """An open websocket. `receive` and `flush` do not block; `send` only adds to a buffer."""
 
     def __init__(self, connection: socket.socket, protocol: ClientProtocol) -> None:
         self._connection = connection
@@ -36,7 +36,7 @@ class Wire:
 
     @classmethod
     def open(cls, url: str) -> Wire:
-        """Raises `NotLoopback` before anything is sent, and `WireClosed`."""
+        """Connect to `url`. Raises `NotLoopback` before anything is sent, and `WireClosed`."""
         try:
             uri = parse_uri(url)
         except InvalidURI as error:
@@ -71,11 +71,11 @@ class Wire:
 
     @property
     def unsent(self) -> int:
-        """How many bytes wait for `flush`."""
+        """Return how many bytes wait for `flush`."""
         return len(self._unsent)
 
     def send(self, message: bytes | str) -> None:
-        """Nothing is sent once the other end has closed: what it said before is still read."""
+        """Add a message to the buffer, unless the other end has closed; it can still be read."""
         if self._protocol.state is not State.OPEN:
             return
         if isinstance(message, str):
@@ -85,7 +85,7 @@ class Wire:
         self._collect()
 
     def flush(self) -> None:
-        """Send what can be sent now. Raises `WireClosed`."""
+        """Send as much as is possible without blocking. Raises `WireClosed`."""
         try:
             while self._unsent:
                 del self._unsent[: self._connection.send(self._unsent)]
@@ -95,7 +95,7 @@ class Wire:
             raise WireClosed(f"the data channel was lost: {error}") from error
 
     def receive(self) -> Iterator[bytes]:
-        """The messages that have come. Raises `WireClosed` after the last."""
+        """Yield the messages that have arrived. Raises `WireClosed` after the last."""
         try:
             data = self._connection.recv(_READ_BYTES)
         except BlockingIOError:

@@ -1,6 +1,6 @@
-"""Make the completion files of this directory from the program: `make completions`.
+"""Generate the completion files in this directory from the program: `make completions`.
 
-What is fixed of each is in parts/, where a line `@TABLES@` stands for what is generated.
+The fixed part of each file is in parts/, in which a line `@TABLES@` is replaced.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ssmgate.gate.aws.service_models import AwscliModels
 HERE = Path(__file__).parent
 FILES = {"bash": "ssmgate.bash", "zsh": "_ssmgate", "fish": "ssmgate.fish"}
 
-# What values an option has, by its name: a word of `ssmgate complete`, or files. Else any.
+# The values of an option: a kind of `ssmgate complete`, or files. By default any text.
 VALUES = {
     "--profile": "profiles",
     "--region": "regions",
@@ -30,7 +30,7 @@ VALUES = {
     "--ca-bundle": "files",
     "--seed": "files",
 }
-# Where the program's own first sentence says too little or too much for a list.
+# Used instead of the first sentence of the program's help, if that is too short or too long.
 HELP = {
     "--target": "The managed node",
     "--document-name": "The session document",
@@ -47,13 +47,13 @@ HELP = {
     "--no-cli-auto-prompt": "No prompt for parameters",
     "--cli-error-format": "The look of errors",
 }
-# ssmgate refuses them.
-REFUSED = ("--no-sign-request", "--cli-auto-prompt")
+# Options that ssmgate rejects.
+REJECTED = ("--no-sign-request", "--cli-auto-prompt")
 
 
 @dataclass(frozen=True)
 class Option:
-    """`value` is empty for a flag, a word of VALUES, `any`, or `=` and the choices."""
+    """An option. `value` is empty for a flag, a value of VALUES, `any`, or `=` and the choices."""
 
     names: tuple[str, ...]
     value: str
@@ -63,7 +63,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """`argument` is the value of its arguments, as of an option's."""
+    """A verb. `argument` describes its arguments, in the form of an option's `value`."""
 
     name: str
     help: str
@@ -72,12 +72,12 @@ class Command:
 
 
 def start_session() -> Command:
-    """What the parser takes that ssmgate reads a start with."""
+    """Return start-session with the options that its parser accepts."""
     driver = Driver()
     driver.session.register_component("data_loader", AwscliModels(documented=True))
     commands = driver._get_command_table()
     operation = commands["ssm"]._get_command_table()["start-session"]
-    told = driver.session.get_data("cli")["options"]
+    descriptions = driver.session.get_data("cli")["options"]
     options = [
         _option(f"--{name}", "" if argument.cli_type_name == "boolean" else "any", argument)
         for name, argument in operation.arg_table.items()
@@ -86,12 +86,12 @@ def start_session() -> Command:
         if not action.option_strings:
             continue
         name = action.option_strings[0]
-        about = told.get(name.removeprefix("--"), {}).get("help") or action.help or ""
-        text = HELP.get(name) or _sentence(about)
+        description = descriptions.get(name.removeprefix("--"), {}).get("help") or action.help or ""
+        text = HELP.get(name) or _sentence(description)
         value = "" if action.nargs == 0 else _value(name, action.choices)
         options.append(Option((name,), value, text))
-    kept = tuple(option for option in options if option.names[0] not in REFUSED)
-    return Command("start-session", "", kept, "=help")
+    accepted = tuple(option for option in options if option.names[0] not in REJECTED)
+    return Command("start-session", "", accepted, "=help")
 
 
 def _option(name: str, value: str, argument: object) -> Option:
@@ -105,7 +105,7 @@ def _value(name: str, choices: object) -> str:
 
 
 def _sentence(documentation: str) -> str:
-    """The first sentence without markup, short enough for a list."""
+    """Return the first sentence without markup, at most 70 characters and an ellipsis."""
     text = html.unescape(re.sub(r"<[^>]*>|``", "", documentation))
     text = re.sub(r"\s+", " ", text).strip()
     first = re.split(r"\. |\.$", text, maxsplit=1)[0]
@@ -113,7 +113,7 @@ def _sentence(documentation: str) -> str:
 
 
 def commands() -> list[Command]:
-    """ssmgate itself, its verbs, and start-session as the parser has it."""
+    """Return ssmgate itself, its verbs, and start-session from its parser."""
     verbs = {name: verb for name, verb in program.commands.items() if not verb.hidden}
     start = start_session()
     all_commands = [Command("ssmgate", "", tuple(_options(program)), f"={' '.join(sorted(verbs))}")]
@@ -144,7 +144,7 @@ def _options(verb: click.Command) -> Iterator[Option]:
         yield Option(tuple(names), value, help_text, parameter.multiple)
 
 
-# Each shell's tables
+# The tables of each shell
 
 
 def bash(all_commands: list[Command]) -> str:
@@ -181,11 +181,11 @@ def zsh(all_commands: list[Command]) -> str:
 
     def specs(command: Command) -> Iterator[str]:
         for option in command.options:
-            about = re.sub(r"([\[\]:\\])", r"\\\1", option.help)
+            description = re.sub(r"([\[\]:\\])", r"\\\1", option.help)
             for name in option.names:
                 rest = f":{name.lstrip('-')}:{action(option.value)}" if option.value else ""
                 once = "*" if option.repeatable else f"({' '.join(option.names)})"
-                spec = f"{once}{name}{'=' if option.value else ''}[{about}]{rest}"
+                spec = f"{once}{name}{'=' if option.value else ''}[{description}]{rest}"
                 yield quoted(spec)
 
     lines = ["__ssmgate_verbs() {", "    local -a verbs", "    verbs=("]
@@ -246,12 +246,12 @@ def fish(all_commands: list[Command]) -> str:
 
 
 def takes(command: Command, option: Option) -> bool:
-    """Whether the word after an option of start-session's is its value."""
+    """Return whether the word after an option of start-session is its value."""
     return command.name == "start-session" and option.value != ""
 
 
-def made() -> dict[str, str]:
-    """The text of each file, by its name."""
+def generated() -> dict[str, str]:
+    """Return the text of each file by its name."""
     all_commands = commands()
     tables = {"bash": bash, "zsh": zsh, "fish": fish}
     return {
@@ -263,6 +263,6 @@ def made() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    for name, text in made().items():
+    for name, text in generated().items():
         (HERE / name).write_text(text)
     sys.exit(0)

@@ -100,7 +100,7 @@ def generator() -> ModuleType:
 
 def test_the_files_are_what_the_program_says(generator: ModuleType) -> None:
     """If this fails: make completions."""
-    for name, text in generator.made().items():
+    for name, text in generator.generated().items():
         assert (DIRECTORY / name).read_text() == text, name
 
 

@@ -1,9 +1,9 @@
-"""The main job on real input, in under a minute: `make demo`.
+"""Demonstrate allowed and denied sessions, in under a minute: `make demo`.
 
-A local AWS, `ssmgate sandbox`, decides by the policies of the world that comes with it; the
-commands are the installed programs, and ssh and scp are the machine's own OpenSSH. Where no real
-session-manager-plugin is installed, the sandbox's stand-in takes over the sessions.
-Every step says what is expected. The first that comes out otherwise ends the demo with status 1.
+A local AWS, `ssmgate sandbox`, evaluates the policies of its default seed. The commands are the
+installed programs, and ssh and scp are the machine's own OpenSSH. If session-manager-plugin is
+not installed, the sandbox's stub runs the sessions.
+Every step prints what is expected. The first unexpected result ends the demo with status 1.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from pathlib import Path
 PROGRAMS = Path(sys.executable).parent
 PLUGIN = "session-manager-plugin"
 NODE = "i-0123456789abcdef0"
-# The newest service checks the default document too, and bob is denied by both.
+# In the newest model the service checks the default document too, so bare aws would deny bob.
 MODEL = ("--session-document-model", "2023")
 START = ("ssm-start-session", "--target", NODE)
 SSH = ("--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=22")
 FORWARD = ("--document-name", "AWS-StartPortForwardingSession", "--parameters")
-# A role whose ARN has a path, assumed with whatever credentials the environment has.
+# A role whose ARN has a path, assumed with the credentials in the environment.
 PROFILE = """[profile bastion]
 role_arn = arn:aws:iam::111122223333:role/bastion/SessionUser
 credential_source = Environment
@@ -58,35 +58,37 @@ def default_document(aws: Aws) -> None:
     say("1. bob may start sessions on the nodes. No policy gives him a session document,")
     say("   but by AWS's text of 2021 to 2023 the service checks none where none is named:", 0)
     say("   bare aws lets him in.", 0)
-    ended = aws.show("bob", "aws", "ssm", "start-session", "--target", NODE)
-    expect("bob has a shell, with bare aws", ended.status == 0, "Starting session" in ended.output)
+    result = aws.show("bob", "aws", "ssm", "start-session", "--target", NODE)
+    expect(
+        "bob has a shell, with bare aws", result.status == 0, "Starting session" in result.output
+    )
 
     say("2. ssmgate asks IAM first. The same user, the same arguments:")
-    ended = aws.show("bob", *START)
+    result = aws.show("bob", *START)
     expect(
         "bob is refused, with the reason, and StartSession was never sent",
-        ended.status == 254,
-        "session document SSM-SessionManagerRunShell" in ended.output,
-        "bob ssm:StartSession" not in ended.seen,
+        result.status == 254,
+        "session document SSM-SessionManagerRunShell" in result.output,
+        "bob ssm:StartSession" not in result.seen,
     )
 
     say("3. alice's policy names the default document: ssmgate becomes the plugin.")
-    ended = aws.show("alice", *START)
+    result = aws.show("alice", *START)
     expect(
         "alice has a shell, and ssmgate added not a word",
-        ended.status == 0,
-        "Starting session" in ended.output,
-        "ssmgate:" not in ended.output,
+        result.status == 0,
+        "Starting session" in result.output,
+        "ssmgate:" not in result.output,
     )
 
 
 def named_document(aws: Aws) -> None:
     say("4. An ssh session is another document, one of AWS's own, which alice was not given.")
-    ended = aws.show("alice", *START, *SSH)
+    result = aws.show("alice", *START, *SSH)
     expect(
         "alice is refused the ssh document by the ARN that IAM knows it by",
-        ended.status == 254,
-        "allows arn:aws:ssm:us-east-1::document/AWS-StartSSHSession for" in ended.output,
+        result.status == 254,
+        "allows arn:aws:ssm:us-east-1::document/AWS-StartSSHSession for" in result.output,
     )
 
 
@@ -96,40 +98,42 @@ def with_ssh(aws: Aws) -> None:
         return
     say("5. carol was. ssmgate is the ProxyCommand of a real OpenSSH, as the sandbox sets it up")
     say("   for the command that it runs:", 0)
-    ended = aws.show_inside("carol", "ssh", NODE, "echo logged in as $(id -un)")
-    expect("carol is logged in", ended.status == 0, "logged in as" in ended.output)
+    result = aws.show_inside("carol", "ssh", NODE, "echo logged in as $(id -un)")
+    expect("carol is logged in", result.status == 0, "logged in as" in result.output)
 
-    sent, got = aws.directory / "sent", aws.directory / "received"
+    sent, received = aws.directory / "sent", aws.directory / "received"
     sent.write_bytes(os.urandom(10_000_000))
-    ended = aws.show_inside("carol", "scp", "-q", str(sent), f"{NODE}:{got}")
-    print(f"sha256 sent     {digest(sent)}\nsha256 received {digest(got)}")
-    expect("ten megabytes came across unchanged", ended.status == 0, digest(sent) == digest(got))
+    result = aws.show_inside("carol", "scp", "-q", str(sent), f"{NODE}:{received}")
+    print(f"sha256 sent     {digest(sent)}\nsha256 received {digest(received)}")
+    expect(
+        "ten megabytes came across unchanged", result.status == 0, digest(sent) == digest(received)
+    )
 
-    ended = aws.show_inside("alice", "ssh", NODE, "id")
+    result = aws.show_inside("alice", "ssh", NODE, "id")
     expect(
         "alice's ssh ends with the reason, not with a hang",
-        ended.status == 255,
-        "session document AWS-StartSSHSession" in ended.output,
+        result.status == 255,
+        "session document AWS-StartSSHSession" in result.output,
     )
 
 
 def other_layers(aws: Aws) -> None:
     say("6. dave's own policy allows everything, but his permissions boundary ends before ssh.")
-    ended = aws.show("dave", *START)
-    expect("dave has a shell", ended.status == 0, "Starting session" in ended.output)
-    ended = aws.show("dave", *START, *SSH)
+    result = aws.show("dave", *START)
+    expect("dave has a shell", result.status == 0, "Starting session" in result.output)
+    result = aws.show("dave", *START, *SSH)
     expect(
         "dave is refused, and told that it is the boundary",
-        ended.status == 254,
-        "no permissions boundary allows" in ended.output,
+        result.status == 254,
+        "no permissions boundary allows" in result.output,
     )
 
     say("7. erin's allows everything too, but a service control policy denies her all documents.")
-    ended = aws.show("erin", *START)
+    result = aws.show("erin", *START)
     expect(
         "erin is refused, and told that it is a service control policy",
-        ended.status == 254,
-        "explicit deny in a service control policy" in ended.output,
+        result.status == 254,
+        "explicit deny in a service control policy" in result.output,
     )
 
 
@@ -137,27 +141,27 @@ def role_with_a_path(aws: Aws) -> None:
     say("8. bob assumes a role that has a path, which the session's ARN does not show.")
     (aws.directory / ".aws").mkdir()
     (aws.directory / ".aws" / "config").write_text(PROFILE)
-    ended = aws.show("bob", "aws", "sts", "get-caller-identity", "--profile", "bastion")
-    expect("the ARN has no path", ended.status == 0, "/SessionUser/" in ended.output)
-    ended = aws.show("bob", *START, "--profile", "bastion")
+    result = aws.show("bob", "aws", "sts", "get-caller-identity", "--profile", "bastion")
+    expect("the ARN has no path", result.status == 0, "/SessionUser/" in result.output)
+    result = aws.show("bob", *START, "--profile", "bastion")
     expect(
         "ssmgate found the role, its path and its grant",
-        ended.status == 0,
-        "Starting session" in ended.output,
+        result.status == 0,
+        "Starting session" in result.output,
         "on arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell: allowed"
-        in ended.seen,
+        in result.seen,
     )
 
 
 def shell(aws: Aws) -> None:
     say("9. What takes over is a real session: a shell on the node, which is this machine.")
     typed = 'echo "6 times 7 is $((6 * 7))"\nexit\n'
-    ended = aws.show("alice", *START, typed=typed)
+    result = aws.show("alice", *START, typed=typed)
     expect(
         "alice's lines were answered, and her shell has ended",
-        ended.status == 0,
-        "6 times 7 is 42" in ended.output,
-        "Exiting session with sessionId: alice-" in ended.output,
+        result.status == 0,
+        "6 times 7 is 42" in result.output,
+        "Exiting session with sessionId: alice-" in result.output,
     )
 
 
@@ -195,12 +199,12 @@ class Hello(BaseHTTPRequestHandler):
         self.wfile.write(self.text.encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended: its status, what it wrote, and what the sandbox logged meanwhile."""
+class Result:
+    """The result of a command: its status, its output, and the sandbox's log of that time."""
 
     status: int
     output: str
@@ -209,7 +213,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Aws:
-    """A sandbox that stays, and a stranger's home in `directory`, which also has its log."""
+    """A running sandbox. `directory` is an empty home directory, and also has the log."""
 
     directory: Path
     environ: dict[str, str]
@@ -218,16 +222,16 @@ class Aws:
     def log(self) -> Path:
         return self.directory / "log"
 
-    def show(self, who: str, *command: str, typed: str = "exit\n") -> Ended:
-        """Run `command` as `who`, and show it with what it writes."""
+    def show(self, who: str, *command: str, typed: str = "exit\n") -> Result:
+        """Run `command` as `who`, and print it with its output."""
         return self._show(who, command, self.as_user(who, command), typed)
 
-    def show_inside(self, who: str, *command: str) -> Ended:
-        """The same as the command of a sandbox of its own, where ssh is set up too."""
+    def show_inside(self, who: str, *command: str) -> Result:
+        """Run `command` in a sandbox of its own, which also configures ssh."""
         return self._show(who, command, ["ssmgate", "sandbox", "--as", who, "--", *command])
 
     def running(self, who: str, *command: str) -> subprocess.Popen[str]:
-        """`command`, started as `who`."""
+        """Start `command` as `who`."""
         return subprocess.Popen(
             self.as_user(who, command),
             env=self.environ,
@@ -243,38 +247,38 @@ class Aws:
 
     def _show(
         self, who: str, command: tuple[str, ...], words: list[str], typed: str = "exit\n"
-    ) -> Ended:
+    ) -> Result:
         before = len(self.log.read_text())
         print(f"\n{who}$ {shlex.join(command)}", flush=True)
         with subprocess.Popen(
             words,
             env=self.environ,
-            # Open to the end, as a terminal's: the plugin ends at the end of its input.
+            # Kept open, like a terminal: the plugin ends at the end of its input.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        ) as ended:
-            assert ended.stdin is not None
-            assert ended.stdout is not None
-            late = threading.Timer(60, ended.kill)
-            late.daemon = True
-            late.start()
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            kill_timer = threading.Timer(60, process.kill)
+            kill_timer.daemon = True
+            kill_timer.start()
             with contextlib.suppress(BrokenPipeError):
-                ended.stdin.write(typed)
-                ended.stdin.flush()
-            written = ended.stdout.read()
-            ended.wait()
-            late.cancel()
+                process.stdin.write(typed)
+                process.stdin.flush()
+            written = process.stdout.read()
+            process.wait()
+            kill_timer.cancel()
         output = written.strip("\n")
-        print(f"{output}\n" * bool(output) + f"[status {ended.returncode}]", flush=True)
-        return Ended(ended.returncode, written, self.log.read_text()[before:])
+        print(f"{output}\n" * bool(output) + f"[status {process.returncode}]", flush=True)
+        return Result(process.returncode, written, self.log.read_text()[before:])
 
 
 @contextlib.contextmanager
 def aws_in(directory: str) -> Iterator[Aws]:
-    """A sandbox, ready, until the end of the block. Nobody's own AWS is in its environment."""
-    left_out = ("AWS_", "SSMGATE_", "XDG_")
+    """Run a sandbox while the block runs, without the user's own AWS in its environment."""
+    excluded = ("AWS_", "SSMGATE_", "XDG_")
     path = [str(PROGRAMS), os.environ["PATH"]]
     if shutil.which(PLUGIN) is None:
         (Path(directory) / "bin").mkdir()
@@ -283,7 +287,7 @@ def aws_in(directory: str) -> Iterator[Aws]:
     aws = Aws(
         Path(directory),
         {
-            **{k: v for k, v in os.environ.items() if not k.startswith(left_out)},
+            **{k: v for k, v in os.environ.items() if not k.startswith(excluded)},
             "PATH": os.pathsep.join(path),
             "HOME": directory,
         },
@@ -308,7 +312,7 @@ def aws_in(directory: str) -> Iterator[Aws]:
             expect(f"the sandbox starts: {aws.log.read_text()}", False)
         yield aws
     finally:
-        # Not SIGINT: it is ignored where a shell runs the demo in the background.
+        # Not SIGINT, which is ignored if a shell runs the demo in the background.
         server.terminate()
         server.wait(20)
 

@@ -1,4 +1,4 @@
-"""A daemon of the benchmark's own: its processor seconds, its starts, and its processes."""
+"""Run a daemon for the benchmark, and read its CPU seconds, session starts and processes."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ _STATUS = re.compile(r"process (\d+), for \d+ s, (\d+) starts")
 
 @dataclass
 class Daemon:
-    """A running one, for the starts of one environment."""
+    """A running daemon for session starts in one environment."""
 
     pid: int
     environ: Mapping[str, str]
 
     def starts(self) -> int:
-        """How many starts it has made. What it sent back, and questions like this, are none."""
+        """Return how many starts the daemon has made, without fallbacks and status requests."""
         status = _status(self.environ)
         if status is None or status[0] != self.pid:
             sys.exit("the daemon is gone")
         return status[1]
 
     def seconds(self) -> float:
-        """User and system seconds of it and of all that it has forked, once those have ended.
+        """Return the user and system seconds of the daemon and its workers, after these ended.
 
-        In steps of 10 ms: over many starts the mean is right, a single start's is not.
+        The resolution is 10 ms: the mean over many starts is correct, that of one start is not.
         """
         while children(self.pid):
             time.sleep(0.001)
-        # After the name, which is in parentheses: utime, stime, cutime and cstime are 12 to 15.
+        # After the name in parentheses, utime, stime, cutime and cstime are fields 12 to 15.
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def give_up_capabilities() -> None:
-    """Have programs that are executed from now on run without capabilities, also as root.
+    """Drop the capability bounding set, so that later programs run without capabilities.
 
-    With CAP_SYS_ADMIN no daemon runs.
+    The daemon does not run with CAP_SYS_ADMIN.
     """
     if os.geteuid() == 0:
         prctl = ctypes.CDLL(None).prctl
@@ -59,7 +59,7 @@ def give_up_capabilities() -> None:
 
 @contextmanager
 def daemon(environ: Mapping[str, str]) -> Iterator[Daemon]:
-    """One for the starts with `environ`, ready for them."""
+    """Run a daemon for starts in `environ` while the block runs; yield it when it is ready."""
     running = subprocess.Popen([PROGRAM, "daemon", "run", "--idle", "0"], env=environ)
     try:
         for _ in range(200):
@@ -75,13 +75,13 @@ def daemon(environ: Mapping[str, str]) -> Iterator[Daemon]:
 
 
 def children(pid: int) -> list[int]:
-    """The child processes of `pid`."""
+    """Return the child processes of `pid`."""
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _status(environ: Mapping[str, str]) -> tuple[int, int] | None:
-    """The daemon's process, and how many starts it has made; None where none answers."""
-    asked = [PROGRAM, "daemon", "status"]
-    told = subprocess.run(asked, env=environ, capture_output=True, text=True, check=False)
-    found = _STATUS.match(told.stdout)
-    return (int(found[1]), int(found[2])) if found else None
+    """Return the daemon's process ID and its number of starts; None if none answers."""
+    command = [PROGRAM, "daemon", "status"]
+    result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    match = _STATUS.match(result.stdout)
+    return (int(match[1]), int(match[2])) if match else None

@@ -1,4 +1,4 @@
-"""What the benchmarks run in: a scripted AWS in a process of its own, near or far, and one user."""
+"""The environment of the benchmarks: a scripted AWS in its own process, and one user."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ exec sleep 60
 
 @dataclass
 class Endpoint:
-    """A user's environment, `directory` with the home in it, and the scripted AWS."""
+    """A user's environment, the `directory` with the home directory, and the scripted AWS."""
 
     environ: dict[str, str]
     directory: Path
     _server: subprocess.Popen[str] = field(repr=False)
 
     def calls(self) -> dict[str, int]:
-        """How often AWS was asked what since the last time."""
+        """Return the number of calls of each operation since the last time."""
         assert self._server.stdin
         assert self._server.stdout
         self._server.stdin.write("\n")
@@ -48,18 +48,18 @@ class Endpoint:
         calls: dict[str, int] = json.loads(self._server.stdout.readline())
         return calls
 
-    def forget(self) -> None:
-        """Throw away the answers that are kept."""
+    def clear_cache(self) -> None:
+        """Delete the cached decisions."""
         home = self.directory / "home"
         shutil.rmtree(home / ".cache" / "ssmgate" / "answers", ignore_errors=True)
 
 
 @contextmanager
 def endpoint(round_trip: float | None = None) -> Iterator[Endpoint]:
-    """AWS on loopback by HTTP, or by TLS with `round_trip` seconds between here and there.
+    """Run a scripted AWS on loopback over HTTP, or over TLS with a latency of `round_trip` seconds.
 
-    The TLS server's authority comes in a bundle with all the public ones, as its reading costs
-    time. A round trip is counted for the connection, for each flight of TLS, and for the answer.
+    The CA of the TLS server is in a bundle with all public CAs, because reading it takes time.
+    The connection, each flight of TLS and the answer take one round trip each.
     """
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -94,7 +94,7 @@ def endpoint(round_trip: float | None = None) -> Iterator[Endpoint]:
 
 
 def versions() -> str:
-    """What is compared, for the report."""
-    told = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout
-    cli, python, *_ = told.replace("/", " ").split()[1::2]
+    """Return the versions that are compared, for the report."""
+    output = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout
+    cli, python, *_ = output.replace("/", " ").split()[1::2]
     return f"Python {python}, awscli {cli} on both sides, {os.cpu_count()} cores"

@@ -1,6 +1,7 @@
-"""The scripted AWS as a process: `far.py DIRECTORY ROUND_TRIP`. A line to it is answered by counts.
+"""Run the scripted AWS as a process: `far.py DIRECTORY ROUND_TRIP`.
 
-Without a distance (`None`) it speaks plain HTTP.
+For each line on standard input it prints the counts of calls. With the round trip `None` it
+serves plain HTTP.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PUBLIC = Path(awscli.__file__).parent / "botocore" / "cacert.pem"
 
 
 def carry(source: socket.socket, sink: socket.socket, delay: float) -> None:
-    """Each piece arrives `delay` seconds after it was sent."""
+    """Forward data from `source` to `sink`, each piece `delay` seconds after it was sent."""
     pieces: queue.Queue[tuple[float, bytes]] = queue.Queue()
 
     def deliver() -> None:
@@ -52,7 +53,7 @@ def carry(source: socket.socket, sink: socket.socket, delay: float) -> None:
 
 
 def between(near: socket.socket, address: tuple[str, int], round_trip: float) -> None:
-    """Carry one connection. Loopback connects at once: that round trip comes before all bytes."""
+    """Forward one connection, with a round trip for connecting before the first byte."""
     time.sleep(round_trip)
     far = socket.create_connection(address)
     for end in (near, far):
@@ -62,7 +63,7 @@ def between(near: socket.socket, address: tuple[str, int], round_trip: float) ->
 
 
 def serve(address: tuple[str, int], round_trip: float) -> int:
-    """Stand before `address`, `round_trip` away. The port."""
+    """Serve a proxy for `address` with the latency `round_trip`. Returns its port."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
 
     def accept() -> None:
@@ -76,16 +77,16 @@ def serve(address: tuple[str, int], round_trip: float) -> int:
 
 
 def main() -> None:
-    directory, said = Path(sys.argv[1]), sys.argv[2]
+    directory, round_trip = Path(sys.argv[1]), sys.argv[2]
     tls = None
-    if said != "None":
+    if round_trip != "None":
         tls, authority = server_context(directory)
         (directory / "bundle.pem").write_text(PUBLIC.read_text() + authority.read_text())
     with ScriptedAws(tls=tls) as aws:
         url = aws.url
-        if said != "None":
+        if round_trip != "None":
             port = int(url.rpartition(":")[2])
-            url = f"https://127.0.0.1:{serve(('127.0.0.1', port), float(said))}"
+            url = f"https://127.0.0.1:{serve(('127.0.0.1', port), float(round_trip))}"
         print(url, flush=True)
         seen = 0
         for _ in sys.stdin:

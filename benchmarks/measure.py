@@ -1,4 +1,4 @@
-"""Seconds and processor seconds of commands, measured alternately."""
+"""Measure the wall and CPU seconds of commands, alternately."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daemon import Daemon
 
 @dataclass(frozen=True)
 class Command:
-    """What is run. `by` is the daemon that shall make its starts, and whose seconds count."""
+    """A command to measure. `by` is the daemon for its starts, whose CPU seconds are added."""
 
     words: Sequence[str]
     environ: Mapping[str, str]
@@ -24,10 +24,10 @@ class Command:
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds of one run, or of some at once.
+    """Seconds of one run, or of several concurrent runs.
 
-    `own_cpu` is the processes' own and their children's, `most_cpu` the largest of one of them,
-    `daemon_cpu` what the daemon had to do.
+    `own_cpu` is that of the processes and their children, `most_cpu` the largest of one process,
+    `daemon_cpu` that of the daemon.
     """
 
     wall: float
@@ -41,8 +41,8 @@ class Sample:
 
 
 def run(command: Command, count: int = 1) -> Sample:
-    """Run `count` at once, until the last has ended."""
-    beside = command.by.seconds() if command.by else 0.0
+    """Run `count` processes concurrently, until the last has ended."""
+    daemon_cpu = command.by.seconds() if command.by else 0.0
     began = time.perf_counter()
     running = [
         subprocess.Popen(
@@ -54,15 +54,17 @@ def run(command: Command, count: int = 1) -> Sample:
         for _ in range(count)
     ]
     cpu = []
-    for each in running:
-        _, status, usage = os.wait4(each.pid, 0)
-        each.returncode = os.waitstatus_to_exitcode(status)
+    for process in running:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
         cpu.append(usage.ru_utime + usage.ru_stime)
     wall = time.perf_counter() - began
-    if bad := [each.returncode for each in running if each.returncode]:
-        sys.exit(f"{' '.join(command.words)}: {len(bad)} of {count} failed, with status {bad[0]}")
-    beside = command.by.seconds() - beside if command.by else 0.0
-    return Sample(wall, sum(cpu), max(cpu), beside)
+    if failed := [process.returncode for process in running if process.returncode]:
+        sys.exit(
+            f"{' '.join(command.words)}: {len(failed)} of {count} failed, with status {failed[0]}"
+        )
+    daemon_cpu = command.by.seconds() - daemon_cpu if command.by else 0.0
+    return Sample(wall, sum(cpu), max(cpu), daemon_cpu)
 
 
 def alternately(
@@ -73,10 +75,10 @@ def alternately(
     warm: bool = True,
     after: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Sample]:
-    """`medians` of `rounds` rounds, in each of which every command has its turn.
+    """Return `medians` of `rounds` rounds, each of which runs every command once.
 
-    With `warm` there is one round more before, which fills the disk's cache and is not counted.
-    `after` hears the name of each command that has run.
+    With `warm` there is an uncounted round before, which fills the disk cache. `after` is called
+    with the name of each command after it has run.
     """
     taken: dict[str, list[Sample]] = {name: [] for name in commands}
     for number in range(-1 if warm else 0, rounds):
@@ -89,13 +91,13 @@ def alternately(
 
 
 def medians(samples: Sequence[Sample]) -> Sample:
-    """Of wall and own CPU seconds. Of `most_cpu` the largest.
+    """Return the medians of wall and own CPU seconds, and the maximum of `most_cpu`.
 
-    Of the daemon's seconds the mean, as they are counted in steps of 10 ms.
+    The daemon's seconds are the mean, because they are counted in steps of 10 ms.
     """
     return Sample(
-        statistics.median(each.wall for each in samples),
-        statistics.median(each.own_cpu for each in samples),
-        max(each.most_cpu for each in samples),
-        statistics.fmean(each.daemon_cpu for each in samples),
+        statistics.median(sample.wall for sample in samples),
+        statistics.median(sample.own_cpu for sample in samples),
+        max(sample.most_cpu for sample in samples),
+        statistics.fmean(sample.daemon_cpu for sample in samples),
     )

@@ -1,4 +1,4 @@
-"""Bytes of processes: beside a plugin that runs, and of starts that are under way."""
+"""Measure the memory of processes: during a session, and during session starts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from measure import Command
 
 @dataclass(frozen=True)
 class Memory:
-    """Of some processes: their parts of what is in memory, and what none of them has from a file.
+    """Bytes of several processes: proportional set size, and anonymous resident memory.
 
-    A page that is shared counts in part in `pss`, and with each process that has it in `anon`.
+    A shared page is counted in part in `pss`, and for each of its processes in `anon`.
     """
 
     pss: float
@@ -27,7 +27,7 @@ class Memory:
 
 
 def of(pids: Iterable[int]) -> Memory:
-    """What they have together."""
+    """Return the memory of all `pids` together."""
     pss = anon = 0
     for pid in pids:
         pss += _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
@@ -36,9 +36,9 @@ def of(pids: Iterable[int]) -> Memory:
 
 
 def beside_plugin(command: Command, directory: Path, *, terminal: bool) -> Memory:
-    """What stays in memory during a session, the plugin's own left out.
+    """Return the memory of all processes during a session, except the plugin.
 
-    The plugin's stand-in writes its process id into `directory` and waits.
+    The stub of the plugin writes its process ID into `directory` and waits.
     """
     held = directory / "held"
     held.unlink(missing_ok=True)
@@ -60,9 +60,9 @@ def beside_plugin(command: Command, directory: Path, *, terminal: bool) -> Memor
 
 
 def under_way(command: Command, count: int, seconds: float) -> tuple[Memory, list[Memory]]:
-    """`seconds` after `count` starts began, which take longer: of all together, with the daemon.
+    """Return the memory of `count` starts together with the daemon, and of each of its workers.
 
-    And of each that the daemon has forked.
+    It is measured `seconds` after they began; the starts have to take longer.
     """
     running = [
         subprocess.Popen(command.words, env=command.environ, stdin=subprocess.DEVNULL)
@@ -70,13 +70,13 @@ def under_way(command: Command, count: int, seconds: float) -> tuple[Memory, lis
     ]
     try:
         time.sleep(seconds)
-        pids = [pid for each in running for pid in _tree(each.pid)]
-        forked = children(command.by.pid) if command.by else []
+        pids = [pid for process in running for pid in _tree(process.pid)]
+        workers = children(command.by.pid) if command.by else []
         if command.by:
-            pids += [command.by.pid, *forked]
-        return of(pids), [of([pid]) for pid in forked]
+            pids += [command.by.pid, *workers]
+        return of(pids), [of([pid]) for pid in workers]
     finally:
-        _kill([each.pid for each in running])
+        _kill([process.pid for process in running])
 
 
 def _kill(pids: Iterable[int]) -> None:

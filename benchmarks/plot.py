@@ -1,4 +1,4 @@
-"""The ratios as bars."""
+"""Plot the ratios as bars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from report import Row
 
-# Its own ground, so that it can be read on a page of either kind.
+# With its own background, so that it is readable on light and dark pages.
 _STYLE = """<style>
 .ground { fill: #fff } text { fill: #222 } .group { font-weight: bold }
 .wall { fill: #2b6cb0 } .cpu { fill: #d07a1f } line { stroke: #999 } .aim { stroke: #c0182b }
@@ -22,7 +22,7 @@ _BAR, _STEP, _GROUP = 11, 30, 24
 
 
 def plot(rows: Sequence[Row]) -> str:
-    """Two bars a row, wall and CPU, as parts of bare aws's; aims are short lines across."""
+    """Return an SVG with two bars per row, the ratios of wall and CPU to bare aws, and the aims."""
     right = _LEFT + _WIDTH
     y, parts = 34, []
     for group, members in groupby(rows, lambda row: row.group):
@@ -60,13 +60,13 @@ def _bars(row: Row, top: int) -> list[str]:
     for at, (kind, ratio, aim) in enumerate(kinds):
         y, length = top + at * (_BAR + 1), round(ratio * _WIDTH)
         parts.append(f'<rect class="{kind}" x="{_LEFT}" y="{y}" width="{length}" height="{_BAR}"/>')
-        told = _LEFT + length
+        label_x = _LEFT + length
         if aim is not None:
             x = _LEFT + round(aim * _WIDTH)
-            told = max(told, x)
+            label_x = max(label_x, x)
             parts.append(
                 f'<line class="aim" x1="{x}" x2="{x}" y1="{y - 1}" y2="{y + _BAR + 1}"'
                 ' stroke-width="2"/>'
             )
-        parts.append(f'<text x="{told + 5}" y="{y + 10}" font-size="11">{ratio:.2f}</text>')
+        parts.append(f'<text x="{label_x + 5}" y="{y + 10}" font-size="11">{ratio:.2f}</text>')
     return parts

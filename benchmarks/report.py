@@ -1,4 +1,4 @@
-"""The tables in README.md."""
+"""Write the tables in README.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 @dataclass(frozen=True)
 class Aim:
-    """What a ratio shall not exceed."""
+    """The largest ratios that are acceptable."""
 
     wall: float | None = None
     cpu: float | None = None
@@ -20,7 +20,7 @@ class Aim:
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: medians of bare aws and of ssmgate, in seconds."""
+    """One comparison: the medians of bare aws and of ssmgate, in seconds."""
 
     group: str
     what: str
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Bytes:
-    """Memory of bare aws, of ssmgate alone, and by a daemon."""
+    """Memory in bytes of bare aws, of ssmgate without a daemon, and with one."""
 
     what: str
     bare: float
@@ -46,14 +46,14 @@ class Bytes:
     by_daemon: float
 
     def __str__(self) -> str:
-        found = (self.bare, self.alone, self.by_daemon)
-        return " | ".join([self.what, *(f"{each / 1e6:.1f} MB" for each in found)])
+        values = (self.bare, self.alone, self.by_daemon)
+        return " | ".join([self.what, *(f"{value / 1e6:.1f} MB" for value in values)])
 
 
 def write(
     rows: Sequence[Row], bytes_: Sequence[Bytes], notes: Sequence[str], conditions: str
 ) -> None:
-    """Put the tables between the marks of README.md."""
+    """Replace the tables between the markers in README.md."""
     lines = [
         conditions,
         "",

@@ -1,7 +1,7 @@
-"""A checked start beside bare `aws ssm start-session`: `make bench`.
+"""Compare a checked session start with bare `aws ssm start-session`: `make bench`.
 
-Both talk to the same scripted endpoint and become the same stand-in of the plugin. The bare aws is
-the one from the same environment. It takes some minutes; --quick takes few runs and writes nothing.
+Both call the same scripted endpoint and execute the same stub of the plugin. The bare aws is from
+the same environment. It takes some minutes; --quick makes few runs and writes nothing.
 """
 
 from __future__ import annotations
@@ -40,165 +40,167 @@ def _alone(environ: Mapping[str, str], ttl: str) -> Command:
     return Command(CHECKED, {**environ, "SSMGATE_DAEMON": "off", "SSMGATE_CACHE_TTL": ttl})
 
 
-def _by(standing: Daemon, environ: Mapping[str, str], ttl: str) -> Command:
-    return Command(CHECKED, {**environ, "SSMGATE_CACHE_TTL": ttl}, standing)
+def _by(running: Daemon, environ: Mapping[str, str], ttl: str) -> Command:
+    return Command(CHECKED, {**environ, "SSMGATE_CACHE_TTL": ttl}, running)
 
 
-def _kinds(here: Endpoint, standing: Daemon) -> dict[str, Command]:
-    """The ways to make a start, the bare one first."""
+def _kinds(aws: Endpoint, running: Daemon) -> dict[str, Command]:
+    """Return the ways to start a session, bare aws first."""
     return {
-        "bare": Command(BARE, here.environ),
-        COLD: _alone(here.environ, "0"),
-        CACHED: _alone(here.environ, "900"),
-        BY_DAEMON + COLD: _by(standing, here.environ, "0"),
-        BY_DAEMON + CACHED: _by(standing, here.environ, "900"),
+        "bare": Command(BARE, aws.environ),
+        COLD: _alone(aws.environ, "0"),
+        CACHED: _alone(aws.environ, "900"),
+        BY_DAEMON + COLD: _by(running, aws.environ, "0"),
+        BY_DAEMON + CACHED: _by(running, aws.environ, "900"),
     }
 
 
 def _compared(
-    here: Endpoint,
-    standing: Daemon,
+    aws: Endpoint,
+    running: Daemon,
     kinds: Mapping[str, Command],
     runs: int,
     count: int = 1,
 ) -> tuple[dict[str, Sample], dict[str, list[int]]]:
-    """The medians of each kind, and how often each run asked IAM.
+    """Return the medians of each kind, and the number of IAM simulations of each run.
 
-    More than one at once find no answers of the runs before. Ends the program if a start that was
-    to be made by the daemon was not.
+    For concurrent starts the cache is cleared after each run. Exits if a start was not made by
+    its daemon.
     """
-    asked: dict[str, list[int]] = defaultdict(list)
+    calls: dict[str, list[int]] = defaultdict(list)
 
     def after(name: str) -> None:
-        asked[name].append(here.calls().get("SimulatePrincipalPolicy", 0))
+        calls[name].append(aws.calls().get("SimulatePrincipalPolicy", 0))
         if count > 1:
-            here.forget()
+            aws.clear_cache()
 
-    found = alternately(kinds, runs, count, warm=count == 1, after=after)
+    samples = alternately(kinds, runs, count, warm=count == 1, after=after)
     by = [name for name, command in kinds.items() if command.by]
-    due = sum(len(asked[name]) * count for name in by)
-    if (made := standing.starts()) != due:
-        sys.exit(f"the daemon made {made} starts of {due}")
-    # One that falls silent leaves the start to the asking process, which then works as one alone.
-    alone = min(sample.own_cpu for name, sample in found.items() if name not in by) / count
+    expected = sum(len(calls[name]) * count for name in by)
+    if (actual := running.starts()) != expected:
+        sys.exit(f"the daemon made {actual} starts of {expected}")
+    # If the daemon does not answer, the client starts the session itself, which takes more CPU.
+    alone = min(sample.own_cpu for name, sample in samples.items() if name not in by) / count
     for name in by:
-        if (most := found[name].most_cpu) > alone / 2:
+        if (most := samples[name].most_cpu) > alone / 2:
             sys.exit(f"{name}: a start took {most:.3f} CPU seconds by itself, alone {alone:.3f}")
-    return found, asked
+    return samples, calls
 
 
-def _rows(group: str, runs: int, found: Mapping[str, Sample], aims: Mapping[str, Aim]) -> list[Row]:
-    """Each kind beside the bare one."""
-    bare, rows = found["bare"], []
-    for what, ours in found.items():
+def _rows(
+    group: str, runs: int, samples: Mapping[str, Sample], aims: Mapping[str, Aim]
+) -> list[Row]:
+    """Return a row for each kind, compared with the bare one."""
+    bare, rows = samples["bare"], []
+    for what, sample in samples.items():
         if what == "bare":
             continue
         aim = aims.get(what, Aim())
-        made = Row(group, what, runs, bare.wall, ours.wall, bare.cpu, ours.cpu, aim)
-        rows.append(made)
-        wall, cpu = made.ratios
+        row = Row(group, what, runs, bare.wall, sample.wall, bare.cpu, sample.cpu, aim)
+        rows.append(row)
+        wall, cpu = row.ratios
         print(f"{group:26} {what:40} wall {wall:.2f}  CPU {cpu:.2f}", flush=True)
     return rows
 
 
 def starts(runs: int) -> list[Row]:
-    """One start at a time, near; also by the shim."""
-    with endpoint() as here, daemon(here.environ) as standing:
-        kinds = _kinds(here, standing)
+    """Measure one start at a time over HTTP on loopback, also with the shim."""
+    with endpoint() as aws, daemon(aws.environ) as running:
+        kinds = _kinds(aws, running)
         warm = kinds[BY_DAEMON + CACHED]
-        kinds[BY_DAEMON + CACHED + BY_SHIM] = Command([SHIM, *START], warm.environ, standing)
-        found, asked = _compared(here, standing, kinds, runs)
-    _expect_asked(asked, runs)
+        kinds[BY_DAEMON + CACHED + BY_SHIM] = Command([SHIM, *START], warm.environ, running)
+        samples, calls = _compared(aws, running, kinds, runs)
+    _expect_calls(calls, runs)
     aims = {COLD: Aim(wall=0.45, cpu=0.42), BY_DAEMON + CACHED: WARM}
-    return _rows("loopback, HTTP", runs, found, aims)
+    return _rows("loopback, HTTP", runs, samples, aims)
 
 
 def far(runs: int) -> list[Row]:
-    """One start at a time over TLS."""
+    """Measure one start at a time over TLS, with different latencies."""
     rows = []
     for delay in DELAYS_MS:
-        with endpoint(delay / 1000) as here, daemon(here.environ) as standing:
-            found, asked = _compared(here, standing, _kinds(here, standing), runs)
-        _expect_asked(asked, runs)
+        with endpoint(delay / 1000) as aws, daemon(aws.environ) as running:
+            samples, calls = _compared(aws, running, _kinds(aws, running), runs)
+        _expect_calls(calls, runs)
         aims = {COLD: Aim(wall=0.75)} if delay == 50 else {}
-        rows += _rows(f"TLS, {delay} ms round trip", runs, found, aims)
+        rows += _rows(f"TLS, {delay} ms round trip", runs, samples, aims)
     return rows
 
 
-def _expect_asked(asked: Mapping[str, list[int]], runs: int) -> None:
-    """Each asks IAM once, or once for all; ends the program otherwise."""
-    for name, counts in asked.items():
-        due = 0 if name == "bare" else runs + 1 if COLD in name else 1
-        # What is typed at the shim is no other question.
-        due = 0 if BY_SHIM in name else due
-        if sum(counts) != due:
-            sys.exit(f"{name}: IAM was asked {sum(counts)} times, not {due}")
+def _expect_calls(calls: Mapping[str, list[int]], runs: int) -> None:
+    """Exit unless each kind called IAM once per run or, if it caches, once in all."""
+    for name, counts in calls.items():
+        expected = 0 if name == "bare" else runs + 1 if COLD in name else 1
+        # The shim uses the decision that is already cached.
+        expected = 0 if BY_SHIM in name else expected
+        if sum(counts) != expected:
+            sys.exit(f"{name}: IAM was asked {sum(counts)} times, not {expected}")
 
 
 def at_once(count: int, runs: int) -> tuple[list[Row], list[str]]:
-    """`count` starts at once, with nothing kept before the first."""
-    with endpoint() as here, daemon(here.environ) as standing:
+    """Measure `count` concurrent starts with an empty cache."""
+    with endpoint() as aws, daemon(aws.environ) as running:
         kinds = {
-            "bare": Command(BARE, here.environ),
-            "no daemon": _alone(here.environ, "900"),
-            "daemon": _by(standing, here.environ, "900"),
+            "bare": Command(BARE, aws.environ),
+            "no daemon": _alone(aws.environ, "900"),
+            "daemon": _by(running, aws.environ, "900"),
         }
-        found, asked = _compared(here, standing, kinds, runs, count)
+        samples, calls = _compared(aws, running, kinds, runs, count)
     rows = _rows(
         f"{count} starts at once",
         runs,
-        found,
+        samples,
         {"daemon": Aim(wall=0.15)} if count == 100 else {},
     )
     times = ", ".join(
-        f"{statistics.median(asked[name]):g} ({name})" for name in kinds if name != "bare"
+        f"{statistics.median(calls[name]):g} ({name})" for name in kinds if name != "bare"
     )
     return rows, [f"{count} starts at once asked IAM so many times: {times}."]
 
 
 def shim(runs: int) -> tuple[list[Row], list[str]]:
-    """Lines that start no session, by bin/aws."""
+    """Measure commands that do not start sessions, with bin/aws."""
     rows = []
-    with endpoint() as here:
-        # Another one on PATH would come before it.
-        named = {**here.environ, "SSMGATE_AWS_PATH": AWS}
+    with endpoint() as aws:
+        # Otherwise the shim would use another aws on PATH.
+        named = {**aws.environ, "SSMGATE_AWS_PATH": AWS}
         for words in (["sts", "get-caller-identity"], ["--version"]):
             line = " ".join(["aws", *words])
-            found = alternately(
+            samples = alternately(
                 {
-                    "bare": Command([AWS, *words], here.environ),
+                    "bare": Command([AWS, *words], aws.environ),
                     line: Command([SHIM, *words], named),
                 },
                 runs,
             )
-            rows += _rows("no session, by bin/aws", runs, found, {})
-        nothing = here.directory / "nothing"
+            rows += _rows("no session, by bin/aws", runs, samples, {})
+        nothing = aws.directory / "nothing"
         nothing.write_text("#!/bin/sh\n")
         nothing.chmod(0o755)
-        environ = {**here.environ, "SSMGATE_AWS_PATH": str(nothing)}
-        found = alternately(
+        environ = {**aws.environ, "SSMGATE_AWS_PATH": str(nothing)}
+        samples = alternately(
             {
                 "bare": Command([str(nothing), "sts"], environ),
                 "shim": Command([SHIM, "sts"], environ),
             },
             50,
         )
-    more = (found["shim"].wall - found["bare"].wall) * 1000
+    more = (samples["shim"].wall - samples["bare"].wall) * 1000
     return rows, [f"bin/aws before a program that does nothing: {more:.1f} ms more."]
 
 
 def memories(count: int) -> tuple[list[Bytes], list[str]]:
-    """What stays beside the plugin; what `count` starts at once have, each waiting for AWS."""
+    """Measure memory during a session, and of `count` concurrent starts that wait for AWS."""
     rows = []
-    with endpoint() as here, daemon(here.environ) as standing:
-        ways = _three(here, standing)
+    with endpoint() as aws, daemon(aws.environ) as running:
+        ways = _three(aws, running)
         for terminal, where in ((True, "at a terminal"), (False, "without one")):
-            found = [memory.beside_plugin(each, here.directory, terminal=terminal) for each in ways]
+            found = [memory.beside_plugin(each, aws.directory, terminal=terminal) for each in ways]
             rows.append(Bytes(f"a session's, beside the plugin, {where}", *_pss(found)))
-        waiting = memory.of([standing.pid])
-    # Far enough that nobody has an answer when it is looked.
-    with endpoint(4) as here, daemon(here.environ) as standing:
-        together = [memory.under_way(each, count, 6) for each in _three(here, standing)]
+        waiting = memory.of([running.pid])
+    # With a latency so long that no start has an answer when memory is measured.
+    with endpoint(4) as aws, daemon(aws.environ) as running:
+        together = [memory.under_way(each, count, 6) for each in _three(aws, running)]
     rows.append(Bytes(f"{count} starts under way", *_pss([all_ for all_, _ in together])))
     forked = together[2][1]
     if len(forked) != count:
@@ -207,16 +209,16 @@ def memories(count: int) -> tuple[list[Bytes], list[str]]:
         statistics.median(one.pss for one in forked), statistics.median(one.anon for one in forked)
     )
     return rows, [
-        f"A daemon that waits: {_said(waiting)}. One of {count} processes that it forked, while"
-        f" it waits for AWS: {_said(each)}, shared with the others for the most part."
+        f"A daemon that waits: {_printed(waiting)}. One of {count} processes that it forked, while"
+        f" it waits for AWS: {_printed(each)}, shared with the others for the most part."
     ]
 
 
-def _three(here: Endpoint, standing: Daemon) -> list[Command]:
+def _three(aws: Endpoint, running: Daemon) -> list[Command]:
     return [
-        Command(BARE, here.environ),
-        _alone(here.environ, "0"),
-        _by(standing, here.environ, "0"),
+        Command(BARE, aws.environ),
+        _alone(aws.environ, "0"),
+        _by(running, aws.environ, "0"),
     ]
 
 
@@ -225,7 +227,7 @@ def _pss(found: list[memory.Memory]) -> tuple[float, float, float]:
     return bare, alone, by
 
 
-def _said(found: memory.Memory) -> str:
+def _printed(found: memory.Memory) -> str:
     return f"{found.pss / 1e6:.1f} MB (PSS; RssAnon {found.anon / 1e6:.1f} MB)"
 
 

@@ -136,7 +136,7 @@ def wants_json(invocation: Invocation) -> bool:
 
 
 def redactor(report: Report | DocumentsReport) -> Redactor:
-    """A redactor that has learnt every name in the report."""
+    """Return a redactor that has learnt every name in the report."""
     from ssmgate.explain.redact import Redactor
     from ssmgate.explain.report import to_json
 
@@ -148,7 +148,7 @@ def redactor(report: Report | DocumentsReport) -> Redactor:
 def print_json(
     report: Report | DocumentsReport, invocation: Invocation, mask: Redactor | None = None
 ) -> None:
-    """Print the report, or what --query finds in it."""
+    """Print the report, or the result of --query on it."""
     from ssmgate.explain.report import to_json
 
     shown: Any = to_json(report) if mask is None else mask.json(to_json(report))
@@ -158,7 +158,7 @@ def print_json(
 
 
 def colour(invocation: Invocation) -> bool:
-    """Colour on a terminal only, unless NO_COLOR is set or --color says something."""
+    """Return whether to use colour: as --color says, else on a terminal without NO_COLOR."""
     match invocation.options.color:
         case "on":
             return True

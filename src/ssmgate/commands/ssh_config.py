@@ -1,4 +1,4 @@
-"""`ssmgate ssh-config`: the block of ssh_config(5) that sends ssh through Session Manager."""
+"""`ssmgate ssh-config`: print a block for ssh_config(5) to use ssh over Session Manager."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ssmgate.commands.common import Problem, Verb, installed
 from ssmgate.commands.printer import echo_exactly
 from ssmgate.gate.decision import printable
 
-# Both end up in a shell's line or in ssh's own syntax: what needs no quoting there.
+# These become part of a shell command or of ssh's syntax: only characters that need no quotes.
 _PATTERN = re.compile(r"!?[A-Za-z0-9_.:*?][A-Za-z0-9_.:*?-]*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*\$?")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
@@ -19,12 +19,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./@,:+-]+")
 
 
 def for_shell(word: str) -> str:
-    """`word` as one word of a POSIX sh, bash, zsh or fish, that ssh's own reading leaves alone.
+    """Return `word` quoted as one word for POSIX sh, bash, zsh and fish, and for ssh_config.
 
-    ssh splits the line by its own rules before it believes it, and there a backslash between
-    single quotes escapes, as in fish and unlike sh: backslashes and single quotes stand between
-    double quotes, where all of them agree. The result holds no NUL or line break if `word` does
-    not; `%` is ssh's and is not doubled here.
+    ssh splits the line by its own rules first. In these, as in fish and unlike sh, a backslash
+    in single quotes is an escape. Backslashes and single quotes are therefore put into double
+    quotes, which all of them parse alike. `word` must not have a NUL or a line break. `%`, which
+    ssh expands, is not doubled.
     """
     if _PLAIN.fullmatch(word):
         return word
@@ -34,17 +34,17 @@ def for_shell(word: str) -> str:
 
 
 def proxy_command(program: str, profile: str | None, region: str | None) -> str:
-    """The line after `ProxyCommand`, for a shell that `$SHELL` names.
+    """Return the value of `ProxyCommand`, which the shell in `$SHELL` runs.
 
-    `program` is a path, `profile` any name without control characters. `%h` is quoted, though
-    ssh refuses hosts with a shell's signs in them: ssh before 9.6 does not.
+    `program` is a path, `profile` any name without control characters. `%h` is quoted, because
+    ssh before 9.6 accepts host names with shell metacharacters.
     https://man.openbsd.org/ssh_config#ProxyCommand
     """
     line = [for_shell(program).replace("%", "%%"), "--target", "'%h'"]
     line += ["--document-name", "AWS-StartSSHSession", "--parameters", "portNumber=%p"]
     for option, value in (("--profile", profile), ("--region", region)):
         if value is not None:
-            # With `=`, so that a value may begin with a dash.
+            # With `=`, because a value may begin with a dash.
             line.append(f"{option}={for_shell(value).replace('%', '%%')}")
     return " ".join(line)
 

@@ -68,7 +68,7 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
         return replace(report, endpoints=examination.endpoints)
     builder = QuestionBuilder.live(caller, invocation, clients, config)
     target = simulate_target_of(examination, builder)
-    look = examination.look
+    look = examination.attempt
     obstacle = None if isinstance(look.outcome, Permit) else look.outcome
     document = reasons.of_attempt(look)
     report = Report(
@@ -135,10 +135,10 @@ def _ask_for(examination: Authorization, report: Report) -> dict[str, object] | 
     codes = {report.document.reason_code, report.target.reason_code}
     if report.caller is not None and Reason.NOT_ALLOWED_TO_SIMULATE in codes:
         return _parsed(simulate_statement(report.caller))
-    if not examination.look.questions or codes & DENIES or not codes & _LACKS_AN_ALLOW:
+    if not examination.attempt.questions or codes & DENIES or not codes & _LACKS_AN_ALLOW:
         return None
     request = examination.invocation.request
-    return _parsed(least_statement(examination.look.questions[0], request))
+    return _parsed(least_statement(examination.attempt.questions[0], request))
 
 
 def _parsed(statement: str) -> dict[str, object]:
@@ -166,7 +166,7 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 
 def _add_grant(found: _Found, examination: Authorization) -> None:
-    look, answer = examination.look, found.report.document
+    look, answer = examination.attempt, found.report.document
     not_named = isinstance(look.outcome, Denial) and look.outcome.reason_code == Reason.NOT_NAMED
     if not (isinstance(look.outcome, Permit) or not_named):
         return

@@ -53,7 +53,7 @@ def summary(examination: Authorization, seconds: float) -> str:
     except signals.TimeLimitExceeded:
         pass  # use what was read until now
     known = sources.read(reader.texts)
-    look = examination.look
+    look = examination.attempt
     answer = sources.with_text(
         reasons.answer(denial, look.questions, look.evaluations),
         denial.matched_statements,

@@ -81,7 +81,7 @@ def permit(
         _warn_unrecorded(
             recorder.decision(
                 authorization.caller,
-                authorization.look,
+                authorization.attempt,
                 outcome,
                 cached=authorization.cached,
                 endpoints=authorization.endpoints,
@@ -146,17 +146,17 @@ def _translated(invocation: Invocation) -> Iterator[None]:
 
 def _restricted(authorization: Authorization, restrictions_: Restrictions) -> Outcome | LocalDenial:
     """The outcome, or the restriction of this machine that denies what IAM permits."""
-    look, caller = authorization.look, authorization.caller
-    if not isinstance(look.outcome, Permit) or caller is None:
-        return look.outcome
+    attempt, caller = authorization.attempt, authorization.caller
+    if not isinstance(attempt.outcome, Permit) or caller is None:
+        return attempt.outcome
     if restrictions_ == Restrictions():
-        return look.outcome
+        return attempt.outcome
     # Here, as most machines have no restrictions.
     from ssmgate.gate.decision import apply_restrictions
 
-    arns = tuple(question.resource_arn for question in look.questions)
-    denial = apply_restrictions.refusal(restrictions_, look.request, arns, caller.account)
-    return denial or look.outcome
+    arns = tuple(question.resource_arn for question in attempt.questions)
+    denial = apply_restrictions.denial_by(restrictions_, attempt.request, arns, caller.account)
+    return denial or attempt.outcome
 
 
 def _permit(authorization: Authorization, outcome: Outcome | LocalDenial, config: Config) -> Permit:

@@ -139,7 +139,7 @@ def _offer(
 
 def _target_allowed(config: Config, target: str) -> bool:
     only_targets = restrictions.Restrictions(targets_allow=config.rules.targets_allow)
-    return apply_restrictions.refusal(only_targets, SessionRequest(target), (), "") is None
+    return apply_restrictions.denial_by(only_targets, SessionRequest(target), (), "") is None
 
 
 def _permitted(config: Config, names: Sequence[str]) -> list[str]:
@@ -173,5 +173,5 @@ def _starts(attempt: SimulationAttempt, rules: restrictions.Restrictions, accoun
     arns = [question.resource_arn for question in attempt.questions]
     return (
         isinstance(attempt.outcome, Permit)
-        and apply_restrictions.refusal(rules, attempt.request, arns, account) is None
+        and apply_restrictions.denial_by(rules, attempt.request, arns, account) is None
     )

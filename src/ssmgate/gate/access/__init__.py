@@ -1,1 +1,1 @@
-"""Questions to IAM and what follows from its answers."""
+"""Questions to IAM, and decisions from its answers."""

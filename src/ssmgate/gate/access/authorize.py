@@ -1,4 +1,4 @@
-"""Up to the decision: who asks, what IAM answers, what comes of it. Nothing here can start."""
+"""Identify the caller, simulate, and decide. Nothing here can start a session."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.system import signals
 
 CHECK_SECONDS = 45
-"""How long STS and IAM may take altogether before the answer is no."""
+"""How long STS and IAM may take altogether before access is unknown."""
 
 SECOND_LOOK_SECONDS = 15
-"""How long it may take to look into a denial. What was not read by then is not known."""
+"""How long reading tags and keys after a denial may take. What is not read by then is unknown."""
 
 
 @frozen
 class Authorization:
-    """The decision, and what it stands on.
+    """The decision, and what it is based on.
 
-    `caller` is None where nobody could tell who asks; `look` is then without questions.
-    `cached`: IAM's answers are those to another start some seconds ago. `endpoints` are where STS
-    and IAM were called, by that start if it was that one, and where StartSession goes; None where
-    neither was called.
+    `caller` is None if it is unknown; `attempt` then has no questions. `cached`: IAM's answers are
+    from the cache. `endpoints` are where STS and IAM were called, if cached by the process that
+    wrote the entry, and where StartSession goes; None if neither was called.
     """
 
     invocation: Invocation
     clients: Clients = field(repr=False)
     caller: Caller | None
-    look: SimulationAttempt
+    attempt: SimulationAttempt
     cached: bool = False
     endpoints: Endpoints | None = None
 
     @property
     def outcome(self) -> Outcome:
-        """What the look came to."""
-        return self.look.outcome
+        """Return the outcome of the attempt."""
+        return self.attempt.outcome
 
 
 def authorize(
@@ -56,16 +55,16 @@ def authorize(
 ) -> Authorization:
     """Decide whether `invocation` may start its session.
 
-    `open_cache` gives the cached decision; without it nothing is cached. Raises
-    `GateError` and botocore's errors where the configuration stands in the way; what AWS says,
-    or fails to say, is the outcome.
+    `open_cache` returns the cached decision; without it nothing is cached. Raises `GateError` and
+    botocore's errors for an invalid configuration. Errors and time-outs of AWS's calls are not
+    raised: they make the outcome unknown.
     """
     clients = open_clients(invocation.session, invocation.options, config)
     cache = open_cache(clients) if open_cache is not None else None
     if cache is None:
         clients.resolve_checker()
-        caller, look = _ask(invocation, clients, config)
-        return Authorization(invocation, clients, caller, look, endpoints=clients.endpoints)
+        caller, attempt = _ask(invocation, clients, config)
+        return Authorization(invocation, clients, caller, attempt, endpoints=clients.endpoints)
     if known := _known(cache, invocation, clients, config):
         return known
     # Before the lock and the clock: it may ask for an MFA code.
@@ -73,19 +72,19 @@ def authorize(
     with cache.single_flight() as flight:
         if flight.waited and (known := _known(cache, invocation, clients, config)):
             return known
-        caller, look = _ask(invocation, clients, config, cache.begin())
+        caller, attempt = _ask(invocation, clients, config, cache.begin())
         first = _questions(invocation, clients, caller, config) if caller else ()
-        if not cache.store(caller, look, first):
+        if not cache.store(caller, attempt, first):
             flight.mark_failed()
-    return Authorization(invocation, clients, caller, look, endpoints=clients.endpoints)
+    return Authorization(invocation, clients, caller, attempt, endpoints=clients.endpoints)
 
 
 def _known(
     cache: CachedAuthorization, invocation: Invocation, clients: Clients, config: Config
 ) -> Authorization | None:
-    """Return the permit that cached answers to these very questions make, if they do.
+    """Return the authorization from cached answers to exactly these questions, None if not cached.
 
-    Nothing about the cache can keep IAM from being called.
+    Any error in the cache means that IAM is called.
     """
     try:
         found = cache.permit()
@@ -106,9 +105,9 @@ def _known(
         return None
     if not isinstance(outcome, Permit):
         return None
-    look = SimulationAttempt(request, questions, found.evaluations, outcome, found.controls)
+    attempt = SimulationAttempt(request, questions, found.evaluations, outcome, found.controls)
     return Authorization(
-        invocation, clients, found.caller, look, cached=True, endpoints=found.endpoints
+        invocation, clients, found.caller, attempt, cached=True, endpoints=found.endpoints
     )
 
 
@@ -131,7 +130,7 @@ def _ask(
         return caller, SimulationAttempt(invocation.request, (), (), late)
     if isinstance(first.outcome, Permit):
         return caller, first
-    # Here, as a start that is allowed does without.
+    # Imported only here, as an allowed start does not need it.
     from ssmgate.gate.access import refine
 
     try:

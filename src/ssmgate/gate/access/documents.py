@@ -1,4 +1,4 @@
-"""Decide about many documents at once, as `authorize` does about the one of a session."""
+"""Decide about many documents at once, as `authorize` does about a session's document."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def authorize_documents(
 ) -> list[SimulationAttempt]:
     """Decide about each of the documents `names` exactly as `authorize` does, in few calls.
 
-    Documents that differ in nothing but the name are simulated in one call. The attempt of a
-    name that StartSession does not take has no questions, and its outcome is unknown.
-    `most_tagged`: for how many documents tags are looked up; a denial of any other that may
-    depend on them is unknown. There is no time limit here.
+    Documents that differ only in their name are simulated in one call. The attempt of a name that
+    StartSession does not accept has no questions, and its outcome is unknown. `most_tagged`: for
+    how many documents tags are looked up; a denial of any other that may depend on tags is
+    unknown. There is no time limit here.
     """
     requests = [_named(builder, name) for name in names]
     first = evaluate.simulate_requests(clients.iam, requests, allow_wildcard_grants)

@@ -1,9 +1,9 @@
-"""The first connection of a start, opened while most of the program is still to be loaded.
+"""Open the first connection of a start while most of the program is still to be loaded.
 
-Two round trips pass until STS can be asked; loading what reads the command line takes as long as
-one of them. Which connection it will be is a guess from the few options that most lines have. It
-is no second reading of the line: nothing is sent, and STS's client, made from what the CLI's
-parser has read, takes the connection only if it would open the very same.
+STS can be called only after two round trips; loading the command line's parser takes as long as
+one of them. The connection is guessed from the few options that most command lines have. The guess
+decides nothing: nothing is sent, and STS's client, made from what the CLI's parser has read, uses
+the connection only if it would open the same one.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ _USUAL = ("--target", "--document-name", "--parameters", "--reason", "--region",
 
 
 def connect(argv: list[str], environ: Mapping[str, str]) -> None:
-    """Open the connection to STS that a start of `argv`, the words after `aws`, would need.
+    """Open the connection to STS that a start of `argv`, the arguments after `aws`, would need.
 
-    Nothing is opened for a line with any other option, where an earlier start may have left an
-    answer, or to a stand-in of AWS without TLS, which is near. Nor is a connection opened to a
-    host that is not AWS's own where the system's configuration locks keys: it may be refused.
-    Nothing fails: what is wrong is told when it is used.
+    Nothing is opened for a command line with any other option, if the decision may be cached, or
+    to a local stub of AWS, which has no TLS. If the system's configuration locks keys, nothing is
+    opened to a host that is not AWS's own: it may not be allowed.
+    Raises nothing: an error is reported when the connection is used.
     """
     with contextlib.suppress(Exception):
-        said = _said(argv)
-        if said is None or _is_near(environ) or _may_be_cached(environ):
+        options = _usual_options(argv)
+        if options is None or _is_stub(environ) or _may_be_cached(environ):
             return
         session = bare_session()
-        if profile := said.get("--profile"):
+        if profile := options.get("--profile"):
             session.set_config_variable("profile", profile)
-        region = said.get("--region") or session.get_config_variable("region")
+        region = options.get("--region") or session.get_config_variable("region")
         if region is not None:
-            # Credentials of nobody: looking for real ones may ask somebody.
-            nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
-            sts = create_asking(session, "sts", region, config=CHECK, **nobody)
+            # Not real credentials: resolving those may prompt the user.
+            unsigned = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+            sts = create_asking(session, "sts", region, config=CHECK, **unsigned)
             home = partition_of(session, region)
             own = home is not None and is_own(url_of(sts), "sts", home)
             if own or not load.load(environ).locked:
                 preconnect_before_clients(sts)
 
 
-def _is_near(environ: Mapping[str, str]) -> bool:
+def _is_stub(environ: Mapping[str, str]) -> bool:
     url = environ.get("AWS_ENDPOINT_URL_STS") or environ.get("AWS_ENDPOINT_URL", "")
     return url.startswith("http://")
 
@@ -57,15 +57,15 @@ def _may_be_cached(environ: Mapping[str, str]) -> bool:
     return age is not None and age < load.load(environ).cache_ttl
 
 
-def _said(argv: list[str]) -> dict[str, str] | None:
-    """What a line of a start says of the usual options, None for any other line."""
+def _usual_options(argv: list[str]) -> dict[str, str] | None:
+    """Return the options of a start that has only usual ones, None for any other command line."""
     if "help" in argv or not {"ssm", "start-session"} <= set(argv):
         return None
-    said = {}
+    options = {}
     for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        name, given, value = word.partition("=")
+        name, equals, value = word.partition("=")
         if name in _USUAL:
-            said[name] = value if given else following
+            options[name] = value if equals else following
         elif word.startswith("-"):
             return None
-    return said if "--target" in said else None
+    return options if "--target" in options else None

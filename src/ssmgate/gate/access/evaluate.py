@@ -1,4 +1,4 @@
-"""Ask IAM about the documents that requests may mean, and decide: for one request or for many."""
+"""Simulate the documents that one or many requests may mean, and decide."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def simulate_requests(
 
     Without `allow_wildcard_grants` the controls of allowed documents are simulated too.
     """
-    answers = _in_turn(iam, [[(one, None) for one in questions] for _, questions in requests])
+    answers = _in_turn(iam, [[(q, None) for q in questions] for _, questions in requests])
     answered = [
         Answered(*request, *answer) for request, answer in zip(requests, answers, strict=True)
     ]
@@ -53,8 +53,8 @@ def conclude(
 ) -> list[SimulationAttempt]:
     """Decide each of `answered`; without `allow_wildcard_grants` after simulating its controls.
 
-    Controls have calls of their own: in the document's they would share its answer's top level,
-    which is the worst of all.
+    Controls are simulated in separate calls: in the document's call they would share its answer's
+    top level, which is the most restrictive decision of all.
     """
     allowed = [
         number
@@ -63,8 +63,8 @@ def conclude(
         and one.unknown is None
         and all(verdict(question, one.evaluations) is None for question in one.questions)
     ]
-    found = simulate_controls(iam, [answered[number] for number in allowed])
-    controls = dict(zip(allowed, found, strict=True))
+    answers = simulate_controls(iam, [answered[number] for number in allowed])
+    controls = dict(zip(allowed, answers, strict=True))
     attempts = []
     for number, one in enumerate(answered):
         evaluations, unknown = controls.get(number, ((), one.unknown))
@@ -98,16 +98,16 @@ def simulate_controls(
 def _in_turn(
     iam: Any, asked: Sequence[Sequence[tuple[Question, str | None]]]
 ) -> list[tuple[tuple[Evaluation, ...], Unknown | None]]:
-    """Simulate the questions of each request, its next one unless the one before is unknown."""
+    """Simulate the questions of each request in turn, until one of them is unknown."""
     found: list[tuple[tuple[Evaluation, ...], Unknown | None]] = [((), None)] * len(asked)
     for turn in range(max(map(len, asked), default=0)):
-        open_ones = [
+        numbers = [
             number
             for number, questions in enumerate(asked)
             if turn < len(questions) and found[number][1] is None
         ]
-        answers = simulate_questions(iam, [asked[number][turn] for number in open_ones])
-        for number, answer in zip(open_ones, answers, strict=True):
+        answers = simulate_questions(iam, [asked[number][turn] for number in numbers])
+        for number, answer in zip(numbers, answers, strict=True):
             before, _ = found[number]
             if isinstance(answer, Unknown):
                 found[number] = before, answer
@@ -119,11 +119,11 @@ def _in_turn(
 def simulate_questions(
     iam: Any, asked: Sequence[tuple[Question, str | None]]
 ) -> list[tuple[Evaluation, ...] | Unknown]:
-    """Simulate each question, with the boundary that stands in for the caller's, if not None.
+    """Simulate each question, with the boundary that replaces the caller's, if not None.
 
-    Questions that differ in nothing but the resource share one call: all others would share
-    their context too. What that call's answer leaves open is asked again alone, so that an
-    answer is the same whether a document was asked about alone or with others.
+    Questions that differ only in the resource share one call: others would share their context
+    too. If that call's answer leaves a question open, it is simulated again alone, so that an
+    answer does not depend on which documents are simulated together.
     """
     groups: dict[object, list[int]] = {}
     for number, (question, boundary) in enumerate(asked):
@@ -142,7 +142,7 @@ def _simulate_group(
 ) -> list[tuple[Evaluation, ...] | Unknown]:
     if len(questions) == 1:
         return [simulate.simulate(iam, questions[0], datetime.now(UTC), boundary=boundary)]
-    # Here, as most starts ask about one document.
+    # Imported only here, as most requests mean one document.
     from ssmgate.gate.access import shared_simulation
 
     return shared_simulation.simulate_group(iam, questions, boundary)

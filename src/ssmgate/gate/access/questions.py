@@ -1,4 +1,4 @@
-"""Every question to IAM is built here, so that all parts of ssmgate ask IAM the same."""
+"""Build every question to IAM, so that all parts of ssmgate simulate the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/plugin-version-hist
 
 @frozen
 class QuestionBuilder:
-    """Build the questions about one caller, for one place and one configuration.
+    """Builds the questions about one caller, for one region and one configuration.
 
     `partition` and `region` are those that StartSession is sent to; `secure_transport`: whether it
     is sent over TLS. `mfa_done`: whether this process prompted for an MFA code to get the

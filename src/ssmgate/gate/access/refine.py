@@ -1,4 +1,4 @@
-"""After a denial: the tags that IAM was not told, and the keys that the policies mention."""
+"""After a denial, look up tags that the simulation lacked, and condition keys in policies."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def resimulate(
     *,
     most_tagged: int | None = None,
 ) -> list[SimulationAttempt]:
-    """Return `attempts`, those that were denied simulated again with tags where policies use them.
+    """Return `attempts`, with denied ones simulated again with tags if policies use tags.
 
     The document's own tags (ssm:ListTagsForResource) and the principal's (iam:GetUser) are
     looked up. A denial remains only if everything that it may depend on is known: a condition
-    key that only the live request has, the tags of a role session among them, and a tag that
-    could not be read make it an `Unknown`. For one attempt at most four calls; a name that may
-    mean two documents takes one more.
+    key that only the live request has, such as a tag of a role session, or a tag that could not be
+    read makes it an `Unknown`. Makes at most four calls for one attempt, and one more for a name
+    that may mean two documents.
 
     `most_tagged`: for how many documents tags are looked up, None for all. The node's tags are
     not looked up: a document does not have them.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
-    if not any(denied(one.outcome) for one in attempts):
+    if not any(denied(attempt.outcome) for attempt in attempts):
         return list(attempts)
     lookups = tags.Lookups(clients.iam, caller)
     sources = _Sources(clients, caller, most_tagged)
     last = list(attempts)
-    for turn in range(max(len(one.questions) for one in attempts)):
+    for turn in range(max(len(attempt.questions) for attempt in attempts)):
         found: dict[int, tuple[Question, tags.Found]] = {}
         for number, first in enumerate(attempts):
             now = last[number]
@@ -73,11 +73,11 @@ def _with_tags(
     found: Mapping[int, tuple[Question, tags.Found]],
     allow_wildcard_grants: bool,
 ) -> dict[int, SimulationAttempt]:
-    """Simulate the denied questions again for which tags were found; by the attempt's number."""
+    """Simulate the denied questions with tags again. Return attempts by number."""
     asked = {
-        number: question.with_context(one.entries)
-        for number, (question, one) in found.items()
-        if one.entries
+        number: question.with_context(tags_found.entries)
+        for number, (question, tags_found) in found.items()
+        if tags_found.entries
     }
     answers = simulate_questions(clients.iam, [(question, None) for question in asked.values()])
     answered = []
@@ -93,7 +93,7 @@ def _with_tags(
 
 
 def out_of_time(clients: Clients, caller: Caller, first: SimulationAttempt) -> SimulationAttempt:
-    """`first` where `resimulate` took too long: what it would have read is not known."""
+    """Return `first` for a `resimulate` that took too long: what it would read is unknown."""
     question = denied(first.outcome)
     if question is None or not isinstance(first.outcome, Denial):
         return first
@@ -109,11 +109,11 @@ def look_up(
     answers: Sequence[Evaluation],
     own: tags.Source | None,
 ) -> tags.Found:
-    """The tags that may turn `outcome`, a denial of `question` in `answers`. Three calls at most.
+    """Return the tags that may change `outcome`, a denial of `question` in `answers`.
 
-    On an explicit deny IAM reports no key missing: iam:GetContextKeysForPrincipalPolicy tells
-    which keys the policies mention, service control policies aside. If it may not be called, all
-    tags are tried.
+    On an explicit deny IAM reports no missing keys: iam:GetContextKeysForPrincipalPolicy returns
+    the keys that the policies mention, without those of service control policies. If it may not be
+    called, all tags are looked up. Makes at most three calls.
     """
     keys: Sequence[str] | None = _missing(answers)
     if isinstance(outcome, Denial) and outcome.reason_code == Reason.EXPLICIT_DENY:
@@ -126,12 +126,12 @@ def look_up(
 def settled(
     lookups: tags.Lookups, question: Question, outcome: AnyOutcome, found: tags.Found
 ) -> AnyOutcome | Denial | Unknown:
-    """`outcome`, or CannotTell if that is a denial which may depend on what is not known.
+    """Return `outcome`, or an `Unknown` for a denial that may depend on an unknown value.
 
-    `question` is the one that was asked first, `found` what was looked up for it. One call
-    at most, if none has told which keys the policies mention.
+    `question` is the one that was simulated first, `found` what was looked up for it. Makes at most
+    one call, if the keys that the policies mention are not known yet.
     """
-    # The caller's own policies do not tell what a service control policy depends on.
+    # The caller's own policies do not show what a service control policy depends on.
     if (
         not isinstance(outcome, Denial)
         or outcome.reason_code == Reason.NOT_NAMED
@@ -145,27 +145,27 @@ def settled(
 
 
 def _unless_unknown(
-    caller: Caller, question: Question, refusal: Denial, found: tags.Found
+    caller: Caller, question: Question, denial: Denial, found: tags.Found
 ) -> Denial | Unknown:
-    outcome = _unless_live(caller, question, refusal, found.keys)
+    outcome = _unless_live(caller, question, denial, found.keys)
     return unless_unread(outcome, found.unread) if isinstance(outcome, Denial) else outcome
 
 
 def _unless_live(
-    caller: Caller, question: Question, refusal: Denial, keys: Sequence[str]
+    caller: Caller, question: Question, denial: Denial, keys: Sequence[str]
 ) -> Denial | Unknown:
-    return unknown_if_live(refusal, keys, tags.session_tags(caller, question, keys))
+    return unknown_if_live(denial, keys, tags.session_tags(caller, question, keys))
 
 
 def document_source(clients: Clients, caller: Caller, question: Question) -> tags.Source | None:
-    """Where the tags of the document of `question` come from.
+    """Return where the tags of the document of `question` come from.
 
     None if it is not of the caller's account and region: AWS's documents have no tags that a
     customer could set or list.
     """
-    here = f"arn:{clients.partition}:ssm:{clients.region}:{caller.account}:document"
-    place, _, name = question.resource_arn.partition("/")
-    if place != here:
+    own_prefix = f"arn:{clients.partition}:ssm:{clients.region}:{caller.account}:document"
+    prefix, _, name = question.resource_arn.partition("/")
+    if prefix != own_prefix:
         return None
     return tags.Source(
         lambda: tags.document_tags(clients.ssm, name),
@@ -174,7 +174,7 @@ def document_source(clients: Clients, caller: Caller, question: Question) -> tag
 
 
 class _Sources:
-    """Where the tags of documents come from, for at most `most` of them if that is not None."""
+    """The sources of documents' tags, for at most `most` documents if that is not None."""
 
     def __init__(self, clients: Clients, caller: Caller, most: int | None) -> None:
         self._clients, self._caller, self._most = clients, caller, most
@@ -196,7 +196,7 @@ class _Sources:
 
 
 def denied(outcome: Outcome | None) -> Question | None:
-    """What IAM denied, also where that denial was taken for one that depends on live context."""
+    """Return the question that IAM denied, also if the denial may depend on live context."""
     match outcome:
         case Denial(reason_code=Reason.NOT_NAMED):
             return None
@@ -205,8 +205,8 @@ def denied(outcome: Outcome | None) -> Question | None:
     return None
 
 
-def _about(question: Question, look: SimulationAttempt) -> tuple[Evaluation, ...]:
-    return tuple(e for e in look.evaluations if e.resource_arn == question.resource_arn)
+def _about(question: Question, attempt: SimulationAttempt) -> tuple[Evaluation, ...]:
+    return tuple(e for e in attempt.evaluations if e.resource_arn == question.resource_arn)
 
 
 def _missing(answers: Sequence[Evaluation]) -> tuple[str, ...]:

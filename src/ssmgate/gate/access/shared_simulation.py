@@ -1,4 +1,4 @@
-"""Simulate questions that differ in nothing but the resource by one call."""
+"""Simulate questions that differ only in the resource in one call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssmgate.gate.decision.question import Question
 def simulate_group(
     iam: Any, questions: Sequence[Question], boundary: str | None
 ) -> list[tuple[Evaluation, ...] | Unknown]:
-    """Simulate `questions` in one call, and alone what its answer leaves open. As `simulate`."""
+    """Simulate `questions` in one call, and those that its answer leaves open alone."""
 
     def alone(question: Question) -> tuple[Evaluation, ...] | Unknown:
         return simulate.simulate(iam, question, datetime.now(UTC), boundary=boundary)
@@ -25,19 +25,19 @@ def simulate_group(
         iam, questions, datetime.now(UTC), boundary=boundary
     )
     if isinstance(together, Unknown):
-        return [replace(together, question=one) for one in questions]
+        return [replace(together, question=question) for question in questions]
     answers: list[tuple[Evaluation, ...] | Unknown] = []
     for question in questions:
         about = tuple(e for e in together if e.resource_arn == question.resource_arn)
-        answers.append(alone(question) if any(map(_unplaced, about)) else about)
+        answers.append(alone(question) if any(map(_is_unclear, about)) else about)
     return answers
 
 
-def _unplaced(evaluation: Evaluation) -> bool:
-    """Whether an answer about several documents leaves open what denies this one.
+def _is_unclear(evaluation: Evaluation) -> bool:
+    """Return whether an answer about several documents does not show what denies this one.
 
-    It reports for all of them together that the organization denies. An explicit deny without a
-    statement is a service control policy's; any other denial may be another policy's.
+    It reports only for all of them together that the organization denies. An explicit deny without
+    a statement is a service control policy's; any other denial may be another policy's.
     """
     certain = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY and (
         not evaluation.matched_statements

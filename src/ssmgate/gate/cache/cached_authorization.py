@@ -62,8 +62,8 @@ class CachedAuthorization:
         """Let one of many processes that need this decision simulate, while the others wait."""
         return self._cache.single_flight(self._permit_key.name)
 
-    def store(self, caller: Caller | None, look: SimulationAttempt, first: Any) -> bool:
-        """Cache what may be cached of `look`, simulated since `begin`. Return whether it allows.
+    def store(self, caller: Caller | None, attempt: SimulationAttempt, first: Any) -> bool:
+        """Cache what may be cached of `attempt`, simulated since `begin`. Return whether it allows.
 
         `first` are the questions that were simulated first: an answer to others, with tags, is not
         cached.
@@ -73,14 +73,14 @@ class CachedAuthorization:
         # The path of a role that is not known may be known a moment later.
         if self._identity is None and caller.role_path_known:
             self._write(self._identity_key, CacheEntry(caller, self._began_at))
-        if not isinstance(look.outcome, Permit) or look.questions != first:
+        if not isinstance(attempt.outcome, Permit) or attempt.questions != first:
             return False
         found = CacheEntry(
             caller,
             self._began_at,
-            look.questions,
-            look.evaluations,
-            look.controls,
+            attempt.questions,
+            attempt.evaluations,
+            attempt.controls,
             self._clients.endpoints,
         )
         return self._write(self._permit_key, found)

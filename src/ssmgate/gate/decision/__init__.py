@@ -1,1 +1,1 @@
-"""Values, rules and words: standard library only, no I/O."""
+"""Values, rules and messages: standard library only, no I/O."""

@@ -12,12 +12,12 @@ from ssmgate.gate.decision.reason import Reason
 
 @frozen
 class DenialFacts:
-    """What is known about a session that was not allowed. Each form of the error is made from it.
+    """The facts about a session that was not allowed. Every form of the error is made from them.
 
-    `reason` is a clause that stands beside the document's ARN, `full_reason` one that stands alone.
-    `document` is the name or ARN that was given, or the default's name; `is_default` is true where
-    none was given. `document_arn`, `caller_arn`, `policy_source_arn` and `layer` are empty where
-    they are not known, `rule` where no rule of this machine decided. `missing` are condition keys
+    `reason` is a clause to be shown with the document's ARN, `full_reason` one to be shown alone.
+    `document` is the name or ARN that was given, or the default's name; `is_default` is true if
+    none was given. `document_arn`, `caller_arn`, `policy_source_arn` and `layer` are empty if they
+    are not known, `rule` if no rule of this machine decided. `missing` are condition keys
     without a value in the simulation. `remarks` and `hint` are next steps: `remarks` for a
     terminal, where `heading` and `command` follow them, `hint` for three lines in a log.
     """
@@ -44,8 +44,8 @@ class AccessError(GateError):
     """The check did not allow the session: nothing was started. Exits 254.
 
     `message` is one line with the document and the reason. `decision.denial_text` makes the forms
-    that are printed. `nearest` is the statement that came closest to the decision; it is filled in
-    later, where somebody waits for it. `offers_commands` is false where the reader has no shell.
+    that are printed. `nearest` is the statement that came closest to an allow; it is set later, if
+    there is time to look it up. `offers_commands` is false if the user has no shell.
     """
 
     exit_code = exits.SERVICE
@@ -62,7 +62,7 @@ class AccessError(GateError):
 class AccessDenied(AccessError):
     """IAM denies: there is no explicit access to the session document.
 
-    `details` is what the service would have sent, `sentence` AWS CLI's line around it.
+    `details` is the message that the service would have sent, `sentence` AWS CLI's line with it.
     """
 
     decision = "denied"
@@ -75,7 +75,7 @@ class AccessDenied(AccessError):
 
     @property
     def sentence(self) -> str:
-        """The error as AWS CLI v2 prints the service's own denial."""
+        """Return the error as AWS CLI v2 prints the service's own denial."""
         return (
             f"An error occurred ({self.error_code}) when calling the StartSession operation:"
             f" {self.details}"
@@ -83,7 +83,7 @@ class AccessDenied(AccessError):
 
 
 class AccessUnknown(AccessError):
-    """IAM could not be asked, or its answer does not decide."""
+    """IAM could not be called, or its answer does not decide."""
 
     decision = "unknown"
     title = "could not check access to session document "

@@ -1,4 +1,4 @@
-"""Which endpoints are allowed where keys are locked: AWS's own, and those that are configured."""
+"""Check which endpoints are allowed while keys are locked: AWS's own, and configured ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apply the rules of this machine. Loaded only where there are any."""
+"""Apply the rules of this machine. Loaded only if there are any."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ssmgate.gate.decision.wildcards import like
 from ssmgate.gate.decision.wildcards import pattern as pattern_of
 
 
-def refusal(
+def denial_by(
     rules: Restrictions, request: SessionRequest, document_arns: Sequence[str], account: str
 ) -> LocalDenial | None:
-    """The first rule that refuses `request`, None if none does.
+    """Return the denial by the first of `rules` that does not allow `request`, None if all do.
 
-    `document_arns` are those that IAM was asked about, `account` the caller's.
+    `document_arns` are those that IAM evaluated, `account` is the caller's.
     """
     name = request.document_name or DEFAULT_DOCUMENT_NAME
     bare = DocumentName.parse(name).name

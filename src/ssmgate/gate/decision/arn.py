@@ -1,4 +1,4 @@
-"""ARNs: which ones a session document has, and which principal a caller is."""
+"""Work out the ARNs of a session document, and the principal of a caller."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ import re
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName
 
-# Customers cannot create documents with these beginnings, in whatever case:
+# Customers cannot create documents with these prefixes, in upper or lower case:
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
 RESERVED_PREFIXES = ("aws", "amazon", "amzn")
-# How AWS spells its own. Only these certainly have an empty account in their ARN.
+# AWS's spelling of its own documents. Only these certainly have an empty account in their ARN.
 AWS_OWNED_PREFIXES = ("AWS-", "AWSEC2-", "AWSConfigRemediation-", "AWSSupport-", "Amazon")
 
 
 def document_arns(
     document_name: str | None, *, partition: str, region: str, account: str
 ) -> tuple[str, ...]:
-    """The ARNs under which IAM may know the document; the caller needs access to each of them.
+    """Return the ARNs under which IAM may know the document. The caller needs access to each.
 
-    `document_name` is a name, a full document ARN, or None for the default document.
-    One ARN in nearly all cases: the caller's account for a customer's document, an empty
-    account for one of AWS's own, a full ARN as it is. Two, when the name is reserved for AWS
-    but not in AWS's spelling, or when a full ARN puts a document into an account where its
-    name does not belong: the service might take it for either.
+    `document_name` is a name, a complete document ARN, or None for the default document.
+    There is one ARN in nearly all cases: with the caller's account for a customer's document, with
+    an empty account for one of AWS's, or the complete ARN itself. There are two if the name is
+    reserved for AWS but not in AWS's spelling, or if a complete ARN has an account that does not
+    fit the name: the service might use either.
 
-    Raises `InvalidRequest` for a name that is neither. Whether the document exists is not
-    checked.
+    Raises `InvalidRequest` for anything else. Whether the document exists is not checked.
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
     """
     given = DEFAULT_DOCUMENT_NAME if document_name is None else document_name
@@ -62,12 +61,12 @@ def control_arn(arn: str) -> str:
 
 @frozen
 class Principal:
-    """Who signed a call, read from GetCallerIdentity's ARN.
+    """The principal that signed a call, read from GetCallerIdentity's ARN.
 
     `kind` is `user`, `role`, `federated-user`, `root`, or `unknown`.
     `name` is the user's or role's, without its path.
-    `policy_source_arn` is what iam:SimulatePrincipalPolicy can be asked about, empty where
-    there is nothing. A role's lacks the role's path, which the caller's ARN does not tell.
+    `policy_source_arn` is the ARN for iam:SimulatePrincipalPolicy, empty if there is none. For a
+    role it lacks the path, which the caller's ARN does not contain.
     """
 
     kind: str
@@ -85,7 +84,7 @@ _ROOT = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:root\Z", re.ASCII)
 
 
 def principal(caller_arn: str) -> Principal:
-    """Tell who a caller is; `unknown` rather than a guess.
+    """Return the principal of `caller_arn`; its kind is `unknown` rather than a guess.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
     """
@@ -101,6 +100,6 @@ def principal(caller_arn: str) -> Principal:
 
 
 def account_of(arn: str) -> str:
-    """The account field of an ARN, empty where it has none."""
+    """Return the account field of an ARN, empty if it has none."""
     parts = arn.split(":", 5)
     return parts[4] if len(parts) == 6 else ""

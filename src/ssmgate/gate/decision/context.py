@@ -1,4 +1,4 @@
-"""Context entries of configured values. Loaded only where there are any."""
+"""Make context entries of configured values. Loaded only if there are any."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ssmgate.gate.decision.question import ContextEntry, boolean_word
 
 
 def context_entry(key_name: str, value: object) -> ContextEntry:
-    """Make a context entry of a configured value.
+    """Return the context entry of a configured value.
 
     `value` is a string, a boolean, a number, or a non-empty list of one of these. Raises
-    `ValueError` for anything else, and for a key that IAM would not take.
+    `ValueError` for anything else, and for a key that IAM would not accept.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_ContextEntry.html
     """
     if not 5 <= len(key_name) <= 256:
@@ -26,7 +26,7 @@ def context_entry(key_name: str, value: object) -> ContextEntry:
 
 
 def configured_context(context: Mapping[str, object]) -> tuple[ContextEntry, ...]:
-    """The configuration's `context` table as entries, ordered by key."""
+    """Return the configuration's `context` table as entries, ordered by key."""
     return tuple(context_entry(name, value) for name, value in sorted(context.items()))
 
 

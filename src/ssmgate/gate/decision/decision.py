@@ -1,4 +1,4 @@
-"""The decision: the one place where a permit is made."""
+"""Decide whether a request is permitted. Permits are made only here."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from ssmgate.gate.decision.restrictions import LocalDenial
 
 @frozen
 class Permit:
-    """`request` may be sent. Made here alone, spent by `aws.start_session` alone.
+    """The permission to send `request`. Made only here, used only by `aws.start_session`.
 
-    `overridden` holds the refusal that `mode = "permissive"` set aside, and is None when IAM
-    allowed.
+    `overridden` is the denial that `mode = "permissive"` overrode, None if IAM allowed.
 
     A permit is a decision that this process has made, not data. So a copy of it is the permit
-    itself, and it cannot be pickled: bytes from a file or a pipe must not be able to stand for a
-    decision. Its constructor takes no keywords, so `dataclasses.replace` cannot put another
-    request into it. That protects against mistakes, not against code in this process, which can
-    call the constructor.
+    itself, and it cannot be pickled: bytes from a file or a pipe must not replace a decision. Its
+    constructor takes no keywords, so `dataclasses.replace` cannot put another request into it.
+    That protects against mistakes, not against code in this process, which can call the
+    constructor.
     """
 
     request: SessionRequest
@@ -44,15 +43,15 @@ class Permit:
         return self
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled."""
+        """Raise `TypeError`: a permit cannot be pickled."""
         raise TypeError("a Permit cannot be pickled")
 
     def spelled_out(self) -> SessionRequest | None:
-        """The second request that this permit covers: the default document by its name.
+        """Return the second request that this permit covers: with the default document's name.
 
-        An account with the older form of the ssm:SessionDocumentAccessCheck condition refuses a
-        request that leaves the permitted default document out. None when a document was named,
-        and when IAM did not allow it.
+        An account with the older form of the ssm:SessionDocumentAccessCheck condition denies a
+        request that does not name the permitted default document. None if a document was named,
+        or if IAM did not allow it.
         """
         if self.request.document_name is not None or self.overridden is not None:
             return None
@@ -60,7 +59,7 @@ class Permit:
 
 
 class Layer(enum.Enum):
-    """The kind of policy that kept IAM from allowing, as far as simulation reports it."""
+    """The kind of policy because of which IAM denies, as far as simulation reports it."""
 
     IDENTITY = "identity-based policy"
     BOUNDARY = "permissions boundary"
@@ -69,7 +68,7 @@ class Layer(enum.Enum):
 
 @frozen
 class Denial:
-    """IAM says no to `question`, or the configuration does where IAM's yes is a wildcard's.
+    """IAM denies `question`, or the configuration does because only a wildcard allows it.
 
     `reason_code` is EXPLICIT_DENY or IMPLICIT_DENY, and NOT_NAMED for the configuration's denial.
     `matched_statements` are those that deny, or the wildcards that allow.
@@ -83,15 +82,15 @@ class Denial:
 
     @property
     def matched_policies(self) -> tuple[str, ...]:
-        """The policies of the matched statements, each once."""
+        """Return the policies of the matched statements, each once."""
         return tuple(dict.fromkeys(s.source_policy_id for s in self.matched_statements))
 
 
 @frozen
 class Unknown:
-    """IAM could not be asked, or not completely. Not a word about what IAM thinks.
+    """IAM could not be called, or its answer does not decide. It is neither allowed nor denied.
 
-    `reason` is one clause for the reader. `question` is None where there was none to ask.
+    `reason` is one clause for the user. `question` is None if there was none.
     `live_context` are the condition keys whose value is not known: those that only the live
     request will have, or tags that could not be read.
     """
@@ -107,10 +106,10 @@ Outcome = Permit | Denial | Unknown
 
 @frozen
 class SimulationAttempt:
-    """What was asked for `request`, what IAM answered, and the outcome of that.
+    """The questions simulated for `request`, IAM's answers, and the outcome.
 
-    `controls` are IAM's answers about the documents that cannot exist, empty where the rule
-    does not ask for them.
+    `controls` are IAM's answers about documents that cannot exist, empty where wildcard grants are
+    allowed.
     """
 
     request: SessionRequest
@@ -128,15 +127,15 @@ def decide(
     allow_wildcard_grants: bool = True,
     controls: Sequence[Evaluation] = (),
 ) -> Outcome:
-    """Permit `request` if IAM allows every one of `questions`.
+    """Return a permit for `request` if IAM allows every one of `questions`, else why not.
 
-    `questions` are the documents that `request` may mean, at least one. `evaluations` are all
+    `questions` are about the documents that `request` may mean, at least one. `evaluations` are all
     of IAM's answers to them, `controls` those to their controls. Without `allow_wildcard_grants`,
     some statement has to allow each document and not its control. An evaluation of any other
-    resource, a wildcard or a template included, says nothing. No question, no answer, or a
-    contradiction is never a yes.
+    resource, also of a wildcard or a template, is ignored. No question, no answer, or a
+    contradiction never allows.
 
-    Access to the target is not examined: StartSession enforces it.
+    Access to the target is not checked: StartSession enforces it.
     """
     if not questions:
         return Unknown(Reason.NO_QUESTION, "no document was asked about")
@@ -153,7 +152,7 @@ def denial_or_unknown(
     allow_wildcard_grants: bool,
     controls: Sequence[Evaluation],
 ) -> Denial | Unknown | None:
-    """What keeps the document of `question` from being permitted, None if nothing does."""
+    """Return why the document of `question` is not permitted, None if it is. As `decide`."""
     obstacle = verdict(question, evaluations)
     if obstacle is None and not allow_wildcard_grants:
         return _unless_named(question, evaluations, controls)
@@ -163,7 +162,7 @@ def denial_or_unknown(
 def _unless_named(
     question: Question, evaluations: Sequence[Evaluation], controls: Sequence[Evaluation]
 ) -> Denial | Unknown | None:
-    # Here, as wildcard grants are allowed by default.
+    # Imported only here, as wildcard grants are allowed by default.
     from ssmgate.gate.decision.grant import Grant, grant
 
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
@@ -183,12 +182,12 @@ def _unless_named(
 
 
 def override(request: SessionRequest, outcome: Denial | Unknown | LocalDenial) -> Permit:
-    """Permit `request` although it was refused: `mode = "permissive"`, and nothing else."""
+    """Return a permit for `request` although `outcome` is none. For `mode = "permissive"` only."""
     return Permit(request, outcome)
 
 
 def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Denial | Unknown | None:
-    """What stands in the way of `question`: None if every answer about it says allowed."""
+    """Return why IAM does not allow `question`: None if every answer about it is "allowed"."""
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
     if not answers:
         return Unknown(
@@ -212,7 +211,7 @@ def _denied(question: Question, answer: Evaluation) -> Denial | Unknown:
     else:
         layer = Layer.IDENTITY
     explicit = answer.eval_decision is EvalDecision.EXPLICIT_DENY
-    refusal = Denial(
+    denial = Denial(
         Reason.EXPLICIT_DENY if explicit else Reason.IMPLICIT_DENY,
         question,
         layer,
@@ -220,7 +219,7 @@ def _denied(question: Question, answer: Evaluation) -> Denial | Unknown:
         answer.missing_context,
     )
     if explicit:
-        return refusal
+        return denial
     from ssmgate.gate.decision.live_context import unknown_if_live
 
-    return unknown_if_live(refusal, answer.missing_context)
+    return unknown_if_live(denial, answer.missing_context)

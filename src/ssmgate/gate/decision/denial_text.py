@@ -1,4 +1,4 @@
-"""The forms in which an `AccessError` is printed. Loaded only where a session was not allowed."""
+"""The forms in which an `AccessError` is printed. Loaded only if a session was not allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WITHOUT_COMMANDS = "Send these lines to your administrator."
 
 
 class Form(Enum):
-    """How an error is printed: the first two are ssmgate's own, the others the AWS CLI's."""
+    """The form of an error. The first two are ssmgate's own, the others the AWS CLI's."""
 
     TERMINAL = auto()
     LINES = auto()
@@ -31,8 +31,8 @@ class Form(Enum):
 def form(error: AccessError, error_format: str | None, *, terminal: bool) -> Form:
     """Return the form for `error_format`, the value of --cli-error-format, None or empty if unset.
 
-    `terminal`: whether standard error is one. Errors about documents for ssh appear between the
-    lines of ssh, so they get the form for logs in any case. A document is for ssh if its name
+    `terminal`: whether standard error is a terminal. Errors about documents for ssh appear between
+    the lines of ssh, so they always get the form for logs. A document is for ssh if its name
     contains "ssh", as AWS-StartSSHSession does.
     """
     match error_format:
@@ -47,9 +47,9 @@ def form(error: AccessError, error_format: str | None, *, terminal: bool) -> For
 
 
 def has_time(error: AccessError, error_format: str | None, *, terminal: bool) -> bool:
-    """Return whether `nearest` is shown, so that it may be looked up first: that takes seconds.
+    """Return whether `nearest` is shown, so that it is worth the seconds that the lookup takes.
 
-    Arguments are those of `form`.
+    Takes the arguments of `form`.
     """
     return (
         isinstance(error, AccessDenied)
@@ -60,8 +60,8 @@ def has_time(error: AccessError, error_format: str | None, *, terminal: bool) ->
 def render(error: AccessError, how: Form, notes: Sequence[str] = ()) -> str:
     """Return the whole output for `error`, ready to print, without a line break at its end.
 
-    `notes` are a line each, about what else went wrong. Text that others wrote is escaped, so
-    that none of it can begin a line.
+    `notes` are other problems, each of one line. Text from outside ssmgate is escaped, so that none
+    of it can begin a line.
     """
     if how is Form.JSON:
         return _json(error, notes)

@@ -1,6 +1,6 @@
-"""The endpoints of STS, IAM and Systems Manager, and which of them are AWS's own.
+"""Check whether the endpoints of STS, IAM and Systems Manager are AWS's own.
 
-A host that ends in `amazonaws.com` is not AWS's own for that: anyone can create
+A host name that ends in `amazonaws.com` is not enough: any AWS customer can create
 `NAME.s3.amazonaws.com` or `NAME.us-east-1.elb.amazonaws.com`. It has to be the service's name in a
 region of the partition, a global name of the service, or a VPC endpoint of the service.
 """
@@ -12,9 +12,9 @@ import re
 from ssmgate.gate.decision.frozen import frozen
 
 NAMES = {"sts": "STS", "iam": "IAM", "ssm": "StartSession"}
-"""What is asked at the endpoint of each service, for messages."""
+"""What each service's endpoint is used for, for messages."""
 
-# The host ends where every parser of URLs agrees that it does: before a port, a path, or the end.
+# The host ends where every URL parser agrees that it does: before a port, a path, or the end.
 _URL = re.compile(
     r"(https?)://([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])\.?(?::([0-9]{1,5}))?(/.*)?",
     re.ASCII | re.IGNORECASE | re.DOTALL,
@@ -24,20 +24,20 @@ _PORTS = {"https": "443", "http": "80"}
 
 @frozen
 class Endpoints:
-    """The URLs at which STS and IAM are asked, and the one to which StartSession goes."""
+    """The URLs at which STS and IAM are called, and the one to which StartSession goes."""
 
     sts: str
     iam: str
     ssm: str
 
     def shown(self) -> dict[str, str]:
-        """The URLs by service, for people and records: without user information and query."""
+        """Return the URLs by service, for messages and records: without user info and query."""
         return {name: shown(getattr(self, name)) for name in NAMES}
 
 
 @frozen
 class Partition:
-    """An AWS partition: its name, the DNS suffixes of its endpoints, and what its regions match."""
+    """An AWS partition: its name, the DNS suffixes of its endpoints, and its regions' pattern."""
 
     name: str
     dns_suffix: str
@@ -58,7 +58,7 @@ def shown(url: str) -> str:
 def origin(url: str) -> str | None:
     """Return `scheme://host:port` of an http or https URL, None for a URL of another shape.
 
-    Lower case, without the root's trailing dot, and with the default port filled in.
+    The result is in lower case, without the root's trailing dot, and with the default port.
     """
     found = _URL.fullmatch(url)
     if found is None:
@@ -68,20 +68,20 @@ def origin(url: str) -> str | None:
 
 
 def is_own(url: str, service: str, partition: Partition) -> bool:
-    """Whether `url` is an https endpoint of AWS's own for `service` in `partition`.
+    """Return whether `url` is AWS's own https endpoint for `service` in `partition`.
 
-    `service` is `sts`, `iam` or `ssm`. The name alone is judged: that the host has a certificate
-    for it is TLS's part. The regional, global, FIPS and dual-stack names are those of botocore's
-    endpoint data; VPC endpoints are named
-    `vpce-ID.SERVICE.REGION.vpce.SUFFIX` (and with the zone behind the ID).
+    `service` is `sts`, `iam` or `ssm`. Only the name is checked: TLS checks that the host has a
+    certificate for it. The regional, global, FIPS and dual-stack names are those of botocore's
+    endpoint data; VPC endpoints are named `vpce-ID.SERVICE.REGION.vpce.SUFFIX` (and with the zone
+    after the ID).
     https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-access-aws-services.html
     """
-    bare = _URL.fullmatch(url)
-    if bare is None or bare[4] not in (None, "/"):
+    match = _URL.fullmatch(url)
+    if match is None or match[4] not in (None, "/"):
         return False
     suffix, dual = re.escape(partition.dns_suffix), re.escape(partition.dual_stack_dns_suffix)
     region = partition.region_pattern.removeprefix("^").removesuffix("$")
-    # The only partition whose global endpoint has a name of its own.
+    # The only partition whose global endpoint has its own name.
     extra = "|us-gov" if partition.name == "aws-us-gov" else ""
     name = f"{service}(?:-fips)?"
     pattern = (
@@ -92,17 +92,17 @@ def is_own(url: str, service: str, partition: Partition) -> bool:
 
 
 def is_at_aws(url: str, partition: Partition) -> bool:
-    """Whether the host of `url` is below a DNS suffix of `partition`, whoever created it."""
+    """Return whether the host of `url` is below a DNS suffix of `partition`, AWS's own or not."""
     host = re.sub(r"^[^/]*//(?:[^/@]*@)?", "", url.lower())
     host = re.split(r"[:/?#]", host, maxsplit=1)[0].rstrip(".")
     return host.endswith((f".{partition.dns_suffix}", f".{partition.dual_stack_dns_suffix}"))
 
 
 def not_at_aws(endpoints: Endpoints, partition: Partition) -> str:
-    """Return a warning where StartSession goes to AWS, and STS or IAM is asked somewhere else.
+    """Return a warning if StartSession goes to AWS, but STS or IAM is called elsewhere.
 
-    Empty where there is nothing to warn of: all are AWS's own, or StartSession goes to another
-    place too, such as a local AWS.
+    It is empty if all endpoints are AWS's own, or if StartSession goes elsewhere too, for example
+    to a local AWS.
     """
     urls = endpoints.shown()
     others = [

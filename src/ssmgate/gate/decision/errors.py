@@ -1,4 +1,4 @@
-"""Every way in which a start can fail, each with its exit code and its hints."""
+"""The errors of a session start, each with its exit status and its hints."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ssmgate.gate.decision.printable import Layout
 
 
 class GateError(Exception):
-    """Something kept the session from starting. Exits 255.
+    """The session cannot be started. Exits 255.
 
-    `message` is one error in the words of AWS CLI v2 where it has words for it.
+    `message` is one error, worded as in AWS CLI v2 if that has the same error.
     `code` is AWS's short name for the error (`ParamValidation`, `NoRegion`, …), and
-    empty where v2 prints the bare message. `hints` are next steps, a line each.
+    empty where v2 prints the bare message. `hints` are next steps, each of one line.
     `preamble` is printed before the error line, as v2 prints its usage there.
 
     A message is printed as one line, with line breaks escaped, unless it is a `printable.Layout`;
-    so is each note and each hint, always. Nothing here may hold a session token.
+    so is each note and each hint, always. None of these may contain a session token.
     """
 
     exit_code: ClassVar[int] = exits.OTHER
@@ -34,20 +34,20 @@ class GateError(Exception):
         super().__init__(message)
         self.message = message
         self.code = code
-        # What a machine reads with --cli-error-format json or text.
+        # For programs, with --cli-error-format json or text.
         self.error_code = code
         self.details = message
         self.notes = notes
         self.hints = hints
         self.preamble = preamble
-        # What --cli-error-format asked for, once it is known.
+        # The value of --cli-error-format, once it is known.
         self.error_format: str | None = None
-        # The authorization that a denial rests on, for whoever explains it outside the gate.
+        # The authorization that led to a denial, for explanations outside the gate.
         self.evidence: object = None
 
     @property
     def text(self) -> str:
-        """The error line as `--cli-error-format enhanced`, v2's default, has it."""
+        """Return the error line as with `--cli-error-format enhanced`, v2's default."""
         if not self.code:
             return self.message
         text = f"An error occurred ({self.code}): {self.message}"
@@ -55,13 +55,13 @@ class GateError(Exception):
 
 
 class InvalidRequest(GateError):
-    """The command line, or the request that it makes, is not valid. Exits 252."""
+    """The command line, or the request in it, is invalid. Exits 252."""
 
     exit_code = exits.USAGE
 
 
 class ConfigurationProblem(GateError):
-    """ssmgate or AWS is not configured: no region, no credentials. Exits 253."""
+    """ssmgate or AWS is not configured, for example no region or no credentials. Exits 253."""
 
     exit_code = exits.CONFIGURATION
 
@@ -79,23 +79,23 @@ class ServiceFailed(GateError):
 
 
 class RecordNotWritten(GateError):
-    """A record is required and could not be written. No session stays. Exits 254."""
+    """A record is required and could not be written. No session is left open. Exits 254."""
 
     exit_code = exits.SERVICE
 
 
 class ControlFlow(BaseException):
-    """What leaves a block without being an error. Each kind says here why it is not an `Exception`.
+    """The base of what leaves a block without being an error. Why each is not an `Exception`:
 
     * `signals.Interrupted`, a held signal: botocore would wrap an Exception and try again, and a
-      session could stay behind.
-    * `signals.TimeLimitExceeded`: likewise; and `except Exception` where something may fail would
+      session could stay open.
+    * `signals.TimeLimitExceeded`: likewise; and `except Exception` around optional code would
       extend the limit.
-    * `FallbackToColdStart`, another process has to start the session: it is not to be translated
-      into an error of this one and printed.
-    * `aliases.Version`, --version among the words: awscli's parser translates its Exceptions.
+    * `FallbackToColdStart`, another process has to start the session: it must not be translated
+      into an error of this process and printed.
+    * `aliases.Version`, --version on the command line: awscli's parser translates its Exceptions.
     """
 
 
 class FallbackToColdStart(ControlFlow):
-    """The process that asked a daemon has to start the session by itself."""
+    """The client of the daemon has to start the session itself."""

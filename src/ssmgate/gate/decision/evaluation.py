@@ -1,4 +1,4 @@
-"""What IAM answered about one resource."""
+"""IAM's answer about one resource."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ssmgate.gate.decision.frozen import frozen
 
 
 class EvalDecision(enum.Enum):
-    """IAM's three words. A fourth is never a yes.
+    """IAM's three decisions. Any other value never allows.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
     """
@@ -19,15 +19,15 @@ class EvalDecision(enum.Enum):
 
 
 BOUNDARY_POLICY = "Permissions Boundary Policy"
-"""SourcePolicyType of a boundary's statements, as recorded; not the documented enum."""
+"""SourcePolicyType of a boundary's statements, as IAM sends it; not in the documented enum."""
 
 
 @frozen
 class MatchedStatement:
-    """A statement that decided, as IAM names it: by its policy and its place there.
+    """A statement that decided, identified by its policy and its position there.
 
     `source_policy_id` is `user_NAME_INLINE` (`group_…`, `role_…`) or a managed policy's name.
-    `start` and `end` are line and column from 1, and None where IAM did not tell them: `start`
+    `start` and `end` are line and column from 1, and None if IAM does not report them: `start`
     is where the token before the statement ended, `end` is exclusive.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_Statement.html
     """
@@ -39,7 +39,7 @@ class MatchedStatement:
 
     @property
     def placed(self) -> bool:
-        """Whether it can be told from the other statements of its policy."""
+        """Return whether it can be distinguished from the other statements of its policy."""
         return self.start is not None
 
 
@@ -47,10 +47,10 @@ class MatchedStatement:
 class Evaluation:
     """One resource's part of an iam:SimulatePrincipalPolicy answer.
 
-    `resource_arn` is the ARN that was asked about. `matched_statements` are those that decided.
-    `missing_context` are keys that IAM says it lacked: it names too many (keys of statements for
-    other actions too), and none on an explicit deny. The two layers are None where IAM did not
-    report them.
+    `resource_arn` is the ARN in the question. `matched_statements` are those that decided.
+    `missing_context` are keys that IAM reports as missing: it reports too many (also keys of
+    statements for other actions), and none on an explicit deny. The two layers are None if IAM does
+    not report them.
     """
 
     resource_arn: str
@@ -62,5 +62,5 @@ class Evaluation:
 
     @property
     def matched_policies(self) -> tuple[str, ...]:
-        """The policies of the matched statements, one for each statement."""
+        """Return the policies of the matched statements, one for each statement."""
         return tuple(statement.source_policy_id for statement in self.matched_statements)

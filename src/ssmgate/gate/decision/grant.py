@@ -1,4 +1,4 @@
-"""How explicit a grant is: whether a statement names the document, or a wildcard covers it."""
+"""Find out how explicit a grant is: does a statement name the document, or a wildcard cover it?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ssmgate.gate.decision.evaluation import (
 
 
 class Grant(enum.Enum):
-    """How a document is granted. `UNKNOWN` where the statements cannot be told apart."""
+    """How a document is granted. `UNKNOWN` if the statements cannot be distinguished."""
 
     NAMED = "names the document"
     WILDCARD = "a wildcard over documents"
@@ -23,23 +23,23 @@ class Grant(enum.Enum):
 
 
 def grant(answers: Sequence[Evaluation], controls: Sequence[Evaluation]) -> Grant:
-    """NAMED, WILDCARD or UNKNOWN, for a document that IAM allows.
+    """Return NAMED, WILDCARD or UNKNOWN for a document that IAM allows.
 
-    `answers` are about the document, `controls` about `Question.control()`, with a boundary that
-    allows everything where there is one. IAM does not list the statements that would have
-    allowed where it denies: a control that is denied by anything but the lack of an allow says
-    nothing.
+    `answers` are about the document, `controls` about `Question.control()`, simulated with a
+    boundary that allows everything if the principal has one. Where IAM denies, it does not list the
+    statements that would have allowed: a control shows them only if it is allowed, or denied
+    because nothing allows it.
     """
     allowing = statements(answers)
     covering = statements(controls)
-    known = bool(allowing) and bool(controls) and all(map(_tells, controls))
+    known = bool(allowing) and bool(controls) and all(map(_shows_statements, controls))
     if not known or not all(s.placed for s in (*allowing, *covering)):
         return Grant.UNKNOWN
     return Grant.WILDCARD if allowing <= covering else Grant.NAMED
 
 
 def statements(answers: Iterable[Evaluation]) -> frozenset[MatchedStatement]:
-    """The statements of identity-based policies that allow, each once."""
+    """Return the statements of identity-based policies that allow, each once."""
     return frozenset(
         statement
         for answer in answers
@@ -49,8 +49,8 @@ def statements(answers: Iterable[Evaluation]) -> frozenset[MatchedStatement]:
     )
 
 
-def _tells(control: Evaluation) -> bool:
-    """Whether the control's answer shows which statements match it."""
+def _shows_statements(control: Evaluation) -> bool:
+    """Return whether the control's answer shows which statements match it."""
     if control.eval_decision is EvalDecision.ALLOWED:
         return bool(control.matched_statements)
     return control.eval_decision is EvalDecision.IMPLICIT_DENY and False not in (

@@ -1,4 +1,4 @@
-"""Denials that may depend on what simulation does not know: they are unknown instead."""
+"""Make denials unknown that may depend on values which simulation does not have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ssmgate.gate.decision.decision import Denial, Unknown
 from ssmgate.gate.decision.reason import Reason
 
-# Known to the service when the request arrives, and to nobody before. Lower case.
+# Only the service knows their values, when the request arrives. Lower case.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 _LIVE_KEYS = frozenset(
     {
@@ -31,49 +31,49 @@ _LIVE_KEYS = frozenset(
 
 
 def unknown_if_live(
-    refusal: Denial, key_names: Sequence[str], session_tags: Sequence[str] = ()
+    denial: Denial, key_names: Sequence[str], session_tags: Sequence[str] = ()
 ) -> Denial | Unknown:
-    """`refusal`, or CannotTell if one of `key_names` is known only to the live request.
+    """Return `denial`, or an `Unknown` if only the live request has one of `key_names`.
 
-    `key_names` are condition keys that the policies mention. A key that the question gave a
-    value for is not waited for: IAM names those among the missing too. `session_tags` are those
-    of `key_names` that a role session may override, whatever the question gave.
+    `key_names` are condition keys that the policies mention. A key with a value in the question is
+    ignored: IAM reports such keys as missing too. `session_tags` are those of `key_names` that a
+    role session may override, whatever the question has.
     """
     live = tuple(
         key
         for key in key_names
-        if key in session_tags or (is_live(key) and not refusal.question.gives(key))
+        if key in session_tags or (is_live(key) and not denial.question.gives(key))
     )
     if not live:
-        return refusal
+        return denial
     keys = f"only the live request has: {', '.join(live)}"
-    if refusal.reason_code == Reason.EXPLICIT_DENY:
+    if denial.reason_code == Reason.EXPLICIT_DENY:
         reason = f"an explicit deny may depend on what {keys}"
-        return Unknown(Reason.LIVE_DENY, reason, refusal.question, live)
+        return Unknown(Reason.LIVE_DENY, reason, denial.question, live)
     reason = f"the policies ask for what {keys}"
-    return Unknown(Reason.LIVE_CONTEXT, reason, refusal.question, live)
+    return Unknown(Reason.LIVE_CONTEXT, reason, denial.question, live)
 
 
-def unless_unread(refusal: Denial, unread: Sequence[tuple[str, str]]) -> Denial | Unknown:
-    """`refusal`, or CannotTell if a tag that the policies mention could not be read.
+def unless_unread(denial: Denial, unread: Sequence[tuple[str, str]]) -> Denial | Unknown:
+    """Return `denial`, or an `Unknown` if a tag that the policies mention could not be read.
 
     `unread` are the condition keys, each with the reason: "KEY, which REASON".
     """
     if not unread:
-        return refusal
+        return denial
     reasons = dict.fromkeys(reason for _, reason in unread)
     clauses = [
-        f"{', '.join(key for key, its in unread if its == reason)}, which {reason}"
+        f"{', '.join(key for key, why in unread if why == reason)}, which {reason}"
         for reason in reasons
     ]
     tags, keys = ", and ".join(clauses), tuple(key for key, _ in unread)
-    if refusal.reason_code == Reason.EXPLICIT_DENY:
+    if denial.reason_code == Reason.EXPLICIT_DENY:
         reason = f"an explicit deny may depend on {tags}"
-        return Unknown(Reason.TAGS_DENY, reason, refusal.question, keys)
+        return Unknown(Reason.TAGS_DENY, reason, denial.question, keys)
     reason = f"the policies ask for {tags}"
-    return Unknown(Reason.TAGS_UNKNOWN, reason, refusal.question, keys)
+    return Unknown(Reason.TAGS_UNKNOWN, reason, denial.question, keys)
 
 
 def is_live(key_name: str) -> bool:
-    """Whether only the live request has a value for the condition key, in whatever case."""
+    """Return whether only the live request has a value for the condition key, in any case."""
     return key_name.lower() in _LIVE_KEYS

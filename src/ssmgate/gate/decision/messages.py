@@ -1,4 +1,4 @@
-"""What an error says about a session that was not allowed: who, what, why, and the next step."""
+"""Make the error for a session that was not allowed: caller, document, reason, next step."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def explain(
     caller: Caller | None,
     options: Sequence[Option] = (),
 ) -> AccessError:
-    """Return the error that tells the caller about `outcome`.
+    """Return the error for `outcome`.
 
-    `caller` is None where it is not known. `options` are the user's own options that
-    decide who is checked, and where: commands in the error repeat them.
+    `caller` is None if it is not known. `options` are the user's options that decide which
+    principal is checked, and where: commands in the error repeat them.
     """
     match outcome:
         case Denial():
@@ -103,7 +103,7 @@ def _denied(
             command=check_command("--request", request, options),
             hint=check_command("--explain", request, options),
         ),
-        # AWS's own sentence, so that whatever reads aws's errors understands this one too:
+        # AWS's own sentence, so that programs which read its errors understand this one too:
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
         details=f"User: {who} is not authorized to perform: {ACTION} on resource:"
         f" {question.resource_arn} {why}",
@@ -171,7 +171,7 @@ def _unknown(
 
 
 def _asked(request: SessionRequest) -> tuple[str, bool, str]:
-    """The document, whether it is the default because none was given, and the target."""
+    """Return the document, whether it is the default because none was given, and the target."""
     document = request.document_name
     return document or DEFAULT_DOCUMENT_NAME, document is None, request.target
 
@@ -193,16 +193,16 @@ def check_command(flag: str, request: SessionRequest, options: Sequence[Option] 
 
 
 def _short(arn: str) -> str:
-    """The name in an ARN, with its kind: `user/alice`."""
+    """Return the name in an ARN, with its kind: `user/alice`."""
     return arn.split(":", 5)[-1]
 
 
 def least_statement(question: Question, request: SessionRequest) -> str:
-    """The least policy statement that permits `request`, as one line of JSON.
+    """Return the smallest policy statement that allows `request`, as one line of JSON.
 
-    It names both resources that StartSession authorises, and has the condition that makes the
-    service enforce the document check itself. A target of a kind that IAM does not list is a
-    placeholder in it.
+    It names both resources that StartSession authorizes, and has the condition that makes the
+    service enforce the document check itself. For a kind of target that IAM does not list it has a
+    placeholder.
     """
     region = next(e.values[0] for e in question.context if e.key_name == "aws:RequestedRegion")
     source = question.policy_source_arn
@@ -223,7 +223,7 @@ def least_statement(question: Question, request: SessionRequest) -> str:
 
 
 def _remarks(outcome: Unknown) -> tuple[str, ...]:
-    """Next steps for `outcome`, the most useful one first."""
+    """Return next steps for `outcome`, the most useful one first."""
     match outcome.reason_code:
         case Reason.NOT_ALLOWED_TO_SIMULATE:
             return (
@@ -271,9 +271,9 @@ def _remarks(outcome: Unknown) -> tuple[str, ...]:
 
 
 def simulate_statement(caller: Caller) -> str:
-    """The statement that lets `caller` simulate itself and no one else, as one line of JSON.
+    """Return the statement that lets `caller` simulate only itself, as one line of JSON.
 
-    A role whose path is not known gets a wildcard where IAM Identity Center puts one.
+    For a role of IAM Identity Center whose path is not known, the path is a wildcard.
     """
     who = principal(caller.caller_arn)
     resource = caller.policy_source_arn
@@ -285,7 +285,7 @@ def simulate_statement(caller: Caller) -> str:
 
 
 def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
-    """What lets the tags of `keys` be read: the statement, and for the caller's the [context]."""
+    """Return hints how the tags of `keys` can be read, or set under [context] for the caller's."""
     principal = tuple(key for key in keys if not is_resource_tag(key))
     needed = []
     if principal != keys:
@@ -296,7 +296,7 @@ def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
         json.dumps({"Effect": "Allow", "Action": action, "Resource": arn}) for action, arn in needed
     ]
     return (
-        *(f"let the caller read these tags: {one}" for one in statements),
+        *(f"let the caller read these tags: {statement}" for statement in statements),
         *_context_hints(principal),
     )
 

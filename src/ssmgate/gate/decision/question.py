@@ -1,4 +1,4 @@
-"""The question put to IAM: may this principal start a session with this document, or there?"""
+"""The question to IAM: may this principal start a session with this document, or on this target?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIXED_KEYS = frozenset(
 """Condition keys, in lower case, that ssmgate itself knows: the configuration cannot set them."""
 
 RESOURCE_TAG_PREFIXES = ("aws:ResourceTag/", "ssm:resourceTag/")
-"""With what the condition keys begin that are tags of the resource. Keys have no case."""
+"""The prefixes of condition keys for tags of the resource. Keys are case-insensitive."""
 
 PRINCIPAL_TAG_PREFIX = "aws:PrincipalTag/"
 
@@ -36,13 +36,13 @@ MFA_KEY = "aws:MultiFactorAuthPresent"
 
 @frozen
 class Caller:
-    """Who starts the session.
+    """The principal that starts the session.
 
     `caller_arn`, `account` and `user_id` are GetCallerIdentity's. `policy_source_arn` is the
-    IAM user or role that is simulated. `principal_type` is IAM's word for `aws:PrincipalType`.
-    `role_path_known` is false where iam:GetRole did not tell the role's path. `principal_tags`
-    are the tags of that user or role, None where nobody has told them yet: a session's own tags
-    are never among them.
+    IAM user or role that is simulated. `principal_type` is the value of `aws:PrincipalType`.
+    `role_path_known` is false if iam:GetRole did not return the role's path. `principal_tags`
+    are the tags of that user or role, without those of a session, and None if they have not been
+    read.
     """
 
     account: str
@@ -59,7 +59,7 @@ class Caller:
 class ContextEntry:
     """A condition key with its values, as iam:SimulatePrincipalPolicy takes it.
 
-    `key_type` is one of API_ContextEntry's words: `string`, `boolean`, `numeric`, `date`, `ip`
+    `key_type` is a type of API_ContextEntry: `string`, `boolean`, `numeric`, `date`, `ip`
     and their `…List` forms.
     """
 
@@ -70,11 +70,11 @@ class ContextEntry:
 
 @frozen
 class Question:
-    """May `policy_source_arn` do `action` on `resource_arn` in this context?
+    """The question whether `policy_source_arn` may do `action` on `resource_arn` in this context.
 
-    A document and a target are asked about apart. In one call they would share their context:
-    the node's tags would then count for the document too. `resource_arn` is `*` for an action
-    without resources. The time of day is not in it: it is added when the question is asked.
+    A document and a target are simulated in different calls. In one call they would share their
+    context: the node's tags would then apply to the document too. `resource_arn` is `*` for an
+    action without resources. The time of day is added only when the question is simulated.
     """
 
     policy_source_arn: str
@@ -95,18 +95,18 @@ class Question:
         document_access_check: bool | None = True,
         action: str = ACTION,
     ) -> Question:
-        """Ask for `caller` about `resource_arn` as the service would in `region`.
+        """Return the question about `resource_arn` that the service in `region` would evaluate.
 
-        `secure_transport`: whether StartSession will travel over TLS. `mfa_done`: whether this
-        very process asked for an MFA code to get its credentials; false leaves the key out, as
-        nothing is known then. `configured` are the configuration's entries, none of them in
-        `FIXED_KEYS`. `document_access_check` is the value of ssm:SessionDocumentAccessCheck,
-        None for an action that does not have it.
+        `secure_transport`: whether StartSession is sent over TLS. `mfa_done`: whether this process
+        prompted for an MFA code to get its credentials; false leaves the key out, as nothing is
+        known then. `configured` are the configuration's entries, none of them in `FIXED_KEYS`.
+        `document_access_check` is the value of ssm:SessionDocumentAccessCheck, None for an action
+        that does not have it.
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
         """
         entries = [
             ContextEntry("aws:RequestedRegion", "string", (region,)),
-            # IAM would fill in the ARN here, not the id.
+            # IAM would set the ARN, not the id.
             ContextEntry("aws:userid", "string", (caller.user_id,)),
             ContextEntry("aws:PrincipalArn", "string", (caller.policy_source_arn,)),
             ContextEntry("aws:PrincipalType", "string", (caller.principal_type,)),
@@ -124,18 +124,18 @@ class Question:
         return cls(caller.policy_source_arn, resource_arn, (*entries, *configured), action)
 
     def gives(self, key_name: str) -> bool:
-        """Whether IAM is told a value of `key_name`, in whatever case."""
+        """Return whether the context has a value of `key_name`, in upper or lower case."""
         return any(entry.key_name.lower() == key_name.lower() for entry in self.context)
 
     def with_context(self, entries: Iterable[ContextEntry]) -> Question:
-        """The same question with `entries` too. What it already gives stays as it is."""
+        """Return this question with `entries` added. A key that it already has is unchanged."""
         added = tuple(entry for entry in entries if not self.gives(entry.key_name))
         return replace(self, context=(*self.context, *added))
 
     def control(self) -> Question:
-        """The same question about a document that cannot exist (`arn.control_arn`).
+        """Return this question about a document that cannot exist (`arn.control_arn`).
 
-        All else, tags among it, is as it was, so that nothing but the name can make a difference.
+        The context is the same, tags included, so that only the name can make a difference.
         """
         return replace(self, resource_arn=control_arn(self.resource_arn))
 
@@ -155,5 +155,5 @@ _PRINCIPAL_TAG = PRINCIPAL_TAG_PREFIX.lower()
 
 
 def boolean_word(value: bool) -> str:
-    """Return `value` as a context entry has it."""
+    """Return `value` as in a context entry."""
     return "true" if value else "false"

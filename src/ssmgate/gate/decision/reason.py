@@ -60,8 +60,8 @@ class Reason(StrEnum):
     TAGS_UNKNOWN = "tags_unknown"
 
 
-# One alias for each kind of outcome, so that mypy finds a code in the wrong one, and a `match`
-# over the codes of one kind that leaves one out.
+# One alias for each kind of outcome, so that mypy finds a code of another kind, and a `match`
+# that leaves out a code.
 
 DenialReason = Literal[Reason.EXPLICIT_DENY, Reason.IMPLICIT_DENY, Reason.NOT_NAMED]
 """Codes of a `Denial`."""

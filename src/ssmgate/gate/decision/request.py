@@ -1,4 +1,4 @@
-"""The one request that is parsed, simulated, permitted and sent."""
+"""The request that is parsed, simulated, permitted and sent."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession
 # The API's pattern for DocumentName. \Z, as $ also matches before a final newline.
 _API_PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")
 
-# A customer's document can have no other name (CreateDocument, Name), and AWS's keep to it.
-# The API's pattern lets ':' and '/' through for ARNs alone.
+# A customer's document can have no other name (CreateDocument, Name), and AWS's follow the rule.
+# The API's pattern allows ':' and '/' only because of ARNs.
 _NAME = r"[a-zA-Z0-9_\-.]{3,128}"
 _DOCUMENT = re.compile(
     rf"(?:arn:(aws[a-z-]*):ssm:([a-z0-9-]+):([0-9]{{12}})?:document/)?({_NAME})\Z"
@@ -35,7 +35,7 @@ _DOCUMENT = re.compile(
 
 @frozen
 class DocumentName:
-    """A document's name, and where a full ARN puts it: None for a bare name.
+    """A document's name, and the other fields of a complete ARN: None for a name alone.
 
     `account` is empty in the ARN of one of AWS's own documents.
     """
@@ -47,10 +47,10 @@ class DocumentName:
 
     @classmethod
     def parse(cls, text: str) -> DocumentName:
-        """Read what StartSession takes as DocumentName.
+        """Parse a value for StartSession's DocumentName.
 
-        Raises `InvalidRequest` for what is neither a name nor a full document ARN: what the
-        API's pattern does not match in full, `Name:Version`, a path.
+        Raises `InvalidRequest` for anything but a name or a complete document ARN: a value that
+        the API's pattern does not match, `Name:Version`, a path.
         """
         match = _DOCUMENT.match(text)
         if not _API_PATTERN.match(text) or match is None:
@@ -72,11 +72,11 @@ class DocumentName:
 
 @frozen
 class SessionRequest:
-    """StartSession's input, immutable from the parser to the wire.
+    """StartSession's input, immutable from the parser to the call.
 
-    `document_name` is None when the caller named none, and is then not sent.
+    `document_name` is None if the user named none; it is then not sent.
     `parameters` has each name with its values, in the order typed.
-    `member_order` is the order in which the members were given. It means nothing to AWS;
+    `member_order` is the order in which the members were given. AWS ignores it;
     the plugin's argument repeats it.
     """
 
@@ -92,11 +92,11 @@ class SessionRequest:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, object]) -> SessionRequest:
-        """Freeze the parameters of a StartSession call.
+        """Return the request with the parameters of a StartSession call.
 
         `parameters` are botocore's: the four members by AWS's names. Raises `InvalidRequest`
-        for any other member, type or null, whatever `parameter_validation` in the caller's
-        AWS configuration says. Lengths are not checked beyond DocumentName's.
+        for any other member, type or null, also if the user's AWS configuration turns off
+        `parameter_validation`. Only the length of DocumentName is checked.
         """
         unknown = [name for name in parameters if name not in MEMBERS]
         if unknown:
@@ -118,7 +118,7 @@ class SessionRequest:
         )
 
     def to_parameters(self) -> dict[str, object]:
-        """The request as botocore takes it, a fresh mutable copy."""
+        """Return the request as parameters for botocore, a new mutable copy."""
         values: dict[str, object] = {
             "Target": self.target,
             "DocumentName": self.document_name,
@@ -130,7 +130,7 @@ class SessionRequest:
         return {name: values[name] for name in self.member_order if values[name] is not None}
 
     def named(self, document_name: str) -> SessionRequest:
-        """This request with its document spelled out."""
+        """Return this request with `document_name`."""
         order = tuple(name for name in self.member_order if name != "DocumentName")
         return replace(self, document_name=document_name, member_order=(*order, "DocumentName"))
 

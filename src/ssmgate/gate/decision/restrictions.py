@@ -1,4 +1,4 @@
-"""The machine's own rules: they refuse what IAM allows, and never the other way round."""
+"""The rules of this machine. They can deny what IAM allows, and never allow what IAM denies."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.reason import RestrictionReason
 
 PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/*?]{1,300}\Z")
-"""What a pattern is made of: of everything else one could think that it had a meaning."""
+"""The characters of a pattern. Others are rejected: a reader could take them for wildcards."""
 
 
 @frozen
 class Restrictions:
-    """What sessions this machine starts, whatever IAM allows. Empty rules refuse nothing.
+    """The sessions that this machine may start, of those that IAM allows. Empty rules deny nothing.
 
-    The two `…_allow` are lists of which each has to match, one for each file that tightens.
-    A pattern has `*` and `?`. One that begins with `arn:` is compared with the document's ARN,
-    any other with the document's name, which in an allow list means a document of the caller's
-    own account or of AWS's. A deny pattern means every account's, in whatever case.
+    The two `…_allow` are lists, each of which has to match: one for each file that tightens.
+    A pattern may contain `*` and `?`. If it begins with `arn:`, it is compared with the document's
+    ARN, otherwise with the document's name, which in an allow list means a document of the caller's
+    account or of AWS. A deny pattern applies to every account, in upper and lower case.
     """
 
     documents_allow: tuple[tuple[str, ...], ...] = ()
@@ -29,7 +29,7 @@ class Restrictions:
 
 @frozen
 class LocalDenial:
-    """A rule says no. `rule` is its key in the configuration, `reason` one clause."""
+    """A denial by a rule. `rule` is its key in the configuration, `reason` one clause."""
 
     reason_code: RestrictionReason
     rule: str

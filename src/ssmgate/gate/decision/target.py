@@ -1,4 +1,4 @@
-"""The ARN of a session's target. Only what explains a denial needs it: StartSession checks it."""
+"""The ARN of a session's target, for explanations. StartSession itself checks the target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _ECS_TARGET = re.compile(r"ecs:([a-zA-Z0-9_-]+)_([a-zA-Z0-9]+)_[a-zA-Z0-9-]+\Z")
 
 
 def target_arn(target: str, *, partition: str, region: str, account: str) -> str | None:
-    """The ARN under which IAM knows a session's target, None for a kind that it does not list.
+    """Return the ARN under which IAM knows a session's target, None for a kind that is not listed.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
     """

@@ -1,4 +1,4 @@
-"""Match texts with the wildcards of IAM: `*` for any characters, `?` for any one."""
+"""Match texts with IAM's wildcards: `*` for any characters, `?` for any single character."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Sequence
 
 
 class Wildcard(enum.Enum):
-    """A run of any characters, and any one character."""
+    """Any number of characters, and any single character."""
 
     ANY = "*"
     ONE = "?"
 
 
-# A pattern in its pieces: single characters that stand for themselves, and wildcards.
+# The pieces of a pattern: literal characters, and wildcards.
 Pattern = tuple[str | Wildcard, ...]
 
-_WILDCARDS = {one.value: one for one in Wildcard}
+_WILDCARDS = {wildcard.value: wildcard for wildcard in Wildcard}
 
 
 def pattern(text: str) -> Pattern:
-    """Return the pattern that `text` is: each `*` and `?` in it is a wildcard."""
+    """Return `text` as a pattern: each `*` and `?` in it is a wildcard."""
     return tuple(_WILDCARDS.get(character, character) for character in text)
 
 
 def like(pattern: Pattern, text: str) -> bool:
-    """Return whether the whole of `text` matches, in a time that grows with their product.
+    """Return whether the whole of `text` matches. Takes time proportional to both lengths' product.
 
-    `?` is one UTF-16 code unit, as observed of IAM: two of them match an emoji.
+    `?` is one UTF-16 code unit, as observed in IAM: two of them match an emoji.
     """
     wanted = [unit for piece in pattern for unit in _units(piece)]
     have = [unit for character in text for unit in _units(character)]

@@ -13,7 +13,7 @@ from ssmgate.gate.decision.restrictions import LocalDenial
 
 def decision(
     caller: Caller | None,
-    look: SimulationAttempt,
+    attempt: SimulationAttempt,
     outcome: Permit | Denial | Unknown | LocalDenial,
     endpoints: Endpoints | None,
     *,
@@ -24,15 +24,15 @@ def decision(
     return {
         "verdict": _verdict(outcome),
         "starts": starts,
-        **_asked(caller, look.request),
+        **_asked(caller, attempt.request),
         "endpoints": endpoints and endpoints.shown(),
         "evidence": {
             **_why(outcome),
             **({"cached": True} if cached else {}),
-            "evaluations": [_evaluation(evaluation) for evaluation in look.evaluations],
+            "evaluations": [_evaluation(evaluation) for evaluation in attempt.evaluations],
             # The same for all documents but the account that owns one.
-            "context": [_told(entry) for entry in look.questions[0].context]
-            if look.questions
+            "context": [_told(entry) for entry in attempt.questions[0].context]
+            if attempt.questions
             else [],
         },
     }

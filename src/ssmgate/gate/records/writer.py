@@ -41,7 +41,7 @@ class Recorder:
     def decision(
         self,
         caller: Caller | None,
-        look: SimulationAttempt,
+        attempt: SimulationAttempt,
         outcome: Permit | Denial | Unknown | LocalDenial,
         *,
         cached: bool = False,
@@ -49,7 +49,7 @@ class Recorder:
     ) -> str:
         """Record what was decided. Returns what kept it from being recorded, empty if nothing.
 
-        `outcome` is that of `look`, or what a rule of the machine's made of it. `cached`: IAM
+        `outcome` is that of `attempt`, or what a rule of the machine's made of it. `cached`: IAM
         answered an earlier start. `endpoints` are where it was asked. Raises `RecordNotWritten`
         where the record was required for what would start now.
         """
@@ -59,7 +59,7 @@ class Recorder:
         if self._writes:
             from ssmgate.gate.records import members as of
 
-            members = of.decision(caller, look, outcome, endpoints, starts=starts, cached=cached)
+            members = of.decision(caller, attempt, outcome, endpoints, starts=starts, cached=cached)
         problem = self.write("decision", members, notable=not permitted)
         return self._heed(problem) if starts else problem
 

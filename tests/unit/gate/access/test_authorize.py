@@ -72,8 +72,8 @@ class Cache:
     def begin(self) -> Caller | None:
         return self.known
 
-    def store(self, caller: Caller | None, look: SimulationAttempt, first: object) -> bool:
-        self.calls.append((caller, look.outcome, first))
+    def store(self, caller: Caller | None, attempt: SimulationAttempt, first: object) -> bool:
+        self.calls.append((caller, attempt.outcome, first))
         return self.keeps
 
 
@@ -161,7 +161,7 @@ def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
 
     assert examined.outcome == Permit(REQUEST)
     assert (examined.cached, examined.caller, aws.asked) == (True, CALLER, [])
-    assert examined.look == SimulationAttempt(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
+    assert examined.attempt == SimulationAttempt(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
     assert examined.endpoints == KEPT.endpoints
 
 
@@ -175,7 +175,7 @@ def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) 
 
     assert not authorized(Cache(kept), named).cached
     examined = authorized(Cache(replace(kept, controls=(CONTROL,))), named)
-    assert (examined.cached, examined.look.controls) == (True, (CONTROL,))
+    assert (examined.cached, examined.attempt.controls) == (True, (CONTROL,))
 
 
 TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
@@ -316,7 +316,7 @@ def test_each_question_has_the_configured_context_and_mfa(
 
     examined = authorized(None, config)
 
-    (question,) = examined.look.questions
+    (question,) = examined.attempt.questions
     assert question == Question.about(
         CALLER, ARN, region="us-east-1", secure_transport=True, mfa_done=True, configured=(address,)
     )

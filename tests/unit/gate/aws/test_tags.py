@@ -112,8 +112,8 @@ def test_a_denial_whose_tags_were_not_read_in_time_is_unknown(
     clients: Any = SimpleNamespace(partition="aws", region="us-east-1", ssm=None)
     question = Question(caller.policy_source_arn, document, ())
     answer = Evaluation(document, EvalDecision.IMPLICIT_DENY, missing_context=missing)
-    refusal: Outcome = Denial(Reason.IMPLICIT_DENY, question, Layer.IDENTITY, (), missing)
-    first = SimulationAttempt(SessionRequest("i-0a1"), (question,), (answer,), refusal)
+    denial: Outcome = Denial(Reason.IMPLICIT_DENY, question, Layer.IDENTITY, (), missing)
+    first = SimulationAttempt(SessionRequest("i-0a1"), (question,), (answer,), denial)
 
     outcome = refine.out_of_time(clients, caller, first).outcome
 

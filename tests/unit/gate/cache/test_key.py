@@ -376,9 +376,9 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
             # Who it is, too, was true less than that long ago.
             assert began - left.get(result.caller, began) <= ttl
             assert not (result.cached and ends is not None and ends <= 0)
-            for question in result.look.questions:
+            for question in result.attempt.questions:
                 assert question.policy_source_arn == result.caller.policy_source_arn
                 assert began - said_yes[who, question] <= ttl
-            assert {q.resource_arn for q in result.look.questions} >= {arn}
+            assert {q.resource_arn for q in result.attempt.questions} >= {arn}
         else:
             assert (who, arn) not in granted

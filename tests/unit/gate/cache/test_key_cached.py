@@ -48,24 +48,24 @@ def test_answer_to_better_founded_questions_is_not_kept(tmp_path: Path) -> None:
     """The first questions are what the next start will ask: an answer with tags is another one."""
     found = answers(tmp_path)
     found.begin()
-    caller, look, questions = permitted()
+    caller, attempt, questions = permitted()
     tag = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
     tagged = (replace(questions[0], context=(tag,)),)
 
-    assert found.store(caller, replace(look, questions=tagged), questions) is False
+    assert found.store(caller, replace(attempt, questions=tagged), questions) is False
     assert found.permit() is None
-    assert found.store(caller, look, questions) is True
+    assert found.store(caller, attempt, questions) is True
     assert found.permit() is not None
 
 
 def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
-    caller, look, questions = permitted()
+    caller, attempt, questions = permitted()
 
-    assert found.store(None, look, questions) is False
+    assert found.store(None, attempt, questions) is False
     assert found.begin() is None
-    denied = replace(look, outcome=Denial(Reason.IMPLICIT_DENY, questions[0], Layer.IDENTITY))
+    denied = replace(attempt, outcome=Denial(Reason.IMPLICIT_DENY, questions[0], Layer.IDENTITY))
     assert found.store(caller, denied, questions) is False
     assert found.permit() is None
     assert found.begin() == caller
@@ -74,9 +74,9 @@ def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
 def test_role_without_its_path_is_not_kept(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
-    caller, look, questions = permitted()
+    caller, attempt, questions = permitted()
 
-    assert found.store(replace(caller, role_path_known=False), look, questions) is True
+    assert found.store(replace(caller, role_path_known=False), attempt, questions) is True
     assert found.begin() is None
 
 
@@ -126,8 +126,8 @@ def test_answer_is_not_used_after_its_bundle_has_changed(tmp_path: Path) -> None
 def test_answer_ends_with_its_credentials(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
-    caller, look, questions = permitted()
-    found.store(caller, look, questions)
+    caller, attempt, questions = permitted()
+    found.store(caller, attempt, questions)
     now = entry.now()
     found._expires_at = now.wall
     with mock.patch.object(entry, "now", return_value=now):

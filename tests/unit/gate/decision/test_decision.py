@@ -155,11 +155,11 @@ def test_a_permit_spells_out_the_default_document_and_no_other() -> None:
 
 
 def test_an_override_keeps_what_it_set_aside() -> None:
-    refusal = Denial(Reason.IMPLICIT_DENY, QUESTION, Layer.IDENTITY)
+    denial = Denial(Reason.IMPLICIT_DENY, QUESTION, Layer.IDENTITY)
 
-    permit = override(REQUEST, refusal)
+    permit = override(REQUEST, denial)
 
-    assert permit == Permit(REQUEST, refusal)
+    assert permit == Permit(REQUEST, denial)
     assert permit.spelled_out() is None, "what IAM did not allow is not asked for twice"
 
 
@@ -172,13 +172,13 @@ def test_denial_that_a_session_tag_may_turn_is_unknown(
 ) -> None:
     tag = "aws:PrincipalTag/Team"
     given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])
-    refusal = Denial(reason_code, given, Layer.IDENTITY)
+    denial = Denial(reason_code, given, Layer.IDENTITY)
 
-    outcome = unknown_if_live(refusal, ("aws:username", tag), (tag,))
+    outcome = unknown_if_live(denial, ("aws:username", tag), (tag,))
 
     assert isinstance(outcome, Unknown)
     assert (outcome.reason_code, outcome.live_context) == (told, (tag,))
-    assert unknown_if_live(refusal, ("aws:username", tag)) is refusal
+    assert unknown_if_live(denial, ("aws:username", tag)) is denial
 
 
 def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
@@ -196,6 +196,6 @@ def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
 
 
 def test_denial_without_unread_tags_stays() -> None:
-    refusal = Denial(Reason.IMPLICIT_DENY, QUESTION, Layer.IDENTITY)
+    denial = Denial(Reason.IMPLICIT_DENY, QUESTION, Layer.IDENTITY)
 
-    assert unless_unread(refusal, ()) is refusal
+    assert unless_unread(denial, ()) is denial

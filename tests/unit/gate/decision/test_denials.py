@@ -65,9 +65,9 @@ def test_live_keys_are_those_of_the_page() -> None:
     [(Reason.IMPLICIT_DENY, Reason.LIVE_CONTEXT), (Reason.EXPLICIT_DENY, Reason.LIVE_DENY)],
 )
 def test_denial_with_live_keys_is_unknown(reason_code: DenialReason, unknown: Reason) -> None:
-    refusal = Denial(reason_code, QUESTION, Layer.IDENTITY)
+    denial = Denial(reason_code, QUESTION, Layer.IDENTITY)
 
-    outcome = unknown_if_live(refusal, ["ssm:resourceTag/Env", "aws:SourceIp", "aws:referer"])
+    outcome = unknown_if_live(denial, ["ssm:resourceTag/Env", "aws:SourceIp", "aws:referer"])
 
     assert isinstance(outcome, Unknown)
     assert (outcome.reason_code, outcome.question) == (unknown, QUESTION)
@@ -77,9 +77,9 @@ def test_denial_with_live_keys_is_unknown(reason_code: DenialReason, unknown: Re
 
 def test_live_key_with_a_given_value_leaves_the_denial() -> None:
     given = replace(QUESTION, context=(ContextEntry("aws:sourceip", "ip", ("203.0.113.1",)),))
-    refusal = Denial(Reason.IMPLICIT_DENY, given, Layer.IDENTITY)
+    denial = Denial(Reason.IMPLICIT_DENY, given, Layer.IDENTITY)
 
-    assert unknown_if_live(refusal, ["aws:SourceIp"]) is refusal
+    assert unknown_if_live(denial, ["aws:SourceIp"]) is denial
 
 
 def test_refusal_lists_each_policy_once() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ssmgate.gate.decision.apply_restrictions import refusal
+from ssmgate.gate.decision.apply_restrictions import denial_by
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
@@ -18,7 +18,7 @@ def code(
     rules: Restrictions, document: str | None = None, target: str = "i-1", reason: str | None = None
 ) -> str | None:
     arns = document_arns(document, partition="aws", region="us-east-1", account=ACCOUNT)
-    said = refusal(rules, SessionRequest(target, document, reason), arns, ACCOUNT)
+    said = denial_by(rules, SessionRequest(target, document, reason), arns, ACCOUNT)
     return said.reason_code if said else None
 
 
@@ -101,7 +101,7 @@ def test_each_allow_list_has_to_match() -> None:
 
 
 def test_without_an_arn_nothing_is_allowed() -> None:
-    said = refusal(Restrictions(documents_allow=(("*",),)), SessionRequest("i-1"), (), ACCOUNT)
+    said = denial_by(Restrictions(documents_allow=(("*",),)), SessionRequest("i-1"), (), ACCOUNT)
 
     assert said is not None
 
@@ -173,7 +173,7 @@ def test_require_reason(reason: str | None, enough: bool) -> None:
     ],
 )
 def test_refusal_names_its_rule(rules: Restrictions, expected: LocalDenial) -> None:
-    assert refusal(rules, SessionRequest("i-1", "Dev-Shell"), (arn("Dev-Shell"),), ACCOUNT) == (
+    assert denial_by(rules, SessionRequest("i-1", "Dev-Shell"), (arn("Dev-Shell"),), ACCOUNT) == (
         expected
     )
 
@@ -205,5 +205,5 @@ def test_many_wildcards_take_no_longer_than_few() -> None:
     pattern, target = "*a" * 30, "a" * 200 + "b"
     rules = Restrictions(targets_allow=((pattern,),))
 
-    assert refusal(rules, SessionRequest(target), (), "111122223333") is not None
-    assert refusal(rules, SessionRequest(target[:-1]), (), "111122223333") is None
+    assert denial_by(rules, SessionRequest(target), (), "111122223333") is not None
+    assert denial_by(rules, SessionRequest(target[:-1]), (), "111122223333") is None

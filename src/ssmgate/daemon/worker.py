@@ -104,7 +104,7 @@ def _take_over(request: requests.Request, environ: dict[str, str]) -> None:
 def _made(read: Callable[[], object], environ: dict[str, str], asker: _Client) -> tuple[bytes, str]:
     """The end of a start that did not become the plugin: END or COLD, and its text."""
     try:
-        session.ask_nobody(_not_here)
+        session.prevent_prompts(_not_here)
         config, invocation = _begun(read, environ)
         status = process.ended(
             lambda variables: _started(invocation, variables, config, asker),

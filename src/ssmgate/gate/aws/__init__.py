@@ -1,7 +1,7 @@
-"""What calls AWS, by the botocore inside awscli.
+"""Call AWS with the botocore inside awscli.
 
-Only `gate.argv` imports awscli and botocore besides. Import this package before anything that
-might import PyPI's botocore: awscli takes the name only when it comes first.
+Only this package and `gate.argv` import awscli and botocore. Import it before anything that might
+import PyPI's botocore: awscli's botocore has the name only if it is imported first.
 """
 
 import importlib.util
@@ -9,31 +9,31 @@ import os
 import sys
 
 SET_ASIDE = (
-    # Makes botocore import and run code of the user's choice at every client.
+    # Makes botocore import and run code that the user chooses, for every client.
     "BOTOCORE_EXPERIMENTAL__PLUGINS",
-    # CLI v1's advice on moving to v2; v2 has no such mode.
+    # CLI v1's advice on migrating to v2; v2 has no such mode.
     "AWS_CLI_UPGRADE_DEBUG_MODE",
 )
-"""Environment variables that this process does without. The plugin gets them."""
+"""Environment variables that are removed from this process. The plugin gets them."""
 
 _LOADED_LATE = (
-    "awscli.shorthand",  # key=value: few lines have one, and its expressions take 8 ms to compile
+    "awscli.shorthand",  # key=value is rare, and compiling its regular expressions takes 8 ms
     "botocore.retries.adaptive",
     "botocore.waiter",
 )
 
 
 def prepare() -> None:
-    """Change this process for awscli, once and before awscli is imported.
+    """Prepare this process for awscli, once and before awscli is imported.
 
-    * The variables in `SET_ASIDE` are removed from the environment: awscli and botocore read them
-      while they are imported.
-    * awscli is imported before botocore, so that its own botocore takes the name.
+    * The environment variables in `SET_ASIDE` are removed: awscli and botocore read them while they
+      are imported.
+    * awscli is imported before botocore, so that its own botocore has the name.
     * The modules in `_LOADED_LATE` are loaded when they are used: most starts never use them.
 
-    Two more changes are made where their values are: `gate.argv.v2.prepare` has file:// values read
-    as AWS CLI v2 reads them, and `gate.aws.session.ask_nobody`, in the daemon's workers alone, has
-    nothing asked on a terminal.
+    Two more changes are made elsewhere: `gate.argv.v2.prepare` makes awscli read file:// values
+    as AWS CLI v2 does, and `gate.aws.session.prevent_prompts`, only in the daemon's workers,
+    prevents prompts on the terminal.
 
     Raises `ImportError` if another botocore was imported before.
     """
@@ -50,9 +50,9 @@ def prepare() -> None:
 
 
 def _load_late(name: str) -> None:
-    """Have the module loaded when something in it is used, not when its package hands it out.
+    """Load the module when an attribute of it is first used, not when it is imported.
 
-    That is for `from PACKAGE import NAME`; `import PACKAGE.NAME` looks into it at once.
+    That works for `from PACKAGE import NAME`; `import PACKAGE.NAME` loads it immediately.
     https://docs.python.org/3/library/importlib.html#implementing-lazy-imports
     """
     package, _, last = name.rpartition(".")

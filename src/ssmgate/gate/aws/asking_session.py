@@ -1,4 +1,4 @@
-"""Sessions that only ask, for what explains: no client of theirs can start anything."""
+"""Make botocore sessions read-only, for explanations: their clients cannot start anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from botocore.handlers import json_decode_policies
 
 from ssmgate.gate.aws.service_models import CALLED, AwscliModels
 
-# For what only asks: a client of these has no method that starts or ends anything.
+# Clients with these operations have no method that starts or ends a session.
 ASKED = {
     **CALLED,
     "iam": (*CALLED["iam"], "SimulateCustomPolicy"),
@@ -18,16 +18,16 @@ ASKED = {
 
 
 def only_ask(session: Any) -> None:
-    """Leave `session` no way to start anything: clients made from now on cannot.
+    """Make `session` read-only: clients made from now on cannot start anything.
 
-    To be called when the command line has been read, which takes StartSession's model.
+    Call it after the command line has been read, which needs StartSession's model.
     """
     session.register_component("data_loader", AwscliModels(ASKED))
 
 
 def leave_policies_encoded(iam: Any) -> None:
-    """Have the client `iam` return each policy as the stored text instead of a parsed object.
+    """Make the client `iam` return each policy as the stored text instead of a parsed object.
 
-    Positions in a policy are those of that text, which is URL-encoded.
+    Positions in a policy refer to that text, which is URL-encoded.
     """
     iam.meta.events.unregister("after-call.iam", json_decode_policies)

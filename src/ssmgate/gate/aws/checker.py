@@ -1,4 +1,4 @@
-"""The checker: who asks IAM instead of the caller. Loaded only where one is configured."""
+"""The checker: other credentials than the caller's for IAM. Loaded only if one is configured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOTE = "that was about the checker, which asks IAM instead of the caller"
 def resolve(
     profile: str, region: str, home: Partition | None, config: Config
 ) -> tuple[Any, Mapping[str, Any]]:
-    """Return a session of `profile`, and its credentials, which may ask for an MFA code."""
+    """Return a session with `profile`, and its credentials. May prompt for an MFA code."""
     with _noted():
         session = new_session(MfaPrompt())
         session.set_config_variable("profile", profile)
@@ -34,9 +34,9 @@ def open_iam(
     home: Partition | None,
     common: Mapping[str, Any],
 ) -> Any:
-    """Return the client of IAM for `frozen` credentials, or for the role of the checker.
+    """Return the IAM client for `frozen` credentials, or for the checker's role.
 
-    `common` are arguments of every client.
+    `common` are arguments for every client.
     """
     with _noted():
         if config.checker is not None and config.checker.role_arn is not None:

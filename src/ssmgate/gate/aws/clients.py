@@ -22,17 +22,17 @@ from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.endpoints import Endpoints, Partition
 from ssmgate.gate.decision.frozen import frozen
 
-# Credentials of no one, for clients that are made to see where they would send requests.
+# Not real credentials, for clients that are made to see where they would send requests.
 UNSIGNED = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
 
 
 @frozen
 class Credentials:
-    """One identity, resolved once.
+    """The credentials of one identity, resolved once.
 
-    `only_here` names the kind of credentials where the plugin's own SDK, for Go in version 1,
-    cannot find them: it knows no `aws login`, and has nobody to ask for an MFA code. Empty for
-    the others. `expires_at` is seconds of the wall clock's, None where nobody told.
+    `only_here` names the kind of credentials if the plugin's own SDK, for Go in version 1,
+    cannot find them: it does not support `aws login`, and cannot prompt for an MFA code. Empty for
+    others. `expires_at` is in seconds of the wall clock, None if unknown.
     """
 
     access_key_id: str
@@ -42,7 +42,7 @@ class Credentials:
     expires_at: float | None = None
 
     def for_client(self) -> dict[str, str | None]:
-        """As arguments of botocore's `create_client`."""
+        """Return the credentials as arguments of botocore's `create_client`."""
         return {
             "aws_access_key_id": self.access_key_id,
             "aws_secret_access_key": self.secret_access_key,
@@ -50,7 +50,7 @@ class Credentials:
         }
 
     def for_environment(self) -> dict[str, str]:
-        """As environment variables, of which every AWS SDK takes its credentials first."""
+        """Return the credentials as environment variables, which every AWS SDK reads first."""
         variables = {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
@@ -62,13 +62,13 @@ class Credentials:
 
 @frozen
 class Clients:
-    """One identity's clients, and what they say about where the session will be.
+    """The clients of one identity, and where they send their requests.
 
     `partition` and `region` are those that StartSession goes to; `secure_transport`: whether it
-    travels over TLS. `home` is what the endpoint data say of that partition, None for a region of
-    no partition. `another` makes a client of another service for the same identity, by its
-    name. `asking`, a cached function, makes those of STS and IAM, and `resolve_checker`, another,
-    looks for the credentials of the checker's profile, which may ask for an MFA code.
+    is sent over TLS. `home` is that partition in the endpoint data, None if the region belongs to
+    none. `another` makes a client of another service for the same identity, by its name. `asking`,
+    a cached function, makes those of STS and IAM, and `resolve_checker`, also cached, resolves
+    the credentials of the checker's profile, which may prompt for an MFA code.
     """
 
     ssm: Any = field(repr=False)
@@ -83,33 +83,33 @@ class Clients:
 
     @property
     def sts(self) -> Any:
-        """The caller's client of STS."""
+        """Return the caller's STS client."""
         return self.asking()[0]
 
     @property
     def iam(self) -> Any:
-        """The client of IAM: the checker's where the configuration names one."""
+        """Return the IAM client: the checker's if one is configured."""
         return self.asking()[1]
 
     @property
     def endpoints(self) -> Endpoints | None:
-        """Where the clients send their requests, None until those of STS and IAM are made."""
+        """Return where the clients send their requests, None until STS's and IAM's are made."""
         if not self.asking.cache_info().currsize:
             return None
         return Endpoints(url_of(self.sts), url_of(self.iam), url_of(self.ssm))
 
 
 def open_clients(session: Any, options: Options, config: Config = Config()) -> Clients:  # noqa: B008
-    """Make the client of SSM for `session`, as `options` say, and the others once they are needed.
+    """Return the clients for `session` and `options`; only the SSM client is made at once.
 
-    Calls no service beyond what credentials need, and making the others none beyond what a
-    checker's need.
+    Calls services only for the caller's credentials. When the other clients are made, services are
+    called only for the checker's.
 
     The credentials are resolved once and frozen: a provider that rotates would give STS, IAM
-    and SSM three identities. --endpoint-url is StartSession's alone; signed calls to STS and
-    IAM must not follow it. Where `config` has locked keys, each client sends to an endpoint of
-    AWS's own, or to one that `config` allows; that is known before credentials are looked for, as
-    STS may be asked for them.
+    and SSM three identities. --endpoint-url is for StartSession only; signed calls to STS and
+    IAM must not go there. If `config` has locked keys, each client sends to AWS's own endpoint or
+    to one that `config` allows; that is checked before credentials are resolved, as that may call
+    STS.
 
     Raises botocore's errors for a missing region or missing credentials, `ConfigurationProblem`
     for an endpoint that is not allowed.
@@ -117,7 +117,7 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
     region = options.region
     if region is None:
         region = session.get_config_variable("region")
-    if region is None:  # before credentials, which may ask for an MFA code
+    if region is None:  # before credentials, which may prompt for an MFA code
         raise NoRegionError
     to_ssm = {"region_name": region, "endpoint_url": options.endpoint_url}
     home = partition_of(session, region)
@@ -148,7 +148,7 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
 
 
 def require_own_endpoint(client: Any, home: Partition | None, config: Config) -> None:
-    """Raise `ConfigurationProblem` if keys are locked, and `client`'s endpoint is not allowed."""
+    """Raise `ConfigurationProblem` if keys are locked and `client`'s endpoint is not allowed."""
     if config.locked:
         from ssmgate.gate.decision.allowed_endpoints import require_own
 
@@ -159,7 +159,7 @@ def require_own_endpoint(client: Any, home: Partition | None, config: Config) ->
 def require_own_endpoints(
     session: Any, region: str, home: Partition | None, config: Config
 ) -> None:
-    """The same for clients of STS and IAM that `session` would make, without its credentials."""
+    """Do the same for the clients of STS and IAM that `session` would make."""
     for service in ("sts", "iam") if config.locked else ():
         client = create_asking(session, service, region_name=region, config=CHECK, **UNSIGNED)
         require_own_endpoint(client, home, config)
@@ -174,7 +174,7 @@ def _open_asking(
     common: Mapping[str, Any],
     resolve_checker: Callable[[], tuple[Any, Mapping[str, Any]] | None],
 ) -> tuple[Any, Any]:
-    """The clients of STS and IAM, and the connections of all three ahead of their requests."""
+    """Return the clients of STS and IAM, and open the connections of all three in advance."""
     sts = create_asking(session, "sts", **common, **frozen)
     require_own_endpoint(sts, home, config)
     share_tls(ssm, sts)
@@ -194,12 +194,12 @@ def _open_asking(
 
 
 def freeze(session: Any) -> Credentials:
-    """Resolve the credentials of `session`, which may ask for an MFA code."""
+    """Return the credentials of `session`. May prompt for an MFA code."""
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
     frozen = credentials.get_frozen_credentials()
-    # botocore would go and look for others if one of these were missing.
+    # botocore would look for others if one of these were missing.
     if not frozen.access_key or not frozen.secret_key:
         raise NoCredentialsError
     only_here = ""
@@ -220,7 +220,7 @@ def freeze(session: Any) -> Credentials:
 def _resolve_checker(
     region: str, home: Partition | None, config: Config
 ) -> tuple[Any, Mapping[str, Any]] | None:
-    """The session and the credentials of the checker's profile, None where none is configured."""
+    """Return the session and the credentials of the checker's profile, None if not configured."""
     if config.checker is None or config.checker.profile is None:
         return None
     from ssmgate.gate.aws import checker

@@ -1,4 +1,4 @@
-"""Which FIPS and dual-stack endpoints exist, by botocore's data."""
+"""List the FIPS and dual-stack endpoints that exist according to botocore's data."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any
 
 
 def known(session: Any, service: str, region: str) -> Iterator[str]:
-    """The URLs of the service's variants that botocore's data name in full.
+    """Yield the URLs of the service's variants that botocore's data contain in full.
 
-    A name made of a template alone says nothing: there is one for each service and region. STS
+    A name made from a template need not exist: there is one for each service and region. STS
     has dual-stack endpoints in every region of the partitions that have any.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_dual-stack_endpoint_support.html
     """
     loader = session.get_component("data_loader")
     for partition in loader.load_data("endpoints")["partitions"]:
         for endpoint in partition["services"].get(service, {}).get("endpoints", {}).values():
-            for one in (endpoint, *endpoint.get("variants", ())):
-                if "hostname" in one:
-                    yield f"https://{one['hostname']}"
-        for one in partition["defaults"].get("variants", ()):
-            if service == "sts" and one["tags"] == ["dualstack"]:
-                yield f"https://sts.{region}.{one['dnsSuffix']}"
+            for variant in (endpoint, *endpoint.get("variants", ())):
+                if "hostname" in variant:
+                    yield f"https://{variant['hostname']}"
+        for variant in partition["defaults"].get("variants", ()):
+            if service == "sts" and variant["tags"] == ["dualstack"]:
+                yield f"https://sts.{region}.{variant['dnsSuffix']}"
     yield from _literals(loader.load_service_model(service, "endpoint-rule-set-1"))
 
 
 def _literals(rules: Any) -> Iterator[str]:
-    """The URLs in a rule set that have no part to be filled in."""
+    """Yield the URLs in a rule set that have no placeholders."""
     if isinstance(rules, list):
-        for one in rules:
-            yield from _literals(one)
+        for rule in rules:
+            yield from _literals(rule)
     elif isinstance(rules, Mapping):
         url = rules.get("url")
         if isinstance(url, str) and "{" not in url:
             yield url
-        for one in rules.values():
-            yield from _literals(one)
+        for rule in rules.values():
+            yield from _literals(rule)

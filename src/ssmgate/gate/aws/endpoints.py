@@ -1,4 +1,4 @@
-"""Where clients send their requests, by botocore's endpoint data."""
+"""Find out where clients send their requests, with botocore's endpoint data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def url_of(client: Any) -> str:
     """Return the URL that a request of `client` goes to.
 
     `client.meta.endpoint_url` is made from older data, and differs for some variants of IAM's
-    endpoint. Where a request would fail for want of an endpoint, that older URL is returned.
+    endpoint. If a request would fail because there is no endpoint, that older URL is returned.
     """
     model, resolver = client.meta.service_model, getattr(client, "_ruleset_resolver", None)
     with contextlib.suppress(BotoCoreError):
@@ -30,16 +30,16 @@ def url_of(client: Any) -> str:
 
 
 def partition_of(session: Any, region: str) -> Partition | None:
-    """Return the partition that `region` belongs to, None for a region of none."""
+    """Return the partition that `region` belongs to, None if there is none."""
     data = session.get_component("data_loader").load_data("partitions")
-    for one in data["partitions"]:
-        if region in one["regions"] or re.match(one["regionRegex"], region):
-            outputs = one["outputs"]
+    for partition in data["partitions"]:
+        if region in partition["regions"] or re.match(partition["regionRegex"], region):
+            outputs = partition["outputs"]
             return Partition(
-                one["id"],
+                partition["id"],
                 outputs["dnsSuffix"],
                 outputs["dualStackDnsSuffix"],
-                one["regionRegex"],
+                partition["regionRegex"],
             )
     return None
 
@@ -47,12 +47,12 @@ def partition_of(session: Any, region: str) -> Partition | None:
 def create_asking(
     session: Any, service: str, region_name: str, *, config: ClientConfig, **arguments: Any
 ) -> Any:
-    """Make a client of STS or IAM, for a FIPS or dual-stack endpoint only where there is one.
+    """Return a client of STS or IAM, for a FIPS or dual-stack endpoint only if that exists.
 
-    The user's AWS configuration asks for these variants with StartSession in mind. With it
-    botocore makes a host name for each service and region, of which most do not exist.
-    `arguments` are more of those of `create_client`. FIPS comes before dual-stack
-    where there is no endpoint that is both.
+    Users set these variants in their AWS configuration for StartSession. botocore then makes a host
+    name for each service and region, and most of these do not exist.
+    `arguments` are further arguments of `create_client`. If no endpoint is both FIPS and
+    dual-stack, FIPS is preferred.
     """
     fips = _wanted(session, "use_fips_endpoint")
     dual_stack = _wanted(session, "use_dualstack_endpoint")
@@ -67,7 +67,7 @@ def create_asking(
             )
             if standard:
                 return client
-            # Here, as few ask for a variant.
+            # Imported only here, as few users set a variant.
             from ssmgate.gate.aws.endpoint_variants import known
 
             if url_of(client) in known(session, service, region_name):

@@ -1,4 +1,4 @@
-"""Exceptions of awscli and botocore as our errors, in AWS CLI v2's words and codes."""
+"""Translate exceptions of awscli and botocore into ssmgate's errors, worded as in AWS CLI v2."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ USAGE = (
     "To see help text, you can run:\n\n"
     "  aws help\n  aws <command> help\n  aws <command> <subcommand> help\n"
 )
-"""AWS CLI v2's, as this command stands in for that one."""
+"""The usage of AWS CLI v2, as this command replaces that one."""
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests")
 
 
 def translate(error: Exception) -> GateError:
-    """Our error for one of awscli's or botocore's, or for any other.
+    """Return ssmgate's error for one of awscli's or botocore's, or for any other.
 
     https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html
     """
@@ -79,11 +79,11 @@ def translate(error: Exception) -> GateError:
             return GateError(str(error), hints=("'aws configure list-profiles' lists them",))
         case SSOError() | UnauthorizedSSOTokenError():
             return GateError(str(error), hints=("run 'aws sso login' with this profile",))
-        case ResponseParserError():  # its words hold the whole answer
+        case ResponseParserError():  # its message contains the whole answer
             return GateError("an answer of AWS's is no answer: it cannot be parsed")
         case KeyError():
             return GateError(f"an answer of AWS's lacks {error}")
-    # As of an alias or a credential_process, with what it printed.
+    # For example from an alias or a credential_process, with its output.
     return GateError(Layout(error) or type(error).__name__)
 
 
@@ -98,18 +98,18 @@ def _service_failed(error: ClientError) -> ServiceFailed:
 
 
 def of_a_service(error: Exception) -> bool:
-    """Whether a service, or the way to it, is at fault, and not the line or the configuration."""
+    """Return whether a service or the network failed, and not the command or configuration."""
     return isinstance(error, (ClientError, HTTPClientError, ServiceFailed))
 
 
 def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
-    """Why STS or IAM did not answer, as an outcome of the check."""
+    """Return an outcome with the reason why STS or IAM did not answer."""
     match error:
         case ClientError():
             failed = _service_failed(error)
             reason_code = _reason_code(failed)
             if reason_code == Reason.NOT_ALLOWED_TO_SIMULATE:
-                # Not in IAM's words: they would read as if the session had been denied.
+                # Not IAM's message: it would read as if the session had been denied.
                 return Unknown(
                     reason_code,
                     "the caller is not allowed to call iam:SimulatePrincipalPolicy",
@@ -126,14 +126,14 @@ def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
             return Unknown(Reason.UNREACHABLE, str(error), question)
         case BotoCoreError():
             return Unknown(Reason.FAILED, str(error), question)
-    # The parsers' own errors: they quote the whole answer, or say no more than a member's name.
+    # The parsers' own errors: they quote the whole answer, or have only a member's name.
     who = "STS" if question is None else "IAM"
     why = f"{who}'s answer cannot be read ({type(error).__name__})"
     return Unknown(Reason.UNREADABLE, why, question)
 
 
 def _host(error: Exception) -> str:
-    """Return the host that a call of a client with the time limits of `CHECK` went to."""
+    """Return the host that a client with the time limits of `CHECK` called."""
     url = str(getattr(error, "kwargs", {}).get("endpoint_url", ""))
     return url.partition("://")[2].partition("/")[0] or "the endpoint"
 
@@ -145,7 +145,7 @@ def _reason_code(failed: ServiceFailed) -> UnknownReason:
         return Reason.THROTTLED
     if failed.operation != "SimulatePrincipalPolicy":
         return Reason.FAILED
-    # IAM is a query API: AccessDenied, where JSON services say AccessDeniedException.
+    # IAM is a query API: its code is AccessDenied, that of JSON services AccessDeniedException.
     if failed.error_code == "AccessDenied":
         return Reason.NOT_ALLOWED_TO_SIMULATE
     if failed.error_code == "InvalidInput" and "does not have access to policies in" in (

@@ -1,4 +1,4 @@
-"""Who the caller is, and which IAM user or role is to be simulated."""
+"""Identify the caller, and the IAM user or role to simulate."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ssmgate.gate.decision.reason import Reason
 
 
 def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
-    """Ask STS who signs, and IAM for the path of a role.
+    """Return the caller, from STS, and for a role with its path, from IAM.
 
-    GetCallerIdentity needs no permission and its answer is the signer's own. A role's path is
-    not in it: iam:GetRole tells, and where that is refused the ARN without path stands, which
-    simulation resolves by name. Root, federated users and everything unknown: CannotTell.
+    GetCallerIdentity needs no permission, and its answer is about the principal that signed. It
+    does not contain a role's path: iam:GetRole returns that. If that is denied, the ARN without
+    path is used, which simulation resolves by name. The root user, federated users and everything
+    unknown are `Unknown`.
     https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
     try:
@@ -57,13 +58,13 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
 
 
 def tags_of(entity: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The tags in an answer about a user or a role: name and value. An untagged one has none."""
+    """Return the names and values of the tags in an answer about a user or a role."""
     tags = entity.get("Tags") or ()
     return tuple((tag["Key"], tag["Value"]) for tag in tags if tag.keys() >= {"Key", "Value"})
 
 
 def _role(iam: Any, role_name: str, account: str) -> Mapping[str, Any] | None:
-    """GetRole's answer, with an ARN that has the role's path; None where IAM does not tell.
+    """Return the role from GetRole, with an ARN that has the role's path; None if IAM has none.
 
     A role of the same name in another account, the checker's, is not the caller's: None.
     """

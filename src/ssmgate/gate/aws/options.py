@@ -1,4 +1,4 @@
-"""What a command line says of how AWS is called."""
+"""The options of a command line that decide how AWS is called."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ssmgate.gate.decision.frozen import frozen
 
 @frozen
 class Options:
-    """The global options that reach past the parser, as typed.
+    """The global options that are used after parsing, as typed.
 
-    `region` and `profile` are what the flags said, None where they were not given: the
-    environment and the configuration files are the session's to read. `verify` is botocore's:
+    `region` and `profile` are the options' values, None if they were not given: botocore's session
+    reads the environment and the configuration files. `verify` is botocore's:
     False for --no-verify-ssl, a path for --ca-bundle, else None. `output`, `query` (compiled) and
-    `color` are for verbs with an output of their own; None where the flag was not given.
+    `color` are for verbs with their own output; None if the option was not given.
     """
 
     region: str | None
@@ -28,9 +28,9 @@ class Options:
     color: str | None = None
 
     def repeated(self) -> tuple[tuple[str, str | Literal[True] | None], ...]:
-        """Return the options that decide who is checked, and where: each name with its value.
+        """Return the options that decide which principal is checked and where, by name.
 
-        A value is True for a flag, and None for what was not given.
+        A value is True for a flag, and None for an option that was not given.
         """
         return (
             ("--profile", self.profile),

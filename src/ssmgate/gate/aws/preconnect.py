@@ -1,7 +1,7 @@
-"""The connections of a start: opened before their turn, and over one TLS context.
+"""Open the connections of a start in advance, and share one TLS context.
 
-Only connections come early: a request is never sent before the step of the check that it
-belongs to.
+Only connections are opened in advance: a request is never sent before the step of the check that
+it belongs to.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ CHECK = ClientConfig(
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
-"""How STS and IAM are asked, whatever the caller's AWS configuration says: an answer that does not
-come is a refusal."""
+"""How STS and IAM are called, whatever the caller's AWS configuration says: without their answers
+no session starts."""
 
 LIST = ClientConfig(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
-"""How services are asked for lists, which somebody waits for and can do without."""
+"""How services are called for lists, which are optional, and for which the user waits."""
 
 DEFAULT_CA_BUNDLE: str = get_cert_path(True)
 
 CONNECT_SECONDS = 5
-"""How long opening ahead may take. What fails here is tried again, and told, in its turn."""
+"""How long opening in advance may take. If it fails, the request itself connects again."""
 
 IDLE_SECONDS = 5
-"""An unused connection older than this is given up: its other end may be closing it just then."""
+"""An unused connection older than this is dropped: the other end may be closing it."""
 
 
 def _optional(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Have `function` do nothing where a private attribute of botocore or urllib3 has another name.
+    """Return `function`, which does nothing if private attributes of botocore or urllib3 changed.
 
-    It only saves time: the client reads its CA bundle and connects by itself.
+    It only saves time: without it the client reads its CA bundle and connects itself.
     """
 
     def guarded(*clients: Any) -> Any:
@@ -58,10 +58,10 @@ def _optional(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_optional
 def share_tls(client: Any, other: Any) -> bool:
-    """Give `other` the TLS context of `client`, so that the CA bundle is read once. Whether it has.
+    """Give `other` the TLS context of `client`, to read the CA bundle once. Return whether it did.
 
-    Only clients that verify alike share one: what one trusts would be trusted by the other too.
-    A client certificate stays with its client. Proxies have contexts of their own.
+    Only clients that verify alike share one: both would trust what one of them trusts.
+    A client certificate is not shared. Proxies have separate contexts.
     """
     ours, theirs = client._endpoint.http_session, other._endpoint.http_session
     alike = ours._verify == theirs._verify and ours._cert_file is theirs._cert_file is None
@@ -73,9 +73,9 @@ def share_tls(client: Any, other: Any) -> bool:
 
 @_optional
 def read_bundle_ahead(client: Any) -> None:
-    """Read the CA bundle of `client`'s connections in the background, while others wait for AWS.
+    """Read the CA bundle for the connections of `client` in the background.
 
-    Whoever connects meanwhile waits for it. Through a proxy it would be another context.
+    A thread that connects meanwhile waits for it. Through a proxy it would be another context.
     """
     if _early and share_tls(_early[0].client, client):
         return
@@ -88,7 +88,7 @@ def read_bundle_ahead(client: Any) -> None:
 
 def _read(context: Any, bundle: str) -> None:
     _leave_signals_to_the_main_thread()
-    with contextlib.suppress(Exception):  # who connects meets it again
+    with contextlib.suppress(Exception):  # connecting will raise it again
         context.load_verify_locations(bundle, None, None)  # as urllib3 will
 
 
@@ -106,9 +106,9 @@ def hold_tls(client: Any) -> None:
 
 @_optional
 def take_held_tls(client: Any) -> None:
-    """Give `client` the TLS context that was held for its CA bundle, if the file is still that one.
+    """Give `client` the TLS context that `hold_tls` has for its CA bundle, if that is unchanged.
 
-    A client certificate, and a file that TLS keys are logged to, belong to a context of its own.
+    A client certificate, or a file that TLS keys are logged to, needs a separate context.
     """
     http = client._endpoint.http_session
     if not _held or not http._verify or http._cert_file or os.environ.get("SSLKEYLOGFILE"):
@@ -128,7 +128,7 @@ def _state(path: object) -> tuple[object, ...] | None:
 
 
 def _reading_once(context: Any) -> Any:
-    """`context`, which urllib3 lets read the CA bundle again at every connection."""
+    """Return `context`, changed to read each CA bundle once and not at every connection."""
     if "load_verify_locations" in vars(context):
         return context
     load, lock, read = context.load_verify_locations, threading.Lock(), set()
@@ -145,10 +145,10 @@ def _reading_once(context: Any) -> Any:
 
 @_optional
 def preconnect_client(client: Any) -> None:
-    """Open the connection of `client`'s first request, in the background.
+    """Open the connection of the first request of `client`, in the background.
 
-    The request waits for it. Through a proxy nothing is opened ahead: the tunnel would be a
-    request to it.
+    The request waits for it. Through a proxy nothing is opened in advance: the tunnel would be a
+    request to the proxy.
     """
     if not _proxy(client):
         ahead = _taken_early(client)
@@ -160,9 +160,9 @@ def preconnect_client(client: Any) -> None:
 
 @_optional
 def preconnect_before_clients(client: Any) -> None:
-    """Open a connection as `client` would, for one like it that `preconnect_client` gets later.
+    """Open a connection as `client` would, for a similar client of `preconnect_client` later.
 
-    Nothing is where a file that is read for it can be read only once, nor through a proxy.
+    Nothing is opened if its CA bundle may be readable only once, or through a proxy.
     """
     bundle = get_cert_path(client._endpoint.http_session._verify)
     if not _proxy(client) and (bundle is None or os.path.isfile(bundle)):
@@ -176,7 +176,7 @@ _early: list[_Ahead] = []
 
 
 def _taken_early(client: Any) -> _Ahead | None:
-    """What was opened early, if it is what `client` would open. Its connections are then that."""
+    """Return the connection opened early, and give it to `client`, if that would open the same."""
     if not _early or _place(_early[0].client) != _place(client):
         return None
     ahead = _early.pop()
@@ -185,7 +185,7 @@ def _taken_early(client: Any) -> _Ahead | None:
 
 
 def _place(client: Any) -> tuple[object, ...]:
-    """Where a client's connections go, and how."""
+    """Return everything that decides where and how a client connects."""
     http = client._endpoint.http_session
     proxies = http._proxy_config
     return (
@@ -201,7 +201,7 @@ def _proxy(client: Any) -> Any:
 
 
 def _leave_signals_to_the_main_thread() -> None:
-    """It may be waiting for an answer, and is to break off then."""
+    """Block signals in this thread, so that they interrupt the main thread if it waits for AWS."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
@@ -216,7 +216,7 @@ class _Ahead(threading.Thread):
 
     def run(self) -> None:
         _leave_signals_to_the_main_thread()
-        # Whatever it is, the request itself meets it again.
+        # For any error, the request itself will fail again.
         with contextlib.suppress(Exception):
             self._open()
 
@@ -235,7 +235,7 @@ class _Ahead(threading.Thread):
         self._connection, self._opened = connection, time.monotonic()
 
     def join_in(self, **_: Any) -> None:
-        """Before a request is sent: wait until the connection is there, or is not."""
+        """Wait until the connection was opened or has failed. Called before a request is sent."""
         self.join()
         connection, self._connection = self._connection, None
         if connection is None:
@@ -245,9 +245,9 @@ class _Ahead(threading.Thread):
 
 
 def _is_silent(sock: Any) -> bool:
-    """Whether the other end sent nothing but what belongs to the handshake.
+    """Return whether the other end has sent only what belongs to the handshake.
 
-    A server of TLS 1.3 sends session tickets after it. urllib3 would take them for the end of the
+    A TLS 1.3 server sends session tickets after it. urllib3 would take them for the end of the
     connection, and open another one.
     """
     if not isinstance(sock, ssl.SSLSocket):

@@ -1,4 +1,4 @@
-"""awscli's own service models and endpoint rules, cut down to what a start needs of them."""
+"""Load awscli's own service models and endpoint rules, cut down to what a start needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.loaders import Loader
 from ssmgate.gate.aws import AWSCLI_DIRECTORY
 
 CUT_DOWN = os.path.join(os.path.dirname(__file__), "service_models.json")
-"""What tools/cut_models.py makes of one release of awscli; a test compares."""
+"""The output of tools/cut_models.py for one release of awscli; a test compares them."""
 
 _BOTOCORE_DATA = os.path.join(AWSCLI_DIRECTORY, "botocore", "data")
 
@@ -44,14 +44,14 @@ CALLED = {
 
 
 class AwscliModels(Loader):
-    """awscli's own service models and endpoint rules, and no others.
+    """Loads awscli's own service models and endpoint rules, and no others.
 
     With AWS_DATA_PATH or ~/.aws/models a user could rename a member of StartSession, so that
-    another document is sent than the one checked, or move the endpoints of STS and IAM.
+    another document is sent than the one checked, or change the endpoints of STS and IAM.
 
     `called` has the operations that clients of a service offer. For those of a start the copy in
-    `CUT_DOWN` is taken, which has no documentation and is read in a fraction of the time; but
-    only where it was made from the very awscli that is installed. `documented` leaves it out.
+    `CUT_DOWN` is used, which has no documentation and is read in a fraction of the time, if it was
+    made from the installed release of awscli. `documented`: the copy is not used.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class AwscliModels(Loader):
         )
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """The directories of awscli's data. botocore would look into each of some 430."""
+        """Return the directories of awscli's data. botocore would list each of some 430."""
         return os.listdir(_BOTOCORE_DATA)
 
     def load_data_with_path(self, name: str) -> Any:
-        """The data, and the path of awscli's file, also where the data are a cut-down copy."""
+        """Return the data, and the path of awscli's file, also if the data are the copy."""
         if name in self._cut:
             return self._cut[name], os.path.join(_BOTOCORE_DATA, name)
         return super().load_data_with_path(name)
@@ -77,7 +77,7 @@ class AwscliModels(Loader):
     def load_service_model(
         self, service_name: str, type_name: str, api_version: str | None = None
     ) -> Any:
-        """The model, without the operations that are never called: clients are built of it."""
+        """Return the model for clients, without the operations that are never called."""
         if api_version is None and (cut := self._cut.get(f"{service_name}/{type_name}")):
             return cut
         model = super().load_service_model(service_name, type_name, api_version)
@@ -87,7 +87,7 @@ class AwscliModels(Loader):
         return {**model, "operations": operations}
 
     def operation_names(self, service_name: str) -> list[str]:
-        """All operations of the service's model, also those that are never called."""
+        """Return all operations of the service's model, also those that are never called."""
         return list(super().load_service_model(service_name, "service-2")["operations"])
 
 

@@ -1,4 +1,4 @@
-"""botocore sessions that read configuration as AWS CLI v2 does, and nothing that a user planted."""
+"""Make botocore sessions that read configuration as AWS CLI v2 does, and load no user code."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from ssmgate.gate.aws.service_models import CALLED, AwscliModels
 from ssmgate.gate.decision import printable
 from ssmgate.gate.decision.errors import ConfigurationProblem
 
-# botocore's session variables: name -> (key in the profile, variables, default, conversion).
+# botocore's session variables: name -> (profile key, environment variables, default, conversion).
 _VARIABLES = {
     **awscli.EnvironmentVariables,
     "profile": (None, ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"], None, None),
     # v2 has no such setting: it would choose another model than the one that was checked.
     "api_versions": (None, None, {}, None),
-    # Nor these two, which would stop a session for a value that v2 does not look at.
+    # v2 lacks these two as well: an invalid value, which v2 ignores, would end a start.
     "sts_regional_endpoints": (None, None, "regional", None),
     "defaults_mode": (None, None, "legacy", None),
-    # v2's retries: three attempts.
+    # As in v2: three attempts.
     "retry_mode": ("retry_mode", "AWS_RETRY_MODE", "standard", None),
 }
 
 
-# The services of which clients are made here, by botocore's ids: the last three are those of
-# credential providers.
+# The services for which clients are made, by botocore's ids: the last three are for credential
+# providers.
 _SERVICES = ("ec2", "iam", "ssm", "sts", "sso", "sso-oidc", "signin")
 
 
-def ask_nobody(instead: Callable[..., NoReturn]) -> None:
-    """From now on, have this process call `instead` where somebody might be asked something.
+def prevent_prompts(instead: Callable[..., NoReturn]) -> None:
+    """Make this process call `instead` where it would prompt for an MFA code.
 
-    That is for an MFA code, and whenever a credential_process would be run: it has the terminal
-    too. For a process that works for somebody at another one's terminal.
+    It is also called instead of running a credential_process, which could prompt on the terminal
+    too. For a process that starts a session for another process.
     """
     MfaPrompt.ask = staticmethod(instead)
     ProcessProvider._retrieve_credentials_using = instead
@@ -73,9 +73,9 @@ def _on_the_terminal(prompt: str) -> str:
 
 
 class MfaPrompt:
-    """Asks for an MFA code on the terminal, and remembers that it did.
+    """Prompts for an MFA code on the terminal; `done` is true afterwards.
 
-    stdin is the session's, under ProxyCommand ssh's wire: it is never read.
+    It never reads stdin, which belongs to the session, and to ssh under ProxyCommand.
     """
 
     ask: Callable[[str], str] = staticmethod(_on_the_terminal)
@@ -90,7 +90,7 @@ class MfaPrompt:
 
 
 class _Cache(JSONFileCache):
-    """The CLI's cache, which does without where nothing can be kept: HOME may be read-only."""
+    """The CLI's cache, without its error if nothing can be written: HOME may be read-only."""
 
     def __setitem__(self, cache_key: str, value: Any) -> None:
         with contextlib.suppress(OSError):
@@ -98,13 +98,13 @@ class _Cache(JSONFileCache):
 
 
 def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) -> Any:
-    """A botocore session with AWS CLI v2's reading of environment and files.
+    """Return a botocore session that reads environment and files as AWS CLI v2 does.
 
-    `called` has the operations that clients of a service offer; of others they offer all.
+    `called` has the operations that clients of a service offer; for other services they offer all.
 
-    It loads no plugins, runs no initializers of a user's, and knows awscli's models alone.
+    It loads no plugins, runs no initializers of the user, and uses only awscli's models.
     Credentials of assumed roles and of IAM Identity Center are cached where the CLI caches them,
-    else MFA would be asked for at every start.
+    otherwise every start would prompt for MFA.
     """
     session = bare_session(called, IMDSRegionProvider)
     _register_handlers(session)
@@ -118,9 +118,9 @@ def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) 
 def bare_session(
     called: Mapping[str, tuple[str, ...]] = CALLED, *last_resorts: Callable[[Any], Any]
 ) -> Any:
-    """A session that only knows where clients would go: for requests it lacks the handlers.
+    """Return a session that only knows the endpoints of clients; it has no handlers for requests.
 
-    `last_resorts` make providers of a region where neither a variable nor a profile has one.
+    `last_resorts` make providers of a region for when no environment variable or profile sets it.
     """
     session = botocore.session.Session(_VARIABLES, include_builtin_handlers=False)
     session.register_component("data_loader", AwscliModels(called))
@@ -140,13 +140,13 @@ def bare_session(
 
 
 def _register_handlers(session: Any) -> None:
-    """Register botocore's own handlers, those of other services and of documentation left out.
+    """Register botocore's own handlers, without those of other services and of documentation.
 
-    An event is named for what happens, then for the service: `before-call.s3.DeleteObjects`.
-    Names are translated and handlers inspected one by one, which is a tenth of a start's time.
+    The name of an event has its kind, then the service: `before-call.s3.DeleteObjects`.
+    Translating the names and inspecting the handlers would take a tenth of a start's time.
     """
     events = session.get_component("event_emitter")
-    # No event of ours has a name that was another once; each would be compared with all 290.
+    # No event that is used here was renamed; each would be compared with all 290 old names.
     events._event_aliases = {}
     register = {
         REGISTER_FIRST: events.register_first,
@@ -163,7 +163,7 @@ def _prepare_credentials(session: Any, mfa: MfaPrompt) -> None:
     try:
         chain = session.get_component("credential_provider")
     except ProfileNotFound:
-        return  # told when the profile is used: help does not use it
+        return  # reported when the profile is used: help does not use it
     for name in ("assume-role", "assume-role-with-web-identity", "sso"):
         provider = chain.get_provider(name)
         provider.cache = _Cache(CACHE_DIR)

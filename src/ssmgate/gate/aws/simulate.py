@@ -1,4 +1,4 @@
-"""iam:SimulatePrincipalPolicy: put a question, read the answer."""
+"""Call iam:SimulatePrincipalPolicy, and read its answer."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedSt
 from ssmgate.gate.decision.question import ACTION, ContextEntry, Question
 from ssmgate.gate.decision.reason import Reason
 
-# One action is one result, and results are what IAM counts: more pages than this is no answer.
+# One action has one result, and IAM pages by results: an answer with more pages is invalid.
 _MOST_PAGES = 5
 
 
 class UnreadableAnswer(Exception):
-    """IAM's answer does not have the shape that it is documented to have."""
+    """IAM's answer does not have its documented structure."""
 
 
 def simulate(
     iam: Any, question: Question, now: datetime, *, boundary: str | None = None
 ) -> tuple[Evaluation, ...] | Unknown:
-    """Ask IAM `question` as of `now`, which has a time zone.
+    """Simulate `question` as of `now`, which has a time zone.
 
-    `boundary` is the text of a policy that takes the place of the principal's boundary: for
-    controls, never for what is permitted. What simulation cannot see, session policies and VPC
-    endpoint policies among it, stays the service's to judge.
+    `boundary` is the text of a policy that replaces the principal's boundary: for controls, never
+    for what is permitted. What simulation does not cover, such as session policies and VPC
+    endpoint policies, only the service checks.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
 
@@ -42,10 +42,10 @@ def ask(
     now: datetime,
     boundary: str | None,
 ) -> tuple[Evaluation, ...] | Unknown:
-    """Put `questions`, which differ in nothing but the resource, by one `call`, page by page.
+    """Simulate `questions`, which differ only in the resource, with `call`, page by page.
 
-    `call` is the operation of IAM's policy simulator; `who` has its arguments that say whose
-    policies are simulated. `now` and `boundary` as for `simulate`.
+    `call` is the operation of IAM's policy simulator; `who` has its arguments that choose the
+    simulated policies. `now` and `boundary` as for `simulate`.
     """
     question = questions[0]
     clock = [entry for entry in _clock(now) if not question.gives(entry.key_name)]
@@ -69,7 +69,7 @@ def ask(
     try:
         for _ in range(_MOST_PAGES):
             answer = call(**request)
-            evaluations += tuple(_really_missing(one, entries) for one in _read(answer, questions))
+            evaluations += tuple(_really_missing(e, entries) for e in _read(answer, questions))
             if not answer.get("IsTruncated"):
                 return evaluations
             request["Marker"] = _marker(answer)
@@ -86,14 +86,14 @@ def _read(answer: Mapping[str, Any], questions: Sequence[Question]) -> tuple[Eva
     arns, action = [question.resource_arn for question in questions], questions[0].action
     if len(arns) == 1:
         return evaluations_of(answer, arns[0], action)
-    # Here, as most starts ask about one document.
+    # Imported only here, as most requests mean one document.
     from ssmgate.gate.aws.simulate_several import evaluations_of_several
 
     return evaluations_of_several(answer, arns, action)
 
 
 def _really_missing(evaluation: Evaluation, entries: Sequence[ContextEntry]) -> Evaluation:
-    """IAM names keys too that it was given and that did not match."""
+    """Return `evaluation` without missing keys that IAM was given: it reports those too."""
     given = {entry.key_name.lower() for entry in entries}
     missing = tuple(key for key in evaluation.missing_context if key.lower() not in given)
     return replace(evaluation, missing_context=missing)
@@ -102,14 +102,14 @@ def _really_missing(evaluation: Evaluation, entries: Sequence[ContextEntry]) -> 
 def evaluations_of(
     answer: Mapping[str, Any], resource_arn: str, action: str = ACTION
 ) -> tuple[Evaluation, ...]:
-    """Read one page about `resource_arn`, the only resource asked about.
+    """Return the evaluations on one page about `resource_arn`, the only simulated resource.
 
     The top-level EvalResourceName may be a template such as
-    `arn:aws:ssm:…:document/${DocumentName}`: what was decided about the document is in
-    ResourceSpecificResults, or at the top where that is left out and the name is the ARN.
+    `arn:aws:ssm:…:document/${DocumentName}`: the decision about the document is in
+    ResourceSpecificResults, or at the top if those are missing and the name is the ARN.
 
-    Raises `UnreadableAnswer` for a missing required member, a decision that is none of IAM's
-    three words, and a result whose two levels disagree.
+    Raises `UnreadableAnswer` for a missing required member, a decision other than IAM's three,
+    and a result whose two levels disagree.
     """
     found: list[Evaluation] = []
     for result, top, organizations in results(answer, action):
@@ -129,7 +129,7 @@ def evaluations_of(
 def results(
     answer: Mapping[str, Any], action: str
 ) -> Iterator[tuple[Mapping[str, Any], EvalDecision, bool | None]]:
-    """The results of one page, with the decision and the organization's at the top of each."""
+    """Yield the results of one page, each with its top-level decision and the organization's."""
     for result in answer.get("EvaluationResults") or ():
         if result.get("EvalActionName") != action:
             raise UnreadableAnswer("a result is about another action")
@@ -140,7 +140,7 @@ def results(
 def evaluation_of(
     entry: Mapping[str, Any], result: Mapping[str, Any], organizations: bool | None
 ) -> Evaluation:
-    """Read the `entry` of one resource in `result`, for which the organization said that."""
+    """Return the evaluation from the `entry` of one resource in `result`."""
     missing = (entry.get("MissingContextValues") or []) + (result.get("MissingContextValues") or [])
     return Evaluation(
         resource_arn=str(entry["EvalResourceName"]),
@@ -163,9 +163,9 @@ def _statement(statement: Mapping[str, Any]) -> MatchedStatement:
     )
 
 
-def _position(told: Any) -> tuple[int, int] | None:
+def _position(position: Any) -> tuple[int, int] | None:
     try:
-        return int(told["Line"]), int(told["Column"])
+        return int(position["Line"]), int(position["Column"])
     except (TypeError, KeyError, ValueError):
         return None
 
@@ -191,9 +191,9 @@ def _boundary(result: Mapping[str, Any]) -> bool | None:
 
 
 def _first(*layers: bool | None) -> bool | None:
-    """False where any level says so, else whatever is reported."""
-    told = [layer for layer in layers if layer is not None]
-    return all(told) if told else None
+    """Return False if any of `layers` is, True if others are reported, else None."""
+    reported = [layer for layer in layers if layer is not None]
+    return all(reported) if reported else None
 
 
 def _clock(now: datetime) -> tuple[ContextEntry, ContextEntry]:

@@ -1,4 +1,4 @@
-"""Simulate several documents in one call. Loaded only where there are several."""
+"""Simulate several documents in one call. Loaded only if there are several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssmgate.gate.decision.question import ACTION, Question
 def simulate_together(
     iam: Any, questions: Sequence[Question], now: datetime, *, boundary: str | None = None
 ) -> tuple[Evaluation, ...] | Unknown:
-    """Ask IAM several `questions`, which differ in nothing but the resource, in one call.
+    """Simulate several `questions`, which differ only in the resource, in one call.
 
     `boundary` as for `simulate`. Raises `ValueError` for questions that differ otherwise.
     """
@@ -29,13 +29,13 @@ def simulate_together(
 def evaluations_of_several(
     answer: Mapping[str, Any], resource_arns: Sequence[str], action: str = ACTION
 ) -> tuple[Evaluation, ...]:
-    """Read one page about several resources, of which only the entries count.
+    """Return the evaluations on one page about several resources, from the entries only.
 
-    The top level is no entry's: mostly it is the worst of all, and it was seen to allow above an
-    entry that denies. What the organization says is reported there alone: where it does not
-    allow, every entry that denies has `allowed_by_organizations` False, and which of them it
-    denies is not known. An explicit deny without a statement certainly is a service control
-    policy's. Raises `UnreadableAnswer` as `evaluations_of` does.
+    The top level belongs to no entry: mostly it is the most restrictive decision, but it was
+    observed to allow above an entry that denies. Only the top level has the organization's
+    decision: if that denies, every entry that denies gets `allowed_by_organizations` False, and
+    which of them it denies is unknown. An explicit deny without a statement is certainly a service
+    control policy's. Raises `UnreadableAnswer` as `evaluations_of` does.
     """
     found: list[Evaluation] = []
     for result, _, organizations in simulate.results(answer, action):

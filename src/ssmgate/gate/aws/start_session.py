@@ -1,4 +1,4 @@
-"""Spend a permit: ssm:StartSession, and ssm:TerminateSession for a session that no plugin took."""
+"""Use a permit: call ssm:StartSession, and ssm:TerminateSession for a session without a plugin."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ TERMINATE_SECONDS = 15
 
 _MEMBERS = ("SessionId", "TokenValue", "StreamUrl")
 
-# There was no connection yet. After any other failure on the way nobody knows whether the
-# service took the request: a second one might start a second session.
+# There was no connection yet. After any other network error it is unknown whether the service
+# received the request: a second request might start a second session.
 _NOT_RECEIVED = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
 _PERHAPS_STARTED = "the service may have started a session all the same; it was not asked twice"
@@ -42,7 +42,7 @@ _LIST_SESSIONS = "'aws ssm describe-sessions --state Active' lists the sessions"
 class StartedSession:
     """StartSession's answer to `request`, the request that was sent last.
 
-    The token lets whoever has it into the session: it hides from `repr`.
+    The token gives access to the session, so `repr` does not show it.
     https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
     """
 
@@ -55,11 +55,11 @@ class StartedSession:
 def start_session(ssm: Any, permit: Permit) -> StartedSession:
     """Send the permitted request, and no other.
 
-    Just before signing, the serialized body is compared with the permit. An unnamed default
-    document that the service refuses is sent once more with its name, as accounts with the
-    older condition demand; if that fails, the first error is raised.
+    Just before signing, the serialized body is compared with the permit. If the service denies an
+    unnamed default document, the request is sent once more with its name, as accounts with the
+    older condition need it; if that fails, the first error is raised.
 
-    Raises `ServiceFailed` where the service answers with an error, `GateError` for anything
+    Raises `ServiceFailed` if the service answers with an error, `GateError` for anything
     else. A session whose answer lacks what the plugin needs is terminated.
     """
     with _silent():
@@ -78,9 +78,9 @@ def start_session(ssm: Any, permit: Permit) -> StartedSession:
 
 
 def terminate_session(ssm: Any, session_id: str) -> str | None:
-    """End a session that no plugin took over. Returns why that failed, None if it did not.
+    """Terminate a session that no plugin took over. Return why that failed, None if it did not.
 
-    Never raises for a failure of the service's: what went wrong before must stay in sight.
+    Never raises for an error of the service: it would hide the error before it.
     """
     try:
         with _silent(), signals.time_limit(TERMINATE_SECONDS):
@@ -107,7 +107,7 @@ def _send(ssm: Any, request: SessionRequest) -> StartedSession:
         raise GateError(str(error), notes=(_PERHAPS_STARTED,), hints=(_LIST_SESSIONS,)) from error
     except (BotoCoreError, ClientError) as error:
         if "TokenValue" in str(error) or "StreamUrl" in str(error):
-            # A body that is no error of AWS's becomes botocore's message as it stands.
+            # botocore's message contains a body that is not an AWS error unchanged.
             raise GateError(
                 "StartSession was answered with a session and an HTTP error at once",
                 notes=(_PERHAPS_STARTED,),
@@ -150,21 +150,21 @@ def _comparer(request: SessionRequest) -> Any:
 
 
 def _canonical(value: object) -> str:
-    """`value` as JSON in which equal text means equal values. For Python, 1, 1.0 and True equal."""
+    """Return `value` as JSON, to compare it: for Python, 1, 1.0 and True are equal."""
     return json.dumps(value, sort_keys=True)
 
 
 def _parsed(body: Any) -> object:
-    """The JSON text of the bytes `body`. Raises `ValueError` for a name that an object has twice.
+    """Return the JSON value of the bytes `body`. Raises `ValueError` for a duplicate name.
 
-    Readers of JSON differ about which of the two counts: https://www.rfc-editor.org/rfc/rfc8259#section-4
+    JSON parsers differ in which of the two they use: https://www.rfc-editor.org/rfc/rfc8259#section-4
     """
 
     def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        value = dict(pairs)
+        if len(value) != len(pairs):
             raise ValueError("duplicate name")
-        return found
+        return value
 
     # Not json.loads of the bytes, which would guess the encoding.
     return json.loads(body.decode("utf-8"), object_pairs_hook=members)
@@ -181,10 +181,10 @@ def _is_text(value: object) -> bool:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep libraries from writing to standard error while a session may be there.
+    """Prevent libraries from writing to standard error while a session may exist.
 
     With --debug, botocore and urllib3 log the answer, with the token. With --no-verify-ssl, urllib3
-    warns at each request. And a full pipe there would hold the session open.
+    warns at each request. A full pipe would then keep the session open.
     """
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

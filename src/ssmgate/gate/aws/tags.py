@@ -1,4 +1,4 @@
-"""Tags of the caller and of what is asked about: which condition keys need them, and look-ups."""
+"""Look up the tags of the caller and of the resource, if condition keys of policies need them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Tags = tuple[tuple[str, str], ...]
 
 @frozen
 class Source:
-    """Where the tags of one resource come from.
+    """A source of the tags of one resource.
 
-    `read` makes at most one call and returns None if that fails. `unread` says why there may be
-    no tags: "the policies ask for KEY, which UNREAD".
+    `read` makes at most one call and returns None if that fails. `unread` is the reason if there
+    are no tags: "the policies ask for KEY, which UNREAD".
     """
 
     read: Callable[[], Tags | None]
@@ -36,9 +36,9 @@ class Source:
 
 @frozen
 class Found:
-    """What was looked up for one denied question.
+    """The tags that were looked up for one denied question.
 
-    `keys` are the condition keys that the policies mention and the question does not give, as
+    `keys` are the condition keys that the policies mention and the question lacks, as
     far as IAM reported them. `entries` are tags for some of them, empty if none of them has a
     value. `unread` are the tag keys whose value could not be read, each with the reason.
     """
@@ -49,7 +49,7 @@ class Found:
 
 
 class Lookups:
-    """What can be looked up about one caller after a denial, each of it with at most one call.
+    """Lookups about one caller after a denial, each of them with at most one call.
 
     `iam` has to exist already: another thread may use it.
     """
@@ -61,15 +61,15 @@ class Lookups:
         self._principal_tags: tuple[Tags | None, ...] = ()
 
     def mentioned(self) -> tuple[str, ...] | None:
-        """The condition keys in the caller's policies, None if IAM does not report them."""
+        """Return the condition keys in the caller's policies, None if IAM does not report them."""
         if not self._mentioned:
             self._mentioned = (_mentioned_keys(self.iam, self.caller),)
         return self._mentioned[0]
 
     def principal_tags(self) -> Tags | None:
-        """The tags of the IAM user or role, None if IAM does not report them.
+        """Return the tags of the IAM user or role, None if IAM does not report them.
 
-        GetRole reported a role's with its path, so they cost no call.
+        A role's tags came with its path from GetRole, so they need no call.
         """
         if self.caller.principal_tags is not None or self.caller.principal_type != "User":
             return self.caller.principal_tags
@@ -78,22 +78,22 @@ class Lookups:
         return self._principal_tags[0]
 
     def find(self, denied: Question, keys: Sequence[str] | None, own: Source | None) -> Found:
-        """Look up the tags that `keys` ask for, those of both kinds at the same time.
+        """Return the tags among `keys`, and read those of both kinds at the same time.
 
-        `keys` is None where IAM does not report which keys the policies mention: each tag may
-        decide then. `own` is None for a resource that cannot have tags of the account's.
+        `keys` is None if IAM does not report which keys the policies mention: any tag may
+        decide then. `own` is None for a resource that cannot have tags of the account.
         """
         wanted = None if keys is None else _not_given(denied, keys)
-        asks_own = own is not None and (wanted is None or any(map(is_resource_tag, wanted)))
-        asks_principal = wanted is None or any(map(is_principal_tag, wanted))
-        # The resource's stay in this thread: a client for them may have to be made first.
+        needs_own = own is not None and (wanted is None or any(map(is_resource_tag, wanted)))
+        needs_principal = wanted is None or any(map(is_principal_tag, wanted))
+        # The resource's are read in this thread: a client may have to be made first.
         other = threading.Thread(target=self.principal_tags, daemon=True)
-        if both := asks_own and asks_principal:
+        if both := needs_own and needs_principal:
             other.start()
-        own_tags = own.read() if own is not None and asks_own else None
+        own_tags = own.read() if own is not None and needs_own else None
         if both:
             other.join()
-        principal_tags = self.principal_tags() if asks_principal else None
+        principal_tags = self.principal_tags() if needs_principal else None
         entries = (
             *_entries(RESOURCE_TAG_PREFIXES, own_tags),
             *_entries((PRINCIPAL_TAG_PREFIX,), principal_tags),
@@ -112,17 +112,17 @@ class Lookups:
 
 
 def unread(caller: Caller, denied: Question, keys: Sequence[str], own: Source | None) -> Found:
-    """What `Lookups.find` comes to when nothing at all can be read."""
+    """Return what `Lookups.find` returns if no tag can be read."""
     wanted = _not_given(denied, keys)
     return Found(wanted, (), _unread(caller, wanted, own, principal_read=False))
 
 
 def session_tags(caller: Caller, denied: Question, keys: Sequence[str]) -> tuple[str, ...]:
-    """Those of `keys` that only the live request has: the tags of a role session.
+    """Return those of `keys` that only the live request has: the tags of a role session.
 
     Its tags (AssumeRole with Tags, SAML, IAM Identity Center) override those of the role, and
-    no operation reports them. An IAM user has none beside its own. What `denied`, the question
-    as it was asked first, gives is the configuration's.
+    no operation reports them. An IAM user has only its own tags. A tag in `denied`, the question
+    that was simulated first, is from the configuration.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
     """
     if caller.principal_type == "User":
@@ -131,7 +131,7 @@ def session_tags(caller: Caller, denied: Question, keys: Sequence[str]) -> tuple
 
 
 def is_tag(key: str) -> bool:
-    """Whether the condition key is a tag of the principal or of the resource."""
+    """Return whether the condition key is a tag of the principal or of the resource."""
     return is_resource_tag(key) or is_principal_tag(key)
 
 
@@ -141,7 +141,7 @@ def _unread(
     return tuple(
         (key, reason)
         for key in keys
-        for is_one, reason in (
+        for is_kind, reason in (
             (is_resource_tag, "" if own is None else own.unread),
             (
                 is_principal_tag,
@@ -150,12 +150,12 @@ def _unread(
                 else "",
             ),
         )
-        if reason and is_one(key)
+        if reason and is_kind(key)
     )
 
 
 def _not_given(denied: Question, keys: Sequence[str]) -> tuple[str, ...]:
-    """`keys` without those that the question gives, each once: keys have no case."""
+    """Return `keys` without those in the question, each once: keys are case-insensitive."""
     first: dict[str, str] = {}
     for key in keys:
         first.setdefault(key.lower(), key)
@@ -178,7 +178,7 @@ def _mentioned_keys(iam: Any, caller: Caller) -> tuple[str, ...] | None:
 
 
 def document_tags(ssm: Any, name: str) -> Tags | None:
-    """The tags of one of the account's documents, None if SSM does not report them."""
+    """Return the tags of one of the account's documents, None if SSM does not report them."""
     try:
         answer = ssm.list_tags_for_resource(ResourceType="Document", ResourceId=name)
         return tuple((tag["Key"], tag["Value"]) for tag in answer["TagList"])
@@ -187,7 +187,7 @@ def document_tags(ssm: Any, name: str) -> Tags | None:
 
 
 def user_tags(iam: Any, caller: Caller) -> tuple[tuple[str, str], ...] | None:
-    """The tags of the IAM user that `caller` is, None where IAM does not tell."""
+    """Return the tags of the IAM user that `caller` is, None if IAM does not report them."""
     try:
         user = iam.get_user(UserName=principal(caller.caller_arn).name)["User"]
         return tags_of(user) if user["Arn"] == caller.policy_source_arn else None

@@ -1,4 +1,4 @@
-"""The entry points: dispatch, and nothing that a start through the daemon does without."""
+"""The entry points. They load only what a start through the daemon needs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def ssm_start_session() -> NoReturn:
-    """`ssm-start-session ARGS…`: exactly `aws ssm start-session ARGS…`, checked."""
+    """Run `ssm-start-session ARGS…`, which is `aws ssm start-session ARGS…` with the check."""
     run(["ssm", "start-session", *sys.argv[1:]])
 
 
 def ssmgate() -> NoReturn:
-    """`ssmgate VERB …`: start-session goes straight to the gate, all else to the other verbs."""
+    """Run `ssmgate VERB …`. start-session goes directly to the gate."""
     if sys.argv[1:2] == ["start-session"]:
         run(["ssm", "start-session", *sys.argv[2:]])
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
@@ -35,13 +35,13 @@ def ssmgate() -> NoReturn:
 
 
 def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
-    """Start a session from `argv`, the words after `aws`, or exit.
+    """Start a session from `argv`, the arguments after `aws`, or exit.
 
-    `shim` is the directory of the `aws` that was called and the path of the real one, for a line
-    that may be any of the CLI's.
+    `shim` is the directory of the `aws` that was called and the path of the real one, for a command
+    line that may be any of the CLI's.
 
-    stdout is the plugin's, under ProxyCommand ssh's wire: only help, skeletons and --version
-    print there. After the plugin took over, its status is this process's.
+    stdout belongs to the plugin, and to ssh under ProxyCommand: only help, skeletons and
+    --version are printed there. The exit status is the plugin's after it took over.
     """
     try:
         from ssmgate.daemon import client
@@ -60,6 +60,6 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
-        # `python -m` looks into the current directory first: whoever owns that would be imported.
+        # `python -m` would import from the current directory first, which may be another user's.
         del sys.path[0]
     ssmgate()

@@ -98,7 +98,7 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os.dup2(0, 1)
             os.environ.clear()
-            os.environ.update(spawn.variables(said))
+            os.environ.update(spawn.environment(said))
             _move(said["HOME"])
             with instance_lock.locked_location(os.environ) as place:
                 daemon = Daemon(place, idle_seconds=600)

@@ -1,5 +1,5 @@
-"""A fork server of one user's: it holds what a start imports, and nothing that a start is told.
+"""A fork server of one user: it holds imported modules, and no data of any session start.
 
-`client` and what it imports stand at the beginning of every start. They import nothing that takes
-time: of the standard library the modules in C, and `os`.
+Every start first loads `client` and what that imports. These modules import nothing that takes
+time: from the standard library only modules in C, and `os`.
 """

@@ -1,4 +1,4 @@
-"""Let the daemon make a start: what the calling process does until it becomes the plugin."""
+"""The daemon's client: the calling process, until it becomes the plugin."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HELLO_SECONDS = 1.0  # how long a daemon may take to answer
-SILENT_SECONDS = 5.0  # how long a worker may be silent, which sends BEAT each second
-LONGEST_SECONDS = 300.0  # how long a start may take; then this process makes it
-ENDING_SECONDS = 20.0  # how long the end may take after a signal, with a session to terminate
+SILENT_SECONDS = 5.0  # how long a worker, which sends BEAT each second, may be silent
+LONGEST_SECONDS = 300.0  # how long a worker may take; then this process starts the session
+ENDING_SECONDS = 20.0  # how long a worker may take to end after a signal, session included
 
 
 def try_daemon(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
-    """Let the daemon make the start of `argv`, the arguments after `aws`, and become the plugin.
+    """Let the daemon start the session of `argv`, the arguments after `aws`, and become the plugin.
 
-    `shim` as for `ssmgate.__main__.run`. Exits as the start would if that is denied or fails.
-    Returns if this process has to make the start: whether only a daemon is missing.
+    `shim` as for `ssmgate.__main__.run`. Exits as a cold start would if access is denied or the
+    start fails. Returns if this process has to start the session: True if no daemon is running.
     """
     environ = os.environ
     if not may_ask(environ):
         return False
     try:
-        for number in (0, 2):  # they are sent, and the number of a closed one would be used again
+        for number in (0, 2):  # both are sent, and the number of a closed one would be reused
             os.fstat(number)
         own = peer.own_facts()
-        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        cwd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (peer.Unproven, OSError):
         return False
-    said = location.environment_fingerprint(environ, own)
+    fingerprint = location.environment_fingerprint(environ, own)
     try:
-        sock = connected(environ["HOME"], said, own)
+        sock = connected(environ["HOME"], fingerprint, own)
         if sock is None:
             return True
         try:
-            _Request(sock, own).go(said, argv, shim, here)
+            _Request(sock, own).go(fingerprint, argv, shim, cwd)
         finally:
             sock.close()
     except (Broken, peer.Unproven, OSError):
         pass
     finally:
-        os.close(here)
+        os.close(cwd)
     return False
 
 
 def connected(
-    home: str, said: list[str], own: Mapping[str, str], seconds: float = HELLO_SECONDS
+    home: str, fingerprint: list[str], own: Mapping[str, str], seconds: float = HELLO_SECONDS
 ) -> _socket.socket | None:
-    """Connect to this user's daemon with the fingerprint `said`, None without one.
+    """Return a connection to this user's daemon with `fingerprint`, None if none is running.
 
-    It is confined as `own` says, and has `seconds` to answer. Raises `Broken`, `peer.Unproven` or
-    `OSError` where it does not answer as it should.
+    It must be confined as this process, whose facts are `own`, and answer within `seconds`.
+    Raises `Broken`, `peer.Unproven` or `OSError` if it is not, or does not.
     """
     path = os.path.join(home, location.DIRECTORY)
     try:
@@ -68,10 +68,10 @@ def connected(
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         sock.settimeout(seconds)
-        # Before it is connected: so the kernel notes on every message who wrote it.
+        # Set before connecting, so that the kernel attaches the sender's id to every message.
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
         try:
-            sock.connect(location.address(directory, path, location.socket_name(said)))
+            sock.connect(location.address(directory, path, location.socket_name(fingerprint)))
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             return None
@@ -86,10 +86,10 @@ def connected(
 
 
 def _opened(home: str, path: str) -> int:
-    """Open the socket's directory. Raises `Broken` or `OSError` if it is not this user's alone.
+    """Return a descriptor of the socket's directory. Raise `Broken` or `OSError` if insecure.
 
-    The usual case of the rule that `private_directory` has, without links and without write
-    permission for others, is decided here.
+    The rule is that of `private_directory`. Its usual case, without links and without write
+    permission for others, is decided here, as importing that module takes time.
     """
     at, plain = path, os.path.realpath(path) == path
     while plain and at != "/":
@@ -136,7 +136,7 @@ def worker(sock: _socket.socket, own: Mapping[str, str]) -> tuple[int, str]:
 
 
 def may_ask(environ: Mapping[str, str]) -> bool:
-    """Return whether another process may make this start. The worker looks at the rest of it."""
+    """Return whether the environment allows to use the daemon. The worker checks the rest."""
     return (
         environ.get("SSMGATE_DAEMON") != "off"
         and os.path.isabs(environ.get("HOME", ""))
@@ -147,7 +147,7 @@ def may_ask(environ: Mapping[str, str]) -> bool:
 
 
 def _nothing_is_locked() -> bool:
-    """Return whether the system's configuration certainly has no "locked", nor an escaped one."""
+    """Return whether the system's configuration certainly has no `locked`, not even escaped."""
     try:
         file = os.open(SYSTEM_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -164,51 +164,55 @@ def _nothing_is_locked() -> bool:
 
 
 class _Request:
-    """One start as it is requested. Signals that come are forwarded to the daemon."""
+    """The request for one start. Signals that arrive are forwarded to the worker."""
 
     def __init__(self, sock: _socket.socket, own: Mapping[str, str]) -> None:
         self._sock = sock
         self._own = own
         self._worker = 0
-        self._came = 0
+        self._signal = 0  # the first that arrived
         self._waits = False
-        self._told = False
+        self._forwarded = False
         self._forwards = False
 
-    def go(self, said: list[str], argv: list[str], shim: tuple[str, str] | None, here: int) -> None:
-        """Become the plugin, exit, or return or raise with everything as it was."""
+    def go(
+        self, fingerprint: list[str], argv: list[str], shim: tuple[str, str] | None, cwd: int
+    ) -> None:
+        """Become the plugin, exit, or return or raise with this process unchanged."""
         variables = [f"{name}={text}" for name, text in os.environ.items()]
         before = takeover.hold(self._note)
         try:
             self._waits = True
             self._worker, nonce = worker(self._sock, self._own)
             self._waits = False
-            request = protocol.packed(protocol.REQUEST, [nonce], said, shim or (), argv, variables)
-            protocol.send_with_descriptors(self._sock, request, (0, 2, here))
-            self._forwards = True  # not before: it would be in the middle of the request
-            if not self._came:
+            request = protocol.packed(
+                protocol.REQUEST, [nonce], fingerprint, shim or (), argv, variables
+            )
+            protocol.send_with_descriptors(self._sock, request, (0, 2, cwd))
+            self._forwards = True  # not earlier: SIGNAL would be sent in the middle of the request
+            if not self._signal:
                 self._listen()
         finally:
             takeover.restore(before)
-            if self._came:
+            if self._signal:
                 from ssmgate.daemon import ending
 
-                ending.die_of(self._came)
+                ending.die_of(self._signal)
 
     def _note(self, number: int, _frame: object) -> None:
-        self._came = self._came or number
+        self._signal = self._signal or number
         if self._waits:
             raise Broken  # nothing is requested yet
         if self._forwards:
-            self._tell()
+            self._forward()
 
-    def _tell(self) -> None:
-        self._told = True
+    def _forward(self) -> None:
+        self._forwarded = True
         try:
             self._sock.settimeout(ENDING_SECONDS)
-            self._sock.sendall(protocol.packed(protocol.SIGNAL, [str(self._came)]))
+            self._sock.sendall(protocol.packed(protocol.SIGNAL, [str(self._signal)]))
         except OSError:
-            pass  # `_listen` meets it again
+            pass  # `_listen` will fail too
 
     def _listen(self) -> None:
         handover = None
@@ -218,45 +222,45 @@ class _Request:
             if kind == protocol.END:
                 from ssmgate.daemon import ending
 
-                ending.end(lists, self._came)
+                ending.end(lists, self._signal)
             elif kind == protocol.COLD:
                 return
             elif kind == protocol.HANDOVER:
                 handover = _handover(lists)
-                if terminal := os.isatty(0):  # now: if the import fails, nothing was taken
+                if terminal := os.isatty(0):  # before TAKE: the import may fail
                     from ssmgate.gate.plugin import restore_terminal
                 self._sock.sendall(protocol.packed(protocol.TAKE))
             elif kind == protocol.GO and handover is not None:
-                path, words, environ = handover
+                path, argv, environ = handover
                 if terminal and restore_terminal.is_ours():
-                    path, words = restore_terminal.kept(path, words, environ)
-                self._take_over(path, words, environ)
+                    path, argv = restore_terminal.kept(path, argv, environ)
+                self._take_over(path, argv, environ)
             elif kind != protocol.BEAT:
                 raise Broken
         raise Broken
 
-    def _take_over(self, path: str, words: tuple[str, ...], environ: dict[str, str]) -> None:
-        """Execute the plugin. If that fails, the daemon terminates the session and says so."""
+    def _take_over(self, path: str, argv: tuple[str, ...], environ: dict[str, str]) -> None:
+        """Execute the plugin. If that fails, the worker terminates the session and reports it."""
         self._forwards = False
         try:
-            takeover.execute(path, words, environ, self._check)
+            takeover.execute(path, argv, environ, self._check)
         except Broken:
-            pass  # a signal came
+            pass  # a signal arrived
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", "invalid arguments") or str(error)
             self._sock.sendall(protocol.packed(protocol.FAILED, [why]))
         self._forwards = True
-        if self._came and not self._told:
-            self._tell()
+        if self._signal and not self._forwarded:
+            self._forward()
 
     def _check(self) -> None:
-        if self._came:
+        if self._signal:
             raise Broken
 
 
 def _handover(lists: list[list[str]]) -> tuple[str, tuple[str, ...], dict[str, str]]:
     try:
-        (path,), words, variables = lists
-        return path, tuple(words), dict(one.split("=", 1) for one in variables)
+        (path,), argv, variables = lists
+        return path, tuple(argv), dict(variable.split("=", 1) for variable in variables)
     except ValueError:
         raise Broken from None

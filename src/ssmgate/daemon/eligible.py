@@ -1,4 +1,4 @@
-"""Which starts a worker can make: those that need nothing of the calling process alone."""
+"""Decide which starts a worker can make: those that do not need the calling process itself."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _PATH_VARIABLES = (
 
 
 def is_eligible(argv: list[str], environ: Mapping[str, str]) -> bool:
-    """Return whether this process can make the start of `argv`, the arguments after `aws`.
+    """Return whether this worker can make the start of `argv`, the arguments after `aws`.
 
     It has taken over the working directory, the environment variables (`environ` is also
-    `os.environ`) and the descriptors of the calling process. False where that is not certain:
-    what can be read only once is not read here.
+    `os.environ`) and the descriptors of the calling process. False if that is not certain:
+    this function does not read what can be read only once.
     """
     return (
         client.may_ask(environ)
@@ -31,8 +31,8 @@ def is_eligible(argv: list[str], environ: Mapping[str, str]) -> bool:
 def _needs_caller(word: str) -> bool:
     """Return whether an argument needs the calling process.
 
-    Such are the path of a descriptor, a file that can be read only once, and what is printed: help,
-    a skeleton, the version, a traceback. Options may be shortened.
+    These are paths of descriptors, files that can be read only once, and arguments for which
+    something is printed: help, a skeleton, the version, a traceback. Options may be abbreviated.
     """
     return (
         "/dev/" in word
@@ -54,9 +54,9 @@ def _expanded(path: str) -> str:
 
 
 def _names_a_descriptor(name: str, text: str) -> bool:
-    """Return whether an environment variable may lead to a descriptor: AWS_CONFIG_FILE=<(…).
+    """Return whether an environment variable may name a descriptor: AWS_CONFIG_FILE=<(…).
 
-    Those are considered that name files, directories or programs which a start opens.
+    Only variables are considered that name files, directories or programs which a start opens.
     """
     if not (name.startswith(_PATH_PREFIXES) or name in _PATH_VARIABLES):
         return False
@@ -65,7 +65,7 @@ def _names_a_descriptor(name: str, text: str) -> bool:
 
 def _is_below_dev_or_proc(path: str) -> bool:
     try:
-        # A relative one may be below, too.
+        # A relative path may be below one of them, too.
         absolute = os.path.abspath(_expanded(path))
     except OSError:  # the working directory was deleted
         return True

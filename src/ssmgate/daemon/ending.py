@@ -1,4 +1,4 @@
-"""How a process ends whose start the daemon made, where it does not become the plugin."""
+"""End a client whose start the daemon made, if it does not become the plugin."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from ssmgate.gate import exits
 from ssmgate.gate.system import die
 
 
-def end(lists: list[list[str]], came: int) -> NoReturn:
-    """Exit as the daemon's END message says: with a status, or by a signal, which is negative.
+def end(lists: list[list[str]], forwarded: int) -> NoReturn:
+    """Exit with the status in the worker's END message, or by the signal if it is negative.
 
-    `came` is the signal that was forwarded, 0 if none was: the worker may have ended before it
-    arrived, and a start in this process would end by it. Raises `Broken` for a message that says
-    neither.
+    `forwarded` is the signal that was forwarded, 0 if none was: the worker may have ended before it
+    arrived, and a cold start would end by it. Raises `Broken` for an invalid message.
     """
     try:
         status = int(lists[0][0])
@@ -25,15 +24,15 @@ def end(lists: list[list[str]], came: int) -> NoReturn:
         raise Broken from None
     if status < 0:
         die_of(-status)
-    if came and status != exits.INTERRUPTED:
-        die_of(came)
+    if forwarded and status != exits.INTERRUPTED:
+        die_of(forwarded)
     os._exit(status)
 
 
 def die_of(number: int) -> NoReturn:
     """End by the signal `number`, or with status 130 and on a new line after Ctrl-C."""
     if number == signal.SIGINT:
-        if select.select([], [2], [], 0)[1]:  # not where it would wait for a reader
+        if select.select([], [2], [], 0)[1]:  # not if writing would block
             os.write(2, b"\n")
         os._exit(exits.INTERRUPTED)
     die.die_of(number)

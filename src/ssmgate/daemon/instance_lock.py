@@ -1,4 +1,4 @@
-"""The place of a daemon: one for each user and surroundings, and nobody else's."""
+"""The place of a daemon: its lock and its socket. There is one for each user and fingerprint."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ssmgate.gate.system import private_directory
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 IDLE_SECONDS = 900
-"""A daemon ends after so long without a request."""
+"""How long a daemon without requests runs."""
 
 _OPEN = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class DaemonAlreadyRunning(GateError):
-    """A daemon of these surroundings runs."""
+    """A daemon with this fingerprint is already running."""
 
 
 @contextlib.contextmanager
 def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iterator[Place]:
-    """This user's place for a daemon, until the block ends. No other can take it meanwhile.
+    """Lock this user's place for a daemon until the block ends. No other daemon can use it then.
 
-    `lock` is the descriptor of the place's lock file, if it is held already.
-    Raises `DaemonAlreadyRunning`, or `GateError` where the directory is not this user's alone, or
-    where this process could not show that another one is confined as it is.
+    `lock` is the descriptor of the place's lock file, if it is locked already.
+    Raises `DaemonAlreadyRunning`, or `GateError` if the directory is insecure, or if this process
+    cannot verify that another process is confined as it is.
     """
     try:
         facts = peer.own_facts()
     except peer.Unproven as error:
         raise GateError(f"no daemon can run here: {error}") from error
-    said = location.environment_fingerprint(environ, facts)
-    name = location.socket_name(said)
+    fingerprint = location.environment_fingerprint(environ, facts)
+    name = location.socket_name(fingerprint)
     try:
         directory = private_directory.open_directory(
             environ["HOME"], location.DIRECTORY, create=True
@@ -53,7 +53,7 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
         try:
             home = os.open(environ["HOME"], _OPEN)
             try:
-                yield Place(environ["HOME"], home, directory, name, said, lock)
+                yield Place(environ["HOME"], home, directory, name, fingerprint, lock)
             finally:
                 os.close(home)
         finally:
@@ -63,7 +63,10 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
 
 
 def take_lock(directory: int, name: str) -> int | None:
-    """Lock the place `name`. The lock lives as long as a copy of the descriptor; None if taken."""
+    """Lock the place `name`, and return the descriptor, None if another process holds the lock.
+
+    The lock is released when the last copy of the descriptor is closed.
+    """
     lock = os.open(
         f"{name}.lock",
         os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
@@ -80,20 +83,20 @@ def take_lock(directory: int, name: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a daemon is: an open directory, a name in it, and the surroundings of both sides.
+    """The place of a daemon: an open directory, a name in it, and the fingerprint of both sides.
 
-    `home` is HOME as the environment has it, `home_directory` what it was at the start.
+    `home` is HOME in the environment, `home_directory` a descriptor of it since the daemon began.
     """
 
     home: str
     home_directory: int
     directory: int
     name: str
-    said: list[str]
+    fingerprint: list[str]
     lock: int
 
     def listen(self) -> socket.socket:
-        """The socket, in the place of one that a dead daemon left. Raises `GateError`."""
+        """Return a listening socket; replace one that a dead daemon left. Raises `GateError`."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.name, dir_fd=self.directory)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -101,7 +104,7 @@ class Place:
         try:
             path = os.path.join(self.home, location.DIRECTORY)
             sock.bind(location.address(self.directory, path, self.name))
-        except OSError as error:  # as of a path too long, where there is no /proc
+        except OSError as error:  # for example a path that is too long, without /proc
             raise GateError(f"no daemon can be here: {error}") from error
         finally:
             os.umask(before)
@@ -110,7 +113,7 @@ class Place:
         return sock
 
     def inode(self) -> int:
-        """Of what is there now."""
+        """Return the inode number of the socket's file, 0 if it is missing."""
         try:
             return os.stat(self.name, dir_fd=self.directory, follow_symlinks=False).st_ino
         except OSError:

@@ -1,4 +1,4 @@
-"""Where the daemon's socket is, and what the daemon must have in common with its client."""
+"""The location of the daemon's socket, and the fingerprint that daemon and client must share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = ".cache/ssmgate/daemon"  # in HOME: the sockets and their locks
 
-# What the system's libraries and Python read once, when a process begins.
+# Environment variables that the system's libraries and Python read once, when a process begins.
 _READ_ONCE = (
     "LC_", "LD_", "DYLD_", "PYTHON", "OPENSSL_", "MALLOC_", "GLIBC_", "GCONV_", "RES_",
 )  # fmt: skip
@@ -25,7 +25,7 @@ _READ_ONCE_NAMES = (
 
 
 def read_once(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables that are read once: a worker cannot take over others."""
+    """Return the environment variables that are read once: a worker cannot change them later."""
     return {
         name: environ[name]
         for name in sorted(environ)
@@ -34,12 +34,12 @@ def read_once(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment_fingerprint(environ: Mapping[str, str], facts: Mapping[str, str]) -> list[str]:
-    """Return everything about this process that a worker could not take over from it.
+    """Return everything about this process that a worker cannot take over from it.
 
-    `environ` has a HOME. `facts` are what confines this process (`peer.own_facts`): in a container
+    `environ` has a HOME. `facts` are this process's confinement (`peer.own_facts`): in a container
     the same names mean other files, hosts and users. The result contains no secrets.
     """
-    said = [
+    fingerprint = [
         protocol.PROTOCOL,
         __version__,
         os.path.dirname(os.path.dirname(__file__)),
@@ -50,16 +50,19 @@ def environment_fingerprint(environ: Mapping[str, str], facts: Mapping[str, str]
         sys.getfilesystemencoding(),
         environ["HOME"],
     ]
-    said += [f"{name}={text}" for name, text in read_once(environ).items()]
-    return said + [f"{name}={facts[name]}" for name in sorted(facts)]
+    fingerprint += [f"{name}={text}" for name, text in read_once(environ).items()]
+    return fingerprint + [f"{name}={facts[name]}" for name in sorted(facts)]
 
 
-def socket_name(said: list[str]) -> str:
+def socket_name(fingerprint: list[str]) -> str:
     """Return the file name of the socket. Two fingerprints may share one: the worker compares."""
-    return f"{zlib.crc32(repr(said).encode('utf-8', 'surrogateescape')):08x}"
+    return f"{zlib.crc32(repr(fingerprint).encode('utf-8', 'surrogateescape')):08x}"
 
 
 def address(directory: int, path: str, name: str) -> str:
-    """Return the address of the socket `name` in the open `directory`; `path` may be long."""
+    """Return the address of the socket `name` in the open `directory` at `path`.
+
+    Through /proc it is short, as the path in an address is limited to about 100 bytes.
+    """
     through = f"/proc/self/fd/{directory}"
     return f"{through if os.path.isdir(through) else path}/{name}"

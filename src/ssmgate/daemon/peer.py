@@ -1,8 +1,8 @@
-"""Learn from the kernel which process is at the other end, and that it is confined as this one.
+"""Verify, with the kernel's data, that the process at the other end is confined as this one.
 
-`daemon.requests` has the page on how either side establishes it. What is compared: user and group
-ids, capability sets, no_new_privs, seccomp, all namespaces, the root directory, the labels of
-security modules, and the login uid, which records show.
+The docstring of `daemon.requests` describes how. Compared are user and group ids, capability sets,
+no_new_privs, seccomp, all namespaces, the root directory, the labels of security modules, and the
+login uid, which records show.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# asm-generic/socket.h. Where this is another option, `_number` rejects what it gives.
+# asm-generic/socket.h. If it is another option on some system, `_number` rejects its result.
 SO_PEERPIDFD = 77
 # proc_pid_status(5). A kernel without one of these is too old.
 _FIELDS = (
     "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
     "Seccomp",
 )  # fmt: skip
-# Missing before Linux 5.9, for all processes alike. `obstacle` excludes filters that it would show.
+# Missing before Linux 5.9, for all processes. `obstacle` excludes filters that it would show.
 _NEWER_FIELDS = ("Seccomp_filters",)
 _LABELS = ("loginuid", "attr/current", "attr/apparmor/current", "attr/smack/current")
-# How a kernel without auditing or without such a module answers, for all processes alike.
+# The errors of a kernel without auditing or without such a module, for all processes.
 _NO_LABEL = (errno.ENOENT, errno.EINVAL)
 _CAP_SYS_ADMIN = 1 << 21  # linux/capability.h
 
 
 class Unproven(Exception):
-    """Why the kernel does not show that the other process is confined as this one."""
+    """The kernel does not show that the other process is confined as this one."""
 
 
 class Peer:
-    """Pin process `pid` by `pidfd`, which it closes, and verify that it is confined as `own` says.
+    """A process `pid`, pinned by `pidfd` and verified to be confined as this process.
 
-    `own` are this process's facts. Raises `Unproven` or `OSError`.
+    `own` are this process's facts. Closes `pidfd`. The constructor raises `Unproven` or `OSError`.
     """
 
     def __init__(self, pid: int, pidfd: int, own: Mapping[str, str]) -> None:
@@ -55,7 +55,7 @@ class Peer:
     def verify(self, answer: list[list[str]]) -> Mapping[str, str]:
         """Verify that the process wrote a message that begins with `answer`, and return its status.
 
-        The kernel noted `pid` on every part of it. Raises `Unproven` or `OSError`.
+        The kernel attached `pid` to every part of it. Raises `Unproven` or `OSError`.
         """
         if answer != [[self.nonce]]:
             raise Unproven("it wrote its answer before it was known")
@@ -65,7 +65,7 @@ class Peer:
         return status
 
     def close(self) -> None:
-        """Release the pidfd. What was verified says nothing about the time after that."""
+        """Close the pidfd. Afterwards the verification is no longer valid."""
         os.close(self._pidfd)
 
     def _compared(self, differs: str) -> Mapping[str, str]:
@@ -81,8 +81,8 @@ class Peer:
 def verify_worker(sock: _socket.socket, pid: int, own: Mapping[str, str]) -> None:
     """Verify that process `pid` is at the other end, and is confined as `own` says.
 
-    `pid` wrote the worker's CHALLENGE. That it writes what follows too is for the caller to verify.
-    Raises `Unproven`; `protocol.Broken`, `TimeoutError` or `OSError` where no proof comes.
+    `pid` wrote the worker's CHALLENGE. The caller has to verify that it writes what follows too.
+    Raises `Unproven`; `protocol.Broken`, `TimeoutError` or `OSError` if no proof arrives.
     """
     worker = Peer(pid, os.pidfd_open(pid), own)
     try:
@@ -96,9 +96,9 @@ def verify_worker(sock: _socket.socket, pid: int, own: Mapping[str, str]) -> Non
 
 
 def connected(sock: _socket.socket, own: Mapping[str, str]) -> Peer:
-    """Return the process that connected, or called listen(), and is confined as `own` says.
+    """Return the process that connected or called listen(), if it is confined as `own` says.
 
-    It need not be the one that writes. Raises `Unproven` or `OSError`.
+    Another process may write to the socket. Raises `Unproven` or `OSError`.
     """
     pid = _peer(sock)
     try:
@@ -106,7 +106,7 @@ def connected(sock: _socket.socket, own: Mapping[str, str]) -> Peer:
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise
-        pidfd = os.pidfd_open(pid)  # of what has its number now
+        pidfd = os.pidfd_open(pid)  # the process that has this number now
     return Peer(pid, pidfd, own)
 
 
@@ -119,9 +119,9 @@ def _peer(sock: _socket.socket) -> int:
 
 
 def own_facts() -> dict[str, str]:
-    """Return the facts about this process, read as those about any other.
+    """Return the facts about this process, read like those about any other.
 
-    Raises `Unproven` where they are such that a comparison with them proves nothing.
+    Raises `Unproven` if a comparison with them would prove nothing.
     """
     if not hasattr(os, "pidfd_open"):
         raise Unproven("this system does not show which process it is (it has no pidfd)")
@@ -140,7 +140,7 @@ def own_facts() -> dict[str, str]:
 
 
 def obstacle(facts: Mapping[str, str]) -> str:
-    """Return why a process with these facts may be confined by what they do not show, or nothing.
+    """Return why these facts may not show all that confines a process, or nothing if they do.
 
     Root gains CAP_SYS_ADMIN by executing any program, unless its bounding set lacks it.
     """
@@ -155,7 +155,7 @@ def obstacle(facts: Mapping[str, str]) -> str:
 
 
 def difference(own: Mapping[str, str], other: Mapping[str, str]) -> str:
-    """Return the name of the first fact that differs, a missing one among them, or nothing."""
+    """Return the name of the first fact that differs or is missing, or nothing."""
     for name in sorted({*own, *other}):
         if name not in own or name not in other or own[name] != other[name]:
             return name
@@ -163,9 +163,9 @@ def difference(own: Mapping[str, str], other: Mapping[str, str]) -> str:
 
 
 def facts_of(process: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what confines a process, and its status. `process` is its directory in /proc, open.
+    """Return what confines a process, and its status. `process` is its open directory in /proc.
 
-    Raises `Unproven` where the kernel is too old, and `OSError` for what cannot be read.
+    Raises `Unproven` if the kernel is too old, and `OSError` for what cannot be read.
     """
     status = _status(_read(process, "status"))
     try:
@@ -188,7 +188,7 @@ def facts_of(process: int) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _known(pid: int, pidfd: int) -> tuple[dict[str, str], dict[str, str]]:
-    """`facts_of` for the process `pid`, which `pidfd` refers to."""
+    """Return the `facts_of` the process `pid`, which `pidfd` refers to."""
     if _number(pidfd) != pid:
         # It has ended, or /proc belongs to another PID namespace.
         raise Unproven("/proc does not show the process")
@@ -201,12 +201,12 @@ def _known(pid: int, pidfd: int) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _number(pidfd: int) -> int:
-    """Return the process's number as /proc has it: -1 if it was reaped, 0 if it is not there."""
+    """Return the process's number in /proc: -1 if it was reaped, 0 if it is missing."""
     return int(_status(_read(None, f"/proc/self/fdinfo/{pidfd}")).get("Pid") or 0)
 
 
 def _status(text: str) -> dict[str, str]:
-    """Return the fields of a status file. Raises `Unproven` where one occurs twice."""
+    """Return the fields of a status file. Raises `Unproven` if one occurs twice."""
     lines = [line.partition(":") for line in text.split("\n") if line]
     fields = {name: value.strip() for name, _, value in lines}
     if len(fields) != len(lines):

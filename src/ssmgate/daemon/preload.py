@@ -1,4 +1,4 @@
-"""What a daemon holds for its starts: modules and models, and what those work out once."""
+"""Load what a daemon holds for its workers: modules, models, and values that they compute once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssmgate.gate.argv.parse import Driver, Invocation
 from ssmgate.gate.aws.preconnect import hold_tls
 from ssmgate.gate.system.file_state import file_state
 
-_NOBODY = {
+_STUB_ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_ACCESS_KEY_ID": "nobody",
@@ -26,26 +26,26 @@ _LINE = ["ssm", "start-session", "--target", "i-0", "--parameters", "a=b"]
 
 
 def everything() -> Driver:
-    """Load it. The files and variables of the user's are not read, and nobody is called.
+    """Load everything, and return a driver that has read nothing.
 
-    One line is read for nobody, and requests are made up to their sending: regular expressions are
-    compiled by that, and handlers inspected, which a start would do anew each time. Returns a
-    driver that has read nothing.
+    The user's files and environment variables are not read, and no service is called. A sample
+    command line is parsed, and requests are made but not sent: that compiles regular expressions
+    and inspects handlers, which every start would do again.
     """
     before = dict(os.environ)
     try:
-        os.environ.update(_NOBODY)
+        os.environ.update(_STUB_ENVIRONMENT)
         with contextlib.suppress(Exception):
-            line = parse.read(_LINE)
-            if isinstance(line, Invocation):
-                _ask_nobody(line.session)
+            invocation = parse.read(_LINE)
+            if isinstance(invocation, Invocation):
+                _make_requests(invocation.session)
     finally:
         os.environ.clear()
         os.environ.update(before)
     return Driver()
 
 
-def _ask_nobody(session: Any) -> None:
+def _make_requests(session: Any) -> None:
     for service, method, parameters in (
         ("sts", "get_caller_identity", {}),
         ("iam", "simulate_principal_policy", {"PolicySourceArn": "a" * 20, "ActionNames": ["a:b"]}),
@@ -69,7 +69,7 @@ def _never_sent(**_: object) -> None:
 
 
 def program() -> list[tuple[str, tuple[int, ...] | None]]:
-    """What the loaded program was read from. It changes when another release is installed."""
+    """Return the files of the loaded program with their states, which differ in another release."""
     own = os.path.dirname(ssmgate.__file__)
     files = {
         module.__file__
@@ -79,6 +79,6 @@ def program() -> list[tuple[str, tuple[int, ...] | None]]:
     files |= {os.path.join(own, "gate", "aws", "service_models.json"), os.path.dirname(own)}
     for name in ("awscli", "botocore", "urllib3"):
         if path := getattr(sys.modules.get(name), "__file__", None):
-            # Beside it are the directories that installers name for the release.
+            # Next to it are the directories that installers name after the release.
             files |= {path, os.path.dirname(os.path.dirname(path))}
     return [(path, file_state(path)) for path in sorted(files)]

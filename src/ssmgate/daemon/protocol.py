@@ -14,39 +14,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROTOCOL = "3"  # raised with every change of what is said here
+PROTOCOL = "3"  # raised with every change of the messages
 
-# From the daemon, and from the process that it forks for a start.
+# From the daemon, and from the worker that it forks for a start.
 HELLO = b"h"  # the protocol
-BEAT = b"b"  # somebody is still at work
-COLD = b"c"  # why the start has to be made by the one who asks
-END = b"e"  # the exit status; a signal's number with a minus before it. Or what was asked about
-HANDOVER = b"o"  # a path, the words, the variables
-GO = b"g"  # the session is the one's who asked
+BEAT = b"b"  # the worker is still running
+COLD = b"c"  # why the client has to start the session itself
+END = b"e"  # the exit status, or minus the number of a signal; or the daemon's status
+HANDOVER = b"o"  # path, arguments and environment of the plugin
+GO = b"g"  # the client has to execute the plugin
 # From either side, before the request.
 CHALLENGE = b"n"  # a nonce, which the next message of the other side has to contain
 PROOF = b"p"  # the client's nonce. From the worker
 # From the client.
-REQUEST = b"r"  # nonce; surroundings; the shim's words; words; variables. With three descriptors
-SIGNAL = b"s"  # the number of one that came
-TAKE = b"t"  # the handover is here
-FAILED = b"f"  # why the program could not be executed after all
-STATUS = b"?"  # nonce, surroundings. With three descriptors, as REQUEST
+REQUEST = b"r"  # nonce; fingerprint; shim; arguments; environment. With three descriptors
+SIGNAL = b"s"  # the number of a signal that arrived
+TAKE = b"t"  # HANDOVER was received
+FAILED = b"f"  # why the plugin could not be executed
+STATUS = b"?"  # nonce, fingerprint. With three descriptors, as REQUEST
 STOP = b"!"
 
-LARGEST = 1 << 23  # bytes: four times what Linux allows for arguments and variables
+LARGEST = 1 << 23  # bytes: four times what Linux allows for arguments and environment
 
 
 class Broken(Exception):
-    """The other end is gone, or sent an invalid message."""
+    """The other end has closed the connection, or sent an invalid message."""
 
 
 class Gone(Broken):
-    """The other end is closed, and had read everything."""
+    """The other end has closed the connection after reading everything."""
 
 
 def packed(kind: bytes, *lists: Sequence[str]) -> bytes:
-    """Return a message. No text contains a NUL."""
+    """Return a message. No text may contain a NUL, which is not checked."""
     counts = " ".join(str(len(texts)) for texts in lists)
     body = b"\0".join(os.fsencode(text) for texts in ([counts], *lists) for text in texts)
     return kind + len(body).to_bytes(4, "big") + body
@@ -55,9 +55,9 @@ def packed(kind: bytes, *lists: Sequence[str]) -> bytes:
 def receive_noted(
     sock: _socket.socket, writer: int = 0, count: int = 0
 ) -> tuple[bytes, list[list[str]], int, list[int]]:
-    """Receive a message of one process, as the kernel notes who writes (SO_PASSCRED has to be set).
+    """Receive a message from one process, identified by the kernel. SO_PASSCRED must be set.
 
-    `writer` is the number of that process, or 0 for any. The message comes with exactly `count`
+    `writer` is the number of that process, or 0 for any. The message must have exactly `count`
     descriptors, which close on exec. Returns its kind, its lists, the number of the process, and
     the descriptors. Raises `Broken` otherwise, and `TimeoutError`.
     """
@@ -95,7 +95,7 @@ def _part(
             descriptors += numbers
         elif (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_CREDENTIALS):
             writers.append(numbers[0])  # struct ucred: pid, uid, gid
-    # 0: the kernel did not note it, or the process is in another PID namespace.
+    # 0: the kernel did not attach it, or the process is in another PID namespace.
     if flags & _socket.MSG_CTRUNC or len(writers) != 1 or 0 in writers:
         raise Broken
     if writer not in (0, *writers):
@@ -104,15 +104,15 @@ def _part(
 
 
 def send_with_descriptors(sock: _socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
-    """Send a message, with `descriptors` that the other end gets copies of."""
-    rights = b"".join(one.to_bytes(4, sys.byteorder) for one in descriptors)
+    """Send a message with copies of `descriptors`."""
+    rights = b"".join(number.to_bytes(4, sys.byteorder) for number in descriptors)
     sent = sock.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
-    if sent < len(message):  # else it may have been answered, and be closed, by now
+    if sent < len(message):  # else the other end may have answered and closed already
         sock.sendall(message[sent:])
 
 
 def unpacked(body: bytes) -> list[list[str]]:
-    """Return the lists of a message. Raises `Broken` where they are not as they are counted."""
+    """Return the lists of a message. Raises `Broken` if they do not match their counts."""
     counts, *texts = (os.fsdecode(text) for text in body.split(b"\0"))
     lists = []
     try:
@@ -129,7 +129,7 @@ def unpacked(body: bytes) -> list[list[str]]:
 
 
 def peer_is_same_user(sock: _socket.socket) -> bool:
-    """Return whether the process at the other end is this user's, as the kernel knows it."""
+    """Return whether the process at the other end is this user's, according to the kernel."""
     try:
         known = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
     except OSError:

@@ -1,52 +1,52 @@
 """The worker's half of the protocol: receive a request, and verify the process that wrote it.
 
-A worker acts for the process that asks, outside of whatever confines that process. The client hands
-its environment to the worker, and executes what the worker answers. So each of them goes on only
-with a process that is confined exactly as itself, and nothing that a process says about itself
-proves that. Either side establishes it in the same way, before a request is used, and before it is
-sent, respectively:
+A worker acts for the client, outside of any confinement of the client. The client sends its
+environment to the worker, and executes the command that the worker returns. So each of them
+continues only if the other process is confined exactly as itself, and nothing that a process sends
+about itself proves that. Both sides verify it in the same way, the worker before it uses a request,
+and the client before it sends one:
 
 1. The kernel names the other process by its number P. The worker takes the process that connected
-   (SO_PEERCRED). The client takes the one that wrote the first message of the worker, as the kernel
-   notes who writes (SCM_CREDENTIALS): SO_PEERCRED names the process that called listen(), of which
+   (SO_PEERCRED). The client takes the one that wrote the worker's first message, which the kernel
+   attaches to it (SCM_CREDENTIALS): SO_PEERCRED names the process that called listen(), of which
    the worker is a child. A pidfd pins one process X of that number, which belongs to X until X is
    reaped.
 2. The facts about X are read through one descriptor of /proc/P.
-3. Only then a nonce is drawn and sent. The answer has to contain it, so it was written after the
-   facts were read. The kernel's note on every part of the answer has to be P.
-4. When the answer is complete, the facts are read again, and then the pidfd still has the number
+3. Only then a random nonce is sent. The answer has to contain it, so it was written after the
+   facts were read. The number that the kernel attaches to every part of the answer has to be P.
+4. When the answer is complete, the facts are read again, and the pidfd must still have the number
    P. So X had it all the time: X owns /proc/P, and X wrote the answer.
 
 The messages are: CHALLENGE with the worker's nonce; CHALLENGE with the client's; PROOF with the
 client's, which verifies the worker; REQUEST with the worker's, which verifies the client. PROOF is
-the worker's only answer, so the client accepts nothing after it that P did not write. What comes
-before it (HELLO, BEAT) may be anyone's and has no effect but that the client waits.
+the worker's only answer, so the client accepts nothing after it that P did not write. Messages
+before it (HELLO, BEAT) may be from any process; they only make the client wait.
 
-X need not be the process that the kernel meant in step 1, which may have ended since: X is the
+X need not be the process that the kernel named in step 1, which may have ended since: X is the
 process that received the nonce and answered. Only a process with CAP_SYS_ADMIN over its PID
-namespace can write with another's number, which has to be one of that namespace (unix(7), net/core/
-scm.c). The worker excludes this one too where SO_PEERPIDFD (Linux 6.5) gives a pidfd of the very
+namespace can write with another number, which has to be one of that namespace (unix(7), net/core/
+scm.c). The worker excludes this case too if SO_PEERPIDFD (Linux 6.5) returns a pidfd of the
 process that connected.
 
 The client also compares the process that called listen(), pinned in the same way, before it reads
-anything. Otherwise a confined process could listen and pass the connection to a process outside
-that copies what it is given into a descriptor that it is given: with the nonce, that is a proof.
+anything. Otherwise a confined process could listen and pass the connection to an unconfined one
+that copies its input into a descriptor that it is given: with the nonce, that is a proof.
 Without SO_PEERPIDFD this holds unless that number has been reused.
 
 The order of 2 and 3 also defeats a confined process that executes a program which is allowed to
-leave the confinement: X wrote the nonce after it was seen without one. The second reading defeats
-a launcher that is seen first, then confines itself and executes a program that inherits the socket.
-A verified process that passes its socket on cooperates, which is not prevented: it could as well
-act itself.
+leave the confinement: X wrote the nonce after its facts were read as unconfined. The second reading
+defeats a launcher that is unconfined first, then confines itself and executes a program that
+inherits the socket. A verified process that passes its socket on cooperates, which is not
+prevented: it could as well act itself.
 
-**What confines it.** User and group ids, capability sets, no_new_privs, seccomp, all namespaces,
-the root directory, the labels of security modules, and the login uid, which records show. Landlock
-and a further seccomp filter of equal number do not show in /proc. A process can only add them after
-it has set no_new_privs, which nothing takes back, or with CAP_SYS_ADMIN. Where either holds,
-nothing is proved (`peer.obstacle`).
+**What confines a process.** User and group ids, capability sets, no_new_privs, seccomp, all
+namespaces, the root directory, the labels of security modules, and the login uid, which records
+show. Landlock and a further seccomp filter of equal number do not show in /proc. A process can only
+add them after it has set no_new_privs, which cannot be undone, or with CAP_SYS_ADMIN. In either
+case nothing is proved (`peer.obstacle`).
 
-Not seen: a launcher with CAP_SYS_ADMIN that applies Landlock without no_new_privs and then drops
-its privileges; limits and network rules that belong to a control group; the audit session id.
+Not detected: a launcher with CAP_SYS_ADMIN that applies Landlock without no_new_privs and then
+drops its privileges; limits and network rules of a control group; the audit session id.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ from ssmgate.daemon import peer, protocol
 
 
 class Request:
-    """A request, and the process that verifiably wrote it.
+    """A request, and facts about the process that verifiably wrote it.
 
-    `umask` and `ignored` (a mask, bit 0 for signal 1) are that process's, as the kernel has them.
+    `umask` and `ignored` (a mask, bit 0 for signal 1) are that process's, read from the kernel.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Request:
 
 
 def request(sock: _socket.socket, own: Mapping[str, str]) -> Request:
-    """Receive the request of the process that connected, which is confined as `own` says.
+    """Receive the request of the process that connected, and verify that it is confined as `own`.
 
     Nothing of the request is used before the process is verified. Raises `peer.Unproven`, or
-    `protocol.Broken`, `TimeoutError` or `OSError` where no request comes.
+    `protocol.Broken`, `TimeoutError` or `OSError` if no request arrives.
     """
     sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     client = peer.connected(sock, own)

@@ -1,6 +1,6 @@
-"""The daemon itself: it waits, and forks a process for each start that asks.
+"""The daemon itself: it waits for connections, and forks a worker for each.
 
-What a start is told is read by that process. The waiting one reads nothing from anybody.
+Only the worker reads what a client sends. The daemon reads nothing from other processes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from ssmgate.daemon.instance_lock import Place
 from ssmgate.gate.system import takeover
 
 MAX_WORKERS = 16
-"""Starts that are made at once. Each has some ten megabytes of its own."""
+"""Workers that run at the same time. Each needs some ten megabytes of memory."""
 
 MAX_QUEUED = 256
-"""Starts that wait for their turn. More are sent away, and make themselves."""
+"""Requests that wait for a worker. Further clients are rejected and make a cold start."""
 
 WAIT_SECONDS = 10
-"""How long one waits for its turn before it is sent away."""
+"""How long a request waits for a worker before it is rejected."""
 
-_OLDEST_CHILD_SECONDS = 600
-_LOOK_SECONDS = 60
-_NONE_MADE = 1  # a child's exit status
+_OLDEST_WORKER_SECONDS = 600
+_CHECK_SECONDS = 60
+_NONE_MADE = 1  # a worker's exit status
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -48,16 +48,16 @@ class Daemon:
         self._program = preload.program()
         self._awake, self._wake = socket.socketpair()
         self._waiting: deque[tuple[float, socket.socket]] = deque()
-        self._children: dict[int, float] = {}
+        self._workers: dict[int, float] = {}
         self._made = 0
         self._stops = False
         self._began = self._last = time.monotonic()
 
     def serve(self) -> None:
-        """Wait for starts. Returns after a signal, when idle, or when the program was changed."""
+        """Serve requests. Returns after a signal, when idle, or when the program was changed."""
         gc.collect()
         gc.disable()
-        # What is there now is never looked at again, so that its pages stay shared.
+        # Objects that exist now are never collected, so that workers share their pages.
         gc.freeze()
         self._awake.setblocking(False)
         self._wake.setblocking(False)
@@ -71,7 +71,7 @@ class Daemon:
             selector.register(self._awake, selectors.EVENT_READ)
             while not self._stops:
                 selector.select(self._patience())
-                self._drain_connections()
+                self._drain_wakeups()
                 self._reap_workers()
                 self._accept()
                 self._fork_workers()
@@ -90,28 +90,28 @@ class Daemon:
         if self._waiting:
             return worker.BEAT_SECONDS
         left = self._last + self.idle_seconds - time.monotonic()
-        return min(_LOOK_SECONDS, max(left, 0.05))
+        return min(_CHECK_SECONDS, max(left, 0.05))
 
     def _is_idle(self) -> bool:
-        if self._children or self._waiting:
+        if self._workers or self._waiting:
             self._last = time.monotonic()
         return time.monotonic() - self._last >= self.idle_seconds
 
-    def _drain_connections(self) -> None:
+    def _drain_wakeups(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
                 pass
 
     def _reap_workers(self) -> None:
         now = time.monotonic()
-        for pid, since in list(self._children.items()):
-            ended, how = os.waitpid(pid, os.WNOHANG)
+        for pid, since in list(self._workers.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                del self._children[pid]
-                self._made -= os.waitstatus_to_exitcode(how) == _NONE_MADE
-            elif now - since > _OLDEST_CHILD_SECONDS:
-                # A session that it has started is ended by it; later there is none to end.
-                late = now - since > 2 * _OLDEST_CHILD_SECONDS
+                del self._workers[pid]
+                self._made -= os.waitstatus_to_exitcode(status) == _NONE_MADE
+            elif now - since > _OLDEST_WORKER_SECONDS:
+                # SIGTERM first: the worker terminates a session that it has started.
+                late = now - since > 2 * _OLDEST_WORKER_SECONDS
                 os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
                 os.kill(pid, signal.SIGCONT)
 
@@ -121,11 +121,11 @@ class Daemon:
                 sock, _ = self._listening.accept()
             except BlockingIOError:
                 break
-            except OSError:  # as of descriptors that are used up: those who wait try again
+            except OSError:  # for example no more descriptors: the connection stays in the queue
                 break
             self._last = time.monotonic()
             if preload.program() != self._program:
-                # Another release was installed, or a file was changed: what is loaded is not it.
+                # Another release was installed, or a file was changed: the loaded one is outdated.
                 self._stops = True
             if (
                 self._stops
@@ -133,36 +133,36 @@ class Daemon:
                 or len(self._waiting) >= MAX_QUEUED
             ):
                 sock.close()
-            elif _say(sock, protocol.packed(protocol.HELLO, [protocol.PROTOCOL])):
+            elif _send_at_once(sock, protocol.packed(protocol.HELLO, [protocol.PROTOCOL])):
                 self._waiting.append((self._last, sock))
 
     def _fork_workers(self) -> None:
-        while self._waiting and len(self._children) < MAX_WORKERS:
+        while self._waiting and len(self._workers) < MAX_WORKERS:
             _, sock = self._waiting.popleft()
             try:
                 pid = os.fork()
-            except OSError:  # there are too many processes: it makes its start itself
+            except OSError:  # there are too many processes: the client makes a cold start
                 sock.close()
                 continue
             if not pid:
-                self._become_child(sock)
-            self._children[pid] = time.monotonic()
+                self._become_worker(sock)
+            self._workers[pid] = time.monotonic()
             self._made += 1
             sock.close()
         now = time.monotonic()
         for since, sock in list(self._waiting):
             if now - since > WAIT_SECONDS:
                 sock.close()
-            elif _say(sock, protocol.packed(protocol.BEAT)):
+            elif _send_at_once(sock, protocol.packed(protocol.BEAT)):
                 continue
             self._waiting.remove((since, sock))
 
-    def _become_child(self, sock: socket.socket) -> NoReturn:
+    def _become_worker(self, sock: socket.socket) -> NoReturn:
         try:
             signal.set_wakeup_fd(-1)
-            # What reaches the daemon's terminal is not for starts of other ones.
+            # Signals of the daemon's terminal are not for its clients' starts.
             os.setsid()
-            # Whatever the daemon inherited: what the one who asks ignores is told by it.
+            # Not what the daemon inherited: the client's ignored signals are set later.
             for number in (*takeover.ENDING, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -186,12 +186,12 @@ class Daemon:
             str(self._pid),
             str(int(time.monotonic() - self._began)),
             str(self._made),
-            str(len(self._children) + len(self._waiting)),
+            str(len(self._workers) + len(self._waiting)),
         ]
 
 
-def _say(sock: socket.socket, message: bytes) -> bool:
-    """Whether the other end can be told, without waiting for it."""
+def _send_at_once(sock: socket.socket, message: bytes) -> bool:
+    """Send `message` without blocking, and return whether that succeeded."""
     try:
         sock.setblocking(False)
         return sock.send(message) == len(message)

@@ -1,4 +1,4 @@
-"""Start a daemon that outlives the one who starts it."""
+"""Start a daemon that outlives the process that starts it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 def spawn_background_daemon(environ: Mapping[str, str]) -> None:
-    """Start one in the background if none is there.
+    """Start a daemon in the background if none is running.
 
-    `environ` are the caller's variables. Whatever stands in the way, nothing is said: the next
-    start is as slow as this one.
+    `environ` is the caller's environment. Errors are not reported: they only make the next start
+    as slow as this one.
     """
     with contextlib.suppress(InsecurePermissions, OSError, peer.Unproven):
         facts = peer.own_facts()
@@ -33,14 +33,13 @@ def spawn_background_daemon(environ: Mapping[str, str]) -> None:
             )
         finally:
             os.close(directory)
-        if lock is None:  # another one is just being started
+        if lock is None:  # another daemon is just being started
             return
         try:
-            # By way of sh, which ends at once: the plugin shall not have a child that it does not
-            # know.
+            # Through sh, which ends at once: otherwise the daemon would be a child of the plugin.
             subprocess.run(
-                ["/bin/sh", "-c", '"$@" &', "sh", *words("--lock", str(lock))],
-                env=variables(environ),
+                ["/bin/sh", "-c", '"$@" &', "sh", *command("--lock", str(lock))],
+                env=environment(environ),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -55,15 +54,15 @@ def spawn_background_daemon(environ: Mapping[str, str]) -> None:
             os.close(lock)
 
 
-def words(*options: str) -> tuple[str, ...]:
-    """The command of a daemon's process."""
+def command(*options: str) -> tuple[str, ...]:
+    """Return the command line of a daemon."""
     return (sys.executable, "-P", "-m", "ssmgate", "daemon", "run", "--in-place", *options)
 
 
-def variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Those that a daemon may have: its surroundings', and no credentials.
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a daemon: variables of its fingerprint, and no credentials.
 
-    The CA bundle is only read ahead: starts with another one do that themselves.
+    The CA bundle is only read in advance: starts with another bundle read that themselves.
     """
     bundles = {name: environ[name] for name in _BUNDLES if name in environ}
     return {"HOME": environ["HOME"], **bundles, **location.read_once(environ)}

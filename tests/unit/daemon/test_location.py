@@ -109,7 +109,7 @@ def test_a_name_is_one_whatever_the_bytes() -> None:
 def test_a_daemon_gets_its_surroundings_and_no_more() -> None:
     secret = {"AWS_SECRET_ACCESS_KEY": "s", "AWS_PROFILE": "p", "PATH": "/bin", "TOKEN": "t"}
 
-    assert spawn.variables({**HERE, **secret}) == HERE
+    assert spawn.environment({**HERE, **secret}) == HERE
 
 
 def test_an_address_is_short_however_long_the_path(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The decision about one invocation in the cache. The package's docstring has the protocol."""
+"""The cached decision about one invocation. The package's docstring describes the protocol."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ssmgate.gate.decision.question import Caller
 class CachedAuthorization:
     """The cached decision about one document, and the identity of the caller.
 
-    `tell` takes a line for standard error. The constructor may raise anything if what a decision
-    depends on cannot be determined.
+    `eprint` writes a line to standard error. The constructor may raise any exception if what a
+    decision depends on cannot be determined.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class CachedAuthorization:
         clients: Clients,
         config: Config,
         environ: Mapping[str, str],
-        tell: Callable[[str], object],
+        eprint: Callable[[str], object],
     ) -> None:
         everything = derive_key(dependencies(invocation, clients, config, environ)).name
         document = invocation.request.document_name
@@ -40,7 +40,7 @@ class CachedAuthorization:
         self._clients = clients
         self._expires_at = clients.credentials.expires_at
         self._ttl = config.cache_ttl
-        self._cache = store.DecisionCache(environ["HOME"], tell)
+        self._cache = store.DecisionCache(environ["HOME"], eprint)
         self._identity: CacheEntry | None = None
         self._began_at = entry.now()
 
@@ -50,27 +50,27 @@ class CachedAuthorization:
         return found if found and found.questions and found.endpoints else None
 
     def begin(self) -> Caller | None:
-        """Begin to simulate, and return the caller if cached. The TTL of what is stored begins now.
+        """Begin to simulate, and return the caller if cached. The TTL of the new entry begins now.
 
-        With a cached caller it began with that one.
+        With a cached caller it began when that entry was created.
         """
         found = self._identity = self._read(self._identity_key)
         self._began_at = found.created_at if found else entry.now()
         return found.caller if found else None
 
     def single_flight(self) -> AbstractContextManager[SingleFlightLock]:
-        """Let one of many processes that need this decision simulate, while the others wait."""
+        """Return the lock under which one process simulates while others wait for its decision."""
         return self._cache.single_flight(self._permit_key.name)
 
     def store(self, caller: Caller | None, attempt: SimulationAttempt, first: Any) -> bool:
-        """Cache what may be cached of `attempt`, simulated since `begin`. Return whether it allows.
+        """Cache the allow decision of `attempt`, simulated since `begin`. Return whether it is one.
 
-        `first` are the questions that were simulated first: an answer to others, with tags, is not
-        cached.
+        `first` are the questions that were simulated first: answers to others, with tags, are not
+        cached. The caller is cached in any case.
         """
         if caller is None:
             return False
-        # The path of a role that is not known may be known a moment later.
+        # An unknown path of a role may be known a moment later.
         if self._identity is None and caller.role_path_known:
             self._write(self._identity_key, CacheEntry(caller, self._began_at))
         if not isinstance(attempt.outcome, Permit) or attempt.questions != first:
@@ -101,16 +101,16 @@ def open_cache(
     clients: Clients,
     config: Config,
     environ: Mapping[str, str],
-    tell: Callable[[str], object],
+    eprint: Callable[[str], object],
 ) -> CachedAuthorization | None:
-    """Return the cache for the decision about `invocation`, None where nothing is cached.
+    """Return the cache for the decision about `invocation`, None if nothing is cached.
 
-    That is so where the system's configuration locks keys, as the user's own directory cannot be
-    trusted there, and where what the decision depends on cannot be determined.
+    Nothing is cached if the system's configuration locks keys, as the user's directory is not
+    trusted then, or if what the decision depends on cannot be determined.
     """
     if config.locked or not config.cache_ttl or not os.path.isabs(environ.get("HOME", "")):
         return None
     try:
-        return CachedAuthorization(invocation, clients, config, environ, tell)
-    except Exception:  # whatever it is, IAM can be called
+        return CachedAuthorization(invocation, clients, config, environ, eprint)
+    except Exception:  # for any error, IAM is called instead
         return None

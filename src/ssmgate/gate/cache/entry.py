@@ -1,7 +1,7 @@
-"""Entries of the cache as text, authenticated with a key that only their readers can derive.
+"""Serialize cache entries, authenticated with a key that only their readers can derive.
 
-Text that another process may have changed is parsed here. It cannot permit anything:
-`gate.decision` decides about what it says as about a fresh answer.
+The parsed text may be from another process. It cannot permit anything by itself:
+`gate.decision` decides about a cached answer as about a fresh one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INVALID = (
     ArithmeticError,
     RecursionError,
 )
-"""What parsing a text that `serialize` did not write may raise."""
+"""The exceptions that parsing a text may raise if `serialize` did not write it."""
 
 
 @frozen
@@ -47,7 +47,7 @@ def now() -> Timestamp:
 
 @frozen
 class Key:
-    """The name of an entry, and what authenticates it. Neither shows what it is derived from."""
+    """The name of an entry, and the secret of its HMAC. Neither reveals what it is derived from."""
 
     name: str
     secret: bytes = field(repr=False)
@@ -71,8 +71,8 @@ class CacheEntry:
 def derive_key(parts: Mapping[str, object]) -> Key:
     """Return the key of an entry that depends on `parts`, which may contain secrets.
 
-    Different parts have different keys. Raises `TypeError` for what is not a JSON value, an enum, a
-    set or a frozen value: it might not show all that it is.
+    Different parts have different keys. Raises `TypeError` for anything but a JSON value, an enum,
+    a set or a frozen value: its text might not contain all of it.
     """
     text = json.dumps(_plain(parts), sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -85,9 +85,9 @@ def serialize(entry: CacheEntry, key: Key) -> str:
         {
             "created_at": [entry.created_at.wall, entry.created_at.boot],
             "caller": _flat(entry.caller),
-            "questions": [_flat(one) for one in entry.questions],
-            "evaluations": [_flat(one) for one in entry.evaluations],
-            "controls": [_flat(one) for one in entry.controls],
+            "questions": [_flat(question) for question in entry.questions],
+            "evaluations": [_flat(evaluation) for evaluation in entry.evaluations],
+            "controls": [_flat(control) for control in entry.controls],
             "endpoints": entry.endpoints and _flat(entry.endpoints),
         },
         default=_flat,
@@ -98,24 +98,24 @@ def serialize(entry: CacheEntry, key: Key) -> str:
 def parse(text: str, key: Key, now: Timestamp, ttl: float) -> CacheEntry | None:
     """Return the entry that `serialize` wrote for `key` within the last `ttl` seconds, else None.
 
-    The greater age of two clocks counts, so that setting the clock back prolongs nothing. An entry
-    of the future was written before a clock was set back, or before the machine was booted.
+    The greater age by two clocks is used, so that setting the clock back prolongs nothing. An entry
+    from the future was written before a clock was set back, or before the machine was booted.
     """
     mac, _, body = text.partition("\n")
     try:
         if not hmac.compare_digest(mac, _mac(body, key)):
             return None
-        found = json.loads(body)
-        wall, boot = found["created_at"]
+        members = json.loads(body)
+        wall, boot = members["created_at"]
         if not all(0 <= age <= ttl for age in (now.wall - wall, now.boot - boot)):
             return None
         return CacheEntry(
-            _caller(found["caller"]),
+            _caller(members["caller"]),
             Timestamp(wall, boot),
-            tuple(_question(one) for one in found["questions"]),
-            tuple(_evaluation(one) for one in found["evaluations"]),
-            tuple(_evaluation(one) for one in found["controls"]),
-            _endpoints(found["endpoints"]),
+            tuple(_question(question) for question in members["questions"]),
+            tuple(_evaluation(evaluation) for evaluation in members["evaluations"]),
+            tuple(_evaluation(control) for control in members["controls"]),
+            _endpoints(members["endpoints"]),
         )
     except INVALID:
         return None
@@ -126,11 +126,11 @@ def _mac(body: str, key: Key) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` as JSON that shows all of it, also fields that `repr` would hide."""
+    """Return all of `value` as JSON, also fields that `repr` hides."""
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Mapping):
-        # JSON would make texts of other keys, and two of them one.
+        # JSON would convert other keys to strings, and two of them could become equal.
         if not all(isinstance(name, str) for name in value):
             raise TypeError("a key is not a string")
         return {name: _plain(item) for name, item in value.items()}
@@ -146,68 +146,68 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} may hide what it is")
 
 
-def _flat(one: Any) -> Any:
-    if isinstance(one, EvalDecision):
-        return one.value
-    return {name: getattr(one, name) for name in type(one).__match_args__}
+def _flat(value: Any) -> Any:
+    if isinstance(value, EvalDecision):
+        return value.value
+    return {name: getattr(value, name) for name in type(value).__match_args__}
 
 
-def _caller(said: Mapping[str, Any]) -> Caller:
-    tags = said["principal_tags"]
+def _caller(members: Mapping[str, Any]) -> Caller:
+    tags = members["principal_tags"]
     known = None if tags is None else tuple((_text(k), _text(v)) for k, v in tags)
-    texts = {name: _text(said[name]) for name in Caller.__match_args__[:6]}
-    return Caller(**texts, role_path_known=said["role_path_known"] is True, principal_tags=known)
+    texts = {name: _text(members[name]) for name in Caller.__match_args__[:6]}
+    return Caller(**texts, role_path_known=members["role_path_known"] is True, principal_tags=known)
 
 
-def _endpoints(said: Any) -> Endpoints | None:
-    if said is None:
+def _endpoints(members: Any) -> Endpoints | None:
+    if members is None:
         return None
-    return Endpoints(_text(said["sts"]), _text(said["iam"]), _text(said["ssm"]))
+    return Endpoints(_text(members["sts"]), _text(members["iam"]), _text(members["ssm"]))
 
 
-def _question(said: Mapping[str, Any]) -> Question:
+def _question(members: Mapping[str, Any]) -> Question:
     context = tuple(
         ContextEntry(
             _text(entry["key_name"]),
             _text(entry["key_type"]),
             tuple(_text(item) for item in entry["values"]),
         )
-        for entry in said["context"]
+        for entry in members["context"]
     )
-    rest = {k: _text(v) for k, v in said.items() if k != "context"}
+    rest = {k: _text(v) for k, v in members.items() if k != "context"}
     return Question(**rest, context=context)
 
 
-def _evaluation(said: Mapping[str, Any]) -> Evaluation:
+def _evaluation(members: Mapping[str, Any]) -> Evaluation:
     return Evaluation(
-        resource_arn=_text(said["resource_arn"]),
-        eval_decision=EvalDecision(said["eval_decision"]),
-        matched_statements=tuple(_statement(one) for one in said["matched_statements"]),
-        missing_context=tuple(_text(key) for key in said["missing_context"]),
-        allowed_by_permissions_boundary=_layer(said["allowed_by_permissions_boundary"]),
-        allowed_by_organizations=_layer(said["allowed_by_organizations"]),
+        resource_arn=_text(members["resource_arn"]),
+        eval_decision=EvalDecision(members["eval_decision"]),
+        matched_statements=tuple(_statement(item) for item in members["matched_statements"]),
+        missing_context=tuple(_text(key) for key in members["missing_context"]),
+        allowed_by_permissions_boundary=_layer(members["allowed_by_permissions_boundary"]),
+        allowed_by_organizations=_layer(members["allowed_by_organizations"]),
     )
 
 
-def _statement(said: Mapping[str, Any]) -> MatchedStatement:
+def _statement(members: Mapping[str, Any]) -> MatchedStatement:
     def place(pair: Any) -> tuple[int, int] | None:
         return None if pair is None else (int(pair[0]), int(pair[1]))
 
     return MatchedStatement(
-        _text(said["source_policy_id"]),
-        _text(said["source_policy_type"]),
-        place(said["start"]),
-        place(said["end"]),
+        _text(members["source_policy_id"]),
+        _text(members["source_policy_type"]),
+        place(members["start"]),
+        place(members["end"]),
     )
 
 
-def _text(said: Any) -> str:
-    if not isinstance(said, str):
-        raise TypeError(said)
-    return said
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
-def _layer(said: Any) -> bool | None:
-    if said not in (True, False, None) or isinstance(said, int | float) != isinstance(said, bool):
-        raise TypeError(said)
-    return said  # type: ignore[no-any-return]
+def _layer(flag: Any) -> bool | None:
+    if flag not in (True, False, None) or isinstance(flag, int | float) != isinstance(flag, bool):
+        raise TypeError(flag)
+    return flag  # type: ignore[no-any-return]

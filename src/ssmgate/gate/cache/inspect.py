@@ -14,7 +14,7 @@ from ssmgate.gate.system import private_files
 
 
 def texts(cache: DecisionCache) -> Iterator[str]:
-    """Yield every text in `cache` that can be read."""
+    """Yield the text of every entry in `cache`, empty if it cannot be read."""
     with cache.opened() as directory:
         for name in sorted(os.listdir(directory)) if directory is not None else ():
             if _is_entry(name):
@@ -22,7 +22,7 @@ def texts(cache: DecisionCache) -> Iterator[str]:
 
 
 def clear(cache: DecisionCache) -> int:
-    """Delete everything. Return how many entries that were."""
+    """Delete everything in `cache`. Return how many entries were deleted."""
     with cache.opened() as directory:
         if directory is not None:
             return sum(map(_is_entry, private_files.delete(directory)))
@@ -40,20 +40,20 @@ def age(text: str, now: Timestamp) -> float | None:
 
 
 def describe(text: str) -> tuple[str, ...]:
-    """Return the caller's ARN and those of the documents, of a text that has an `age`. For display.
+    """Return the ARNs of the caller and the documents in a text that has an `age`. For display.
 
-    The HMAC is not verified: only a start has the key.
+    The HMAC is not verified: only a session start has the key.
     """
     try:
         body = parse_unverified(text)
-        documents = [str(one["resource_arn"]) for one in body["questions"]]
+        documents = [str(question["resource_arn"]) for question in body["questions"]]
         return (str(body["caller"]["caller_arn"]), *documents)
     except entry.INVALID:
         return ("?",)
 
 
 def parse_unverified(text: str) -> Any:
-    """Return the JSON value of an entry, whoever wrote it."""
+    """Return the JSON value of an entry. Its HMAC is not verified."""
     return json.loads(text.partition("\n")[2])
 
 

@@ -1,4 +1,4 @@
-"""What the key of a cache entry holds: everything but the document that a decision depends on."""
+"""Collect what the key of a cache entry contains: all that a decision depends on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ssmgate.gate.aws.preconnect import DEFAULT_CA_BUNDLE
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.system.file_state import file_state
 
-# Besides AWS_…: what decides where STS and IAM are, and whose certificates are trusted.
+# Besides AWS_…: variables that decide where STS and IAM are, and which certificates are trusted.
 _VARIABLES = (
     "HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF",
     "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",
@@ -25,7 +25,7 @@ _BUNDLE_KEYS = ("ca_bundle", "proxy_ca_bundle", "proxy_client_cert")
 
 
 def boot_id() -> str:
-    """Return the id of this machine since its last boot, where `Timestamp.boot` begins."""
+    """Return the id of this machine since its last boot, when `Timestamp.boot` began."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             return file.read().strip()
@@ -36,12 +36,12 @@ def boot_id() -> str:
 def dependencies(
     invocation: Invocation, clients: Clients, config: Config, environ: Mapping[str, str]
 ) -> dict[str, object]:
-    """Return everything but the document that decides who asks which service what.
+    """Return everything but the document that the decision depends on.
 
-    The endpoints of STS and IAM are in it as all that they are made of: the whole AWS
-    configuration, every AWS_… variable, the region, and the release of awscli. The clients would
-    have to be made for their endpoints. The checker is in it as configured, and with what the AWS
-    files say about it; not with credentials from elsewhere: IAM's answer is about the caller.
+    Instead of the endpoints of STS and IAM it contains what these are made from: the whole AWS
+    configuration, every AWS_… environment variable, the region, and the release of awscli. For the
+    endpoints themselves, clients would have to be made. The checker is in it as in ssmgate's
+    configuration and the AWS files, without credentials: IAM's answer is about the caller.
     """
     options, credentials = invocation.options, clients.credentials
     aws_configuration = invocation.session.full_config
@@ -69,7 +69,7 @@ def dependencies(
 def _bundles(
     verify: bool | str | None, aws_configuration: Mapping[str, Any], environ: Mapping[str, str]
 ) -> dict[str, object]:
-    """Return the files that say which certificates are trusted, each with its `file_state`."""
+    """Return the files with trusted certificates, each with its `file_state`."""
     profiles = aws_configuration.get("profiles", {}).values()
     paths = {
         DEFAULT_CA_BUNDLE,
@@ -81,5 +81,5 @@ def _bundles(
 
 
 def _system_proxy_settings() -> object:
-    """Return for which hosts no proxy is used: macOS has that outside the environment."""
+    """Return for which hosts no proxy is used, which macOS stores outside the environment."""
     return getattr(urllib.request, "_get_proxy_settings", dict)()

@@ -1,4 +1,4 @@
-"""Single flight: of many processes that need the same decision, one simulates at a time."""
+"""Single flight: of many processes that need the same decision, only one simulates at a time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ WAIT_SECONDS = 30.0
 """How long a process waits for the lock at most. Then it simulates without it."""
 
 NOTICE_SECONDS = 2.0
-"""After how long a process that waits says so."""
+"""After how long a waiting process prints a notice."""
 
 PACE_SECONDS = 0.2
-"""How far apart, on average, waiting processes go on after a leader that failed."""
+"""How far apart, on average, waiting processes continue after a leader that failed."""
 
 _POLL_SECONDS = 0.02
 
@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.02
 class SingleFlightLock:
     """The lock of one cache key.
 
-    `lock` is a descriptor of its file, which the instance closes, or None to do without a lock.
+    `lock` is a descriptor of its file, which the instance closes, or None to use no lock.
     `notify` is called once, after `NOTICE_SECONDS` of waiting. `waited`: another process held the
     lock, and may have written the entry.
     """
@@ -37,11 +37,11 @@ class SingleFlightLock:
         self.waited = False
 
     def wait(self) -> None:
-        """Return when this process holds the lock, or should simulate without it.
+        """Wait until this process holds the lock, or should simulate without it.
 
-        The kernel releases the lock of a process that ends. If the leader failed, each process that
-        waited goes on a moment after the one before. Those who lose patience do not all do so at
-        the same time.
+        The kernel releases the lock of a process that ends. If the leader failed, the waiting
+        processes continue one after another. They do not all reach their time limit at the same
+        time.
         """
         began, notified = now().boot, False
         patience = WAIT_SECONDS * random.uniform(0.5, 1)  # noqa: S311
@@ -67,7 +67,7 @@ class SingleFlightLock:
             self.release()
 
     def mark_failed(self) -> None:
-        """Tell the processes that wait that there will be no entry."""
+        """Let the waiting processes see that there will be no entry."""
         if self._lock is not None:
             with contextlib.suppress(OSError):
                 os.pwrite(self._lock, f"{now().boot:020.6f}".encode(), 0)
@@ -80,7 +80,7 @@ class SingleFlightLock:
 
 
 def _failed_at(lock: int) -> float:
-    """Return when a leader failed last, in seconds since boot."""
+    """Return when a leader failed last, in seconds since boot, 0 if none has."""
     try:
         return float(os.pread(lock, 20, 0))
     except (OSError, ValueError):

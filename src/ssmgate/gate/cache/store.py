@@ -20,9 +20,9 @@ LOCK = ".lock"
 
 
 def youngest(home: str) -> float | None:
-    """Return how many seconds ago something seems to have been cached below `home`, or None.
+    """Return how many seconds ago an entry seems to have been cached below `home`, or None.
 
-    A guess: only the order of what is done may depend on it.
+    This is not verified: use it only to decide in which order things are done.
     """
     try:
         with os.scandir(os.path.join(home, DIRECTORY)) as entries:
@@ -39,24 +39,24 @@ def youngest(home: str) -> float | None:
 class DecisionCache:
     """The cache below `home`, an absolute path. Names are file names without a slash.
 
-    `tell` takes a line for standard error: a warning if another user could write in the directory,
-    and what this process waits for. If the cache cannot be used for another reason, nothing is
-    cached and nothing is said. What the texts mean is not checked here.
+    `eprint` writes a line to standard error: a warning if another user could write in the
+    directory, and what this process waits for. If the cache cannot be used for another reason,
+    nothing is cached and nothing is printed. The contents of the texts are not checked here.
     """
 
-    def __init__(self, home: str, tell: Callable[[str], object]) -> None:
+    def __init__(self, home: str, eprint: Callable[[str], object]) -> None:
         self._home = home
-        self._tell = tell
+        self._eprint = eprint
 
     def read(self, name: str) -> str | None:
         """Return the text `name`, None unless only this user can read and write its file."""
         with self.opened() as directory, contextlib.suppress(ValueError):
-            found = None if directory is None else private_files.read(directory, name, _LARGEST)
-            return None if found is None else found[0].decode()
+            file = None if directory is None else private_files.read(directory, name, _LARGEST)
+            return None if file is None else file[0].decode()
         return None
 
     def write(self, name: str, text: str) -> bool:
-        """Write `text` as `name`, all or nothing, and delete old ones. Return whether it was."""
+        """Write `text` as `name`, all or nothing, and delete old texts. Return whether it did."""
         data = text.encode()
         with self.opened(create=True) as directory:
             if directory is not None and len(data) <= _LARGEST:
@@ -67,7 +67,7 @@ class DecisionCache:
 
     @contextlib.contextmanager
     def single_flight(self, name: str) -> Iterator[SingleFlightLock]:
-        """Hold the lock of `name` in the block, once those before released it.
+        """Wait for the lock of `name`, and hold it in the block.
 
         A block that raises has failed: see `SingleFlightLock.mark_failed`.
         """
@@ -88,18 +88,18 @@ class DecisionCache:
 
     def _notify(self) -> None:
         if os.isatty(2):
-            self._tell("ssmgate: waiting for another ssmgate process that checks the same access")
+            self._eprint("ssmgate: waiting for another ssmgate process that checks the same access")
 
     @contextlib.contextmanager
     def opened(self, *, create: bool = False) -> Iterator[int | None]:
-        """Open the directory. None where it cannot or may not be used."""
+        """Open the directory for the block, None if it cannot or must not be used."""
         directory = None
         with contextlib.suppress(OSError):
             try:
                 directory = private_directory.open_directory(self._home, DIRECTORY, create=create)
             except InsecurePermissions as why:
-                self._tell(f"ssmgate: [WARNING]: nothing is cached: {why}")
-                self._tell = lambda _: None
+                self._eprint(f"ssmgate: [WARNING]: nothing is cached: {why}")
+                self._eprint = lambda _: None
         try:
             with contextlib.suppress(OSError):
                 yield directory

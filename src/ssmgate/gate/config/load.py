@@ -1,6 +1,6 @@
-"""ssmgate's configuration: two files and the environment, the later one over the earlier.
+"""Load ssmgate's configuration: the system file, the user's file, environment variables.
 
-What the system file locks, the later ones may only tighten.
+Each overrides the ones before. Keys that the system file locks can only be tightened.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 USER_FILE = ".config/ssmgate/config.toml"
 
-# What lookup of a path ends with where this uid cannot get to its last component. ESTALE and the
-# rest are those of network and FUSE file systems that are gone. An I/O error is not among them: the
-# file may be there.
+# The errors of looking up a path if this uid cannot reach its last component. ESTALE and the
+# following are from unavailable network and FUSE file systems. An I/O error is not included: the
+# file may exist.
 _UNREACHABLE = frozenset(
     {
         *(errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG),
@@ -33,7 +33,7 @@ _UNREACHABLE = frozenset(
 
 @frozen
 class ConfigSource:
-    """Where the system file is, and who may own it: root, in the directories from the top."""
+    """The path of the system file, and the owner of it and of its directories below `base`."""
 
     path: str = SYSTEM_FILE
     base: str = "/"
@@ -42,9 +42,9 @@ class ConfigSource:
 
 @frozen
 class Checker:
-    """Who asks IAM instead of the caller. With both, the role is assumed with the profile.
+    """The credentials to call IAM with instead of the caller's.
 
-    The principal that is simulated stays the caller's own.
+    With both, the role is assumed with the profile. The simulated principal is always the caller.
     """
 
     profile: str | None = None
@@ -53,9 +53,9 @@ class Checker:
 
 @frozen
 class Records:
-    """Where decisions are recorded. `syslog` is true for the system's own socket, or a path.
+    """Where decisions are recorded. `syslog` is true for the system's socket, or a socket's path.
 
-    `required`: without a record there is no session.
+    `required`: a session that cannot be recorded is not started.
     """
 
     file: str | None = None
@@ -65,7 +65,7 @@ class Records:
 
 @frozen
 class Login:
-    """What `ssmgate login` goes by. `options` are those that a user may type beyond the usual."""
+    """The settings of `ssmgate login`. `options` are those allowed besides the usual ones."""
 
     aws_config_file: str | None = None
     aws_credentials_file: str | None = None
@@ -78,14 +78,13 @@ class Login:
 class Config:
     """The keys of the configuration.
 
-    `context` is what it adds to every question. `pass_credentials`: whether the plugin gets
-    the very credentials that were checked, instead of finding its own. `plugin_path` is None
-    where PATH is searched, and so is `aws_path`, the real AWS CLI's. Without
-    `allow_wildcard_grants`, some statement that allows the document must not allow a document
-    that cannot exist as well. `cache_ttl` is for how many seconds an answer of IAM's is used
-    again. `daemon` is "off", "on", or "auto" where a start leaves one behind. `locked` has the
-    names of the locked keys. `allowed_endpoints` are origins, `scheme://host:port`, that AWS may be
-    asked at although keys are locked and they are not AWS's own.
+    `context` are entries added to every question. `pass_credentials`: whether the plugin gets the
+    credentials that were checked instead of finding its own. `plugin_path` is None if PATH is
+    searched, and so is `aws_path`, the real AWS CLI's. Without `allow_wildcard_grants`, some
+    statement that allows the document must not also allow a document that cannot exist.
+    `cache_ttl` is the TTL of cached decisions in seconds. `daemon` is "off", "on", or "auto" if
+    starts spawn a daemon. `locked` has the names of the locked keys. `allowed_endpoints` are
+    origins, `scheme://host:port`, that are allowed besides AWS's own while keys are locked.
     """
 
     permissive: bool = False
@@ -105,14 +104,13 @@ class Config:
 
 
 def load(environ: Mapping[str, str], system: ConfigSource | None = None) -> Config:
-    """Read the system file, the user's file below `HOME`, and the SSMGATE_… variables.
+    """Return the configuration from both files and the SSMGATE_… environment variables.
 
-    A file that does not exist says nothing, and so does a user's file that this uid cannot reach:
-    `HOME` may be another user's, or no directory at all. A `HOME` that is not absolute names none.
-    Raises `ConfigurationProblem` for a file that cannot
-    be read or that somebody else could have written, an unknown key or variable, a value of the
-    wrong type, and what would relax a locked key: a rule that is not understood must not be
-    passed over.
+    The user's file is below `HOME`. A missing file is ignored, and so is a user's file that this
+    uid cannot reach: `HOME` may be another user's, missing, or not absolute.
+    Raises `ConfigurationProblem` for a file that cannot be read or that another user could have
+    written, an unknown key or variable, a value of the wrong type, and a value that would relax a
+    locked key: an invalid rule must not be ignored.
     """
     system = system or ConfigSource()
     first = read_system(system)
@@ -120,7 +118,7 @@ def load(environ: Mapping[str, str], system: ConfigSource | None = None) -> Conf
     user = read_user(path) if not first else None
     if not first and not user and not any(name.startswith("SSMGATE_") for name in environ):
         return Config()
-    # Here, as most machines have no configuration.
+    # Imported only here, as most machines have no configuration.
     from ssmgate.gate.config import merge
 
     user = read_user(path) if user is None else user
@@ -134,7 +132,7 @@ def user_path(environ: Mapping[str, str]) -> str:
 
 
 def read_system(system: ConfigSource) -> dict[str, Any]:
-    """Return the table in the system file, empty where there is none. Raises as `load`."""
+    """Return the table in the system file, empty if it is missing. Raises as `load`."""
     try:
         file = trusted_open.open_trusted(
             system.path, owners=frozenset({0, system.owner}), base=system.base
@@ -152,7 +150,7 @@ def read_system(system: ConfigSource) -> dict[str, Any]:
 
 
 def read_user(path: str) -> dict[str, Any]:
-    """Return the table in the user's file, empty where it cannot be reached. Raises as `load`."""
+    """Return the table in the user's file, empty if it cannot be reached. Raises as `load`."""
     if not os.path.isabs(path):
         return {}
     try:
@@ -180,7 +178,7 @@ _USABLE = (
 
 
 def _is_reached(path: str) -> bool:
-    """Whether there is something at `path`, a link perhaps, that this uid can look at."""
+    """Return whether this uid can reach `path`, and a file or link exists there."""
     try:
         os.lstat(path)
     except OSError as error:
@@ -189,8 +187,8 @@ def _is_reached(path: str) -> bool:
 
 
 def parse_toml(text: bytes, path: str) -> dict[str, Any]:
-    """Parse a file. Raises `ConfigurationProblem`."""
-    # Most machines have neither file, and the import costs as much as the reading.
+    """Return the table in the text of a file. Raises `ConfigurationProblem`."""
+    # Imported only here: most machines have neither file, and the import is slow.
     import tomllib
 
     try:

@@ -24,14 +24,14 @@ from ssmgate.gate.decision.restrictions import Restrictions
 from ssmgate.gate.system import trusted_open
 
 EVERY_KEY = "*"
-"""In `locked`: all keys, those of later versions among them."""
+"""In `locked`: all keys, including those of later versions."""
 
 
 @frozen
 class Setting:
-    """A key's value and where it comes from: files and variables, the last one at the end.
+    """A key's value and its origins: files and environment variables, the last one at the end.
 
-    No `origins` means that it is the default.
+    Without `origins` it is the default.
     """
 
     value: Any
@@ -41,7 +41,7 @@ class Setting:
 def settings(
     environ: Mapping[str, str], system: ConfigSource | None = None
 ) -> tuple[dict[str, Setting], frozenset[str]]:
-    """Every key with its value and origins, and the names of the locked ones. Raises as `load`."""
+    """Return every key with its value and origins, and the locked keys. Raises as `load`."""
     system = system or ConfigSource()
     return merged(environ, system, read_system(system), read_user(user_path(environ)))
 
@@ -52,7 +52,7 @@ def merged(
     first: Mapping[str, Any],
     user: Mapping[str, Any],
 ) -> tuple[dict[str, Setting], frozenset[str]]:
-    """`settings` of the table `first` in the system file, `user` in the user's, and variables."""
+    """Return `settings` from the system file's table `first`, the user's, and the environment."""
     found = {key.name: Setting(key.default) for key in KEYS.values()}
     tier = _flat(first, system.path)
     locked = _locked(tier.pop("locked", (system.path, [])))
@@ -67,7 +67,10 @@ def merged(
 
 
 def check(path: str) -> tuple[dict[str, Setting], frozenset[str]]:
-    """Read one file as the system file, whoever owns it. Raises `ConfigurationProblem`."""
+    """Return `settings` of one file as the system file. Its owner is not checked.
+
+    Raises `ConfigurationProblem`.
+    """
     try:
         with open(path, "rb") as file:
             text = file.read(trusted_open.LARGEST + 1)
@@ -83,7 +86,7 @@ def check(path: str) -> tuple[dict[str, Setting], frozenset[str]]:
 
 
 def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
-    """The `Config` of settings."""
+    """Return the `Config` with the settings in `found`."""
     value = {name: setting.value for name, setting in found.items()}
     profile, role_arn = value["checker.profile"], value["checker.role_arn"]
     return Config(
@@ -115,7 +118,7 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
     )
 
 
-# One tier: the keys that it has, each with the name of its origin and its raw value.
+# One file, or the environment: its keys, each with the name of its origin and its raw value.
 _Tier = dict[str, tuple[str, Any]]
 
 
@@ -148,7 +151,7 @@ def _from_variables(environ: Mapping[str, str]) -> _Tier:
 
 
 def _lay(found: dict[str, Setting], tier: _Tier, locks: Mapping[str, str]) -> None:
-    """Lay `tier` over `found`. `locks` are locked keys with the file that locks them."""
+    """Merge `tier` into `found`. `locks` are locked keys with the file that locks them."""
     for name, (origin, raw) in tier.items():
         key = KEYS.get(name)
         if key is None:
@@ -171,14 +174,14 @@ def _read(key: Key, raw: Any, origin: str) -> Any:
     try:
         return key.read(raw)
     except ValueError as error:
-        words = str(error)
+        why = str(error)
         raise ConfigurationProblem(
-            f"{origin}: {key.name}{'' if words.startswith('.') else ' '}{words}"
+            f"{origin}: {key.name}{'' if why.startswith('.') else ' '}{why}"
         ) from error
 
 
-def _locked(said: tuple[str, Any]) -> frozenset[str]:
-    origin, names = said
+def _locked(setting: tuple[str, Any]) -> frozenset[str]:
+    origin, names = setting
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigurationProblem(f"{origin}: locked is a list of keys")
     for name in names:
@@ -191,7 +194,7 @@ def _locked(said: tuple[str, Any]) -> frozenset[str]:
 
 
 def lines(found: Mapping[str, Setting], locked: frozenset[str]) -> Iterator[str]:
-    """Each key as a line of TOML, its origins behind `#`."""
+    """Yield each key as a line of TOML, with its origins after `#`."""
     for name, setting in found.items():
         origins = ", then ".join(setting.origins) or "default"
         yield f"{name} = {_shown(setting.value)}  # {origins}{', locked' * (name in locked)}"

@@ -1,4 +1,4 @@
-"""The keys of the configuration, a line each: type, default, variable, and what tightening is."""
+"""The keys of the configuration: type, default, environment variable, and how to tighten them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ssmgate.gate.decision.question import FIXED_KEYS
 USER_PLACEHOLDER = "{user}"
 """In `record.file` and `login.profile`: the unix user's name."""
 
-# A reader takes a value as TOML or a variable has it and returns the value that counts.
-# It raises ValueError with what the key is: "mode is …".
+# A reader takes a value from TOML or an environment variable, and returns the effective value.
+# It raises ValueError with what the key has to be: "mode is …".
 Reader = Callable[[Any], Any]
-# Takes the value of the tiers above and that of the next one; returns the one that counts.
+# Takes the value of the tiers above and that of the next one; returns the effective one.
 Merge = Callable[[Any, Any], Any]
 
 
@@ -29,11 +29,11 @@ class LockedKeyError(Exception):
 
 @frozen
 class Key:
-    """One key. `variable` and `text` are empty where only the system file has it.
+    """One key. `variable` and `text` are None if it can be set only in the system file.
 
-    `text` turns a variable's text into what TOML would have given. `merge` is how a lower tier
-    goes with the ones above. `tighten` is the same for a locked key: it returns the value that is
-    at least as strict as both, and raises `LockedKeyError` where there is none.
+    `text` converts the text of an environment variable to a TOML value. `merge` merges the value of
+    a lower tier with that of the tiers above. `tighten` is the same for a locked key: it returns a
+    value at least as strict as both, and raises `LockedKeyError` if there is none.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Key:
 
     @property
     def variable(self) -> str | None:
-        """The name of its variable."""
+        """Return the name of its environment variable."""
         if self.text is None:
             return None
         return "SSMGATE_" + self.name.upper().replace(".", "_")
@@ -55,7 +55,7 @@ class Key:
 
 
 def one_of(*words: str) -> Reader:
-    """One of the words."""
+    """Return a reader for one of `words`."""
 
     def read(value: Any) -> str:
         if value not in words or not isinstance(value, str):
@@ -66,28 +66,28 @@ def one_of(*words: str) -> Reader:
 
 
 def name(value: Any) -> str:
-    """A word that is not empty."""
+    """Read a string that is not empty."""
     if not isinstance(value, str) or not value:
         raise ValueError("is a name")
     return value
 
 
 def role_arn(value: Any) -> str:
-    """The ARN of an IAM role."""
+    """Read the ARN of an IAM role."""
     if not isinstance(value, str) or not value.startswith("arn:") or ":role/" not in value:
         raise ValueError("is the ARN of an IAM role")
     return value
 
 
 def flag(value: Any) -> bool:
-    """True or false."""
+    """Read a boolean."""
     if not isinstance(value, bool):
-        raise ValueError("is true or false")  # noqa: TRY004 - read as the other readers are
+        raise ValueError("is true or false")  # noqa: TRY004 - the error of every reader
     return value
 
 
 def seconds(most: int) -> Reader:
-    """Whole seconds up to `most`."""
+    """Return a reader for whole seconds up to `most`."""
 
     def read(value: Any) -> int:
         if type(value) is not int or not 0 <= value <= most:
@@ -98,14 +98,14 @@ def seconds(most: int) -> Reader:
 
 
 def path(value: Any) -> str:
-    """An absolute path without detours."""
+    """Read an absolute, normalized path."""
     if not isinstance(value, str) or not os.path.isabs(value) or os.path.normpath(value) != value:
         raise ValueError("is an absolute path")
     return value
 
 
 def syslog(value: Any) -> bool | str:
-    """Whether, or to which socket."""
+    """Read whether syslog is used, or the path of its socket."""
     if isinstance(value, bool):
         return value
     try:
@@ -115,7 +115,7 @@ def syslog(value: Any) -> bool | str:
 
 
 def documents(value: Any) -> tuple[str, ...]:
-    """Patterns of session documents."""
+    """Read a list of patterns for session documents."""
     found = _patterns(value)
     if any((":" in p or "/" in p) and not p.startswith("arn:") for p in found):
         raise ValueError("is a list of document names or ARNs, with * and ?")
@@ -131,12 +131,12 @@ def _patterns(value: Any) -> tuple[str, ...]:
 
 
 def groups_of(read: Reader) -> Reader:
-    """A list that another tier may add a second one to: each of them has to match."""
+    """Return a reader for a list to which other tiers add theirs: each list has to match."""
     return lambda value: (read(value),)
 
 
 def choices(*words: str) -> Reader:
-    """Some of the words."""
+    """Return a reader for a list of some of `words`."""
 
     def read(value: Any) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(item in words for item in value):
@@ -147,16 +147,16 @@ def choices(*words: str) -> Reader:
 
 
 def endpoints(value: Any) -> tuple[str, ...]:
-    """Hosts, each perhaps with a port and a scheme, as origins."""
+    """Read a list of hosts, with optional port and scheme, and return their origins."""
     items = value if isinstance(value, list) else [None]
     found = [allowed_origin(item) if isinstance(item, str) else None for item in items]
     if None in found:
         raise ValueError("is a list of HOST, HOST:PORT, or either behind https:// or http://")
-    return tuple(str(one) for one in found)
+    return tuple(str(host_origin) for host_origin in found)
 
 
 def context(value: Any) -> dict[str, object]:
-    """Condition keys with their values."""
+    """Read a table of condition keys with their values."""
     if not isinstance(value, dict):
         raise ValueError("is a table")  # noqa: TRY004
     for key_name, item in value.items():
@@ -169,7 +169,7 @@ def context(value: Any) -> dict[str, object]:
     return value
 
 
-# A variable's text.
+# The text of an environment variable.
 
 
 def _json(text: str) -> object:
@@ -191,18 +191,18 @@ def _list_text(text: str) -> object:
     return text.split(",") if text else []
 
 
-# What goes together.
+# Merging values.
 
 
 def same(above: Any, below: Any) -> Any:
-    """There is no tighter value than the one above: it may only be repeated."""
+    """Return `above`. Raise `LockedKeyError` unless `below` repeats it."""
     if above != below or type(above) is not type(below):
         raise LockedKeyError
     return above
 
 
 def tightest(strictest: Any) -> Merge:
-    """One value is tighter than all others."""
+    """Return the tightening of a key for which `strictest` is tighter than all other values."""
 
     def tighten(above: Any, below: Any) -> Any:
         if below == strictest and type(below) is type(strictest):
@@ -213,24 +213,24 @@ def tightest(strictest: Any) -> Merge:
 
 
 def least(above: Any, below: Any) -> Any:
-    """The smaller one is tighter."""
+    """Return the smaller value, which must be `below`. Raises `LockedKeyError`."""
     return below if below <= above else same(above, below)
 
 
 def added(above: Any, below: Any) -> Any:
-    """Where there is none, there may be one."""
+    """Return `above`, or `below` if `above` is not set. Raises `LockedKeyError`."""
     return same(above, below) if above else below
 
 
 def both(above: Any, below: Any) -> Any:
-    """Both lists count."""
+    """Return both lists, joined."""
     return (*above, *(item for item in below if item not in above))
 
 
 def _merge_context(above: Mapping[str, object], below: Mapping[str, object]) -> Any:
-    # IAM's condition keys have no case.
-    said = {key_name.lower() for key_name in below}
-    return {**{k: v for k, v in above.items() if k.lower() not in said}, **below}
+    # IAM's condition keys are case-insensitive.
+    names = {key_name.lower() for key_name in below}
+    return {**{k: v for k, v in above.items() if k.lower() not in names}, **below}
 
 
 def _same_context(above: Mapping[str, object], below: Mapping[str, object]) -> Any:
@@ -240,7 +240,7 @@ def _same_context(above: Mapping[str, object], below: Mapping[str, object]) -> A
 KEYS = {
     key.name: key
     for key in (
-        # Neither of two checkers is stricter, and any condition key may turn a no into a yes.
+        # Neither of two checkers is stricter, and any condition key may make a denial an allow.
         Key("mode", one_of("enforce", "permissive"), "enforce", tightest("enforce")),
         Key("allow_wildcard_grants", flag, True, tightest(False), _flag_text),
         Key("checker.profile", name, None, same),
@@ -259,7 +259,7 @@ KEYS = {
         Key("aws.allowed_endpoints", endpoints, (), same, None),
         Key("plugin.path", path, None, same),
         Key("plugin.pass_credentials", flag, False, same, _flag_text),
-        # Of `ssmgate login`.
+        # For `ssmgate login`.
         Key("login.aws_config_file", path, None, same, None),
         Key("login.aws_credentials_file", path, None, same, None),
         Key("login.home", path, "/var/empty", same, None),

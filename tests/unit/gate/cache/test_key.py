@@ -365,7 +365,7 @@ def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any)
             mock.patch.object(authorize, "_ask", partial(ask, takes=takes)),
         ):
             keep = partial(
-                open_cache, invocation, config=config, environ={"HOME": home}, tell=print
+                open_cache, invocation, config=config, environ={"HOME": home}, eprint=print
             )
             result = authorize.authorize(invocation, config, keep)  # type: ignore[arg-type]
         if isinstance(result.outcome, Permit):

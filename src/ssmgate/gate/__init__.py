@@ -1,1 +1,1 @@
-"""All that an allowed session start may load. It imports nothing outside itself."""
+"""Everything that an allowed session start may load. It imports no other part of ssmgate."""

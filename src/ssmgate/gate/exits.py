@@ -5,12 +5,12 @@ https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html for 
 
 OK = 0
 DENIED = 3
-"""Denied, or findings and problems, by a verb that starts nothing."""
+"""Access is denied, or there are findings or problems. For verbs that start no session."""
 UNKNOWN = 4
-"""Unknown, or not everything could be looked at, by a verb that starts nothing."""
+"""Access is unknown, or not everything could be checked. For verbs that start no session."""
 INTERRUPTED = 130
 USAGE = 252
-"""The command line, or the request that it makes, is not valid."""
+"""The command line, or the request in it, is invalid."""
 CONFIGURATION = 253
 """ssmgate or AWS is not configured."""
 SERVICE = 254

@@ -1,4 +1,4 @@
-"""How an error that ends a process is printed on standard error."""
+"""Print an error that ends a process on standard error."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ssmgate.gate.decision.errors import GateError
 
 
 def print_error(error: GateError, environ: dict[str, str], *, debug: bool = False) -> None:
-    """Print an error as AWS CLI v2 prints it, with our name, then what we add.
+    """Print an error as AWS CLI v2 does, but with ssmgate's name, then notes and hints.
 
-    `environ` has the variable for its format. `debug` adds a traceback.
+    `environ` has the environment variable for the format. `debug` adds a traceback.
     """
     _print_gate_error(error, environ)
     if debug:
@@ -49,12 +49,12 @@ def _print_gate_error(error: GateError, environ: dict[str, str]) -> None:
 
 
 def _extras(error: BaseException) -> list[str]:
-    """What went wrong besides, on the way out."""
+    """Return the notes about further errors."""
     return [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
 
 
 def print_notes(error: BaseException) -> None:
-    """Print what went wrong besides `error`, on the way out."""
+    """Print the notes of `error` about further errors."""
     _print_lines(_extras(error))
 
 
@@ -64,13 +64,13 @@ def _print_lines(notes: list[str]) -> None:
 
 
 def _print_error(text: str) -> None:
-    """The line that says what went wrong, with an empty one before it."""
-    kept = printable.Layout(text.strip()) if isinstance(text, printable.Layout) else text.strip()
-    printer.eprint(printable.Layout(f"\nssmgate: [ERROR]: {printable.message(kept)}"))
+    """Print the error line, with an empty one before it."""
+    error = printable.Layout(text.strip()) if isinstance(text, printable.Layout) else text.strip()
+    printer.eprint(printable.Layout(f"\nssmgate: [ERROR]: {printable.message(error)}"))
 
 
 def print_defect(error: Exception, *, debug: bool) -> None:
-    """Print an error that is not one of ours. `debug` adds a traceback."""
+    """Print an exception that is a defect of ssmgate. `debug` adds a traceback."""
     _print_error(f"{type(error).__name__}: {error}")
     if debug:
         _traceback()

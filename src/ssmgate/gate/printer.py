@@ -1,4 +1,4 @@
-"""The one way to standard error, and for completions to standard output."""
+"""Write to standard error, and completions to standard output. No other module here does."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def warn(text: str) -> None:
 
 
 def print_candidates(rows: Iterable[str]) -> None:
-    """Write `rows`, each a completion and perhaps a tab and its description, to standard output.
+    """Write `rows`, each a completion and optionally a tab and a description, to standard output.
 
-    A row that is not printable is left out: a shell inserts what it gets.
+    A row that is not printable is left out, as a shell inserts it unchanged.
     """
     shown = [row for row in rows if printable.is_printable(row.replace("\t", "", 1))]
     sys.stdout.write("".join(f"{row}\n" for row in shown))

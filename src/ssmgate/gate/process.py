@@ -1,4 +1,4 @@
-"""A process that starts a session, or decides that none may start: its errors and its end."""
+"""Run a process that may start a session: print its error, and exit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAST_WORDS_SECONDS = 1
 """How long messages after a signal may take, where standard error is not read."""
 
 Explain = Callable[["GateError"], object]
-"""Adds an explanation to an error before it is printed. It may fail, and changes nothing else."""
+"""Adds an explanation to an error before it is printed. It may fail without effect."""
 
 
 def run(
@@ -28,9 +28,9 @@ def run(
 
     `explain` and `debug` as for `ended`.
     """
-    # A start allocates and ends: collecting in between cost a tenth of its time.
+    # A start is short: garbage collection took a tenth of its time.
     gc.disable()
-    # Before awscli adds to it: this is what the plugin gets.
+    # Copied before awscli adds to it: the plugin gets this.
     environ = dict(os.environ)
     try:
         status = ended(begin, environ, explain=explain, debug=debug)
@@ -60,7 +60,7 @@ def ended(
     error that is not a `GateError`.
     """
     try:
-        # Inside, as importing takes long enough for a Ctrl-C.
+        # Inside `try`, as Ctrl-C may arrive while these are imported.
         from ssmgate.gate.decision.errors import GateError
         from ssmgate.gate.system import signals
     except KeyboardInterrupt:
@@ -79,7 +79,7 @@ def ended(
         printer.eprint("")
         status = exits.INTERRUPTED
     except signals.Interrupted as interrupted:
-        # Whoever sent the signal waits for the end, and not for a full pipe to be read.
+        # The sender of the signal expects this process to end, even if standard error is full.
         with contextlib.suppress(signals.TimeLimitExceeded), signals.time_limit(LAST_WORDS_SECONDS):
             from ssmgate.gate import print_error
 
@@ -95,7 +95,7 @@ def ended(
 
 
 def _explain(error: GateError, explain: Explain | None) -> None:
-    """The error is certain: whatever happens here, Ctrl-C included, it is what is printed."""
+    """Call `explain`. Whatever it raises, Ctrl-C included, `error` is printed afterwards."""
     from ssmgate.gate.system import signals
 
     if explain is None or error.evidence is None:
@@ -105,7 +105,7 @@ def _explain(error: GateError, explain: Explain | None) -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """Leave without the interpreter's farewell, which takes longer than some refusals."""
+    """Exit without the interpreter's finalization, which takes longer than some denials."""
     try:
         if sys.stdout:
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Read a line that may be any of the AWS CLI's, for the `aws` that stands before the real one."""
+"""Read any command line of the AWS CLI, for the shim, the `aws` before the real one on PATH."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ssmgate.gate.config import load as configuration
 def read_aws_line(
     argv: list[str], environ: Mapping[str, str], shim_directory: str, real_aws: str
 ) -> Invocation | int:
-    """Read `argv`, the words after `aws`, of a line that may be any of the AWS CLI's.
+    """Read `argv`, the arguments after `aws` of any command line of the AWS CLI.
 
-    `shim_directory` holds the `aws` that stands before the real one; `real_aws` is the path of
-    that one, empty if there is none; `aws.path` of the configuration comes before it. A line that
-    starts no session becomes the real AWS CLI by exec, and an alias with `!` a shell. Otherwise
+    `shim_directory` contains the shim; `real_aws` is the path of the real AWS CLI, empty if there
+    is none; `aws.path` in the configuration overrides it. If the command line starts no session,
+    this process becomes the real AWS CLI by exec, or a shell for an alias with `!`. Otherwise
     returns and raises as `read`.
     """
     line = read_line(argv)

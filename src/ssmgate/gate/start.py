@@ -1,12 +1,12 @@
-"""A session start in the order of trust. Whoever starts a session makes these calls, one by one.
+"""Start a session, in steps that depend on each other. Every session start makes these calls:
 
-    invocation = read(argv)                         # the AWS CLI's parser; nothing is read twice
+    invocation = read(argv)                         # with the AWS CLI's parser, only once
     permitted = permit(invocation, environ)         # configure, find the plugin, authorize, record
     with started(permitted) as session:             # StartSession; terminated if the block fails
         session.exec()                              # session-manager-plugin
 
-The value of each step goes into the next. `permit` raises the error that tells why no session may
-start, and what it raises is certain: an explanation is added outside the gate.
+Each step needs the value of the one before. `permit` raises the error that says why no session may
+start. The error does not depend on explanations, which are added outside the gate.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ WARNING_SECONDS = 1
 
 @frozen
 class PermittedSession:
-    """A session that may be started, and all that the start takes."""
+    """A session that may be started, and everything needed to start it."""
 
     permit: Permit
     authorization: Authorization
@@ -61,11 +61,11 @@ def permit(
 ) -> PermittedSession:
     """Decide about `invocation`, and record the decision.
 
-    `environ` becomes the plugin's. `config` is loaded, and `recorder` made from it, where they are
-    None. Prints the warnings about what follows: once the session exists, standard error may block.
+    `environ` becomes the plugin's. `config` is loaded, and `recorder` made from it, if they are
+    None. Prints warnings about the later steps: once the session exists, standard error may block.
 
-    Raises `GateError` where no session may start. Its `evidence` is the `Authorization` where the
-    decision came from IAM.
+    Raises `GateError` if no session may start. Its `evidence` is the `Authorization` if the
+    decision is from IAM.
     """
     with _translated(invocation):
         config = config or configuration.load(environ)
@@ -102,7 +102,7 @@ class ReadySession:
     def exec(self) -> NoReturn:
         """Become the plugin. Does not return.
 
-        Raises `GateError` if that fails, `signals.Interrupted` for a signal that came.
+        Raises `GateError` if that fails, `signals.Interrupted` if a signal arrived.
         """
         self.handover.exec(self.held.check)
 
@@ -112,7 +112,7 @@ def started(permitted: PermittedSession) -> Iterator[ReadySession]:
     """Start the session that was permitted, and terminate it unless the block becomes the plugin.
 
     Signals that would end this process are held in the block. Raises `GateError`, and
-    `signals.Interrupted` for a signal that came.
+    `signals.Interrupted` if a signal arrived.
     """
     authorization = permitted.authorization
     ssm, recorder = authorization.clients.ssm, permitted.recorder
@@ -131,7 +131,7 @@ def started(permitted: PermittedSession) -> Iterator[ReadySession]:
 
 @contextmanager
 def _translated(invocation: Invocation) -> Iterator[None]:
-    """Raise errors of awscli and botocore as `GateError`, in the form that the line asks for."""
+    """Raise errors of awscli and botocore as `GateError`, in the format of the command line."""
     try:
         yield
     except Exception as error:
@@ -145,13 +145,13 @@ def _translated(invocation: Invocation) -> Iterator[None]:
 
 
 def _restricted(authorization: Authorization, restrictions_: Restrictions) -> Outcome | LocalDenial:
-    """The outcome, or the restriction of this machine that denies what IAM permits."""
+    """Return the outcome, or the denial by a rule of this machine if IAM allows."""
     attempt, caller = authorization.attempt, authorization.caller
     if not isinstance(attempt.outcome, Permit) or caller is None:
         return attempt.outcome
     if restrictions_ == Restrictions():
         return attempt.outcome
-    # Here, as most machines have no restrictions.
+    # Imported only here, as most machines have no restrictions.
     from ssmgate.gate.decision import apply_restrictions
 
     arns = tuple(question.resource_arn for question in attempt.questions)
@@ -192,10 +192,10 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
 
 
 def _warn_of_what_follows(authorization: Authorization, plugin: Plugin, config: Config) -> None:
-    """Print the warnings about endpoints and about the plugin, which may fail without a reason.
+    """Print the warnings about endpoints and about the plugin, whose errors may lack a reason.
 
-    Afterwards a reader that is slow would hold a session. The CLI prints its own warning, about
-    an outdated plugin, after the start.
+    Once the session exists, a slow reader of standard error would keep it open. The CLI prints its
+    warning about an outdated plugin after the start.
     """
     clients, endpoints = authorization.clients, authorization.endpoints
     if plugin.warning:
@@ -226,7 +226,7 @@ def _handover(permitted: PermittedSession, session: StartedSession) -> Handover:
             "StreamUrl": session.stream_url,
         },
         region=clients.ssm.meta.region_name,
-        # What the flag said, nothing else: AWS_PROFILE reaches the plugin by the environment.
+        # Only the option's value: AWS_PROFILE reaches the plugin through the environment.
         profile=permitted.authorization.invocation.options.profile or "",
         parameters=session.request.to_parameters(),
         endpoint_url=clients.ssm.meta.endpoint_url,
@@ -239,7 +239,7 @@ def _handover(permitted: PermittedSession, session: StartedSession) -> Handover:
 
 @contextmanager
 def _terminated_on_failure(ssm: Any, session: StartedSession) -> Iterator[None]:
-    """Terminate the session unless the block ends in the plugin, whatever ends it instead."""
+    """Terminate the session if the block raises anything instead of becoming the plugin."""
     try:
         yield
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""Find session-manager-plugin, before anything is started."""
+"""Find session-manager-plugin, before a session is started."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _VERSION_SECONDS = 10
 
 @frozen
 class Plugin:
-    """An executable plugin. `version` is None where it printed none that can be compared."""
+    """An executable plugin. `version` is None if it printed none that can be compared."""
 
     path: str
     version: tuple[int, ...] | None
 
     @property
     def reads_variable(self) -> bool:
-        """Whether it takes the session's token from the environment instead of its arguments."""
+        """Return whether it reads the session's token from the environment, not an argument."""
         return self.version is not None and self.version > _LAST_WITHOUT_VARIABLE
 
     @property
     def signs_channel(self) -> bool:
-        """Whether it signs OpenDataChannel, and needs credentials of its own for that.
+        """Return whether it signs OpenDataChannel, for which it needs credentials.
 
         https://docs.aws.amazon.com/systems-manager/latest/userguide/plugin-version-history.html
         """
@@ -50,31 +50,31 @@ class Plugin:
 
     @property
     def version_text(self) -> str:
-        """The version with its dots, empty where there is none."""
+        """Return the version with its dots, empty if there is none."""
         return ".".join(map(str, self.version or ()))
 
     @property
     def warning(self) -> str:
-        """The CLI's words about an old plugin, empty for a new one."""
+        """Return the CLI's warning about an outdated plugin, empty for a current one."""
         return _OUTDATED if self.version is not None and self.version < _RECOMMENDED else ""
 
 
 def find(environ: Mapping[str, str], configured: str | None = None) -> Plugin:
-    """Find the plugin on PATH as the CLI would, and ask for its version.
+    """Return the plugin on PATH that the CLI would use, with its version.
 
     `configured` is the plugin's absolute path: PATH is not searched then.
 
-    Raises `GateError` if there is none, if it cannot be executed, or if it does not answer
-    `--version` with success in time. What it answers is not judged: the CLI takes an odd
-    version for an old plugin.
+    Raises `GateError` if there is none, if it cannot be executed, or if `--version` does not
+    succeed in time. Its output is not checked: the CLI treats a plugin with an invalid version as
+    an old one.
     """
     path = _on_path(environ) if configured is None else _at(configured)
     try:
-        asked = subprocess.run(
+        done = subprocess.run(
             [PROGRAM, "--version"],
             executable=path,
             env=dict(environ),
-            # Under ProxyCommand stdin is ssh's wire.
+            # Under ProxyCommand stdin belongs to ssh.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             timeout=_VERSION_SECONDS,
@@ -84,9 +84,9 @@ def find(environ: Mapping[str, str], configured: str | None = None) -> Plugin:
         raise _unfit(path, f"did not tell its version within {_VERSION_SECONDS} s") from None
     except OSError as error:
         raise _unfit(path, f"cannot be executed: {error.strerror}") from error
-    if asked.returncode != 0:
-        raise _unfit(path, f"--version ended with status {asked.returncode}")
-    return Plugin(path, _version(asked.stdout.decode(errors="replace")))
+    if done.returncode != 0:
+        raise _unfit(path, f"--version ended with status {done.returncode}")
+    return Plugin(path, _version(done.stdout.decode(errors="replace")))
 
 
 def _on_path(environ: Mapping[str, str]) -> str:

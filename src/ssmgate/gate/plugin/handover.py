@@ -18,17 +18,17 @@ RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 
 @frozen
 class Handover:
-    """The program to become. Arguments of old plugins and the environment hold the token."""
+    """The program to execute. Its environment, or an old plugin's arguments, contain the token."""
 
     path: str
     argv: tuple[str, ...] = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
     def exec(self, last_check: Callable[[], object]) -> NoReturn:
-        """Replace this process, by way of what keeps its terminal, if it has one.
+        """Replace this process with the plugin; at a terminal, with what also restores that.
 
-        Raises `GateError` if the system refuses, and what `last_check` raises, which is called
-        just before.
+        `last_check` is called just before. Raises `GateError` if execution fails, and what
+        `last_check` raises.
         """
         path, argv = self.path, self.argv
         if os.isatty(0):
@@ -43,11 +43,11 @@ class Handover:
             raise self.failed(str(why)) from None
 
     def failed(self, why: str) -> GateError:
-        """The error for a plugin that could not be executed after all. `why` is a clause."""
+        """Return the error for a plugin that could not be executed. `why` is a clause."""
         return unusable(self.path, f"cannot be executed: {why}")
 
 
-# What would come before, or beside, the keys in the environment.
+# What would override or complement the keys in the environment.
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -69,11 +69,11 @@ def handover(
     environ: Mapping[str, str],
     credentials: Mapping[str, str] | None = None,
 ) -> Handover:
-    """The plugin's six arguments and its environment, as the CLI makes them.
+    """Return the plugin with its six arguments and its environment, as the CLI makes them.
 
-    `response` is SessionId, TokenValue and StreamUrl. `profile` is what --profile said, empty
+    `response` is SessionId, TokenValue and StreamUrl. `profile` is the value of --profile, empty
     without it. `parameters` is the request that was sent. `environ` is the caller's.
-    `credentials` are variables that take the place of every profile and key there.
+    `credentials` are environment variables that replace every profile and key in it.
     """
     text = json.dumps(response)
     variables = dict(environ)

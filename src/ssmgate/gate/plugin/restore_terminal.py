@@ -1,4 +1,4 @@
-"""The terminal: what stays beside the plugin to put it back."""
+"""Restore the terminal after the plugin, with a shell script that runs it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ else:
 _SHELL = "/bin/sh"
 _SCRIPT = os.path.join(os.path.dirname(__file__), "restore_terminal.sh")
 _SHELLS_OWN = ("PWD", "OLDPWD", "SHLVL")  # what shells add to the environment
-_TERMINALS = (_signal.SIGINT, _signal.SIGQUIT)  # the plugin reads them from the terminal itself
+_TERMINALS = (_signal.SIGINT, _signal.SIGQUIT)  # the plugin gets them from the terminal itself
 
 
 def is_ours() -> bool:
-    """Whether stdin is a terminal with this process in its foreground."""
+    """Return whether stdin is a terminal with this process in its foreground."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
@@ -28,12 +28,12 @@ def is_ours() -> bool:
 
 
 def kept(path: str, argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Return what to execute instead of the plugin: sh, with a few lines that restore the terminal.
+    """Return what to execute instead of the plugin: sh, with a script that restores the terminal.
 
     The plugin leaves it in non-canonical mode, and so does the CLI. The terminal's signals reach
-    the plugin, others that end a process are passed on to it, and its status is the status: 128 and
-    the number of the signal if one ended it. Without /bin/sh the plugin itself is executed, and so
-    is one that would fail, which sh could not report. Both get `environ`.
+    the plugin, others that end a process are forwarded to it, and its exit status is returned: 128
+    plus the number of the signal if one ended it. The plugin itself is executed if /bin/sh is
+    missing, or if the plugin is not executable, which sh could not report. Both get `environ`.
     """
     if not (os.access(_SHELL, os.X_OK) and os.access(path, os.X_OK)):
         return path, tuple(argv)

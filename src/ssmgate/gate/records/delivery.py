@@ -1,4 +1,4 @@
-"""Where records go: to a file and to syslog. Loaded only where one of them is configured."""
+"""Write records to a file and to syslog. Loaded only if one of them is configured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ssmgate.gate.system import trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 LARGEST = 8000
-"""Bytes of a record: common syslog daemons cut what is longer, in the middle of the JSON."""
+"""Bytes of a record: common syslog daemons truncate longer ones, in the middle of the JSON."""
 
 """In `record.file`: the unix user's name."""
 
@@ -30,7 +30,7 @@ _NO_LOGIN_UID = 4294967295
 
 @frozen
 class LocalUser:
-    """Who sits at this process, as the system knows it."""
+    """The user of this process, according to the system."""
 
     user: str | None
     uid: int
@@ -39,9 +39,9 @@ class LocalUser:
 
     @classmethod
     def here(cls, environ: Mapping[str, str]) -> LocalUser:
-        """This process's. SSH_CONNECTION is only as good as who set the environment.
+        """Return the user of this process. `environ` has SSH_CONNECTION, which is not verified.
 
-        The login uid is the audit system's and survives su and sudo, None where there is none.
+        The login uid is the audit system's, which su and sudo do not change, None if there is none.
         """
         login_uid = None
         with contextlib.suppress(OSError, ValueError), open("/proc/self/loginuid") as file:
@@ -56,7 +56,7 @@ class LocalUser:
 
 @functools.cache
 def _name(uid: int) -> str | None:
-    """The user's name. Asked for once: a directory service may not answer when a session waits."""
+    """Return the user's name. Cached, as a directory service may not answer later."""
     import pwd
 
     try:
@@ -68,9 +68,9 @@ def _name(uid: int) -> str | None:
 def deliver(
     records: Records, record: Mapping[str, object], user: str | None, *, notable: bool
 ) -> str:
-    """Write `record` everywhere that `records` say. Returns what went wrong, empty if nothing.
+    """Write `record` to everything that `records` configures. Return the errors, empty if none.
 
-    `user` is the unix user's name, None where there is none. `notable` gives the record syslog's
+    `user` is the unix user's name, None if there is none. `notable` gives the record syslog's
     severity "warning".
     """
     line = _line(record)
@@ -82,12 +82,12 @@ def deliver(
 
 
 def _line(record: Mapping[str, object]) -> bytes:
-    """`record` as one line of ASCII, whatever is in it, of at most `LARGEST` bytes."""
+    """Return `record` as one line of ASCII, shortened to at most `LARGEST` bytes."""
     for longest in (1024, 256, 64, 16):
         line = json.dumps(_clipped(record, longest)).encode("ascii")
         if len(line) <= LARGEST:
             return line
-    # Lists within lists: what is left is bounded.
+    # Nested lists are still too long: the size of the other members is bounded.
     without = {name: value for name, value in record.items() if name != "evidence"}
     return json.dumps(_clipped({**without, "evidence": None}, 16)).encode("ascii")
 
@@ -106,7 +106,7 @@ def _clipped(value: object, longest: int) -> object:
 
 
 def _to_file(path: str, user: str | None, line: bytes) -> str:
-    """Append `line` with one write. Returns what went wrong."""
+    """Append `line` with one write. Return the error, empty if there is none."""
     if USER_PLACEHOLDER in path:
         if not user or "/" in user:
             return f"{path}: this unix user has no name"
@@ -124,9 +124,9 @@ def _to_file(path: str, user: str | None, line: bytes) -> str:
         known = os.fstat(file)
         if known.st_uid != mine or known.st_nlink != 1 or known.st_mode & 0o077:
             return f"not trusted: {path} has another owner, another name, or is not 0600"
-        # After a full disk half a record may stand there: it shall not swallow this one. While
-        # another process writes it may look like that too: then there is a blank line, and no lock
-        # that somebody could hold.
+        # After a full disk the file may end in half a record: begin on a new line. It may also seem
+        # so while another process writes: then there is a blank line. A lock would avoid that, but
+        # another process could hold it.
         broken = known.st_size > 0 and os.pread(file, 1, known.st_size - 1) != b"\n"
         text = b"\n" * broken + line + b"\n"
         if os.write(file, text) != len(text):
@@ -139,7 +139,7 @@ def _to_file(path: str, user: str | None, line: bytes) -> str:
 
 
 def _to_syslog(where: bool | str, line: bytes, notable: bool) -> str:
-    """Send `line` to the system's log. Unlike libc's syslog, returns what went wrong."""
+    """Send `line` to the system's log. Unlike libc's syslog, return the error, empty if none."""
     address = where if isinstance(where, str) else _syslog_socket()
     stamp = time.strftime("%b %e %H:%M:%S").encode()
     priority = _WARNING if notable else _INFORMATIONAL

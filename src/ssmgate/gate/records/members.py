@@ -1,4 +1,4 @@
-"""What the records of a decision and of a start say. Loaded only where records are written."""
+"""The members of records about decisions and starts. Loaded only if records are written."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def decision(
             **_why(outcome),
             **({"cached": True} if cached else {}),
             "evaluations": [_evaluation(evaluation) for evaluation in attempt.evaluations],
-            # The same for all documents but the account that owns one.
-            "context": [_told(entry) for entry in attempt.questions[0].context]
+            # The same for all documents, except aws:ResourceAccount.
+            "context": [_context(entry) for entry in attempt.questions[0].context]
             if attempt.questions
             else [],
         },
@@ -85,7 +85,7 @@ def _evaluation(evaluation: Evaluation) -> dict[str, object]:
     }
 
 
-def _told(entry: ContextEntry) -> dict[str, object]:
+def _context(entry: ContextEntry) -> dict[str, object]:
     return {"key": entry.key_name, "type": entry.key_type, "values": list(entry.values)}
 
 

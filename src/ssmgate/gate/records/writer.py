@@ -19,7 +19,7 @@ from ssmgate.gate.decision.restrictions import LocalDenial
 from ssmgate.gate.system import signals
 
 SCHEMA_VERSION = 2
-"""Raised when a member goes or changes its meaning; a new one does not raise it."""
+"""Increased if a member is removed or changes its meaning, not if one is added."""
 
 START_SECONDS = 10
 """How long the record of a start may take, while the session waits for its plugin."""
@@ -27,9 +27,9 @@ START_SECONDS = 10
 
 @frozen
 class Recorder:
-    """Writes the records of one start, as `records` wants them. They share `decision_id`.
+    """Writes the records of one start as `records` configures. They share `decision_id`.
 
-    `environ` is the caller's. `versions` may be added to when they are known.
+    `environ` is the caller's. Callers add to `versions` when further ones are known.
     """
 
     records: Records
@@ -47,11 +47,11 @@ class Recorder:
         cached: bool = False,
         endpoints: Endpoints | None = None,
     ) -> str:
-        """Record what was decided. Returns what kept it from being recorded, empty if nothing.
+        """Record a decision. Return the error, empty if there is none.
 
-        `outcome` is that of `attempt`, or what a rule of the machine's made of it. `cached`: IAM
-        answered an earlier start. `endpoints` are where it was asked. Raises `RecordNotWritten`
-        where the record was required for what would start now.
+        `outcome` is that of `attempt`, or a denial by a rule of this machine. `cached`: IAM's
+        answers are from the cache. `endpoints` are those that answered. Raises `RecordNotWritten`
+        if the session would start, and a record is required.
         """
         permitted = isinstance(outcome, Permit)
         starts = permitted or self.permissive
@@ -61,7 +61,7 @@ class Recorder:
 
             members = of.decision(caller, attempt, outcome, endpoints, starts=starts, cached=cached)
         problem = self.write("decision", members, notable=not permitted)
-        return self._heed(problem) if starts else problem
+        return self._raise_if_required(problem) if starts else problem
 
     def start(
         self,
@@ -70,7 +70,7 @@ class Recorder:
         session_id: str,
         endpoints: Endpoints | None = None,
     ) -> str:
-        """Record the session that was started. Returns and raises as `decision`."""
+        """Record a started session. Returns and raises as `decision`."""
         members: Mapping[str, object] = {}
         if self._writes:
             from ssmgate.gate.records import members as of
@@ -81,21 +81,21 @@ class Recorder:
                 problem = self.write("start", members)
         except signals.TimeLimitExceeded:
             problem = f"it took longer than {START_SECONDS} s"
-        return self._heed(problem)
+        return self._raise_if_required(problem)
 
     def write(self, event: str, members: Mapping[str, object], *, notable: bool = False) -> str:
-        """Write one record everywhere it should be. Returns what went wrong, empty if nothing.
+        """Write one record to the file and to syslog. Return the error, empty if there is none.
 
-        `members` hold no token and no credentials: they are written as they are. `notable` gives
-        it syslog's severity "warning".
+        `members` are written unchanged: they must not contain a token or credentials. `notable`
+        gives the record syslog's severity "warning".
         """
         records = self.records
         if not self._writes:
             return "neither record.file nor record.syslog is set" if records.required else ""
-        # Here, as most starts leave no record.
+        # Imported only here, as most starts write no record.
         from ssmgate.gate.records import delivery
 
-        person = delivery.LocalUser.here(self.environ)
+        local = delivery.LocalUser.here(self.environ)
         record = {
             "schema_version": SCHEMA_VERSION,
             "event": event,
@@ -103,21 +103,21 @@ class Recorder:
             "decision_id": self.decision_id,
             "mode": "permissive" if self.permissive else "enforce",
             "unix": {
-                "user": person.user,
-                "uid": person.uid,
-                "login_uid": person.login_uid,
-                "ssh_connection": person.ssh_connection,
+                "user": local.user,
+                "uid": local.uid,
+                "login_uid": local.login_uid,
+                "ssh_connection": local.ssh_connection,
             },
             **members,
             "versions": self.versions,
         }
-        return delivery.deliver(records, record, person.user, notable=notable)
+        return delivery.deliver(records, record, local.user, notable=notable)
 
     @property
     def _writes(self) -> bool:
         return bool(self.records.file or self.records.syslog)
 
-    def _heed(self, problem: str) -> str:
+    def _raise_if_required(self, problem: str) -> str:
         if problem and self.records.required:
             raise RecordNotWritten(
                 f"refused: this could not be recorded, and record.required is set: {problem}"

@@ -1,4 +1,4 @@
-"""What touches this machine: the plugin, the configuration, signals."""
+"""The interface to the operating system: files, permissions, signals, exec."""
 
 import sys
 

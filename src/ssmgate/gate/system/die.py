@@ -1,4 +1,4 @@
-"""End this process as a signal would. Loaded only when one came."""
+"""End this process as a signal would. Loaded only if one arrived."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NoReturn
 def die_of(number: int) -> NoReturn:
     """End this process as the default action of signal `number` would, but without a core file.
 
-    The process holds credentials, and maybe a session token: a core would write them to disk. The
+    The process has credentials, and maybe a session token: a core would write them to disk. The
     limit is lowered only here because the plugin would inherit it.
     """
     try:

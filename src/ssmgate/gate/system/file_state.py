@@ -1,4 +1,4 @@
-"""Whether a file was changed since it was read."""
+"""Detect whether a file was changed since it was read."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 
 def file_state(path: str) -> tuple[int, ...] | None:
-    """Return what differs once the file at `path` was changed or replaced; None without a file.
+    """Return a value that differs once the file at `path` is changed or replaced; None without one.
 
-    The time of the inode's change is part of it, as the time of the content's can be set back.
+    It contains the inode's change time, as the modification time can be set back.
     """
     try:
         known = os.stat(path)

@@ -1,4 +1,4 @@
-"""Who the members of a group are. Loaded only where something is writable for a group."""
+"""Find the members of a group. Loaded only if a file is writable for a group."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pwd
 def only_member(gid: int) -> int | None:
     """Return the user id of the only member of the group `gid`.
 
-    None for a group that has several members, none at all (programs with the set-group-ID bit may
-    run with it), or a name that is not a user's. Members are those that the group lists and the
+    None for a group that has several members, no members (programs with the set-group-ID bit may
+    run with it), or a member that is not a user. Members are those that the group lists and the
     users whose primary group it is, as far as the system enumerates its users: a directory service
     may not.
     """

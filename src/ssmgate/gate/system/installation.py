@@ -1,4 +1,4 @@
-"""How a package that is missing is added to the environment that ssmgate runs in."""
+"""The command that installs missing packages in the environment that ssmgate runs in."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from importlib import metadata
 
 
 def adding(extra: str) -> str:
-    """Return a shell command that installs the packages of `extra`, one of pyproject.toml's.
+    """Return a shell command that installs the packages of `extra`, an extra in pyproject.toml.
 
-    It works where ssmgate is installed, as ssmgate itself is on no package index: pipx and uv keep
-    each tool in an environment of its own, which pipx's own command or the interpreter's path
-    names. In a source tree that is not installed the command is for that tree.
+    ssmgate itself is not on a package index, so the command installs into its environment: pipx and
+    uv have a separate one for each tool, which pipx's command or the interpreter's path names. For
+    a source tree that is not installed the command is for that tree.
     """
     try:
         required = metadata.requires("ssmgate") or []

@@ -1,6 +1,6 @@
-"""A directory that is one user's alone.
+"""Open a directory that only this user can change.
 
-Imports nothing but what the system has loaded: it is used at the very beginning of a start.
+Imports only modules that are loaded already: it is used at the very beginning of a start.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["InsecurePermissions", "open_directory"]
 
 
 def open_directory(home: str, below: str, *, create: bool = False) -> int:
-    """Return the descriptor of the directory at the relative path `below` in `home`.
+    """Return a descriptor of the directory at the relative path `below` in `home`.
 
-    It is this user's, with mode 0700, and only this user and root can exchange it or a directory
-    above it. It may not be a symbolic link; `home`, an absolute path, and those between may be.
-    `create` makes what is missing.
+    It belongs to this user, with mode 0700, and only this user and root can replace it or a
+    directory above it. It must not be a symbolic link; `home`, an absolute path, and directories
+    between may be. `create` makes missing directories.
 
-    Raises `InsecurePermissions`, or `OSError` where it is missing or cannot be opened. A `home`
-    that this user cannot enter is such a case, whoever could write there.
+    Raises `InsecurePermissions`, or `OSError` if it is missing or cannot be opened, also for an
+    insecure `home` that this user cannot enter.
     """
     os.stat(os.path.join(home, os.curdir))
     user = os.geteuid()

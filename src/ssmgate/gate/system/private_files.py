@@ -1,4 +1,4 @@
-"""Files in a directory that is one user's alone: read, written whole or not at all, deleted."""
+"""Read, atomically write and delete files in a directory that only this user can change."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import os
 import stat
 
 UNFINISHED = ".new"
-"""How the names of files end that `write` has not finished."""
+"""The suffix of files that `write` has not finished."""
 
-# Without O_NONBLOCK the opening of a FIFO would wait for a writer.
+# Without O_NONBLOCK, opening a FIFO would wait for a writer.
 _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def read(directory: int, name: str, most: int) -> tuple[bytes, float] | None:
-    """Return what the file `name` in an open directory holds, and when it was written.
+    """Return the contents of the file `name` in an open directory, and when it was written.
 
-    The time is the wall clock's, in seconds. None unless it is a regular file of at most `most`
-    bytes that only this user can read or write; None too where it cannot be read.
+    The time is in seconds of the wall clock. None unless it is a regular file of at most `most`
+    bytes that only this user can read or write; None also if it cannot be read.
     """
     try:
         file = os.open(name, os.O_RDONLY | _OPEN, dir_fd=directory)
@@ -35,9 +35,9 @@ def read(directory: int, name: str, most: int) -> tuple[bytes, float] | None:
 
 
 def write(directory: int, name: str, text: bytes) -> None:
-    """Make `text` all that the file `name` in an open directory holds, or leave it as it was.
+    """Replace the contents of the file `name` in an open directory with `text`, atomically.
 
-    Raises `OSError` where it cannot be written.
+    Raises `OSError` if it cannot be written; the file is unchanged then.
     """
     new = f"{name}.{os.urandom(8).hex()}{UNFINISHED}"
     file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, 0o600, dir_fd=directory)
@@ -53,7 +53,7 @@ def write(directory: int, name: str, text: bytes) -> None:
 def delete(directory: int, prefix: str = "", *, now: float = 0, after: float = -1) -> list[str]:
     """Delete the files in an open directory whose names begin with `prefix`; return their names.
 
-    With `after` only those that were written more than so many seconds before `now`, or so many
+    With `after`, only those written more than `after` seconds before `now` are deleted, or as many
     after it, as the clock may have been set.
     """
     deleted = []

@@ -1,4 +1,4 @@
-"""Signals and the clock: the handover's window, and a limit on how long a check may take."""
+"""Hold signals during the handover, and limit how long a block may take."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ssmgate.gate.system import takeover
 
 INTERRUPT = signal.SIGINT
 
-# Seconds. A timer of 0 would be none, one may ring a little early, and a limit whose exception was
-# caught inside its block rings again.
+# Seconds. A timer of 0 would be off, one may expire a little early, and a limit whose exception was
+# caught inside its block expires again.
 _AT_ONCE = 1e-6
 _EARLY = 1e-3
 _AGAIN = 0.1
 
 
 class Interrupted(ControlFlow):
-    """A held signal came."""
+    """A held signal arrived."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -34,37 +34,37 @@ class TimeLimitExceeded(ControlFlow):
 
 
 class HeldSignals:
-    """What came while signals were held."""
+    """The first signal that arrived while signals were held."""
 
     def __init__(self) -> None:
-        self.came: int | None = None
+        self.number: int | None = None
 
     def note(self, number: int, _frame: object) -> None:
-        """The handler: remember the first signal, do nothing."""
-        self.came = self.came or number
+        """Handle a signal: store the first one."""
+        self.number = self.number or number
 
     def check(self) -> None:
-        """Raise `Interrupted` for the first signal that came."""
-        if self.came is not None:
-            raise Interrupted(self.came)
+        """Raise `Interrupted` if a signal arrived."""
+        if self.number is not None:
+            raise Interrupted(self.number)
 
 
 @contextmanager
 def held() -> Iterator[HeldSignals]:
     """Hold every signal that would end this process, so that no session is left without a plugin.
 
-    `takeover.hold` says which they are. Outside the main thread nothing is held: Python lets no
-    other thread install handlers. If the block fails and a signal came, `Interrupted` is raised
-    from the failure.
+    These are the signals of `takeover.hold`. Outside the main thread nothing is held, as Python
+    allows only the main thread to install handlers. If the block fails and a signal arrived,
+    `Interrupted` is raised from the failure.
     """
-    window = HeldSignals()
+    signals = HeldSignals()
     main = threading.current_thread() is threading.main_thread()
-    before = takeover.hold(window.note) if main else {}
+    before = takeover.hold(signals.note) if main else {}
     try:
-        yield window
+        yield signals
     except Exception as error:
-        if window.came is not None:
-            raise Interrupted(window.came) from error
+        if signals.number is not None:
+            raise Interrupted(signals.number) from error
         raise
     finally:
         takeover.restore(before)
@@ -74,11 +74,11 @@ def held() -> Iterator[HeldSignals]:
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise `TimeLimitExceeded` in the main thread if the block takes longer than `seconds`.
 
-    Connect and read time-outs bound a silence, not an answer that comes byte by byte.
+    Connect and read time-outs do not limit an answer that arrives byte by byte.
     Outside the main thread there is no limit.
 
-    Limits nest, and an alarm that was set before (`perl -e 'alarm 3; exec …'`) stays in force: what
-    is due first rings first. Afterwards the earlier timer has what is left of its time, or rings at
+    Limits nest, and an alarm that was set before (`perl -e 'alarm 3; exec …'`) stays active: what
+    is due first expires first. Afterwards the earlier timer has its remaining time, or expires at
     once.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -90,20 +90,20 @@ def time_limit(seconds: float) -> Iterator[None]:
             limit.begin()
             yield
         finally:
-            # It may ring just before this. What it raises then does not keep `end` from running.
+            # It may expire just before this. `end` runs although an exception is raised then.
             limit.is_over = True
     finally:
         limit.end()
 
 
 class _Limit:
-    """The one timer of a process, shared by a time limit and an alarm that was set before it."""
+    """The only timer of a process, shared by a time limit and an alarm that was set before it."""
 
     def __init__(self, seconds: float) -> None:
         self.is_over = False
         self._until = time.monotonic() + seconds
         self._handler = signal.getsignal(signal.SIGALRM)
-        # When the earlier alarm is due, and the seconds from one ring of it to the next.
+        # When the earlier alarm is due, and the seconds between its repetitions.
         self._due: float | None = None
         self._interval = 0.0
 
@@ -119,7 +119,7 @@ class _Limit:
         self._give_back()
 
     def _take(self) -> None:
-        """Stop the timer, and note when it would have rung."""
+        """Stop the timer, and store when it would have expired."""
         left, self._interval = signal.setitimer(signal.ITIMER_REAL, 0)
         self._due = time.monotonic() + left if left else None
 
@@ -139,7 +139,7 @@ class _Limit:
         elif self._until <= now:
             if self.is_over:
                 return
-            # Whoever guards a block inside may take this for the end of a limit of its own.
+            # Again, as code in the block may catch this as the end of its own limit.
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
             raise TimeLimitExceeded
         # The earlier alarm, or a signal that another process sent.

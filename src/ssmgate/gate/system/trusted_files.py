@@ -1,7 +1,7 @@
-"""The one rule for "only these users can write this", and the way to a directory that keeps it.
+"""Check that only certain users can write a file or directory, and open directories that way.
 
-Everything that has to be one user's own is judged here: the cache, the daemon's socket, completion,
-configuration, records, and what a login runs.
+This is the only such check. It is used for the cache, the daemon's socket, completion,
+configuration, records, and the programs of a login.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MAX_LINKS = 40  # as Linux, path_resolution(7)
 
 
 class InsecurePermissions(Exception):
-    """Another user could have written `path`, or put it there; `why` is one clause."""
+    """Another user could have written or created `path`; `why` is one clause."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path} {why}")
@@ -29,19 +29,19 @@ def insecure(
 ) -> InsecurePermissions | None:
     """Return why users other than `owners` can write the file or directory, None if they cannot.
 
-    It has to belong to one of `owners` (user ids), and only they may write. Write permission of a
-    group counts as the owner's own only if the group has no other member, as in Debian's sshd; root
-    has no such group. `allow_sticky` is for a directory whose next entry is judged too: in one with
-    the sticky bit, only the owner of an entry can exchange it. `path` is for the message.
+    It has to belong to one of `owners` (user ids), and only they may write. A group with write
+    permission must have no other member than the owner, as in Debian's sshd; for root's files no
+    group may write. `allow_sticky` is for a directory whose next entry is checked too: in one with
+    the sticky bit, only the owner of an entry can replace it. `path` is for the message.
 
     An access list (acl(5)) shows in the group's bits; one on a file of the owner's own group is not
-    seen. https://sources.debian.org/patches/openssh/latest/user-group-modes.patch/
+    detected. https://sources.debian.org/patches/openssh/latest/user-group-modes.patch/
     """
     if known.st_uid not in owners:
         return InsecurePermissions(path, f"belongs to uid {known.st_uid}")
     others = known.st_mode & 0o022
     if others == 0o020 and known.st_uid != 0:
-        # Only here: few are writable for a group.
+        # Imported only here, as few files are writable for a group.
         from ssmgate.gate.system import groups
 
         others = 0 if groups.only_member(known.st_gid) == known.st_uid else others
@@ -60,16 +60,16 @@ def walk(
     create: bool = False,
     allow_sticky: bool = False,
 ) -> tuple[int, InsecurePermissions | None]:
-    """Open the directory `path`, below `base`, each of its components in the one before.
+    """Open the directory `path`, below `base`, component by component.
 
-    So no other user can exchange one in between. Returns a descriptor, through which files can be
-    opened, and what is wrong with the first directory that breaks the rule. With `follow`, symbolic
-    links of `owners` are followed, and what they lead through is judged as well. `create` makes
-    missing directories (mode 0700). `allow_sticky` as for `insecure`: what the caller opens in the
-    last directory has to be judged.
+    Each is opened in the one before, so that no other user can replace one meanwhile. Returns a
+    descriptor, in which files can be opened, and the error for the first insecure directory. With
+    `follow`, symbolic links of `owners` are followed, and the directories on their way are checked
+    too. `create` makes missing directories (mode 0700). `allow_sticky` as for `insecure`: the
+    caller has to check what it opens in the last directory.
 
-    Raises `InsecurePermissions` for another link, for what is not a directory, and where one would
-    be created in an insecure one; `OSError` for what else the system says.
+    Raises `InsecurePermissions` for another link, for what is not a directory, and if a directory
+    would be created in an insecure one; `OSError` for other errors.
     """
     at, links, problem = base, 0, None
     names = _components(path.removeprefix(base))
@@ -112,7 +112,7 @@ def _components(path: str) -> list[str]:
 
 
 def _link(name: str, directory: int, path: str, owners: frozenset[int], follow: bool) -> str:
-    """Return where the symbolic link `name` leads. Raises `InsecurePermissions` if it may not."""
+    """Return the target of the symbolic link `name`. Raises `InsecurePermissions`."""
     known = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not stat.S_ISLNK(known.st_mode):
         raise InsecurePermissions(path, "is not a directory")
@@ -120,5 +120,5 @@ def _link(name: str, directory: int, path: str, owners: frozenset[int], follow: 
         raise InsecurePermissions(path, "is a symbolic link")
     if known.st_uid not in owners:
         raise InsecurePermissions(path, f"belongs to uid {known.st_uid}")
-    os.stat(name, dir_fd=directory)  # raises if it leads nowhere, which is not created
+    os.stat(name, dir_fd=directory)  # raises for a dangling link, whose target is not created
     return os.readlink(name, dir_fd=directory)

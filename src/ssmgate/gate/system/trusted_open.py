@@ -1,4 +1,4 @@
-"""Files that only their owner could have written: judged on the descriptor that is read."""
+"""Open files that only certain users could have written. The open descriptor is checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ssmgate.gate.system.trusted_files import InsecurePermissions, insecure, wal
 LARGEST = 1 << 16
 """Bytes of a configuration file. A larger one is rejected."""
 
-# Without O_NONBLOCK the opening of a FIFO would wait for a writer.
+# Without O_NONBLOCK, opening a FIFO would wait for a writer.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -25,11 +25,11 @@ def open_trusted(
 ) -> int:
     """Open a regular file that only `owners` could have written, and return its descriptor.
 
-    So could they alone every directory from `base` down to the file, and no symbolic link is
+    The same is required of every directory from `base` down to the file, and no symbolic link is
     followed. `path` is absolute, below `base`. `mode` is that of a file that `flags` create.
 
-    Raises `InsecurePermissions`; `FileNotFoundError` where there is no such file, whatever its
-    directories are like; `OSError` for what else the system says. Contents are not checked.
+    Raises `InsecurePermissions`; `FileNotFoundError` if the file is missing, also in an insecure
+    directory; `OSError` for other errors. Contents are not checked.
     """
     above, _, name = path.rpartition(os.sep)
     directory, problem = _walk(path, above or os.sep, owners, base)
@@ -55,7 +55,7 @@ def open_trusted(
 def require_trusted_directory(
     path: str, owners: frozenset[int] = frozenset({0}), *, base: str = "/"
 ) -> None:
-    """Raise unless `path` is a directory that only `owners` could have made, as `open_trusted`."""
+    """Raise unless only `owners` could have written the directory `path`, as `open_trusted`."""
     directory, problem = _walk(path, path, owners, base)
     os.close(directory)
     if problem is not None:

@@ -270,7 +270,7 @@ def test_leaves_ignored_and_meaningless_signals_alone() -> None:
 def test_the_first_signal_is_the_one_that_counts() -> None:
     with held() as window:
         os.kill(os.getpid(), signal.SIGUSR2)
-        wait_for(lambda: window.came)
+        wait_for(lambda: window.number)
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Interrupted) as raised:
             window.check()
@@ -283,7 +283,7 @@ def test_dispositions_are_as_before_after_a_failure() -> None:
 
     def fail(window: HeldSignals) -> None:
         os.kill(os.getpid(), signal.SIGUSR2)
-        wait_for(lambda: window.came)
+        wait_for(lambda: window.number)
         raise ValueError
 
     with pytest.raises(Interrupted) as raised, held() as window:
@@ -304,7 +304,7 @@ def test_a_signal_at_the_last_check_executes_nothing(monkeypatch: pytest.MonkeyP
 
     def last_check(window: HeldSignals) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        wait_for(lambda: window.came)
+        wait_for(lambda: window.number)
         window.check()
 
     with pytest.raises(Interrupted) as raised, held() as window:

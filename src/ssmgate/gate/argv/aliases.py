@@ -1,4 +1,4 @@
-"""A whole command line of `aws`, aliases included: does it start a session, and which?"""
+"""Parse any command line of `aws`, with aliases: does it start a session, and which?"""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from ssmgate.gate.decision.errors import ControlFlow, InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class NotAStart:
-    """The real CLI starts no session of such a line, whatever else it does with it."""
+    """A command line with which the real CLI starts no session."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalAlias:
-    """An alias that begins with `!`: the shell command that the CLI would run."""
+    """An alias that begins with `!`, with the shell command that the CLI would run."""
 
     command: str
 
 
 def read_line(argv: list[str]) -> Invocation | NotAStart | ExternalAlias | int:
-    """Parse `argv`, the words after `aws`, and expand aliases as AWS CLI v2 does.
+    """Parse `argv`, the arguments after `aws`, and expand aliases as AWS CLI v2 does.
 
-    The CLI finds commands by their exact names: what is neither `ssm start-session` nor an alias
-    of it starts no session, also where this awscli does not know the command. An int is the exit
-    code of what was answered (help, a skeleton).
+    The CLI finds commands by their exact names: a command line without `ssm start-session` or an
+    alias of it starts no session, also if this awscli does not know the command. Returns an exit
+    status if an answer was printed (help, a skeleton).
 
-    `[command ssm]` aliases are v2's alone; under v1 they are gated or run all the same. Raises as
-    `arguments.read` does, for a line with an option that the CLI would refuse too. Raises
-    `InvalidRequest` where the words of a start are on the line behind an option that is not known
-    here: a CLI that knows it might take the next word for its value, and another for the command.
+    Only v2 has `[command ssm]` aliases; with v1 they are checked or run nevertheless. Raises as
+    `parse.read` does, for options that the CLI would reject too. Raises `InvalidRequest` if
+    `start-session` follows an option that is not known here: a CLI that knows the option might take
+    the next argument for its value, and another one for the command.
     https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-alias.html
     """
     words, external = _reachable(argv)
@@ -47,7 +47,7 @@ def read_line(argv: list[str]) -> Invocation | NotAStart | ExternalAlias | int:
     if not start and not external:
         return NotAStart()
     try:
-        line: Invocation | NotAStart | ExternalAlias | int = read_with(_Line, argv)
+        line: Invocation | NotAStart | ExternalAlias | int = read_with(_AliasDriver, argv)
     except Version:
         return NotAStart()
     except _Uncertain:
@@ -58,12 +58,12 @@ def read_line(argv: list[str]) -> Invocation | NotAStart | ExternalAlias | int:
 
 
 def _alias_loader() -> Any:
-    # The CLI's own default is of the moment when its module was imported.
+    # The CLI computes its own default when its module is imported.
     return AliasLoader(os.path.expanduser(os.path.join("~", ".aws", "cli", "alias")))
 
 
 def _reachable(argv: Sequence[str]) -> tuple[set[str], bool]:
-    """Every word that `argv` or an alias that it can lead to has; whether one begins with `!`."""
+    """Return every word in `argv` and its aliases, and whether an alias begins with `!`."""
     loader = _alias_loader()
     try:
         loader.get_aliases()
@@ -77,13 +77,13 @@ def _reachable(argv: Sequence[str]) -> tuple[set[str], bool]:
             external = external or value.strip().startswith("!")
             try:
                 words.update(word.strip("\n") for word in shlex.split(value))
-            except ValueError:  # the CLI refuses it, once it is the alias that is meant
+            except ValueError:  # the CLI rejects it if this alias is used
                 external = True
     return words, external
 
 
 class _Uncertain(InvalidRequest):
-    """It depends on options that are not known here what the command is."""
+    """The command depends on options that are not known here."""
 
     def __init__(self, option: str) -> None:
         super().__init__(
@@ -95,11 +95,11 @@ class _Uncertain(InvalidRequest):
 
 
 class Version(ControlFlow):
-    """--version was among the words. It wins over every command."""
+    """--version is in the command line. It takes precedence over every command."""
 
 
-class _Elsewhere:
-    """Any command but the one."""
+class _OtherCommand:
+    """Any command but `ssm start-session`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -109,14 +109,14 @@ class _Elsewhere:
 
 
 class _Commands(dict[str, Any]):
-    """A command table in which every other word leads elsewhere."""
+    """A command table that has an `_OtherCommand` for every other word."""
 
-    def __missing__(self, name: str) -> _Elsewhere:
-        return _Elsewhere(name)
+    def __missing__(self, name: str) -> _OtherCommand:
+        return _OtherCommand(name)
 
 
 class _AnyCommand:
-    """A parser that leaves it to the table which commands there are."""
+    """A parser that accepts any command: the table decides which exist."""
 
     def _check_value(self, action: Any, value: Any) -> None:
         if action.dest not in ("command", "operation"):
@@ -137,10 +137,10 @@ class _MainParser(_AnyCommand, MainParser):
         raise Version
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """The real CLI prints its version."""
+        """Print nothing: the real CLI prints its version."""
 
     def _doubt(self, args: Sequence[str], command: str) -> str:
-        """What stands before `command` and is no option known here, empty if nothing does."""
+        """Return an unknown option before `command`, empty if there is none."""
         for place, word in enumerate(args):
             if word != command or command.startswith("-"):
                 continue
@@ -148,13 +148,13 @@ class _MainParser(_AnyCommand, MainParser):
             try:
                 parsed, unknown = super().parse_known_args([*before, _SOME_COMMAND])
             except InvalidRequest:
-                continue  # this one is an option's value
+                continue  # this is an option's value
             if parsed.command == _SOME_COMMAND and not unknown and "--" not in before:
                 return ""
         return next((word for word in args if word.startswith("-")), command)
 
 
-_SOME_COMMAND = "\0"  # no word of a command line's
+_SOME_COMMAND = "\0"  # cannot be an argument
 
 
 class _ServiceParser(_AnyCommand, ServiceParser):
@@ -162,17 +162,17 @@ class _ServiceParser(_AnyCommand, ServiceParser):
 
     def parse_known_args(self, args: Any, namespace: Any = None) -> Any:
         parsed, remaining = super().parse_known_args(args, namespace)
-        # The main parser took out the options that it knows.
+        # The main parser has removed the options that it knows.
         first = args[0]
         self.doubts.append(lambda: "" if first == parsed.operation != "--" else first)
         return parsed, remaining
 
 
-class _Line(Driver):
-    """The driver with the CLI's aliases, and with an answer for lines that are no start."""
+class _AliasDriver(Driver):
+    """The driver with the CLI's aliases, which also accepts other commands."""
 
     def read(self, argv: list[str]) -> Any:
-        """As the CLI's driver in its main()."""
+        """Read `argv` as the CLI's driver does in its main()."""
         self.alias_loader = _alias_loader()
         commands = self._get_command_table()
         parser = self._create_parser(commands)
@@ -184,10 +184,10 @@ class _Line(Driver):
         parsed, remaining = parser.parse_known_args(argv)
         self._error_format = parsed.cli_error_format
         command = commands[parsed.command]
-        if isinstance(command, _Elsewhere):
-            line: Any = NotAStart()  # its options are not ours to judge
+        if isinstance(command, _OtherCommand):
+            line: Any = NotAStart()  # its options are not checked
         else:
-            line = self._go_on(command, parsed, remaining)
+            line = self._run_command(command, parsed, remaining)
         if isinstance(line, NotAStart | ExternalAlias):
             for doubt in parser.doubts:
                 if option := doubt():
@@ -195,7 +195,7 @@ class _Line(Driver):
         return line
 
     def _build_builtin_commands(self, session: Any) -> dict[str, Any]:
-        return _Commands(ssm=_LineSsm("ssm", session, "ssm"))
+        return _Commands(ssm=_AliasSsm("ssm", session, "ssm"))
 
     def _create_parser(self, command_table: Any) -> _MainParser:
         return _MainParser(
@@ -203,7 +203,7 @@ class _Line(Driver):
         )
 
 
-class _LineSsm(Ssm):
+class _AliasSsm(Ssm):
     """`aws ssm` with v2's `[command ssm]` aliases."""
 
     main_parser: Any
@@ -213,7 +213,7 @@ class _LineSsm(Ssm):
         table = _Commands(super()._create_command_table())
         if self.aliases:
             for name in _operations(self.session):
-                table.setdefault(name, _Elsewhere(name))
+                table.setdefault(name, _OtherCommand(name))
         for name, value in self.aliases.items():
             table[name] = (
                 ExternalAliasCommand(name, value)
@@ -234,7 +234,7 @@ class _LineSsm(Ssm):
 class _OperationAlias(ServiceAliasCommand):
     """An alias of `[command ssm]`, expanded as v2's InternalAliasSubCommand does."""
 
-    def __init__(self, name: str, value: str, service: _LineSsm, shadowed: Any) -> None:
+    def __init__(self, name: str, value: str, service: _AliasSsm, shadowed: Any) -> None:
         super().__init__(name, value, service.session, {}, service.main_parser)
         self._service = service
         self._shadowed = shadowed
@@ -245,21 +245,21 @@ class _OperationAlias(ServiceAliasCommand):
         self._update_parsed_globals(parsed, parsed_globals, remaining)
         remaining.extend(args)
         if self._shadowed is not None:
-            # v2 takes the first word for the operation's own name, whatever it is.
+            # v2 drops the first word as the operation's own name, whatever it is.
             return self._shadowed(remaining[1:], parsed_globals)
-        if remaining[:1] == [self.name]:  # an operation of the CLI's that is not in this table
+        if remaining[:1] == [self.name]:  # an operation of the CLI that is not in this table
             return NotAStart()
         return self._service(remaining, parsed_globals)
 
 
 def _operations(session: Any) -> list[str]:
-    """The CLI's names of what ssm has: its operations, and `wait`."""
+    """Return the CLI's names of ssm's operations, and `wait`."""
     names = session.get_component("data_loader").operation_names("ssm")
     return ["wait", *(xform_name(name, "-") for name in names)]
 
 
 def _operation_aliases(loader: Any) -> dict[str, str]:
-    """The aliases below ssm, which v1's loader reads and leaves alone."""
+    """Return the aliases below ssm, which v1's loader reads and ignores."""
     loader.get_aliases()
     aliases: dict[str, str] = {}
     for section, entries in loader._aliases.items():
@@ -269,14 +269,14 @@ def _operation_aliases(loader: Any) -> dict[str, str]:
 
 
 def _shadow_the_rest(commands: Mapping[str, Any]) -> None:
-    """An alias that leads to a command of its own name means the CLI's, which is not here."""
+    """Let aliases with the name of a CLI command that is missing here refer to that command."""
     for name, command in commands.items():
         if isinstance(command, ServiceAliasCommand) and command._shadow_proxy_command is None:
-            command._shadow_proxy_command = _Elsewhere(name)
+            command._shadow_proxy_command = _OtherCommand(name)
 
 
 def _hold_external(commands: Mapping[str, Any]) -> None:
-    """Have aliases with `!` tell what they would run instead of running it."""
+    """Make aliases with `!` return what they would run instead of running it."""
     for command in commands.values():
         if isinstance(command, ExternalAliasCommand):
             command._invoker = lambda text, shell: ExternalAlias(text)

@@ -1,4 +1,4 @@
-"""The AWS CLI's help of the command, as plain text where groff and mandoc are missing."""
+"""The AWS CLI's help of the command, as plain text if groff and mandoc are missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HINT = "ssmgate: hint: help is shown as plain text; with groff or mandoc it is 
 
 
 class HelpRenderer(PosixHelpRenderer):
-    """The AWS CLI's renderer; it uses the one for Windows where this one lacks its programs."""
+    """The AWS CLI's renderer, which uses the one for Windows if its programs are missing."""
 
     def _convert_doc_content(self, contents: bytes) -> bytes:
         """Return `contents`, reStructuredText, as a formatted manual page or as plain text."""
@@ -31,7 +31,7 @@ class HelpRenderer(PosixHelpRenderer):
 
 
 def create_command(operation: Any, create: Callable[[], Any]) -> Any:
-    """Return the CLI's help command for its `operation`, with examples. `create` is the CLI's."""
+    """Return the CLI's help command for its `operation`, with examples. `create` makes it."""
     # The models of a start have no documentation.
     operation._session.register_component("data_loader", AwscliModels(documented=True))
     model = operation._session.get_service_model("ssm")
@@ -40,6 +40,6 @@ def create_command(operation: Any, create: Callable[[], Any]) -> Any:
     operation._session.register("doc-examples.*.*", add_examples)
     command = create()
     command.renderer = HelpRenderer()
-    # As in the CLI: the command prints no output of the service's.
+    # As in the CLI: the command does not print the service's output.
     operation._operation_model.output_shape = None
     return command

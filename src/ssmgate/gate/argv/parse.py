@@ -1,8 +1,8 @@
-"""Read a command line as the AWS CLI reads it, by the AWS CLI's own parser.
+"""Read a command line as the AWS CLI does, with the AWS CLI's own parser.
 
-The parser of awscli (v1) is driven up to the point where it would call the service; there it
-hands over the finished parameters. Where CLI v2 reads a line differently, v2's way is put in
-through the extension points that both have.
+The parser of awscli (v1) runs until it would call the service; then it returns the parameters.
+Where CLI v2 reads a command line differently, its behavior is added through the extension points
+of v1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ssmgate.gate.decision.request import MEMBERS, SessionRequest
 
 @frozen
 class Invocation:
-    """One finished command line: the request, the options, and the session that they set up."""
+    """A parsed command line: the request, the options, and botocore's session for them."""
 
     request: SessionRequest
     options: Options
@@ -38,9 +38,9 @@ class Invocation:
 
 
 def read(argv: list[str], driver: Driver | None = None) -> Invocation | int:
-    """Read `argv`, the words after `aws` of a line that starts a session, and no aliases.
+    """Read `argv`, the arguments after `aws` of a session start, without aliases.
 
-    `driver` is one that was made ahead and has read nothing. Returns, raises and reads what
+    `driver` is one that was made in advance and has read nothing. Returns, raises and reads what
     `read_with` does.
     """
     invocation: Invocation | int = read_with(Driver, argv, driver)
@@ -48,16 +48,15 @@ def read(argv: list[str], driver: Driver | None = None) -> Invocation | int:
 
 
 def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -> Any:
-    """Parse `argv`, the words after `aws`, up to the call that the CLI would make.
+    """Parse `argv`, the arguments after `aws`, up to the call that the CLI would make.
 
-    Returns an `Invocation`, or whatever `driver_class` has for lines of another kind.
+    Returns an `Invocation`, or what `driver_class` returns for other command lines.
 
-    Returns the exit code instead where the words ask for an answer and not for a session: help,
-    a skeleton, the version. Those have been printed.
+    Returns the exit status instead if an answer was printed: help, a skeleton, the version.
 
-    Raises `InvalidRequest` for a line that AWS CLI v2 refuses, for an unsigned request, and for
-    a document name that the API's pattern does not match; other `GateError`s for what else the
-    parser meets (an unknown profile, an unreadable configuration file).
+    Raises `InvalidRequest` for a command line that AWS CLI v2 rejects, for an unsigned request, and
+    for a document name that the API's pattern does not match; other `GateError`s for other errors
+    of the parser (an unknown profile, an unreadable configuration file).
 
     Reads the files that file:// names, as the CLI does. Calls no service.
     """
@@ -65,8 +64,8 @@ def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -
     driver = driver or driver_class()
     try:
         captured = driver.read(argv)
-    except SystemExit as done:  # argparse's way out of --version
-        if done.code:
+    except SystemExit as leaving:  # from argparse, for --version
+        if leaving.code:
             raise
         return 0
     except GateError as error:
@@ -81,7 +80,7 @@ def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -
     if captured is None or isinstance(captured, int):
         return captured or 0  # help ends in None
     if not isinstance(captured, _Captured):
-        return captured  # what a driver has besides
+        return captured  # a driver's own value
     try:
         return _invocation(captured, driver)
     except GateError as error:
@@ -116,7 +115,7 @@ def _invocation(captured: _Captured, driver: Driver) -> Invocation:
 
 
 def _refuse_prompting(argv: list[str]) -> None:
-    """CLI v2's interactive prompt would build another line than the one that was typed."""
+    """Raise for CLI v2's interactive prompt, which would change the command line."""
     if "--cli-auto-prompt" not in argv:
         return
     if "--no-cli-auto-prompt" in argv:
@@ -125,11 +124,11 @@ def _refuse_prompting(argv: list[str]) -> None:
             code="ParamValidation",
         )
     if "help" in argv or "--version" in argv:
-        return  # v2 does not prompt with these words anywhere on the line
+        return  # v2 does not prompt if these words are anywhere in the command line
     raise InvalidRequest("--cli-auto-prompt is not supported by ssmgate", code="ParamValidation")
 
 
-# The parsers. CLI v2's raise instead of exiting, and word an invalid choice in their own way.
+# The parsers. As in CLI v2, they raise instead of exiting, with v2's message for invalid choices.
 
 
 class _Raises:
@@ -152,18 +151,18 @@ class _Raises:
 
 
 class MainParser(_Raises, MainArgParser):
-    """The global options, and the first word that is none."""
+    """Parses the global options, and the first argument that is not one."""
 
 
 class ServiceParser(_Raises, ServiceArgParser):
-    """The word after `ssm`."""
+    """Parses the argument after `ssm`."""
 
 
 class _OperationParser(_Raises, ArgTableArgParser):
     pass
 
 
-# The command tree, cut down to the one command: the CLI's driver, its ssm, its start-session.
+# The command tree, reduced to one command: the CLI's driver, its ssm, its start-session.
 
 
 @frozen
@@ -173,7 +172,7 @@ class _Captured:
 
 
 class _Capture:
-    """In the place of the CLI's operation caller: the parameters are handed over, not sent.
+    """Replaces the CLI's operation caller: it returns the parameters and sends nothing.
 
     It runs after every calling-command handler, so --cli-input-json has been merged. A handler
     of that event would run before the merge.
@@ -185,9 +184,9 @@ class _Capture:
     def invoke(
         self, service_name: str, operation_name: str, parameters: Any, parsed_globals: Namespace
     ) -> _Captured:
-        """Validate the parameters as the CLI's call would, and keep them."""
-        # Whatever parameter_validation is configured to be: an unvalidated request could carry
-        # a document that is none.
+        """Validate the parameters as the CLI's call would, and return them."""
+        # Also if parameter_validation is turned off: an unvalidated request could have an invalid
+        # document.
         report = ParamValidator().validate(parameters, self._input_shape)
         if report.has_errors():
             raise ParamValidationError(report=report.generate_report())
@@ -196,7 +195,7 @@ class _Capture:
 
 class _StartSession(ServiceOperation):
     def create_help_command(self) -> Any:
-        """The CLI's own help of the command, its examples included."""
+        """Return the CLI's own help of the command, with examples."""
         from ssmgate.gate.argv import help
 
         return help.create_command(self, super().create_help_command)
@@ -205,11 +204,11 @@ class _StartSession(ServiceOperation):
         return _OperationParser(arg_table)
 
     def _detect_binary_file_migration_change(self, *args: Any, **kwargs: Any) -> None:
-        """v1's advice on v2; it would look up the profile too early."""
+        """Do nothing: v1's advice on v2 would look up the profile too early."""
 
 
 class Ssm(ServiceCommand):
-    """`aws ssm`, with the one operation."""
+    """`aws ssm` with one operation, start-session."""
 
     def _create_command_table(self) -> dict[str, Any]:
         model = self._get_service_model().operation_model("StartSession")
@@ -236,9 +235,9 @@ class Ssm(ServiceCommand):
 
 
 class Driver(CLIDriver):
-    """The CLI's driver without its main(): that prints v1's words and expands aliases.
+    """The CLI's driver without its main(), which prints v1's messages and expands aliases.
 
-    It has a session of its own. Neither looks at the environment, or at a file, before it reads.
+    It makes its own session. Neither reads the environment or a file before `read`.
     """
 
     _error_format: str | None = None
@@ -251,24 +250,24 @@ class Driver(CLIDriver):
             self.session.register(event, handler)
 
     def read(self, argv: list[str]) -> Any:
-        """`_Captured`, or the exit code of what was answered on the way."""
+        """Return `_Captured`, or the exit status if an answer was printed."""
         commands = self._get_command_table()
         parsed, remaining = self._create_parser(commands).parse_known_args(argv)
         self._error_format = parsed.cli_error_format
-        return self._go_on(commands[parsed.command], parsed, remaining)
+        return self._run_command(commands[parsed.command], parsed, remaining)
 
-    def _go_on(self, command: Any, parsed: Namespace, remaining: list[str]) -> Any:
+    def _run_command(self, command: Any, parsed: Namespace, remaining: list[str]) -> Any:
         self._handle_top_level_args(parsed, remaining)
         self._emit_session_event(parsed)
         return command(remaining, parsed)
 
     def error_format(self) -> str | None:
-        """What the flag, the environment or the profile says about the look of errors."""
-        if said := self._error_format or os.environ.get("AWS_CLI_ERROR_FORMAT"):
-            return said
+        """Return the error format from the option, the environment or the profile."""
+        if error_format := self._error_format or os.environ.get("AWS_CLI_ERROR_FORMAT"):
+            return error_format
         try:
             configured = self.session.get_scoped_config().get("cli_error_format")
-        except BotoCoreError:  # told where the profile or the file is used
+        except BotoCoreError:  # reported when the profile or the file is used
             return None
         return configured if isinstance(configured, str) else None
 

@@ -1,4 +1,4 @@
-"""Lines that start no session: become the real aws, or what an alias runs."""
+"""Execute the real aws, or an alias's shell command, for commands that start no session."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NoReturn
 from ssmgate.gate.decision.errors import GateError
 
 TRIED = "_SSMGATE_AWS_TRIED"
-"""The shim's memory of which `aws` were executed in this very process: PID, depth, paths."""
+"""The environment variable in which the shim lists the `aws` executed in this process."""
 
 
 def exec_aws(real: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn:
-    """Execute the AWS CLI at `real` with `argv`, the words after `aws`, as the shim does.
+    """Execute the AWS CLI at `real` with `argv`, the arguments after `aws`, as the shim does.
 
     Its interactive prompt, which could start a session unchecked, is off. Raises `GateError` if
     `real` is empty or cannot be executed.
@@ -38,16 +38,16 @@ def exec_shell(command: str, shim_directory: str, environ: Mapping[str, str]) ->
 
 
 def _execute(path: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn:
-    # Python ignores these; the shell's way, and the CLI for what it runs, have the defaults.
+    # Python ignores these; programs that a shell or the CLI runs have the defaults.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     os.execve(path, argv, environ)
 
 
 class NoAws(GateError):
-    """There is no AWS CLI to pass the line on to."""
+    """There is no real AWS CLI to execute."""
 
-    exit_code = 127  # a shell's, for a command that is not found
+    exit_code = 127  # as of a shell for a command that is not found
 
 
 _INSTALL = "install the AWS CLI, or name it in SSMGATE_AWS_PATH or as aws.path in the configuration"
@@ -56,5 +56,5 @@ _INSTALL = "install the AWS CLI, or name it in SSMGATE_AWS_PATH or as aws.path i
 def _tried(real: str, environ: Mapping[str, str]) -> str:
     pid, _, rest = environ.get(TRIED, "").partition(" ")
     depth, _, paths = rest.partition(" ")
-    here = paths if pid == str(os.getpid()) else ":"
-    return f"{os.getpid()} {int(depth) + 1 if depth.isdecimal() else 1} {here}{real}:"
+    tried = paths if pid == str(os.getpid()) else ":"
+    return f"{os.getpid()} {int(depth) + 1 if depth.isdecimal() else 1} {tried}{real}:"

@@ -1,4 +1,4 @@
-"""AWS CLI v2's ways with arguments, each through an extension point of the CLI's own."""
+"""AWS CLI v2's handling of arguments, added through the CLI's own extension points."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ssmgate.gate.decision.printable import Layout
 
 
 def handlers() -> list[tuple[str, Callable[..., Any]]]:
-    """The events of the CLI's with what v2 does at them, in the CLI's order."""
+    """Return the CLI's events with v2's handlers for them, in the CLI's order."""
     return [
         ("building-top-level-params", _v2_global_options),
         ("top-level-args-parsed", _resolve_types),
@@ -45,10 +45,10 @@ def handlers() -> list[tuple[str, Callable[..., Any]]]:
 
 
 class _Shorthand(ParamShorthandParser):
-    """The CLI's, which loads the parser for the first value that takes one."""
+    """The CLI's class, but it makes the parser only for the first value that needs one."""
 
     def __init__(self) -> None:
-        """Leave out what the CLI makes here."""
+        """Do not make the parser, as the CLI does."""
 
     @cached_property
     def _parser(self) -> Any:
@@ -79,12 +79,12 @@ def _resolve_types(parsed_args: Namespace, **_: Any) -> None:
     try:
         globalargs.resolve_types(parsed_args)
     except ValueError as error:  # a usage error in v2, any error in v1
-        # A query that is none is shown with a mark below the place.
+        # For an invalid query the message marks the position on a second line.
         raise InvalidRequest(Layout(error), code="ParamValidation") from error
 
 
 def _get_file(prefix: str, path: str, mode: str) -> str | bytes:
-    """A file:// value, in the encoding for which v2 has a variable and v1 has none."""
+    """Return a file:// value, in the encoding for which only v2 has an environment variable."""
     encoding = os.environ.get("AWS_CLI_FILE_ENCODING")
     if encoding is None:
         return get_file(prefix, path, mode)  # type: ignore[no-any-return]
@@ -100,9 +100,9 @@ def _get_file(prefix: str, path: str, mode: str) -> str | bytes:
 
 
 def prepare() -> None:
-    """Have this process read file:// values as AWS CLI v2 does, `key@=file://` in shorthand too.
+    """Make this process read file:// values as AWS CLI v2 does, also `key@=file://` in shorthand.
 
-    That looks into awscli's own table, which is changed in place.
+    Shorthand uses awscli's own table, so that is changed in place.
     """
     LOCAL_PREFIX_MAP["file://"] = (_get_file, {"mode": "r"})
 
@@ -126,21 +126,21 @@ def _from_json(text: str | bytes) -> Any:
 
 
 def _from_yaml(text: str | bytes) -> Any:
-    # Here, as few command lines have YAML.
+    # Imported only here, as few command lines have YAML.
     from ssmgate.gate.argv import yaml
 
     return yaml.load(text)
 
 
 class _InputJson(CliInputJSONArgument):
-    """--cli-input-json as v2 has it: not along with --cli-input-yaml, and a mapping."""
+    """v2's --cli-input-json: a mapping, and not together with --cli-input-yaml."""
 
     load = staticmethod(_from_json)
 
     def add_to_call_parameters(
         self, call_parameters: dict[str, Any], parsed_args: Namespace, **_: Any
     ) -> None:
-        """Add what the input has and no option gave."""
+        """Add the members of the input that were not given as options."""
         text = getattr(parsed_args, self.py_name, None)
         if text is None:
             return
@@ -178,7 +178,7 @@ class _Skeleton(GenerateCliSkeletonArgument):
     def generate_json_skeleton(
         self, call_parameters: Any, parsed_args: Namespace, parsed_globals: Namespace, **_: Any
     ) -> Any:
-        """Print the skeleton that was asked for; its exit code."""
+        """Print the requested skeleton, and return the exit status."""
         if getattr(parsed_args, "generate_cli_skeleton", None) != "yaml-input":
             return super().generate_json_skeleton(call_parameters, parsed_args, parsed_globals)
         from ssmgate.gate.argv import yaml

@@ -1,1 +1,1 @@
-"""`ssmgate login`: what people get on a bastion instead of a shell."""
+"""`ssmgate login`: the login program of a bastion's users, instead of a shell."""

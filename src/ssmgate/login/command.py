@@ -1,4 +1,4 @@
-"""The command line that a person may give a bastion: start-session with a few options, no more."""
+"""Parse a user's command line on a bastion: only start-session with a few options is allowed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORMS = (
     ("start-session",),
 )
 _USUAL = ("target", "document-name", "reason", "parameters")
-# What StartSession takes, colons for targets other than nodes.
+# What StartSession accepts, with colons for targets other than nodes.
 _TARGET = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9:_.\-]{0,399}\Z")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+\Z")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+=,.@_\-]{0,127}\Z")
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+=,.@_\-]{0,127}\Z")
 
 @dataclass(frozen=True, slots=True)
 class ParsedCommand:
-    """What was asked for, in the CLI's words. None where an option was not given."""
+    """A parsed command, with the CLI's values. None if an option was not given."""
 
     target: str
     document_name: str | None = None
@@ -41,7 +41,7 @@ class ParsedCommand:
     profile: str | None = None
 
     def argv(self) -> list[str]:
-        """The words after `aws`, each option and its value in one."""
+        """Return the arguments after `aws`, each option and its value in one argument."""
         given = [
             (field.name.replace("_", "-"), getattr(self, field.name)) for field in fields(self)
         ]
@@ -49,7 +49,7 @@ class ParsedCommand:
         return ["ssm", "start-session", *options]
 
     def is_read_as(self, request: SessionRequest, region: str | None, profile: str | None) -> bool:
-        """Whether that is what the CLI's parser made of `argv`, and nothing from elsewhere."""
+        """Return whether the CLI's parser has read exactly this command from `argv`."""
         read = (request.target, request.document_name, request.reason, region, profile)
         meant = (self.target, self.document_name, self.reason, self.region, self.profile)
         return read == meant and self._parameters_are(request.parameters)
@@ -62,20 +62,20 @@ class ParsedCommand:
             typed = json.loads(self.parameters)
         if typed is not None:
             return typed == {name: list(values) for name, values in read}
-        # In shorthand a value stands as it is, short of escaped quotes.
+        # In shorthand a value is unchanged, except for escaped quotes.
         return all(text in self.parameters for _name, values in read for text in values)
 
 
 def read(line: str, permitted: Sequence[str]) -> ParsedCommand:
-    """Take `line` apart as words, without a shell and without expanding anything.
+    """Parse the command `line`, without a shell and without expanding anything.
 
-    `permitted` are options beyond the usual: `region`, `profile`. Raises `InvalidRequest` for
-    everything that is not start-session with these options, each spelled out and given once, with
-    a value that is one and not a reference to a file.
+    `permitted` are options besides the usual ones: `region`, `profile`. Raises `InvalidRequest` for
+    anything but start-session with these options. Each must be given once, not abbreviated, and
+    with a valid value that does not refer to a file.
     """
     if len(line) > LONGEST:
         raise _refused(f"the command has more than {LONGEST} characters")
-    if not is_printable(line):  # control characters, line ends, and what turns text around
+    if not is_printable(line):  # control characters, line ends, and characters that reverse text
         raise _refused("the command has characters that cannot be printed")
     try:
         words = shlex.split(line)
@@ -83,21 +83,21 @@ def read(line: str, permitted: Sequence[str]) -> ParsedCommand:
         raise _refused(f"the command cannot be taken apart: {error}") from error
     for form in _FORMS:
         if tuple(words[: len(form)]) == form:
-            return wanted(_options(words[len(form) :], (*_USUAL, *permitted)))
+            return parsed(_options(words[len(form) :], (*_USUAL, *permitted)))
     raise _refused(f"{_shown(words[0] if words else '')} is not offered here")
 
 
-def wanted(options: dict[str, str]) -> ParsedCommand:
-    """Hold each value to what it may be. Raises `InvalidRequest`."""
+def parsed(options: dict[str, str]) -> ParsedCommand:
+    """Return the command with `options`. Raises `InvalidRequest` for an invalid value."""
     for name, value in options.items():
         if not value:
             raise _refused(f"--{name} has no value")
         if not is_printable(value) or len(value) > LONGEST:
             raise _refused(f"--{name} is too long, or has characters that cannot be printed")
-        # The CLI would read them, as this user and with this user's rights.
+        # The CLI would read these files with this user's permissions.
         if re.match(r"\s*fileb?:", value, re.IGNORECASE):
             raise _refused(f"--{name} takes no file here")
-    # name@=file://…, with spaces wherever the CLI's shorthand lets them be.
+    # name@=file://…, with spaces wherever the CLI's shorthand allows them.
     if re.search(r"@\s*=|\bfileb?:", options.get("parameters", ""), re.IGNORECASE):
         raise _refused("--parameters takes no file here")
     if "target" not in options:
@@ -111,21 +111,21 @@ def wanted(options: dict[str, str]) -> ParsedCommand:
 
 
 def _options(words: Sequence[str], permitted: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     remaining = list(words)
     while remaining:
         word = remaining.pop(0)
         name, equals, value = word.partition("=")
         if not name.startswith("--") or name[2:] not in permitted:
             raise _refused(f"{_shown(name)} is not offered here")
-        if name[2:] in found:
+        if name[2:] in options:
             raise _refused(f"{name} is given twice")
         if not equals:
             if not remaining or remaining[0].startswith("-"):
                 raise _refused(f"{name} has no value")
             value = remaining.pop(0)
-        found[name[2:]] = value
-    return found
+        options[name[2:]] = value
+    return options
 
 
 def _shown(word: str) -> str:

@@ -1,4 +1,4 @@
-"""The story of a login: from what sshd or login(1) hands over to the gate, or to a refusal."""
+"""Run a login: read the command from sshd or login(1), and start its session, or record why not."""
 
 from __future__ import annotations
 
@@ -23,73 +23,73 @@ if TYPE_CHECKING:
     from ssmgate.gate.argv.parse import Invocation
 
 ENTRY = "ssmgate-login"
-"""The program's name, which a ForceCommand hands to it as login shell."""
+"""The program's name. A ForceCommand passes it as command if it is also the login shell."""
 
-# Until the configuration is known, and where its own places do not take a record.
+# Until the configuration is known, and if a record cannot be written where that configures.
 _SYSLOG = Records(syslog=True)
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# Would end the process too, without a record, and mean nothing here.
-_MEANINGLESS = tuple(number for number in takeover.ENDING if number not in _ENDING)
+# These would end the process too, without a record, and have no purpose here.
+_IGNORED = tuple(number for number in takeover.ENDING if number not in _ENDING)
 
 
 def run(arguments: Sequence[str], explain: process.Explain) -> NoReturn:
-    """Run a login in this process, and exit. `arguments` as for `login`; `explain` as there."""
+    """Run a login and exit. `arguments` as for `login`, `explain` as for `process.run`."""
     process.run(lambda environ: login(arguments, environ), explain=explain)
 
 
 def login(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Let a person start a session, by the rules of the system's configuration and no others.
+    """Start a session for the user, only by the rules of the system's configuration.
 
-    `arguments` are those of the login shell: none, or `-c` and a command. `environ` is whatever
-    there is; little of it is kept, and `os.environ` is made to be that. Becomes the plugin. Raises
-    `GateError` or `signals.Interrupted` for every other end, each of which is recorded.
+    `arguments` are those of the login shell: none, or `-c` and a command. `environ` is not trusted;
+    `os.environ` is replaced with the few variables that are. Becomes the plugin. Raises
+    `GateError` or `signals.Interrupted` otherwise, and records each of these ends.
     """
     _end_on_signals()
-    recorder = Recorder(_SYSLOG, environment.kept(environ))
+    recorder = Recorder(_SYSLOG, environment.trusted(environ))
     line: str | None = None
     try:
         config = configuration.load({})
         recorder = _recorder(config, recorder)
         line = _line(arguments, environ)
         environment.require_root_owned(config)
-        kept = environment.environment(config, environ)
+        variables = environment.environment(config, environ)
         os.environ.clear()
-        os.environ.update(kept)
-        # Not before: awscli reads the environment while it is imported.
+        os.environ.update(variables)
+        # Not earlier: awscli reads the environment while it is imported.
         from ssmgate.gate import start
 
         if line is None:
             from ssmgate.login import menu
 
-            wanted = menu.ask(config, printer.eprint)
+            parsed = menu.ask(config, printer.eprint)
         else:
-            wanted = command.read(line, config.login.options)
-        invocation = start.read(wanted.argv())
+            parsed = command.read(line, config.login.options)
+        invocation = start.read(parsed.argv())
         if isinstance(invocation, int):
             return invocation
-        _require_same_meaning(invocation, wanted)
-        with start.started(start.permit(invocation, kept, recorder=recorder)) as session:
+        _require_same_meaning(invocation, parsed)
+        with start.started(start.permit(invocation, variables, recorder=recorder)) as session:
             return session.exec()
     except BaseException as error:
         if isinstance(error, AccessError):
             error.offers_commands = False  # the user has no shell
         try:
             _record_end(recorder, error, line)
-        except signals.Interrupted:  # it came before they meant nothing any more
+        except signals.Interrupted:  # the signal arrived before signals were ignored
             _record_end(recorder, error, line)
         raise
 
 
 def _line(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """The command, None where none was given. Raises `InvalidRequest` for two of them."""
+    """Return the command, None if none was given. Raises `InvalidRequest` for two of them."""
     forced = environ.get("SSH_ORIGINAL_COMMAND") or None
     if not arguments:
         return forced
     if len(arguments) != 2 or arguments[0] != "-c":
         raise InvalidRequest("refused: the login takes no arguments but -c and a command")
     given = arguments[1]
-    # As ForceCommand of somebody whose shell it is too.
+    # A ForceCommand with this program, for a user whose login shell it also is.
     if given.strip().rpartition("/")[2] == ENTRY and " " not in given.strip():
         return forced
     if forced is not None:
@@ -98,19 +98,19 @@ def _line(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
 
 
 def _recorder(config: Config, before: Recorder) -> Recorder:
-    """With the configuration's places; every login is recorded, so somewhere it has to be."""
+    """Return `before` with the configured places; syslog if none, as every login is recorded."""
     records = config.records
     if not (records.file or records.syslog):
         records = replace(records, syslog=True)
     return replace(before, records=records, permissive=config.permissive)
 
 
-def _require_same_meaning(invocation: Invocation, wanted: ParsedCommand) -> None:
-    """Raise unless the CLI's parser has read what was meant here, and nothing besides."""
+def _require_same_meaning(invocation: Invocation, parsed: ParsedCommand) -> None:
+    """Raise unless the CLI's parser has read exactly `parsed`, and nothing else."""
     options = invocation.options
     rest = (options.endpoint_url, options.verify, options.debug)
-    as_meant = wanted.is_read_as(invocation.request, options.region, options.profile)
-    if not as_meant or rest != (None, None, False):
+    same = parsed.is_read_as(invocation.request, options.region, options.profile)
+    if not same or rest != (None, None, False):
         raise InvalidRequest("refused: the command can be read in two ways")
 
 
@@ -135,12 +135,12 @@ def _ended(error: BaseException, line: str | None) -> dict[str, object]:
 
 
 def _end_on_signals() -> None:
-    """Signals end a login by an exception, so that its end is recorded."""
+    """Make signals raise an exception, so that the end of the login is recorded."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise signals.Interrupted(number)
 
     for number in _ENDING:
         signal.signal(number, end)
-    for number in _MEANINGLESS:
+    for number in _IGNORED:
         signal.signal(number, takeover.nothing)

@@ -1,4 +1,4 @@
-"""What a login depends on: root's files alone, and an environment of a few variables."""
+"""Check that a login depends only on root's files, and make its environment."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.system import SYSTEM_FILE, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
-_KEPT = ("TERM", "LANG", "SSH_CONNECTION")
+_TRUSTED = ("TERM", "LANG", "SSH_CONNECTION")
 _PLAIN = re.compile(r"[a-zA-Z0-9._:/@%+ \-]{0,200}\Z")
 _USER_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.\-]{0,63}\Z")
 _PATH = "/usr/bin:/bin"
 
 
-def kept(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that come through, and only in plain characters."""
-    return {name: environ[name] for name in _KEPT if _PLAIN.match(environ.get(name, "\0"))}
+def trusted(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the few environment variables that a login keeps, if they have plain characters."""
+    return {name: environ[name] for name in _TRUSTED if _PLAIN.match(environ.get(name, "\0"))}
 
 
 def require_root_owned(config: Config) -> None:
-    """Raise `ConfigurationProblem` unless only root could have made what this login runs and reads.
+    """Raise `ConfigurationProblem` unless only root could have written what this login uses.
 
     That is the interpreter and the packages, the plugin, the AWS files, and HOME, which has to be
-    empty. What these files say is root's own.
+    empty. The contents of the files are not checked.
     """
     if not config.locked:
         raise _problem(
@@ -54,17 +54,17 @@ def require_root_owned(config: Config) -> None:
             "plugin.path is not set", f"name the plugin in {SYSTEM_FILE}: PATH is nobody's"
         )
     for path in (*_programs(), config.plugin_path, *aws_files):
-        _hold(path)
-    _hold_home(login.home)
+        _require_trusted(path)
+    _require_empty_home(login.home)
 
 
 def environment(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of the session: what is kept of `environ`, and root's AWS files.
+    """Return the whole environment of the session, with root's AWS files.
 
-    The metadata service is off: who can reach it has the host's own credentials.
+    The metadata service is turned off: it would provide the host's own credentials.
     """
     variables = {
-        **kept(environ),
+        **trusted(environ),
         "HOME": config.login.home,
         "PATH": _PATH,
         "AWS_CONFIG_FILE": config.login.aws_config_file or os.devnull,
@@ -96,7 +96,7 @@ def _programs() -> list[str]:
     return [path or "" for path in paths]
 
 
-def _hold(path: str) -> None:
+def _require_trusted(path: str) -> None:
     try:
         os.close(trusted_open.open_trusted(path))
     except InsecurePermissions as error:
@@ -107,7 +107,7 @@ def _hold(path: str) -> None:
         raise _problem(f"{path}: {error.strerror}", "a login depends on it") from error
 
 
-def _hold_home(path: str) -> None:
+def _require_empty_home(path: str) -> None:
     try:
         trusted_open.require_trusted_directory(path)
         empty = not os.listdir(path)

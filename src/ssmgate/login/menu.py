@@ -1,4 +1,4 @@
-"""Without a command: what a person may open, and a choice, on the terminal and nowhere else."""
+"""The menu of a login without a command: it offers nodes and documents on the terminal."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from ssmgate.login import command
 from ssmgate.login.command import ParsedCommand
 
 LISTING_SECONDS = 30
-"""How long the lists may take. Without them there is the question for a node's id."""
+"""How long the lists may take. Without them the user has to type a node's id."""
 
 MAX_DOCUMENTS = 20
-"""How many documents are offered at most. The tags of each may have to be read."""
+"""The most documents that are offered. The tags of each may have to be read."""
 
 _TRIES = 3
 _LONGEST = 512
-# Sessions with these are not for a terminal.
+# The prefixes of documents whose sessions are not for a terminal.
 _NOT_SHELLS = ("AWS-StartSSHSession", "AWS-StartPortForwarding", "AWS-PasswordReset")
 
 
 class Terminal:
-    """The controlling terminal, a line at a time. stdin may be something else."""
+    """The controlling terminal, read and written by lines. stdin may be another file."""
 
     def __init__(self) -> None:
         try:
@@ -46,43 +46,43 @@ class Terminal:
             ) from None
 
     def say(self, text: str) -> None:
-        """Write a line. Unprintable characters are escaped: names are whatever somebody wrote."""
+        """Write a line. Unprintable characters are escaped: names can contain anything."""
         self._write(f"{printable.line(text)}\r\n")
 
     def ask(self, prompt: str) -> str:
-        """Read one line. Raises `InvalidRequest` at the end of what is typed, and if it is long."""
+        """Read one line. Raises `InvalidRequest` at the end of the input, and for a long line."""
         self._write(prompt)
         typed = b""
         while not typed.endswith((b"\n", b"\r")):
-            some = os.read(self._file, _LONGEST)
-            typed += some
-            if not some or len(typed) > _LONGEST:
+            part = os.read(self._file, _LONGEST)
+            typed += part
+            if not part or len(typed) > _LONGEST:
                 raise InvalidRequest("refused: nothing was chosen")
         return typed.decode(errors="replace").strip()
 
     def close(self) -> None:
-        """Let go of the terminal."""
+        """Close the terminal."""
         os.close(self._file)
 
     def _write(self, text: str) -> None:
         os.write(self._file, text.encode(errors="replace"))
 
 
-def ask(config: Config, tell: Callable[[str], object]) -> ParsedCommand:
-    """Offer nodes and documents, and ask for a reason where the rules want one.
+def ask(config: Config, eprint: Callable[[str], object]) -> ParsedCommand:
+    """Let the user choose a node and a document, and type a reason if the rules require one.
 
-    What is offered is no promise: the gate decides about what was chosen. Raises `GateError` where
-    there is no terminal, or after a few answers that are none.
+    An offered choice may still be denied: the gate decides about it. Raises `GateError` if there is
+    no terminal, or after a few invalid answers.
     """
     terminal = Terminal()
     try:
-        nodes, documents = _offer(config, tell)
+        nodes, documents = _offer(config, eprint)
         options = {"target": _choose_node(terminal, nodes)}
         if document := _choose(terminal, "document", [(name, "") for name in documents]):
             options["document-name"] = document
         if config.rules.require_reason:
             options["reason"] = _answer(terminal, "Reason: ", lambda text: text or None)
-        return command.wanted(options)
+        return command.parsed(options)
     finally:
         terminal.close()
 
@@ -94,7 +94,7 @@ def _choose_node(terminal: Terminal, nodes: Sequence[tuple[str, str]]) -> str:
 
 
 def _choose(terminal: Terminal, what: str, offered: Sequence[tuple[str, str]]) -> str:
-    """The id of what was chosen by number, id or name. Without a choice, the only one, or ''."""
+    """Return the id of the choice by number, id or name; the only id, or '', without a choice."""
     if len(offered) < 2:
         return offered[0][0] if offered else ""
     for number, (identifier, name) in enumerate(offered, 1):
@@ -120,9 +120,9 @@ def _answer(terminal: Terminal, prompt: str, read: Callable[[str], str | None]) 
 
 
 def _offer(
-    config: Config, tell: Callable[[str], object]
+    config: Config, eprint: Callable[[str], object]
 ) -> tuple[list[tuple[str, str]], list[str]]:
-    """Online nodes that the rules let through, and documents that IAM and the rules do."""
+    """Return online nodes that the rules allow, and documents that IAM and the rules allow."""
     nodes: list[tuple[str, str]] = []
     documents: list[str] = []
     try:
@@ -131,9 +131,9 @@ def _offer(
             nodes = [node for node in listing.targets() if _target_allowed(config, node[0])]
             documents = _permitted(config, [name for name, _owner in listing.documents()])
     except signals.TimeLimitExceeded:
-        tell("ssmgate: the list took too long")
+        eprint("ssmgate: the list took too long")
     except Exception as error:
-        tell(f"ssmgate: there is no list: {errors.translate(error).message}")
+        eprint(f"ssmgate: there is no list: {errors.translate(error).message}")
     return nodes, documents
 
 
@@ -144,7 +144,7 @@ def _target_allowed(config: Config, target: str) -> bool:
 
 def _permitted(config: Config, names: Sequence[str]) -> list[str]:
     invocation = parse.read(["ssm", "start-session", "--target=i-0"])
-    if isinstance(invocation, int):  # never: that line asks for a session
+    if isinstance(invocation, int):  # never: this command line starts a session
         return []
     only_ask(invocation.session)
     clients = open_clients(invocation.session, invocation.options, config)
@@ -152,7 +152,7 @@ def _permitted(config: Config, names: Sequence[str]) -> list[str]:
     if isinstance(caller, Unknown):
         raise GateError(caller.reason)
     shells = [name for name in names if not name.startswith(_NOT_SHELLS)]
-    # The default first: it may not be in the list, where nobody has changed it.
+    # The default first: it may be missing in the list, if it was never customized.
     first = list(dict.fromkeys((DEFAULT_DOCUMENT_NAME, *sorted(shells))))[:MAX_DOCUMENTS]
     attempts = authorize_documents(
         clients,

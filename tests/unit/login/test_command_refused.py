@@ -7,7 +7,7 @@ import pytest
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.login import command as words
-from ssmgate.login.command import LONGEST, ParsedCommand, read, wanted
+from ssmgate.login.command import LONGEST, ParsedCommand, parsed, read
 
 NODE = "i-02573cafcf0123456"
 START = f"start-session --target {NODE}"
@@ -49,19 +49,19 @@ def test_document_has_the_name_of_its_option() -> None:
 )
 def test_parameters_name_no_file(parameters: str) -> None:
     with pytest.raises(InvalidRequest, match="--parameters takes no file here"):
-        wanted({"target": NODE, "parameters": parameters})
+        parsed({"target": NODE, "parameters": parameters})
 
 
 def test_parameters_without_a_reference_to_a_file_are_taken() -> None:
     for parameters in ("a=b@c", "a=profile:x", "a@b=c"):
-        assert wanted({"target": NODE, "parameters": parameters}).parameters == parameters
+        assert parsed({"target": NODE, "parameters": parameters}).parameters == parameters
 
 
 @pytest.mark.parametrize("name", ["target", "document-name", "reason", "parameters", "region"])
 @pytest.mark.parametrize("value", ["file://x", "FILEB://x", "  file:x"])
 def test_no_option_takes_a_file(name: str, value: str) -> None:
     with pytest.raises(InvalidRequest, match=f"--{name} takes no file here"):
-        wanted({"target": NODE, name: value})
+        parsed({"target": NODE, name: value})
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ def test_what_is_not_taken(line: str, words: str) -> None:
 def test_values_of_the_menu_are_held_to_the_same(name: str, value: str, valid: bool) -> None:
     options = {"target": NODE, name: value}
     if valid:
-        assert getattr(wanted(options), name.replace("-", "_")) == value
+        assert getattr(parsed(options), name.replace("-", "_")) == value
     else:
         with pytest.raises(InvalidRequest):
-            wanted(options)
+            parsed(options)
 
 
 @pytest.mark.parametrize(("name", "value"), [("target", "i-1\n"), ("profile", "x\n")])

@@ -184,7 +184,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
     monkeypatch.setattr(menu, "ask", ask)
     monkeypatch.setattr(Recorder, "write", write)
     environ = dict(os.environ)
-    numbers = (*entry._ENDING, *entry._MEANINGLESS)
+    numbers = (*entry._ENDING, *entry._IGNORED)
     handlers = {number: signal.getsignal(number) for number in numbers}
     yield seen
     for number, handler in handlers.items():

@@ -46,7 +46,7 @@ CONFIG = Config(
     ],
 )
 def test_variables_that_come_through(given: dict[str, str], kept: bool) -> None:
-    assert environment.kept(given) == (given if kept else {})
+    assert environment.trusted(given) == (given if kept else {})
 
 
 def test_the_whole_environment() -> None:
@@ -116,8 +116,8 @@ class Held:
             executable=sys.executable,
         )
         monkeypatch.setattr(environment, "sys", self.system)
-        monkeypatch.setattr(environment, "_hold", self.files.append)
-        monkeypatch.setattr(environment, "_hold_home", self.directories.append)
+        monkeypatch.setattr(environment, "_require_trusted", self.files.append)
+        monkeypatch.setattr(environment, "_require_empty_home", self.directories.append)
 
 
 @pytest.fixture
@@ -180,31 +180,31 @@ def test_file_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     path = tmp_path / "file"
     path.write_text("")
     before = os.listdir("/dev/fd")
-    environment._hold(os.path.realpath("/etc/passwd"))
+    environment._require_trusted(os.path.realpath("/etc/passwd"))
     assert os.listdir("/dev/fd") == before
 
     path.chmod(0o666)
     with pytest.raises(ConfigurationProblem, match=r"^refused: not trusted: /"):
-        environment._hold(str(path))
+        environment._require_trusted(str(path))
     with pytest.raises(ConfigurationProblem, match=r"^refused: not trusted:  is not an absolute"):
-        environment._hold("")
+        environment._require_trusted("")
     with pytest.raises(ConfigurationProblem, match=r"/none: No such file or directory"):
-        environment._hold("/none")
+        environment._require_trusted("/none")
 
 
 def test_home_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationProblem, match=r"^refused: login\.home, /none: No such"):
-        environment._hold_home("/none")
+        environment._require_empty_home("/none")
     with pytest.raises(ConfigurationProblem, match=r"login\.home is not trusted: home is not"):
-        environment._hold_home("home")
+        environment._require_empty_home("home")
     home = tmp_path / "empty"
     home.mkdir()
     home.chmod(0o777)
     with pytest.raises(ConfigurationProblem, match=r"^refused: login\.home is not trusted: /"):
-        environment._hold_home(str(home))
+        environment._require_empty_home(str(home))
 
     monkeypatch.setattr(trusted_open, "require_trusted_directory", lambda _path: None)
-    environment._hold_home(str(home))
+    environment._require_empty_home(str(home))
     (home / ".aws").mkdir()
     with pytest.raises(ConfigurationProblem, match=r"login\.home, /.*, is not empty"):
-        environment._hold_home(str(home))
+        environment._require_empty_home(str(home))

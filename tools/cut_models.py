@@ -13,7 +13,7 @@ from typing import Any
 
 import awscli
 
-# First: it decides whose botocore is seen.
+# Before botocore, so that awscli's own botocore is imported.
 from ssmgate.gate.aws.service_models import CALLED, CUT_DOWN, AwscliModels
 
 _RULES = "endpoint-rule-set-1"
@@ -24,9 +24,9 @@ _PREFIXES = ("ec2", "iam", "oidc", "portal.sso", "signin", "ssm", "sts")
 
 
 def cut_down() -> dict[str, Any]:
-    """Cut the installed awscli's data down to the operations of a start, without documentation.
+    """Return the installed awscli's data for the operations of a start, without documentation.
 
-    The order of members is kept: it is that of options in help and of members in a skeleton.
+    The order of members is unchanged: options in help and members in a skeleton have it too.
     """
     whole = AwscliModels(documented=True)
     cut = {"awscli": awscli.__version__, **{name: whole.load_data(name) for name in _WHOLE}}
@@ -49,19 +49,19 @@ def _only(table: Mapping[str, Any], names: Any) -> dict[str, Any]:
 
 
 def _reached(model: Mapping[str, Any]) -> set[str]:
-    """The names of the shapes that the model's operations lead to."""
+    """Return the names of the shapes that the model's operations use."""
     reached: set[str] = set()
-    ahead: list[Any] = [model["operations"]]
-    while ahead:
-        here = ahead.pop()
-        if isinstance(here, list):
-            ahead += here
-        elif isinstance(here, dict):
-            ahead += here.values()
-            name = here.get("shape")
+    waiting: list[Any] = [model["operations"]]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+        elif isinstance(node, dict):
+            waiting += node.values()
+            name = node.get("shape")
             if isinstance(name, str) and name not in reached:
                 reached.add(name)
-                ahead.append(model["shapes"][name])
+                waiting.append(model["shapes"][name])
     return reached
 
 
@@ -73,7 +73,7 @@ def _undocumented(data: Any) -> Any:
     return {
         name: _undocumented(value)
         for name, value in data.items()
-        # A member may have that name too: it is no string.
+        # A member may have that name too, but its value is not a string.
         if not (name == "documentation" and isinstance(value, str))
     }
 

@@ -1,4 +1,4 @@
-"""Which room of ssmgate may import which: the table, its order, and a picture of it.
+"""The table of which room of ssmgate may import which, its order, and a picture of it.
 
     python tools/house.py > docs/house.svg
 
@@ -37,14 +37,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate.shim": {"gate.argv", "gate.config"},
     "gate.start": {*_ASKS, "gate.plugin", "gate.records"},
     "gate.print_error": {"gate.decision", "gate.printer"},
-    # Ends a process. What it runs is handed in, and so is the explanation of a denial.
+    # Its callers pass the function that it runs, and the one that explains a denial.
     "gate.process": {
         "gate.decision", "gate.system", "gate.printer", "gate.exits", "gate.print_error",
     },
     "policy_language": {"gate.decision"},
     "explain": {*_ASKS, "policy_language"},
     "sandbox": {"gate.decision", "policy_language"},
-    # Comes before the gate: it has to load nearly nothing.
+    # Loaded before the gate: it must import very little.
     "daemon.client": {"gate.exits", "gate.system", "gate.plugin"},
     "daemon": {
         *_ASKS, "gate.plugin", "gate.start", "gate.process", "daemon.client", "explain",
@@ -60,13 +60,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"daemon.client", "login", "commands", "gate.process", "cold_start"},
     "__init__": set(),
 }  # fmt: skip
-"""For each room those that it may import from. It has an order, and a circle has none."""
+"""For each room those that it may import from. There must be no cycle."""
 
 
 def order() -> list[str]:
-    """Return the rooms, each behind those that it may import.
+    """Return the rooms, each after those that it may import.
 
-    Raises `graphlib.CycleError` where there is none.
+    Raises `graphlib.CycleError` if there is a cycle.
     """
     return list(TopologicalSorter(MAY_IMPORT).static_order())
 
@@ -82,7 +82,7 @@ def room(module: Path) -> str:
 
 
 def imports(module: Path) -> Iterator[str]:
-    """Yield the full names that `module` imports anywhere: of modules where they are modules."""
+    """Yield the full names of the modules that `module` imports, or imports names from."""
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -99,22 +99,22 @@ def path_of(name: str) -> Path | None:
     if name.partition(".")[0] != "ssmgate":
         return None
     path = SOURCE.joinpath(*name.split(".")[1:])
-    for one in (path / "__init__.py", path.with_suffix(".py")):
-        if one.is_file():
-            return one
+    for file in (path / "__init__.py", path.with_suffix(".py")):
+        if file.is_file():
+            return file
     return None
 
 
 def rooms_imported(module: Path) -> dict[str, str]:
-    """Return the rooms that `module` imports from, its own aside, each with a name from there."""
-    here = room(module)
-    found = {}
+    """Return the other rooms that `module` imports from, each with a name from there."""
+    own = room(module)
+    rooms = {}
     for name in imports(module):
         if name.startswith("ssmgate."):
-            there = _room(tuple(name.split(".")[1:]))
-            if there != here:
-                found[there] = name
-    return found
+            other = _room(tuple(name.split(".")[1:]))
+            if other != own:
+                rooms[other] = name
+    return rooms
 
 
 def _room(parts: tuple[str, ...]) -> str:
@@ -133,7 +133,7 @@ _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN, _SHIFT = 124, 30, 24, 44, 16, 44
 def picture() -> str:
     """Return an SVG of the table: a box for each room, above those that it may import.
 
-    An arrow that follows from two others is left out.
+    It has no arrow between rooms that other arrows connect.
     """
     rows = _rows()
     across = max(map(len, rows))
@@ -141,7 +141,7 @@ def picture() -> str:
     height = len(rows) * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _MARGIN
     places = {}
     for y, row in enumerate(rows):
-        # Each row begins elsewhere, so that no arrow runs straight through a box below.
+        # Rows are shifted, so that no arrow crosses a box below.
         left = (width - len(row) * (_WIDTH + _GAP_X) + _GAP_X) / 2 + (y % 3 - 1) * _SHIFT
         for x, name in enumerate(row):
             places[name] = (left + x * (_WIDTH + _GAP_X), _MARGIN + y * (_HEIGHT + _GAP_Y))
@@ -175,7 +175,7 @@ def _shown() -> dict[str, set[str]]:
 
 
 def _rows() -> list[list[str]]:
-    """The rooms in rows, those that import nothing last."""
+    """Return the rooms in rows, those that import nothing last."""
     depth: dict[str, int] = {}
     for name in order():
         if name in _shown():
@@ -187,7 +187,7 @@ def _rows() -> list[list[str]]:
 
 
 def _reduced() -> dict[str, set[str]]:
-    """The table without what follows from the rest."""
+    """Return the table without imports that follow from the others."""
     below: dict[str, set[str]] = {}
     for name in order():
         below[name] = {*MAY_IMPORT[name]}.union(*(below[other] for other in MAY_IMPORT[name]))

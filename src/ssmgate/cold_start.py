@@ -1,4 +1,4 @@
-"""A start that no daemon makes: the calls to the gate, and what is added to a denial outside it."""
+"""Start a session without a daemon: call the gate, and explain a denial outside of it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def start(
 ) -> int:
     """Start the session of `argv` in this process; see `ssmgate.gate.start`.
 
-    `start_daemon`: no daemon was found; one is started if the configuration wants it and the
-    session is permitted. Returns the exit status of a line that asks for no session.
+    `start_daemon`: no daemon is running; one is started if `daemon` is "auto" and the session is
+    permitted. Returns the exit status if an answer was printed instead: help, a skeleton.
     """
     from ssmgate.gate.access import early
 
-    # Before the import of the gate, which takes as long as a round trip to AWS.
+    # Before importing the gate, which takes as long as a round trip to AWS.
     early.connect(argv, environ)
     from ssmgate.gate import start as gate
 
@@ -43,7 +43,7 @@ def start(
 
 
 def explain(denial: GateError) -> None:
-    """Add to `denial` what came close, where the caller's policies may be read."""
+    """Add the nearest statement to `denial`, if the caller's policies can be read."""
     from ssmgate.explain import summary
 
     summary.explain(denial)

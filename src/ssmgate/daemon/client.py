@@ -233,7 +233,7 @@ class _Request:
             elif kind == protocol.GO and handover is not None:
                 path, argv, environ = handover
                 if terminal and restore_terminal.is_ours():
-                    path, argv = restore_terminal.kept(path, argv, environ)
+                    path, argv = restore_terminal.wrap(path, argv, environ)
                 self._take_over(path, argv, environ)
             elif kind != protocol.BEAT:
                 raise Broken

@@ -74,37 +74,37 @@ def read(line: str, permitted: Sequence[str]) -> ParsedCommand:
     with a valid value that does not refer to a file.
     """
     if len(line) > LONGEST:
-        raise _refused(f"the command has more than {LONGEST} characters")
+        raise _invalid(f"the command has more than {LONGEST} characters")
     if not is_printable(line):  # control characters, line ends, and characters that reverse text
-        raise _refused("the command has characters that cannot be printed")
+        raise _invalid("the command has characters that cannot be printed")
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise _refused(f"the command cannot be taken apart: {error}") from error
+        raise _invalid(f"the command cannot be taken apart: {error}") from error
     for form in _FORMS:
         if tuple(words[: len(form)]) == form:
             return parsed(_options(words[len(form) :], (*_USUAL, *permitted)))
-    raise _refused(f"{_shown(words[0] if words else '')} is not offered here")
+    raise _invalid(f"{_shown(words[0] if words else '')} is not offered here")
 
 
 def parsed(options: dict[str, str]) -> ParsedCommand:
     """Return the command with `options`. Raises `InvalidRequest` for an invalid value."""
     for name, value in options.items():
         if not value:
-            raise _refused(f"--{name} has no value")
+            raise _invalid(f"--{name} has no value")
         if not is_printable(value) or len(value) > LONGEST:
-            raise _refused(f"--{name} is too long, or has characters that cannot be printed")
+            raise _invalid(f"--{name} is too long, or has characters that cannot be printed")
         # The CLI would read these files with this user's permissions.
         if re.match(r"\s*fileb?:", value, re.IGNORECASE):
-            raise _refused(f"--{name} takes no file here")
+            raise _invalid(f"--{name} takes no file here")
     # name@=file://…, with spaces wherever the CLI's shorthand allows them.
     if re.search(r"@\s*=|\bfileb?:", options.get("parameters", ""), re.IGNORECASE):
-        raise _refused("--parameters takes no file here")
+        raise _invalid("--parameters takes no file here")
     if "target" not in options:
-        raise _refused("--target is missing")
+        raise _invalid("--target is missing")
     for name, pattern in (("target", _TARGET), ("region", _REGION), ("profile", _NAME)):
         if name in options and not pattern.match(options[name]):
-            raise _refused(f"{_shown(options[name])} is no --{name}")
+            raise _invalid(f"{_shown(options[name])} is no --{name}")
     if "document-name" in options:
         DocumentName.parse(options["document-name"])
     return ParsedCommand(**{name.replace("-", "_"): value for name, value in options.items()})
@@ -117,12 +117,12 @@ def _options(words: Sequence[str], permitted: Sequence[str]) -> dict[str, str]:
         word = remaining.pop(0)
         name, equals, value = word.partition("=")
         if not name.startswith("--") or name[2:] not in permitted:
-            raise _refused(f"{_shown(name)} is not offered here")
+            raise _invalid(f"{_shown(name)} is not offered here")
         if name[2:] in options:
-            raise _refused(f"{name} is given twice")
+            raise _invalid(f"{name} is given twice")
         if not equals:
             if not remaining or remaining[0].startswith("-"):
-                raise _refused(f"{name} has no value")
+                raise _invalid(f"{name} has no value")
             value = remaining.pop(0)
         options[name[2:]] = value
     return options
@@ -132,7 +132,7 @@ def _shown(word: str) -> str:
     return repr(word if len(word) <= 60 else word[:60] + "…")
 
 
-def _refused(why: str) -> InvalidRequest:
+def _invalid(why: str) -> InvalidRequest:
     return InvalidRequest(
         f"refused: {why}",
         hints=(

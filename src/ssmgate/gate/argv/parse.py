@@ -60,7 +60,7 @@ def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -
 
     Reads the files that file:// names, as the CLI does. Calls no service.
     """
-    _refuse_prompting(argv)
+    _reject_prompting(argv)
     driver = driver or driver_class()
     try:
         captured = driver.read(argv)
@@ -114,7 +114,7 @@ def _invocation(captured: _Captured, driver: Driver) -> Invocation:
     )
 
 
-def _refuse_prompting(argv: list[str]) -> None:
+def _reject_prompting(argv: list[str]) -> None:
     """Raise for CLI v2's interactive prompt, which would change the command line."""
     if "--cli-auto-prompt" not in argv:
         return
@@ -226,7 +226,7 @@ class Ssm(ServiceCommand):
         return table
 
     def create_help_command(self) -> None:
-        """Only the operation has help here."""
+        """Return None: only the operation has help here."""
 
     def _create_parser(self) -> ServiceParser:
         return ServiceParser(
@@ -275,7 +275,7 @@ class Driver(CLIDriver):
         return {"ssm": Ssm("ssm", session, "ssm")}
 
     def create_help_command(self) -> None:
-        """Only the operation has help here."""
+        """Return None: only the operation has help here."""
 
     def _create_parser(self, command_table: Any) -> MainParser:
         return MainParser(

@@ -35,7 +35,7 @@ class Handover:
             from ssmgate.gate.plugin import restore_terminal
 
             if restore_terminal.is_ours():
-                path, argv = restore_terminal.kept(path, argv, self.environ)
+                path, argv = restore_terminal.wrap(path, argv, self.environ)
         try:
             takeover.execute(path, argv, self.environ, last_check)
         except (OSError, ValueError) as error:

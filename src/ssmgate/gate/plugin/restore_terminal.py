@@ -27,7 +27,7 @@ def is_ours() -> bool:
         return False
 
 
-def kept(path: str, argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+def wrap(path: str, argv: Sequence[str], environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """Return what to execute instead of the plugin: sh, with a script that restores the terminal.
 
     The plugin leaves it in non-canonical mode, and so does the CLI. The terminal's signals reach

@@ -1,7 +1,7 @@
-# Runs what follows $1 and $2, the plugin, and puts the terminal back: the plugin leaves it in
-# non-canonical mode. INT, QUIT and TSTP are ignored here as in the plugin, which takes them from
-# the terminal itself; the signals of $1, by their numbers, are passed on to it, from the first
-# line on. Without that, one of them would end this shell and leave the plugin behind.
+# Runs the plugin, the command after $1 and $2, and restores the terminal, which the plugin leaves
+# in non-canonical mode. INT, QUIT and TSTP are ignored here as in the plugin, which gets them from
+# the terminal itself. The signals whose numbers are in $1 are forwarded to it, from the first line
+# on. Otherwise one of them would end this shell while the plugin runs on.
 signal='' child=''
 for ssmgate_number in $1; do
     trap "signal=$ssmgate_number; [ -z \"\$child\" ] || kill -$ssmgate_number \"\$child\"" \
@@ -9,12 +9,12 @@ for ssmgate_number in $1; do
 done
 ssmgate_number=$1
 
-# $2 names the variables that this shell sets and the plugin shall not get.
+# $2 names the environment variables that this shell sets and the plugin must not get.
 unset $2
 shift 2
 saved=$(stty -g 2>/dev/null)
 
-# A shell takes the terminal away from what it puts in the background, unless it is handed over.
+# A shell replaces the stdin of a background command, unless it is redirected.
 exec 3<&0
 "$@" <&3 3<&- &
 child=$!
@@ -23,7 +23,7 @@ exec 3<&-
 
 wait "$child"
 status=$?
-# A trapped signal ends the wait and not the plugin.
+# A trapped signal ends `wait`, but not the plugin.
 while [ -n "$signal" ] && kill -s 0 "$child" 2>/dev/null; do
     signal=''
     wait "$child"

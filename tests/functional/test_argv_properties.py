@@ -258,7 +258,7 @@ def both(argv: list[str]) -> tuple[dict[str, Any] | None, parse.Invocation | Non
 
 @EXAMPLES
 @given(lines())
-def test_the_request_is_the_clis_or_there_is_none(argv: list[str]) -> None:
+def test_reads_request_as_aws_does_or_rejects_it(argv: list[str]) -> None:
     called, read = both(argv)
 
     named = (called or {}).get("DocumentName")
@@ -273,7 +273,7 @@ def test_the_request_is_the_clis_or_there_is_none(argv: list[str]) -> None:
 
 @EXAMPLES
 @given(sound_lines())
-def test_what_is_read_goes_out_unchanged(argv: list[str]) -> None:
+def test_sends_request_as_it_was_read(argv: list[str]) -> None:
     called, read = both(argv)
     event("refused" if read is None else "sent")
     if read is None:

@@ -186,13 +186,13 @@ def at() -> str:
     return f"{ALICE}@127.0.0.1"
 
 
-def test_the_credentials_are_each_persons_own(host: Host, renewed: list[str]) -> None:
+def test_each_user_has_own_credentials(host: Host, renewed: list[str]) -> None:
     file = host.bastion.root / "etc" / "credentials"
     assert oct(file.stat().st_mode & 0o7777) == oct(0o640)
     assert [arn.rpartition("/")[2] for arn in renewed] == ["SsmChecker", f"session-{ALICE}"]
 
 
-def test_a_person_starts_a_session(host: Host, at: str) -> None:
+def test_user_starts_session(host: Host, at: str) -> None:
     ended = host.ssh(at, START)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
@@ -206,7 +206,7 @@ def test_a_person_starts_a_session(host: Host, at: str) -> None:
     assert host.plugin.environ.keys().isdisjoint({"SSH_AUTH_SOCK", "DISPLAY", "SSMGATE_MODE"})
 
 
-def test_a_person_is_asked(host: Host, at: str) -> None:
+def test_menu_asks_for_node_and_reason(host: Host, at: str) -> None:
     terminal = pexpect.spawn(
         "ssh", [*host.options(), "-tt", at], timeout=60, encoding="utf-8", env=dict(os.environ)
     )
@@ -248,13 +248,15 @@ UNREASONED = f"start-session --target {NODE}"
         ("", "", 252),
     ],
 )
-def test_nothing_else(host: Host, at: str, options: str, command: str, code: int) -> None:
+def test_runs_nothing_but_start_session(
+    host: Host, at: str, options: str, command: str, code: int
+) -> None:
     ended = host.ssh(*options.split(), at, *([command] if command else []))
 
     refused(host, ended, code)
 
 
-def test_no_other_subsystem(host: Host, at: str) -> None:
+def test_denies_other_subsystems(host: Host, at: str) -> None:
     ended = host.ssh("-s", at, "netconf")
 
     assert ended.returncode == 255
@@ -262,7 +264,7 @@ def test_no_other_subsystem(host: Host, at: str) -> None:
 
 
 @pytest.mark.parametrize("words", [["scp"], ["scp", "-O"], ["sftp"]], ids=" ".join)
-def test_no_files(host: Host, at: str, words: list[str], tmp_path: Path) -> None:
+def test_denies_file_transfer(host: Host, at: str, words: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     there = [f"{at}:/tmp/x"] if words[0] == "sftp" else [str(tmp_path / "file"), f"{at}:/tmp/x"]
 
@@ -271,7 +273,7 @@ def test_no_files(host: Host, at: str, words: list[str], tmp_path: Path) -> None
     refused(host, ended, 1, 252, 255)
 
 
-def test_no_forwarding_to_elsewhere(host: Host, at: str) -> None:
+def test_denies_local_forwarding(host: Host, at: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as secret:
         secret.settimeout(1)
         address = f"127.0.0.1:{secret.getsockname()[1]}"
@@ -285,14 +287,14 @@ def test_no_forwarding_to_elsewhere(host: Host, at: str) -> None:
 @pytest.mark.parametrize(
     "forward", [["-R", "0:127.0.0.1:22"], ["-R", "/tmp/ssmgate-socket:127.0.0.1:22"], ["-R", "0"]]
 )
-def test_no_forwarding_from_elsewhere(host: Host, at: str, forward: list[str]) -> None:
+def test_denies_remote_forwarding(host: Host, at: str, forward: list[str]) -> None:
     ended = host.ssh("-N", "-o", "ExitOnForwardFailure=yes", *forward, at)
 
     assert ended.returncode == 255
     assert "remote port forwarding failed" in ended.stderr
 
 
-def test_no_agent_and_no_display(host: Host, at: str, tmp_path: Path) -> None:
+def test_denies_agent_and_display_forwarding(host: Host, at: str, tmp_path: Path) -> None:
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")])
     until((tmp_path / "agent").exists)
     try:
@@ -307,7 +309,7 @@ def test_no_agent_and_no_display(host: Host, at: str, tmp_path: Path) -> None:
     assert host.plugin.environ.keys().isdisjoint({"SSH_AUTH_SOCK", "DISPLAY", "XAUTHORITY"})
 
 
-def test_one_session_a_connection(host: Host, at: str, tmp_path: Path) -> None:
+def test_connection_has_one_session(host: Host, at: str, tmp_path: Path) -> None:
     """A second one would come from a person who has left, or is somebody else."""
     host.plugin.on_start("sleep 5")
     control = ["-o", f"ControlPath={tmp_path}/c"]
@@ -329,7 +331,7 @@ def test_one_session_a_connection(host: Host, at: str, tmp_path: Path) -> None:
     assert len(host.aws.calls("StartSession")) == 1
 
 
-def test_what_lies_in_the_home_is_not_run(host: Host, at: str) -> None:
+def test_does_not_run_files_of_home(host: Host, at: str) -> None:
     directory = host.bastion.root / "homes" / ALICE / ".ssh"
     directory.mkdir()
     for name in ("rc", "environment", "authorized_keys"):
@@ -343,14 +345,14 @@ def test_what_lies_in_the_home_is_not_run(host: Host, at: str) -> None:
     assert ended.returncode == 0
 
 
-def test_nobody_can_write_into_the_home(host: Host) -> None:
+def test_users_cannot_write_to_home(host: Host) -> None:
     home = Path(pwd.getpwnam(ALICE).pw_dir)
 
     assert (home.stat().st_uid, home.stat().st_mode & 0o022) == (0, 0)
 
 
 @pytest.mark.parametrize("words", [["-c", "sh"], ["-c", f"{START}; sh"], ["-"], []])
-def test_nor_by_su(host: Host, words: list[str]) -> None:
+def test_su_runs_login_shell_too(host: Host, words: list[str]) -> None:
     """The login shell is the entry too, for whoever does not come by ssh."""
     dash, rest = (["-"], []) if words == ["-"] else ([], words)
     ended = subprocess.run(
@@ -365,7 +367,7 @@ def test_nor_by_su(host: Host, words: list[str]) -> None:
     refused(host, Ended(ended.returncode, ended.stdout, ended.stderr), 252)
 
 
-def test_iam_refuses_the_person(host: Host, at: str) -> None:
+def test_iam_denies_user(host: Host, at: str) -> None:
     host.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
 
     ended = host.ssh(at, START)
@@ -375,7 +377,7 @@ def test_iam_refuses_the_person(host: Host, at: str) -> None:
     assert f" for assumed-role/session-alice/{ALICE}" in ended.stderr
 
 
-def test_the_configuration_is_as_the_guide_says(host: Host) -> None:
+def test_configuration_is_as_in_guide(host: Host) -> None:
     program = [host.bastion.python, "-I", "-m", "ssmgate", "config", "check"]
     checked = host.bastion.run(ALICE, str(host.bastion.config_file), program=program)
 
@@ -383,7 +385,7 @@ def test_the_configuration_is_as_the_guide_says(host: Host) -> None:
     assert "note:" not in checked.stdout
 
 
-def test_the_firewall_is_nfts_language(tmp_path: Path) -> None:
+def test_nft_accepts_firewall_rules(tmp_path: Path) -> None:
     nft = require("nft")
     if subprocess.run([nft, "list", "tables"], check=False).returncode != 0:
         pytest.skip("nft may not ask the kernel")
@@ -392,14 +394,14 @@ def test_the_firewall_is_nfts_language(tmp_path: Path) -> None:
     subprocess.run([nft, "-c", "-f", str(tmp_path / "rules")], check=True)
 
 
-def test_no_accept_env_stands_in_the_guide() -> None:
+def test_guide_sets_no_accept_env() -> None:
     lines = [line.strip() for line in BLOCKS["sshd"].splitlines()]
 
     assert not any(line.startswith("AcceptEnv") for line in lines)
     assert {"DisableForwarding yes", "PermitUserRC no", "PermitUserEnvironment no"} <= set(lines)
 
 
-def test_every_block_of_the_guide_is_of_a_known_kind() -> None:
+def test_each_block_of_guide_has_known_title() -> None:
     """A block without its title would not be followed."""
     heads = re.findall(r"^```(.*)\n(?:.*\n)*?```$", GUIDE, re.MULTILINE)
     untitled = {head for head in heads if " title=" not in head}
@@ -410,6 +412,6 @@ def test_every_block_of_the_guide_is_of_a_known_kind() -> None:
     }  # fmt: skip
 
 
-def test_the_statements_are_json() -> None:
+def test_policy_statements_are_json() -> None:
     for text in re.findall(r"^```json\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE):
         assert json.loads(text)["Version"] == "2012-10-17"

@@ -59,7 +59,7 @@ def start(machine: Machine, *words: str, **environ: str | None) -> list[str]:
     return machine.aws.operations[before:]
 
 
-def test_the_second_start_asks_nobody(cached: Machine) -> None:
+def test_second_start_uses_cached_answer(cached: Machine) -> None:
     assert start(cached) == ALLOWED
     assert start(cached) == ["StartSession"]
     # Another node is no other question.
@@ -68,7 +68,7 @@ def test_the_second_start_asks_nobody(cached: Machine) -> None:
     assert cached.aws.received[-1].parameters == {"Target": "i-2", "Reason": "r"}
 
 
-def test_another_document_of_the_same_caller(cached: Machine) -> None:
+def test_other_document_is_not_cached(cached: Machine) -> None:
     start(cached)
 
     assert start(cached, "--document-name", "Other") == ALLOWED[1:]
@@ -103,7 +103,7 @@ def test_another_document_of_the_same_caller(cached: Machine) -> None:
         pytest.param({"HOME": "{home}/other"}, id="home"),
     ],
 )
-def test_whatever_the_answer_depends_on(cached: Machine, other: dict[str, str]) -> None:
+def test_cache_misses_when_dependency_differs(cached: Machine, other: dict[str, str]) -> None:
     (cached.home / "config").write_text("[default]\nsts_regional_endpoints = legacy\n")
     (cached.home / "other").mkdir()
     (cached.home / ".aws").mkdir()
@@ -116,7 +116,7 @@ def test_whatever_the_answer_depends_on(cached: Machine, other: dict[str, str]) 
     assert start(cached, **changed) == ALLOWED
 
 
-def test_a_changed_file_of_the_aws_configuration(cached: Machine) -> None:
+def test_cache_misses_after_change_of_aws_configuration_file(cached: Machine) -> None:
     config = cached.home / "config"
     config.write_text("[default]\nmax_attempts = 3\n")
     start(cached, AWS_CONFIG_FILE=str(config))
@@ -125,7 +125,7 @@ def test_a_changed_file_of_the_aws_configuration(cached: Machine) -> None:
     assert start(cached, AWS_CONFIG_FILE=str(config)) == ALLOWED
 
 
-def test_a_changed_file_of_the_checkers_credentials(cached: Machine) -> None:
+def test_cache_misses_after_change_of_checker_credentials(cached: Machine) -> None:
     file = cached.home / ".aws" / "credentials"
     file.parent.mkdir()
     file.write_text("[checker]\naws_access_key_id = AKIAONE\naws_secret_access_key = s\n")
@@ -137,7 +137,7 @@ def test_a_changed_file_of_the_checkers_credentials(cached: Machine) -> None:
 
 
 @pytest.mark.parametrize("how", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "profile", "--ca-bundle"])
-def test_a_changed_bundle_under_the_same_path(cached: Machine, how: str) -> None:
+def test_cache_misses_after_change_of_ca_bundle(cached: Machine, how: str) -> None:
     """Whatever its size and its time of change are."""
     bundle = cached.home / "ca.pem"
     bundle.write_text("one")
@@ -155,7 +155,7 @@ def test_a_changed_bundle_under_the_same_path(cached: Machine, how: str) -> None
     assert start(cached, *words, **environ) == ALLOWED
 
 
-def test_the_proxies_as_they_are_found(cached: Machine) -> None:
+def test_cache_key_contains_proxies_in_use(cached: Machine) -> None:
     """In a CGI script HTTP_PROXY is the client's word, and is not used."""
     proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
     start(cached, **proxies)
@@ -165,14 +165,14 @@ def test_the_proxies_as_they_are_found(cached: Machine) -> None:
 
 
 @pytest.mark.parametrize("name", ["PWD", "TERM", "SSH_TTY", "WINDOWID", "PATH_OF_NOBODY"])
-def test_what_no_answer_depends_on(cached: Machine, name: str) -> None:
+def test_cache_hits_despite_irrelevant_changes(cached: Machine, name: str) -> None:
     start(cached)
 
     assert start(cached, **{name: "other"}) == ["StartSession"]
 
 
 @pytest.mark.parametrize("words", [("--no-verify-ssl",), ("--region", "eu-west-1")])
-def test_options_that_matter(cached: Machine, words: tuple[str, ...]) -> None:
+def test_cache_misses_with_other_options(cached: Machine, words: tuple[str, ...]) -> None:
     start(cached)
 
     assert start(cached, *words) == ALLOWED
@@ -187,7 +187,7 @@ def test_options_that_matter(cached: Machine, words: tuple[str, ...]) -> None:
         pytest.param(xml_error("Throttling", "slow down"), id="throttled"),
     ],
 )
-def test_only_a_yes_is_kept(cached: Machine, answer: Any) -> None:
+def test_caches_only_allows(cached: Machine, answer: Any) -> None:
     cached.aws.script("GetContextKeysForPrincipalPolicy", context_keys())
     cached.aws.script("SimulatePrincipalPolicy", answer)
     assert cached.run("--target", TARGET).returncode == 254
@@ -197,7 +197,7 @@ def test_only_a_yes_is_kept(cached: Machine, answer: Any) -> None:
     assert start(cached) == ALLOWED[1:]
 
 
-def test_a_yes_that_hangs_on_tags_is_not_kept(cached: Machine) -> None:
+def test_does_not_cache_allow_that_depends_on_tags(cached: Machine) -> None:
     missing = evaluation("implicitDeny", missing=("ssm:resourceTag/team",))
     cached.aws.script("SimulatePrincipalPolicy", missing, evaluation(), missing, evaluation())
     cached.aws.script("ListTagsForResource", document_tags(team="ops"))
@@ -207,7 +207,7 @@ def test_a_yes_that_hangs_on_tags_is_not_kept(cached: Machine) -> None:
     assert start(cached).count("SimulatePrincipalPolicy") == 2
 
 
-def test_what_mode_permissive_sets_aside_is_not_kept(cached: Machine) -> None:
+def test_does_not_cache_denial_that_permissive_overrides(cached: Machine) -> None:
     cached.aws.script("SimulatePrincipalPolicy", evaluation("explicitDeny"))
     cached.aws.script("GetContextKeysForPrincipalPolicy", context_keys())
     for _ in range(2):
@@ -216,7 +216,7 @@ def test_what_mode_permissive_sets_aside_is_not_kept(cached: Machine) -> None:
         assert "started all the same" in ended.stderr
 
 
-def test_local_rules_refuse_after_a_hit(cached: Machine) -> None:
+def test_local_rules_deny_after_cache_hit(cached: Machine) -> None:
     start(cached)
     file = cached.home / ".config/ssmgate/config.toml"
     file.parent.mkdir(parents=True)
@@ -228,7 +228,7 @@ def test_local_rules_refuse_after_a_hit(cached: Machine) -> None:
     assert cached.aws.operations.count("SimulatePrincipalPolicy") == 2
 
 
-def test_a_short_time(cached: Machine) -> None:
+def test_entry_expires_after_ttl(cached: Machine) -> None:
     start(cached, SSMGATE_CACHE_TTL="1")
     time.sleep(1.2)
 
@@ -264,9 +264,7 @@ def of_another(text: str) -> str:
     ids=["longer", "another's", "no seal", "zeros", "a strange seal", "without an end", "half",
          "empty", "zeros of a crash", "deep", "big"],
 )  # fmt: skip
-def test_an_entry_that_was_changed_is_asked_anew(
-    cached: Machine, change: Callable[[str], str]
-) -> None:
+def test_ignores_modified_entry(cached: Machine, change: Callable[[str], str]) -> None:
     start(cached)
     for file in kept(cached):
         file.write_text(change(file.read_text()))
@@ -275,7 +273,7 @@ def test_an_entry_that_was_changed_is_asked_anew(
     assert start(cached) == ["StartSession"]
 
 
-def test_an_entry_from_before_the_machine_started(cached: Machine) -> None:
+def test_ignores_entry_from_before_boot(cached: Machine) -> None:
     """Or of another one that shares the home: its boot clock counts from elsewhere."""
     cached.environ["SSMGATE_DAEMON"] = "off"  # the patch is this start's alone
     start(cached)
@@ -294,7 +292,7 @@ def test_an_entry_from_before_the_machine_started(cached: Machine) -> None:
     assert cached.aws.operations == [*ALLOWED, "StartSession", *ALLOWED]
 
 
-def test_a_role_whose_path_was_not_told_is_asked_about_again(cached: Machine) -> None:
+def test_role_path_is_looked_up_until_known(cached: Machine) -> None:
     """The answer to its next question may be another one."""
     arn = "arn:aws:sts::111122223333:assumed-role/Ops/alice"
     cached.aws.script("GetCallerIdentity", identity(arn, "AROAX:alice"))
@@ -306,7 +304,7 @@ def test_a_role_whose_path_was_not_told_is_asked_about_again(cached: Machine) ->
     assert start(cached, "--document-name", "Third") == ALLOWED[1:]
 
 
-def test_an_entry_under_the_name_of_another(cached: Machine) -> None:
+def test_ignores_entry_under_name_of_another(cached: Machine) -> None:
     start(cached)
     start(cached, AWS_ACCESS_KEY_ID="AKIAOTHER")
     files = kept(cached)
@@ -317,7 +315,7 @@ def test_an_entry_under_the_name_of_another(cached: Machine) -> None:
     assert start(cached) == ALLOWED
 
 
-def test_a_directory_of_everybodys_is_told_and_not_used(cached: Machine) -> None:
+def test_warns_of_and_skips_shared_cache_directory(cached: Machine) -> None:
     start(cached)
     (cached.home / DIRECTORY).chmod(0o777)
     ended = cached.run("--target", TARGET)
@@ -328,7 +326,7 @@ def test_a_directory_of_everybodys_is_told_and_not_used(cached: Machine) -> None
     assert cached.aws.operations == ALLOWED * 2
 
 
-def test_no_secret_is_kept(cached: Machine) -> None:
+def test_cache_contains_no_secret(cached: Machine) -> None:
     start(cached, AWS_SESSION_TOKEN="session-token-of-example")
     texts = "".join(file.read_text() for file in kept(cached))
 
@@ -337,7 +335,7 @@ def test_no_secret_is_kept(cached: Machine) -> None:
     assert "arn:aws:iam::111122223333:user/alice" in texts
 
 
-def test_many_at_once_ask_once(cached: Machine) -> None:
+def test_concurrent_starts_share_one_simulation(cached: Machine) -> None:
     cached.aws.script(
         "GetCallerIdentity", slowly(identity("arn:aws:iam::111122223333:user/alice"), 3)
     )
@@ -352,7 +350,7 @@ def test_many_at_once_ask_once(cached: Machine) -> None:
     assert cached.aws.operations.count("StartSession") == 6
 
 
-def test_one_that_is_killed_while_it_asks_is_not_waited_for(cached: Machine) -> None:
+def test_starts_do_not_wait_for_killed_leader(cached: Machine) -> None:
     answer = threading.Event()
     alice = identity("arn:aws:iam::111122223333:user/alice")
     cached.aws.script("GetCallerIdentity", after(answer, alice), alice)
@@ -373,7 +371,7 @@ def test_one_that_is_killed_while_it_asks_is_not_waited_for(cached: Machine) -> 
     assert cached.aws.operations.count("StartSession") == 3
 
 
-def test_one_that_waits_can_be_interrupted(cached: Machine) -> None:
+def test_waiting_start_can_be_interrupted(cached: Machine) -> None:
     answer = threading.Event()
     alice = identity("arn:aws:iam::111122223333:user/alice")
     cached.aws.script("GetCallerIdentity", after(answer, alice))
@@ -404,7 +402,7 @@ def by_a_placed_statement(handler: BaseHTTPRequestHandler, received: Received) -
     )(handler, received)
 
 
-def test_the_answer_about_the_control_is_kept_with_the_documents(cached: Machine) -> None:
+def test_caches_control_answer_with_document_answer(cached: Machine) -> None:
     simulated = "SimulatePrincipalPolicy"
     cached.aws.script(simulated, by_a_placed_statement, evaluation("implicitDeny"))
 
@@ -415,7 +413,7 @@ def test_the_answer_about_the_control_is_kept_with_the_documents(cached: Machine
     assert start(cached).count(simulated) == 1
 
 
-def test_many_at_once_and_iam_throttles(cached: Machine) -> None:
+def test_concurrent_starts_all_deny_when_iam_throttles(cached: Machine) -> None:
     """Each tries as often as one alone would, one beginning after another, and then refuses."""
     alice = identity("arn:aws:iam::111122223333:user/alice")
     cached.aws.script("GetCallerIdentity", slowly(alice, 3))
@@ -433,7 +431,7 @@ def test_many_at_once_and_iam_throttles(cached: Machine) -> None:
     assert set(cached.aws.operations) == {"GetCallerIdentity", "SimulatePrincipalPolicy"}
 
 
-def test_many_at_once_and_one_is_throttled(cached: Machine) -> None:
+def test_concurrent_starts_share_allow_after_throttling(cached: Machine) -> None:
     """The next one's yes is everybody's."""
     alice = identity("arn:aws:iam::111122223333:user/alice")
     cached.aws.script("GetCallerIdentity", slowly(alice, 3))
@@ -487,7 +485,7 @@ def test_show_and_clear(cached: Machine) -> None:
     assert start(cached) == ALLOWED
 
 
-def test_show_prints_nothing_that_is_more_than_text(cached: Machine) -> None:
+def test_show_escapes_control_characters(cached: Machine) -> None:
     start(cached)
     for file in kept(cached):
         file.write_text(file.read_text().replace("user/alice", "user/\\u001b[2Jalice\\n"))
@@ -498,7 +496,7 @@ def test_show_prints_nothing_that_is_more_than_text(cached: Machine) -> None:
     assert len(shown.splitlines()) == 2
 
 
-def test_show_in_a_directory_of_everybodys(cached: Machine) -> None:
+def test_show_and_clear_skip_shared_cache_directory(cached: Machine) -> None:
     start(cached)
     (cached.home / DIRECTORY).chmod(0o777)
 

@@ -73,7 +73,7 @@ def check(machine: Machine, *words: str, **environ: str | None) -> Ended:
         ),
     ],
 )  # fmt: skip
-def test_three_answers(
+def test_check_reports_each_answer(
     machine: Machine, answers: tuple[Answer, ...], words: tuple[str, ...], code: int, first: str
 ) -> None:
     machine.aws.script("SimulatePrincipalPolicy", *answers)
@@ -91,7 +91,7 @@ def test_three_answers(
     assert not machine.plugin.started
 
 
-def test_each_is_asked_alone_with_its_own_context(machine: Machine) -> None:
+def test_document_and_target_are_simulated_with_own_context(machine: Machine) -> None:
     """The key is true for what is named; without a name the target is asked about twice."""
     check(machine)
     named = len(machine.aws.calls("SimulatePrincipalPolicy"))
@@ -122,7 +122,7 @@ def test_each_is_asked_alone_with_its_own_context(machine: Machine) -> None:
         ((), {"SSMGATE_MODES": "x"}, 253),
     ],
 )
-def test_usage_and_configuration(
+def test_usage_and_configuration_errors(
     machine: Machine, words: tuple[str, ...], environ: dict[str, str | None], code: int
 ) -> None:
     ended = check(machine, *words, **environ)
@@ -131,18 +131,18 @@ def test_usage_and_configuration(
     assert "SimulatePrincipalPolicy" not in machine.aws.operations
 
 
-def test_a_target_is_required(machine: Machine) -> None:
+def test_target_is_required(machine: Machine) -> None:
     assert verb(machine, "check").returncode == 252
 
 
-def test_the_flags_are_no_words_of_awss(machine: Machine) -> None:
+def test_check_flags_are_not_read_as_values(machine: Machine) -> None:
     """As a value they are refused there as here; behind -- they are the parser's."""
     assert check(machine, "--reason", "--explain").returncode == 252
     assert check(machine, "--reason=--explain").returncode == 0
 
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "SimulatePrincipalPolicy"])
-def test_a_service_that_does_not_answer(machine: Machine, operation: str) -> None:
+def test_service_that_does_not_answer_is_unknown(machine: Machine, operation: str) -> None:
     machine.aws.script(operation, reset())
     ended = check(machine, "--output", "json")
     report = json.loads(ended.stdout)
@@ -150,7 +150,7 @@ def test_a_service_that_does_not_answer(machine: Machine, operation: str) -> Non
     assert (ended.returncode, report["answer"], ended.stderr) == (4, "unknown", "")
 
 
-def test_policies_that_cannot_be_read_change_nothing(machine: Machine) -> None:
+def test_unreadable_policies_leave_answer_unchanged(machine: Machine) -> None:
     """Whatever explains may fail: the answer is the same."""
     for operation in ("ListUserPolicies", "ListAttachedUserPolicies", "GetUser"):
         machine.aws.script(operation, xml("<PolicyNames><member>x</member></PolicyNames>"))
@@ -161,7 +161,7 @@ def test_policies_that_cannot_be_read_change_nothing(machine: Machine) -> None:
     assert "policy user_alice_x is not understood" in ended.stdout
 
 
-def test_ctrl_c(machine: Machine) -> None:
+def test_ctrl_c_interrupts_check(machine: Machine) -> None:
     machine.aws.script("GetCallerIdentity", hang(20))
     process = subprocess.Popen(
         [sys.executable, "-m", "ssmgate", "check", "--target", TARGET], text=True,
@@ -173,7 +173,7 @@ def test_ctrl_c(machine: Machine) -> None:
     assert (process.returncode, *shown) == (130, "", "\n")
 
 
-def test_colour_on_a_terminal_only(machine: Machine) -> None:
+def test_colours_only_at_terminal(machine: Machine) -> None:
     def on_a_terminal(**environ: str) -> str:
         leader, follower = pty.openpty()
         subprocess.run(
@@ -231,7 +231,7 @@ def test_denial_at_terminal_names_the_nearest_statement_and_the_next_step(
     assert "The least statement that permits it" in requested
 
 
-def test_denial_of_ssh_document_looks_nothing_up_at_a_terminal(machine: Machine) -> None:
+def test_denial_of_ssh_document_at_terminal_makes_no_extra_calls(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", NO)
     status, shown = start_at_terminal(machine, "--target", TARGET, "--document-name", SSH)
 
@@ -241,7 +241,9 @@ def test_denial_of_ssh_document_looks_nothing_up_at_a_terminal(machine: Machine)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_check_and_start_agree(world: Server, machine: Machine, case: dict[str, Any]) -> None:
+def test_check_and_start_session_agree(
+    world: Server, machine: Machine, case: dict[str, Any]
+) -> None:
     """What check says of the document is what the gate does; a target is the service's."""
     report = json.loads((GALLERY / f"{case['name']}.json").read_text())
     told = start(world, machine, case["as"], words=case["words"], **case["environ"])
@@ -262,7 +264,7 @@ def test_check_and_start_agree(world: Server, machine: Machine, case: dict[str, 
         pytest.param("import time; time.sleep(30)", 5, id="it takes too long"),
     ],
 )
-def test_what_explains_cannot_change_a_refusal(machine: Machine, broken: str, seconds: int) -> None:
+def test_failing_explanation_leaves_denial(machine: Machine, broken: str, seconds: int) -> None:
     (machine.home / "sitecustomize.py").write_text(
         "import sys\n"
         "class Finder:\n"
@@ -285,14 +287,14 @@ def test_what_explains_cannot_change_a_refusal(machine: Machine, broken: str, se
     assert not machine.plugin.started
 
 
-def test_permissive_explains_nothing(machine: Machine) -> None:
+def test_permissive_mode_reads_no_policies(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", NO)
     ended = machine.run("--target", TARGET, SSMGATE_MODE="permissive")
     assert ended.returncode == 0
     assert "ListUserPolicies" not in machine.aws.operations
 
 
-def test_what_simulation_cannot_see_is_named(machine: Machine) -> None:
+def test_service_denial_names_limits_of_simulation(machine: Machine) -> None:
     words = "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: x"
     machine.aws.script("StartSession", json_error("AccessDeniedException", words))
     ended = machine.run("--target", TARGET, "--document-name", "Dev-Shell")
@@ -302,7 +304,7 @@ def test_what_simulation_cannot_see_is_named(machine: Machine) -> None:
     assert "session policies, VPC endpoint policies, resource control policies" in ended.stderr
 
 
-def test_no_such_word_for_another_error_or_an_override(machine: Machine) -> None:
+def test_other_errors_and_overrides_do_not_mention_simulation(machine: Machine) -> None:
     machine.aws.script("StartSession", json_error("TargetNotConnected", "not connected"))
     assert "simulation" not in machine.run("--target", TARGET).stderr
     machine.aws.script("SimulatePrincipalPolicy", NO)
@@ -325,7 +327,9 @@ def test_no_such_word_for_another_error_or_an_override(machine: Machine) -> None
         ("deny-by-enumeration", None, 254),
     ],
 )
-def test_named(world: Server, machine: Machine, who: str, document: str | None, code: int) -> None:
+def test_explicit_grant_rule_requires_named_document(
+    world: Server, machine: Machine, who: str, document: str | None, code: int
+) -> None:
     words = ["--target", NODE, *(("--document-name", document) if document else ())]
     wide, named = (
         start(world, machine, who, words=words, SSMGATE_ALLOW_WILDCARD_GRANTS=word)
@@ -337,7 +341,7 @@ def test_named(world: Server, machine: Machine, who: str, document: str | None, 
         assert "names" in named.stderr
 
 
-def test_named_costs_one_call_and_the_document_is_asked_alone(machine: Machine) -> None:
+def test_explicit_grant_rule_costs_one_call(machine: Machine) -> None:
     machine.run("--target", TARGET, SSMGATE_ALLOW_WILDCARD_GRANTS="false")
     first, control = machine.aws.calls("SimulatePrincipalPolicy")
     assert first.parameters["ResourceArns.member.1"] == DEFAULT
@@ -349,7 +353,7 @@ def test_named_costs_one_call_and_the_document_is_asked_alone(machine: Machine) 
     assert machine.aws.operations.count("StartSession") == 0
 
 
-def test_a_control_that_is_not_answered_is_no_yes(machine: Machine) -> None:
+def test_unanswered_control_is_not_allow(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", YES, xml_error("Throttling", "Rate exceeded"))
     ended = machine.run("--target", TARGET, SSMGATE_ALLOW_WILDCARD_GRANTS="false")
     assert ended.returncode == 254
@@ -360,7 +364,7 @@ def test_a_control_that_is_not_answered_is_no_yes(machine: Machine) -> None:
 # documents
 
 
-def test_documents_in_two_simulations(machine: Machine) -> None:
+def test_documents_takes_two_simulations(machine: Machine) -> None:
     own_names = ("Dev-Shell", "SSM-SessionManagerRunShell")
     own_page = {"DocumentIdentifiers": [{"Name": name} for name in own_names], "NextToken": "t"}
     last_page = {"DocumentIdentifiers": []}
@@ -385,7 +389,7 @@ def test_documents_in_two_simulations(machine: Machine) -> None:
     assert not STARTS & set(machine.aws.operations)
 
 
-def test_documents_where_nothing_may_be_listed(machine: Machine) -> None:
+def test_documents_without_permission_to_list(machine: Machine) -> None:
     for operation in ("ListDocuments", "GetDocument"):
         machine.aws.script(operation, json_error("AccessDeniedException", "no"))
     ended = verb(machine, "documents", "--target", TARGET)
@@ -395,7 +399,7 @@ def test_documents_where_nothing_may_be_listed(machine: Machine) -> None:
     assert f"target {TARGET}: allowed" in ended.stdout
 
 
-def test_documents_takes_no_document(machine: Machine) -> None:
+def test_documents_rejects_document_name(machine: Machine) -> None:
     assert verb(machine, "documents", "--document-name", "Dev-Shell").returncode == 252
 
 
@@ -420,7 +424,7 @@ def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str, cod
     assert len(answers) >= 8
 
 
-def test_redacted(world: Server, machine: Machine) -> None:
+def test_redact_masks_names_and_ids(world: Server, machine: Machine) -> None:
     told = as_whom(world, machine, "never-listed", "check", "--target", NODE, "--output", "json",
                    "--redact", code=3)  # fmt: skip
     VALIDATOR.validate(told)
@@ -428,7 +432,7 @@ def test_redacted(world: Server, machine: Machine) -> None:
     assert not [word for word in (ACCOUNT, NODE, "never-listed") if word in text]
 
 
-def test_no_secret_is_printed(world: Server, machine: Machine) -> None:
+def test_prints_no_secret(world: Server, machine: Machine) -> None:
     for words in (("check", "--target", NODE, "--explain"), ("documents",)):
         ended = run_as(world, machine, "all-is-well", *words)
         for secret in (TOKEN, "secret-of-example", world.key("all-is-well")):

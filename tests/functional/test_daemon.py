@@ -112,7 +112,7 @@ SEEN = [
 
 
 @pytest.mark.parametrize(("before", "words", "environ"), SEEN)
-def test_the_plugin_sees_what_it_sees_after_a_cold_start(
+def test_plugin_gets_same_as_after_cold_start(
     machine: Machine,
     daemon: Daemon,
     before: list[str],
@@ -204,7 +204,7 @@ OTHERWISE = [
 
 
 @pytest.mark.parametrize(("spoil", "environ", "status"), OTHERWISE)
-def test_what_is_said_is_what_a_cold_start_says(
+def test_prints_same_as_cold_start(
     machine: Machine,
     tmp_path: Path,
     daemon: Daemon,
@@ -225,9 +225,7 @@ def test_what_is_said_is_what_a_cold_start_says(
     assert sorted(calls[: len(calls) // 2]) == sorted(calls[len(calls) // 2 :])
 
 
-def test_what_is_recorded_is_what_a_cold_start_records(
-    machine: Machine, tmp_path: Path, daemon: Daemon
-) -> None:
+def test_records_same_as_cold_start(machine: Machine, tmp_path: Path, daemon: Daemon) -> None:
     seen = []
     for way in (BY_DAEMON, COLD):
         log = Log(tmp_path / "log")
@@ -256,7 +254,7 @@ initialize_client_plugin = Plugin().initialize_client_plugin
 """
 
 
-def test_no_variable_plants_code(machine: Machine, tmp_path: Path) -> None:
+def test_environment_variables_load_no_code(machine: Machine, tmp_path: Path) -> None:
     """botocore reads this one whenever it makes a client."""
     home = tmp_path / "own"
     home.mkdir()

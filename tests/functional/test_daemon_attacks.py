@@ -100,9 +100,7 @@ def path(attack: Attack) -> Iterator[Path]:
     path.unlink()
 
 
-def test_the_same_request_of_a_process_that_is_not_confined_is_answered(
-    attack: Attack, path: Path
-) -> None:
+def test_answers_request_of_unconfined_process(attack: Attack, path: Path) -> None:
     """So what follows would leave a file if it were answered."""
     kind, _ = attack.run("nothing", attack.lists(SSMGATE_PLUGIN_PATH=str(path)))
 
@@ -111,7 +109,7 @@ def test_the_same_request_of_a_process_that_is_not_confined_is_answered(
 
 
 @pytest.mark.parametrize("plugin", ["/proc/self/fd/2", "path"])
-def test_nothing_runs_outside_of_a_sandbox(attack: Attack, path: Path, plugin: str) -> None:
+def test_confined_process_runs_nothing_outside(attack: Attack, path: Path, plugin: str) -> None:
     plugin = str(path) if plugin == "path" else plugin
 
     kind, why = attack.run("sandbox", attack.lists(SSMGATE_PLUGIN_PATH=plugin))
@@ -137,12 +135,14 @@ def assert_refused(attack: Attack, how: str, fact: str, path: Path, *, as_root: 
         pytest.param("thread", "it has several threads", id="threads"),
     ],
 )
-def test_one_confinement_is_enough(attack: Attack, path: Path, how: str, fact: str) -> None:
+def test_rejects_client_with_any_confinement(
+    attack: Attack, path: Path, how: str, fact: str
+) -> None:
     assert_refused(attack, how, fact, path, as_root=False)
 
 
 @pytest.mark.parametrize("space", confined_client.SPACES)
-def test_a_user_namespace_is_enough(attack: Attack, path: Path, space: str) -> None:
+def test_rejects_client_in_user_namespace(attack: Attack, path: Path, space: str) -> None:
     """With another one or alone. The process has all capabilities in it."""
     lists = attack.lists(SSMGATE_PLUGIN_PATH=str(path))
 
@@ -154,7 +154,7 @@ def test_a_user_namespace_is_enough(attack: Attack, path: Path, space: str) -> N
 
 @ROOT
 @pytest.mark.parametrize(("how", "fact"), confined_client.BY_ROOT.items())
-def test_one_confinement_made_by_root_is_enough(
+def test_rejects_client_with_any_confinement_by_root(
     attack: Attack, path: Path, how: str, fact: str
 ) -> None:
     if how == "login uid" and not os.path.exists("/proc/self/loginuid"):
@@ -179,7 +179,7 @@ LIES = [
 
 
 @pytest.mark.parametrize(("words", "environ"), LIES)
-def test_what_a_client_would_not_ask_is_not_answered(
+def test_rejects_requests_that_client_never_sends(
     attack: Attack, words: list[str], environ: dict[str, str | None]
 ) -> None:
     kind, why = attack.run("nothing", attack.lists(*words, **environ))

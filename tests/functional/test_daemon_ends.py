@@ -76,7 +76,7 @@ OTHERS = [signal.SIGUSR1, signal.SIGALRM, signal.SIGABRT, signal.SIGRTMIN]
 
 @pytest.mark.parametrize("number", [*SIGNALS, *OTHERS], ids=lambda number: number.name)
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "StartSession"])
-def test_a_signal_ends_it_as_it_ends_a_cold_start(
+def test_signal_ends_start_as_it_ends_cold_start(
     machine: Machine, daemon: Daemon, tmp_path: Path, operation: str, number: signal.Signals
 ) -> None:
     ends = []
@@ -112,7 +112,7 @@ def test_a_signal_ends_it_as_it_ends_a_cold_start(
         pytest.param("StartSession", (1, 1), id="while StartSession"),
     ],
 )
-def test_whatever_kills_it_leaves_no_session(
+def test_killed_client_leaves_no_session(
     machine: Machine,
     daemon: Daemon,
     tmp_path: Path,
@@ -138,7 +138,7 @@ def test_whatever_kills_it_leaves_no_session(
 @pytest.mark.parametrize(
     "number", [*SIGNALS, signal.SIGUSR1, signal.SIGKILL], ids=lambda number: number.name
 )
-def test_whatever_kills_a_stopped_one_leaves_no_session(
+def test_killed_stopped_client_leaves_no_session(
     machine: Machine, daemon: Daemon, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The handover lies there unread."""
@@ -157,9 +157,7 @@ def test_whatever_kills_a_stopped_one_leaves_no_session(
     assert not machine.plugin.started
 
 
-def test_a_signal_that_is_ignored_ends_nothing(
-    machine: Machine, daemon: Daemon, tmp_path: Path
-) -> None:
+def test_ignored_signal_ends_nothing(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
     process, mark = begin(
         machine,
@@ -175,7 +173,7 @@ def test_a_signal_that_is_ignored_ends_nothing(
     assert (process.returncode, mark.exists(), counts(machine)) == (0, False, (1, 0))
 
 
-def test_a_signal_to_the_daemons_terminal_ends_no_start(machine: Machine, tmp_path: Path) -> None:
+def test_signal_to_terminal_of_daemon_ends_no_start(machine: Machine, tmp_path: Path) -> None:
     """Ctrl-C reaches a whole process group."""
     machine.environ["HOME"] = str(tmp_path)
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
@@ -190,9 +188,7 @@ def test_a_signal_to_the_daemons_terminal_ends_no_start(machine: Machine, tmp_pa
     assert counts(machine) == (1, 0)
 
 
-def test_an_alarm_of_the_one_who_asked_ends_it(
-    machine: Machine, daemon: Daemon, tmp_path: Path
-) -> None:
+def test_alarm_of_client_ends_start(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 2.0))
     code = "import os, signal, sys; signal.setitimer(0, 1.5); os.execv(sys.argv[1], sys.argv[1:])"
     process, _ = begin(machine, tmp_path, before=(sys.executable, "-c", code))
@@ -208,9 +204,7 @@ def test_an_alarm_of_the_one_who_asked_ends_it(
 # The one who asked is stopped, and goes on.
 
 
-def test_one_that_was_stopped_for_a_while_goes_on(
-    machine: Machine, daemon: Daemon, tmp_path: Path
-) -> None:
+def test_client_stopped_briefly_goes_on(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     process, mark = begin(machine, tmp_path)
     machine.aws.wait_for("GetCallerIdentity")
     process.send_signal(signal.SIGSTOP)
@@ -223,7 +217,7 @@ def test_one_that_was_stopped_for_a_while_goes_on(
     assert counts(machine) == (1, 0)
 
 
-def test_one_that_was_stopped_for_long_starts_another(
+def test_client_stopped_for_long_starts_anew(
     machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     process, mark = begin(machine, tmp_path)
@@ -344,7 +338,7 @@ def has_a_signal_after_go(asker: Asker) -> None:
     [closes, closes_without_reading, closes_before_go, says_nothing, says_half, says_junk,
      says_another_thing, fails, has_a_signal, has_a_signal_after_go],
 )  # fmt: skip
-def test_what_is_not_taken_is_terminated(
+def test_terminates_session_that_client_does_not_take(
     machine: Machine, daemon: Daemon, asker: Asker, ends: object
 ) -> None:
     asker.request()
@@ -357,7 +351,7 @@ def test_what_is_not_taken_is_terminated(
     assert ended.parameters == {"SessionId": SESSION_ID}
 
 
-def test_what_is_taken_is_not_terminated_however_long_it_takes(
+def test_keeps_session_that_slow_client_takes(
     machine: Machine, daemon: Daemon, asker: Asker
 ) -> None:
     """It may have been stopped just then."""
@@ -374,7 +368,7 @@ def test_what_is_taken_is_not_terminated_however_long_it_takes(
     assert counts(machine) == (1, 0)
 
 
-def test_half_a_handover_is_none(machine: Machine, daemon: Daemon, asker: Asker) -> None:
+def test_unread_handover_terminates_session(machine: Machine, daemon: Daemon, asker: Asker) -> None:
     """One with more than a socket holds, to somebody who does not read."""
     machine.environ |= {f"BIG{n}": "x" * 100_000 for n in range(10)}
     asker.request()
@@ -408,7 +402,7 @@ def without(sock: socket.socket, *lists: list[str]) -> None:
         ),
     ],
 )
-def test_no_request_starts_nothing(
+def test_connection_without_request_starts_nothing(
     machine: Machine,
     daemon: Daemon,
     tmp_path: Path,
@@ -445,7 +439,7 @@ def vanishing_plugin(machine: Machine, first_line: str) -> None:
     ],
 )
 @pytest.mark.parametrize("answer", [json_ok({}), json_error("x", "no")], ids=["ended", "not"])
-def test_a_plugin_that_cannot_be_executed(
+def test_plugin_that_cannot_be_executed_leaves_no_session(
     machine: Machine, daemon: Daemon, tmp_path: Path, spoil: str, why: str, answer: object
 ) -> None:
     machine.aws.script("TerminateSession", answer)
@@ -467,7 +461,7 @@ def test_a_plugin_that_cannot_be_executed(
 # What the daemon itself may suffer.
 
 
-def test_a_daemon_that_is_killed_leaves_its_starts_alone(machine: Machine, tmp_path: Path) -> None:
+def test_killed_daemon_leaves_its_starts_running(machine: Machine, tmp_path: Path) -> None:
     machine.environ["HOME"] = str(tmp_path)
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 0.3))
     with running(machine.environ) as daemon:
@@ -489,7 +483,7 @@ def test_a_daemon_that_is_killed_leaves_its_starts_alone(machine: Machine, tmp_p
         pytest.param("StartSession", (2, 0), id="while StartSession"),
     ],
 )
-def test_a_child_that_is_killed_is_done_without(
+def test_killed_worker_falls_back_to_cold_start(
     machine: Machine,
     daemon: Daemon,
     tmp_path: Path,
@@ -512,7 +506,7 @@ def test_a_child_that_is_killed_is_done_without(
     assert machine.plugin.started
 
 
-def test_a_child_that_is_stopped_is_not_waited_for(
+def test_stopped_worker_falls_back_to_cold_start(
     machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     go = threading.Event()

@@ -110,7 +110,7 @@ def machine(machine: Machine, listener: Listener) -> Machine:
         pytest.param(SANDBOX, ("unverified",), id="sandboxed, and not compared"),
     ],
 )
-def test_the_attack_works_where_nothing_differs(
+def test_attack_succeeds_without_confinement(
     machine: Machine, listener: Listener, tmp_path: Path, how: str, constants: tuple[str, ...]
 ) -> None:
     """So what follows would leave a file if it were obeyed, and would hear the environment."""
@@ -125,7 +125,7 @@ def test_the_attack_works_where_nothing_differs(
     assert "AWS_SECRET_ACCESS_KEY" in str(listener.heard)
 
 
-def test_a_sandboxed_one_hears_and_executes_nothing(
+def test_sandboxed_daemon_receives_and_executes_nothing(
     machine: Machine, listener: Listener, tmp_path: Path
 ) -> None:
     with listener.listening(SANDBOX):
@@ -137,7 +137,7 @@ def test_a_sandboxed_one_hears_and_executes_nothing(
     assert machine.plugin.started
 
 
-def test_one_that_is_not_confined_answers_status(listener: Listener) -> None:
+def test_unconfined_daemon_answers_status(listener: Listener) -> None:
     with listener.listening("nothing"):
         status = listener.status()
 
@@ -155,13 +155,15 @@ def test_one_that_is_not_confined_answers_status(listener: Listener) -> None:
           for space in confined_client.SPACES),
     ],
 )  # fmt: skip
-def test_one_confinement_is_enough(listener: Listener, how: str, why: str) -> None:
+def test_rejects_daemon_with_any_confinement(listener: Listener, how: str, why: str) -> None:
     assert_not_asked(listener, how, why, as_root=False)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can confine a process so")
 @pytest.mark.parametrize(("how", "why"), confined_client.BY_ROOT.items())
-def test_one_confinement_made_by_root_is_enough(listener: Listener, how: str, why: str) -> None:
+def test_rejects_daemon_with_any_confinement_by_root(
+    listener: Listener, how: str, why: str
+) -> None:
     if how == "login uid" and not Path("/proc/self/loginuid").exists():
         pytest.skip("this kernel has no login uid")
     assert_not_asked(listener, how, why, as_root=True)

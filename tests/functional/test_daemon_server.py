@@ -75,7 +75,7 @@ def found_in(pid: int, texts: dict[str, bytes]) -> set[str]:
     return {name for part in memory(pid) for name, text in texts.items() if text in part}
 
 
-def test_it_holds_nothing_that_a_start_is_told(machine: Machine, tmp_path: Path) -> None:
+def test_daemon_keeps_no_data_of_a_start(machine: Machine, tmp_path: Path) -> None:
     told = {
         "AWS_ACCESS_KEY_ID": SECRETS["the access key"].decode(),
         "AWS_SECRET_ACCESS_KEY": SECRETS["the secret key"].decode(),
@@ -100,7 +100,7 @@ def test_it_holds_nothing_that_a_start_is_told(machine: Machine, tmp_path: Path)
         assert found_in(daemon.pid, {"its home": os.fsencode(machine.environ["HOME"])})
 
 
-def test_a_child_holds_what_it_is_told(machine: Machine, tmp_path: Path) -> None:
+def test_worker_memory_contains_request(machine: Machine, tmp_path: Path) -> None:
     """The search finds what is there."""
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
@@ -114,7 +114,7 @@ def test_a_child_holds_what_it_is_told(machine: Machine, tmp_path: Path) -> None
     assert found == {"key", "target"}
 
 
-def test_it_keeps_no_descriptor_of_a_start(machine: Machine, tmp_path: Path) -> None:
+def test_daemon_keeps_no_descriptor_of_a_start(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ) as daemon:
         before = sorted(os.listdir(f"/proc/{daemon.pid}/fd"))
         for _ in range(3):
@@ -129,7 +129,7 @@ def anonymous_memory(pid: int) -> int:
     return int(status.partition("RssAnon:")[2].split()[0])
 
 
-def test_it_does_not_grow(machine: Machine, tmp_path: Path) -> None:
+def test_daemon_memory_does_not_grow(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ) as daemon:
         for _ in range(5):
             start(machine, tmp_path)
@@ -142,7 +142,7 @@ def test_it_does_not_grow(machine: Machine, tmp_path: Path) -> None:
 # How many it makes at once.
 
 
-def test_a_hundred_at_once_all_start(machine: Machine, tmp_path: Path) -> None:
+def test_hundred_concurrent_starts_succeed(machine: Machine, tmp_path: Path) -> None:
     most = 0
     machine.aws._server.socket.listen(512)  # as many may knock at once
     with running(machine.environ) as daemon:
@@ -163,9 +163,7 @@ def test_a_hundred_at_once_all_start(machine: Machine, tmp_path: Path) -> None:
     assert machine.aws.calls("TerminateSession") == []
 
 
-def test_who_waits_too_long_for_a_turn_makes_the_start_itself(
-    machine: Machine, tmp_path: Path
-) -> None:
+def test_queued_client_falls_back_after_timeout(machine: Machine, tmp_path: Path) -> None:
     go = threading.Event()
     usual = machine.aws.answers["GetCallerIdentity"][0]
     machine.aws.script("GetCallerIdentity", after(go, usual), after(go, usual), usual)
@@ -187,7 +185,7 @@ def test_who_waits_too_long_for_a_turn_makes_the_start_itself(
     assert len(machine.aws.calls("StartSession")) == 3
 
 
-def test_more_than_may_wait_are_sent_away(machine: Machine, tmp_path: Path) -> None:
+def test_full_queue_rejects_clients(machine: Machine, tmp_path: Path) -> None:
     go = threading.Event()
     usual = machine.aws.answers["GetCallerIdentity"][0]
     machine.aws.script("GetCallerIdentity", after(go, usual), usual)
@@ -208,13 +206,13 @@ def test_more_than_may_wait_are_sent_away(machine: Machine, tmp_path: Path) -> N
 # When it ends.
 
 
-def test_it_ends_when_it_is_idle(machine: Machine, tmp_path: Path) -> None:
+def test_ends_when_idle(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ, "--idle", "1") as daemon:
         assert daemon.process.wait(30) == 0
         assert list(daemon.directory.glob("????????")) == []
 
 
-def test_it_is_not_idle_while_it_makes_a_start(machine: Machine, tmp_path: Path) -> None:
+def test_is_not_idle_during_a_start(machine: Machine, tmp_path: Path) -> None:
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
     with running(machine.environ, "--idle", "1") as daemon:
@@ -245,7 +243,7 @@ def signalled(number: int) -> Callable[[Daemon], None]:
         pytest.param(signalled(signal.SIGHUP), id="HUP"),
     ],
 )
-def test_its_end_lets_starts_go_on(
+def test_stopped_daemon_lets_starts_finish(
     machine: Machine, tmp_path: Path, end: Callable[[Daemon], None]
 ) -> None:
     go = threading.Event()
@@ -265,14 +263,14 @@ def test_its_end_lets_starts_go_on(
     assert machine.aws.calls("TerminateSession") == []
 
 
-def test_without_its_socket_it_ends(machine: Machine) -> None:
+def test_ends_when_socket_is_removed(machine: Machine) -> None:
     with running(machine.environ) as daemon:
         daemon.socket.unlink()
         os.kill(daemon.pid, signal.SIGCHLD)  # it looks from time to time, and when it wakes
         assert daemon.process.wait(30) == 0
 
 
-def test_a_socket_of_another_ones_it_leaves_alone(machine: Machine) -> None:
+def test_leaves_socket_of_another_daemon_alone(machine: Machine) -> None:
     with running(machine.environ) as daemon:
         path = daemon.socket
         path.unlink()
@@ -285,7 +283,7 @@ def test_a_socket_of_another_ones_it_leaves_alone(machine: Machine) -> None:
 # Who starts it.
 
 
-def test_a_second_one_says_so(machine: Machine, tmp_path: Path) -> None:
+def test_second_daemon_reports_running_one(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ) as daemon, running(machine.environ) as second:
         output, _ = second.process.communicate(timeout=30)
         assert second.process.returncode == 255
@@ -297,7 +295,7 @@ def test_a_second_one_says_so(machine: Machine, tmp_path: Path) -> None:
         assert start(machine, tmp_path)[1] == BY_DAEMON
 
 
-def test_many_at_once_are_one(machine: Machine, tmp_path: Path) -> None:
+def test_concurrent_daemons_leave_one_running(machine: Machine, tmp_path: Path) -> None:
     argv = [sys.executable, "-P", "-m", "ssmgate", "daemon", "run"]
     begun = [
         subprocess.Popen(argv, env=machine.environ, stderr=subprocess.DEVNULL, preexec_fn=give_up)
@@ -314,7 +312,7 @@ def test_many_at_once_are_one(machine: Machine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o777])
-def test_a_directory_of_others_is_no_place(machine: Machine, mode: int) -> None:
+def test_rejects_directory_of_another_user(machine: Machine, mode: int) -> None:
     directory = Path(machine.environ["HOME"]) / DIRECTORY
     directory.mkdir(parents=True)
     directory.chmod(mode)
@@ -345,7 +343,7 @@ def test_says_why_it_does_not_run_with_all_capabilities(machine: Machine) -> Non
     assert "no daemon can run here: with CAP_SYS_ADMIN " in ended.stderr
 
 
-def test_off_is_off(machine: Machine) -> None:
+def test_does_not_run_when_turned_off(machine: Machine) -> None:
     with running({**machine.environ, "SSMGATE_DAEMON": "off"}) as daemon:
         output, _ = daemon.process.communicate(timeout=30)
     assert daemon.process.returncode == 253
@@ -353,7 +351,7 @@ def test_off_is_off(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-"])
-def test_one_without_streams_makes_the_same_starts(
+def test_daemon_without_streams_makes_same_starts(
     machine: Machine, tmp_path: Path, closed: str
 ) -> None:
     machine.plugin.version("1.2.497.0")  # to which something is to be said
@@ -365,7 +363,7 @@ def test_one_without_streams_makes_the_same_starts(
     assert "WARNING" in first.stderr
 
 
-def test_one_that_ignores_signals_makes_starts_that_heed_them(
+def test_daemon_that_ignores_signals_makes_interruptible_starts(
     machine: Machine, tmp_path: Path
 ) -> None:
     machine.aws.script("StartSession", after(threading.Event(), json_ok(STARTED)))
@@ -412,7 +410,7 @@ def left(machine: Machine) -> Iterator[Callable[[], list[int]]]:
         os.kill(pid, signal.SIGKILL)
 
 
-def test_a_cold_start_leaves_one_behind(
+def test_cold_start_spawns_daemon(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
 ) -> None:
     machine.plugin.on_start(
@@ -448,7 +446,7 @@ def test_a_cold_start_leaves_one_behind(
     assert found_in(pid, {"key": b"secret-of-example", "token": b"token-of-example"}) == set()
 
 
-def test_ten_at_once_leave_one_behind(
+def test_ten_cold_starts_spawn_one_daemon(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
 ) -> None:
     machine.environ["SSMGATE_DAEMON"] = "auto"
@@ -466,7 +464,7 @@ def test_ten_at_once_leave_one_behind(
 
 
 @pytest.mark.parametrize("switch", ["on", "off", None])
-def test_none_is_left_behind_that_nobody_wanted(
+def test_spawns_daemon_only_when_configured(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]], switch: str | None
 ) -> None:
     ended, way = start(machine, tmp_path, SSMGATE_DAEMON=switch)
@@ -476,7 +474,7 @@ def test_none_is_left_behind_that_nobody_wanted(
     assert not (Path(machine.environ["HOME"]) / DIRECTORY).exists()
 
 
-def test_a_refusal_leaves_none_behind(
+def test_denied_start_spawns_no_daemon(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
 ) -> None:
     ended, _ = start(machine, tmp_path, SSMGATE_DAEMON="auto", SSMGATE_TARGETS_ALLOW="mi-*")
@@ -485,7 +483,7 @@ def test_a_refusal_leaves_none_behind(
     assert left() == []
 
 
-def test_what_hinders_it_is_not_the_starts_business(
+def test_failing_spawn_does_not_affect_start(
     machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
 ) -> None:
     (Path(machine.environ["HOME"]) / ".cache").write_text("no directory")
@@ -496,7 +494,7 @@ def test_what_hinders_it_is_not_the_starts_business(
     assert left() == []
 
 
-def test_a_signal_while_one_is_left_behind_ends_the_start(machine: Machine) -> None:
+def test_signal_during_spawn_ends_start(machine: Machine) -> None:
     """It is left behind before the session is there, which no signal may leave alone."""
     code = (
         "import os, signal\n"

@@ -236,7 +236,7 @@ FALSE = [
 
 
 @pytest.mark.parametrize("answer", FALSE)
-def test_one_that_does_not_do_as_it_should_is_done_without(
+def test_faulty_daemon_falls_back_to_cold_start(
     alone: Machine, tmp_path: Path, answer: Callable[[socket.socket], None]
 ) -> None:
     with listening(alone, answer):
@@ -244,7 +244,7 @@ def test_one_that_does_not_do_as_it_should_is_done_without(
         assert_cold(alone, tmp_path, constants=patience)
 
 
-def test_one_that_proves_itself_is_believed(alone: Machine, tmp_path: Path) -> None:
+def test_accepts_daemon_that_proves_itself(alone: Machine, tmp_path: Path) -> None:
     """So none of those before is done without for want of a proof."""
     with listening(alone, says(HELLO, proves, packed(protocol.END, ["7"]))):
         ended, way = start(alone, tmp_path)
@@ -252,12 +252,12 @@ def test_one_that_proves_itself_is_believed(alone: Machine, tmp_path: Path) -> N
     assert (ended.returncode, way) == (7, BY_DAEMON)
 
 
-def test_one_that_does_not_accept_is_done_without(alone: Machine, tmp_path: Path) -> None:
+def test_daemon_that_does_not_accept_falls_back(alone: Machine, tmp_path: Path) -> None:
     with listening(alone):
         assert_cold(alone, tmp_path)
 
 
-def test_a_full_queue_is_not_waited_in(alone: Machine, tmp_path: Path) -> None:
+def test_full_queue_falls_back_at_once(alone: Machine, tmp_path: Path) -> None:
     directory = Path(alone.environ["HOME"]) / DIRECTORY
     with listening(alone):
         descriptor = os.open(directory, os.O_RDONLY)
@@ -276,7 +276,7 @@ def test_a_full_queue_is_not_waited_in(alone: Machine, tmp_path: Path) -> None:
 
 
 @ROOT
-def test_another_users_is_not_believed(alone: Machine, tmp_path: Path) -> None:
+def test_rejects_daemon_of_another_user(alone: Machine, tmp_path: Path) -> None:
     """Whoever listens is who is known, whoever made the socket."""
     with bound(alone) as sock:
         pid = os.fork()
@@ -300,7 +300,7 @@ def test_another_users_is_not_believed(alone: Machine, tmp_path: Path) -> None:
 
 
 @ROOT
-def test_another_user_is_sent_away(machine: Machine, tmp_path: Path) -> None:
+def test_rejects_client_of_another_user(machine: Machine, tmp_path: Path) -> None:
     machine.environ["HOME"] = str(tmp_path / "home")
     with running(machine.environ) as daemon:
         name = daemon.socket.name
@@ -327,17 +327,17 @@ def test_another_user_is_sent_away(machine: Machine, tmp_path: Path) -> None:
 # A daemon that does not go on.
 
 
-def test_none_is_done_without(alone: Machine, tmp_path: Path) -> None:
+def test_starts_cold_without_daemon(alone: Machine, tmp_path: Path) -> None:
     assert_cold(alone, tmp_path)
 
 
-def test_one_that_is_stopped_is_not_waited_for(alone: Machine, tmp_path: Path) -> None:
+def test_stopped_daemon_falls_back_to_cold_start(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
         os.kill(daemon.pid, signal.SIGSTOP)
         assert_cold(alone, tmp_path)
 
 
-def test_what_a_dead_one_left_is_no_daemon(alone: Machine, tmp_path: Path) -> None:
+def test_socket_of_dead_daemon_is_ignored(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
         pass
     assert daemon.socket.exists()
@@ -349,29 +349,27 @@ def test_what_a_dead_one_left_is_no_daemon(alone: Machine, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o777, 0o770])
-def test_a_directory_that_others_may_enter_is_not_used(
-    alone: Machine, tmp_path: Path, mode: int
-) -> None:
+def test_ignores_directory_that_others_may_enter(alone: Machine, tmp_path: Path, mode: int) -> None:
     with running(alone.environ) as daemon:
         daemon.directory.chmod(mode)
         assert_cold(alone, tmp_path)
         assert daemon.process.poll() is None
 
 
-def test_a_directory_of_others_is_not_used(alone: Machine, tmp_path: Path) -> None:
+def test_ignores_directory_of_another_user(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
         daemon.directory.parent.chmod(0o777)
         assert_cold(alone, tmp_path)
 
 
-def test_a_link_in_the_directorys_place_is_not_followed(alone: Machine, tmp_path: Path) -> None:
+def test_does_not_follow_link_to_directory(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
         moved = daemon.directory.rename(tmp_path / "moved")
         daemon.directory.symlink_to(moved)
         assert_cold(alone, tmp_path)
 
 
-def test_a_link_in_its_place_ends_it(alone: Machine, tmp_path: Path) -> None:
+def test_link_in_place_of_socket_ends_daemon(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
         path = daemon.socket
         path.rename(path.with_suffix(".lock"))
@@ -382,7 +380,7 @@ def test_a_link_in_its_place_ends_it(alone: Machine, tmp_path: Path) -> None:
         assert path.is_symlink()
 
 
-def test_a_link_to_nowhere_is_no_daemon(alone: Machine, tmp_path: Path) -> None:
+def test_dangling_link_falls_back_to_cold_start(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
         path = daemon.socket
         path.unlink()
@@ -410,7 +408,7 @@ def size(gate: Path) -> int:
         pytest.param(lambda g: (g.parents[1] / "new").mkdir(), id="another release"),
     ],
 )  # fmt: skip
-def test_an_upgrade_is_noticed(
+def test_starts_cold_after_upgrade(
     alone: Machine, tmp_path: Path, upgrade: Callable[[Path], object]
 ) -> None:
     package = copied(tmp_path)
@@ -443,7 +441,7 @@ SURROUNDINGS = [
 
 
 @pytest.mark.parametrize("environ", SURROUNDINGS, ids=str)
-def test_other_surroundings(
+def test_starts_cold_in_other_environment(
     machine: Machine, daemon: Daemon, tmp_path: Path, environ: dict[str, str | None]
 ) -> None:
     made = daemon.made
@@ -466,7 +464,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("words", "stdin"), WORDS)
-def test_words_about_what_only_this_process_has(
+def test_arguments_that_name_own_descriptors_start_cold(
     machine: Machine, daemon: Daemon, tmp_path: Path, words: list[str], stdin: str
 ) -> None:
     (tmp_path / "link").symlink_to("/dev/stdin")
@@ -479,7 +477,7 @@ def test_words_about_what_only_this_process_has(
         assert machine.aws.calls("StartSession")[0].parameters["Parameters"] == {"a": ["b"]}
 
 
-def test_a_pipe_is_read_by_nobody_else(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
+def test_pipe_is_read_by_process_itself(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     """It could not be read again."""
     os.mkfifo(tmp_path / "pipe")
     thread = threading.Thread(target=lambda: (tmp_path / "pipe").write_text('{"a": ["b"]}'))
@@ -492,7 +490,7 @@ def test_a_pipe_is_read_by_nobody_else(machine: Machine, daemon: Daemon, tmp_pat
 
 
 @pytest.mark.parametrize("word", ["file://words.json", "file://~/words.json", "file://$W"])
-def test_a_file_is_read_by_the_daemon(
+def test_file_is_read_by_daemon(
     machine: Machine, daemon: Daemon, home: Path, tmp_path: Path, word: str
 ) -> None:
     (home / "words.json").write_text('{"a": ["b"]}')
@@ -517,7 +515,7 @@ def test_a_file_is_read_by_the_daemon(
         pytest.param(["--parameters", "file://missing"], 252, id="no such file"),
     ],
 )
-def test_what_is_no_start(
+def test_other_commands_run_cold(
     machine: Machine, daemon: Daemon, tmp_path: Path, words: list[str], status: int
 ) -> None:
     first, way = start(machine, tmp_path, *words, PAGER="cat")
@@ -529,13 +527,15 @@ def test_what_is_no_start(
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "2>&-"], ids=["stdin", "stderr"])
-def test_a_closed_descriptor(machine: Machine, daemon: Daemon, tmp_path: Path, closed: str) -> None:
+def test_closed_descriptor_starts_cold(
+    machine: Machine, daemon: Daemon, tmp_path: Path, closed: str
+) -> None:
     ended, way = start(machine, tmp_path, before=("sh", "-c", f'exec "$@" {closed}', "sh"))
 
     assert (way, ended.returncode) == (COLD, 0), ended.stderr
 
 
-def test_a_configuration_that_only_this_process_has(
+def test_configuration_from_own_descriptor_starts_cold(
     machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     """AWS_CONFIG_FILE=<(…): the profile is there, and not another one of the same name."""
@@ -553,7 +553,9 @@ def test_a_configuration_that_only_this_process_has(
     assert {call.access_key for call in machine.aws.received} == {"AKIAOWN"}
 
 
-def test_a_directory_that_is_gone(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
+def test_deleted_working_directory_starts_cold(
+    machine: Machine, daemon: Daemon, tmp_path: Path
+) -> None:
     before = ("sh", "-c", 'mkdir gone; cd gone; rmdir ../gone; exec "$@"', "sh")
     first, _ = start(machine, tmp_path, before=before, cwd=tmp_path)
     second, _ = start(machine, tmp_path, before=before, cwd=tmp_path, SSMGATE_DAEMON="off")
@@ -562,7 +564,9 @@ def test_a_directory_that_is_gone(machine: Machine, daemon: Daemon, tmp_path: Pa
 
 
 @NOT_ROOT
-def test_a_directory_that_cannot_be_read(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
+def test_unreadable_working_directory_starts_cold(
+    machine: Machine, daemon: Daemon, tmp_path: Path
+) -> None:
     directory = tmp_path / "closed"
     directory.mkdir()
     directory.chmod(0o300)
@@ -595,7 +599,7 @@ PROFILES = (
         pytest.param([], {"SSMGATE_CHECKER_PROFILE": "process"}, 0, id="one for the checker"),
     ],
 )
-def test_who_might_be_asked_is_asked_once_by_the_process_itself(
+def test_start_that_may_prompt_runs_cold(
     machine: Machine,
     daemon: Daemon,
     tmp_path: Path,
@@ -618,7 +622,7 @@ def test_who_might_be_asked_is_asked_once_by_the_process_itself(
     assert ("no terminal to ask on" in ended.stderr) == (status == 253)
 
 
-def test_what_the_system_locks(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
+def test_locked_keys_start_cold(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
     for text, expected in (
         ('mode = "enforce"', BY_DAEMON),
         ('locked = ["mode"]', COLD),
@@ -631,7 +635,7 @@ def test_what_the_system_locks(machine: Machine, daemon: Daemon, tmp_path: Path)
         assert (way, ended.returncode) == (expected, 0), text
 
 
-def test_daemon_off_in_the_users_file(alone: Machine, tmp_path: Path) -> None:
+def test_daemon_off_in_user_file_starts_cold(alone: Machine, tmp_path: Path) -> None:
     with running(alone.environ) as daemon:
         directory = Path(alone.environ["HOME"]) / ".config" / "ssmgate"
         directory.mkdir(parents=True)

@@ -59,7 +59,7 @@ def assert_nothing_began(machine: Machine) -> None:
         pytest.param("Ops", named(DEFAULT), f"{MINE}/{DEFAULT}", id="under the condition, named"),
     ],
 )
-def test_who_has_access_gets_the_plugin(
+def test_allowed_caller_gets_session(
     resident: Resident, name: str, words: tuple[str, ...], arn: str
 ) -> None:
     machine = resident(name)
@@ -154,9 +154,7 @@ def test_denies_document_without_grant(
         pytest.param("frank", "aws:MultiFactorAuthPresent", id="MFA, which IAM is not told"),
     ],
 )
-def test_who_cannot_be_told_is_refused_in_other_words(
-    resident: Resident, name: str, words: str
-) -> None:
+def test_unknown_is_denied_with_its_own_message(resident: Resident, name: str, words: str) -> None:
     machine = resident(name)
 
     ended = machine.run("--target", NODE)
@@ -170,7 +168,7 @@ def test_who_cannot_be_told_is_refused_in_other_words(
     assert_nothing_began(machine)
 
 
-def test_a_configured_key_decides_where_it_can(resident: Resident) -> None:
+def test_configured_context_key_decides(resident: Resident) -> None:
     machine = resident("frank")
     context = json.dumps({"aws:MultiFactorAuthPresent": True})
 
@@ -185,9 +183,7 @@ def test_a_configured_key_decides_where_it_can(resident: Resident) -> None:
 
 
 @pytest.mark.parametrize("words", [("--target", NODE), ("--target", "")])
-def test_errors_for_machines_have_the_shape_of_v2s(
-    resident: Resident, words: tuple[str, str]
-) -> None:
+def test_json_errors_have_shape_of_v2(resident: Resident, words: tuple[str, str]) -> None:
     machine = resident("bob")
 
     shown = json.loads(machine.run(*words, "--cli-error-format", "json").stderr)
@@ -215,7 +211,7 @@ def test_errors_for_machines_have_the_shape_of_v2s(
         ),
     ],
 )
-def test_the_services_error_is_shown(
+def test_shows_error_of_service(
     resident: Resident, target: str, words: tuple[str, ...], code: str
 ) -> None:
     machine = resident("admin")
@@ -230,7 +226,7 @@ def test_the_services_error_is_shown(
     assert not machine.plugin.started
 
 
-def test_a_session_policy_is_the_services_to_judge(resident: Resident, sandbox: Server) -> None:
+def test_session_policy_is_evaluated_by_service(resident: Resident, sandbox: Server) -> None:
     nothing = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
     assumed = sandbox.query(
         OWNER,
@@ -275,7 +271,7 @@ def modelled(
     ("model", "starts"), [("2021", ["denied", "allowed"]), ("2023", ["denied", "allowed"]),
                           ("2025", ["allowed"])],
 )  # fmt: skip
-def test_under_the_condition_the_name_is_spelled_out_where_it_must_be(
+def test_names_default_document_where_condition_requires_it(
     modelled: Callable[[str, str], Machine], model: str, starts: list[str]
 ) -> None:
     """The role's statement wants ssm:SessionDocumentAccessCheck to be true."""
@@ -294,7 +290,9 @@ def test_under_the_condition_the_name_is_spelled_out_where_it_must_be(
 
 
 @pytest.mark.parametrize("model", ["2021", "2023", "2025"])
-def test_no_model_lets_the_gate_open(modelled: Callable[[str, str], Machine], model: str) -> None:
+def test_denies_under_each_service_model(
+    modelled: Callable[[str, str], Machine], model: str
+) -> None:
     machine = modelled(model, "bob")
 
     ended = machine.run("--target", NODE)
@@ -314,7 +312,7 @@ def test_no_model_lets_the_gate_open(modelled: Callable[[str, str], Machine], mo
     ],
 )
 @pytest.mark.parametrize("how", ["file", "environment"])
-def test_permissive_says_so_and_starts(resident: Resident, name: str, words: str, how: str) -> None:
+def test_permissive_warns_and_starts(resident: Resident, name: str, words: str, how: str) -> None:
     machine = resident(name)
     settle(machine, how, "", {"mode": "permissive"})
 
@@ -328,7 +326,7 @@ def test_permissive_says_so_and_starts(resident: Resident, name: str, words: str
     assert machine.plugin.started
 
 
-def test_permissive_opens_nothing_that_the_service_closes(
+def test_permissive_does_not_override_service(
     modelled: Callable[[str, str], Machine],
 ) -> None:
     machine = modelled("2025", "bob")
@@ -374,7 +372,7 @@ CHECKING_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Checker"
         ),
     ],
 )
-def test_a_checker_asks_about_the_starter(
+def test_checker_simulates_caller(
     resident: Resident,
     sandbox: Server,
     how: str,
@@ -410,7 +408,7 @@ def test_a_checker_asks_about_the_starter(
     assert checked(machine) == [(f"{MINE}/{DEFAULT}", "allowed")]
 
 
-def test_a_checker_gives_no_one_access(resident: Resident, sandbox: Server) -> None:
+def test_checker_grants_no_access(resident: Resident, sandbox: Server) -> None:
     """What it asks is whether the starter may."""
     machine = resident("bob")
     settle(machine, "environment", "checker", {"role_arn": CHECKING_ROLE})

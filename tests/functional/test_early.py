@@ -49,7 +49,7 @@ def connections(machine: Machine) -> int:
     return machine.aws.connections
 
 
-def test_it_comes_before_the_line_is_read_and_is_used(far: Machine, pipe: Path) -> None:
+def test_connects_before_parsing_and_uses_connection(far: Machine, pipe: Path) -> None:
     running = begun(far, "--parameters", f"file://{pipe}")
     until(lambda: connections(far))
 
@@ -63,7 +63,7 @@ def test_it_comes_before_the_line_is_read_and_is_used(far: Machine, pipe: Path) 
 
 
 @pytest.mark.parametrize("word", ["--no-verify-ssl", "--debug"])
-def test_other_lines_are_read_first(far: Machine, pipe: Path, word: str) -> None:
+def test_parses_other_command_lines_before_connecting(far: Machine, pipe: Path, word: str) -> None:
     running = begun(far, word, "--parameters", f"file://{pipe}", PYTHONWARNINGS="ignore")
     with open(pipe, "w") as writing:  # which waits for the reader
         time.sleep(0.3)
@@ -73,14 +73,14 @@ def test_other_lines_are_read_first(far: Machine, pipe: Path, word: str) -> None
     assert running.returncode == 0
 
 
-def test_a_line_that_is_none_in_the_end(far: Machine) -> None:
+def test_invalid_command_line_sends_nothing(far: Machine) -> None:
     ended = far.run("--target", TARGET, "--parameters", "{")
 
     assert ended.returncode == 252
     assert far.aws.operations == []
 
 
-def test_an_unreachable_aws_is_told_once(far: Machine) -> None:
+def test_reports_unreachable_endpoint_once(far: Machine) -> None:
     ended = far.run("--target", TARGET, AWS_ENDPOINT_URL="https://127.0.0.1:1")
 
     assert ended.returncode == 254

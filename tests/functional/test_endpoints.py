@@ -33,9 +33,7 @@ def split(machine: Machine) -> Machine:
 
 @pytest.mark.starts
 @pytest.mark.parametrize("words", [(), ("--endpoint-url", VPC_ENDPOINT)], ids=["AWS", "VPC"])
-def test_warns_before_a_session_that_another_host_allowed(
-    split: Machine, words: tuple[str, ...]
-) -> None:
+def test_warns_when_another_host_allowed_session(split: Machine, words: tuple[str, ...]) -> None:
     ended = split.run("--target", TARGET, *words)
 
     (line,) = [line for line in ended.stderr.splitlines() if "[WARNING]" in line]
@@ -47,7 +45,7 @@ def test_warns_before_a_session_that_another_host_allowed(
 
 
 @pytest.mark.starts
-def test_does_not_warn_where_all_are_one_local_aws(machine: Machine) -> None:
+def test_does_not_warn_for_one_local_endpoint(machine: Machine) -> None:
     ended = machine.run("--target", TARGET)
 
     assert (ended.returncode, ended.stderr) == (0, "")

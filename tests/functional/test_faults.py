@@ -188,7 +188,7 @@ CHECK_FAULTS = [
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "SimulatePrincipalPolicy"])
 @pytest.mark.parametrize(("answer", "attempts", "words"), CHECK_FAULTS)
-def test_a_check_that_fails_is_cannot_tell(
+def test_failing_check_is_unknown(
     machine: Machine, operation: str, answer: Answer, attempts: int, words: str
 ) -> None:
     machine.aws.script(operation, answer)
@@ -207,7 +207,7 @@ def test_a_check_that_fails_is_cannot_tell(
 
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
-def test_an_answer_that_never_ends_is_out_of_time(machine: Machine, operation: str) -> None:
+def test_endless_answer_times_out(machine: Machine, operation: str) -> None:
     machine.aws.script("GetCallerIdentity", identity(ROLE))
     machine.aws.script(operation, dripping(5))
 
@@ -217,7 +217,7 @@ def test_an_answer_that_never_ends_is_out_of_time(machine: Machine, operation: s
 
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
-def test_the_wait_before_another_attempt_counts(machine: Machine, operation: str) -> None:
+def test_time_limit_includes_wait_between_attempts(machine: Machine, operation: str) -> None:
     """However long botocore means to wait, or the service tells it to."""
     machine.aws.script("GetCallerIdentity", identity(ROLE))
     machine.aws.script(operation, xml_error("Throttling", "Rate exceeded"))
@@ -230,7 +230,7 @@ def test_the_wait_before_another_attempt_counts(machine: Machine, operation: str
 
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "SimulatePrincipalPolicy"])
-def test_silence_is_three_attempts(machine: Machine, operation: str) -> None:
+def test_silent_service_gets_three_attempts(machine: Machine, operation: str) -> None:
     machine.aws.script(operation, hang(3))
 
     ended = start(machine, patch=SHORT_READS)
@@ -241,7 +241,7 @@ def test_silence_is_three_attempts(machine: Machine, operation: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["STS", "IAM"])
-def test_nobody_listens(machine: Machine, service: str) -> None:
+def test_unreachable_service_is_unknown(machine: Machine, service: str) -> None:
     url = closed_port()
 
     ended = start(machine, **{f"AWS_ENDPOINT_URL_{service}": url})
@@ -251,7 +251,7 @@ def test_nobody_listens(machine: Machine, service: str) -> None:
     )
 
 
-def test_identity_refused_names_no_permission_to_simulate(machine: Machine) -> None:
+def test_denied_identity_does_not_suggest_simulation_permission(machine: Machine) -> None:
     machine.aws.script("GetCallerIdentity", xml_error("AccessDenied", "endpoint policy", 403))
 
     ended = start(machine)
@@ -260,7 +260,7 @@ def test_identity_refused_names_no_permission_to_simulate(machine: Machine) -> N
     assert "SimulatePrincipalPolicy" not in ended.stderr
 
 
-def test_simulation_refused_is_not_told_in_iams_words(machine: Machine) -> None:
+def test_denied_simulation_is_not_reported_as_denial(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", xml_error("AccessDenied", "no, alice", 403))
 
     ended = start(machine)
@@ -292,7 +292,7 @@ ALICE = f"<Arn>arn:aws:iam::{ACCOUNT}:user/alice</Arn>"
         ),
     ],
 )
-def test_an_identity_without_a_member_is_none(machine: Machine, members: str) -> None:
+def test_incomplete_identity_is_unknown(machine: Machine, members: str) -> None:
     machine.aws.script("GetCallerIdentity", xml(members))
 
     assert_stopped(
@@ -316,7 +316,7 @@ def test_an_identity_without_a_member_is_none(machine: Machine, members: str) ->
         pytest.param(role(f"arn:aws:iam::{ACCOUNT}:user/Ops"), 1, id="no role's Arn"),
     ],
 )
-def test_a_role_whose_path_is_not_told_is_asked_about_without(
+def test_role_with_unknown_path_is_simulated_without_path(
     machine: Machine, answer: Answer, attempts: int
 ) -> None:
     machine.aws.script("GetCallerIdentity", identity(ROLE, "AROAX:alice"))
@@ -456,9 +456,7 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
         ),
     ],
 )
-def test_an_answer_that_is_no_answer_is_cannot_tell(
-    machine: Machine, answer: Answer, words: str
-) -> None:
+def test_invalid_answer_is_unknown(machine: Machine, answer: Answer, words: str) -> None:
     machine.aws.script("SimulatePrincipalPolicy", answer)
 
     ended = start(machine)
@@ -480,7 +478,7 @@ def test_an_answer_that_is_no_answer_is_cannot_tell(
         pytest.param([reset(), page()], 0, id="reset once, then a yes"),
     ],
 )
-def test_pages_and_attempts_of_a_simulation(
+def test_simulation_reads_all_pages_and_retries(
     machine: Machine, answers: list[Answer], code: int
 ) -> None:
     machine.aws.script("SimulatePrincipalPolicy", *answers)
@@ -527,7 +525,7 @@ def process_profile(machine: Machine, script: str) -> None:
         ),
     ],
 )
-def test_a_credential_process_that_fails(machine: Machine, script: str, words: str) -> None:
+def test_failing_credential_process_is_reported(machine: Machine, script: str, words: str) -> None:
     process_profile(machine, script)
 
     assert_stopped(machine, start(machine, **PROFILE), 255, "\nssmgate: [ERROR]: ", words)
@@ -579,7 +577,7 @@ CHAIN = (
         ),
     ],
 )
-def test_credentials_that_are_not_there(
+def test_missing_credentials_are_reported(
     machine: Machine, config: str, environ: dict[str, str | None], code: int, words: str
 ) -> None:
     configure(machine, config)
@@ -603,7 +601,7 @@ def test_credentials_that_are_not_there(
     ],
 )
 @pytest.mark.parametrize("who", ["starter", "checker"])
-def test_a_role_that_cannot_be_assumed(
+def test_role_that_cannot_be_assumed_is_reported(
     machine: Machine, who: str, answer: Answer, code: int, words: str
 ) -> None:
     configure(machine, CHAIN)
@@ -615,9 +613,7 @@ def test_a_role_that_cannot_be_assumed(
 
 
 @pytest.mark.parametrize("expires", ["", ', "Expiration": "SOON"'], ids=["static", "expiring"])
-def test_credentials_that_rotate_at_each_call_are_one_identity(
-    machine: Machine, expires: str
-) -> None:
+def test_rotating_credentials_are_frozen_once(machine: Machine, expires: str) -> None:
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 5))
     asked = machine.home / "asked"
     shape = (
@@ -722,7 +718,7 @@ def with_(**members: object) -> Answer:
         pytest.param(with_(SessionId=5), 255, 1, "no session was named", id="odd SessionId"),
     ],
 )
-def test_a_start_that_fails(
+def test_failing_start_is_reported(
     machine: Machine, answer: Answer, code: int, calls: int, words: str
 ) -> None:
     machine.aws.script("StartSession", answer)
@@ -732,7 +728,7 @@ def test_a_start_that_fails(
     assert_stopped(machine, ended, code, words, starts=calls)
 
 
-def test_a_session_without_a_token_is_terminated(machine: Machine) -> None:
+def test_session_without_token_is_terminated(machine: Machine) -> None:
     machine.aws.script("StartSession", without("TokenValue"))
 
     ended = start(machine)
@@ -741,7 +737,7 @@ def test_a_session_without_a_token_is_terminated(machine: Machine) -> None:
     assert machine.aws.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
 
 
-def test_nobody_listens_for_a_start(machine: Machine) -> None:
+def test_unreachable_ssm_is_reported(machine: Machine) -> None:
     url = closed_port()
 
     ended = start(machine, "--target", TARGET, "--endpoint-url", url)
@@ -751,7 +747,7 @@ def test_nobody_listens_for_a_start(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
-def test_no_retry_mode_repeats_a_start_after_a_reset(machine: Machine, mode: str) -> None:
+def test_no_retry_mode_repeats_start_after_reset(machine: Machine, mode: str) -> None:
     machine.aws.script("StartSession", reset(), json_ok(STARTED))
 
     ended = start(machine, AWS_RETRY_MODE=mode, AWS_MAX_ATTEMPTS="5")
@@ -766,7 +762,7 @@ def test_no_retry_mode_repeats_a_start_after_a_reset(machine: Machine, mode: str
         pytest.param(json_error("InternalServerError", "broken", 500), id="internal error"),
     ],
 )
-def test_a_start_is_repeated_after_an_answer_that_says_so(machine: Machine, first: Answer) -> None:
+def test_start_is_retried_when_service_asks_for_it(machine: Machine, first: Answer) -> None:
     machine.aws.script("StartSession", first, json_ok(STARTED))
 
     ended = start(machine)
@@ -796,7 +792,7 @@ DENIED = json_error("AccessDeniedException", "the first refusal", 400)
         pytest.param(without("TokenValue"), 2, "the session was terminated", id="missing member"),
     ],
 )
-def test_a_second_spelling_that_fails_shows_the_first_error(
+def test_failing_second_spelling_shows_first_error(
     machine: Machine, second: Answer, calls: int, words: str
 ) -> None:
     machine.aws.script("StartSession", DENIED, second)
@@ -826,7 +822,9 @@ def test_a_second_spelling_that_fails_shows_the_first_error(
         pytest.param(DENIED, ("--document-name", "AWS-StartSSHSession"), id="another named"),
     ],
 )
-def test_no_second_spelling(machine: Machine, first: Answer, words: tuple[str, ...]) -> None:
+def test_other_errors_get_no_second_spelling(
+    machine: Machine, first: Answer, words: tuple[str, ...]
+) -> None:
     machine.aws.script("StartSession", first, json_ok(STARTED))
 
     assert_stopped(machine, start(machine, "--target", TARGET, *words), 254, starts=1)
@@ -892,16 +890,14 @@ def no_program(path: Path) -> None:
         pytest.param(no_program, "cannot be executed: Exec format error", id="no program"),
     ],
 )
-def test_a_plugin_that_cannot_run_starts_nothing(
-    machine: Machine, spoil: object, words: str
-) -> None:
+def test_unusable_plugin_starts_nothing(machine: Machine, spoil: object, words: str) -> None:
     spoil(own_plugin(machine))
 
     assert_stopped(machine, start(machine), 255, words, "ssmgate: hint: ")
     assert machine.aws.operations == []
 
 
-def test_the_search_for_the_plugin_is_told(machine: Machine) -> None:
+def test_reports_search_for_plugin(machine: Machine) -> None:
     own_plugin(machine).unlink()
 
     ended = start(machine)
@@ -913,7 +909,7 @@ def test_the_search_for_the_plugin_is_told(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("spoil", [missing, not_executable, a_directory, dangling])
-def test_a_plugin_further_on_is_found(machine: Machine, spoil: object) -> None:
+def test_finds_plugin_further_on_path(machine: Machine, spoil: object) -> None:
     spoil(own_plugin(machine))
     machine.environ["PATH"] += f"{os.pathsep}{FAKES}"
 
@@ -931,7 +927,7 @@ def test_a_plugin_further_on_is_found(machine: Machine, spoil: object) -> None:
         pytest.param("kill -SEGV $$", "--version ended with status -11", id="crashes"),
     ],
 )
-def test_a_plugin_that_does_not_tell_its_version(machine: Machine, script: str, words: str) -> None:
+def test_plugin_without_version_is_rejected(machine: Machine, script: str, words: str) -> None:
     machine.plugin.on_version(script)
 
     ended = start(machine, patch=SHORT_VERSION)
@@ -941,7 +937,7 @@ def test_a_plugin_that_does_not_tell_its_version(machine: Machine, script: str, 
 
 
 @pytest.mark.parametrize("version", ["", "garbage", "\x00\x1b[31m", "1.2.804.0 and more"])
-def test_a_plugin_that_tells_nonsense_is_an_old_one(machine: Machine, version: str) -> None:
+def test_plugin_with_invalid_version_is_treated_as_old(machine: Machine, version: str) -> None:
     machine.plugin.version(version)
 
     ended = start(machine)
@@ -966,7 +962,7 @@ def test_a_plugin_that_tells_nonsense_is_an_old_one(machine: Machine, version: s
         pytest.param('rm "$0"; mkdir "$0"', "Permission denied", id="a directory meanwhile"),
     ],
 )
-def test_a_plugin_that_cannot_take_over_leaves_no_session(
+def test_plugin_that_cannot_be_executed_leaves_no_session(
     machine: Machine, on_version: str, words: str
 ) -> None:
     own_plugin(machine, on_version)
@@ -978,7 +974,7 @@ def test_a_plugin_that_cannot_take_over_leaves_no_session(
     assert machine.aws.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
 
 
-def test_arguments_too_long_for_the_plugin_leave_no_session(machine: Machine) -> None:
+def test_too_long_arguments_leave_no_session(machine: Machine) -> None:
     long = machine.home / "long.json"
     long.write_text(json.dumps({"portNumber": ["1" * 70_000, "2" * 70_000]}))
 
@@ -1017,7 +1013,7 @@ def test_arguments_too_long_for_the_plugin_leave_no_session(machine: Machine) ->
         ),
     ],
 )
-def test_a_failing_end_does_not_hide_the_first_error(
+def test_failing_termination_does_not_hide_first_error(
     machine: Machine, answer: Answer, words: str
 ) -> None:
     own_plugin(machine, 'rm "$0"')
@@ -1034,7 +1030,7 @@ def test_a_failing_end_does_not_hide_the_first_error(
     assert machine.aws.sessions_left() == [SESSION_ID]
 
 
-def test_a_failing_end_is_in_the_json_too(machine: Machine) -> None:
+def test_failing_termination_is_in_json(machine: Machine) -> None:
     own_plugin(machine, 'rm "$0"')
     machine.aws.script("TerminateSession", json_error("AccessDeniedException", "no"))
 
@@ -1058,7 +1054,7 @@ def test_a_failing_end_is_in_the_json_too(machine: Machine) -> None:
         pytest.param("kill -HUP $$", -signal.SIGHUP, id="hung up"),
     ],
 )
-def test_a_plugin_that_dies_at_once_keeps_its_status(
+def test_returns_status_of_plugin_that_dies_at_once(
     machine: Machine, script: str, status: int
 ) -> None:
     machine.plugin.on_start(script)
@@ -1086,7 +1082,7 @@ def appears(path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 @pytest.mark.parametrize("step", ["credential_process", "plugin --version"])
-def test_a_signal_while_a_program_is_asked(
+def test_signal_while_program_runs_ends_start(
     machine: Machine, step: str, number: int, code: int
 ) -> None:
     marker = machine.home / "asked"
@@ -1108,7 +1104,7 @@ def test_a_signal_while_a_program_is_asked(
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
-def test_a_signal_during_the_check(
+def test_signal_during_check_starts_nothing(
     machine: Machine, operation: str, number: int, code: int
 ) -> None:
     machine.aws.script("GetCallerIdentity", identity(ROLE, "AROAX:alice"))
@@ -1136,7 +1132,7 @@ def test_a_signal_during_the_check(
         ),
     ],
 )
-def test_a_signal_while_the_session_starts(
+def test_signal_while_session_starts_terminates_it(
     machine: Machine, answers: list[Answer], words: str, number: int, code: int
 ) -> None:
     answer_now = threading.Event()
@@ -1153,7 +1149,9 @@ def test_a_signal_while_the_session_starts(
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_a_signal_while_the_session_is_terminated(machine: Machine, number: int, code: int) -> None:
+def test_signal_during_termination_does_not_stop_it(
+    machine: Machine, number: int, code: int
+) -> None:
     own_plugin(machine, 'rm "$0"')
     answer_now = threading.Event()
     machine.aws.script("TerminateSession", after(answer_now, json_ok({"SessionId": SESSION_ID})))
@@ -1166,7 +1164,7 @@ def test_a_signal_while_the_session_is_terminated(machine: Machine, number: int,
     assert_stopped(machine, finish(process), code, "cannot be executed", starts=1)
 
 
-def test_a_signal_and_a_failing_end(machine: Machine) -> None:
+def test_signal_and_failing_termination(machine: Machine) -> None:
     answer_now = threading.Event()
     machine.aws.script("StartSession", after(answer_now, json_ok(STARTED)))
     machine.aws.script("TerminateSession", json_error("AccessDeniedException", "no"))
@@ -1210,9 +1208,7 @@ def start_without(machine: Machine, redirection: str, *words: str) -> int:
         (">&-", []),
     ],
 )
-def test_a_refusal_that_nobody_can_read_is_one(
-    machine: Machine, redirection: str, debug: list[str]
-) -> None:
+def test_denies_with_closed_stderr(machine: Machine, redirection: str, debug: list[str]) -> None:
     machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
 
     status = start_without(machine, redirection, "--target", TARGET, *debug)
@@ -1223,7 +1219,7 @@ def test_a_refusal_that_nobody_can_read_is_one(
 
 
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "<&- >&- 2>&-"])
-def test_a_warning_that_nobody_can_read_stops_nothing(machine: Machine, redirection: str) -> None:
+def test_warning_on_closed_stderr_stops_nothing(machine: Machine, redirection: str) -> None:
     machine.plugin.version("1.2.500.0")
 
     assert start_without(machine, redirection, "--target", TARGET) == 0
@@ -1245,7 +1241,7 @@ def test_a_warning_that_nobody_can_read_stops_nothing(machine: Machine, redirect
         pytest.param({"StartSession": json_ok({})}, ["--target", TARGET], 255, id="odd answer"),
     ],
 )
-def test_an_error_that_nobody_can_read_keeps_its_code(
+def test_error_on_closed_stderr_keeps_exit_status(
     machine: Machine, redirection: str, answers: dict[str, Answer], words: list[str], status: int
 ) -> None:
     for operation, answer in answers.items():

@@ -42,7 +42,7 @@ START = ("-m", "ssmgate", "start-session", "--target", TARGET)
         pytest.param(("-c", "import os; os.execvp('sh', ['sh', '-c', 'exit 9'])"), "", id="exec"),
     ],
 )
-def test_a_fork_does_as_a_process(machine: Machine, argv: tuple[str, ...], decision: str) -> None:
+def test_fork_behaves_as_process(machine: Machine, argv: tuple[str, ...], decision: str) -> None:
     machine.plugin.on_start("echo out; echo err >&2; cat; exit 5")
     machine.aws.script("SimulatePrincipalPolicy", evaluation(decision))
     told = []
@@ -80,14 +80,14 @@ def plugin_environ(machine: Machine) -> dict[str, str]:
     return {k: v for k, v in machine.plugin.environ.items() if k != "_"}
 
 
-def test_what_a_fork_reads_is_the_input(machine: Machine) -> None:
+def test_fork_reads_given_input(machine: Machine) -> None:
     code = "import sys; sys.stdout.write(sys.stdin.read())"
     ended = forks.run(["-c", code], env=machine.variables(), cwd=machine.home, input="a\nb")
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "a\nb", "")
 
 
-def test_a_run_without_end_is_ended(machine: Machine) -> None:
+def test_endless_run_times_out(machine: Machine) -> None:
     pid = machine.home / "pid"
     code = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
 
@@ -105,14 +105,14 @@ def test_a_run_without_end_is_ended(machine: Machine) -> None:
         ("HOME", None, False), ("AWS_DATA_PATH", "/x", False), ("LD_PRELOAD", "x", False),
     ],
 )  # fmt: skip
-def test_what_an_interpreter_reads_at_its_start_is_not_imitated(
+def test_runs_process_where_interpreter_reads_environment(
     machine: Machine, name: str, value: str | None, whether: bool
 ) -> None:
     assert fair(machine.variables(**{name: value})) is whether
 
 
 @pytest.mark.parametrize("before", [{}, {"PYTHONUTF8": "1"}], ids=["a fork", "a process"])
-def test_a_stand_in_ends_as_the_program(machine: Machine, before: dict[str, str]) -> None:
+def test_stub_program_exits_as_real_program(machine: Machine, before: dict[str, str]) -> None:
     python = forks.checkout / ".venv" / "bin" / "python"
     environ = machine.variables(**before)
     code = "import os, sys; print(sys.argv, os.getcwd(), sys.stdin.read()); sys.exit(7)"
@@ -129,7 +129,7 @@ def test_a_stand_in_ends_as_the_program(machine: Machine, before: dict[str, str]
     assert killed.returncode == -signal.SIGHUP
 
 
-def test_what_programs_see_is_no_different(machine: Machine) -> None:
+def test_programs_see_same_process_attributes(machine: Machine) -> None:
     environ = machine.variables(PYTHONWARNINGS=None)
     seen = []
     for run in (forks.run, subprocess_run):

@@ -26,7 +26,7 @@ def blocks(guide: str) -> list[tuple[str, str]]:
 
 
 @needs("ssh", "sshd", "scp", "sftp", "rsync", "git")
-def test_ssh(tmp_path: Path) -> None:
+def test_ssh_guide_works(tmp_path: Path) -> None:
     (tmp_path / "sshd").mkdir()
     home = tmp_path / "home"
     with sshd.Sshd(tmp_path / "sshd") as server, tempfile.TemporaryDirectory() as short:
@@ -89,7 +89,7 @@ def test_ssh(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "shell", [pytest.param(name, marks=needs(name)) for name in ("bash", "zsh", "fish")]
 )
-def test_shell(tmp_path: Path, shell: str, user: str, status: int) -> None:
+def test_shell_guide_works(tmp_path: Path, shell: str, user: str, status: int) -> None:
     script = "".join(text for language, text in blocks("shell.md") if language in (shell, "sh"))
     path = (str(FAKES / "stream"), os.path.dirname(sys.executable), os.environ["PATH"])
     # There may be another aws on the developer's PATH.
@@ -114,7 +114,7 @@ def test_shell(tmp_path: Path, shell: str, user: str, status: int) -> None:
     assert ("access denied (AccessDeniedException)" in ended.stderr) == (status == 254)
 
 
-def test_every_block_of_a_followed_guide_is_of_a_known_kind() -> None:
+def test_each_block_of_guides_has_known_language() -> None:
     """A block with a mistyped language would not be followed."""
     for guide, known in {
         "ssh.md": {"", "sh", "ssh-config"},

@@ -51,7 +51,7 @@ OUTDATED, QUIET = True, False
         pytest.param("\n", IN_ARGUMENT, QUIET, id="an empty line"),
     ],
 )
-def test_the_response_is_in_the_variable_for_new_plugins_alone(
+def test_response_is_in_environment_for_new_plugins_only(
     machine: Machine, version: str, where: bool, warned: bool
 ) -> None:
     machine.plugin.version(version)
@@ -80,7 +80,7 @@ def test_the_response_is_in_the_variable_for_new_plugins_alone(
     [("1.2.497.0", "of the caller's"), ("1.2.804.0", json.dumps(RESPONSE))],
     ids=["kept for an old plugin", "replaced for a new one"],
 )
-def test_a_preset_variable(machine: Machine, version: str, found: str) -> None:
+def test_preset_environment_variable_is_handled(machine: Machine, version: str, found: str) -> None:
     machine.plugin.version(version)
 
     machine.run("--target", TARGET, **{VARIABLE: "of the caller's"})
@@ -88,7 +88,7 @@ def test_a_preset_variable(machine: Machine, version: str, found: str) -> None:
     assert machine.plugin.environ[VARIABLE] == found
 
 
-def test_the_response_has_three_members(machine: Machine) -> None:
+def test_response_has_three_members(machine: Machine) -> None:
     machine.aws.script("StartSession", json_ok({**RESPONSE, "ResponseMetadata": 1, "More": "x"}))
 
     machine.run("--target", TARGET)
@@ -109,7 +109,7 @@ def test_the_response_has_three_members(machine: Machine) -> None:
         pytest.param(["--profile", ""], {}, "", id="an empty flag"),
     ],
 )
-def test_the_profile_argument_is_what_the_flag_said(
+def test_profile_argument_is_value_of_flag(
     machine: Machine, words: list[str], environ: dict[str, str], profile: str
 ) -> None:
     directory = machine.home / ".aws"
@@ -123,7 +123,7 @@ def test_the_profile_argument_is_what_the_flag_said(
     assert machine.plugin.argv[3] == profile
 
 
-def test_the_request_and_the_endpoint_are_those_of_the_call(machine: Machine) -> None:
+def test_plugin_gets_request_and_endpoint_of_call(machine: Machine) -> None:
     words = (
         "--reason", "päper 'quoted'", "--parameters", "b=2,3,a=1",
         "--document-name", "AWS-StartSSHSession", "--target", TARGET,
@@ -143,7 +143,7 @@ def test_the_request_and_the_endpoint_are_those_of_the_call(machine: Machine) ->
 # The environment.
 
 
-def test_the_environment_is_the_callers(machine: Machine) -> None:
+def test_plugin_gets_environment_of_caller(machine: Machine) -> None:
     ended = machine.run("--target", TARGET, EMPTY="", ODD="a=b c")
 
     assert ended.returncode == 0
@@ -151,7 +151,7 @@ def test_the_environment_is_the_callers(machine: Machine) -> None:
     assert machine.plugin.environ == {**expected, VARIABLE: json.dumps(RESPONSE)}
 
 
-def test_a_hang_up_that_is_ignored_stops_nothing(machine: Machine) -> None:
+def test_ignored_sighup_stops_nothing(machine: Machine) -> None:
     machine.aws.delay = 0.2
     with machine.program("sh", "-c", 'trap "" HUP; exec "$@"', "sh") as process:
         for operation in ("GetCallerIdentity", "SimulatePrincipalPolicy", "StartSession"):
@@ -170,7 +170,7 @@ DENIED = json_error("AccessDeniedException", "the first refusal")
 DEFAULT = "SSM-SessionManagerRunShell"
 
 
-def test_an_unnamed_default_that_is_refused_is_sent_with_its_name(machine: Machine) -> None:
+def test_denied_unnamed_default_is_sent_with_its_name(machine: Machine) -> None:
     machine.aws.script("StartSession", DENIED, json_ok(RESPONSE))
 
     ended = machine.run("--target", TARGET, "--reason", "r")
@@ -190,7 +190,7 @@ def test_an_unnamed_default_that_is_refused_is_sent_with_its_name(machine: Machi
         pytest.param(json_error("AccessDeniedException", "the second"), id="refused again"),
     ],
 )
-def test_if_that_fails_the_first_error_is_shown(machine: Machine, second: Answer) -> None:
+def test_shows_first_error_if_second_spelling_fails(machine: Machine, second: Answer) -> None:
     machine.aws.script("StartSession", DENIED, second)
 
     ended = machine.run("--target", TARGET)
@@ -205,7 +205,7 @@ def test_if_that_fails_the_first_error_is_shown(machine: Machine, second: Answer
 
 
 @pytest.mark.parametrize("name", [DEFAULT, "AWS-StartSSHSession", "Mine"])
-def test_a_named_document_is_sent_once(machine: Machine, name: str) -> None:
+def test_named_document_is_sent_once(machine: Machine, name: str) -> None:
     machine.aws.script("StartSession", DENIED, json_ok(RESPONSE))
 
     ended = machine.run("--target", TARGET, "--document-name", name)

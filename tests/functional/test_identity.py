@@ -52,7 +52,7 @@ def asked(machine: Machine) -> list[dict[str, str]]:
         ),
     ],
 )
-def test_a_user_is_simulated_as_is(machine: Machine, caller: str, source: str) -> None:
+def test_simulates_user_by_its_arn(machine: Machine, caller: str, source: str) -> None:
     machine.aws.script("GetCallerIdentity", identity(caller))
 
     assert machine.run("--target", TARGET).returncode == 0
@@ -91,7 +91,7 @@ def test_a_user_is_simulated_as_is(machine: Machine, caller: str, source: str) -
         ),
     ],
 )
-def test_a_session_is_simulated_as_its_role(
+def test_simulates_session_as_its_role(
     machine: Machine, session: str, get_role: Answer, source: str
 ) -> None:
     machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/{session}", "AROAX:alice"))
@@ -115,7 +115,7 @@ def test_a_session_is_simulated_as_its_role(
         pytest.param(role(f"{ROLE}/NotOps"), id="a longer name"),
     ],
 )
-def test_an_answer_about_another_role_is_none(machine: Machine, answer: Answer) -> None:
+def test_ignores_answer_about_another_role(machine: Machine, answer: Answer) -> None:
     machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice"))
     machine.aws.script("GetRole", answer)
 
@@ -149,7 +149,7 @@ def test_an_answer_about_another_role_is_none(machine: Machine, answer: Answer) 
         pytest.param(f"{ASSUMED}/Ops/alice", OTHER, "contradicts itself", id="a role's, too"),
     ],
 )
-def test_whoever_cannot_be_placed_is_cannot_tell(
+def test_unsupported_caller_is_unknown(
     machine: Machine, caller: str, account: str, words: str
 ) -> None:
     machine.aws.script("GetCallerIdentity", identity(caller, account=account))
@@ -178,7 +178,7 @@ def configure(machine: Machine, text: str) -> None:
     (machine.home / ".aws" / "config").write_text(text)
 
 
-def test_a_chained_role_of_another_account_asks_by_its_own_credentials(machine: Machine) -> None:
+def test_chained_role_of_another_account_uses_own_credentials(machine: Machine) -> None:
     configure(machine, CHAIN)
     machine.aws.script("AssumeRole", credentials("ASIAONE"), credentials("ASIATWO"))
     two = f"arn:aws:iam::{OTHER}:role/deep/Two"
@@ -209,7 +209,7 @@ def test_a_chained_role_of_another_account_asks_by_its_own_credentials(machine: 
 CHECKER = f"[profile checker]\n{KEYS.format('AKIACHECKER')}"
 
 
-def test_a_checker_of_another_account_cannot_tell(machine: Machine) -> None:
+def test_checker_of_another_account_is_unknown(machine: Machine) -> None:
     configure(machine, CHECKER)
     machine.environ["SSMGATE_CHECKER_PROFILE"] = "checker"
     machine.aws.script(
@@ -229,7 +229,7 @@ def test_a_checker_of_another_account_cannot_tell(machine: Machine) -> None:
     assert machine.aws.calls("StartSession") == []
 
 
-def test_a_checker_that_is_not_there_starts_nothing(machine: Machine) -> None:
+def test_missing_checker_starts_nothing(machine: Machine) -> None:
     ended = machine.run("--target", TARGET, SSMGATE_CHECKER_PROFILE="nobody")
 
     assert ended.returncode == 255
@@ -284,9 +284,7 @@ AWSS = "arn:aws:ssm:us-east-1::document"
         ),
     ],
 )
-def test_each_document_is_asked_about_alone(
-    machine: Machine, name: str | None, arns: list[str]
-) -> None:
+def test_simulates_each_document_alone(machine: Machine, name: str | None, arns: list[str]) -> None:
     words = [] if name is None else ["--document-name", name]
 
     ended = machine.run("--target", TARGET, *words)
@@ -309,9 +307,7 @@ def test_each_document_is_asked_about_alone(
     ],
     ids=["the customer's denied", "AWS's denied", "AWS's, in an account", "a customer's, in none"],
 )
-def test_both_documents_are_required(
-    machine: Machine, name: str, decisions: tuple[str, str]
-) -> None:
+def test_requires_both_documents(machine: Machine, name: str, decisions: tuple[str, str]) -> None:
     machine.aws.script("SimulatePrincipalPolicy", *map(evaluation, decisions))
 
     ended = machine.run("--target", TARGET, "--document-name", name)
@@ -335,7 +331,7 @@ def test_both_documents_are_required(
         ("eusc-de-east-1", "aws-eusc", None),
     ],
 )
-def test_the_partition_is_the_regions(
+def test_partition_follows_region(
     machine: Machine, region: str, partition: str, name: str | None
 ) -> None:
     machine.aws.script("GetCallerIdentity", identity(f"arn:{partition}:iam::{ACCOUNT}:user/alice"))
@@ -354,7 +350,7 @@ def test_the_partition_is_the_regions(
 # The context.
 
 
-def test_the_context_is_that_of_the_call_to_come(machine: Machine) -> None:
+def test_context_is_that_of_start_session(machine: Machine) -> None:
     assert machine.run("--target", TARGET).returncode == 0
 
     context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
@@ -384,7 +380,7 @@ def test_the_context_is_that_of_the_call_to_come(machine: Machine) -> None:
         pytest.param("AWS-StartSSHSession", None, id="AWS's"),
     ],
 )
-def test_the_resources_account_is_its_owners(
+def test_resource_account_is_that_of_owner(
     machine: Machine, name: str, owner: list[str] | None
 ) -> None:
     machine.run("--target", TARGET, "--document-name", name)
@@ -393,7 +389,7 @@ def test_the_resources_account_is_its_owners(
     assert context.get("aws:ResourceAccount") == (owner and ("string", owner))
 
 
-def test_secure_transport_is_that_of_the_start(machine: Machine) -> None:
+def test_secure_transport_follows_ssm_endpoint(machine: Machine) -> None:
     url = machine.aws.url.replace("http://", "https://")
 
     ended = machine.run("--target", TARGET, "--endpoint-url", url)
@@ -418,9 +414,7 @@ def test_secure_transport_is_that_of_the_start(machine: Machine) -> None:
         pytest.param('"my:Numbers" = [1, 2]', ("numericList", ["1", "2"]), id="numbers"),
     ],
 )
-def test_the_configurations_context_is_added(
-    machine: Machine, line: str, entry: tuple[str, list[str]]
-) -> None:
+def test_adds_configured_context(machine: Machine, line: str, entry: tuple[str, list[str]]) -> None:
     directory = machine.home / ".config" / "ssmgate"
     directory.mkdir(parents=True)
     (directory / "config.toml").write_text(f"[context]\n{line}\n")
@@ -432,7 +426,7 @@ def test_the_configurations_context_is_added(
     assert context[line.split('"')[1]] == entry
 
 
-def test_the_environments_context_goes_before_the_files(machine: Machine) -> None:
+def test_environment_context_overrides_files(machine: Machine) -> None:
     directory = machine.home / ".config" / "ssmgate"
     directory.mkdir(parents=True)
     (directory / "config.toml").write_text(
@@ -450,7 +444,7 @@ def test_the_environments_context_goes_before_the_files(machine: Machine) -> Non
 @pytest.mark.parametrize(
     "key", ["ssm:SessionDocumentAccessCheck", "aws:userid", "AWS:PRINCIPALARN", "aws:CurrentTime"]
 )
-def test_what_ssmgate_knows_cannot_be_configured(machine: Machine, key: str) -> None:
+def test_rejects_configured_keys_that_ssmgate_sets(machine: Machine, key: str) -> None:
     ended = machine.run("--target", TARGET, SSMGATE_CONTEXT=json.dumps({key: "x"}))
 
     assert ended.returncode == 253
@@ -501,7 +495,7 @@ def on_a_terminal(machine: Machine, code: str) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
-def test_mfa_that_this_process_did_is_told(machine: Machine) -> None:
+def test_sends_mfa_context_after_own_mfa(machine: Machine) -> None:
     configure(machine, MFA_PROFILE)
     machine.aws.script("AssumeRole", credentials("ASIAMFA"))
     machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
@@ -524,9 +518,7 @@ def test_mfa_that_this_process_did_is_told(machine: Machine) -> None:
     assert [path.name for path in (machine.home / ".aws" / "cli").iterdir()] == ["cache"]
 
 
-def test_mfa_without_a_terminal_is_a_configuration_problem(
-    machine: Machine, tmp_path: Path
-) -> None:
+def test_mfa_without_terminal_is_configuration_error(machine: Machine, tmp_path: Path) -> None:
     configure(machine, MFA_PROFILE)
 
     ended = subprocess.run(
@@ -555,7 +547,7 @@ def plugins_credentials(machine: Machine) -> dict[str, str]:
     return {k: v for k, v in environ if any(word in k for word in words)}
 
 
-def test_the_plugin_finds_its_own_credentials_unless_told_otherwise(machine: Machine) -> None:
+def test_plugin_finds_own_credentials_by_default(machine: Machine) -> None:
     configure(machine, f"[profile p]\n{KEYS.format('AKIAPROFILE')}")
 
     machine.run("--target", TARGET, "--profile", "p", AWS_PROFILE="other")
@@ -604,7 +596,7 @@ def test_passes_the_checked_credentials_to_the_plugin(
         pytest.param("odd", "false", "", id="a plugin of unknown age"),
     ],
 )
-def test_credentials_that_the_plugin_will_not_find_are_foretold(
+def test_warns_of_credentials_that_plugin_cannot_find(
     machine: Machine, version: str, setting: str, told: str
 ) -> None:
     configure(machine, MFA_PROFILE)

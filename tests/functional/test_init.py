@@ -41,7 +41,7 @@ def run(shell: str, script: str, machine: Machine, **environ: str | None) -> End
 
 
 @shells
-def test_the_directory_is_first_once_and_nothing_is_said(shell: str, machine: Machine) -> None:
+def test_puts_directory_first_once_and_prints_nothing(shell: str, machine: Machine) -> None:
     evaluate = EVALUATE[shell].format("")
     script = f"{STRICT[shell]}{evaluate}{evaluate}/usr/bin/env"
     for path in (
@@ -63,7 +63,7 @@ def test_the_directory_is_first_once_and_nothing_is_said(shell: str, machine: Ma
 
 @shells
 @pytest.mark.parametrize("function", ["", " --function"])
-def test_aws_is_checked_and_the_rest_is_the_real_one(
+def test_aws_checks_starts_and_passes_on_the_rest(
     shell: str, function: str, machine: Machine
 ) -> None:
     evaluate = EVALUATE[shell].format(function)
@@ -88,7 +88,7 @@ def test_aws_is_checked_and_the_rest_is_the_real_one(
 
 
 @needs("bash")
-def test_a_function_is_of_its_own_shell_only(machine: Machine) -> None:
+def test_function_is_not_inherited_by_other_shells(machine: Machine) -> None:
     script = (
         EVALUATE["bash"].format(" --function")
         + "bash -c 'ssmgate init bash --check; exit $?'; exit $?"
@@ -97,6 +97,6 @@ def test_a_function_is_of_its_own_shell_only(machine: Machine) -> None:
     assert (ended.returncode, ended.stdout.partition(":")[0]) == (3, "not in force")
 
 
-def test_another_shell_is_refused(machine: Machine) -> None:
+def test_rejects_unsupported_shell(machine: Machine) -> None:
     ended = run("bash", "ssmgate init tcsh", machine)
     assert (ended.returncode, ended.stdout) == (252, "")

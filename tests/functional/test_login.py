@@ -37,7 +37,7 @@ def bastion(built: Bastion, scripted: ScriptedAws) -> Bastion:
     return built
 
 
-def test_a_command_becomes_the_plugin(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_command_executes_plugin(bastion: Bastion, scripted: ScriptedAws) -> None:
     ended = bastion.run(
         ALICE, "-c", f"start-session --target {NODE} --reason 'TICKET 1; rm -rf /'", LANG="C.UTF-8"
     )
@@ -75,14 +75,14 @@ def test_a_command_becomes_the_plugin(bastion: Bastion, scripted: ScriptedAws) -
         f"start-session --target {NODE} --reason 'ä€ \"quoted\" --debug'",
     ],
 )
-def test_what_is_offered(bastion: Bastion, scripted: ScriptedAws, line: str) -> None:
+def test_runs_offered_commands(bastion: Bastion, scripted: ScriptedAws, line: str) -> None:
     ended = bastion.run(ALICE, SSH_ORIGINAL_COMMAND=line, LANG="C.UTF-8")
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert scripted.calls("StartSession")[0].parameters["Target"] == NODE
 
 
-def test_a_refusal_is_the_gates(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_gate_denies_login(bastion: Bastion, scripted: ScriptedAws) -> None:
     scripted.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
 
     ended = bastion.run(ALICE, "-c", f"start-session --target {NODE}")
@@ -95,14 +95,14 @@ def test_a_refusal_is_the_gates(bastion: Bastion, scripted: ScriptedAws) -> None
     assert decision["decision_id"] == end["decision_id"]
 
 
-def test_forced_command_and_login_shell_at_once(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_works_as_forced_command_of_login_shell(bastion: Bastion, scripted: ScriptedAws) -> None:
     line = f"start-session --target {NODE}"
     ended = bastion.run(ALICE, "-c", str(bastion.entry), SSH_ORIGINAL_COMMAND=line)
 
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_each_unix_user_has_an_aws_profile(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_each_unix_user_has_own_aws_profile(bastion: Bastion, scripted: ScriptedAws) -> None:
     bastion.configure(scripted.url, more=f'[targets]\nallow = ["{NODE}"]\n')
     text = bastion.config_file.read_text()
     bastion.config_file.write_text(text.replace("[login]", '[login]\nprofile = "{user}"'))
@@ -113,7 +113,7 @@ def test_each_unix_user_has_an_aws_profile(bastion: Bastion, scripted: ScriptedA
     assert scripted.calls("StartSession")[0].access_key == "AKIAALICE"
 
 
-def test_region_and_profile_where_they_are_permitted(
+def test_accepts_region_and_profile_where_permitted(
     bastion: Bastion, scripted: ScriptedAws
 ) -> None:
     line = f"start-session --target {NODE} --region eu-west-1"
@@ -152,7 +152,7 @@ def test_denies_an_endpoint_that_is_not_allowed(bastion: Bastion, scripted: Scri
 
 
 @pytest.mark.parametrize("locked", [True, False])
-def test_no_answer_is_kept_where_keys_are_locked(
+def test_caches_nothing_where_keys_are_locked(
     bastion: Bastion, scripted: ScriptedAws, tmp_path: Path, locked: bool
 ) -> None:
     """Not by a start outside the login either, and whatever the locked key is."""
@@ -182,7 +182,7 @@ def test_no_answer_is_kept_where_keys_are_locked(
     assert len(shown.stdout.splitlines()) == (0 if locked else 2)
 
 
-def test_assumed_roles_are_cached_nowhere(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_caches_no_assumed_roles(bastion: Bastion, scripted: ScriptedAws) -> None:
     from fakes.scripted_aws import credentials
 
     scripted.script("AssumeRole", credentials("AKIAASSUMED"))
@@ -231,7 +231,7 @@ def sit_down(bastion: Bastion) -> pexpect.spawn:
     )
 
 
-def test_a_person_is_asked(bastion: Bastion, listed: ScriptedAws) -> None:
+def test_menu_asks_for_node_document_and_reason(bastion: Bastion, listed: ScriptedAws) -> None:
     bastion.configure(
         listed.url, top='locked = ["*"]\nrequire_reason = true\ndocuments.deny=["Ops-*"]'
     )
@@ -258,7 +258,7 @@ def test_a_person_is_asked(bastion: Bastion, listed: ScriptedAws) -> None:
     assert bastion.records(ALICE)[-1]["event"] == "start"
 
 
-def test_without_a_list_the_id_is_asked_for(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_menu_asks_for_id_without_list_of_nodes(bastion: Bastion, scripted: ScriptedAws) -> None:
     terminal = sit_down(bastion)
 
     terminal.expect("there is no list")
@@ -283,7 +283,7 @@ def test_without_a_list_the_id_is_asked_for(bastion: Bastion, scripted: Scripted
         ["1", "Ops Shell", "../x", "\u0661"],
     ],
 )
-def test_no_answer_is_a_way_past(bastion: Bastion, listed: ScriptedAws, typed: list[str]) -> None:
+def test_menu_rejects_other_input(bastion: Bastion, listed: ScriptedAws, typed: list[str]) -> None:
     terminal = sit_down(bastion)
     terminal.expect("Node \\(1 to 2\\): ")
     for line in typed:
@@ -299,7 +299,7 @@ def test_no_answer_is_a_way_past(bastion: Bastion, listed: ScriptedAws, typed: l
     assert bastion.records(ALICE)[-1]["event"] == "end"
 
 
-def test_without_a_terminal_nobody_is_asked(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_shows_no_menu_without_terminal(bastion: Bastion, scripted: ScriptedAws) -> None:
     ended = bastion.run(ALICE)
 
     assert ended.returncode == 252

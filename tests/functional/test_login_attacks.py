@@ -197,7 +197,9 @@ LINES = {
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
-def test_what_is_typed(bastion: Bastion, scripted: ScriptedAws, log: Log, line: str) -> None:
+def test_rejects_commands_that_are_not_offered(
+    bastion: Bastion, scripted: ScriptedAws, log: Log, line: str
+) -> None:
     as_sshd = bastion.run(MALLORY, SSH_ORIGINAL_COMMAND=line)
 
     record = refused(bastion, scripted, log, as_sshd, 252)
@@ -221,7 +223,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("words", ARGUMENTS.values(), ids=ARGUMENTS.keys())
-def test_how_the_shell_is_called(
+def test_rejects_other_shell_arguments(
     bastion: Bastion, scripted: ScriptedAws, log: Log, words: list[str]
 ) -> None:
     ended = bastion.run(MALLORY, *words)
@@ -229,9 +231,7 @@ def test_how_the_shell_is_called(
     refused(bastion, scripted, log, ended, 252)
 
 
-def test_two_commands_at_once_are_neither(
-    bastion: Bastion, scripted: ScriptedAws, log: Log
-) -> None:
+def test_rejects_two_commands_at_once(bastion: Bastion, scripted: ScriptedAws, log: Log) -> None:
     ended = bastion.run(MALLORY, "-c", START, SSH_ORIGINAL_COMMAND=START)
 
     refused(bastion, scripted, log, ended, 252)
@@ -322,7 +322,7 @@ def other_aws() -> Iterator[ScriptedAws]:
 
 
 @pytest.mark.parametrize("variables", ENVIRON.values(), ids=ENVIRON.keys())
-def test_what_the_environment_says(
+def test_ignores_hostile_environment(
     bastion: Bastion,
     scripted: ScriptedAws,
     log: Log,
@@ -333,7 +333,7 @@ def test_what_the_environment_says(
     environ_is_nothing(bastion, scripted, log, evil, other_aws, variables, None)
 
 
-def test_what_the_environment_says_without_the_entry(
+def test_ignores_hostile_environment_without_entry_script(
     bastion: Bastion, scripted: ScriptedAws, log: Log, evil: Path, other_aws: ScriptedAws
 ) -> None:
     """All of it at once, to root's Python itself: the program does not rely on the script."""
@@ -385,7 +385,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("words", PROGRAMS.values(), ids=PROGRAMS.keys())
-def test_how_the_program_is_called(
+def test_rejects_other_program_arguments(
     bastion: Bastion, scripted: ScriptedAws, log: Log, words: list[str]
 ) -> None:
     ended = bastion.run(MALLORY, program=[bastion.python, *words], SSH_ORIGINAL_COMMAND=START)
@@ -451,7 +451,7 @@ FILES: list[tuple[str, Callable[[Path], None]]] = [
 @pytest.mark.parametrize(
     ("name", "change"), FILES, ids=lambda value: getattr(value, "__name__", value)
 )
-def test_a_file_that_is_not_roots_alone(
+def test_rejects_files_that_others_can_write(
     bastion: Bastion,
     scripted: ScriptedAws,
     log: Log,
@@ -476,7 +476,7 @@ def test_a_file_that_is_not_roots_alone(
     assert scripted.received == []
 
 
-def test_a_home_with_something_in_it(bastion: Bastion, scripted: ScriptedAws, log: Log) -> None:
+def test_rejects_home_that_is_not_empty(bastion: Bastion, scripted: ScriptedAws, log: Log) -> None:
     aws = bastion.root / "empty" / ".aws"
     aws.mkdir()
     try:
@@ -501,7 +501,7 @@ CONFIGURATIONS = {
 
 
 @pytest.mark.parametrize("change", CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys())
-def test_a_configuration_that_is_none(
+def test_rejects_invalid_configuration(
     bastion: Bastion, scripted: ScriptedAws, log: Log, change: tuple[str, str]
 ) -> None:
     text = bastion.config_file.read_text()
@@ -511,7 +511,7 @@ def test_a_configuration_that_is_none(
     refused(bastion, scripted, log, bastion.run(MALLORY, "-c", START), 253, 254)
 
 
-def test_no_way_to_exchange_what_is_roots(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_unprivileged_user_cannot_exchange_files(bastion: Bastion, scripted: ScriptedAws) -> None:
     """The race on the configuration: whoever is not root does not get to run in it."""
     tried = (
         f"cd {bastion.root} && for f in etc/config.toml etc/aws plugin/session-manager-plugin"
@@ -551,7 +551,7 @@ RECORDS = [record_link, record_second_name, record_open, record_of_roots, gone, 
 
 
 @pytest.mark.parametrize("change", RECORDS, ids=lambda change: change.__name__)
-def test_without_a_file_for_records(
+def test_denies_without_record_file(
     bastion: Bastion, scripted: ScriptedAws, log: Log, change: Callable[[Path], None]
 ) -> None:
     change(bastion.records_file(MALLORY))
@@ -566,7 +566,7 @@ def test_without_a_file_for_records(
 
 
 @pytest.mark.parametrize("left", [0, 300])
-def test_a_full_disk(bastion: Bastion, scripted: ScriptedAws, log: Log, left: int) -> None:
+def test_denies_on_full_disk(bastion: Bastion, scripted: ScriptedAws, log: Log, left: int) -> None:
     """As far as this process's files go."""
     limited = ["prlimit", f"--fsize={left}", str(bastion.entry)]
     ended = bastion.run(MALLORY, "-c", START, program=limited)
@@ -575,7 +575,7 @@ def test_a_full_disk(bastion: Bastion, scripted: ScriptedAws, log: Log, left: in
     refused(bastion, scripted, log, ended, 254)
 
 
-def test_a_full_disk_and_no_syslog(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_denies_on_full_disk_without_syslog(bastion: Bastion, scripted: ScriptedAws) -> None:
     bastion.syslog_socket.unlink()
     bastion.syslog_socket.mkdir()
     try:
@@ -590,7 +590,7 @@ def test_a_full_disk_and_no_syslog(bastion: Bastion, scripted: ScriptedAws) -> N
 
 
 @pytest.mark.parametrize("limit", ["--nofile=4", "--as=20000000", "--nproc=0", "--cpu=0"])
-def test_nothing_to_run_with(bastion: Bastion, scripted: ScriptedAws, limit: str) -> None:
+def test_denies_without_resources(bastion: Bastion, scripted: ScriptedAws, limit: str) -> None:
     """No record where there is no process to write one; but no session either."""
     program = ["prlimit", limit, str(bastion.entry)]
     ended = bastion.run(MALLORY, "-c", START, program=program)
@@ -600,7 +600,9 @@ def test_nothing_to_run_with(bastion: Bastion, scripted: ScriptedAws, limit: str
     assert not bastion.plugin.started
 
 
-def test_a_flood_of_logins(bastion: Bastion, scripted: ScriptedAws, log: Log) -> None:
+def test_each_rejected_login_leaves_one_short_record(
+    bastion: Bastion, scripted: ScriptedAws, log: Log
+) -> None:
     """Each one leaves one short line, whatever its length."""
     line = f"{START} --reason {'x' * 60_000}"
     with ThreadPoolExecutor(8) as pool:
@@ -620,7 +622,7 @@ STEPS = ["GetCallerIdentity", "SimulatePrincipalPolicy", "StartSession", "plugin
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 @pytest.mark.parametrize("step", STEPS)
-def test_a_signal_at_each_step(
+def test_signal_at_each_step_starts_nothing(
     bastion: Bastion, scripted: ScriptedAws, log: Log, step: str, number: signal.Signals
 ) -> None:
     import threading
@@ -653,7 +655,7 @@ def test_a_signal_at_each_step(
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGIO"])
-def test_a_signal_that_means_nothing(
+def test_ignores_harmless_signals(
     bastion: Bastion, scripted: ScriptedAws, log: Log, name: str
 ) -> None:
     import threading

@@ -198,7 +198,7 @@ def test_does_what_v2_does_where_v1_differs(
 
 
 @pytest.mark.parametrize("refused", ON_PURPOSE, ids=named)
-def test_refuses_on_purpose(
+def test_rejects_on_purpose(
     refused: OnPurpose, aws: Runner, ssmgate: Runner, machine: Machine
 ) -> None:
     said = outcome(aws, refused.row, machine)
@@ -248,7 +248,7 @@ def the_row(name: str) -> Row:
 
 @pytest.mark.parametrize("program", ["aws", "ssmgate"])
 @pytest.mark.parametrize("name", TRUTH)
-def test_a_fork_does_what_the_program_does(
+def test_fork_does_what_program_does(
     name: str, program: str, aws: Runner, ssmgate: Runner, machine: Machine
 ) -> None:
     fork, start = {
@@ -259,14 +259,14 @@ def test_a_fork_does_what_the_program_does(
     assert outcome(fork, the_row(name), machine) == outcome(real(*start), the_row(name), machine)
 
 
-def test_each_row_has_its_own_name() -> None:
+def test_each_row_has_unique_name() -> None:
     names = [row.name for row in (*SHARED, *DIFFERS, *ON_PURPOSE)]
 
     assert len(names) == len(set(names))
     assert len(names) >= 300
 
 
-def test_a_fork_leaves_nothing_behind(ssmgate: Runner, machine: Machine) -> None:
+def test_fork_leaves_no_state_behind(ssmgate: Runner, machine: Machine) -> None:
     """A row's variables, directory and options are gone with it."""
     alone = Row("target alone", "START NODE")
     before = outcome(ssmgate, alone, machine)
@@ -307,7 +307,7 @@ def test_a_fork_leaves_nothing_behind(ssmgate: Runner, machine: Machine) -> None
 @pytest.mark.parametrize(
     "wrong", ["--reason ''", "--nonsense", "--doc 'a b'"], ids=["length", "option", "name"]
 )
-def test_errors_look_as_the_user_asked(
+def test_errors_have_requested_format(
     words: str,
     environ: dict[str, str],
     config: str,

@@ -67,7 +67,7 @@ def prefix(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_the_wheel_has_no_program_called_aws(wheel: Path) -> None:
+def test_wheel_has_no_program_called_aws(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (entry_points,) = (n for n in names if n.endswith("entry_points.txt"))
@@ -77,7 +77,7 @@ def test_the_wheel_has_no_program_called_aws(wheel: Path) -> None:
     assert "aws =" not in scripts
 
 
-def test_the_installed_shim_finds_the_program_it_came_with(prefix: Path, machine: Machine) -> None:
+def test_installed_shim_finds_its_program(prefix: Path, machine: Machine) -> None:
     (shim,) = prefix.glob("lib/python*/site-packages/ssmgate/shims/aws")
     fakes = machine.home / "real"
     fakes.mkdir()
@@ -105,7 +105,7 @@ def test_the_installed_shim_finds_the_program_it_came_with(prefix: Path, machine
     assert machine.plugin.started
 
 
-def test_the_sdist_has_what_its_tests_need(source: Path) -> None:
+def test_sdist_has_files_for_its_tests(source: Path) -> None:
     """All that git has, so that no list of files can be wrong; a small part of the suite runs."""
     told = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -119,7 +119,7 @@ def test_the_sdist_has_what_its_tests_need(source: Path) -> None:
             "--way", "cold", "--patience", "4",
             "tests/unit/gate/decision/test_frozen.py", "tests/unit/test_sampling.py",
             "tests/unit/gate/config/test_load.py", "tests/functional/test_start.py",
-            "tests/functional/test_guides.py::test_every_block_of_a_followed_guide_is_of_a_known_kind",
+            "tests/functional/test_guides.py::test_each_block_of_guides_has_known_language",
         ],
         cwd=source, env={**os.environ, "PYTHONPATH": str(source / "src")},
         capture_output=True, text=True, check=False,

@@ -111,7 +111,7 @@ def aws_cli(machine: Machine) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("planted", [swapped_on_the_wire, another_operation, a_fifth_member])
-def test_a_planted_model_moves_no_member(
+def test_planted_model_changes_no_member(
     machine: Machine, place: Place, planted: Callable[[], object]
 ) -> None:
     plant(machine, place, "ssm", "service-2.json", planted())
@@ -122,7 +122,7 @@ def test_a_planted_model_moves_no_member(
     assert_checked_is_sent(machine)
 
 
-def test_a_planted_model_makes_no_option(machine: Machine) -> None:
+def test_planted_model_adds_no_option(machine: Machine) -> None:
     plant(machine, in_home, "ssm", "service-2.json", a_fifth_member())
 
     ended = machine.run(*WORDS, "--other", "Evil-Document")
@@ -131,7 +131,7 @@ def test_a_planted_model_makes_no_option(machine: Machine) -> None:
     assert machine.aws.operations == []
 
 
-def test_a_planted_model_of_iam_turns_no_denial_into_a_yes(machine: Machine) -> None:
+def test_planted_iam_model_does_not_turn_denial_into_allow(machine: Machine) -> None:
     planted = model("iam")
     members = planted["shapes"]["EvaluationResult"]["members"]
     for name in ("EvalDecision", "ResourceSpecificResults"):
@@ -146,7 +146,7 @@ def test_a_planted_model_of_iam_turns_no_denial_into_a_yes(machine: Machine) -> 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("service", ["sts", "iam", "ssm"])
-def test_a_planted_rule_set_moves_no_endpoint(
+def test_planted_rule_set_changes_no_endpoint(
     machine: Machine, elsewhere: ScriptedAws, place: Place, service: str
 ) -> None:
     rules = json.loads((DATA / MODELS[service] / "endpoint-rule-set-1.json").read_text())
@@ -162,7 +162,7 @@ def test_a_planted_rule_set_moves_no_endpoint(
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_planted_partitions_move_no_region(machine: Machine, place: Place) -> None:
+def test_planted_partitions_change_no_region(machine: Machine, place: Place) -> None:
     partitions = json.loads((DATA / "partitions.json").read_text())
     for partition in partitions["partitions"]:
         partition["id"] = partition["outputs"]["name"] = "aws-evil"
@@ -180,7 +180,7 @@ def test_planted_partitions_move_no_region(machine: Machine, place: Place) -> No
     assert_checked_is_sent(machine)
 
 
-def test_such_models_do_move_the_real_cli(machine: Machine) -> None:
+def test_planted_models_change_real_cli(machine: Machine) -> None:
     plant(machine, in_home, "ssm", "service-2.json", swapped_on_the_wire())
 
     aws_cli(machine)
@@ -189,7 +189,7 @@ def test_such_models_do_move_the_real_cli(machine: Machine) -> None:
     assert sent["DocumentName"] == "Evil-Document"
 
 
-def test_such_rule_sets_do_move_the_real_cli(machine: Machine, elsewhere: ScriptedAws) -> None:
+def test_planted_rule_sets_change_real_cli(machine: Machine, elsewhere: ScriptedAws) -> None:
     rules = json.loads((DATA / MODELS["ssm"] / "endpoint-rule-set-1.json").read_text())
     endpoint = {"url": elsewhere.url, "properties": {}, "headers": {}}
     rules["rules"] = [{"conditions": [], "endpoint": endpoint, "type": "endpoint"}]
@@ -240,7 +240,7 @@ CODE = [
 
 
 @pytest.mark.parametrize("planted", CODE)
-def test_no_planted_code_runs(machine: Machine, planted: Callable[[Machine], None]) -> None:
+def test_planted_code_does_not_run(machine: Machine, planted: Callable[[Machine], None]) -> None:
     marker = plant_module(machine)
     planted(machine)
 
@@ -252,7 +252,7 @@ def test_no_planted_code_runs(machine: Machine, planted: Callable[[Machine], Non
 
 
 @pytest.mark.parametrize("planted", CODE)
-def test_such_code_does_run_in_the_real_cli(
+def test_planted_code_runs_in_real_cli(
     machine: Machine, planted: Callable[[Machine], None]
 ) -> None:
     marker = plant_module(machine)
@@ -271,7 +271,7 @@ def test_such_code_does_run_in_the_real_cli(
         pytest.param("[command ssm]\nstart-session = !touch {marker}\n", id="of start-session"),
     ],
 )
-def test_no_alias_is_expanded(machine: Machine, alias: str) -> None:
+def test_expands_no_alias(machine: Machine, alias: str) -> None:
     marker = machine.home / "marker"
     directory = machine.home / ".aws" / "cli"
     directory.mkdir(parents=True)
@@ -294,7 +294,7 @@ def test_no_alias_is_expanded(machine: Machine, alias: str) -> None:
         pytest.param("cli_auto_prompt = on\n", id="the prompt"),
     ],
 )
-def test_settings_that_change_nothing(machine: Machine, section: str) -> None:
+def test_ignores_irrelevant_settings(machine: Machine, section: str) -> None:
     configure(machine, f"[default]\n{section}")
 
     ended = machine.run(*WORDS)
@@ -319,7 +319,7 @@ PROFILE = "[profile p]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key =
         ),
     ],
 )
-def test_all_calls_have_the_key_that_the_cli_would_use(
+def test_all_calls_use_credentials_of_cli(
     machine: Machine, words: list[str], environ: dict[str, str | None], key: str
 ) -> None:
     configure(machine, PROFILE)
@@ -337,7 +337,7 @@ SERVICES = "[default]\nservices = s\n[services s]\nssm =\n  endpoint_url = {url}
 
 
 @pytest.mark.parametrize("how", ["--endpoint-url", "AWS_ENDPOINT_URL_SSM", "the profile's ssm"])
-def test_an_endpoint_of_ssm_is_ssms_alone(
+def test_ssm_endpoint_is_used_for_ssm_only(
     machine: Machine, elsewhere: ScriptedAws, how: str
 ) -> None:
     words: tuple[str, ...] = ()
@@ -360,7 +360,7 @@ def test_an_endpoint_of_ssm_is_ssms_alone(
     assert machine.plugin.argv[5] == elsewhere.url
 
 
-def test_a_session_is_terminated_where_it_was_started(
+def test_terminates_session_at_endpoint_that_started_it(
     machine: Machine, elsewhere: ScriptedAws, tmp_path: Path
 ) -> None:
     (tmp_path / "bin").mkdir()
@@ -377,9 +377,7 @@ def test_a_session_is_terminated_where_it_was_started(
     assert elsewhere.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
 
 
-def test_a_role_is_not_assumed_at_the_endpoint_of_ssm(
-    machine: Machine, elsewhere: ScriptedAws
-) -> None:
+def test_role_is_not_assumed_at_ssm_endpoint(machine: Machine, elsewhere: ScriptedAws) -> None:
     configure(
         machine,
         f"{PROFILE}[profile r]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/Ops\nsource_profile = p\n",
@@ -397,9 +395,7 @@ def test_a_role_is_not_assumed_at_the_endpoint_of_ssm(
     assert elsewhere.received[0].access_key == "ASIAROLE"
 
 
-def test_configured_endpoints_that_are_ignored_are_ignored(
-    machine: Machine, elsewhere: ScriptedAws
-) -> None:
+def test_respects_ignore_configured_endpoints(machine: Machine, elsewhere: ScriptedAws) -> None:
     machine.environ["AWS_ENDPOINT_URL_SSM"] = elsewhere.url
     machine.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
     machine.environ["HTTPS_PROXY"] = "http://127.0.0.1:9"
@@ -423,7 +419,7 @@ def test_configured_endpoints_that_are_ignored_are_ignored(
         ),
     ],
 )
-def test_a_library_in_the_current_directory_is_not_imported(
+def test_does_not_import_from_current_directory(
     resident: Callable[[str], Machine], program: list[str]
 ) -> None:
     machine = resident("alice")

@@ -58,7 +58,9 @@ def check(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_offline(case: dict[str, Any], tmp_path: Path, environ: dict[str, str]) -> None:
+def test_evaluates_policies_offline(
+    case: dict[str, Any], tmp_path: Path, environ: dict[str, str]
+) -> None:
     lay_out(case, tmp_path)
     hows = ([], ["--explain"], ["--output", "json"])
     brief, explained, machine = (check([*case["words"], *how], tmp_path, environ) for how in hows)
@@ -78,7 +80,7 @@ def test_offline(case: dict[str, Any], tmp_path: Path, environ: dict[str, str]) 
     hold(DIRECTORY / f"{case['name']}.txt", shown)
 
 
-def test_there_are_at_least_25_refusals() -> None:
+def test_has_at_least_25_denials() -> None:
     firsts = [(DIRECTORY / f"{case['name']}.txt").read_text().splitlines()[1] for case in CASES]
 
     assert len([first for first in firsts if not first.startswith("allowed")]) >= 25
@@ -103,7 +105,9 @@ def test_there_are_at_least_25_refusals() -> None:
         (["policy.json", "--target", "i-1", "--scp"], "--scp: expected one argument"),
     ],
 )
-def test_usage(words: list[str], told: str, tmp_path: Path, environ: dict[str, str]) -> None:
+def test_reports_usage_errors(
+    words: list[str], told: str, tmp_path: Path, environ: dict[str, str]
+) -> None:
     lay_out(GOOD, tmp_path)
     (tmp_path / "broken.json").write_text('{\n"Statement":\n[}')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
@@ -119,7 +123,7 @@ def test_usage(words: list[str], told: str, tmp_path: Path, environ: dict[str, s
     assert told in ended.stderr
 
 
-def test_without_a_caller(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_rejects_missing_caller(tmp_path: Path, environ: dict[str, str]) -> None:
     lay_out(GOOD, tmp_path)
     ended = check(["policy.json", "--target", "i-1"], tmp_path, environ)
 
@@ -127,7 +131,7 @@ def test_without_a_caller(tmp_path: Path, environ: dict[str, str]) -> None:
     assert "required: --caller" in ended.stderr
 
 
-def test_without_a_region(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_rejects_missing_region(tmp_path: Path, environ: dict[str, str]) -> None:
     lay_out(GOOD, tmp_path)
     words = [word for word in GOOD["words"] if word not in ("--region", "us-east-1")]
 
@@ -139,7 +143,7 @@ def test_without_a_region(tmp_path: Path, environ: dict[str, str]) -> None:
     assert said.returncode == 0
 
 
-def test_quiet_and_masked(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_quiet_and_redact_work_offline(tmp_path: Path, environ: dict[str, str]) -> None:
     lay_out(GOOD, tmp_path)
     quiet = check([*GOOD["words"], "-q"], tmp_path, environ)
     masked = check([*GOOD["words"], "--explain", "--redact"], tmp_path, environ)
@@ -150,7 +154,7 @@ def test_quiet_and_masked(tmp_path: Path, environ: dict[str, str]) -> None:
     assert "arn:aws:iam::000000000001:role/path-1/role-1" in masked.stdout
 
 
-def test_iam_is_asked_about_the_files(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_aws_option_simulates_policy_files(tmp_path: Path, environ: dict[str, str]) -> None:
     """With --aws the files go to iam:SimulateCustomPolicy, and its answer is told."""
     names = ("as-it-should-be", "aws-document-with-account", "boundary-without-document")
     with serving() as server:

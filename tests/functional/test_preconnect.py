@@ -20,7 +20,7 @@ Make = Callable[[ScriptedAws], Machine]
 ARN = "arn:aws:iam::111122223333:user/alice"
 
 
-def test_a_start_over_tls(make: Make, tmp_path: Path) -> None:
+def test_starts_over_tls(make: Make, tmp_path: Path) -> None:
     context, bundle = server_context(tmp_path)
     context.num_tickets = 0  # one that comes just before a request costs a connection
     with ScriptedAws(tls=context) as aws:
@@ -35,7 +35,7 @@ def test_a_start_over_tls(make: Make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trusted", ["none", "another"])
-def test_an_untrusted_server_is_asked_nothing(make: Make, tmp_path: Path, trusted: str) -> None:
+def test_sends_nothing_to_untrusted_server(make: Make, tmp_path: Path, trusted: str) -> None:
     context, _ = server_context(tmp_path)
     _, other = server_context(tmp_path, "other")
     with ScriptedAws(tls=context) as aws:
@@ -49,7 +49,7 @@ def test_an_untrusted_server_is_asked_nothing(make: Make, tmp_path: Path, truste
     assert not machine.plugin.started
 
 
-def test_ca_bundle_of_the_flag_before_that_of_the_environment(make: Make, tmp_path: Path) -> None:
+def test_ca_bundle_flag_overrides_environment(make: Make, tmp_path: Path) -> None:
     context, bundle = server_context(tmp_path)
     _, other = server_context(tmp_path, "other")
     with ScriptedAws(tls=context) as aws:
@@ -59,7 +59,7 @@ def test_ca_bundle_of_the_flag_before_that_of_the_environment(make: Make, tmp_pa
         assert machine.run(*words, AWS_CA_BUNDLE=str(other)).returncode == 0
 
 
-def test_no_verify_ssl(make: Make, tmp_path: Path) -> None:
+def test_no_verify_ssl_accepts_any_certificate(make: Make, tmp_path: Path) -> None:
     context, _ = server_context(tmp_path)
     context.num_tickets = 0
     with ScriptedAws(tls=context) as aws:
@@ -70,7 +70,7 @@ def test_no_verify_ssl(make: Make, tmp_path: Path) -> None:
         assert aws.connections == 3
 
 
-def test_connections_come_early_and_requests_do_not(scripted: ScriptedAws, make: Make) -> None:
+def test_opens_connections_before_requests(scripted: ScriptedAws, make: Make) -> None:
     go_on = threading.Event()
     scripted.script("GetCallerIdentity", after(go_on, identity(ARN)))
     machine = make(scripted)
@@ -86,7 +86,7 @@ def test_connections_come_early_and_requests_do_not(scripted: ScriptedAws, make:
     assert machine.plugin.started
 
 
-def test_a_connection_that_waited_long_is_not_used(scripted: ScriptedAws, make: Make) -> None:
+def test_does_not_use_old_connection(scripted: ScriptedAws, make: Make) -> None:
     scripted.script("GetCallerIdentity", slowly(identity(ARN), 6))
     machine = make(scripted)
 
@@ -95,7 +95,7 @@ def test_a_connection_that_waited_long_is_not_used(scripted: ScriptedAws, make: 
     assert scripted.connections == 5
 
 
-def test_through_a_proxy_nothing_is_opened_ahead(scripted: ScriptedAws, make: Make) -> None:
+def test_opens_nothing_early_through_proxy(scripted: ScriptedAws, make: Make) -> None:
     """The scripted AWS as its own proxy: what it gets are absolute addresses."""
     machine = make(scripted)
     away = {"AWS_ENDPOINT_URL": "http://aws.invalid", "http_proxy": scripted.url}

@@ -225,7 +225,7 @@ def printed(run: Runner, machine: Machine) -> Callable[[Row], Ended]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_what_others_wrote_is_only_read(row: Row, printed: Callable[[Row], Ended]) -> None:
+def test_escapes_control_characters_of_others(row: Row, printed: Callable[[Row], Ended]) -> None:
     ended = printed(row)
     told = ended.stdout + ended.stderr
 
@@ -255,7 +255,7 @@ def test_what_others_wrote_is_only_read(row: Row, printed: Callable[[Row], Ended
         ),
     ],
 )  # fmt: skip
-def test_json_has_the_text_itself_in_ascii(
+def test_json_has_original_text_in_ascii(
     words: tuple[str, ...],
     text: str,
     answers: dict[str, list[Answer]],
@@ -277,9 +277,7 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(member)
 
 
-def test_shell_code_is_not_printed_with_other_paths_than_the_real_ones(
-    run: Runner, machine: Machine
-) -> None:
+def test_shell_code_has_real_paths_only(run: Runner, machine: Machine) -> None:
     program = machine.home / DIRECTORY / "ssmgate"
     program.parent.mkdir()
     program.touch(0o755)
@@ -293,7 +291,7 @@ def test_shell_code_is_not_printed_with_other_paths_than_the_real_ones(
         assert seen(ended.stderr) == set()
 
 
-def test_a_sandbox_with_unprintable_credentials_gives_no_variables(
+def test_sandbox_env_rejects_unprintable_credentials(
     printed: Callable[[Row], Ended],
 ) -> None:
     keys = {"access_key_id": "A\x1b[2J", "secret_access_key": "s", "session_token": None}
@@ -310,7 +308,7 @@ def test_a_sandbox_with_unprintable_credentials_gives_no_variables(
     assert "unprintable characters" in ended.stderr
 
 
-def test_a_traceback_is_only_read(printed: Callable[[Row], Ended]) -> None:
+def test_escapes_control_characters_of_traceback(printed: Callable[[Row], Ended]) -> None:
     row = Row("", (*START, "--debug"), XML_SHOWN, 254, STS_ERROR)
     told = printed(row).stderr
 

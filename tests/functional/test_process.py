@@ -27,13 +27,13 @@ def machine(resident: Callable[[str], Machine]) -> Machine:
 @pytest.mark.parametrize(
     "name", ["AWS_DATA_PATH", "BOTOCORE_EXPERIMENTAL__PLUGINS", "AWS_CLI_UPGRADE_DEBUG_MODE"]
 )
-def test_what_ssmgate_sets_aside_the_plugin_still_has(machine: Machine, name: str) -> None:
+def test_plugin_gets_variables_that_ssmgate_unsets(machine: Machine, name: str) -> None:
     machine.run("--target", NODE, **{name: "as the caller had it"})
 
     assert machine.plugin.environ[name] == "as the caller had it"
 
 
-def test_bytes_that_are_no_text_reach_the_plugin(machine: Machine) -> None:
+def test_undecodable_bytes_reach_plugin(machine: Machine) -> None:
     machine.run("--target", NODE, ODD="\udcff\udc80")
 
     assert b"\nODD=\xff\x80\n" in b"\n" + (machine.plugin.directory / "environ").read_bytes()
@@ -45,14 +45,14 @@ def mask(status: str, name: str) -> set[int]:
     return {number for number in range(1, 65) if bits >> (number - 1) & 1}
 
 
-def test_the_process_becomes_the_plugin(machine: Machine) -> None:
+def test_process_executes_plugin(machine: Machine) -> None:
     with machine.program() as process:
         process.communicate(timeout=30)
 
     assert int((machine.plugin.directory / "pid").read_text()) == process.pid
 
 
-def test_signals_are_those_that_the_cli_gives(machine: Machine) -> None:
+def test_plugin_gets_same_signal_dispositions_as_from_cli(machine: Machine) -> None:
     # By exec: a shell blocks signals while it starts another program.
     machine.plugin.on_start("exec grep Sig /proc/self/status")
 
@@ -70,7 +70,7 @@ def test_signals_are_those_that_the_cli_gives(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("trap", "number"), [("HUP", signal.SIGHUP), ("TERM", signal.SIGTERM)], ids=["HUP", "TERM"]
 )
-def test_an_ignored_signal_stays_ignored(machine: Machine, trap: str, number: int) -> None:
+def test_ignored_signal_stays_ignored(machine: Machine, trap: str, number: int) -> None:
     with machine.program("sh", "-c", f'trap "" {trap}; exec "$@"', "sh") as process:
         process.communicate(timeout=30)
 
@@ -86,7 +86,7 @@ def test_an_ignored_signal_stays_ignored(machine: Machine, trap: str, number: in
         pytest.param(signal.SIGHUP, -signal.SIGHUP, id="HUP ends it"),
     ],
 )
-def test_a_signal_after_the_handover(machine: Machine, number: int, status: int) -> None:
+def test_signal_after_handover_reaches_plugin(machine: Machine, number: int, status: int) -> None:
     machine.plugin.on_start('touch "$FAKE_PLUGIN/ready"; read _ < "$FAKE_PLUGIN/go"; exit 7')
     go = machine.plugin.directory / "go"
     os.mkfifo(go)
@@ -101,7 +101,7 @@ def test_a_signal_after_the_handover(machine: Machine, number: int, status: int)
     assert machine.aws.of("ssm:TerminateSession") == []
 
 
-def test_no_timer_is_left(machine: Machine) -> None:
+def test_leaves_no_timer(machine: Machine) -> None:
     """A timer outlives exec: the plugin would be killed by SIGALRM."""
     machine.plugin.on_start("sleep 1.6; exit 5")
     code = (
@@ -120,7 +120,7 @@ def test_no_timer_is_left(machine: Machine) -> None:
     assert ended.returncode == 5, ended.stderr
 
 
-def test_no_descriptors_are_left(machine: Machine) -> None:
+def test_leaves_no_descriptors(machine: Machine) -> None:
     subprocess.run(
         [FAKES / "session-manager-plugin", "x"],
         env=machine.variables(),
@@ -135,7 +135,7 @@ def test_no_descriptors_are_left(machine: Machine) -> None:
     assert (machine.plugin.directory / "fds").read_text() == alone
 
 
-def test_the_streams_are_the_plugins(machine: Machine) -> None:
+def test_plugin_owns_standard_streams(machine: Machine) -> None:
     machine.plugin.on_start("cat; echo to stderr >&2; pwd")
 
     ended = machine.run("--target", NODE, input="first line\nsecond\x00line")
@@ -144,7 +144,7 @@ def test_the_streams_are_the_plugins(machine: Machine) -> None:
     assert ended.stderr == "to stderr\n"
 
 
-def test_the_plugin_asked_for_its_version_reads_nothing(machine: Machine) -> None:
+def test_version_probe_reads_no_input(machine: Machine) -> None:
     machine.plugin.on_version("cat > /dev/null")
     machine.plugin.on_start("cat")
 
@@ -152,7 +152,7 @@ def test_the_plugin_asked_for_its_version_reads_nothing(machine: Machine) -> Non
 
 
 @pytest.mark.parametrize("status", [1, 130, 255])
-def test_the_status_is_the_plugins(machine: Machine, status: int) -> None:
+def test_returns_status_of_plugin(machine: Machine, status: int) -> None:
     machine.plugin.on_start(f"exit {status}")
 
     ended = machine.run("--target", NODE)

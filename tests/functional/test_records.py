@@ -36,7 +36,7 @@ def log(machine: Machine) -> Iterator[Log]:
         log.close()
 
 
-def test_a_start_leaves_a_decision_and_a_start(machine: Machine, log: Log) -> None:
+def test_start_records_decision_and_start(machine: Machine, log: Log) -> None:
     ended = machine.run("--target", TARGET, "--reason", "TICKET-1", SSH_CONNECTION="a 1 b 2")
 
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -57,7 +57,7 @@ def test_a_start_leaves_a_decision_and_a_start(machine: Machine, log: Log) -> No
     assert start["versions"].keys() == {"ssmgate", "awscli", "plugin"}
 
 
-def test_a_refusal_leaves_its_reason(machine: Machine, log: Log) -> None:
+def test_denial_records_reason(machine: Machine, log: Log) -> None:
     machine.aws.script("SimulatePrincipalPolicy", evaluation("explicitDeny", policies=("Fence",)))
     machine.run("--target", TARGET)
 
@@ -94,14 +94,14 @@ def test_records_the_endpoints_that_answered(machine: Machine, log: Log) -> None
     assert [r["evidence"].get("cached") for r in records if "evidence" in r] == [None, True]
 
 
-def test_a_rules_refusal_too(machine: Machine, log: Log) -> None:
+def test_denial_by_rule_records_reason(machine: Machine, log: Log) -> None:
     machine.run("--target", TARGET, SSMGATE_TARGETS_ALLOW="mi-*")
 
     (record,) = log.records
     assert record["evidence"]["rule"] == "targets.allow"
 
 
-def test_cannot_tell_too(machine: Machine, log: Log) -> None:
+def test_unknown_records_reason(machine: Machine, log: Log) -> None:
     machine.aws.script("GetCallerIdentity", xml_error("ExpiredToken", "expired", 403))
     machine.run("--target", TARGET)
 
@@ -110,7 +110,7 @@ def test_cannot_tell_too(machine: Machine, log: Log) -> None:
     assert record["evidence"]["reason_code"] == "expired"
 
 
-def test_permissive_records_what_would_be_refused(machine: Machine, log: Log) -> None:
+def test_permissive_records_overridden_denial(machine: Machine, log: Log) -> None:
     machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
     assert machine.run("--target", TARGET, SSMGATE_MODE="permissive").returncode == 0
 
@@ -124,7 +124,7 @@ def test_permissive_records_what_would_be_refused(machine: Machine, log: Log) ->
     assert start["session_id"] == SESSION_ID
 
 
-def test_a_required_decision_record_that_fails_starts_nothing(machine: Machine) -> None:
+def test_failing_required_decision_record_starts_nothing(machine: Machine) -> None:
     ended = machine.run(
         "--target",
         TARGET,
@@ -138,7 +138,7 @@ def test_a_required_decision_record_that_fails_starts_nothing(machine: Machine) 
     assert not machine.plugin.started
 
 
-def test_a_required_start_record_that_fails_ends_the_session(machine: Machine, log: Log) -> None:
+def test_failing_required_start_record_ends_session(machine: Machine, log: Log) -> None:
     """The log goes away between the two records: while StartSession is answered."""
     (answer,) = machine.aws.answers["StartSession"]
 
@@ -157,7 +157,7 @@ def test_a_required_start_record_that_fails_ends_the_session(machine: Machine, l
     assert not machine.plugin.started
 
 
-def test_where_none_is_required_it_is_said_and_started(machine: Machine) -> None:
+def test_failing_optional_record_warns_and_starts(machine: Machine) -> None:
     ended = machine.run("--target", TARGET, SSMGATE_RECORD_SYSLOG=str(machine.home / "nobody"))
 
     assert ended.returncode == 0
@@ -165,14 +165,14 @@ def test_where_none_is_required_it_is_said_and_started(machine: Machine) -> None
     assert machine.plugin.started
 
 
-def test_a_service_error_after_the_decision_is_no_start(machine: Machine, log: Log) -> None:
+def test_service_error_records_no_start(machine: Machine, log: Log) -> None:
     machine.aws.script("StartSession", json_error("TargetNotConnected", "no"))
     machine.run("--target", TARGET)
 
     assert [record["event"] for record in log.records] == ["decision"]
 
 
-def test_many_at_once_leave_whole_lines(machine: Machine) -> None:
+def test_concurrent_starts_write_whole_lines(machine: Machine) -> None:
     """Into one file: each record is one write to its end."""
     directory = machine.home / "records"
     directory.mkdir()

@@ -71,7 +71,7 @@ def refused(code: str = "AccessDenied") -> Answer:
         ),
     ],
 )  # fmt: skip
-def test_tags_that_iam_lacked_are_told(
+def test_resimulates_with_missing_tags(
     machine: Machine, first: Answer, look_ups: dict[str, Answer], asked: list[str]
 ) -> None:
     machine.aws.script("SimulatePrincipalPolicy", first, YES)
@@ -96,7 +96,7 @@ def _clock(received: Received) -> dict[str, tuple[str, list[str]]]:
     return {name: received.context[name] for name in ("aws:CurrentTime", "aws:EpochTime")}
 
 
-def test_the_document_is_named_to_ssm_and_the_user_to_iam(machine: Machine) -> None:
+def test_reads_document_tags_from_ssm_and_user_tags_from_iam(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", lacking(DOCUMENT_TAG))
     machine.run("--target", TARGET, "--document-name", "Dev-Shell")
     machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG))
@@ -107,7 +107,7 @@ def test_the_document_is_named_to_ssm_and_the_user_to_iam(machine: Machine) -> N
     assert of_user.parameters["UserName"] == "alice"
 
 
-def test_a_roles_tags_cost_no_call(machine: Machine) -> None:
+def test_role_tags_cost_no_call(machine: Machine) -> None:
     """GetRole told them with the path: so there is one to spare for the document's."""
     machine.aws.script("GetCallerIdentity", OPS_SESSION)
     machine.aws.script("GetRole", role(OPS, Team="ops"))
@@ -190,7 +190,7 @@ ELSEWHERE = f"arn:aws:ssm:eu-west-1:{ACCOUNT}:document/Dev-Shell"
         ),
     ],
 )  # fmt: skip
-def test_a_denial_stays_a_denial(
+def test_denial_stays_denial(
     machine: Machine,
     first: Answer,
     words: tuple[str, ...],
@@ -224,7 +224,7 @@ def test_a_denial_stays_a_denial(
         pytest.param(evaluation("allowed", boundary=False), id="outside the boundary"),
     ],
 )
-def test_a_second_answer_that_is_no_yes_starts_nothing(machine: Machine, second: Answer) -> None:
+def test_second_answer_other_than_allow_starts_nothing(machine: Machine, second: Answer) -> None:
     machine.aws.script("SimulatePrincipalPolicy", lacking(DOCUMENT_TAG), second)
     machine.aws.script("ListTagsForResource", document_tags(Team="ops"))
 
@@ -234,7 +234,7 @@ def test_a_second_answer_that_is_no_yes_starts_nothing(machine: Machine, second:
     assert not machine.aws.calls("StartSession")
 
 
-def test_every_spelling_of_the_document_is_still_required(machine: Machine) -> None:
+def test_tags_must_allow_each_possible_document(machine: Machine) -> None:
     """`aws-x` may be AWS's or the account's: tags of the one are no yes to the other."""
     machine.aws.script("SimulatePrincipalPolicy", NO, lacking(DOCUMENT_TAG), YES)
     machine.aws.script("ListTagsForResource", document_tags(Team="ops"))
@@ -245,12 +245,12 @@ def test_every_spelling_of_the_document_is_still_required(machine: Machine) -> N
     assert not machine.aws.calls("StartSession")
 
 
-def test_a_yes_is_not_looked_into(machine: Machine) -> None:
+def test_allow_is_not_resimulated(machine: Machine) -> None:
     assert machine.run("--target", TARGET).returncode == 0
     assert machine.aws.operations == [*FIRST, "StartSession"]
 
 
-def test_a_look_up_that_hangs_leaves_the_denial(
+def test_hanging_tag_lookup_leaves_denial(
     machine: Machine,
 ) -> None:
     machine.aws.script("SimulatePrincipalPolicy", NO)
@@ -262,7 +262,7 @@ def test_a_look_up_that_hangs_leaves_the_denial(
     assert DENIED in ended.stderr
 
 
-def test_a_live_key_that_the_configuration_gives_is_not_waited_for(machine: Machine) -> None:
+def test_configured_live_key_is_not_unknown(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", lacking("aws:SourceIp"))
     machine.aws.script(KEYS, context_keys("aws:sourceip"))
 
@@ -286,7 +286,7 @@ def test_a_live_key_that_the_configuration_gives_is_not_waited_for(machine: Mach
         ("WebRole", "Ops-Shell", 254),
     ],
 )
-def test_tags_in_the_sandbox(
+def test_tags_decide_in_sandbox(
     resident: Callable[[str], Machine], name: str, document: str, status: int
 ) -> None:
     machine = resident(name)

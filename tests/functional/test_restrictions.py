@@ -21,7 +21,7 @@ pytestmark = pytest.mark.starts
         ("SSMGATE_REQUIRE_REASON", "true", "a session needs a --reason (require_reason)"),
     ],
 )
-def test_a_rule_refuses_what_iam_allows(
+def test_rule_denies_despite_allow_of_iam(
     machine: Machine, variable: str, value: str, words: str
 ) -> None:
     ended = machine.run("--target", TARGET, **{variable: value})
@@ -38,7 +38,7 @@ def test_a_rule_refuses_what_iam_allows(
     assert not machine.plugin.started
 
 
-def test_what_the_rules_allow_starts(machine: Machine) -> None:
+def test_starts_where_rules_allow(machine: Machine) -> None:
     ended = machine.run(
         "--target",
         TARGET,
@@ -54,7 +54,7 @@ def test_what_the_rules_allow_starts(machine: Machine) -> None:
     assert machine.plugin.started
 
 
-def test_no_rule_widens_iams_no(machine: Machine) -> None:
+def test_rules_do_not_override_denial_of_iam(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
 
     ended = machine.run("--target", TARGET, SSMGATE_DOCUMENTS_ALLOW="*", SSMGATE_TARGETS_ALLOW="*")
@@ -64,7 +64,7 @@ def test_no_rule_widens_iams_no(machine: Machine) -> None:
     assert machine.aws.calls("StartSession") == []
 
 
-def test_permissive_says_what_a_rule_would_refuse(machine: Machine) -> None:
+def test_permissive_warns_of_denial_by_rule(machine: Machine) -> None:
     ended = machine.run(
         "--target", TARGET, SSMGATE_MODE="permissive", SSMGATE_REQUIRE_REASON="true"
     )
@@ -75,7 +75,7 @@ def test_permissive_says_what_a_rule_would_refuse(machine: Machine) -> None:
     assert machine.plugin.started
 
 
-def test_a_plugin_by_its_path_is_the_one_that_runs(machine: Machine) -> None:
+def test_runs_plugin_at_configured_path(machine: Machine) -> None:
     plugin = str(FAKES / "session-manager-plugin")
     path = os.environ["PATH"]
 
@@ -84,7 +84,7 @@ def test_a_plugin_by_its_path_is_the_one_that_runs(machine: Machine) -> None:
     assert machine.plugin.started
 
 
-def test_a_plugin_path_that_leads_nowhere_is_no_reason_to_search(machine: Machine) -> None:
+def test_does_not_search_when_configured_plugin_is_missing(machine: Machine) -> None:
     ended = machine.run("--target", TARGET, SSMGATE_PLUGIN_PATH="/nowhere/session-manager-plugin")
 
     assert ended.returncode == 255

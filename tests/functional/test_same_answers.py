@@ -312,7 +312,7 @@ def answered(answer: Any) -> tuple[str, str, str | None]:
 
 @pytest.mark.usefixtures("_as_alice")
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_everything_that_decides_decides_the_same(
+def test_all_commands_decide_the_same(
     server: ScriptedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     situation = SITUATIONS[name]

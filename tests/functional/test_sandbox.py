@@ -44,7 +44,7 @@ def user(name: str) -> str:
 # The server
 
 
-def test_a_grant_and_its_statement(server: Server) -> None:
+def test_allow_names_its_statement(server: Server) -> None:
     answer = server.simulate("alice", user("alice"), DEFAULT_ARN)
     entry = answer.find(".//ResourceSpecificResults/member")
     assert entry is not None
@@ -66,7 +66,7 @@ def test_a_grant_and_its_statement(server: Server) -> None:
         ("admin", user("no/such/path/alice"), DEFAULT_ARN, "allowed", "true", None),
     ],
 )
-def test_each_layer(
+def test_each_policy_layer_decides(
     server: Server,
     who: str,
     source: str,
@@ -102,7 +102,7 @@ def test_each_layer(
         (user("nobody"), "NoSuchEntity", 404, "Unable to retrieve specified IAM entity."),
     ],
 )  # fmt: skip
-def test_who_cannot_be_simulated(
+def test_rejects_simulation_of_unsupported_principals(
     server: Server, source: str, code: str, status: int, message: str
 ) -> None:
     with pytest.raises(Failed, match=code) as raised:
@@ -111,7 +111,7 @@ def test_who_cannot_be_simulated(
     assert raised.value.message == message
 
 
-def test_nobody_may_simulate_another_without_permission(server: Server) -> None:
+def test_simulating_another_principal_requires_permission(server: Server) -> None:
     with pytest.raises(Failed, match="AccessDenied") as raised:
         server.simulate("alice", user("bob"), DEFAULT_ARN)
     assert raised.value.status == 403
@@ -122,7 +122,7 @@ def test_nobody_may_simulate_another_without_permission(server: Server) -> None:
     )
 
 
-def test_custom_policies_and_context_keys(server: Server) -> None:
+def test_simulates_custom_policies_and_lists_context_keys(server: Server) -> None:
     policy = json.dumps(
         {
             "Version": "2012-10-17",
@@ -152,7 +152,7 @@ def test_custom_policies_and_context_keys(server: Server) -> None:
     assert [m.text for m in keys.findall(".//member")] == ["aws:MultiFactorAuthPresent"]
 
 
-def test_the_simulated_caller_over_the_wire(server: Server) -> None:
+def test_simulates_given_caller(server: Server) -> None:
     policy = json.dumps(
         {
             "Version": "2012-10-17",
@@ -205,7 +205,7 @@ def test_the_simulated_caller_over_the_wire(server: Server) -> None:
         ),
     ],
 )  # fmt: skip
-def test_reads_are_refused_to_who_may_not_and_answered_to_who_may(
+def test_reads_require_permission(
     server: Server, service: str, operation: str, members: dict[str, str], code: str
 ) -> None:
     def call(who: str) -> object:
@@ -220,19 +220,19 @@ def test_reads_are_refused_to_who_may_not_and_answered_to_who_may(
     call(OWNER)
 
 
-def test_awss_documents_are_amazons_in_every_region(server: Server) -> None:
+def test_aws_documents_belong_to_amazon_in_each_region(server: Server) -> None:
     for region in ("us-east-1", "eu-west-1"):
         document = server.ssm("admin", "DescribeDocument", region, Name=SSH)["Document"]
         assert (document["Owner"], document["DocumentType"]) == ("Amazon", "Session")
 
 
-def test_nodes_are_online_while_they_run(server: Server) -> None:
+def test_running_nodes_are_online(server: Server) -> None:
     listed = server.ssm("admin", "DescribeInstanceInformation")["InstanceInformationList"]
     status = {node["InstanceId"]: node["PingStatus"] for node in listed}
     assert (status[NODE], status[STOPPED]) == ("Online", "ConnectionLost")
 
 
-def test_a_session_from_start_to_end(server: Server) -> None:
+def test_session_starts_and_ends(server: Server) -> None:
     started = server.ssm("alice", "StartSession", Target=NODE)
     assert sorted(started) == ["SessionId", "StreamUrl", "TokenValue"]
     with pytest.raises(Failed, match="AccessDeniedException"):
@@ -243,7 +243,7 @@ def test_a_session_from_start_to_end(server: Server) -> None:
         server.ssm("alice", "StartSession", Target=STOPPED)
 
 
-def test_what_is_changed_counts_at_once(server: Server) -> None:
+def test_changes_take_effect_at_once(server: Server) -> None:
     """A user, a group, a boundary, made by the sandbox's owner as aws or Terraform would."""
 
     def own(operation: str, **members: Any) -> ET.Element:
@@ -270,7 +270,7 @@ def test_what_is_changed_counts_at_once(server: Server) -> None:
     server.ssm(key, "StartSession", Target=NODE, DocumentName=SSH)
 
 
-def test_temporary_credentials_are_who_asked_for_them(server: Server) -> None:
+def test_temporary_credentials_belong_to_their_requester(server: Server) -> None:
     token = server.query("frank", "sts", "GetSessionToken")
     key = str(text(token, "AccessKeyId"))
     identity = server.query(key, "sts", "GetCallerIdentity")
@@ -281,7 +281,7 @@ def test_temporary_credentials_are_who_asked_for_them(server: Server) -> None:
     server.ssm(str(text(token, "AccessKeyId")), "StartSession", Target=NODE)
 
 
-def test_a_key_that_was_taken_away_is_nobodys(server: Server) -> None:
+def test_deleted_access_key_is_invalid(server: Server) -> None:
     def own(operation: str, **members: Any) -> ET.Element:
         return server.query(OWNER, "iam", operation, **members)
 
@@ -300,7 +300,7 @@ def test_a_key_that_was_taken_away_is_nobodys(server: Server) -> None:
             server.query(lost, "ec2", "DescribeInstances")
 
 
-def test_a_session_policy_narrows_a_role(server: Server) -> None:
+def test_session_policy_restricts_role(server: Server) -> None:
     nothing = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     assumed = server.query(
         OWNER,
@@ -318,14 +318,14 @@ def test_a_session_policy_narrows_a_role(server: Server) -> None:
 @pytest.mark.parametrize(
     "role", ["arn:aws:iam::999999999999:role/x", f"arn:aws:iam::{ACCOUNT}:role/SessionUser"]
 )
-def test_only_roles_that_are_here_are_assumed(server: Server, role: str) -> None:
+def test_assumes_existing_roles_only(server: Server, role: str) -> None:
     """The second has a path, which the ARN must tell."""
     with pytest.raises(Failed, match="not authorized to perform: sts:AssumeRole") as raised:
         server.query("bob", "sts", "AssumeRole", RoleArn=role, RoleSessionName="s")
     assert (raised.value.code, raised.value.status) == ("AccessDenied", 403)
 
 
-def test_a_hundred_at_once(server: Server) -> None:
+def test_serves_hundred_concurrent_requests(server: Server) -> None:
     def start(_: int) -> str:
         server.simulate("alice", user("alice"), DEFAULT_ARN)
         return str(server.ssm("alice", "StartSession", "eu-central-1", Target=NODE))
@@ -340,19 +340,19 @@ def test_a_hundred_at_once(server: Server) -> None:
     assert codes == ["AccessDeniedException"] * 100
 
 
-def test_credentials_that_nobody_restricts_are_not_offered(server: Server) -> None:
+def test_offers_no_unrestricted_credentials(server: Server) -> None:
     with pytest.raises(Failed, match="GetFederationToken is not offered"):
         server.query("bob", "sts", "GetFederationToken", Name="bob")
 
 
-def test_the_2025_model_wants_the_default_document_granted() -> None:
+def test_model_2025_requires_grant_of_default_document() -> None:
     with serving("--model", "2025") as server:
         with pytest.raises(Failed, match=f"on resource: {DEFAULT_ARN} because no identity-based"):
             server.ssm("bob", "StartSession", Target=NODE)
         server.ssm("alice", "StartSession", Target=NODE)
 
 
-def test_each_request_is_one_line(tmp_path: Path) -> None:
+def test_logs_each_request_as_one_line(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with serving(log=log) as server:
         server.simulate("alice", user("alice"), DEFAULT_ARN)
@@ -416,7 +416,7 @@ START = ("ssm-start-session", "--target", NODE)
 NAMED = ("--document-name", SSH, "--parameters", "portNumber=22")
 
 
-def test_bare_aws_of_2023_lets_in_whom_the_gate_denies(shell: Shell) -> None:
+def test_bare_aws_of_2023_starts_session_that_gate_denies(shell: Shell) -> None:
     ended = shell.run(
         "--session-document-model", "2023", "--as", "bob", "--",
         "aws", "ssm", "start-session", "--target", NODE,
@@ -426,7 +426,7 @@ def test_bare_aws_of_2023_lets_in_whom_the_gate_denies(shell: Shell) -> None:
     assert shell.plugin.started
 
 
-def test_bare_aws_is_denied_by_the_newest_service_which_is_the_default(shell: Shell) -> None:
+def test_newest_model_is_default_and_denies_bare_aws(shell: Shell) -> None:
     ended = shell.run("--as", "bob", "--", "aws", "ssm", "start-session", "--target", NODE)
 
     assert ended.returncode != 0
@@ -435,9 +435,7 @@ def test_bare_aws_is_denied_by_the_newest_service_which_is_the_default(shell: Sh
 
 
 @pytest.mark.parametrize(("demanded", "let_in"), [("true", False), ("false", True)])
-def test_the_gate_and_the_service_see_the_same_transport(
-    shell: Shell, demanded: str, let_in: bool
-) -> None:
+def test_gate_and_service_see_same_transport(shell: Shell, demanded: str, let_in: bool) -> None:
     """Plain HTTP. The second policy is nobody's: it shows that the key is there, and false."""
     policy = {
         "Version": "2012-10-17",
@@ -467,7 +465,7 @@ def test_the_gate_and_the_service_see_the_same_transport(
     assert ended.stderr.count("because no identity-based policy allows") == 2 * (not let_in)
 
 
-def test_a_command_gets_its_place_and_its_identity_only(shell: Shell) -> None:
+def test_command_gets_endpoint_and_identity_only(shell: Shell) -> None:
     ended = shell.run("--", "env")
 
     variables = dict(line.split("=", 1) for line in ended.stdout.splitlines() if "=" in line)
@@ -486,7 +484,7 @@ def test_a_command_gets_its_place_and_its_identity_only(shell: Shell) -> None:
         (("no-such-program",), 127),
     ],
 )
-def test_the_status_is_the_commands(shell: Shell, command: tuple[str, ...], status: int) -> None:
+def test_returns_status_of_command(shell: Shell, command: tuple[str, ...], status: int) -> None:
     assert shell.run("--", *command).returncode == status
 
 
@@ -502,7 +500,7 @@ def test_the_status_is_the_commands(shell: Shell, command: tuple[str, ...], stat
         (("env", "alice"), 253, "none is running: start 'ssmgate sandbox' in a terminal"),
     ],
 )
-def test_what_cannot_be_done_is_told(
+def test_reports_impossible_requests(
     shell: Shell, words: tuple[str, ...], status: int, told: str
 ) -> None:
     user = '[[user]]\nname = "u"\n'
@@ -517,7 +515,7 @@ def test_what_cannot_be_done_is_told(
     assert "Traceback" not in ended.stderr
 
 
-def test_another_world(shell: Shell) -> None:
+def test_loads_another_seed(shell: Shell) -> None:
     (shell.home / "world.toml").write_text(
         'account = "999988887777"\nregion = "eu-west-1"\n'
         '[[role]]\nname = "r"\npath = "/p/"\n'
@@ -530,7 +528,7 @@ def test_another_world(shell: Shell) -> None:
     assert ended.stdout == "arn:aws:sts::999988887777:assumed-role/r/sandbox\n"
 
 
-def test_boto3_fills_it_and_reads_its_answers(shell: Shell) -> None:
+def test_boto3_seeds_sandbox_and_reads_answers(shell: Shell) -> None:
     code = """
 import boto3, json
 iam, ssm, sts = boto3.client("iam"), boto3.client("ssm"), boto3.client("sts")
@@ -557,7 +555,7 @@ except ssm.exceptions.TargetNotConnected as error:
     ]
 
 
-def test_a_policy_that_cannot_be_read_is_never_a_yes(server: Server) -> None:
+def test_unreadable_policy_is_never_allow(server: Server) -> None:
     def own(operation: str, **members: Any) -> ET.Element:
         return server.query(OWNER, "iam", operation, **members)
 
@@ -612,7 +610,7 @@ def usage(process: subprocess.Popen[str]) -> str:
     return "".join(lines)
 
 
-def test_it_stays_until_it_is_interrupted(shell: Shell, staying: subprocess.Popen[str]) -> None:
+def test_runs_until_interrupted(shell: Shell, staying: subprocess.Popen[str]) -> None:
     told = usage(staying)
     assert 'eval "$(ssmgate sandbox env alice)"' in told
     url = told.split()[5].rstrip(",")
@@ -638,7 +636,7 @@ def test_it_stays_until_it_is_interrupted(shell: Shell, staying: subprocess.Pope
     wait_until(lambda: not answers(url))
 
 
-def test_a_signal_goes_to_the_command(shell: Shell) -> None:
+def test_forwards_signal_to_command(shell: Shell) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "ssmgate", "sandbox", "--", "sh", "-c",
          'trap "exit 9" TERM; echo "$AWS_ENDPOINT_URL"; while :; do sleep 0.05; done'],
@@ -655,14 +653,14 @@ def test_a_signal_goes_to_the_command(shell: Shell) -> None:
     assert not answers(url)
 
 
-def test_a_port_that_is_taken(shell: Shell, server: Server) -> None:
+def test_reports_port_in_use(shell: Shell, server: Server) -> None:
     port = server.url.rpartition(":")[2]
     ended = shell.run("--port", port, "--", "true")
     assert (ended.returncode, ended.stdout) == (253, "")
     assert f"port {port}: Address already in use" in ended.stderr
 
 
-def test_it_costs_less_than_three_seconds_to_start(shell: Shell) -> None:
+def test_starts_within_three_seconds_of_cpu_time(shell: Shell) -> None:
     """Of the processor's time, all processes together: what else runs here does not count."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert shell.run("--", "true").returncode == 0
@@ -672,7 +670,7 @@ def test_it_costs_less_than_three_seconds_to_start(shell: Shell) -> None:
     assert 0.5 < cost < 3
 
 
-def test_nothing_is_left_when_it_is_killed(shell: Shell, staying: subprocess.Popen[str]) -> None:
+def test_killed_sandbox_leaves_no_process(shell: Shell, staying: subprocess.Popen[str]) -> None:
     url = usage(staying).split()[5].rstrip(",")
     assert answers(url)
     staying.kill()

@@ -57,7 +57,7 @@ def vanishing_plugin(machine: Machine, version: str) -> None:
     machine.environ["PATH"] = f"{directory}{os.pathsep}{os.environ['PATH']}"
 
 
-def test_debug_shows_all_but_the_answer(machine: Machine) -> None:
+def test_debug_hides_response_of_start_session(machine: Machine) -> None:
     ended = machine.run("--target", TARGET, "--debug")
 
     assert ended.returncode == 0
@@ -72,7 +72,7 @@ def test_debug_shows_all_but_the_answer(machine: Machine) -> None:
         pytest.param([json_error("ThrottlingException", "x"), json_ok(STARTED)], id="throttled"),
     ],
 )
-def test_no_way_to_a_session_shows_it(machine: Machine, answers: list[Answer]) -> None:
+def test_no_start_shows_token(machine: Machine, answers: list[Answer]) -> None:
     machine.aws.script("StartSession", *answers)
 
     ended = machine.run("--target", TARGET, "--debug")
@@ -102,7 +102,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("answers", ODD)
-def test_no_odd_answer_is_shown(machine: Machine, answers: list[Answer]) -> None:
+def test_invalid_answers_are_not_shown(machine: Machine, answers: list[Answer]) -> None:
     machine.aws.script("StartSession", *answers)
 
     ended = machine.run("--target", TARGET, "--debug", AWS_MAX_ATTEMPTS="1")
@@ -124,7 +124,7 @@ def test_no_odd_answer_is_shown(machine: Machine, answers: list[Answer]) -> None
         pytest.param(text(json.dumps(STARTED), 403), id="echoed"),
     ],
 )
-def test_no_failing_handover_shows_it(machine: Machine, version: str, end: Answer) -> None:
+def test_failing_handover_does_not_show_token(machine: Machine, version: str, end: Answer) -> None:
     vanishing_plugin(machine, version)
     machine.aws.script("TerminateSession", end)
 
@@ -136,7 +136,7 @@ def test_no_failing_handover_shows_it(machine: Machine, version: str, end: Answe
     assert_kept(machine, ended)
 
 
-def test_an_old_plugins_arguments_too_long_are_not_shown(machine: Machine) -> None:
+def test_too_long_arguments_of_old_plugin_are_not_shown(machine: Machine) -> None:
     machine.plugin.version(OLD)
     (machine.home / "long.json").write_text(json.dumps({"a": ["x" * 150_000]}))
 
@@ -148,7 +148,7 @@ def test_an_old_plugins_arguments_too_long_are_not_shown(machine: Machine) -> No
 
 
 @pytest.mark.parametrize("error_format", ["legacy", "json", "enhanced"])
-def test_no_error_format_shows_it(machine: Machine, error_format: str) -> None:
+def test_no_error_format_shows_token(machine: Machine, error_format: str) -> None:
     vanishing_plugin(machine, OLD)
 
     ended = machine.run("--target", TARGET, "--cli-error-format", error_format, "--debug")
@@ -157,7 +157,7 @@ def test_no_error_format_shows_it(machine: Machine, error_format: str) -> None:
     assert_kept(machine, ended)
 
 
-def test_a_start_that_times_out_shows_nothing(machine: Machine) -> None:
+def test_timed_out_start_does_not_show_token(machine: Machine) -> None:
     machine.aws.script("StartSession", hang(3))
 
     ended = machine.run("--target", TARGET, "--cli-read-timeout", "1", "--debug")
@@ -172,7 +172,7 @@ def test_a_start_that_times_out_shows_nothing(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("version", "seen"), [(NEW, False), (OLD, True)], ids=["a new plugin", "an old plugin"]
 )
-def test_the_command_line_of_new_plugins_is_clean(
+def test_command_line_of_new_plugins_has_no_token(
     machine: Machine, version: str, seen: bool
 ) -> None:
     machine.plugin.version(version)
@@ -186,7 +186,7 @@ def test_the_command_line_of_new_plugins_is_clean(
     assert_kept(machine, ended)
 
 
-def test_the_plugin_asked_for_its_version_knows_no_token(machine: Machine) -> None:
+def test_version_probe_gets_no_token(machine: Machine) -> None:
     machine.plugin.on_version('env > "$FAKE_PLUGIN/asked"')
 
     machine.run("--target", TARGET)
@@ -194,7 +194,7 @@ def test_the_plugin_asked_for_its_version_knows_no_token(machine: Machine) -> No
     assert "NOBODY-MAY-SEE" not in (machine.plugin.directory / "asked").read_text()
 
 
-def test_the_clis_history_does_not_record_it(machine: Machine) -> None:
+def test_cli_history_does_not_record_token(machine: Machine) -> None:
     (machine.home / ".aws").mkdir()
     (machine.home / ".aws" / "config").write_text("[default]\ncli_history = enabled\n")
 
@@ -243,7 +243,7 @@ print("\\n".join(seen))
 
 
 @pytest.mark.parametrize("version", [OLD, NEW], ids=["an old plugin", "a new plugin"])
-def test_no_value_shows_it(machine: Machine, version: str) -> None:
+def test_repr_of_values_hides_token(machine: Machine, version: str) -> None:
     machine.plugin.version(version)
 
     ended = subprocess.run(
@@ -277,7 +277,7 @@ def test_no_value_shows_it(machine: Machine, version: str) -> None:
         ),
     ],
 )
-def test_the_callers_secret_key_is_not_shown(
+def test_secret_key_of_caller_is_not_shown(
     machine: Machine, spoil: Callable[[Machine], None]
 ) -> None:
     spoil(machine)
@@ -289,7 +289,7 @@ def test_the_callers_secret_key_is_not_shown(
     assert_kept(machine, ended)
 
 
-def test_a_recording_would_find_it(machine: Machine, tmp_path: Path) -> None:
+def test_search_finds_token_given_to_plugin(machine: Machine, tmp_path: Path) -> None:
     """The search itself works: what the plugin got is found."""
     machine.run("--target", TARGET)
 

@@ -192,7 +192,7 @@ def is_there(process: int) -> bool:
 # A terminal
 
 
-def test_a_shell(inside: Inside) -> None:
+def test_opens_shell(inside: Inside) -> None:
     with inside.shell() as child:
         before = termios.tcgetattr(child.child_fd)
         name = session_id(child)
@@ -209,7 +209,7 @@ def test_a_shell(inside: Inside) -> None:
     assert name not in inside.active()
 
 
-def test_ctrl_c_and_ctrl_z_and_ctrl_backslash_are_the_nodes(inside: Inside) -> None:
+def test_ctrl_keys_reach_node(inside: Inside) -> None:
     with inside.shell() as child:
         for key, status in (("\x03", 130), ("\x1c", 131)):
             child.sendline("echo be''gun; sleep 1000")
@@ -226,7 +226,7 @@ def test_ctrl_c_and_ctrl_z_and_ctrl_backslash_are_the_nodes(inside: Inside) -> N
         child.expect(PROMPT)
 
 
-def test_the_size_follows_the_terminal(inside: Inside) -> None:
+def test_size_follows_terminal(inside: Inside) -> None:
     with inside.shell() as child:
         for rows, columns in ((24, 80), (50, 132), (7, 300)):
             child.setwinsize(rows, columns)
@@ -240,7 +240,7 @@ def test_the_size_follows_the_terminal(inside: Inside) -> None:
                 pytest.fail(f"never {rows} by {columns}")
 
 
-def test_much_output_comes_whole(inside: Inside) -> None:
+def test_large_output_arrives_whole(inside: Inside) -> None:
     with inside.shell() as child:
         child.sendline("seq 100001 140000; echo do''ne")
         child.expect(r"\ndone\r+\n")
@@ -250,14 +250,14 @@ def test_much_output_comes_whole(inside: Inside) -> None:
         ]
 
 
-def test_a_long_line_of_input_comes_whole(inside: Inside) -> None:
+def test_long_input_line_arrives_whole(inside: Inside) -> None:
     with inside.shell() as child:
         text = "ü" * 1500
         child.sendline(f"printf %s '{text}' | wc -m")
         child.expect(r"\n1500\r+\n")
 
 
-def test_bare_aws_leaves_the_terminal_as_the_plugin_does(inside: Inside) -> None:
+def test_bare_aws_leaves_terminal_as_plugin_does(inside: Inside) -> None:
     child = inside.spawn("sh", "-c", f"aws ssm start-session --target {NODE}; stty -a; exec cat")
     child.expect(PROMPT)
     child.sendline("exit")
@@ -268,7 +268,7 @@ def test_bare_aws_leaves_the_terminal_as_the_plugin_does(inside: Inside) -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_no_process_and_no_session(inside: Inside, number: signal.Signals) -> None:
+def test_signal_leaves_no_process_and_no_session(inside: Inside, number: signal.Signals) -> None:
     with inside.shell() as child:
         name = session_id(child)
         child.sendline("sleep 1000 & echo pids $$ $!; sleep 1000")
@@ -285,7 +285,7 @@ def test_a_signal_leaves_no_process_and_no_session(inside: Inside, number: signa
     wait_until(lambda: name not in inside.active())
 
 
-def test_terminate_session_ends_a_live_one(inside: Inside) -> None:
+def test_terminate_session_ends_live_session(inside: Inside) -> None:
     with inside.shell() as child:
         name = session_id(child)
         child.sendline("echo pid $$; sleep 1000")
@@ -303,7 +303,7 @@ def test_terminate_session_ends_a_live_one(inside: Inside) -> None:
 # Without one
 
 
-def test_a_command(inside: Inside) -> None:
+def test_runs_command(inside: Inside) -> None:
     ended = inside.run(
         "ssm-start-session", "--target", NODE,
         "--document-name", "AWS-StartNonInteractiveCommand",
@@ -315,7 +315,7 @@ def test_a_command(inside: Inside) -> None:
     assert STARTED.match(ended.stdout.decode())
 
 
-def test_many_at_once(inside: Inside) -> None:
+def test_runs_25_concurrent_sessions(inside: Inside) -> None:
     """25 sessions, all alive at one moment. The plugin is started as the gate would."""
     variable = "AWS_SSM_START_SESSION_RESPONSE"
 
@@ -358,14 +358,14 @@ def test_many_at_once(inside: Inside) -> None:
 
 
 @needs_ssh
-def test_ssh_and_its_status(inside: Inside) -> None:
+def test_ssh_returns_remote_status(inside: Inside) -> None:
     ended = inside.run("ssh", NODE, "cat; echo err >&2; exit 7", data=b"through\0all\n\r\xff")
     assert (ended.returncode, ended.stdout) == (7, b"through\0all\n\r\xff")
     assert ended.stderr.splitlines()[-1] == b"err"
 
 
 @needs_ssh
-def test_scp_there_and_back(inside: Inside, request: pytest.FixtureRequest) -> None:
+def test_scp_copies_both_ways(inside: Inside, request: pytest.FixtureRequest) -> None:
     """50 MB; with the real plugin, which rests a millisecond for each KiB that it sends, 2."""
     real = "real" in request.node.callspec.id
     sent, there, got = (inside.directory / name for name in ("sent", "there", "got"))
@@ -381,7 +381,7 @@ def test_scp_there_and_back(inside: Inside, request: pytest.FixtureRequest) -> N
 
 
 @needs_ssh
-def test_sftp(inside: Inside) -> None:
+def test_sftp_copies_files(inside: Inside) -> None:
     ended = inside.run(
         "sftp", "-q", "-b", "-", NODE, data=f"mkdir {inside.directory}/made\n".encode()
     )
@@ -390,7 +390,7 @@ def test_sftp(inside: Inside) -> None:
 
 
 @needs_ssh
-def test_only_nodes_are_reached_through_the_gate(inside: Inside) -> None:
+def test_reaches_nodes_only(inside: Inside) -> None:
     def settings(*words: str) -> dict[str, str]:
         told = inside.run("ssh", *words).stdout.decode().splitlines()
         return dict(line.split(" ", 1) for line in told if " " in line)
@@ -464,7 +464,7 @@ def web_port() -> Iterator[int]:
     ("document", "more"),
     [(FORWARD, ""), ("AWS-StartPortForwardingSessionToRemoteHost", ",host=db.internal")],
 )
-def test_a_port_forward(inside: Inside, web_port: int, document: str, more: str) -> None:
+def test_forwards_port(inside: Inside, web_port: int, document: str, more: str) -> None:
     """One connection after the other, both ways."""
     with forwarded(inside, web_port, document, more) as url:
         for _ in range(3):
@@ -476,7 +476,7 @@ def test_a_port_forward(inside: Inside, web_port: int, document: str, more: str)
     wait_until(lambda: not inside.active())
 
 
-def test_a_port_that_nobody_listens_on(inside: Inside) -> None:
+def test_forwarding_to_closed_port_fails(inside: Inside) -> None:
     ended = inside.run(
         "ssm-start-session", "--target", NODE, "--document-name", FORWARD,
         "--parameters", "portNumber=1",
@@ -488,7 +488,7 @@ def test_a_port_that_nobody_listens_on(inside: Inside) -> None:
 # Strangers, beside what is live
 
 
-def test_bad_clients_leave_a_live_session_alone(inside: Inside) -> None:
+def test_invalid_clients_do_not_disturb_session(inside: Inside) -> None:
     with inside.shell() as child:
         mine, other = inside.start(), inside.start()
         assert "not this session's" in Client.open(mine, "wrong").until_closed()
@@ -509,7 +509,7 @@ def test_bad_clients_leave_a_live_session_alone(inside: Inside) -> None:
 # The sandbox's own
 
 
-def test_nothing_is_left_when_the_sandbox_ends(tmp_path: Path) -> None:
+def test_ended_sandbox_leaves_no_process(tmp_path: Path) -> None:
     with sandbox(tmp_path) as inside:
         client = Client.open(inside.start())
         client.shake_hands()
@@ -525,7 +525,7 @@ def test_nothing_is_left_when_the_sandbox_ends(tmp_path: Path) -> None:
     assert not tools.parent.exists()
 
 
-def test_a_real_plugin_is_not_shadowed(tmp_path: Path) -> None:
+def test_does_not_shadow_real_plugin(tmp_path: Path) -> None:
     (tmp_path / PLUGIN).write_text("#!/bin/sh\necho 1.2.3.4\n")
     (tmp_path / PLUGIN).chmod(0o755)
     environ = {

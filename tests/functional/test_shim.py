@@ -124,7 +124,7 @@ def any_line(line: Line, request: pytest.FixtureRequest) -> Line:
         pytest.param(["x" * 100_000], id="long"),
     ],
 )
-def test_what_is_no_start_is_the_real_ones(any_line: Line, words: list[str | bytes]) -> None:
+def test_passes_other_commands_to_real_aws(any_line: Line, words: list[str | bytes]) -> None:
     (any_line.records / "do").write_text("cat; echo out; echo err >&2; exit 7")
 
     ended = subprocess.run(
@@ -139,7 +139,7 @@ def test_what_is_no_start_is_the_real_ones(any_line: Line, words: list[str | byt
 
 @pytest.mark.process
 @AND_ZSH
-def test_nothing_else_is_different(any_line: Line) -> None:
+def test_passes_environment_and_pid_unchanged(any_line: Line) -> None:
     environ = any_line.variables(EMPTY="", ODD="a b\tc")
     with subprocess.Popen([*any_line.command(), "s3"], env=environ) as process:
         process.wait(60)
@@ -156,7 +156,7 @@ def test_nothing_else_is_different(any_line: Line) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("closed", [(), (0,), (1,), (2,), (0, 1, 2)])
-def test_descriptors_are_the_real_ones(any_line: Line, closed: tuple[int, ...]) -> None:
+def test_real_aws_gets_descriptors(any_line: Line, closed: tuple[int, ...]) -> None:
     any_line.alias("[toplevel]\nx = !true\n")  # a file to read on the way
     seen = []
     with open(os.devnull) as extra:
@@ -177,7 +177,7 @@ def test_descriptors_are_the_real_ones(any_line: Line, closed: tuple[int, ...]) 
 
 @pytest.mark.process
 @pytest.mark.parametrize("words", [["s3"], ["s3", "ssm", "start-session"]])
-def test_ignored_signals_are_the_callers(line: Line, words: list[str]) -> None:
+def test_keeps_ignored_signals_of_caller(line: Line, words: list[str]) -> None:
     """Python ignores SIGPIPE: on the way through ssmgate that must not stay so."""
     environ = line.variables()
     masks = []
@@ -189,7 +189,7 @@ def test_ignored_signals_are_the_callers(line: Line, words: list[str]) -> None:
     assert masks[0] == masks[1]
 
 
-def test_a_vanished_directory_is_no_matter(any_line: Line) -> None:
+def test_works_in_deleted_directory(any_line: Line) -> None:
     gone = any_line.directory / "gone"
     gone.mkdir()
     subprocess.run(
@@ -202,7 +202,7 @@ def test_a_vanished_directory_is_no_matter(any_line: Line) -> None:
 
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_signals_are_the_real_ones(line: Line, number: int) -> None:
+def test_signals_reach_real_aws(line: Line, number: int) -> None:
     (line.records / "do").write_text('touch "$FAKE_AWS/ready"; exec sleep 60')
     with subprocess.Popen([*line.command(), "s3"], env=line.variables()) as process:
         until((line.records / "ready").exists)
@@ -229,7 +229,9 @@ def test_signals_are_the_real_ones(line: Line, number: int) -> None:
         pytest.param(["s3", b"\xff", "ssm", "start-session"], id="bytes"),
     ],
 )
-def test_what_only_looks_like_a_start_is_passed_on(line: Line, words: list[str | bytes]) -> None:
+def test_passes_on_commands_that_resemble_start_session(
+    line: Line, words: list[str | bytes]
+) -> None:
     (line.records / "do").write_text("exit 9")
 
     ended = line.run(*words)
@@ -239,7 +241,7 @@ def test_what_only_looks_like_a_start_is_passed_on(line: Line, words: list[str |
     assert line.machine.aws.received == []
 
 
-def test_a_start_that_iam_allows_becomes_the_plugin(any_line: Line) -> None:
+def test_allowed_start_executes_plugin(any_line: Line) -> None:
     any_line.machine.aws.script("SimulatePrincipalPolicy", evaluation())
     any_line.machine.plugin.on_start("exit 5")
 
@@ -252,7 +254,7 @@ def test_a_start_that_iam_allows_becomes_the_plugin(any_line: Line) -> None:
 
 
 @pytest.mark.parametrize("words", [["--version"], ["s3", "ls"], ["ssm", "nonsense"], ["nonsense"]])
-def test_the_installed_cli_answers_the_same(line: Line, words: list[str]) -> None:
+def test_installed_cli_answers_the_same(line: Line, words: list[str]) -> None:
     bin_directory = str(Path(sys.executable).parent)
     line.path = [str(SHIM.parent), bin_directory]
     bare = subprocess.run(
@@ -271,7 +273,7 @@ def test_the_installed_cli_answers_the_same(line: Line, words: list[str]) -> Non
 
 
 @pytest.mark.process
-def test_an_alias_with_an_exclamation_mark_finds_the_shim_first(any_line: Line) -> None:
+def test_shell_alias_finds_shim_first(any_line: Line) -> None:
     any_line.alias("[toplevel]\nwho = !aws sts get-caller-identity\n")
     any_line.path = [str(REAL.parent)]  # the shim was called by its path
 
@@ -304,7 +306,7 @@ def test_an_alias_with_an_exclamation_mark_finds_the_shim_first(any_line: Line) 
         pytest.param("", ["s3", "ls"], id="an empty file"),
     ],
 )
-def test_other_aliases_are_the_real_ones(any_line: Line, text: str, words: list[str]) -> None:
+def test_passes_other_aliases_to_real_aws(any_line: Line, text: str, words: list[str]) -> None:
     any_line.alias(text)
 
     any_line.run(*words)
@@ -314,7 +316,7 @@ def test_other_aliases_are_the_real_ones(any_line: Line, text: str, words: list[
 
 @pytest.mark.parametrize("home", [None, "/no~such", "$NOWHERE"])
 @pytest.mark.parametrize("option", ["--of-a-later-cli", "--output"])
-def test_a_command_is_passed_on_where_aliases_cannot_be_ruled_out(
+def test_passes_on_commands_where_aliases_are_possible(
     line: Line, home: str | None, option: str
 ) -> None:
     line.run(option, "of-a-later-cli", "s3", HOME=home)
@@ -322,7 +324,7 @@ def test_a_command_is_passed_on_where_aliases_cannot_be_ruled_out(
     assert line.argv == [option.encode(), b"of-a-later-cli", b"s3"]
 
 
-def test_what_an_operation_alias_runs_is_run_here(line: Line) -> None:
+def test_runs_command_of_operation_alias(line: Line) -> None:
     """v1 would take [command ssm] for nothing and start the session of that name."""
     line.alias("[command ssm]\nstart-session = !echo instead\n")
 
@@ -356,7 +358,7 @@ HOWS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_ourselves_and_no_programs_are_skipped(any_line: Line, how: str) -> None:
+def test_skips_itself_and_files_that_are_not_programs(any_line: Line, how: str) -> None:
     if how == "a hard link" and os.stat(any_line.directory).st_dev != os.stat(SHIM).st_dev:
         HOWS["a copy"](any_line.directory / "aws")  # another file system has no hard link
     with contextlib.suppress(OSError):
@@ -370,7 +372,7 @@ def test_ourselves_and_no_programs_are_skipped(any_line: Line, how: str) -> None
 
 
 @pytest.mark.parametrize("directory", ["-a", "-c", "bin", "."])
-def test_a_relative_directory_on_path_is_one(any_line: Line, directory: str) -> None:
+def test_searches_relative_directories_on_path(any_line: Line, directory: str) -> None:
     place(any_line.machine.home / directory, lambda path: shutil.copy(REAL, path))
     any_line.path = [str(SHIM.parent), directory]
 
@@ -388,7 +390,7 @@ PATH=$(printf %s "$PATH" | tr : '\\n' | grep -vx "${{0%/*}}" | paste -sd :)
 
 @pytest.mark.process
 @pytest.mark.parametrize("how", ["exec", "env"])
-def test_a_version_managers_shim_may_come_back(any_line: Line, how: str) -> None:
+def test_version_manager_shim_may_call_back(any_line: Line, how: str) -> None:
     manager = any_line.directory / "manager" / "aws"
     manager.parent.mkdir()
     manager.write_text(MANAGER.format(how=how))
@@ -400,7 +402,7 @@ def test_a_version_managers_shim_may_come_back(any_line: Line, how: str) -> None
 
 
 @pytest.mark.parametrize("how", ["exec aws", "aws"])
-def test_one_that_finds_nothing_but_us_ends(any_line: Line, how: str) -> None:
+def test_version_manager_shim_without_real_aws_ends(any_line: Line, how: str) -> None:
     manager = any_line.directory / "manager" / "aws"
     manager.parent.mkdir()
     manager.write_text(f'#!/bin/sh\n{how} "$@"\n')
@@ -413,7 +415,7 @@ def test_one_that_finds_nothing_but_us_ends(any_line: Line, how: str) -> None:
     assert b"ssmgate: [ERROR]: " in ended.stderr
 
 
-def test_what_the_real_one_runs_finds_it_again(any_line: Line) -> None:
+def test_programs_run_by_real_aws_find_real_aws(any_line: Line) -> None:
     """A credential_process that calls aws, say."""
     (any_line.records / "do").write_text('[ "$1" = s3 ] && { aws sts x; exit $?; }; exit 3')
 
@@ -421,7 +423,7 @@ def test_what_the_real_one_runs_finds_it_again(any_line: Line) -> None:
     assert any_line.argv == [b"sts", b"x"]
 
 
-def test_without_a_real_one_that_is_said(any_line: Line) -> None:
+def test_reports_missing_real_aws(any_line: Line) -> None:
     any_line.path = [str(SHIM.parent)]
 
     ended = any_line.run("s3")
@@ -441,9 +443,7 @@ def test_without_a_real_one_that_is_said(any_line: Line) -> None:
         ("", "{real}"),
     ],
 )
-def test_the_configuration_names_the_real_one(
-    any_line: Line, text: str, variable: str | None
-) -> None:
+def test_uses_configured_real_aws(any_line: Line, text: str, variable: str | None) -> None:
     real = Path(place(any_line.directory / "named", lambda path: shutil.copy(REAL, path))) / "aws"
     config = any_line.machine.home / ".config" / "ssmgate" / "config.toml"
     config.parent.mkdir(parents=True)
@@ -456,7 +456,7 @@ def test_the_configuration_names_the_real_one(
     assert any_line.argv == [b"s3"]
 
 
-def test_a_configured_one_that_is_not_there_is_said(line: Line) -> None:
+def test_reports_missing_configured_aws(line: Line) -> None:
     config = line.machine.home / ".config" / "ssmgate" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('[aws]\npath = "/no/such/aws"\n')
@@ -478,7 +478,7 @@ def test_a_configured_one_that_is_not_there_is_said(line: Line) -> None:
         ('mode = "enforce"\n', str(REAL), False),
     ],
 )
-def test_the_systems_file_comes_before_a_variable(
+def test_system_file_overrides_environment_variable(
     any_line: Line, text: str, variable: str | None, asks: bool
 ) -> None:
     """What a lock means is for ssmgate to read, which is missing here."""
@@ -500,14 +500,14 @@ def test_the_systems_file_comes_before_a_variable(
     assert (ended.returncode, any_line.passed_on) == ((255, False) if asks else (0, True))
 
 
-def test_a_copy_is_a_wrong_name_for_it(any_line: Line) -> None:
+def test_rejects_copy_of_shim_as_real_aws(any_line: Line) -> None:
     copy = place(any_line.directory / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
 
     assert any_line.run("s3", SSMGATE_AWS_PATH=copy).returncode == 253
 
 
 @pytest.mark.parametrize("path", ["aws", "/no/such/aws", str(SHIM), "/"])
-def test_a_wrong_name_for_it_is_a_configuration_problem(any_line: Line, path: str) -> None:
+def test_wrong_path_of_real_aws_is_configuration_error(any_line: Line, path: str) -> None:
     ended = any_line.run("s3", SSMGATE_AWS_PATH=path)
 
     assert ended.returncode == 253
@@ -615,7 +615,7 @@ def prepared(line: Line, words: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ARGV | MORE_ARGV)
-def test_no_line_gets_past(line: Line, name: str) -> None:
+def test_no_command_line_bypasses_gate(line: Line, name: str) -> None:
     ended = line.run(*prepared(line, (ARGV | MORE_ARGV)[name]))
 
     assert_nothing_started(line, ended)
@@ -625,7 +625,7 @@ def test_no_line_gets_past(line: Line, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ARGV)
-def test_those_lines_do_start_a_session_in_the_real_cli(line: Line, name: str) -> None:
+def test_attack_command_lines_start_session_in_real_cli(line: Line, name: str) -> None:
     aws = Path(sys.executable).parent / "aws"
     subprocess.run(
         [aws, *prepared(line, ARGV[name])],
@@ -723,7 +723,7 @@ UNSURE: dict[str, tuple[str, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", UNSURE)
-def test_no_unknown_option_hides_an_alias(line: Line, name: str) -> None:
+def test_unknown_options_do_not_hide_alias(line: Line, name: str) -> None:
     text, words = UNSURE[name]
     line.alias(text)
 
@@ -742,7 +742,7 @@ HOMES: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", HOMES)
-def test_no_home_of_two_meanings_gets_past(any_line: Line, name: str) -> None:
+def test_ambiguous_home_does_not_bypass_gate(any_line: Line, name: str) -> None:
     """The CLI looks whether the file is there by one reading, and opens it by the other."""
     home, meant = HOMES[name]
     for directory, text in ((home, "[toplevel]\nx = s3\n"), (meant, f"[toplevel]\ngo = {GO}\n")):
@@ -754,7 +754,7 @@ def test_no_home_of_two_meanings_gets_past(any_line: Line, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALIASES)
-def test_no_alias_gets_past(any_line: Line, name: str) -> None:
+def test_no_alias_bypasses_gate(any_line: Line, name: str) -> None:
     text, words = ALIASES[name]
     any_line.alias(text)
     if "external" in name:  # the real CLI runs it
@@ -781,7 +781,7 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_an_alias_file_that_is_none_is_refused(any_line: Line, name: str) -> None:
+def test_rejects_invalid_alias_file(any_line: Line, name: str) -> None:
     file = any_line.machine.home / ".aws" / "cli" / "alias"
     file.parent.mkdir(parents=True)
     UNREADABLE[name](file)
@@ -823,7 +823,7 @@ ENVIRONMENTS: dict[str, dict[str, str | None]] = {
 
 @AND_ZSH
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_no_environment_gets_past(any_line: Line, name: str) -> None:
+def test_no_environment_bypasses_gate(any_line: Line, name: str) -> None:
     evil = any_line.directory / "evil.sh"
     evil.write_text(f'exec {REAL} "$@"\n')
     environ = {
@@ -841,7 +841,7 @@ def test_no_environment_gets_past(any_line: Line, name: str) -> None:
         "ours", "printf", "pwd", "read", "readlink", "return", "unset",
     ],
 )  # fmt: skip
-def test_no_function_from_the_environment_gets_past(line: Line, name: str) -> None:
+def test_exported_functions_do_not_bypass_gate(line: Line, name: str) -> None:
     """bash alone takes them, and prefers them to its own commands."""
     line.shell = "bash"
 
@@ -850,7 +850,7 @@ def test_no_function_from_the_environment_gets_past(line: Line, name: str) -> No
     assert_nothing_started(line, ended)
 
 
-def test_no_function_that_knows_the_shim_gets_past(line: Line) -> None:
+def test_functions_named_like_shim_do_not_bypass_gate(line: Line) -> None:
     line.shell = "bash"
     function = '() { case $1$2 in -n1*) return 1 ;; esac; builtin [ "$@"; }'
 
@@ -914,14 +914,14 @@ PATHS: dict[str, Callable[[Line], object]] = {
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_no_path_gets_past(any_line: Line, name: str) -> None:
+def test_no_path_bypasses_gate(any_line: Line, name: str) -> None:
     PATHS[name](any_line)
 
     assert_nothing_started(any_line, any_line.run(*START))
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
-def test_no_closed_descriptor_gets_past(any_line: Line, closed: tuple[int, ...]) -> None:
+def test_closed_descriptors_do_not_bypass_gate(any_line: Line, closed: tuple[int, ...]) -> None:
     closing = " ".join(f"{number}>&-" for number in closed)
     ended = subprocess.run(
         ["sh", "-c", f'exec "$@" {closing}', "sh", *any_line.command(), *START],
@@ -932,7 +932,7 @@ def test_no_closed_descriptor_gets_past(any_line: Line, closed: tuple[int, ...])
     assert_nothing_started(any_line, ended)
 
 
-def test_no_vanished_directory_gets_past(any_line: Line) -> None:
+def test_deleted_directory_does_not_bypass_gate(any_line: Line) -> None:
     gone = any_line.directory / "gone"
     gone.mkdir()
     ended = subprocess.run(
@@ -943,7 +943,7 @@ def test_no_vanished_directory_gets_past(any_line: Line) -> None:
     assert_nothing_started(any_line, ended)
 
 
-def test_where_ssmgate_is_missing_a_start_is_refused_and_the_rest_goes_on(any_line: Line) -> None:
+def test_without_ssmgate_denies_starts_and_passes_on_the_rest(any_line: Line) -> None:
     any_line.program = (
         place(any_line.directory / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
     )

@@ -129,7 +129,7 @@ EACH = tuple(
 
 
 @pytest.mark.parametrize("number", SOME, ids=socket_name)
-def test_during_the_check_nothing_is_started(
+def test_signal_during_check_starts_nothing(
     machine: Machine, forking: Forking, number: int
 ) -> None:
     go = threading.Event()
@@ -150,7 +150,7 @@ def when_noted(pid: int, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", EACH, ids=socket_name)
-def test_while_the_session_is_started_it_is_terminated(
+def test_signal_during_start_terminates_session(
     machine: Machine, forking: Forking, number: int
 ) -> None:
     go = threading.Event()
@@ -170,7 +170,7 @@ def test_while_the_session_is_started_it_is_terminated(
 
 
 @pytest.mark.parametrize("number", SOME, ids=socket_name)
-def test_at_the_last_moment_it_is_terminated(
+def test_signal_before_exec_terminates_session(
     machine: Machine, forking: Forking, tmp_path: Path, number: int
 ) -> None:
     marker = tmp_path / "waits"
@@ -194,7 +194,7 @@ def masks(pid: int) -> dict[str, set[int]]:
     }
 
 
-def test_a_start_that_was_stopped_goes_on(machine: Machine, forking: Forking) -> None:
+def test_stopped_start_goes_on(machine: Machine, forking: Forking) -> None:
     """Ctrl-Z does its default action; so does what ends no process."""
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
@@ -224,9 +224,7 @@ def wait_until(true: Callable[[], bool]) -> None:
     raise TimeoutError
 
 
-def test_ends_by_the_signal_where_the_session_cannot_be_terminated(
-    machine: Machine, forking: Forking
-) -> None:
+def test_ends_by_signal_when_termination_fails(machine: Machine, forking: Forking) -> None:
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
     machine.aws.script("TerminateSession", json_error("AccessDeniedException", "no"))
@@ -242,7 +240,7 @@ def test_ends_by_the_signal_where_the_session_cannot_be_terminated(
 # The caller's own alarm.
 
 
-def test_an_alarm_during_the_check_ends_it(machine: Machine, forking: Forking) -> None:
+def test_alarm_during_check_ends_it(machine: Machine, forking: Forking) -> None:
     go = threading.Event()
     machine.aws.script("SimulatePrincipalPolicy", after(go, evaluation()))
     forking.begin(machine, alarm=0.5)
@@ -252,9 +250,7 @@ def test_an_alarm_during_the_check_ends_it(machine: Machine, forking: Forking) -
     assert counts(machine) == (0, 0)
 
 
-def test_an_alarm_while_the_session_is_started_terminates_it(
-    machine: Machine, forking: Forking
-) -> None:
+def test_alarm_during_start_terminates_session(machine: Machine, forking: Forking) -> None:
     machine.aws.script("StartSession", slowly(json_ok(STARTED), 1.5))
     forking.begin(machine, alarm=1)
 
@@ -264,7 +260,7 @@ def test_an_alarm_while_the_session_is_started_terminates_it(
 
 
 @pytest.mark.starts
-def test_the_plugin_has_what_is_left_of_the_alarm(machine: Machine) -> None:
+def test_plugin_gets_rest_of_alarm(machine: Machine) -> None:
     machine.plugin.on_start(
         f"exec {sys.executable} -c 'import signal; print(*signal.getitimer(signal.ITIMER_REAL))'"
     )
@@ -329,7 +325,7 @@ def begin(machine: Machine, stderr: int) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.starts
-def test_no_warning_holds_a_session_open(machine: Machine) -> None:
+def test_blocked_warning_does_not_keep_session_open(machine: Machine) -> None:
     """Neither that the plugin is old, nor that the start could not be recorded."""
     machine.plugin.version("1.2.600.0")
     log = Log(machine.home / "syslog")
@@ -344,7 +340,7 @@ def test_no_warning_holds_a_session_open(machine: Machine) -> None:
 
 
 @pytest.mark.starts
-def test_a_signal_ends_a_start_that_cannot_say_so(machine: Machine) -> None:
+def test_signal_ends_start_with_blocked_stderr(machine: Machine) -> None:
     machine.plugin.version("1.2.600.0")
     go = threading.Event()
     with unread() as (_, writing):
@@ -361,7 +357,7 @@ def test_a_signal_ends_a_start_that_cannot_say_so(machine: Machine) -> None:
 
 
 @pytest.mark.starts
-def test_a_pipe_that_was_full_before_holds_no_session(machine: Machine) -> None:
+def test_full_pipe_starts_no_session(machine: Machine) -> None:
     """The warning about the plugin waits to be read, and the session is not there yet."""
     machine.plugin.version("1.2.600.0")
     with unread() as (_, writing):

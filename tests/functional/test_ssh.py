@@ -56,7 +56,7 @@ def run_with(
     )
 
 
-def test_login_asks_about_awss_own_document(machine: Machine, server: sshd.Sshd) -> None:
+def test_login_simulates_document_of_aws(machine: Machine, server: sshd.Sshd) -> None:
     ended = run(machine, server, "ssh", NODE, "echo from the node; cat", data=b"to the node")
 
     assert (ended.returncode, ended.stdout) == (0, b"from the node\nto the node")
@@ -70,7 +70,7 @@ def test_login_asks_about_awss_own_document(machine: Machine, server: sshd.Sshd)
     assert (session["Target"], session["DocumentName"]) == (NODE, "AWS-StartSSHSession")
 
 
-def test_awss_documented_form_in_sh(machine: Machine, server: sshd.Sshd) -> None:
+def test_form_documented_by_aws_works_in_sh(machine: Machine, server: sshd.Sshd) -> None:
     proxy = (
         'sh -c "{program} --target %h --document-name AWS-StartSSHSession'
         " --parameters 'portNumber=%p'\""
@@ -89,7 +89,7 @@ def test_scp_carries_bytes_unchanged(machine: Machine, server: sshd.Sshd, tmp_pa
     assert hashlib.sha256(sent.read_bytes()).digest() == hashlib.sha256(got.read_bytes()).digest()
 
 
-def test_a_refusal_is_one_readable_error_and_no_session(
+def test_denial_prints_one_error_and_starts_nothing(
     resident: Callable[[str], Machine], server: sshd.Sshd
 ) -> None:
     machine = resident("alice")
@@ -103,7 +103,7 @@ def test_a_refusal_is_one_readable_error_and_no_session(
     assert machine.aws.sessions == []
 
 
-def test_many_at_once(machine: Machine, server: sshd.Sshd) -> None:
+def test_concurrent_logins_succeed(machine: Machine, server: sshd.Sshd) -> None:
     program = Path(sys.executable).with_name("ssm-start-session")
     config = server.client_config(PROXY.format(program=program))
     with ThreadPoolExecutor(8) as pool:

@@ -52,7 +52,7 @@ def block(*options: str) -> str:
     return printed.stdout
 
 
-def test_the_block() -> None:
+def test_prints_block() -> None:
     program = Path(sys.executable).with_name("ssm-start-session")
     assert block() == (
         "Host i-* mi-*\n"
@@ -99,7 +99,7 @@ def test_the_block() -> None:
         ("--host", "!"),
     ],
 )
-def test_hostile_values_are_refused(option: str, value: str | bytes) -> None:
+def test_rejects_hostile_values(option: str, value: str | bytes) -> None:
     ended = subprocess.run(
         [Path(sys.executable).with_name("ssmgate"), "ssh-config", option, value],
         stdin=subprocess.DEVNULL,
@@ -125,7 +125,7 @@ NAMES = (
 
 @needs("ssh")
 @shells
-def test_every_name_reaches_the_program_unchanged(shell: str, tmp_path: Path) -> None:
+def test_each_name_reaches_program_unchanged(shell: str, tmp_path: Path) -> None:
     """In ssh's own reading of the file, its %-tokens, and the shell that it takes from SHELL."""
     directory = tmp_path / 'it\'s 50%h \\ $HOME "x"'
     directory.mkdir()
@@ -158,7 +158,7 @@ def test_every_name_reaches_the_program_unchanged(shell: str, tmp_path: Path) ->
 
 @needs("ssh")
 @pytest.mark.parametrize("host", ["i-$(touch planted)", "i-`touch planted`", "i-;touch planted;"])
-def test_a_host_is_not_read_by_the_shell(host: str, tmp_path: Path) -> None:
+def test_shell_does_not_interpret_host(host: str, tmp_path: Path) -> None:
     """As ssh before 9.6 passes it on; a newer one refuses such a host by itself."""
     line = proxy_command("/bin/echo", None, None).replace("%h", host).replace("%p", "22")
     subprocess.run(["sh", "-c", f"exec {line}"], cwd=tmp_path, timeout=60, check=True)
@@ -172,7 +172,7 @@ def test_a_host_is_not_read_by_the_shell(host: str, tmp_path: Path) -> None:
 
 @needs("ssh", "sshd")
 @shells
-def test_login_with_an_odd_profile(
+def test_logs_in_with_unusual_profile_name(
     shell: str, machine: Machine, server: sshd.Sshd, tmp_path: Path
 ) -> None:
     name = 'it\'s 50% "odd" $HOME \\'
@@ -229,7 +229,7 @@ def config(server: sshd.Sshd, tmp_path: Path) -> Path:
 
 
 @needs("ssh", "sshd", "scp", "sftp", "rsync", "git")
-def test_ssh_scp_sftp_rsync_and_git(config: Path, tmp_path: Path) -> None:
+def test_ssh_scp_sftp_rsync_and_git_work(config: Path, tmp_path: Path) -> None:
     (tmp_path / "tree" / "below").mkdir(parents=True)
     data = os.urandom(2_000_000)
     (tmp_path / "tree" / "below" / "file").write_bytes(data)
@@ -262,7 +262,7 @@ def test_ssh_scp_sftp_rsync_and_git(config: Path, tmp_path: Path) -> None:
 
 
 @needs("ssh", "sshd")
-def test_who_may_not_use_the_ssh_document_gets_nowhere(config: Path, tmp_path: Path) -> None:
+def test_denies_without_grant_of_ssh_document(config: Path, tmp_path: Path) -> None:
     ended = in_sandbox("alice", f"exec ssh -F config {NODE} true", tmp_path)
 
     assert (ended.returncode, ended.stdout) == (255, "")
@@ -287,7 +287,7 @@ def test_control_master_starts_one_session(machine: Machine, config: Path, tmp_p
 
 
 @needs("ssh", "sshd")
-def test_a_node_is_a_proxy_jump(
+def test_node_works_as_proxy_jump(
     machine: Machine, server: sshd.Sshd, config: Path, tmp_path: Path
 ) -> None:
     """The session is to the node alone; what lies behind it is the node's to reach."""
@@ -301,7 +301,7 @@ def test_a_node_is_a_proxy_jump(
 
 
 @needs("ssh", "sshd")
-def test_as_an_editor_connects(machine: Machine, config: Path, tmp_path: Path) -> None:
+def test_connects_as_editor_does(machine: Machine, config: Path, tmp_path: Path) -> None:
     """Visual Studio Code's way: no terminal, a SOCKS port, and a script on a shell's stdin."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.starts
 DEFAULT_ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell"
 
 
-def test_grant_on_the_default_document_becomes_the_plugin(machine: Machine) -> None:
+def test_grant_of_default_document_executes_plugin(machine: Machine) -> None:
     ended = machine.run("--target", TARGET)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -72,7 +72,7 @@ BOTH_TAGS = {
         ),
     ],
 )  # fmt: skip
-def test_tags_of_both_kinds_are_told(
+def test_sends_resource_and_principal_tags(
     machine: Machine, first: Answer, keys: Answer | None, read: set[str]
 ) -> None:
     machine.aws.script("SimulatePrincipalPolicy", first, YES)
@@ -145,7 +145,7 @@ def test_tags_of_both_kinds_are_told(
         ),
     ],
 )  # fmt: skip
-def test_a_tag_that_is_not_known_makes_no_denial(
+def test_denial_with_unknown_tag_is_unknown(
     machine: Machine,
     first: Answer,
     second: Answer | None,
@@ -181,7 +181,7 @@ def test_a_tag_that_is_not_known_makes_no_denial(
         pytest.param(NO, None, {"Team": "web"}, context_keys(), "denied", id="no grant"),
     ],
 )  # fmt: skip
-def test_a_role_session_may_have_tags_of_its_own(
+def test_denial_that_session_tags_may_change_is_unknown(
     machine: Machine,
     first: Answer,
     second: Answer | None,
@@ -205,7 +205,7 @@ def test_a_role_session_may_have_tags_of_its_own(
     assert (f'"{PRINCIPAL_TAG}" = "…"' in ended.stderr) == (code == "live")
 
 
-def test_a_session_tag_that_the_configuration_gives_is_known(machine: Machine) -> None:
+def test_configured_session_tag_is_known(machine: Machine) -> None:
     machine.aws.script("GetCallerIdentity", OPS_SESSION)
     machine.aws.script("GetRole", role(OPS, Team="ops"))
     machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG))
@@ -278,7 +278,7 @@ def same(operator: str, key: str = DOCUMENT_TAG) -> tuple[dict[str, Any], ...]:
         ),
     ],
 )  # fmt: skip
-def test_an_iam_user_with_a_tag(
+def test_gate_and_service_agree_for_tagged_user(
     sandbox: Server,
     settle: Callable[..., Machine],
     statements: tuple[dict[str, Any], ...],
@@ -300,7 +300,7 @@ def test_an_iam_user_with_a_tag(
             assert "access denied (" in ended.stderr
 
 
-def test_documents_are_asked_about_with_their_own_tags(settle: Callable[..., Machine]) -> None:
+def test_documents_are_simulated_with_own_tags(settle: Callable[..., Machine]) -> None:
     machine = settle("ops", same("StringEquals"))
 
     told = report(machine, "documents", "--target", "i-0aaaaaaaaaaaaaaaa")
@@ -316,7 +316,7 @@ def test_documents_are_asked_about_with_their_own_tags(settle: Callable[..., Mac
     assert told["target"]["answer"] == "allowed"
 
 
-def test_a_statement_that_compares_tags_may_leave_the_check_unenforced(
+def test_warns_where_tag_condition_leaves_check_unenforced(
     settle: Callable[..., Machine],
 ) -> None:
     """With the key false the target is allowed too, once its tags are known."""
@@ -328,7 +328,7 @@ def test_a_statement_that_compares_tags_may_leave_the_check_unenforced(
     assert (told["answer"], told["target"]["enforced"]) == ("allowed", False)
 
 
-def test_documents_whose_tags_may_not_be_read_are_not_known(
+def test_documents_with_unreadable_tags_are_unknown(
     settle: Callable[..., Machine],
 ) -> None:
     machine = settle("ops", same("StringEquals"), read=["iam:*", "ssm:ListDocuments"])

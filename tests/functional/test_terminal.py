@@ -95,7 +95,7 @@ def gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("status", [0, 3, 127, 255])
-def test_the_terminal_is_left_as_it_was_found(machine: Machine, shell: str, status: int) -> None:
+def test_restores_terminal_settings(machine: Machine, shell: str, status: int) -> None:
     machine.plugin.on_start(f"stty -icanon -echo -isig; stty -a >&2; exit {status}")
     with at_terminal(machine, shell=shell) as child:
         before = termios.tcgetattr(child.child_fd)
@@ -106,7 +106,7 @@ def test_the_terminal_is_left_as_it_was_found(machine: Machine, shell: str, stat
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_terminals_signals_are_the_plugins(machine: Machine, shell: str) -> None:
+def test_terminal_signals_reach_plugin(machine: Machine, shell: str) -> None:
     machine.plugin.on_start(TELLING)
     with at_terminal(machine, shell=shell) as child:
         child.expect_exact(READY)
@@ -119,7 +119,7 @@ def test_the_terminals_signals_are_the_plugins(machine: Machine, shell: str) -> 
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_signal_to_what_stays_is_passed_on(machine: Machine, shell: str) -> None:
+def test_wrapper_forwards_signal(machine: Machine, shell: str) -> None:
     machine.plugin.on_start(TELLING)
     with at_terminal(machine, shell=shell) as child:
         child.expect_exact(READY)
@@ -133,7 +133,9 @@ def test_a_signal_to_what_stays_is_passed_on(machine: Machine, shell: str) -> No
 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGALRM])
-def test_a_plugin_that_dies_of_it_leaves_nothing(machine: Machine, shell: str, number: int) -> None:
+def test_plugin_killed_by_forwarded_signal_leaves_nothing(
+    machine: Machine, shell: str, number: int
+) -> None:
     machine.plugin.on_start(f"stty -icanon -echo; echo {READY}; exec sleep 60")
     with at_terminal(machine, shell=shell) as child:
         before = termios.tcgetattr(child.child_fd)
@@ -146,7 +148,7 @@ def test_a_plugin_that_dies_of_it_leaves_nothing(machine: Machine, shell: str, n
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_terminal_that_is_closed_ends_both(machine: Machine, shell: str) -> None:
+def test_closed_terminal_ends_wrapper_and_plugin(machine: Machine, shell: str) -> None:
     machine.plugin.on_start(f"echo {READY}; exec sleep 60")
     with at_terminal(machine, shell=shell) as child:
         child.expect_exact(READY)
@@ -158,7 +160,7 @@ def test_a_terminal_that_is_closed_ends_both(machine: Machine, shell: str) -> No
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_what_stays_is_small(machine: Machine, shell: str) -> None:
+def test_resident_wrapper_is_small(machine: Machine, shell: str) -> None:
     machine.plugin.on_start(f"echo {READY}; read _")
     with at_terminal(machine, shell=shell) as child:
         child.expect_exact(READY)
@@ -179,7 +181,7 @@ def test_what_stays_is_small(machine: Machine, shell: str) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_plugin_gets_what_it_gets_without_a_terminal(machine: Machine, shell: str) -> None:
+def test_plugin_gets_same_as_without_terminal(machine: Machine, shell: str) -> None:
     machine.run("--target", TARGET)
     alone = machine.plugin.argv, machine.plugin.environ, machine.plugin.ignored_signals
     fds = (machine.plugin.directory / "fds").read_text()
@@ -200,7 +202,7 @@ def test_the_plugin_gets_what_it_gets_without_a_terminal(machine: Machine, shell
     assert (machine.plugin.directory / "fds").read_text() == fds
 
 
-def test_in_the_background_nothing_stays(machine: Machine) -> None:
+def test_background_start_has_no_wrapper(machine: Machine) -> None:
     """What is not in the foreground may not touch the terminal's settings."""
     machine.plugin.on_start('cat "/proc/$PPID/cmdline" > "$FAKE_PLUGIN/parent"; exit 5')
     script = (
@@ -222,7 +224,7 @@ def test_in_the_background_nothing_stays(machine: Machine) -> None:
         pytest.param(lambda path: path.unlink(), id="gone"),
     ],
 )
-def test_a_plugin_that_is_spoilt_meanwhile_ends_the_session(
+def test_plugin_replaced_during_start_ends_session(
     machine: Machine, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     directory = tmp_path / "bin"

@@ -95,7 +95,7 @@ def closed(base: Path) -> str:
     return str(directory)
 
 
-def test_every_verb_works_in_a_home_that_may_not_be_entered(stranger: Stranger) -> None:
+def test_verbs_work_with_inaccessible_home(stranger: Stranger) -> None:
     home = closed(stranger.base)
     try:
         start(stranger, home)
@@ -140,11 +140,11 @@ HOMES = {
 
 
 @pytest.mark.parametrize("home", HOMES.values(), ids=HOMES.keys())
-def test_a_session_starts_in_any_home(stranger: Stranger, home: object) -> None:
+def test_session_starts_with_any_home(stranger: Stranger, home: object) -> None:
     start(stranger, home(stranger.base))  # type: ignore[operator]
 
 
-def test_an_unreadable_file_of_ones_own_is_an_error(stranger: Stranger) -> None:
+def test_unreadable_own_file_is_error(stranger: Stranger) -> None:
     home = stranger.base / "home"
     file = home / ".config" / "ssmgate" / "config.toml"
     file.parent.mkdir(parents=True)
@@ -159,7 +159,7 @@ def test_an_unreadable_file_of_ones_own_is_an_error(stranger: Stranger) -> None:
     assert "ssmgate: hint: make it a regular file that belongs to you" in ended.stderr
 
 
-def test_unreadable_aws_files_are_absent_as_for_the_cli(stranger: Stranger) -> None:
+def test_unreadable_aws_files_count_as_absent(stranger: Stranger) -> None:
     home = stranger.base / "home"
     (home / ".aws").mkdir(parents=True)
     for name in ("config", "credentials"):

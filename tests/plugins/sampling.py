@@ -24,10 +24,10 @@ WAYS = {"cached": 1 / 4, "daemon": 1 / 6}
 
 COLD = {
     # A fresh interpreter for each module of ssmgate's.
-    "unit/test_house.py::test_each_module_says_whose_botocore_it_sees": 1 / 4,
+    "unit/test_house.py::test_each_module_declares_which_botocore_it_uses": 1 / 4,
     # These ask whether the attacks are attacks on the real `aws`.
-    "functional/test_shim.py::test_those_lines_do_start_a_session_in_the_real_cli": 1 / 4,
-    "functional/test_shim.py::test_the_installed_cli_answers_the_same": 1 / 2,
+    "functional/test_shim.py::test_attack_command_lines_start_session_in_real_cli": 1 / 4,
+    "functional/test_shim.py::test_installed_cli_answers_the_same": 1 / 2,
     # Both programs run for each; the rows that ssmgate refuses or reads otherwise are all run.
     "functional/test_oracle.py::test_does_what_aws_does": 1 / 2,
     # Each asks four times. What the texts say is the unit tests' of `check` and `policy` too.

@@ -124,7 +124,7 @@ def find(path: str) -> Any:
 
 
 @pytest.mark.parametrize("path", SIGNATURES)
-def test_signature(path: str) -> None:
+def test_signatures_are_unchanged(path: str) -> None:
     thing = find(path)
 
     assert "/awscli/" in inspect.getfile(thing)
@@ -154,11 +154,11 @@ def test_signature(path: str) -> None:
         "botocore.utils:JSONFileCache",
     ],
 )
-def test_is_there(path: str) -> None:
+def test_attributes_exist(path: str) -> None:
     assert find(path) is not None
 
 
-def test_what_aliases_keep() -> None:
+def test_alias_objects_have_expected_attributes() -> None:
     from awscli.alias import AliasLoader, ExternalAliasCommand, ServiceAliasCommand
 
     assert list(inspect.signature(AliasLoader).parameters) == ["alias_filename"]
@@ -170,7 +170,7 @@ def test_what_aliases_keep() -> None:
     assert ExternalAliasCommand("a", "!b", invoker=len)._invoker is len
 
 
-def test_the_parser_of_shorthand_is_loaded_for_who_needs_it() -> None:
+def test_loads_shorthand_parser_only_when_needed() -> None:
     code = (
         "import sys\n"
         "from ssmgate.gate.argv.parse import read\n"
@@ -187,7 +187,7 @@ def test_the_parser_of_shorthand_is_loaded_for_who_needs_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["botocore.waiter", "botocore.retries.adaptive"])
-def test_what_a_start_has_no_use_for_is_not_loaded(name: str) -> None:
+def test_unused_modules_load_lazily(name: str) -> None:
     code = (
         "import sys\n"
         "import ssmgate.gate.start\n"
@@ -202,24 +202,24 @@ def test_what_a_start_has_no_use_for_is_not_loaded(name: str) -> None:
     assert ran.stdout == "False True True\n"
 
 
-def test_what_the_parser_of_shorthand_is_made_of() -> None:
+def test_shorthand_parser_has_expected_structure() -> None:
     from awscli.argprocess import ParamShorthandParser
 
     assert vars(ParamShorthandParser()).keys() == {"_parser", "_visitor"}
 
 
-def test_refreshable_credentials_know_when_they_end() -> None:
+def test_refreshable_credentials_have_expiry() -> None:
     assert "_expiry_time" in inspect.getsource(find("botocore.credentials:RefreshableCredentials"))
 
 
-def test_the_names_that_events_once_had() -> None:
+def test_events_have_former_names() -> None:
     from ssmgate.gate.aws.session import MfaPrompt, new_session
 
     assert new_session(MfaPrompt()).get_component("event_emitter")._event_aliases == {}
     assert find("botocore.hooks:EVENT_ALIASES")
 
 
-def test_the_connections_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_has_expected_connection_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
     from ssmgate.gate.aws.session import MfaPrompt, new_session
 
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
@@ -247,7 +247,7 @@ def test_the_connections_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pool._get_conn().sock is None
 
 
-def test_start_session_has_the_four_members_and_no_more() -> None:
+def test_start_session_has_exactly_four_members() -> None:
     from ssmgate.gate.aws.session import MfaPrompt, new_session
     from ssmgate.gate.decision.request import MEMBERS
 
@@ -257,7 +257,7 @@ def test_start_session_has_the_four_members_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("name", ["assume-role", "assume-role-with-web-identity", "sso"])
-def test_the_providers_whose_cache_is_set(name: str) -> None:
+def test_credential_providers_have_cache(name: str) -> None:
     from ssmgate.gate.aws.session import MfaPrompt, new_session
 
     provider = new_session(MfaPrompt()).get_component("credential_provider").get_provider(name)

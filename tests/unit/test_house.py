@@ -50,23 +50,23 @@ NEVER_ON_THE_START_PATH = {
 }  # fmt: skip
 
 
-def test_rooms_have_an_order() -> None:
+def test_packages_have_order() -> None:
     assert set(house.order()) == {room(module) for module in MODULES}
 
 
-def test_the_picture_is_made_from_the_table() -> None:
+def test_diagram_matches_table() -> None:
     assert (SOURCE.parents[1] / "docs" / "house.svg").read_text() == house.picture()
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(SOURCE)))
-def test_imports_point_one_way(module: Path) -> None:
+def test_imports_follow_order(module: Path) -> None:
     here = room(module)
     for there, name in rooms_imported(module).items():
         assert there in MAY_IMPORT[here], f"{here} imports {name}"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(SOURCE)))
-def test_libraries_are_imported_where_they_belong(module: Path) -> None:
+def test_libraries_are_imported_only_in_their_packages(module: Path) -> None:
     allowed = {"ssmgate", *sys.stdlib_module_names, *OUTSIDE.get(room(module), ())}
     assert {name.partition(".")[0] for name in imports(module)} <= allowed
 
@@ -117,7 +117,7 @@ def calls_of(name: str) -> set[str]:
         ("getpass", "gate/aws/session.py"),
     ],
 )
-def test_one_place_only(what: str, where: str) -> None:
+def test_names_occur_only_in_their_module(what: str, where: str) -> None:
     assert calls_of(what) == {where}
 
 
@@ -139,7 +139,7 @@ def test_questions_are_built_in_one_place() -> None:
         assert "ssmgate.gate.access.questions" in set(imports(path)), module
 
 
-def test_only_start_session_sends_the_request() -> None:
+def test_only_start_session_sends_request() -> None:
     assert calls_of("start_session") == {"gate/aws/start_session.py", "gate/start.py"}
 
 
@@ -157,7 +157,7 @@ def reach(start: str) -> set[str]:
 
 
 @pytest.mark.parametrize("verb", ["check", "documents", "policy"])
-def test_what_only_asks_cannot_start(verb: str) -> None:
+def test_read_only_commands_cannot_start_session(verb: str) -> None:
     """Neither what spends a permit, nor the plugin, nor the gate is within its reach."""
     within = reach(f"ssmgate.commands.{verb}")
 
@@ -246,7 +246,7 @@ def printing(module: Path) -> set[str]:
     return found - OPENED_ELSEWHERE
 
 
-def test_only_the_printing_edges_print() -> None:
+def test_only_printing_modules_print() -> None:
     """One module for each stream, so that no text reaches a terminal as somebody else wrote it."""
     assert {
         str(module.relative_to(SOURCE)): found for module in MODULES if (found := printing(module))
@@ -266,14 +266,14 @@ def test_only_the_printing_edges_print() -> None:
         "raise SystemExit(f'no {x}')",
     ],
 )
-def test_what_prints_is_recognised(code: str, tmp_path: Path) -> None:
+def test_recognises_code_that_prints(code: str, tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text(code)
 
     assert printing(tmp_path / "module.py")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(SOURCE)))
-def test_each_module_says_whose_botocore_it_sees(module: Path) -> None:
+def test_each_module_declares_which_botocore_it_uses(module: Path) -> None:
     """Each is imported first in a fresh interpreter: no order may bring in PyPI's botocore."""
     name = ".".join(("ssmgate", *module.relative_to(SOURCE).with_suffix("").parts))
     name = name.removesuffix(".__init__")
@@ -296,7 +296,7 @@ def test_each_module_says_whose_botocore_it_sees(module: Path) -> None:
         assert seen == ("awscli" if here in SEES_AWSCLI else "none")
 
 
-def test_the_stand_in_plugin_is_light() -> None:
+def test_stub_plugin_loads_few_modules() -> None:
     """It starts twice for each session: nothing of the sandbox's server, no SDK, no event loop."""
     code = "import sys, ssmgate.sandbox.plugin.session; print(*sys.modules)"
     loaded = subprocess.run(
@@ -308,14 +308,14 @@ def test_the_stand_in_plugin_is_light() -> None:
     assert not packages & {"moto", "boto3", "botocore", "awscli", "werkzeug", "click", "asyncio"}
 
 
-def test_the_channel_does_no_input_or_output() -> None:
+def test_channel_does_no_input_or_output() -> None:
     effects = {"os", "io", "socket", "subprocess", "pathlib", "sys", "time", "logging", "signal"}
     for module in MODULES:
         if module.parent.name == "channel":
             assert not effects & {name.partition(".")[0] for name in imports(module)}, module
 
 
-def test_a_botocore_that_came_first_is_refused(tmp_path: Path) -> None:
+def test_rejects_other_botocore_that_was_imported_first(tmp_path: Path) -> None:
     (tmp_path / "botocore").mkdir()
     (tmp_path / "botocore" / "__init__.py").write_text("")
     code = "import botocore, ssmgate.gate.aws"
@@ -331,7 +331,7 @@ def test_a_botocore_that_came_first_is_refused(tmp_path: Path) -> None:
     assert "botocore was imported before awscli" in ended.stderr
 
 
-def test_what_a_start_imports(machine: Machine) -> None:
+def test_start_imports_listed_packages(machine: Machine) -> None:
     """The list of packages that a start loads, up to the moment of exec."""
     loaded = machine.home / "loaded"
     (machine.home / "sitecustomize.py").write_text(

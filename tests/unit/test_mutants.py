@@ -54,11 +54,11 @@ def changed(source: str) -> list[str]:
         ('"""Docstring."""\nx: int | None = a("two words")', []),
     ],
 )  # fmt: skip
-def test_changes(source: str, mutants: list[str]) -> None:
+def test_generates_expected_changes(source: str, mutants: list[str]) -> None:
     assert changed(source) == mutants
 
 
-def test_mutation_is_named_after_its_place_and_not_its_line() -> None:
+def test_mutation_is_named_after_place_and_not_line() -> None:
     source = "\n\nclass C:\n    def f(self):\n        return a < b or a < b\n"
     names = [(m.where, m.change) for m in mutations(ast.parse(source))]
 

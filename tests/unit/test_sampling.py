@@ -44,7 +44,7 @@ def left(rows: list[Row], told: Any) -> list[Row]:
 
 
 @pytest.mark.parametrize("file", sampling.NEVER_SAMPLED)
-def test_an_attack_is_run_cold_each_time(file: str) -> None:
+def test_attacks_always_run_cold(file: str) -> None:
     rows = [Row(file, n=str(number)) for number in range(100)]
 
     assert (TESTS / file).exists()
@@ -52,14 +52,14 @@ def test_an_attack_is_run_cold_each_time(file: str) -> None:
     assert not [name for name in sampling.COLD if name.partition("::")[0] == file]
 
 
-def test_what_is_not_named_is_run_each_time() -> None:
+def test_unnamed_tests_always_run() -> None:
     rows = [Row("unit/test_new.py", n=str(number)) for number in range(100)]
 
     assert left(rows, config()) == rows
 
 
 @pytest.mark.parametrize("other", ["cached", "daemon"])
-def test_of_the_other_ways_a_share_is_run(other: str) -> None:
+def test_runs_share_of_other_ways(other: str) -> None:
     rows = [Row("functional/test_faults.py", way=other, n=str(number)) for number in range(1000)]
     drawn = left(rows, config())
 
@@ -72,7 +72,7 @@ def test_of_the_other_ways_a_share_is_run(other: str) -> None:
 
 
 @pytest.mark.parametrize("name", sampling.COLD)
-def test_a_rate_is_that_of_a_test_there_is(name: str) -> None:
+def test_rates_name_existing_tests(name: str) -> None:
     file, _, test = name.partition("::")
 
     assert (f"def {test}(" if test else "def test_") in (TESTS / file).read_text()
@@ -80,11 +80,11 @@ def test_a_rate_is_that_of_a_test_there_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("file", [*sampling.ONE_OF, *ways.FORKED])
-def test_a_file_that_is_named_is_there(file: str) -> None:
+def test_named_files_exist(file: str) -> None:
     assert (TESTS / file).exists()
 
 
-def test_what_is_crossed_is_run_with_one_value_each() -> None:
+def test_crossed_rows_run_with_one_value_each() -> None:
     (file, name), *_ = sampling.ONE_OF.items()
     rows = [
         Row(file, "test_y", **{name: shell, "n": f"a dash {number}"})
@@ -100,7 +100,7 @@ def test_what_is_crossed_is_run_with_one_value_each() -> None:
     assert left(rows, config(full=True)) == rows
 
 
-def test_a_share_of_the_forked_rows_are_processes() -> None:
+def test_share_of_forked_rows_runs_as_processes() -> None:
     rows = [Row("functional/test_decisions.py", n=str(number)) for number in range(1000)]
     drawn = [row for row in rows if sampling.as_process(row)]
 
@@ -109,7 +109,7 @@ def test_a_share_of_the_forked_rows_are_processes() -> None:
     assert sampling.as_process(rows[0])
 
 
-def test_of_the_shims_rows_each_is_run_in_one_shell() -> None:
+def test_each_row_of_shim_runs_in_one_shell() -> None:
     """As pytest collects them: what is drawn from depends on how it names them."""
     told = subprocess.run(
         [
@@ -118,6 +118,6 @@ def test_of_the_shims_rows_each_is_run_in_one_shell() -> None:
         ],
         cwd=TESTS.parent, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    rows = [row for row in told.splitlines() if "::test_no_environment_gets_past[" in row]
+    rows = [row for row in told.splitlines() if "::test_no_environment_bypasses_gate[" in row]
 
     assert len(rows) == len({re.sub("dash|bash|busybox|zsh", "*", row) for row in rows}) > 20

@@ -20,14 +20,14 @@ VERBS = [
 ]
 
 
-def test_every_verb_stands_in_one_group() -> None:
+def test_each_verb_belongs_to_one_group() -> None:
     shown = [name for name, verb in main.commands.items() if not verb.hidden]
 
     assert sorted(name for names in GROUPS.values() for name in names) == sorted(shown)
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_help_lists_the_verbs_in_their_groups(width: int) -> None:
+def test_help_lists_verbs_in_their_groups(width: int) -> None:
     told = CliRunner().invoke(main, ["--help"], terminal_width=width).output
     titles = re.findall(r"^(.+):\n  [a-z-]+  ", told, re.MULTILINE)
     sections = [told.partition(f"{title}:\n")[2].partition("\n\n")[0] for title in titles]

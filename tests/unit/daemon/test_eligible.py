@@ -27,7 +27,7 @@ HOME = {"HOME": "/home/alice"}
     ],
     ids=str,
 )  # fmt: skip
-def test_refuses_variables_that_lead_to_a_descriptor(
+def test_rejects_environment_variables_that_lead_to_descriptor(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
 ) -> None:
     for name, text in {**HOME, "X": "/dev/fd/9"}.items():
@@ -47,17 +47,17 @@ def test_refuses_variables_that_lead_to_a_descriptor(
     ],
     ids=str,
 )  # fmt: skip
-def test_others_are_no_hindrance(environ: dict[str, str]) -> None:
+def test_other_environment_variables_are_eligible(environ: dict[str, str]) -> None:
     assert eligible.is_eligible([], {**HOME, **environ})
 
 
-def test_relative_paths_below_dev_lead_to_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_below_dev_lead_to_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/dev")
 
     assert not eligible.is_eligible([], {**HOME, "AWS_CONFIG_FILE": "fd/9"})
 
 
-def test_a_deleted_working_directory_is_not_left_to_a_daemon(
+def test_deleted_working_directory_is_not_eligible(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "gone").mkdir()

@@ -35,7 +35,7 @@ def name(**environ: str | None) -> str:
     ],
     ids=str,
 )  # fmt: skip
-def test_what_a_process_reads_once_must_be_alike(environ: dict[str, str | None]) -> None:
+def test_fingerprint_contains_variables_that_are_read_once(environ: dict[str, str | None]) -> None:
     assert name(**environ) != name()
 
 
@@ -44,11 +44,11 @@ def test_what_a_process_reads_once_must_be_alike(environ: dict[str, str | None])
     ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "PATH", "PWD", "SSH_CONNECTION", "TERM", "USER",
      "SSMGATE_MODE", "HTTPS_PROXY", "SSL_CERT_FILE", "LANGUAGES", "TZX", "XLC_ALL", "odd \udcff"],
 )  # fmt: skip
-def test_what_is_told_to_a_start_makes_no_difference(variable: str) -> None:
+def test_fingerprint_omits_variables_of_a_request(variable: str) -> None:
     assert name(**{variable: "x"}) == name()
 
 
-def test_the_order_of_variables_makes_no_difference() -> None:
+def test_fingerprint_ignores_order_of_variables() -> None:
     there = dict(reversed(HERE.items()))
 
     assert location.environment_fingerprint(there, FACTS) == location.environment_fingerprint(
@@ -68,7 +68,7 @@ def test_the_order_of_variables_makes_no_difference() -> None:
         pytest.param(sys, "getfilesystemencoding", lambda: "latin-1", id="encoding"),
     ],
 )
-def test_another_program_or_user_is_elsewhere(
+def test_fingerprint_contains_program_and_user(
     monkeypatch: pytest.MonkeyPatch, owner: object, attribute: str, value: object
 ) -> None:
     before = name()
@@ -87,32 +87,30 @@ def said(*flags: str) -> str:
 
 
 @pytest.mark.parametrize("flag", ["-O", "-Xdev", "-I", "-E", "-Werror"])
-def test_another_way_of_starting_python_is_elsewhere(flag: str) -> None:
+def test_fingerprint_contains_python_options(flag: str) -> None:
     assert said("-P") == said()
     assert said(flag) != said()
 
 
 @pytest.mark.parametrize("fact", FACTS)
-def test_what_is_confined_otherwise_is_elsewhere(
-    monkeypatch: pytest.MonkeyPatch, fact: str
-) -> None:
+def test_fingerprint_contains_confinement(monkeypatch: pytest.MonkeyPatch, fact: str) -> None:
     before = name()
     monkeypatch.setitem(FACTS, fact, "other")
 
     assert name() != before
 
 
-def test_a_name_is_one_whatever_the_bytes() -> None:
+def test_undecodable_bytes_give_valid_name() -> None:
     assert name(LC_X="\udcff\udc80").isalnum()
 
 
-def test_a_daemon_gets_its_surroundings_and_no_more() -> None:
+def test_daemon_gets_only_variables_of_fingerprint() -> None:
     secret = {"AWS_SECRET_ACCESS_KEY": "s", "AWS_PROFILE": "p", "PATH": "/bin", "TOKEN": "t"}
 
     assert spawn.environment({**HERE, **secret}) == HERE
 
 
-def test_an_address_is_short_however_long_the_path(tmp_path: Path) -> None:
+def test_address_is_short_for_long_path(tmp_path: Path) -> None:
     directory = os.open(tmp_path, os.O_RDONLY)
 
     address = location.address(directory, "/" + "x" * 200, "name")
@@ -133,7 +131,7 @@ def _unproven(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_unproven")
-def test_no_daemon_runs_where_nothing_is_proved(tmp_path: Path) -> None:
+def test_does_not_run_where_peer_is_unproven(tmp_path: Path) -> None:
     with (
         pytest.raises(GateError, match="no daemon can run here: why"),
         instance_lock.locked_location({"HOME": str(tmp_path)}),
@@ -143,7 +141,7 @@ def test_no_daemon_runs_where_nothing_is_proved(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_unproven")
-def test_none_is_left_behind_where_nothing_is_proved(
+def test_is_not_spawned_where_peer_is_unproven(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(spawn.subprocess, "run", None)  # it would fail

@@ -149,7 +149,7 @@ def test_ignores_what_confines_nothing(
 
 
 @pytest.mark.parametrize("missing", peer._FIELDS)
-def test_what_is_missing_on_both_sides_is_not_equal(process: Process, missing: str) -> None:
+def test_facts_missing_on_both_sides_are_not_equal(process: Process, missing: str) -> None:
     process.status(f"{missing}:", f"Other{missing}:")
 
     with pytest.raises(peer.Unproven, match=missing):
@@ -163,9 +163,7 @@ def test_what_is_missing_on_both_sides_is_not_equal(process: Process, missing: s
         pytest.param(lambda p: [file.unlink() for file in (p.path / "ns").iterdir()], id="no ns"),
     ],
 )
-def test_what_is_ambiguous_proves_nothing(
-    process: Process, spoil: Callable[[Process], object]
-) -> None:
+def test_ambiguous_facts_are_unproven(process: Process, spoil: Callable[[Process], object]) -> None:
     spoil(process)
 
     with pytest.raises(peer.Unproven):
@@ -173,14 +171,14 @@ def test_what_is_ambiguous_proves_nothing(
 
 
 @pytest.mark.parametrize("name", ["status", "ns", "root"])
-def test_what_cannot_be_read_proves_nothing(process: Process, name: str) -> None:
+def test_unreadable_facts_are_unproven(process: Process, name: str) -> None:
     (process.path / name).rename(process.path / "other")
 
     with pytest.raises(OSError, match="No such file"):
         process.facts()
 
 
-def test_a_label_that_may_not_be_read_proves_nothing(process: Process) -> None:
+def test_unreadable_label_is_unproven(process: Process) -> None:
     (process.path / "attr" / "current").unlink()
     (process.path / "attr" / "current").mkdir()  # any error but those of a missing module
 
@@ -204,7 +202,7 @@ def test_a_label_that_may_not_be_read_proves_nothing(process: Process) -> None:
         ({"Uid": "0\t0\t0\t0", "CapBnd": "00000000a80425fb"}, ""),
     ],
 )
-def test_what_could_have_confined_itself_unseen_is_an_obstacle(
+def test_finds_obstacle_in_process_that_may_hide_confinement(
     process: Process, fields: dict[str, str], why: str
 ) -> None:
     for name, value in fields.items():
@@ -216,14 +214,14 @@ def test_what_could_have_confined_itself_unseen_is_an_obstacle(
     assert bool(found) == bool(why)
 
 
-def test_a_system_without_pidfd_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_without_pidfd_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open")
 
     with pytest.raises(peer.Unproven, match="does not show which process it is"):
         peer.own_facts()
 
 
-def test_a_system_without_proc_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_without_proc_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object, **__: object) -> int:
         raise FileNotFoundError(2, "No such file or directory")
 
@@ -291,7 +289,7 @@ def requested(listener: socket.socket) -> requests.Request:
 
 
 @pytest.mark.usefixtures("_route")
-def test_the_process_that_connects_and_answers_is_served(listener: socket.socket) -> None:
+def test_serves_process_that_connects_and_answers(listener: socket.socket) -> None:
     def ask() -> None:
         os.umask(0o27)
         sock = connected(listener)
@@ -309,7 +307,7 @@ def test_the_process_that_connects_and_answers_is_served(listener: socket.socket
 
 
 @pytest.mark.usefixtures("_route")
-def test_an_answer_of_a_process_that_shares_the_socket_is_not_served(
+def test_rejects_answer_of_process_that_shares_socket(
     listener: socket.socket,
 ) -> None:
     def ask() -> None:
@@ -324,7 +322,7 @@ def test_an_answer_of_a_process_that_shares_the_socket_is_not_served(
 
 
 @pytest.mark.usefixtures("_route")
-def test_a_connection_whose_process_has_ended_is_not_served(listener: socket.socket) -> None:
+def test_rejects_connection_of_ended_process(listener: socket.socket) -> None:
     sock = None
 
     def ask() -> None:
@@ -346,7 +344,7 @@ def test_a_connection_whose_process_has_ended_is_not_served(listener: socket.soc
                      id="another process"),
     ],
 )  # fmt: skip
-def test_a_worker_proves_itself_only_to_the_process_that_connects(
+def test_worker_proves_itself_only_to_connecting_process(
     listener: socket.socket, challenge: Speak
 ) -> None:
     def ask() -> None:
@@ -363,7 +361,7 @@ def test_a_worker_proves_itself_only_to_the_process_that_connects(
 
 
 @pytest.mark.usefixtures("_route")
-def test_an_answer_that_did_not_wait_for_the_challenge_is_not_served(
+def test_rejects_answer_sent_before_challenge(
     listener: socket.socket,
 ) -> None:
     def ask() -> None:
@@ -378,7 +376,7 @@ def test_an_answer_that_did_not_wait_for_the_challenge_is_not_served(
 
 
 @pytest.mark.usefixtures("_route")
-def test_a_process_that_ends_after_its_answer_is_not_served(
+def test_rejects_process_that_ends_after_its_answer(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another one may have its number by now, and be the one whose facts were read."""
@@ -396,7 +394,7 @@ def test_a_process_that_ends_after_its_answer_is_not_served(
         requested(listener)
 
 
-def test_a_number_that_another_process_has_by_now_is_not_served(
+def test_rejects_reused_process_id(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process that connected left its socket to one that is confined, and ended."""
@@ -413,7 +411,7 @@ def test_a_number_that_another_process_has_by_now_is_not_served(
 
 
 @pytest.mark.usefixtures("_route")
-def test_a_process_that_is_confined_otherwise_is_not_served(listener: socket.socket) -> None:
+def test_rejects_differently_confined_process(listener: socket.socket) -> None:
     def ask() -> None:
         ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
         answer(connected(listener))
@@ -425,7 +423,7 @@ def test_a_process_that_is_confined_otherwise_is_not_served(listener: socket.soc
 
 
 @pytest.mark.usefixtures("_route")
-def test_a_process_that_confines_itself_after_the_challenge_is_not_served(
+def test_rejects_process_confined_after_challenge(
     listener: socket.socket,
 ) -> None:
     def ask() -> None:
@@ -445,7 +443,7 @@ def test_a_process_that_confines_itself_after_the_challenge_is_not_served(
 
 
 @pytest.mark.usefixtures("_route")
-def test_a_process_with_several_threads_is_not_served(listener: socket.socket) -> None:
+def test_rejects_process_with_several_threads(listener: socket.socket) -> None:
     def ask() -> None:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
         answer(connected(listener))
@@ -456,7 +454,7 @@ def test_a_process_with_several_threads_is_not_served(listener: socket.socket) -
     os.waitpid(pid, 0)
 
 
-def test_a_process_that_has_no_number_here_is_not_served() -> None:
+def test_rejects_process_without_id_in_this_namespace() -> None:
     class Elsewhere:
         def getsockopt(self, *_: int) -> bytes:
             return bytes(12)
@@ -465,7 +463,7 @@ def test_a_process_that_has_no_number_here_is_not_served() -> None:
         peer.connected(Elsewhere(), {})  # type: ignore[arg-type]
 
 
-def test_another_namespaces_proc_proves_nothing(
+def test_proc_of_another_namespace_is_unproven(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peer, "_number", lambda _: os.getppid())

@@ -29,7 +29,7 @@ def pair() -> Iterator[Pair]:
 
 
 @given(LISTS)
-def test_what_is_said_is_heard(lists: list[list[str]]) -> None:
+def test_receives_messages_as_sent(lists: list[list[str]]) -> None:
     here, there = socket.socketpair()
     with here, there:
         here.settimeout(5)
@@ -49,12 +49,12 @@ def test_what_is_said_is_heard(lists: list[list[str]]) -> None:
         pytest.param([["x" * 300_000]], id="a long text"),
     ],
 )
-def test_lists_keep_their_borders(lists: list[list[str]]) -> None:
+def test_lists_keep_their_boundaries(lists: list[list[str]]) -> None:
     assert protocol.unpacked(protocol.packed(protocol.END, *lists)[5:]) == lists
 
 
 @given(st.lists(LISTS, max_size=4))
-def test_messages_keep_their_borders(said: list[list[list[str]]]) -> None:
+def test_messages_keep_their_boundaries(said: list[list[list[str]]]) -> None:
     here, there = socket.socketpair()
     with here, there:
         here.settimeout(5)
@@ -67,7 +67,7 @@ def test_messages_keep_their_borders(said: list[list[list[str]]]) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\0", "\0\0"])
-def test_a_nul_smuggles_no_text(text: str) -> None:
+def test_rejects_text_with_nul(text: str) -> None:
     message = protocol.packed(protocol.HANDOVER, [text], ["b"])
 
     with pytest.raises(protocol.Broken):
@@ -75,7 +75,7 @@ def test_a_nul_smuggles_no_text(text: str) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_junk_is_broken_or_lists_of_texts(body: bytes) -> None:
+def test_junk_is_broken_or_parsed_as_lists(body: bytes) -> None:
     try:
         lists = protocol.unpacked(body)
     except protocol.Broken:
@@ -97,7 +97,7 @@ def test_junk_is_broken_or_lists_of_texts(body: bytes) -> None:
         pytest.param(b"\xff", id="no text"),
     ],
 )
-def test_what_is_counted_wrongly_is_broken(body: bytes) -> None:
+def test_wrong_count_is_broken(body: bytes) -> None:
     with pytest.raises(protocol.Broken):
         protocol.unpacked(body)
 
@@ -106,7 +106,7 @@ WHOLE = protocol.packed(protocol.HANDOVER, ["/plugin"], ["a", "b"], ["X=1"])
 
 
 @pytest.mark.parametrize("size", range(len(WHOLE)))
-def test_one_cut_short_is_broken(pair: Pair, size: int) -> None:
+def test_truncated_message_is_broken(pair: Pair, size: int) -> None:
     here, there = pair
     there.sendall(WHOLE[:size])
     there.close()
@@ -115,7 +115,7 @@ def test_one_cut_short_is_broken(pair: Pair, size: int) -> None:
         requests.receive(here)
 
 
-def test_one_that_comes_byte_by_byte_is_heard(pair: Pair) -> None:
+def test_receives_message_byte_by_byte(pair: Pair) -> None:
     here, there = pair
     for at in range(len(WHOLE)):
         there.sendall(WHOLE[at : at + 1])
@@ -124,7 +124,7 @@ def test_one_that_comes_byte_by_byte_is_heard(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("length", [protocol.LARGEST + 1, 1 << 31, (1 << 32) - 1])
-def test_one_too_large_is_not_waited_for(pair: Pair, length: int) -> None:
+def test_rejects_too_large_message_at_once(pair: Pair, length: int) -> None:
     here, there = pair
     there.sendall(protocol.END + length.to_bytes(4, "big"))
 
@@ -132,7 +132,7 @@ def test_one_too_large_is_not_waited_for(pair: Pair, length: int) -> None:
         requests.receive(here)
 
 
-def test_a_silence_is_a_time_out(pair: Pair) -> None:
+def test_silence_times_out(pair: Pair) -> None:
     here, there = pair
     here.settimeout(0.05)
     there.sendall(WHOLE[:7])
@@ -141,7 +141,7 @@ def test_a_silence_is_a_time_out(pair: Pair) -> None:
         requests.receive(here)
 
 
-def test_a_reset_is_broken_and_not_gone(pair: Pair) -> None:
+def test_reset_connection_is_broken_and_not_gone(pair: Pair) -> None:
     """Closed, with something unread: what was said to it had no effect."""
     here, there = pair
     here.sendall(protocol.packed(protocol.GO))
@@ -163,7 +163,7 @@ def noted(pair: Pair) -> Pair:
 
 
 @given(LISTS)
-def test_descriptors_come_with_a_message(lists: list[list[str]]) -> None:
+def test_receives_descriptors_with_message(lists: list[list[str]]) -> None:
     here, there = socket.socketpair()
     with here, there, open(os.devnull) as one, open(__file__) as other:
         here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -182,7 +182,7 @@ def test_descriptors_come_with_a_message(lists: list[list[str]]) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 4, 8, 20])
-def test_too_few_or_too_many_descriptors_are_broken(noted: Pair, count: int) -> None:
+def test_wrong_number_of_descriptors_is_broken(noted: Pair, count: int) -> None:
     here, there = noted
     with open(os.devnull) as nothing:
         numbers = [nothing.fileno()] * count
@@ -195,7 +195,7 @@ def test_too_few_or_too_many_descriptors_are_broken(noted: Pair, count: int) -> 
             protocol.receive_noted(here, os.getpid(), 3)
 
 
-def test_a_large_message_with_descriptors_arrives_whole(noted: Pair) -> None:
+def test_large_message_with_descriptors_arrives_whole(noted: Pair) -> None:
     here, there = noted
     message = protocol.packed(protocol.REQUEST, ["x" * 3_000_000])
     child = os.fork()
@@ -213,7 +213,7 @@ def test_a_large_message_with_descriptors_arrives_whole(noted: Pair) -> None:
     assert lists == [["x" * 3_000_000]]
 
 
-def test_a_message_that_was_sent_at_once_is_not_sent_to_a_closed_end() -> None:
+def test_message_sent_at_once_is_not_sent_again() -> None:
     class Closes(socket.socket):
         def sendmsg(self, *arguments: object) -> int:
             sent = super().sendmsg(*arguments)
@@ -226,7 +226,7 @@ def test_a_message_that_was_sent_at_once_is_not_sent_to_a_closed_end() -> None:
 
 
 @pytest.mark.parametrize("at", [1, 5, 6, len(WHOLE) - 1])
-def test_no_part_of_a_message_is_another_processs(noted: Pair, at: int) -> None:
+def test_rejects_message_of_several_processes(noted: Pair, at: int) -> None:
     """The first part is from here, the rest from a process that shares the socket."""
     here, there = noted
     protocol.send_with_descriptors(there, WHOLE[:at], (0, 0, 0))
@@ -242,7 +242,7 @@ def test_no_part_of_a_message_is_another_processs(noted: Pair, at: int) -> None:
         protocol.receive_noted(here, os.getpid(), 3)
 
 
-def test_descriptors_come_with_the_first_part_alone(noted: Pair) -> None:
+def test_rejects_descriptors_after_first_part(noted: Pair) -> None:
     here, there = noted
     protocol.send_with_descriptors(there, WHOLE[:7], (0, 0, 0))
     protocol.send_with_descriptors(there, WHOLE[7:], (0,))
@@ -252,7 +252,7 @@ def test_descriptors_come_with_the_first_part_alone(noted: Pair) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_a_message_whose_writer_was_not_noted_is_broken(pair: Pair, count: int) -> None:
+def test_message_without_sender_credentials_is_broken(pair: Pair, count: int) -> None:
     here, there = pair
     protocol.send_with_descriptors(there, WHOLE, (0,) * count)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -262,7 +262,7 @@ def test_a_message_whose_writer_was_not_noted_is_broken(pair: Pair, count: int) 
 
 
 @pytest.mark.parametrize("at", [1, 5, 6, len(WHOLE) - 1])
-def test_a_message_of_two_processes_is_no_ones(noted: Pair, at: int) -> None:
+def test_message_of_two_processes_is_broken(noted: Pair, at: int) -> None:
     here, there = noted
     there.sendall(WHOLE[:at])
     child = os.fork()
@@ -278,9 +278,7 @@ def test_a_message_of_two_processes_is_no_ones(noted: Pair, at: int) -> None:
 
 
 @pytest.mark.parametrize(("first", "last"), [(1, 5), (5, 7), (6, 9)])
-def test_a_part_of_another_process_in_the_midst_is_broken(
-    noted: Pair, first: int, last: int
-) -> None:
+def test_part_of_another_process_is_broken(noted: Pair, first: int, last: int) -> None:
     here, there = noted
     there.sendall(WHOLE[:first])
     child = os.fork()
@@ -296,7 +294,7 @@ def test_a_part_of_another_process_in_the_midst_is_broken(
         protocol.receive_noted(here)
 
 
-def test_the_writer_of_a_message_is_known(noted: Pair) -> None:
+def test_knows_sender_of_message(noted: Pair) -> None:
     here, there = noted
     child = os.fork()
     if not child:
@@ -309,7 +307,7 @@ def test_the_writer_of_a_message_is_known(noted: Pair) -> None:
     assert protocol.receive_noted(here)[2] == child
 
 
-def test_descriptors_that_nobody_asked_for_are_not_created(noted: Pair) -> None:
+def test_creates_no_unexpected_descriptors(noted: Pair) -> None:
     here, there = noted
     before = os.listdir("/proc/self/fd")
     protocol.send_with_descriptors(there, WHOLE, (0, 0, 0))
@@ -319,10 +317,10 @@ def test_descriptors_that_nobody_asked_for_are_not_created(noted: Pair) -> None:
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_who_is_at_the_other_end_is_known(pair: Pair) -> None:
+def test_recognises_peer_of_same_user(pair: Pair) -> None:
     assert protocol.peer_is_same_user(pair[0])
 
 
-def test_nobody_is_at_the_other_end_of_another_socket() -> None:
+def test_other_socket_has_no_known_peer() -> None:
     with socket.socket(socket.AF_INET) as alone:
         assert not protocol.peer_is_same_user(alone)

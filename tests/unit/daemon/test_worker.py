@@ -32,7 +32,7 @@ def raising(error: BaseException) -> Callable[..., Any]:
         pytest.param(lambda _: Config(), object, id="a line that starts nothing"),
     ],
 )
-def test_what_the_one_who_asked_has_to_do(
+def test_falls_back_to_cold_start(
     monkeypatch: pytest.MonkeyPatch, load: Any, read: Callable[[], Any] | None
 ) -> None:
     monkeypatch.setattr(configuration, "load", load)

@@ -79,7 +79,7 @@ def speak(sock: socket.socket) -> None:
 Pair = tuple[socket.socket, socket.socket]
 
 
-def test_the_worker_that_proves_itself_is_verified(pair: Pair) -> None:
+def test_verifies_worker_that_proves_itself(pair: Pair) -> None:
     pair[1].sendall(protocol.packed(protocol.BEAT))  # of the process that listens
     worker = Worker(pair, speak)
 
@@ -90,7 +90,7 @@ def test_the_worker_that_proves_itself_is_verified(pair: Pair) -> None:
     ("confine", "why"),
     [(no_new_privs, "different NoNewPrivs"), (start_thread, "several threads")],
 )
-def test_a_worker_that_is_confined_otherwise_is_sent_nothing(
+def test_sends_nothing_to_differently_confined_worker(
     pair: Pair, confine: Callable[[], object], why: str
 ) -> None:
     def speak(sock: socket.socket) -> None:
@@ -102,7 +102,7 @@ def test_a_worker_that_is_confined_otherwise_is_sent_nothing(
         Worker(pair, speak).verified()
 
 
-def test_a_worker_that_confines_itself_after_the_challenge_is_not_verified(pair: Pair) -> None:
+def test_rejects_worker_confined_after_challenge(pair: Pair) -> None:
     def speak(sock: socket.socket) -> None:
         sock.sendall(CHALLENGE)
         _, lists = requests.receive(sock)
@@ -113,7 +113,7 @@ def test_a_worker_that_confines_itself_after_the_challenge_is_not_verified(pair:
         Worker(pair, speak).verified()
 
 
-def test_a_proof_of_a_process_that_shares_the_socket_is_none(pair: Pair) -> None:
+def test_rejects_proof_of_process_that_shares_socket(pair: Pair) -> None:
     def speak(sock: socket.socket) -> None:
         sock.sendall(CHALLENGE)
         os.waitpid(forked(lambda: prove(sock)), 0)
@@ -122,7 +122,7 @@ def test_a_proof_of_a_process_that_shares_the_socket_is_none(pair: Pair) -> None
         Worker(pair, speak).verified()
 
 
-def test_a_proof_that_did_not_wait_for_the_challenge_is_none(pair: Pair) -> None:
+def test_rejects_proof_sent_before_challenge(pair: Pair) -> None:
     def speak(sock: socket.socket) -> None:
         sock.sendall(CHALLENGE + protocol.packed(protocol.PROOF, ["0" * 32]))
 
@@ -131,7 +131,7 @@ def test_a_proof_that_did_not_wait_for_the_challenge_is_none(pair: Pair) -> None
 
 
 @pytest.mark.parametrize("lists", [[], [[]], [["x", "y"]], [["x"], ["y"]]], ids=str)
-def test_a_proof_without_the_nonce_is_none(pair: Pair, lists: list[list[str]]) -> None:
+def test_rejects_proof_without_nonce(pair: Pair, lists: list[list[str]]) -> None:
     with pytest.raises(peer.Unproven, match="before it was known"):
         Worker(
             pair, lambda s: s.sendall(CHALLENGE + protocol.packed(protocol.PROOF, *lists))
@@ -150,7 +150,7 @@ def test_a_proof_without_the_nonce_is_none(pair: Pair, lists: list[list[str]]) -
         protocol.REQUEST,
     ],
 )
-def test_nothing_else_is_a_proof(pair: Pair, kind: bytes) -> None:
+def test_rejects_other_messages_as_proof(pair: Pair, kind: bytes) -> None:
     def speak(sock: socket.socket) -> None:
         sock.sendall(CHALLENGE)
         _, lists = requests.receive(sock)
@@ -164,19 +164,19 @@ def test_nothing_else_is_a_proof(pair: Pair, kind: bytes) -> None:
     "kind",
     [protocol.COLD, protocol.END, protocol.HANDOVER, protocol.GO, protocol.PROOF, protocol.HELLO],
 )
-def test_nothing_is_accepted_before_the_challenge(pair: Pair, kind: bytes) -> None:
+def test_accepts_nothing_before_challenge(pair: Pair, kind: bytes) -> None:
     with pytest.raises(protocol.Broken):
         Worker(pair, lambda sock: sock.sendall(protocol.packed(kind, ["0"]))).verified()
 
 
-def test_a_worker_that_has_ended_is_not_verified(pair: Pair) -> None:
+def test_rejects_ended_worker(pair: Pair) -> None:
     os.waitpid(forked(lambda: pair[1].sendall(CHALLENGE)), 0)
 
     with pytest.raises(ProcessLookupError):
         client.worker(pair[0], own())
 
 
-def test_a_worker_that_ends_after_its_proof_is_not_verified(
+def test_rejects_worker_that_ends_after_its_proof(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another one may have its number by now, and be the one whose facts were read."""
@@ -196,7 +196,7 @@ def test_a_worker_that_ends_after_its_proof_is_not_verified(
         worker.verified()
 
 
-def test_a_worker_that_ends_while_its_facts_are_read_again_is_not_verified(
+def test_rejects_worker_that_ends_during_second_reading(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = Worker(pair, speak)
@@ -215,9 +215,7 @@ def test_a_worker_that_ends_while_its_facts_are_read_again_is_not_verified(
         worker.verified()
 
 
-def test_a_number_that_another_process_has_by_now_is_not_verified(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rejects_reused_process_id(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that wrote is confined, left the socket to another one, and ended."""
     confined = forked(lambda: (no_new_privs(), pair[1].sendall(CHALLENGE)))
     os.waitpid(confined, 0)
@@ -231,9 +229,7 @@ def test_a_number_that_another_process_has_by_now_is_not_verified(
 @pytest.mark.parametrize(
     "kind", [protocol.BEAT, protocol.HANDOVER, protocol.GO, protocol.END, protocol.COLD]
 )
-def test_what_another_process_says_to_a_verified_ones_client_is_not_heeded(
-    pair: Pair, kind: bytes
-) -> None:
+def test_ignores_other_process_after_verification(pair: Pair, kind: bytes) -> None:
     worker = Worker(pair, lambda sock: (
         speak(sock), os.waitpid(forked(lambda: sock.sendall(protocol.packed(kind, ["0"]))), 0)
     ))  # fmt: skip
@@ -289,24 +285,24 @@ def greeted(tmp_path: Path, before: Callable[[], object], *, ends: bool = False)
 
 
 @pytest.mark.usefixtures("_route")
-def test_a_process_that_listens_and_is_confined_alike_is_greeted(tmp_path: Path) -> None:
+def test_greets_listening_process_with_same_confinement(tmp_path: Path) -> None:
     greeted(tmp_path, lambda: None)
 
 
 @pytest.mark.usefixtures("_route")
-def test_a_confined_process_that_listens_is_not_greeted(tmp_path: Path) -> None:
+def test_does_not_greet_confined_listener(tmp_path: Path) -> None:
     """Whoever writes: a process that is not confined may be made to write what it is given."""
     with pytest.raises(peer.Unproven, match="different NoNewPrivs"):
         greeted(tmp_path, no_new_privs)
 
 
 @pytest.mark.usefixtures("_route")
-def test_a_process_that_listened_and_ended_is_not_greeted(tmp_path: Path) -> None:
+def test_does_not_greet_ended_listener(tmp_path: Path) -> None:
     with pytest.raises((OSError, peer.Unproven)):
         greeted(tmp_path, lambda: None, ends=True)
 
 
-def test_a_client_whose_confinement_does_not_show_asks_nothing(
+def test_client_with_unproven_confinement_sends_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def unproven() -> dict[str, str]:

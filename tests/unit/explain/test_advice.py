@@ -160,7 +160,7 @@ KEEPS_SILENT = [
 
 
 @pytest.mark.parametrize(("code", "statements", "about", "fix"), FIRES)
-def test_a_mistake_is_recognised(code, statements, about, fix):
+def test_recognises_mistake(code, statements, about, fix):
     found = {one.code: one for one in advice(*statements, about=about, context=CONTEXT)}
 
     assert code in found
@@ -168,20 +168,20 @@ def test_a_mistake_is_recognised(code, statements, about, fix):
 
 
 @pytest.mark.parametrize(("code", "statements", "about"), KEEPS_SILENT)
-def test_what_only_looks_like_it_is_left_alone(code, statements, about):
+def test_ignores_policy_that_resembles_mistake(code, statements, about):
     context = {**CONTEXT, "aws:PrincipalType": "User"}
 
     assert code not in {one.code for one in advice(*statements, about=about, context=context)}
 
 
-def test_every_mistake_has_a_row_where_it_must_not_be_told():
+def test_each_mistake_has_counterexample():
     always = {"key-absent", "condition-differs", "needs-set-operator", "denied-by-not-resource"}
 
     assert {row[0] for row in FIRES} - always <= {row[0] for row in KEEPS_SILENT}
 
 
 @pytest.mark.parametrize(("operator", "value"), [("Bool", "true"), ("StringEquals", "true")])
-def test_a_strict_condition_without_the_key(operator, value):
+def test_recognises_strict_condition_without_key(operator, value):
     key = "ssm:SessionDocumentAccessCheck"
     (one,) = advice(statement("*", **condition(operator, key, value)), about=SHELL, context={})
 
@@ -196,14 +196,14 @@ def test_a_strict_condition_without_the_key(operator, value):
         ({"service_control": ((policy(statement(ALL_NODES)),),)}, "scp-without-document"),
     ],
 )
-def test_a_layer_that_does_not_list_the_document(layers, code):
+def test_recognises_layer_that_omits_document(layers, code):
     (one,) = advice(statement("*"), about=SHELL, **layers)
 
     assert one.code == code
     assert json.dumps(SHELL) in one.fix
 
 
-def test_both_layers_are_told():
+def test_reports_both_layers():
     found = advice(
         statement(ALL_NODES), about=SHELL, boundary=policy(statement(ALL_NODES, action="s3:*"))
     )
@@ -214,7 +214,7 @@ def test_both_layers_are_told():
 @pytest.mark.parametrize(
     ("name", "told"), [("AWSReservedSSO_Ops_0123456789abcdef", True), ("Other", False)]
 )
-def test_who_may_simulate_itself(name, told):
+def test_recognises_sso_role_without_path(name, told):
     action = "iam:SimulatePrincipalPolicy"
     role = f"arn:aws:iam::111122223333:role/{name}"
     found = advice(statement(role, action=action), about=SSO, action=action)
@@ -222,11 +222,11 @@ def test_who_may_simulate_itself(name, told):
     assert ("sso-role-path" in {one.code for one in found}) is told
 
 
-def test_an_allowed_request_needs_no_advice():
+def test_allowed_request_gets_no_advice():
     assert advice(statement("*"), about=SHELL) == ()
 
 
-def test_the_nearest_statement_comes_first_and_says_where_it_stands():
+def test_names_position_of_nearest_statement_first():
     found = advice(
         statement("*", action="ssm:StartSessions"),
         statement(SHELL.replace("us-east-1", "eu-west-1"), Sid="Region"),

@@ -61,7 +61,7 @@ def allow(**elements):
          "eu-west-1", "us-east-1"),
     ],
 )  # fmt: skip
-def test_the_first_part_of_the_arn_that_differs(pattern, part, policy, request_):
+def test_reports_first_differing_part_of_arn(pattern, part, policy, request_):
     (miss,) = explain(allow(Resource=pattern)).misses
     (failure,) = miss.failures
 
@@ -69,7 +69,7 @@ def test_the_first_part_of_the_arn_that_differs(pattern, part, policy, request_)
     assert failure.difference == Difference(part, policy, request_)
 
 
-def test_the_closest_of_several_patterns_is_told():
+def test_reports_closest_of_several_patterns():
     close = SHELL.replace("us-east-1", "us-east-2")
     (miss,) = explain(
         allow(Resource=["arn:aws:ec2:*:*:instance/*", close, SHELL.replace("RunShell", "Nothing")])
@@ -78,7 +78,7 @@ def test_the_closest_of_several_patterns_is_told():
     assert [failure.closest for failure in miss.failures] == [close]
 
 
-def test_every_part_that_fails_is_told():
+def test_reports_each_failing_element():
     (miss,) = explain(
         allow(
             Action="ssm:StartSessions",
@@ -94,13 +94,13 @@ def test_every_part_that_fails_is_told():
     )
 
 
-def test_an_absent_key_is_told_from_a_value_that_differs():
+def test_distinguishes_absent_key_from_different_value():
     (miss,) = explain(allow(Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})).misses
 
     assert miss.failures[0].values is None
 
 
-def test_the_nearest_comes_first():
+def test_nearest_statement_comes_first():
     misses = explain(
         allow(Sid="OtherService", Action="s3:GetObject"),
         allow(Sid="Nodes", Resource="arn:aws:ec2:*:*:instance/*"),
@@ -111,7 +111,7 @@ def test_the_nearest_comes_first():
     assert [m.place.sid for m in misses] == ["Condition", "OtherRegion", "Nodes", "OtherService"]
 
 
-def test_equally_near_ones_keep_the_policies_order():
+def test_equally_near_statements_keep_order():
     same = [
         allow(Sid=f"S{n}", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
         for n in range(5)
@@ -120,21 +120,21 @@ def test_equally_near_ones_keep_the_policies_order():
     assert [miss.place.sid for miss in explain(*same).misses] == ["S0", "S1", "S2", "S3", "S4"]
 
 
-def test_the_line_is_that_of_the_brace():
+def test_line_is_that_of_opening_brace():
     # IAM's own position of either is on the line above.
     misses = explain(allow(Sid="A", Action="s3:*"), allow(Sid="B", Action="s3:*")).misses
 
     assert {miss.place.sid: miss.place.line for miss in misses} == {"A": 4, "B": 10}
 
 
-def test_only_layers_that_do_not_allow_are_blamed():
+def test_reports_only_layers_that_do_not_allow():
     boundary = parse_policy('{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}')
     misses = explain(allow(), allow(Action="s3:*"), boundary=boundary).misses
 
     assert {miss.layer for miss in misses} == {Layer.BOUNDARY}
 
 
-def test_an_explicit_deny_says_which_statements_and_why():
+def test_explicit_deny_names_statements_and_conditions():
     found = explain(
         allow(),
         allow(Effect="Deny", Sid="Named", Resource=[SHELL.replace("SSM", "X"), SHELL]),
@@ -199,7 +199,7 @@ resources = st.sampled_from(
 
 @settings(deadline=None)
 @given(st.lists(statements, min_size=1, max_size=5), resources, contexts)
-def test_what_is_blamed_did_fail(stated, about, context):
+def test_reported_elements_do_fail(stated, about, context):
     evaluation = evaluate(Request(START, about, Context(context)), policies(*stated))
     found = nearest(evaluation)
 
@@ -223,7 +223,7 @@ def test_what_is_blamed_did_fail(stated, about, context):
 
 @settings(deadline=None)
 @given(st.lists(statements, min_size=2, max_size=4), resources, contexts)
-def test_the_ranking_does_not_hang_on_the_order_of_statements(stated, about, context):
+def test_ranking_is_independent_of_statement_order(stated, about, context):
     def distances(order):
         request = Request(START, about, Context(context))
         return [m.distance for m in nearest(evaluate(request, policies(*order))).misses]

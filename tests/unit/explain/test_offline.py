@@ -105,7 +105,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
          ["aws:CurrentTime=2019-01-01T00:00:00Z"], "allowed", "allowed"),
     ],
 )  # fmt: skip
-def test_what_an_answer_hangs_on(statements, context, document, target):
+def test_context_decides_answer(statements, context, document, target):
     report = offline.check(
         policy_files(*statements), scenario(context=tuple(map(offline.entry, context)))
     )
@@ -113,7 +113,7 @@ def test_what_an_answer_hangs_on(statements, context, document, target):
     assert (report.document.verdict.value, report.target.verdict.value) == (document, target)
 
 
-def test_an_allow_names_the_keys_with_which_a_deny_might_apply():
+def test_allow_names_keys_of_possible_deny():
     report = offline.check(
         policy_files(allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))), scenario()
     )
@@ -132,7 +132,7 @@ def test_tags_of_the_document_itself():
     assert report.target.verdict is Verdict.UNKNOWN
 
 
-def test_files_of_service_control_policies_are_one_level():
+def test_service_control_policy_files_are_one_level():
     guard = parse(json.dumps({"Statement": allow(Effect="Deny", Action="s3:*")}), "guard.json")
     everything = parse(json.dumps({"Statement": allow(Action="*")}), "full.json")
 
@@ -171,18 +171,18 @@ def test_who_the_caller_is(arn, source, kind):
         f"{ROLE}\n",
     ],
 )
-def test_who_is_no_caller(arn):
+def test_rejects_invalid_caller(arn):
     with pytest.raises(ValueError, match="is no ARN"):
         offline.parse_caller(arn)
 
 
 @pytest.mark.parametrize("text", ["aws:SourceIp", "a=b", "aws:TagKeys=[1", "aws:TagKeys=[]"])
-def test_what_is_no_context(text):
+def test_rejects_invalid_context(text):
     with pytest.raises(ValueError, match=r"is n|takes"):
         offline.entry(text)
 
 
-def test_a_value_may_have_an_equals_sign():
+def test_value_may_contain_equals_sign():
     assert offline.entry("aws:userid=A=B") == ContextEntry("aws:userid", "string", ("A=B",))
 
 

@@ -47,11 +47,11 @@ ACCOUNT = "210987654321"
         pytest.param("line 3, us-east-1", "line 3, us-east-1", id="nothing to mask"),
     ],
 )
-def test_what_is_masked(text, masked):
+def test_masks_sensitive_parts(text, masked):
     assert Redactor().text(text) == masked
 
 
-def test_one_thing_has_one_mask_and_two_have_two():
+def test_masks_are_consistent_and_distinct():
     redactor = Redactor()
 
     first, again, other = (redactor.text(f"{a}") for a in (ACCOUNT, ACCOUNT, "109876543210"))
@@ -59,7 +59,7 @@ def test_one_thing_has_one_mask_and_two_have_two():
     assert first == again != other
 
 
-def test_a_name_is_masked_before_its_arn_too():
+def test_masks_name_outside_its_arn():
     value = {"policy": "user_ann_INLINE", "arn": f"arn:aws:iam::{ACCOUNT}:user/ann", "line": 3}
 
     assert Redactor().json(value) == {
@@ -69,7 +69,7 @@ def test_a_name_is_masked_before_its_arn_too():
     }
 
 
-def test_masking_twice_changes_nothing():
+def test_masking_is_idempotent():
     redactor = Redactor()
     once = redactor.text(f"arn:aws:iam::{ACCOUNT}:user/ann i-0123456789abcdef0 10.0.0.1")
 
@@ -81,14 +81,14 @@ def test_masking_twice_changes_nothing():
     "secret",
     [ACCOUNT, "i-0123456789abcdef0", "mi-0123456789abcdef0", "AROA0123456789ABC", "10.1.2.3"],
 )
-def test_what_is_shown_of_an_unprintable_character_hides_nothing(unseen, secret):
+def test_escaped_characters_do_not_prevent_masking(unseen, secret):
     told = Redactor().text(line(f"a {unseen}{secret}{unseen} b"))
 
     assert secret not in told
     assert told.count(line(unseen)) == 2
 
 
-def test_a_name_with_an_unprintable_character_is_masked_as_it_is_shown():
+def test_masks_escaped_form_of_name():
     redactor = Redactor()
     redactor.name("Dev\u200bShell", "document")
 

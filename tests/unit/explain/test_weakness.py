@@ -49,11 +49,11 @@ def deny(resource, **elements):
         ([allow("*"), deny(SHELL)], SHELL, Grant.UNKNOWN),
     ],
 )
-def test_how_explicit_a_grant_is(statements, about, how):
+def test_classifies_grant(statements, about, how):
     assert grant(Request(START, about, CHECK), policies(*statements)) is how
 
 
-def test_a_boundary_that_lists_documents_does_not_make_a_wildcard_explicit():
+def test_boundary_does_not_make_wildcard_explicit():
     boundary = policies(allow(SHELL)).identity[0]
 
     assert grant(Request(START, SHELL, CHECK), policies(allow(), boundary=boundary)) is Grant.ANY
@@ -78,7 +78,7 @@ def codes(*statements, document=SHELL, target=NODE):
         ([allow(NODE), deny("*", Condition={"Bool": {KEY: "false"}})], True, []),
     ],
 )
-def test_whether_the_service_is_made_to_check(statements, is_enforced, found):
+def test_recognises_enforced_document_check(statements, is_enforced, found):
     assert enforced(Request(START, NODE, CHECK), policies(*statements)) is is_enforced
     assert codes(*statements) == found
 
@@ -95,7 +95,7 @@ def test_whether_the_service_is_made_to_check(statements, is_enforced, found):
          False),
     ],
 )  # fmt: skip
-def test_denying_documents_one_by_one(statements, told):
+def test_warns_of_denying_single_documents(statements, told):
     assert ("deny-by-enumeration" in codes(*statements)) is told
 
 
@@ -108,7 +108,7 @@ def test_denying_documents_one_by_one(statements, told):
         ("ssm:*", STRICT, False),
     ],
 )
-def test_a_strict_condition_over_other_actions(actions, condition, told):
+def test_warns_of_strict_condition_on_other_actions(actions, condition, told):
     statement = allow([NODE, SHELL], **condition) | {"Action": actions}
 
     assert ("bool-not-if-exists" in codes(statement)) is told

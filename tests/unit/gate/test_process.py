@@ -13,19 +13,19 @@ from ssmgate.gate import print_error, printer, process
 from ssmgate.gate.decision.printable import Layout
 
 
-def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_line_is_printed_as_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     printer.eprint(f"ssmgate: {HOSTILE}{FORGED}")
 
     assert capsys.readouterr() == ("", f"ssmgate: {SHOWN}\\n{FORGED.strip()}\n")
 
 
-def test_a_layout_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_layout_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
     printer.eprint(Layout("\nWARNING: old\n  see\tthere \x1b\n"))
 
     assert capsys.readouterr() == ("", "\nWARNING: old\n  see\tthere \\x1b\n\n")
 
 
-def test_a_defect_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_internal_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_error.print_defect(RuntimeError(f"{HOSTILE}{FORGED}"), debug=False)
 
     told = capsys.readouterr().err.splitlines()
@@ -33,7 +33,7 @@ def test_a_defect_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(told) == 3
 
 
-def test_notes_of_an_interrupted_start_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_of_interrupted_start_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
     print_error._print_lines([f"session {HOSTILE}{FORGED} was terminated"])
 
     told = f"ssmgate: session {SHOWN}\\n{FORGED.strip()} was terminated\n"
@@ -41,7 +41,9 @@ def test_notes_of_an_interrupted_start_are_lines(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_stderr_may_lack_a_character(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+def test_escapes_characters_that_stderr_cannot_encode(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding, errors="strict")
     monkeypatch.setattr(sys, "stderr", stream)
 
@@ -52,9 +54,7 @@ def test_stderr_may_lack_a_character(monkeypatch: pytest.MonkeyPatch, encoding: 
 
 
 @pytest.mark.parametrize("stream", [None, "closed"])
-def test_without_stderr_nothing_is_said(
-    monkeypatch: pytest.MonkeyPatch, stream: str | None
-) -> None:
+def test_prints_nothing_without_stderr(monkeypatch: pytest.MonkeyPatch, stream: str | None) -> None:
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", None if stream is None else closed)
@@ -62,7 +62,7 @@ def test_without_stderr_nothing_is_said(
     printer.eprint("é")
 
 
-def test_a_completion_that_cannot_be_shown_is_not_offered(
+def test_omits_unprintable_completions(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     offered = ["dev", "a\x1bb", "é\t日", "a\tb\tc", "a\nb", "x\u202e", "\u3164\td", "i-1\tb\u200b"]

@@ -32,11 +32,11 @@ START = f"start-session --target {NODE}"
         (f"{START} --reason 'see file://x'", ParsedCommand(NODE, reason="see file://x")),
     ],
 )
-def test_what_is_taken(line: str, wanted: ParsedCommand) -> None:
+def test_accepts_offered_commands(line: str, wanted: ParsedCommand) -> None:
     assert read(line, ()) == wanted
 
 
-def test_options_that_are_permitted() -> None:
+def test_accepts_permitted_options() -> None:
     line = f"{START} --region eu-west-1 --profile dev"
 
     assert read(line, ("region", "profile")) == ParsedCommand(
@@ -46,7 +46,7 @@ def test_options_that_are_permitted() -> None:
         read(line, ("profile",))
 
 
-def test_the_cli_gets_each_value_tied_to_its_option() -> None:
+def test_passes_each_value_with_its_option() -> None:
     assert ParsedCommand(NODE, reason="-x y").argv() == [
         "ssm",
         "start-session",
@@ -70,7 +70,7 @@ PARAMETERS = (("portNumber", ("22",)), ("command", ("ls -l",)))
         (None, False),
     ],
 )
-def test_parameters_are_read_from_nowhere_else(typed: str | None, same: bool) -> None:
+def test_parameters_must_be_read_as_typed(typed: str | None, same: bool) -> None:
     request = SessionRequest(NODE, parameters=PARAMETERS)
 
     assert ParsedCommand(NODE, parameters=typed).is_read_as(request, None, None) is same
@@ -80,25 +80,25 @@ def test_parameters_are_read_from_nowhere_else(typed: str | None, same: bool) ->
 @pytest.mark.parametrize(
     "request_", [SessionRequest("i-2"), SessionRequest(NODE, "Dev-Shell"), SessionRequest(NODE)]
 )
-def test_what_the_cli_reads_has_to_be_what_was_meant(request_: SessionRequest) -> None:
+def test_rejects_request_that_cli_reads_differently(request_: SessionRequest) -> None:
     assert not ParsedCommand(NODE, reason="x").is_read_as(request_, None, None)
     assert not ParsedCommand(NODE).is_read_as(request_, "us-east-1", None)
     assert not ParsedCommand(NODE).is_read_as(request_, None, "admin")
 
 
 @pytest.mark.parametrize("region", ["evil.example", "us-east-1.evil", "x@y-1", "US-EAST-1", "a-"])
-def test_a_region_is_one(region: str) -> None:
+def test_rejects_invalid_region(region: str) -> None:
     with pytest.raises(InvalidRequest, match="is no --region"):
         read(f"{START} --region {region}", ("region",))
 
 
-def test_a_long_line_is_not_read() -> None:
+def test_rejects_long_command_line() -> None:
     assert read(f"{START} --reason {'a' * (LONGEST - len(START) - 10)}", ()).reason
     with pytest.raises(InvalidRequest, match="more than 4096 characters"):
         read(f"{START} --reason {'a' * (LONGEST - len(START) - 9)}", ())
 
 
 @pytest.mark.parametrize("text", ["\u3164", "a\u2800b", "a\ufe0f", "\U000e0100", "a\x9b", "\u202e"])
-def test_refuses_characters_that_nobody_sees(text: str) -> None:
+def test_rejects_invisible_characters(text: str) -> None:
     with pytest.raises(InvalidRequest, match="cannot be printed"):
         read(f"{START} --reason '{text}'", ())

@@ -23,7 +23,7 @@ PARAMETERS = (("portNumber", ("22",)), ("command", ("ls -l",)))
         ("[22, ls -l]", True),
     ],
 )
-def test_parameters_are_compared_as_what_they_were_typed_as(typed: str, same: bool) -> None:
+def test_compares_parameters_as_typed(typed: str, same: bool) -> None:
     request = SessionRequest(NODE, parameters=PARAMETERS)
 
     assert ParsedCommand(NODE, parameters=typed).is_read_as(request, None, None) is same
@@ -47,19 +47,19 @@ def test_document_has_the_name_of_its_option() -> None:
         '{"a": ["file://x"]}',
     ],
 )
-def test_parameters_name_no_file(parameters: str) -> None:
+def test_rejects_parameters_that_name_file(parameters: str) -> None:
     with pytest.raises(InvalidRequest, match="--parameters takes no file here"):
         parsed({"target": NODE, "parameters": parameters})
 
 
-def test_parameters_without_a_reference_to_a_file_are_taken() -> None:
+def test_accepts_parameters_without_file_reference() -> None:
     for parameters in ("a=b@c", "a=profile:x", "a@b=c"):
         assert parsed({"target": NODE, "parameters": parameters}).parameters == parameters
 
 
 @pytest.mark.parametrize("name", ["target", "document-name", "reason", "parameters", "region"])
 @pytest.mark.parametrize("value", ["file://x", "FILEB://x", "  file:x"])
-def test_no_option_takes_a_file(name: str, value: str) -> None:
+def test_rejects_options_that_name_file(name: str, value: str) -> None:
     with pytest.raises(InvalidRequest, match=f"--{name} takes no file here"):
         parsed({"target": NODE, name: value})
 
@@ -89,7 +89,7 @@ def test_no_option_takes_a_file(name: str, value: str) -> None:
         ("x" * 61, f"{'x' * 60 + '…'!r} is not offered here"),
     ],
 )
-def test_what_is_not_taken(line: str, words: str) -> None:
+def test_rejects_other_commands(line: str, words: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read(line, ())
     assert caught.value.message == f"refused: {words}"
@@ -130,7 +130,7 @@ def test_what_is_not_taken(line: str, words: str) -> None:
         ("reason", "", False),
     ],
 )
-def test_values_of_the_menu_are_held_to_the_same(name: str, value: str, valid: bool) -> None:
+def test_menu_values_follow_same_rules(name: str, value: str, valid: bool) -> None:
     options = {"target": NODE, name: value}
     if valid:
         assert getattr(parsed(options), name.replace("-", "_")) == value
@@ -140,7 +140,7 @@ def test_values_of_the_menu_are_held_to_the_same(name: str, value: str, valid: b
 
 
 @pytest.mark.parametrize(("name", "value"), [("target", "i-1\n"), ("profile", "x\n")])
-def test_value_ends_with_its_last_sign(name: str, value: str) -> None:
+def test_rejects_value_with_trailing_line_break(name: str, value: str) -> None:
     """Behind the rule for characters that cannot be printed, a line end would not pass either."""
     pattern = {"target": words._TARGET, "profile": words._NAME}[name]
     assert pattern.match(value[:-1])

@@ -37,7 +37,7 @@ START = f"start-session --target {NODE}"
         pytest.param(["-c", "ssmgate-login"], None, None, id="both, no command"),
     ],
 )
-def test_the_command(arguments: list[str], forced: str | None, line: str | None) -> None:
+def test_reads_command(arguments: list[str], forced: str | None, line: str | None) -> None:
     environ = {} if forced is None else {"SSH_ORIGINAL_COMMAND": forced}
     assert entry._line(arguments, environ) == line
 
@@ -59,7 +59,7 @@ def test_the_command(arguments: list[str], forced: str | None, line: str | None)
         (["-x", START], None, "no arguments but -c"),
     ],
 )
-def test_other_arguments_are_refused(arguments: list[str], forced: str | None, words: str) -> None:
+def test_rejects_other_arguments(arguments: list[str], forced: str | None, words: str) -> None:
     environ = {} if forced is None else {"SSH_ORIGINAL_COMMAND": forced}
     with pytest.raises(InvalidRequest, match=f"^refused: .*{words}"):
         entry._line(arguments, environ)
@@ -72,7 +72,7 @@ def invocation(request: SessionRequest | None = None, **options: object) -> Any:
     )
 
 
-def test_what_the_cli_reads_as_meant_is_taken() -> None:
+def test_accepts_command_that_cli_reads_alike() -> None:
     entry._require_same_meaning(invocation(), ParsedCommand(NODE))
     entry._require_same_meaning(
         invocation(region="eu-west-1", profile="dev"),
@@ -93,7 +93,7 @@ def test_what_the_cli_reads_as_meant_is_taken() -> None:
         invocation(debug=True),
     ],
 )
-def test_what_the_cli_reads_otherwise_is_refused(read: Any) -> None:
+def test_rejects_command_that_cli_reads_differently(read: Any) -> None:
     with pytest.raises(InvalidRequest, match="can be read in two ways"):
         entry._require_same_meaning(read, ParsedCommand(NODE))
 
@@ -107,7 +107,7 @@ def test_what_the_cli_reads_otherwise_is_refused(read: Any) -> None:
         (Records(syslog="/dev/log"), Records(syslog="/dev/log")),
     ],
 )
-def test_every_login_has_a_place_for_its_record(records: Records, used: Records) -> None:
+def test_each_login_has_record_destination(records: Records, used: Records) -> None:
     before = Recorder(Records(syslog=True), {"LANG": "C"})
 
     recorder = entry._recorder(Config(records=records, permissive=True), before)
@@ -214,14 +214,14 @@ def test_command_starts_its_session(logins: Logins) -> None:
     assert (logins.held, logins.records, logins.told) == ([logins.config], [], [])
 
 
-def test_login_without_a_command_shows_the_menu(logins: Logins) -> None:
+def test_login_without_command_shows_menu(logins: Logins) -> None:
     logins.read = invocation(SessionRequest(NODE, "Dev-Shell"))
 
     assert login(logins) == 0
     assert logins.started[0][0][-1] == "--document-name=Dev-Shell"
 
 
-def test_command_with_an_option_that_is_offered(logins: Logins) -> None:
+def test_accepts_command_with_offered_option(logins: Logins) -> None:
     logins.read = invocation(region="eu-west-1")
 
     assert login(logins, "-c", f"{START} --region eu-west-1") == 0
@@ -229,7 +229,7 @@ def test_command_with_an_option_that_is_offered(logins: Logins) -> None:
         login(logins, "-c", f"{START} --profile dev")
 
 
-def test_refused_command_is_recorded(logins: Logins) -> None:
+def test_rejected_command_is_recorded(logins: Logins) -> None:
     with pytest.raises(InvalidRequest):
         login(logins, "-c", "id")
 
@@ -239,7 +239,7 @@ def test_refused_command_is_recorded(logins: Logins) -> None:
     }  # fmt: skip
 
 
-def test_request_that_is_read_in_two_ways_is_recorded(logins: Logins) -> None:
+def test_ambiguous_request_is_recorded(logins: Logins) -> None:
     logins.read = invocation(SessionRequest("i-2"))
     with pytest.raises(InvalidRequest):
         login(logins, "-c", START)
@@ -256,7 +256,7 @@ def test_request_that_is_read_in_two_ways_is_recorded(logins: Logins) -> None:
         (KeyboardInterrupt(), "KeyboardInterrupt: ", 255),
     ],
 )
-def test_every_other_end_is_recorded(
+def test_each_other_outcome_is_recorded(
     logins: Logins, error: BaseException, message: str, code: int
 ) -> None:
     error.add_note("a note")
@@ -294,7 +294,7 @@ def test_record_that_cannot_be_written_goes_to_syslog(logins: Logins) -> None:
 
 
 @pytest.mark.parametrize("number", entry._ENDING)
-def test_signal_ends_a_login_by_an_exception(logins: Logins, number: int) -> None:
+def test_signal_ends_login_by_exception(logins: Logins, number: int) -> None:
     entry._end_on_signals()
     with pytest.raises(signals.Interrupted) as caught:
         signal.raise_signal(number)
@@ -303,14 +303,14 @@ def test_signal_ends_a_login_by_an_exception(logins: Logins, number: int) -> Non
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO",
                                   "SIGXCPU"])  # fmt: skip
-def test_other_signals_mean_nothing_and_are_not_ignored(logins: Logins, name: str) -> None:
+def test_harmless_signals_keep_default_disposition(logins: Logins, name: str) -> None:
     entry._end_on_signals()
     if hasattr(signal, name):
         signal.raise_signal(getattr(signal, name))
         assert signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN
 
 
-def test_signal_while_the_end_is_recorded_leaves_one_record(
+def test_signal_during_recording_leaves_one_record(
     logins: Logins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Recorder.write
@@ -331,9 +331,7 @@ def test_signal_while_the_end_is_recorded_leaves_one_record(
         signal.raise_signal(number)
 
 
-def test_signal_while_a_person_chooses_is_recorded(
-    logins: Logins, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signal_during_menu_is_recorded(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> None:
     from ssmgate.login import menu
 
     # So that it ends this test, and not its process, if the login leaves it as it is.

@@ -27,7 +27,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[menu.Terminal, i
     os.close(reading)
 
 
-def test_a_line_is_one_line(terminal: tuple[menu.Terminal, int]) -> None:
+def test_line_is_printed_as_one_line(terminal: tuple[menu.Terminal, int]) -> None:
     shown, reading = terminal
     shown.say(HOSTILE + FORGED)
 
@@ -36,7 +36,9 @@ def test_a_line_is_one_line(terminal: tuple[menu.Terminal, int]) -> None:
 
 
 @pytest.mark.parametrize("what", ["node", "document"])
-def test_names_and_ids_are_only_read(terminal: tuple[menu.Terminal, int], what: str) -> None:
+def test_escapes_control_characters_of_names_and_ids(
+    terminal: tuple[menu.Terminal, int], what: str
+) -> None:
     shown, reading = terminal
     offered = [("i-1", "db\x1b[2J\u202e"), ("Dev\u200b-Shell", "é\n   2  i-3  forged")]
 

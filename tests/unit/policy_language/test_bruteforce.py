@@ -187,7 +187,7 @@ def test_both_readings_agree():
 
 @settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
-def test_both_readings_agree_on_one_statement(data):
+def test_both_readings_agree_on_single_statements(data):
     """One Allow and one Deny with the same elements: what the two differ in is the undefined."""
     context = {}
     element = data.draw(conditions(context))

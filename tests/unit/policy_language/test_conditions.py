@@ -157,24 +157,26 @@ OPERATORS = [
 
 @pytest.mark.parametrize(("operator", "negation", "policy", "equal", "different"), OPERATORS)
 class TestOperators:
-    def test_equal(self, operator, negation, policy, equal, different):
+    def test_equal_values_match(self, operator, negation, policy, equal, different):
         for value in equal:
             assert outcome(operator, policy, value) is YES, value
             assert outcome(f"{operator}IfExists", policy, value) is YES, value
 
-    def test_different(self, operator, negation, policy, equal, different):
+    def test_different_values_do_not_match(self, operator, negation, policy, equal, different):
         for value in different:
             assert outcome(operator, policy, value) is NO, value
             assert outcome(f"{operator}IfExists", policy, value) is NO, value
 
-    def test_negation(self, operator, negation, policy, equal, different):
+    def test_negated_operator_inverts_match(self, operator, negation, policy, equal, different):
         for suffix in ("", "IfExists") if negation else ():
             for value in equal:
                 assert outcome(negation + suffix, policy, value) is NO, value
             for value in different:
                 assert outcome(negation + suffix, policy, value) is YES, value
 
-    def test_absent_key(self, operator, negation, policy, equal, different):
+    def test_absent_key_fails_unless_negated_or_if_exists(
+        self, operator, negation, policy, equal, different
+    ):
         """operators: "not present … the condition is false", negations "true", IfExists "true"."""
         assert match(operator, policy, None).reason is Reason.KEY_ABSENT
         assert outcome(operator, policy, None) is NO
@@ -183,7 +185,7 @@ class TestOperators:
             assert outcome(negation, policy, None) is YES
             assert outcome(f"{negation}IfExists", policy, None) is YES
 
-    def test_sets(self, operator, negation, policy, equal, different):
+    def test_set_operators_quantify_values(self, operator, negation, policy, equal, different):
         """sets: ForAllValues wants each value of the request equal, ForAnyValue one of them."""
         one, other = equal[0], different[0]
         for request, every, some in [
@@ -200,7 +202,9 @@ class TestOperators:
             assert outcome(f"ForAnyValue:{operator}", policy, request) is some, request
         assert outcome(f"ForAnyValue:{operator}IfExists", policy, None) is YES
 
-    def test_negated_sets(self, operator, negation, policy, equal, different):
+    def test_negation_applies_to_each_value_of_set(
+        self, operator, negation, policy, equal, different
+    ):
         """Observed: the negation is of each value, and the set operator is over the results."""
         if not negation:
             return
@@ -215,7 +219,7 @@ class TestOperators:
             assert outcome(f"ForAnyValue:{negation}", policy, request) is some, request
         assert outcome(f"ForAnyValue:{negation}IfExists", policy, None) is YES
 
-    def test_multivalued_key_without_set_operator(
+    def test_multivalued_key_requires_set_operator(
         self, operator, negation, policy, equal, different
     ):
         """sets: "Multivalued condition keys require a set operator". Observed: never a match."""
@@ -242,7 +246,7 @@ class TestOperators:
         ("ForAnyValue:StringLike", ["a*", "b*"], ["c", "bc"], YES),
     ],
 )
-def test_several_values_of_the_policy_are_alternatives(operator, policy, request_, expected):
+def test_policy_values_are_alternatives(operator, policy, request_, expected):
     """…/reference_policies_multi-value-conditions.html: OR, and NOR of a negation."""
     assert outcome(operator, policy, request_) is expected
 
@@ -266,7 +270,7 @@ def test_several_values_of_the_policy_are_alternatives(operator, policy, request
         ("yes", None, NO),
     ],
 )
-def test_null(policy, request_, expected):
+def test_null_operator(policy, request_, expected):
     assert outcome("Null", policy, request_) is expected
 
 
@@ -307,7 +311,7 @@ def test_null(policy, request_, expected):
         ("ForAllValues:StringEquals", "capture", "", NO),
     ],
 )
-def test_values_of_another_type(operator, policy, request_, expected):
+def test_compares_values_of_another_type(operator, policy, request_, expected):
     assert outcome(operator, policy, request_) is expected
 
 
@@ -340,7 +344,7 @@ def test_values_of_another_type(operator, policy, request_, expected):
         ("StringEquals", "\u00e9", "e\u0301", NO),
     ],
 )
-def test_spellings(operator, policy, request_, expected):
+def test_accepts_spellings_of_values(operator, policy, request_, expected):
     assert outcome(operator, policy, request_) is expected
 
 
@@ -366,7 +370,7 @@ class TestVariables:
             ("ArnLike", "${x:Absent}", "arn:aws:iam::1:user/ops", NO),
         ],
     )
-    def test_values(self, operator, policy, request_, expected):
+    def test_substitutes_variables_in_values(self, operator, policy, request_, expected):
         more = {"x:Team": "ops", "x:List": ["ops"], "x:Flag": "TRUE"}
         more["x:Arn"] = "arn:aws:iam::1:user/ops"
         assert outcome(operator, policy, request_, **more) is expected
@@ -382,12 +386,12 @@ class TestVariables:
             (["arn:aws:iam::*:role/*", "${x:Junk}"], "arn:aws:iam::1:user/a", UNDEFINED, UNDEFINED),
         ],
     )
-    def test_no_arn_in_the_variable(self, operator, policy, request_, positive, negative):
+    def test_evaluates_variable_without_arn(self, operator, policy, request_, positive, negative):
         expected = negative if operator == "ArnNotLike" else positive
         more = {"x:Junk": "not-an-arn"}
         assert outcome(operator, policy, request_, **more) is expected
 
-    def test_one_value_may_settle_a_set_that_another_leaves_open(self):
+    def test_one_value_may_decide_set_with_undefined_value(self):
         user, role = "arn:aws:iam::1:user/a", "arn:aws:iam::1:role/a"
         policy, more = ["arn:aws:iam::*:user/*", "${x:Junk}"], {"x:Junk": "not-an-arn"}
         for operator, request, expected in [
@@ -398,7 +402,7 @@ class TestVariables:
         ]:
             assert outcome(operator, policy, request, **more) is expected, (operator, request)
 
-    def test_keys_that_are_mentioned(self):
+    def test_lists_mentioned_keys(self):
         condition = Condition(parse_operator("StringLike"), KEY, ("${a:b}*", "${c:d, 'e'}"))
         assert condition.variables(Version.V2012) == ("a:b", "c:d")
         assert condition.variables(Version.V2008) == ()
@@ -422,7 +426,7 @@ class TestVariables:
         "ForAllValues:ForAnyValue:StringEquals",
     ],
 )
-def test_an_unknown_operator_is_an_error(text):
+def test_unknown_operator_is_error(text):
     with pytest.raises(PolicyError, match="unknown"):
         parse_operator(text)
 
@@ -453,22 +457,22 @@ def test_an_unknown_operator_is_an_error(text):
         ("StringEquals", "${x:Broken"),
     ],
 )
-def test_a_value_that_the_operator_cannot_have_is_an_error(operator, value):
+def test_invalid_value_of_operator_is_error(operator, value):
     with pytest.raises(PolicyError, match=r"is no|ARN format|malformed"):
         match(operator, value, "x")
 
 
 @pytest.mark.parametrize("key", ["", "username", ":username", "aws:"])
-def test_a_key_without_vendor_is_an_error(key):
+def test_key_without_vendor_is_error(key):
     with pytest.raises(PolicyError, match="vendor"):
         match("StringEquals", "a", "a", key=key)
 
 
-def test_keys_are_found_in_any_case():
+def test_finds_keys_in_any_case():
     assert match("StringEquals", "a", "a", key="X:KEY").outcome is YES
 
 
-def test_the_request_s_values_are_kept_for_the_explanation():
+def test_result_has_request_values_for_explanation():
     found = match("ForAnyValue:StringEquals", "a", ["b", "c"])
     assert found.values == ("b", "c")
     assert found.reason is Reason.VALUE_DIFFERENT

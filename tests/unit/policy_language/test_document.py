@@ -19,7 +19,7 @@ def policy(statement=None, **elements):
     return json.dumps({"Version": "2012-10-17", "Statement": statement or [ALLOW], **elements})
 
 
-def test_a_whole_policy():
+def test_parses_whole_policy():
     text = """{
       "Id": "any",
       "Statement": [{
@@ -58,7 +58,7 @@ def test_a_whole_policy():
     )
 
 
-def test_without_a_version_it_is_the_older_language():
+def test_missing_version_selects_older_language():
     found = parse_policy(json.dumps({"Statement": ALLOW | {"Resource": "arn:a:b:c:d:${x:y}"}}))
     assert found.version is Version.V2008
     assert found.context_keys() == ()
@@ -71,7 +71,7 @@ def test_context_keys_are_listed_once_whatever_their_case():
     )
 
 
-def test_an_empty_condition_is_none():
+def test_empty_condition_is_absent():
     assert parse_policy(policy(ALLOW | {"Condition": {}})).statements[0].conditions == ()
 
 
@@ -86,7 +86,7 @@ class TestPositions:
             for s in parse_policy(text).statements
         ]
 
-    def test_compact_list(self):
+    def test_finds_position_in_compact_list(self):
         text = (
             '{"Version":"2012-10-17","Statement":['
             '{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"},'
@@ -94,7 +94,7 @@ class TestPositions:
         )
         assert self.spans(text) == [((1, 38), (1, 95)), ((1, 95), (1, 152))]
 
-    def test_list_with_spaces(self):
+    def test_finds_position_in_list_with_spaces(self):
         text = (
             '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject",'
             ' "Resource": "*", "Condition": {"StringLike": {"aws:RequestTag/value": "a?b"}}},'
@@ -104,7 +104,7 @@ class TestPositions:
         assert self.spans(text)[0] == ((1, 41), (1, 165))
         assert self.spans(text)[1][0] == (1, 165)
 
-    def test_statement_outside_a_list(self):
+    def test_finds_position_of_single_statement(self):
         text = (
             '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject",'
             ' "Resource": "*", "Condition": {"Bool": {"aws:RequestTag/value": "false"}}}}'
@@ -112,13 +112,13 @@ class TestPositions:
         assert self.spans(text) == [((1, 41), (1, 160))]
 
     @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-    def test_pretty_text_starts_on_the_line_above(self, newline):
+    def test_position_in_pretty_text_starts_on_line_above(self, newline):
         text = json.dumps(
             {"Version": "2012-10-17", "Statement": [{**ALLOW, "Sid": "UserInline"}]}, indent=2
         ).replace("\n", newline)
         assert self.spans(text) == [((3, 17), (9, 6))]
 
-    def test_a_position_is_ordered(self):
+    def test_positions_are_ordered(self):
         assert Position(1, 9) < Position(2, 1)
 
 
@@ -192,6 +192,6 @@ class TestPositions:
         ),
     ],
 )
-def test_what_is_no_policy(text, message):
+def test_rejects_invalid_policy(text, message):
     with pytest.raises(PolicyError, match=message):
         parse_policy(text)

@@ -30,7 +30,7 @@ REQUESTS = {
 }
 
 
-def test_every_policy_has_its_row():
+def test_each_policy_has_row():
     files = {path.name for path in DIRECTORY.glob("*.json")} - {"expected.json"}
     assert files == set(EXPECTED["decisions"])
     assert EXPECTED["columns"] == list(REQUESTS)

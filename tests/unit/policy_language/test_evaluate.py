@@ -121,7 +121,7 @@ NEVER = policy(DENY, name="never")
         ),
     ],
 )
-def test_layers(policies, decision, layer, boundary, organizations):
+def test_each_layer_decides(policies, decision, layer, boundary, organizations):
     found = ask(policies)
     assert found.eval_decision is EvalDecision(decision)
     assert found.decided_by is layer
@@ -137,30 +137,30 @@ class TestMatchedStatements:
     def names(self, policies, **more):
         return [one.policy.source_policy_id for one in ask(policies, **more).matched_statements]
 
-    def test_all_that_allow_are_listed(self):
+    def test_lists_all_allowing_statements(self):
         assert self.names(Policies((YES, NO, policy(ALLOW, name="too")))) == ["yes", "too"]
 
-    def test_a_boundary_that_allows_is_not(self):
+    def test_does_not_list_allowing_boundary(self):
         assert self.names(Policies((YES,), policy(ALLOW, name="boundary"))) == ["yes"]
 
-    def test_an_explicit_deny_lists_only_denying_ones(self):
+    def test_explicit_deny_lists_only_denying_statements(self):
         assert self.names(Policies((YES, NEVER))) == ["never"]
         assert self.names(Policies((YES,), NEVER)) == ["never"]
         found = ask(Policies((NEVER,), NEVER))
         layers = [found.layer_of(one) for one in found.matched_statements]
         assert layers == [Layer.IDENTITY, Layer.BOUNDARY]
 
-    def test_an_implicit_deny_lists_none(self):
+    def test_implicit_deny_lists_no_statements(self):
         assert self.names(Policies((YES,), NO)) == []
         assert self.names(Policies((NO,))) == []
 
-    def test_an_organization_s_deny_has_no_statement(self):
+    def test_service_control_policy_deny_has_no_statement(self):
         found = ask(Policies((YES,), None, ((YES, NEVER),)))
         assert found.eval_decision is EvalDecision.EXPLICIT_DENY
         assert found.matched_statements == ()
         assert found.allowed_by_organizations is False
 
-    def test_positions_are_those_of_the_text(self):
+    def test_positions_refer_to_policy_text(self):
         (found,) = ask(Policies((NO, YES))).matched_statements
         assert found.statement is YES.statements[0]
         assert found.policy is YES
@@ -223,19 +223,19 @@ class TestMissingContextValues:
             ),
         ],
     )
-    def test_recorded(self, statements, decision, missing):
+    def test_matches_recorded_answers(self, statements, decision, missing):
         found = ask(Policies((policy(*statements),)), "arn:aws:s3:::bucket/a", "s3:GetObject")
         assert found.eval_decision is EvalDecision(decision)
         assert found.missing_context_values == (("stack:missing",) if missing else ())
 
     @pytest.mark.parametrize("action", ["s3:GetObject", "s3:PutObject"])
-    def test_variables_count(self, action):
+    def test_missing_variables_are_listed(self, action):
         statement = GET | {"Resource": "arn:aws:s3:::bucket/${aws:username}"}
         found = ask(Policies((policy(statement),)), "arn:aws:s3:::bucket/a", action)
         assert found.eval_decision is EvalDecision.IMPLICIT_DENY
         assert found.missing_context_values == ("aws:username",)
 
-    def test_present_keys_do_not_whatever_their_case(self):
+    def test_present_keys_are_not_listed_in_any_case(self):
         statement = GET | {"Condition": {"StringEquals": {"stack:Key": "yes", "stack:Other": "x"}}}
         found = ask(
             Policies((policy(statement),)),
@@ -245,7 +245,7 @@ class TestMissingContextValues:
         )
         assert found.missing_context_values == ("stack:Other",)
 
-    def test_the_boundary_s_keys_count_and_an_organization_s_do_not(self):
+    def test_lists_keys_of_boundary_and_not_of_organization(self):
         conditioned = policy(ALLOW | {"Condition": {"StringEquals": {"a:boundary": "x"}}})
         level = policy(ALLOW | {"Condition": {"StringNotEquals": {"a:scp": "x"}}})
         found = ask(Policies((YES,), conditioned, ((level,),)))
@@ -282,14 +282,14 @@ class TestResourceTypes:
             ("nosuch:Action", DOC, "allowed"),
         ],
     )
-    def test_types(self, action, resource, decision):
+    def test_resource_must_have_type_of_action(self, action, resource, decision):
         found = ask(Policies((YES,)), resource, action)
         assert found.eval_decision is EvalDecision(decision)
         if decision == "implicitDeny":
             assert found.decided_by is Layer.RESOURCE_TYPE
             assert found.matched_statements == ()
 
-    def test_the_allow_is_still_there_to_be_explained(self):
+    def test_allow_is_available_for_explanation(self):
         found = ask(Policies((YES,)), "arn:aws:ssm:r:1:instance/i-1")
         assert found.layers[0].allows
 
@@ -297,7 +297,7 @@ class TestResourceTypes:
 class TestNearMisses:
     """Each element is matched whatever became of the others."""
 
-    def test_one_element_apart(self):
+    def test_finds_statement_that_differs_in_one_element(self):
         condition = {
             "Bool": {"ssm:SessionDocumentAccessCheck": "true"},
             "StringEquals": {"ssm:resourceTag/Team": "ops"},
@@ -319,7 +319,7 @@ class TestNearMisses:
             ("ssm:resourceTag/Team", Outcome.NOT_MATCHED, Reason.KEY_ABSENT),
         ]
 
-    def test_what_a_not_element_excludes(self):
+    def test_not_element_excludes_values(self):
         statement = {"Effect": "Allow", "NotAction": ["iam:*", "ssm:*"], "NotResource": [DOC]}
         (match,) = ask(Policies((policy(statement),))).layers[0].statements
         assert (match.action.element, match.action.text) == ("NotAction", "ssm:*")
@@ -338,7 +338,7 @@ class TestUndefined:
             {"Resource": "*", "Condition": {"ArnNotLike": {"aws:PrincipalArn": "${a:junk}"}}},
         ],
     )
-    def test_an_allow_does_not_apply_and_a_deny_does(self, element):
+    def test_undefined_statement_denies_and_does_not_allow(self, element):
         context = {"aws:PrincipalArn": "arn:aws:iam::1:user/alice", "a:junk": "not-an-arn"}
         allow = policy({"Effect": "Allow", "Action": "*", **element})
         deny = policy({"Effect": "Deny", "Action": "*", **element})
@@ -348,7 +348,7 @@ class TestUndefined:
         denied = ask(Policies((YES, deny)), **context)
         assert denied.eval_decision is EvalDecision.EXPLICIT_DENY
 
-    def test_unless_another_element_settles_it(self):
+    def test_another_element_decides_undefined_statement(self):
         deny = {"Effect": "Deny", "Action": "iam:*", "NotResource": "arn:a:b:c:d:${e:f}"}
         assert ask(Policies((YES, policy(deny)))).eval_decision is EvalDecision.ALLOWED
 
@@ -366,7 +366,7 @@ class TestUndefined:
         ("madeup:Action", "implicitDeny"),
     ],
 )
-def test_an_action_is_taken_as_it_is(action, decision):
+def test_action_is_matched_literally(action, decision):
     levels = ((YES,), (NO, YES))
     found = ask(Policies((policy(GET),), None, levels), "*", action)
     assert found.eval_decision is EvalDecision(decision)
@@ -375,19 +375,19 @@ def test_an_action_is_taken_as_it_is(action, decision):
 
 # Recorded: `The action is invalid since it is missing names`.
 @pytest.mark.parametrize("action", ["", "StartSession", ":StartSession"])
-def test_a_request_needs_an_action(action):
+def test_request_requires_action(action):
     with pytest.raises(ValueError, match="is no action"):
         Request(action)
 
 
 @pytest.mark.parametrize("resource", ["", "Shell", "arn:aws:ssm:us-east-1:document/Shell", "**"])
-def test_a_request_needs_a_resource(resource):
+def test_request_requires_resource(resource):
     # Recorded: `ResourceNames are not in a valid ARN format: X.`
     with pytest.raises(ValueError, match="ARN format"):
         Request("ssm:StartSession", resource)
 
 
-def test_a_request_s_wildcards_are_no_wildcards():
+def test_wildcards_of_request_are_literal():
     everything = "arn:aws:ssm:us-east-1:111122223333:document/*"
     one = policy(ALLOW | {"Resource": DOC})
     assert ask(Policies((one,)), everything).eval_decision is EvalDecision.IMPLICIT_DENY

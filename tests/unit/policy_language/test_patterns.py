@@ -56,11 +56,11 @@ def pattern(text):
         ("\U00010400?", "\U00010400\U00010428", False),
     ],
 )
-def test_wildcards(wildcards, text, matches):
+def test_matches_wildcards(wildcards, text, matches):
     assert like(pattern(wildcards), text) is matches
 
 
-def test_many_stars_do_not_explode():
+def test_many_stars_match_in_linear_time():
     assert not like(pattern("*a" * 40 + "b"), "a" * 4000)
 
 
@@ -96,18 +96,18 @@ AWS_OWNED = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
         pytest.param("arn:aws:ssm:*", ARN, None, id="too few parts to tell"),
     ],
 )
-def test_arns_part_by_part(wildcards, arn, matches):
+def test_matches_arns_part_by_part(wildcards, arn, matches):
     assert arn_like(pattern(wildcards), arn) is matches
 
 
 @pytest.mark.parametrize(
     "text", ["", "*", "arn", "arn:aws:ssm:us-east-1:document/x", "arn:aws:ssm:::", "x:a:b:c:d:e"]
 )
-def test_what_is_no_arn(text):
+def test_rejects_invalid_arn(text):
     assert split_arn(text) is None
 
 
-def test_the_last_part_of_an_arn_keeps_its_colons():
+def test_last_part_of_arn_keeps_its_colons():
     assert split_arn("arn:a:b:c:d:e:f") == ["arn", "a", "b", "c", "d", "e:f"]
 
 
@@ -121,19 +121,19 @@ def test_the_last_part_of_an_arn_keeps_its_colons():
         pytest.param("arn:aws:ssm:*:*:document/${ssm:Star}", False, id="a value's star is a star"),
     ],
 )
-def test_variables_in_a_resource(text, covered):
+def test_substitutes_variables_in_resource(text, covered):
     context = Context({"ssm:Name": "Shell", "ssm:Star": "*", "aws:Region": "us-east-1"})
     assert resource_matches(text, Version.V2012, ARN, context) is covered
 
 
-def test_a_value_with_colons_is_not_taken_apart():
+def test_value_with_colons_is_not_split():
     context = Context({"aws:userid": "AROAEXAMPLE:alice"})
     session = "arn:aws:ssm:us-east-1:111122223333:session/AROAEXAMPLE:alice-0a1b"
     text = "arn:aws:ssm:*:*:session/${aws:userid}-*"
     assert resource_matches(text, Version.V2012, session, context) is True
 
 
-def test_no_resource_in_particular_is_covered_by_a_star_alone():
+def test_only_star_matches_unspecified_resource():
     assert resource_matches("*", Version.V2012, "*", Context()) is True
     assert resource_matches("arn:*:*:*:*:*", Version.V2012, "*", Context()) is False
 
@@ -153,12 +153,12 @@ def test_no_resource_in_particular_is_covered_by_a_star_alone():
         ("ssm:StartSession", "ssm:StartSessions", False),
     ],
 )
-def test_actions(text, action, matches):
+def test_matches_actions(text, action, matches):
     assert action_matches(text, action) is matches
 
 
 @pytest.mark.parametrize("text", ["", "ssm", "ssm:", ":StartSession", "ssm:Start:Session"])
-def test_what_is_no_action(text):
+def test_rejects_invalid_action(text):
     with pytest.raises(PolicyError, match="action"):
         check_action(text)
 
@@ -166,22 +166,22 @@ def test_what_is_no_action(text):
 @pytest.mark.parametrize(
     "text", ["", "document/x", "arn:aws:ssm:*", "*:aws:ssm:*:*:x", "${ssm:Arn}", "arn:aws:s3::b"]
 )
-def test_what_is_no_resource(text):
+def test_rejects_invalid_resource(text):
     with pytest.raises(PolicyError, match="ARN format"):
         check_resource(text, Version.V2012)
 
 
 @pytest.mark.parametrize("text", ["", "not-an-arn", "arn:aws:ssm", "a:b:c:d:e:f"])
-def test_what_no_arn_operator_has(text):
+def test_rejects_pattern_that_is_not_arn(text):
     with pytest.raises(PolicyError, match="ARN format"):
         check_arn_pattern(text, Version.V2012)
 
 
-def test_an_arn_operator_may_get_its_arn_from_a_variable():
+def test_arn_operator_may_use_variable():
     check_arn_pattern("${aws:PrincipalTag/arn}", Version.V2012)
     with pytest.raises(PolicyError, match="ARN format"):
         check_arn_pattern("${aws:PrincipalTag/arn}", Version.V2008)
 
 
-def test_a_lone_star_is_one_piece():
+def test_single_star_is_one_piece():
     assert pattern("*") == (Wildcard.ANY,)

@@ -14,7 +14,7 @@ MODULES = sorted(Path(ssmgate.policy_language.__file__).parent.glob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_imports_nothing_that_reaches_outside(path):
+def test_modules_import_no_input_or_output(path):
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
@@ -26,6 +26,6 @@ def test_a_module_imports_nothing_that_reaches_outside(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_never_speaks_of_permits(path):
+def test_modules_do_not_mention_permits(path):
     names = {getattr(node, "id", None) for node in ast.walk(ast.parse(path.read_text()))}
     assert not names & {"Permit", "open", "print", "input", "eval", "exec"}

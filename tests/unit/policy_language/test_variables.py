@@ -41,11 +41,11 @@ def resolved(text, version=Version.V2012):
         ("a}{b", "a}{b"),
     ],
 )
-def test_values_defaults_and_escapes(text, value):
+def test_substitutes_values_defaults_and_escapes(text, value):
     assert resolved(text) == value
 
 
-def test_a_multivalued_key_is_no_value_and_has_no_default():
+def test_multivalued_key_has_no_value_and_no_default():
     # radkawar/stackd@9dc356f5 testdata/aws/iam/condition_sets.json: `${aws:TagKeys, 'fallback'}`
     # equalled neither the tag key nor `fallback`.
     assert resolved("${aws:TagKeys}") is None
@@ -53,11 +53,11 @@ def test_a_multivalued_key_is_no_value_and_has_no_default():
 
 
 @pytest.mark.parametrize("text", ["${aws:username}", "${*}", "${", "${}"])
-def test_before_2012_there_are_none(text):
+def test_older_language_has_no_variables(text):
     assert resolved(text, Version.V2008) == text
 
 
-def test_an_escape_is_no_wildcard():
+def test_escapes_are_not_wildcards():
     pattern = parse_template("a${*}b${?}*", Version.V2012).resolve(Context())
     assert like(pattern, "a*b?xyz")
     assert not like(pattern, "axxb?xyz")
@@ -77,25 +77,25 @@ def test_an_escape_is_no_wildcard():
         "${aws:username,}",
     ],
 )
-def test_a_malformed_variable_is_an_error(text):
+def test_malformed_variable_is_error(text):
     with pytest.raises(PolicyError, match="malformed policy variable"):
         parse_template(text, Version.V2012)
 
 
-def test_what_a_text_mentions():
+def test_lists_mentioned_variables():
     template = parse_template("${a:b}-${c:d, 'e'}-${*}", Version.V2012)
     assert template.variables == (Variable("a:b"), Variable("c:d", "e"))
 
 
 class TestContext:
-    def test_keys_are_found_in_any_case(self):
+    def test_finds_keys_in_any_case(self):
         assert CONTEXT.get("AWS:USERNAME").values == ("alice",)
         assert "aws:principaltag/TEAM" in CONTEXT
 
-    def test_an_empty_list_is_an_absent_key(self):
+    def test_empty_list_is_absent_key(self):
         assert "aws:TagKeys" not in Context({"aws:TagKeys": []})
 
-    def test_two_spellings_of_one_key_are_an_error(self):
+    def test_two_spellings_of_one_key_are_error(self):
         with pytest.raises(ValueError, match="one key"):
             Context({"aws:username": "a", "AWS:username": "b"})
 

@@ -126,7 +126,7 @@ def allow_if(**condition):
         ),
     ],
 )
-def test_vector(statements, context, resource, decision):
+def test_evaluates_vector(statements, context, resource, decision):
     policy = parse_policy(json.dumps({"Version": "2012-10-17", "Statement": statements}))
     request = Request("ssm:StartSession", resource, Context(context))
     assert evaluate(request, Policies((policy,))).eval_decision.value == decision

@@ -127,7 +127,7 @@ def is_there(process: int) -> bool:
 # A shell
 
 
-def test_a_shell_from_start_to_end(running: Running) -> None:
+def test_shell_session_starts_and_ends(running: Running) -> None:
     client = Client.open(running.start())
     request = client.shake_hands()
     assert (request.session_type, request.properties) == (SessionType.STANDARD_STREAM, {})
@@ -138,14 +138,14 @@ def test_a_shell_from_start_to_end(running: Running) -> None:
     wait_until(lambda: running.open == [])
 
 
-def test_the_terminals_size(running: Running) -> None:
+def test_terminal_has_requested_size(running: Running) -> None:
     client = running.client()
     client.send(Size(71, 33).payload(), PayloadType.SIZE)
     client.send(b"stty size\r")
     client.until_output(b"33 71")
 
 
-def test_ctrl_c_ends_what_runs(running: Running) -> None:
+def test_ctrl_c_ends_running_command(running: Running) -> None:
     client = running.client()
     client.send(b"echo be''gun; sleep 1000; echo en''ded=$?\r")
     client.until_output(b"begun")
@@ -154,7 +154,7 @@ def test_ctrl_c_ends_what_runs(running: Running) -> None:
     client.until_output(b"st=130")
 
 
-def test_much_output_waits_for_the_client(running: Running) -> None:
+def test_large_output_waits_for_client(running: Running) -> None:
     client = running.client()
     client.send(b"stty -onlcr; head -c 2000000 /dev/zero | tr '\\0' x; echo; echo de''ne\r")
     under_way: dict[int, AgentMessage] = {}
@@ -173,7 +173,7 @@ def test_much_output_waits_for_the_client(running: Running) -> None:
     assert client.output.count(b"x") >= 2_000_000
 
 
-def test_a_client_that_is_slow_to_hear_loses_nothing(running: Running) -> None:
+def test_slow_client_loses_no_output(running: Running) -> None:
     """The plugin drops what comes before it is ready, and does not acknowledge it."""
     client = running.client("AWS-StartNonInteractiveCommand", command="echo once")
     ignored = 0
@@ -191,27 +191,27 @@ def test_a_client_that_is_slow_to_hear_loses_nothing(running: Running) -> None:
 # Commands
 
 
-def test_a_command_on_a_terminal(running: Running) -> None:
+def test_runs_command_on_terminal(running: Running) -> None:
     client = running.client("AWS-StartInteractiveCommand", command="test -t 0 && echo terminal")
     client.until_output(b"terminal\r\n")
     assert client.until_closed() == ""
 
 
-def test_a_command_without_one(running: Running) -> None:
+def test_runs_command_without_terminal(running: Running) -> None:
     command = "test -t 0 || echo none; echo error >&2"
     client = running.client("AWS-StartNonInteractiveCommand", command=command)
     assert client.until_closed() == ""
     assert client.output == b"none\nerror\n"
 
 
-def test_ctrl_c_ends_a_command_without_a_terminal(running: Running) -> None:
+def test_ctrl_c_ends_command_without_terminal(running: Running) -> None:
     client = running.client("AWS-StartNonInteractiveCommand", command="echo on; exec sleep 1000")
     client.until_output(b"on")
     client.send(b"\x03")
     assert client.until_closed() == ""
 
 
-def test_a_document_that_nothing_comes_of(running: Running) -> None:
+def test_document_without_commands_closes_session(running: Running) -> None:
     client = Client.open(running.start("AWS-PasswordReset", username="x"))
     assert client.until_closed() == "the document has no commands for Linux"
     wait_until(lambda: running.open == [])
@@ -220,7 +220,7 @@ def test_a_document_that_nothing_comes_of(running: Running) -> None:
 # Ports
 
 
-def test_a_stream_ends_with_its_connection(running: Running) -> None:
+def test_stream_ends_with_its_connection(running: Running) -> None:
     client = running.client("AWS-StartSSHSession", portNumber="7")
     data = os.urandom(100_000)
     for start in range(0, len(data), 1024):
@@ -231,7 +231,7 @@ def test_a_stream_ends_with_its_connection(running: Running) -> None:
     assert client.until_closed() == ""
 
 
-def test_a_forwarded_port_outlives_its_connections(running: Running) -> None:
+def test_forwarded_port_outlives_its_connections(running: Running) -> None:
     client = running.client(FORWARD, portNumber="7")
     for end in (b"bye", None):
         client.send(b"to the node")
@@ -249,7 +249,7 @@ def test_a_forwarded_port_outlives_its_connections(running: Running) -> None:
     wait_until(lambda: running.open == [])
 
 
-def test_a_port_that_nobody_listens_on(running: Running) -> None:
+def test_reports_closed_port(running: Running) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     client = running.client(FORWARD, portNumber=port)
@@ -259,7 +259,7 @@ def test_a_port_that_nobody_listens_on(running: Running) -> None:
 # Who may open a channel
 
 
-def test_only_its_own_unused_token_opens_a_channel(running: Running) -> None:
+def test_only_own_unused_token_opens_channel(running: Running) -> None:
     mine, other = running.start(), running.start()
     for token in ("", "x", mine["TokenValue"] + "x", other["TokenValue"]):
         assert Client.open(mine, token).until_closed() == "the token is not this session's"
@@ -272,7 +272,7 @@ def test_only_its_own_unused_token_opens_a_channel(running: Running) -> None:
     Client.open(other).shake_hands()
 
 
-def test_a_session_that_is_over_cannot_be_joined(running: Running) -> None:
+def test_ended_session_cannot_be_joined(running: Running) -> None:
     started = running.start()
     running.terminate(started)
     assert Client.open(started).until_closed() == "there is no such session"
@@ -280,7 +280,7 @@ def test_a_session_that_is_over_cannot_be_joined(running: Running) -> None:
     assert Client.open(unknown).until_closed() == "there is no such session"
 
 
-def test_no_token_is_in_the_log(running: Running) -> None:
+def test_log_contains_no_token(running: Running) -> None:
     started = running.start()
     Client.open(started, "wrong-token").until_closed()
     client = Client.open(started)
@@ -294,7 +294,7 @@ def test_no_token_is_in_the_log(running: Running) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user for a moment")
-def test_another_users_process_is_refused(running: Running) -> None:
+def test_rejects_process_of_another_user(running: Running) -> None:
     started = running.start()
     code = (
         "import os, socket, sys, urllib.parse\n"
@@ -314,7 +314,7 @@ def test_another_users_process_is_refused(running: Running) -> None:
     Client.open(started).shake_hands()
 
 
-def test_a_web_page_is_refused(running: Running) -> None:
+def test_rejects_web_page(running: Running) -> None:
     started = running.start()
     with pytest.raises(InvalidStatus, match="403"):
         connect(started["StreamUrl"], origin=Origin("http://127.0.0.1"), proxy=None).__enter__()
@@ -327,7 +327,7 @@ FIRSTS = [b"", b"\0" * 200, "", "[]", "{}", '{"TokenValue": null}', "x" * 100_00
 
 
 @pytest.mark.parametrize("first", FIRSTS, ids=range(len(FIRSTS)))
-def test_a_first_frame_that_opens_nothing(running: Running, first: str | bytes) -> None:
+def test_rejects_invalid_first_frame(running: Running, first: str | bytes) -> None:
     started = running.start()
     wire = connected(started["StreamUrl"])
     wire.send(first)
@@ -335,7 +335,7 @@ def test_a_first_frame_that_opens_nothing(running: Running, first: str | bytes) 
     Client.open(started).shake_hands()
 
 
-def test_junk_in_a_session_is_left_out(running: Running) -> None:
+def test_ignores_junk_in_session(running: Running) -> None:
     client = running.client()
     good = codec.encode(AgentMessage(MessageType.INPUT_STREAM_DATA, 1, 1, b"echo bad\r", 1))
     for junk in (
@@ -362,7 +362,7 @@ def test_junk_in_a_session_is_left_out(running: Running) -> None:
     assert b"bad" not in client.output.lower()
 
 
-def test_doubles_and_exchanged_messages(running: Running) -> None:
+def test_handles_duplicate_and_reordered_messages(running: Running) -> None:
     client = running.client()
     first, second, third = (client.frame(part) for part in (b"echo ", b"o''ne", b"\r"))
     for frame in (third, second, second, first, first, third):
@@ -373,7 +373,7 @@ def test_doubles_and_exchanged_messages(running: Running) -> None:
     assert client.output.count(b"one\r\n") == 1
 
 
-def test_what_comes_again_is_acknowledged_again(running: Running) -> None:
+def test_acknowledges_repeated_messages_again(running: Running) -> None:
     client = running.client()
     frame = client.frame(b"#")
     for _ in range(2):
@@ -385,7 +385,7 @@ def test_what_comes_again_is_acknowledged_again(running: Running) -> None:
             count += payloads.acknowledged(message.payload) == 1
 
 
-def test_strangers_do_not_bring_it_down(running: Running) -> None:
+def test_survives_invalid_clients(running: Running) -> None:
     started = running.start()
     host, port = running.sessions.stream_host.split(":")
     for junk in (b"", b"\0" * 1000, b"GET / HTTP/1.1\r\n\r\n", os.urandom(5000)):
@@ -396,7 +396,7 @@ def test_strangers_do_not_bring_it_down(running: Running) -> None:
     Client.open(started).shake_hands()
 
 
-def test_a_handshake_that_the_client_declines(running: Running) -> None:
+def test_declined_handshake_closes_session(running: Running) -> None:
     client = Client.open(running.start())
     client.shake_hands("cannot", "will not")
     assert client.until_closed() == "cannot; will not"
@@ -425,7 +425,7 @@ def processes(client: Client) -> list[int]:
 
 
 @pytest.mark.parametrize("how", ["terminate", "disconnect", "stop"])
-def test_nothing_is_left(running: Running, how: str) -> None:
+def test_leaves_nothing_behind(running: Running, how: str) -> None:
     started = running.start()
     client = Client.open(started)
     client.shake_hands()
@@ -445,7 +445,7 @@ def test_nothing_is_left(running: Running, how: str) -> None:
     wait_until(lambda: running.open == [])
 
 
-def test_a_job_that_was_left_behind_does_not_hold_the_session(running: Running) -> None:
+def test_background_job_does_not_keep_session_open(running: Running) -> None:
     client = running.client()
     client.send(b"yes & sleep 1000 & exit\r")
     assert client.until_closed() == ""

@@ -59,21 +59,19 @@ messages = st.builds(
 texts = st.text(max_size=40)
 
 
-def test_the_fields_are_all_of_the_header() -> None:
+def test_fields_cover_whole_header() -> None:
     covered = sorted((*SEEN.values(), *UNSEEN.values()))
     assert [start for start, _ in covered] == [0, *(end for _, end in covered[:-1])]
     assert covered[-1][1] == HEADER
 
 
 @given(messages)
-def test_every_message_survives(message: AgentMessage) -> None:
+def test_messages_round_trip(message: AgentMessage) -> None:
     assert decode(encode(message)) == message
 
 
 @given(messages, st.data())
-def test_a_change_in_a_field_that_is_checked_is_seen(
-    message: AgentMessage, data: st.DataObject
-) -> None:
+def test_detects_change_of_checked_field(message: AgentMessage, data: st.DataObject) -> None:
     said = data.draw(st.sampled_from(sorted(SEEN)))
     frame = changed(encode(message), *SEEN[said], data)
     with pytest.raises(CodecError, match=said):
@@ -81,7 +79,7 @@ def test_a_change_in_a_field_that_is_checked_is_seen(
 
 
 @given(messages.filter(lambda m: m.payload), st.data())
-def test_a_change_in_the_payload_is_seen(message: AgentMessage, data: st.DataObject) -> None:
+def test_detects_change_of_payload(message: AgentMessage, data: st.DataObject) -> None:
     frame = encode(message)
     frame = changed(frame, HEADER, len(frame), data)
     with pytest.raises(CodecError, match="digest is another"):
@@ -89,7 +87,7 @@ def test_a_change_in_the_payload_is_seen(message: AgentMessage, data: st.DataObj
 
 
 @given(messages, st.sampled_from(sorted(UNSEEN)), st.data())
-def test_a_change_anywhere_else_is_another_message_in_that_field_alone(
+def test_change_of_other_field_changes_only_that_field(
     message: AgentMessage, name: str, data: st.DataObject
 ) -> None:
     frame = changed(encode(message), *UNSEEN[name], data)
@@ -104,7 +102,7 @@ def test_a_change_anywhere_else_is_another_message_in_that_field_alone(
 
 
 @given(messages, st.data())
-def test_any_other_length_is_seen(message: AgentMessage, data: st.DataObject) -> None:
+def test_detects_wrong_length(message: AgentMessage, data: st.DataObject) -> None:
     frame = encode(message)
     short = frame[: data.draw(st.integers(0, len(frame) - 1))]
     with pytest.raises(CodecError, match=r"bytes are no message|a payload of"):
@@ -115,7 +113,7 @@ def test_any_other_length_is_seen(message: AgentMessage, data: st.DataObject) ->
 
 
 @given(st.binary(max_size=400))
-def test_what_decodes_is_what_was_encoded(frame: bytes) -> None:
+def test_decoded_message_encodes_to_same_bytes(frame: bytes) -> None:
     try:
         message = decode(frame)
     except CodecError:
@@ -131,7 +129,7 @@ def changed(frame: bytes, start: int, end: int, data: st.DataObject) -> bytes:
     return frame[:start] + other.to_bytes(length) + frame[end:]
 
 
-def test_the_layout() -> None:
+def test_layout_is_that_of_session_manager_plugin() -> None:
     """Byte for byte, as session-manager-plugin lays it out: the id's halves are exchanged."""
     message = AgentMessage(
         MessageType.INPUT_STREAM_DATA, 7, PayloadType.OUTPUT, b"abc", 0x0102030405060708,
@@ -166,14 +164,14 @@ contents = st.one_of(
 
 
 @given(contents)
-def test_every_content_survives(
+def test_contents_round_trip(
     content: HandshakeRequest | HandshakeResponse | HandshakeComplete | Size,
 ) -> None:
     assert type(content).read(content.payload()) == content
 
 
 @given(st.builds(OpenDataChannel, texts, texts, texts))
-def test_the_opening_survives_and_hides_its_token(opening: OpenDataChannel) -> None:
+def test_opening_round_trips_and_hides_its_token(opening: OpenDataChannel) -> None:
     assert OpenDataChannel.read(opening.text()) == opening
     assert "token" not in repr(opening)
     assert set(json.loads(opening.text())) == {
@@ -182,14 +180,14 @@ def test_the_opening_survives_and_hides_its_token(opening: OpenDataChannel) -> N
 
 
 @given(st.builds(ChannelClosed, texts, texts, texts), st.integers(1, 2**63))
-def test_the_end_survives(closed: ChannelClosed, created: int) -> None:
+def test_end_round_trips(closed: ChannelClosed, created: int) -> None:
     message = decode(closed.frame(created))
     assert message.message_type is MessageType.CHANNEL_CLOSED
     assert ChannelClosed.read(message.payload) == closed
 
 
 @given(messages)
-def test_an_acknowledgement_names_its_message(message: AgentMessage) -> None:
+def test_acknowledgement_names_its_message(message: AgentMessage) -> None:
     answer = decode(payloads.acknowledge(message, 1))
     assert answer.message_type is MessageType.ACKNOWLEDGE
     assert payloads.acknowledged(answer.payload) == message.sequence_number
@@ -228,7 +226,7 @@ def test_a_flag_is_four_bytes(flag: Flag) -> None:
         (payloads.read_flag, b"\x01"),
     ],
 )
-def test_odd_contents_are_errors(read: object, payload: bytes) -> None:
+def test_rejects_invalid_contents(read: object, payload: bytes) -> None:
     assert callable(read)
     with pytest.raises(CodecError, match=r"."):
         read(payload)

@@ -75,7 +75,7 @@ def caller(layers: Policies, session: tuple[Policy, ...] | None = None) -> Calle
         ),
     ],
 )  # fmt: skip
-def test_a_denial_names_the_layer(
+def test_denial_names_layer(
     action: str, layers: Policies, session: Any, code: str, status: int, message: str
 ) -> None:
     with pytest.raises(ServiceFault, match="not authorized") as raised:
@@ -86,7 +86,7 @@ def test_a_denial_names_the_layer(
     assert (fault.code, fault.status, fault.message) == (code, status, message)
 
 
-def test_what_every_layer_allows_passes() -> None:
+def test_allows_if_each_layer_allows() -> None:
     everything = caller(Policies(YES, YES[0], (YES, YES)), YES)
     nothing = caller(Policies(()))
 
@@ -95,14 +95,14 @@ def test_what_every_layer_allows_passes() -> None:
         authorize(nothing, "iam:GetRole", ROLE, {})
 
 
-def test_the_principals_keys_are_not_the_requests_to_set() -> None:
+def test_request_cannot_set_keys_of_principal() -> None:
     layers = Policies(policies("Allow", Condition={"StringEquals": {"aws:username": "bob"}}))
     with pytest.raises(ServiceFault, match="no identity-based policy"):
         authorize(caller(layers), "iam:GetRole", ROLE, {"aws:username": "bob"})
 
 
 @pytest.mark.parametrize(("secure", "word"), [(False, "false"), (True, "true")])
-def test_the_requests_own_keys(secure: bool, word: str) -> None:
+def test_sets_keys_of_request(secure: bool, word: str) -> None:
     now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert request_context("eu-west-1", "127.0.0.1", now, secure_transport=secure) == {
         "aws:RequestedRegion": "eu-west-1",
@@ -140,7 +140,7 @@ WHERE = RequestScope(
         ("ec2:DescribeInstances", {}, "*"),
     ],
 )
-def test_which_resource_an_operation_asks_for(
+def test_each_operation_has_its_resource(
     action: str, members: dict[str, object], resource: str
 ) -> None:
     assert RESOURCES[action](members, WHERE) == resource

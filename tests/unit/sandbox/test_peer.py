@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_a_connection_of_ones_own() -> None:
+def test_recognises_own_connection() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as client,
@@ -29,7 +29,7 @@ def test_a_connection_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize(("user", "ours"), [(os.geteuid(), True), (os.geteuid() + 1, False)])
-def test_a_row_of_the_table(
+def test_reads_row_of_table(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: int, ours: bool
 ) -> None:
     ends = [peer._written(*end) for end in (("127.0.0.1", 4660), ("127.0.0.1", 22136))]
@@ -40,6 +40,6 @@ def test_a_row_of_the_table(
     assert peer.is_ours(("127.0.0.1", 4660), ("127.0.0.1", 22136)) is ours
 
 
-def test_without_a_table_it_is_not_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unknown_without_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(peer, "_TABLE", tmp_path / "missing")
     assert peer.is_ours(("127.0.0.1", 1), ("127.0.0.1", 2))

@@ -17,14 +17,14 @@ def aws(name: str, **parameters: str) -> Any:
     return plan(json.dumps(AWS_SESSION_DOCUMENTS[name]), given)
 
 
-def test_ssh() -> None:
+def test_plans_ssh() -> None:
     made = aws("AWS-StartSSHSession")
     assert (made.session_type, made.port) == (SessionType.PORT, 22)
     assert made.properties == {"portNumber": "22"}
     assert aws("AWS-StartSSHSession", portNumber="2222").port == 2222
 
 
-def test_a_forwarded_port_tells_the_client_its_local_one() -> None:
+def test_forwarded_port_reports_local_port() -> None:
     made = aws("AWS-StartPortForwardingSession", portNumber="5432", localPortNumber="15432")
     assert made.port == 5432
     assert made.properties == {
@@ -32,12 +32,12 @@ def test_a_forwarded_port_tells_the_client_its_local_one() -> None:
     }  # fmt: skip
 
 
-def test_commands() -> None:
+def test_plans_commands() -> None:
     for name in ("AWS-StartInteractiveCommand", "AWS-StartNonInteractiveCommand"):
         assert aws(name, command="echo {{ not }} it").command == "echo {{ not }} it"
 
 
-def test_a_shell_profile_is_typed_first() -> None:
+def test_types_shell_profile_first() -> None:
     content = {
         "sessionType": "Standard_Stream",
         "inputs": {"shellProfile": {"linux": "exec bash", "windows": "date"}},
@@ -59,6 +59,6 @@ def test_a_shell_profile_is_typed_first() -> None:
         ('{"sessionType": "InteractiveCommands", "properties": {}}', "no commands for Linux"),
     ],
 )
-def test_nothing_comes_of(content: str, told: str) -> None:
+def test_rejects_unsupported_documents(content: str, told: str) -> None:
     with pytest.raises(WorkError, match=told):
         plan(content, {})

@@ -40,7 +40,7 @@ def response(url: str) -> dict[str, str]:
     return {"SessionId": "alice-1", "TokenValue": "the-token", "StreamUrl": url}
 
 
-def test_its_version_is_one_that_is_given_the_token_in_the_environment() -> None:
+def test_version_supports_token_in_environment() -> None:
     ended = run("--version")
     assert (ended.returncode, ended.stderr) == (0, "")
     digits = tuple(int(part) for part in ended.stdout.strip().split("."))
@@ -48,7 +48,7 @@ def test_its_version_is_one_that_is_given_the_token_in_the_environment() -> None
     assert digits > (1, 2, 764, 0)
 
 
-def test_what_is_no_session_ends_as_the_plugins() -> None:
+def test_invalid_arguments_end_as_with_real_plugin() -> None:
     assert run().returncode == 0
     assert "stand-in" in run().stdout
     ended = run("{}", "us-east-1", "StopSession", "", REQUEST, "http://127.0.0.1:1")
@@ -73,14 +73,14 @@ def test_what_is_no_session_ends_as_the_plugins() -> None:
     ],
 )
 @pytest.mark.parametrize("first", [VARIABLE, "argument"])
-def test_it_talks_to_loopback_only(url: str, first: str) -> None:
+def test_connects_to_loopback_only(url: str, first: str) -> None:
     ended = start(response(url), first)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "it talks to a sandbox of this machine only" in ended.stderr
     assert "the-token" not in ended.stderr
 
 
-def test_nobody_there() -> None:
+def test_reports_unreachable_data_channel() -> None:
     ended = start(response("ws://127.0.0.1:1/x"))
     assert (ended.returncode, ended.stdout) == (1, "")
     first, second = ended.stderr.splitlines()

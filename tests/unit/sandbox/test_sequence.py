@@ -14,13 +14,13 @@ def outgoing(count: int) -> tuple[Outgoing, list[bytes]]:
     return sending, [sending.add(PayloadType.OUTPUT, bytes((n,)), 100.0) for n in range(count)]
 
 
-def test_numbers_count_from_zero() -> None:
+def test_sequence_numbers_begin_at_zero() -> None:
     sending, frames = outgoing(3)
     assert [decode(frame).sequence_number for frame in frames] == [0, 1, 2]
     assert sending.latest == 2
 
 
-def test_the_window_closes_and_opens() -> None:
+def test_window_closes_and_opens() -> None:
     sending, _ = outgoing(WINDOW)
     assert not sending.has_room
     sending.acknowledge(5)
@@ -29,7 +29,7 @@ def test_the_window_closes_and_opens() -> None:
     assert sending.is_unacknowledged(6)
 
 
-def test_the_oldest_is_sent_again_in_time_and_not_after_it_came() -> None:
+def test_resends_oldest_until_acknowledged() -> None:
     sending, frames = outgoing(2)
     assert sending.overdue(100.0) is None
     assert sending.overdue(100.0 + RESEND_SECONDS) == frames[0]
@@ -43,7 +43,7 @@ def test_the_oldest_is_sent_again_in_time_and_not_after_it_came() -> None:
 
 
 @given(st.integers(1, 12), st.data())
-def test_a_bad_way_changes_nothing(count: int, data: st.DataObject) -> None:
+def test_unreliable_transport_changes_nothing(count: int, data: st.DataObject) -> None:
     """Any order, any doubles; then the sender's own resending of what was lost."""
     sending, frames = outgoing(count)
     receiving = Incoming()
@@ -69,7 +69,7 @@ def test_a_bad_way_changes_nothing(count: int, data: st.DataObject) -> None:
     assert [message.payload for message in got] == [bytes((n,)) for n in range(count)]
 
 
-def test_one_that_was_used_is_acknowledged_again_and_not_used_again() -> None:
+def test_duplicate_is_acknowledged_and_not_delivered_again() -> None:
     _, frames = outgoing(1)
     receiving = Incoming()
     assert len(receiving.take(decode(frames[0])).ready) == 1

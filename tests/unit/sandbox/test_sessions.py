@@ -90,7 +90,7 @@ CHECKED_NODES = [allow(NODES, Condition=CONDITION)]
         ),
     ],
 )  # fmt: skip
-def test_the_default_document_in_each_model(
+def test_default_document_in_each_model(
     statements: list[Any], named: bool, y2021: str, y2023: str, y2025: str
 ) -> None:
     name = {"DocumentName": DEFAULT} if named else {}
@@ -99,12 +99,12 @@ def test_the_default_document_in_each_model(
 
 
 @pytest.mark.parametrize("model", Model)
-def test_a_custom_document_that_is_named_is_always_checked(model: Model) -> None:
+def test_named_custom_document_is_always_checked(model: Model) -> None:
     assert start(caller(*BOTH), model, DocumentName=SSH) == f"AccessDeniedException {SSH}"
     assert start(caller(allow(NODES, SSH_ARN)), model, DocumentName=SSH) == "yes"
 
 
-def test_a_nodes_tags_are_not_the_documents() -> None:
+def test_node_tags_do_not_apply_to_documents() -> None:
     by_tag = caller(
         allow("*", Condition={"StringEquals": {"ssm:resourceTag/Env": "dev"}}),
     )
@@ -140,27 +140,27 @@ def test_a_nodes_tags_are_not_the_documents() -> None:
         ({"Target": NODE, "DocumentName": f"{DEFAULT}\n"}, "ValidationException", "documentName"),
     ],
 )
-def test_awss_errors(members: dict[str, str], code: str, message: str) -> None:
+def test_returns_errors_of_aws(members: dict[str, str], code: str, message: str) -> None:
     with pytest.raises(ServiceFault, match=message.partition("'")[0]) as raised:
         sessions().start(members, None, REGION, {})
     assert raised.value.code == code
     assert message in raised.value.message
 
 
-def test_an_unnamed_default_document_need_not_exist() -> None:
+def test_unnamed_default_document_need_not_exist() -> None:
     empty = Region("aws", "us-east-1", ACCOUNT, FLEET.get, lambda name: None)
     assert sessions().start({"Target": NODE}, None, empty, {})["SessionId"].startswith("root-")
     with pytest.raises(ServiceFault, match=f"{DEFAULT} does not exist"):
         sessions().start({"Target": NODE, "DocumentName": DEFAULT}, None, empty, {})
 
 
-def test_who_may_not_is_not_told_whether_it_exists() -> None:
+def test_denied_caller_does_not_learn_whether_document_exists() -> None:
     assert start(caller(*BOTH), target="i-0aa", DocumentName="None-Such") == (
         "AccessDeniedException None-Such"
     )
 
 
-def test_ones_own_session_can_be_ended_once() -> None:
+def test_own_session_can_be_terminated_once() -> None:
     own = "arn:aws:ssm:*:*:session/${aws:username}-*"
     who = caller(allow(NODES), allow(own, action="ssm:TerminateSession"))
     open_sessions = sessions()
@@ -179,7 +179,7 @@ def test_ones_own_session_can_be_ended_once() -> None:
     assert raised.value.code == "ValidationException"
 
 
-def test_a_session_is_ended_by_its_tags_as_documented() -> None:
+def test_session_tags_allow_termination_as_documented() -> None:
     tag = {"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": "${aws:userid}"}}
     who = caller(allow(NODES), allow("*", action="ssm:TerminateSession", Condition=tag))
     open_sessions = sessions()

@@ -49,7 +49,7 @@ def one(layers: Policies, *arns: str, **more: Any) -> Any:
 GRANTED = Policies((policy(allow(DOC)),))
 
 
-def test_one_arn_stands_at_both_levels() -> None:
+def test_one_arn_is_reported_at_both_levels() -> None:
     matched = [{"SourcePolicyId": "p", "SourcePolicyType": "IAM Policy", **positions()}]
     assert one(GRANTED, DOC) == {
         "EvalActionName": ACTION,
@@ -74,7 +74,7 @@ def positions() -> dict[str, Any]:
     return {START: {"Line": 1, "Column": start}, END: {"Line": 1, "Column": end}}
 
 
-def test_empty_lists_stand_above_and_not_below() -> None:
+def test_top_level_has_empty_lists_and_specific_results_omit_them() -> None:
     assert one(GRANTED, SSH) == {
         "EvalActionName": ACTION,
         "EvalResourceName": SSH,
@@ -94,7 +94,7 @@ def test_without_resources_there_are_no_specific_results() -> None:
     assert not {"ResourceSpecificResults", "EvalDecisionDetails"} & set(result)
 
 
-def test_several_arns_are_in_order_with_duplicates_below_a_template() -> None:
+def test_several_arns_keep_order_and_duplicates_below_template() -> None:
     result = one(GRANTED, DOC, SSH, DOC)
     assert result["EvalResourceName"] == (
         "arn:aws:ssm:${Region}:${Account}:document/${DocumentName}"
@@ -124,7 +124,7 @@ def test_several_arns_are_in_order_with_duplicates_below_a_template() -> None:
         ("arn:aws:s3:::bucket/key", "*"),
     ],
 )
-def test_the_template_is_that_of_the_type(arn: str, template: str) -> None:
+def test_template_depends_on_resource_type(arn: str, template: str) -> None:
     assert one(GRANTED, arn, arn)["EvalResourceName"] == template
 
 
@@ -137,12 +137,12 @@ def test_the_template_is_that_of_the_type(arn: str, template: str) -> None:
         ((DOC, SSH, DOC + "2"), "explicitDeny"),
     ],
 )
-def test_the_worst_of_all_stands_above(arns: tuple[str, ...], decision: str) -> None:
+def test_top_level_has_worst_decision(arns: tuple[str, ...], decision: str) -> None:
     layers = Policies((policy(allow(DOC), deny(DOC + "2")),))
     assert one(layers, *arns)["EvalDecision"] == decision
 
 
-def test_one_result_for_each_action_and_pages_of_actions() -> None:
+def test_each_action_has_one_result_and_pages_split_actions() -> None:
     actions = ("ssm:StartSession", "ssm:NoSuchAction", "iam:GetRole")
     first = ask(GRANTED, DOC, SSH, actions=actions, MaxItems=2)
     assert [r["EvalActionName"] for r in first["EvaluationResults"]] == list(actions[:2])
@@ -153,7 +153,7 @@ def test_one_result_for_each_action_and_pages_of_actions() -> None:
     assert "Marker" not in rest
 
 
-def test_missing_keys_stand_only_on_implicit_denies() -> None:
+def test_only_implicit_denies_have_missing_keys() -> None:
     conditioned = allow(DOC, Condition={"StringEquals": {"ssm:resourceTag/Env": "dev"}})
     result = one(Policies((policy(conditioned),)), DOC)
     assert result["MissingContextValues"] == ["ssm:resourceTag/Env"]
@@ -164,7 +164,7 @@ def test_missing_keys_stand_only_on_implicit_denies() -> None:
     assert "MissingContextValues" not in denied["ResourceSpecificResults"][0]
 
 
-def test_missing_keys_are_a_union_above() -> None:
+def test_top_level_has_union_of_missing_keys() -> None:
     """Of other actions' and resources' statements too; an ARN that is allowed lacks none."""
     elsewhere = {**allow(), "Action": "ssm:GetDocument"}
     variable = "arn:aws:ssm:*:*:document/${aws:username}"
@@ -184,7 +184,7 @@ def test_missing_keys_are_a_union_above() -> None:
     assert [entry.get("MissingContextValues") for entry in below] == [None, keys]
 
 
-def test_a_key_that_did_not_match_counts_as_missing() -> None:
+def test_unmatched_key_is_reported_as_missing() -> None:
     conditioned = allow(Condition={"StringEquals": {"aws:PrincipalTag/Team": "ops"}})
     layers = Policies((policy(conditioned),))
     given = entry("AWS:principaltag/Team", "dev")
@@ -199,7 +199,7 @@ def entry(name: str, *values: str, kind: str = "string") -> dict[str, Any]:
     return {"ContextKeyName": name, "ContextKeyType": kind, "ContextKeyValues": list(values)}
 
 
-def test_an_explicit_deny_lists_only_what_denies() -> None:
+def test_explicit_deny_lists_only_denying_statements() -> None:
     layers = Policies((policy(allow(), name="yes"), policy(deny(DOC), name="no")))
     matched = one(layers, DOC)["MatchedStatements"]
     assert [statement["SourcePolicyId"] for statement in matched] == ["no"]
@@ -208,7 +208,7 @@ def test_an_explicit_deny_lists_only_what_denies() -> None:
 @pytest.mark.parametrize(
     ("scp", "decision"), [(deny(DOC), "explicitDeny"), (allow(SSH), "implicitDeny")]
 )
-def test_a_service_control_policy_denies_without_statements_or_keys(
+def test_service_control_policy_denies_without_statements_or_keys(
     scp: dict[str, Any], decision: str
 ) -> None:
     """AllowedByOrganizations stands above only."""
@@ -223,7 +223,7 @@ def test_a_service_control_policy_denies_without_statements_or_keys(
     ]
 
 
-def test_a_boundary_is_reported_at_both_levels() -> None:
+def test_boundary_is_reported_at_both_levels() -> None:
     layers = Policies((policy(allow()),), boundary=policy(allow(DOC)))
     result = one(layers, SSH)
     detail = {"AllowedByPermissionsBoundary": False}
@@ -232,7 +232,7 @@ def test_a_boundary_is_reported_at_both_levels() -> None:
     assert "PermissionsBoundaryDecisionDetail" not in one(GRANTED, SSH)
 
 
-def test_a_boundarys_deny_is_named_for_what_it_is() -> None:
+def test_boundary_deny_is_named_as_boundary() -> None:
     layers = Policies((policy(allow()),), boundary=policy(deny(DOC), name="B"))
     (matched,) = one(layers, DOC)["MatchedStatements"]
     assert (matched["SourcePolicyId"], matched["SourcePolicyType"]) == (
@@ -241,32 +241,32 @@ def test_a_boundarys_deny_is_named_for_what_it_is() -> None:
     )
 
 
-def test_both_denials_are_listed() -> None:
+def test_lists_both_denials() -> None:
     layers = Policies((policy(deny()),), boundary=policy(deny(), name="B"))
     matched = one(layers, DOC)["MatchedStatements"]
     assert sorted(s["SourcePolicyId"] for s in matched) == ["B", "p"]
 
 
-def test_the_requests_boundary_takes_the_attached_ones_place() -> None:
+def test_boundary_of_request_replaces_attached_boundary() -> None:
     layers = Policies((policy(allow()),), boundary=policy(allow(DOC)))
     assert one(layers, SSH)["EvalDecision"] == "implicitDeny"
     given = one(layers, SSH, PermissionsBoundaryPolicyInputList=[text(allow(SSH))])
     assert given["EvalDecision"] == "allowed"
 
 
-def test_policies_of_the_request_are_added_and_named() -> None:
+def test_adds_and_names_policies_of_request() -> None:
     result = one(GRANTED, SSH, PolicyInputList=[text(allow(SSH))])
     assert result["MatchedStatements"][0]["SourcePolicyId"] == "PolicyInputList.1"
 
 
-def test_entries_override_what_is_filled_in() -> None:
+def test_context_entries_override_defaults() -> None:
     layers = Policies((policy(allow(Condition={"StringEquals": {"aws:PrincipalArn": "b"}})),))
     asked = {"ActionNames": [ACTION], "ContextEntries": [entry("AWS:principalarn", "b")]}
     (result,) = simulate(asked, layers, {"aws:PrincipalArn": "a"}, ACCOUNT)["EvaluationResults"]
     assert result["EvalDecision"] == "allowed"
 
 
-def test_an_arn_of_a_type_that_the_action_lacks_is_denied_under_allow_all() -> None:
+def test_arn_of_wrong_type_is_denied_under_allow_all() -> None:
     everything = {**allow(), "Action": "*"}
     wrong = f"arn:aws:ssm:us-east-1:{ACCOUNT}:instance/i-1"
     result = one(Policies((policy(everything),)), wrong)
@@ -277,7 +277,7 @@ def test_an_arn_of_a_type_that_the_action_lacks_is_denied_under_allow_all() -> N
     ("action", "decision"),
     [("madeup:Action", "implicitDeny"), ("ssm:StartSessions", "allowed"), ("ssm:", "implicitDeny")],
 )
-def test_an_unknown_action_is_matched_as_it_is(action: str, decision: str) -> None:
+def test_unknown_action_is_matched_literally(action: str, decision: str) -> None:
     layers = Policies((policy({**allow(), "Action": "ssm:Start*"}),))
     result = one(layers, actions=(action,))
     assert (result["EvalActionName"], result["EvalDecision"]) == (action, decision)
@@ -316,7 +316,7 @@ COMPACT = text({"Effect": "Allow", "Action": ACTION, "Resource": "*"}).replace("
         ),
     ],
 )  # fmt: skip
-def test_positions(
+def test_reports_statement_positions(
     document: str, action: str, start: tuple[int, int], end: tuple[int, int]
 ) -> None:
     result = one(Policies(()), actions=(action,), PolicyInputList=[document])
@@ -329,7 +329,7 @@ def test_positions(
     ("caller", "let_in"),
     [(MALLORY, True), (f"arn:aws:iam::{ACCOUNT}:role/mallory", False), (None, False)],
 )
-def test_the_caller_is_simulated_with_these_policies(caller: str | None, let_in: bool) -> None:
+def test_simulates_caller_with_given_policies(caller: str | None, let_in: bool) -> None:
     """As if Mallory had Alice's policies; the path is told as it was sent."""
     condition = {"StringEquals": {"aws:username": "mallory", "aws:PrincipalArn": MALLORY}}
     asked = {"ActionNames": [ACTION], "CallerArn": caller}
@@ -339,7 +339,7 @@ def test_the_caller_is_simulated_with_these_policies(caller: str | None, let_in:
     assert (result["EvalDecision"] == "allowed") is let_in
 
 
-def test_the_resources_owner_may_be_the_account() -> None:
+def test_resource_owner_may_be_account() -> None:
     owner = f"arn:aws:iam::{ACCOUNT}:root"
     assert one(GRANTED, DOC, ResourceOwner=owner)["EvalDecision"] == "allowed"
 
@@ -406,7 +406,7 @@ def test_the_resources_owner_may_be_the_account() -> None:
         ),
     ],
 )
-def test_what_cannot_be_simulated_is_an_error(asked: dict[str, Any], message: str) -> None:
+def test_rejects_impossible_simulations(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(ServiceFault) as raised:
         simulate({"ActionNames": [ACTION], **asked}, GRANTED, {}, ACCOUNT)
     assert raised.value.code == "InvalidInput"
@@ -420,18 +420,18 @@ def test_what_cannot_be_simulated_is_an_error(asked: dict[str, Any], message: st
         ({"MaxItems": 1001}, "Member must have value less than or equal to 1000"),
     ],
 )
-def test_what_the_model_forbids_is_another_error(asked: dict[str, Any], message: str) -> None:
+def test_service_model_violation_is_validation_error(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(ServiceFault, match=message) as raised:
         simulate({"ActionNames": [ACTION], **asked}, GRANTED, {}, ACCOUNT)
     assert raised.value.code == "ValidationError"
 
 
-def test_booleans_and_empty_texts_pass_unchecked() -> None:
+def test_does_not_validate_booleans_and_empty_text() -> None:
     given = [entry("a:b", "yes", kind="boolean"), entry("c:d", ""), entry("e:f", kind="ipList")]
     assert one(GRANTED, DOC, ContextEntries=given)["EvalDecision"] == "allowed"
 
 
-def test_context_keys_are_those_of_conditions_and_variables_each_once() -> None:
+def test_lists_keys_of_conditions_and_variables_once() -> None:
     policies = (
         policy(
             allow(

@@ -12,7 +12,7 @@ YES = (
 )
 
 
-def test_the_world_that_comes_along() -> None:
+def test_loads_default_seed() -> None:
     found = world.default()
     assert found.default_name == "alice"
     assert [user.name for user in found.users] == [
@@ -25,12 +25,12 @@ def test_the_world_that_comes_along() -> None:
     assert [node.online for node in found.nodes] == [True, True, False]
 
 
-def test_the_least_world() -> None:
+def test_loads_minimal_seed() -> None:
     found = world.parse(USER)
     assert (found.account, found.region, found.default_name) == ("111122223333", "us-east-1", "u")
 
 
-def test_a_policy_may_be_a_table() -> None:
+def test_policy_may_be_table() -> None:
     found = world.parse(
         USER
         + '[user.policies.All]\nVersion = "2012-10-17"\n'
@@ -39,7 +39,7 @@ def test_a_policy_may_be_a_table() -> None:
     assert '"Effect": "Allow"' in found.users[0].policies["All"]
 
 
-def test_a_nodes_ports() -> None:
+def test_reads_ports_of_node() -> None:
     node = '[[node]]\nid = "i-01234567"\n'
     found = world.parse(USER + node + "ports = { 22 = 2222, 5432 = 15432 }")
     assert found.nodes[0].ports == {22: 2222, 5432: 15432}
@@ -48,7 +48,7 @@ def test_a_nodes_ports() -> None:
 
 @pytest.mark.parametrize("ports", ["{ 22 = 0 }", "{ 22 = true }", "{ 0 = 1 }", "{ 65536 = 1 }",
                                    "{ ssh = 22 }", '{ 22 = "22" }'])  # fmt: skip
-def test_a_port_that_is_none(ports: str) -> None:
+def test_rejects_invalid_port(ports: str) -> None:
     node = f'[[node]]\nid = "i-01234567"\nports = {ports}'
     with pytest.raises(world.WorldError, match=r"node 1 \(i-01234567\): ports "):
         world.parse(USER + node)
@@ -90,12 +90,12 @@ def test_a_port_that_is_none(ports: str) -> None:
         ("[[document]]\nname = 'Dev'\ncontent = '{}'\n" + USER, "content has no schemaVersion"),
     ],
 )
-def test_a_bad_seed_is_told_where_and_why(text: str, message: str) -> None:
+def test_invalid_seed_is_reported_with_position(text: str, message: str) -> None:
     with pytest.raises(world.WorldError, match=message):
         world.parse(text)
 
 
-def test_references_that_are_there() -> None:
+def test_accepts_existing_references() -> None:
     found = world.parse(
         f"[[managed_policy]]\nname = 'p'\npolicy = '{YES}'\n[[group]]\nname = 'g'\n{USER}"
         "attached = ['p', 'arn:aws:iam::aws:policy/ReadOnlyAccess']\nboundary = 'p'\n"

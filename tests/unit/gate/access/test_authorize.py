@@ -201,7 +201,7 @@ TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
         pytest.param(replace(KEPT, caller=replace(CALLER, user_id="AIDB")), id="another caller"),
     ],
 )
-def test_aws_is_asked_unless_the_cached_answer_is_to_the_same_questions(
+def test_simulates_unless_cached_answer_has_same_questions(
     aws: Aws, kept: CacheEntry | Exception | None
 ) -> None:
     aws.evaluations = (NO,)
@@ -214,13 +214,13 @@ def test_aws_is_asked_unless_the_cached_answer_is_to_the_same_questions(
     assert cache.calls == ["permit", (CALLER, examined.outcome, (QUESTION,))]
 
 
-def test_one_that_waited_uses_the_answer_of_the_one_that_asked(aws: Aws) -> None:
+def test_waiting_process_uses_answer_of_leader(aws: Aws) -> None:
     examined = authorized(Cache(None, KEPT, waited=True))
 
     assert (examined.cached, examined.outcome, aws.asked) == (True, Permit(REQUEST), [])
 
 
-def test_one_that_waited_for_nothing_asks(aws: Aws) -> None:
+def test_waiting_process_simulates_without_answer_of_leader(aws: Aws) -> None:
     examined = authorized(Cache(None, None, waited=True))
 
     assert (examined.cached, examined.outcome) == (False, Permit(REQUEST))
@@ -237,7 +237,7 @@ def test_waiting_processes_learn_that_there_is_no_answer(aws: Aws) -> None:
     assert cache.calls[-1] == "failed"
 
 
-def test_cached_caller_is_not_asked_for(aws: Aws) -> None:
+def test_cached_caller_needs_no_call(aws: Aws) -> None:
     cache = Cache(None)
     cache.known = CALLER
 
@@ -245,7 +245,7 @@ def test_cached_caller_is_not_asked_for(aws: Aws) -> None:
     assert aws.asked == ["first"]
 
 
-def test_without_a_cache_aws_is_asked(aws: Aws, clients: list[object]) -> None:
+def test_simulates_without_cache(aws: Aws, clients: list[object]) -> None:
     checker = Checker(profile="checker")
     config = Config(checker=checker)
 
@@ -300,7 +300,7 @@ def test_late_answer_is_unknown(aws: Aws, slow: str) -> None:
     )
 
 
-def test_second_look_that_takes_too_long_ends_without_an_allow(aws: Aws) -> None:
+def test_second_simulation_that_times_out_is_not_allow(aws: Aws) -> None:
     aws.slow = "second"
     aws.evaluations = (NO,)
 

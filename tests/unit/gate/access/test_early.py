@@ -70,7 +70,7 @@ def connected(opened: list[str], *argv: str) -> list[str]:
         pytest.param(["--generate-cli-skeleton"], [], id="a skeleton"),
     ],
 )
-def test_which_lines_connect(
+def test_connects_for_start_session_command_lines(
     home: Path, opened: list[str], words: list[str], urls: list[str]
 ) -> None:
     assert connected(opened, *START, *words) == urls
@@ -85,11 +85,11 @@ def test_which_lines_connect(
         pytest.param([], id="nothing"),
     ],
 )
-def test_no_other_command_connects(home: Path, opened: list[str], argv: list[str]) -> None:
+def test_other_commands_do_not_connect(home: Path, opened: list[str], argv: list[str]) -> None:
     assert connected(opened, *argv) == []
 
 
-def test_the_region_of_the_profile(
+def test_connects_to_region_of_profile(
     home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_REGION")
@@ -99,7 +99,7 @@ def test_the_region_of_the_profile(
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"])
-def test_a_stand_in_of_aws_is_near(
+def test_does_not_preconnect_over_plain_http(
     home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "https://aws.example")
@@ -108,7 +108,7 @@ def test_a_stand_in_of_aws_is_near(
     assert connected(opened, *START) == ["https://aws.example"]
 
 
-def test_where_keys_are_locked_only_aws_own_hosts_are_connected_to(
+def test_locked_keys_restrict_connections_to_hosts_of_aws(
     home: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load, "load", lambda _environ: Config(locked=frozenset({"mode"})))
@@ -127,7 +127,7 @@ def test_where_keys_are_locked_only_aws_own_hosts_are_connected_to(
         pytest.param(300, "900", [], id="not too long ago"),
     ],
 )
-def test_an_answer_that_may_be_used_again_is_enough(
+def test_usable_cache_entry_prevents_sts_and_iam_connections(
     home: Path,
     opened: list[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -144,6 +144,6 @@ def test_an_answer_that_may_be_used_again_is_enough(
     assert connected(opened, *START) == urls
 
 
-def test_one_that_waits_for_its_turn_left_no_answer(home: Path, opened: list[str]) -> None:
+def test_lock_file_is_not_cache_entry(home: Path, opened: list[str]) -> None:
     with store.DecisionCache(str(home), pytest.fail).single_flight("a" * 64):
         assert connected(opened, *START) == [EAST]

@@ -49,7 +49,7 @@ def locks() -> list[Path]:
     ("profile", "config"),
     [pytest.param("mfa", CALLER, id="the caller's"), pytest.param("base", CHECKER, id="checker's")],
 )
-def test_mfa_prompt_is_under_no_limit_and_holds_no_lock(
+def test_mfa_prompt_has_no_time_limit_and_holds_no_lock(
     monkeypatch: pytest.MonkeyPatch,
     scripted: ScriptedAws,
     profile: str,

@@ -85,7 +85,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("words", "environ", "service"), WAYS)
-def test_denies_an_endpoint_before_anything_is_sent(
+def test_denies_endpoint_before_sending(
     monkeypatch: pytest.MonkeyPatch,
     elsewhere: ScriptedAws,
     words: tuple[str, ...],
@@ -104,7 +104,7 @@ def test_denies_an_endpoint_before_anything_is_sent(
     opened(locked(elsewhere.url), *words)
 
 
-def test_allows_the_endpoints_of_aws() -> None:
+def test_allows_endpoints_of_aws() -> None:
     endpoints = opened(locked()).endpoints
 
     assert endpoints is not None
@@ -124,7 +124,7 @@ def test_allows_the_endpoints_of_aws() -> None:
         pytest.param(Checker(profile="own", role_arn=ROLE), id="a role of a profile"),
     ],
 )
-def test_denies_an_endpoint_of_the_checker(elsewhere: ScriptedAws, checker: Checker) -> None:
+def test_denies_endpoint_of_checker(elsewhere: ScriptedAws, checker: Checker) -> None:
     with pytest.raises(ConfigurationProblem, match=f"is {elsewhere.url}") as raised:
         opened(locked(checker=checker))
 
@@ -136,7 +136,7 @@ def test_denies_an_endpoint_of_the_checker(elsewhere: ScriptedAws, checker: Chec
     assert endpoints.iam == elsewhere.url
 
 
-def test_a_region_of_no_partition_has_no_endpoint_of_its_own() -> None:
+def test_rejects_region_without_partition() -> None:
     with pytest.raises(ConfigurationProblem, match="the endpoint of StartSession is"):
         opened(locked(), "--region", "no-region-1")
 

@@ -116,7 +116,7 @@ IAM = {
 
 
 @pytest.mark.parametrize(("fips", "dual_stack"), list(itertools.product((False, True), repeat=2)))
-def test_asks_only_hosts_that_exist(fips: bool, dual_stack: bool) -> None:
+def test_uses_only_existing_hosts(fips: bool, dual_stack: bool) -> None:
     session = session_for(fips=fips, dual_stack=dual_stack)
     for partition, region in REGIONS:
         for service in ("sts", "iam"):
@@ -124,7 +124,7 @@ def test_asks_only_hosts_that_exist(fips: bool, dual_stack: bool) -> None:
             assert endpoint(session, service, region) == f"https://{host}", (region, service)
 
 
-def test_data_list_fips_endpoints_of_sts_in_these_regions() -> None:
+def test_botocore_lists_fips_endpoints_of_sts_in_these_regions() -> None:
     session = session_for(fips=True)
     asked = {r for _p, r in REGIONS if "-fips" in endpoint(session, "sts", r)}
 
@@ -132,7 +132,7 @@ def test_data_list_fips_endpoints_of_sts_in_these_regions() -> None:
 
 
 @pytest.mark.parametrize(("fips", "dual_stack"), list(itertools.product((False, True), repeat=2)))
-def test_every_endpoint_in_use_is_aws_own(fips: bool, dual_stack: bool) -> None:
+def test_each_endpoint_belongs_to_aws(fips: bool, dual_stack: bool) -> None:
     session = session_for(fips=fips, dual_stack=dual_stack)
     for partition, region in REGIONS:
         found = partition_of(session, region)
@@ -146,7 +146,7 @@ def test_every_endpoint_in_use_is_aws_own(fips: bool, dual_stack: bool) -> None:
             assert is_own(url, "ssm", found), url
 
 
-def test_regions_of_the_data_belong_to_one_partition_alone() -> None:
+def test_each_region_belongs_to_one_partition() -> None:
     session = session_for()
     every = {name: partition_of(session, region) for name, region in REGIONS}
     for partition, region in REGIONS:
@@ -155,12 +155,12 @@ def test_regions_of_the_data_belong_to_one_partition_alone() -> None:
         assert owners == [partition], url
 
 
-def test_a_region_of_no_partition_has_none() -> None:
+def test_unknown_region_has_no_partition() -> None:
     assert partition_of(session_for(), "no-region") is None
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"])
-def test_a_configured_endpoint_is_kept_with_fips(
+def test_fips_does_not_replace_configured_endpoint(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "http://127.0.0.1:5000")
@@ -180,7 +180,7 @@ def test_a_configured_endpoint_is_kept_with_fips(
         ("defaults_mode", "mobile"),
     ],
 )
-def test_settings_that_v2_does_not_have_are_ignored(
+def test_ignores_settings_that_v2_lacks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
 ) -> None:
     file = tmp_path / "config"

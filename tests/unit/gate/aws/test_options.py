@@ -24,7 +24,7 @@ from ssmgate.gate.decision.messages import check_command
         (["--output", "json", "--reason", "x", "--debug"], ""),
     ],
 )
-def test_options_that_decide_who_is_checked_are_repeated(words: list[str], repeated: str) -> None:
+def test_repeats_options_that_select_caller(words: list[str], repeated: str) -> None:
     read = parse.read(["ssm", "start-session", "--target", "i-0", *words])
     assert not isinstance(read, int)
 

@@ -50,7 +50,9 @@ def context_of(client: Any) -> Any:
         pytest.param(None, None, {"client_cert": "c.pem"}, False, id="a client certificate"),
     ],
 )
-def test_who_shares(verify: Any, others: Any, config: dict[str, Any], shared: bool) -> None:
+def test_clients_with_same_settings_share_tls_context(
+    verify: Any, others: Any, config: dict[str, Any], shared: bool
+) -> None:
     sts, ssm = client("sts", verify), client("ssm", others, **config)
 
     share_tls(sts, ssm)
@@ -58,7 +60,7 @@ def test_who_shares(verify: Any, others: Any, config: dict[str, Any], shared: bo
     assert (context_of(sts) is context_of(ssm)) is shared
 
 
-def test_a_bundle_is_read_once_and_another_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_each_bundle_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sts, ssm, iam = (client(name, None) for name in ("sts", "ssm", "iam"))
     read: list[object] = []
     context = context_of(sts)
@@ -73,7 +75,7 @@ def test_a_bundle_is_read_once_and_another_too(monkeypatch: pytest.MonkeyPatch) 
     assert read == ["a.pem", "b.pem"]
 
 
-def test_a_bundle_that_cannot_be_read_is_tried_again() -> None:
+def test_retries_unreadable_bundle() -> None:
     sts, ssm = client("sts", None), client("ssm", None)
     share_tls(sts, ssm)
     for one in (sts, ssm):
@@ -89,7 +91,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(shutil.copy(DEFAULT_CA_BUNDLE, tmp_path / "bundle.pem"))
 
 
-def test_a_held_context_is_that_of_the_same_bundle_and_reads_nothing(bundle: str) -> None:
+def test_reuses_held_context_for_same_bundle(bundle: str) -> None:
     held, other = client("ssm", bundle), client("ssm", bundle)
     hold_tls(held)
     take_held_tls(other)
@@ -129,7 +131,7 @@ def exchanged(bundle: str) -> None:
         pytest.param("{0}", {}, {"SSLKEYLOGFILE": "/keys"}, lambda _: None, id="logging keys"),
     ],
 )
-def test_who_does_not_get_the_held_context(
+def test_does_not_reuse_held_context_with_other_settings(
     bundle: str,
     monkeypatch: pytest.MonkeyPatch,
     verify: Any,
@@ -148,7 +150,7 @@ def test_who_does_not_get_the_held_context(
     assert context_of(other) is not context_of(held)
 
 
-def test_a_bundle_that_is_missing_is_not_held(bundle: str) -> None:
+def test_does_not_hold_context_of_missing_bundle(bundle: str) -> None:
     with pytest.raises(FileNotFoundError):
         hold_tls(client("ssm", f"{bundle}2"))
     assert not preconnect._held
@@ -176,7 +178,7 @@ def sts(url: str, **config: Any) -> Any:
     )
 
 
-def test_what_was_opened_early_is_used(nothing_early: None, scripted: ScriptedAws) -> None:
+def test_uses_early_connection(nothing_early: None, scripted: ScriptedAws) -> None:
     preconnect_before_clients(sts(scripted.url))
     client, another = sts(scripted.url), sts(scripted.url)
     preconnect_client(client)
@@ -201,7 +203,7 @@ def test_what_was_opened_early_is_used(nothing_early: None, scripted: ScriptedAw
         pytest.param({"proxies": {"https": "http://127.0.0.1:1"}}, id="a proxy of the other kind"),
     ],
 )
-def test_no_client_gets_what_it_would_not_open(
+def test_client_with_other_settings_gets_no_early_connection(
     nothing_early: None, scripted: ScriptedAws, difference: dict[str, Any]
 ) -> None:
     preconnect_before_clients(sts(scripted.url))
@@ -213,7 +215,7 @@ def test_no_client_gets_what_it_would_not_open(
     assert (scripted.connections, scripted.operations) == (2, ["GetCallerIdentity"])
 
 
-def test_a_bundle_from_a_pipe_is_left_to_the_start(
+def test_does_not_read_bundle_from_pipe_early(
     nothing_early: None, scripted: ScriptedAws, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -221,7 +223,7 @@ def test_a_bundle_from_a_pipe_is_left_to_the_start(
     assert preconnect._early == []
 
 
-def test_the_bundle_of_an_early_connection_is_not_read_again(
+def test_does_not_read_bundle_of_early_connection_again(
     nothing_early: None, scripted: ScriptedAws
 ) -> None:
     early, ssm, other = sts(scripted.url), client("ssm", None), client("ssm", False)
@@ -236,7 +238,7 @@ def test_the_bundle_of_an_early_connection_is_not_read_again(
     "saves_time",
     [share_tls, read_bundle_ahead, take_held_tls, preconnect_client, preconnect_before_clients],
 )
-def test_a_client_without_the_private_attributes_is_left_as_it_is(
+def test_ignores_client_without_private_attributes(
     saves_time: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preconnect, "_held", {"a bundle": "its context"})

@@ -18,7 +18,7 @@ def committed() -> Any:
         return json.load(file)
 
 
-def test_the_copy_is_what_the_installed_awscli_gives() -> None:
+def test_copy_matches_installed_awscli() -> None:
     import awscli
 
     if committed()["awscli"] != awscli.__version__:
@@ -28,11 +28,11 @@ def test_the_copy_is_what_the_installed_awscli_gives() -> None:
 
 
 @pytest.mark.parametrize("service_name", CALLED)
-def test_the_copy_has_exactly_the_operations_of_a_start(service_name: str) -> None:
+def test_copy_has_exactly_operations_of_start(service_name: str) -> None:
     assert set(committed()[f"{service_name}/service-2"]["operations"]) == set(CALLED[service_name])
 
 
-def test_a_copy_of_another_awscli_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_does_not_use_copy_of_another_awscli(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("awscli.__version__", "1.46.999")
 
     model = AwscliModels().load_service_model("ssm", "service-2")
@@ -48,13 +48,13 @@ def test_a_copy_of_another_awscli_is_not_used(monkeypatch: pytest.MonkeyPatch) -
         pytest.param(lambda: AwscliModels(ASKED), id="for what only asks"),
     ],
 )
-def test_who_gets_the_whole_model(loader: Any) -> None:
+def test_other_sessions_load_whole_model(loader: Any) -> None:
     model = loader().load_service_model("iam", "service-2")
 
     assert "documentation" in model["operations"]["GetRole"]
 
 
-def test_no_member_is_lost_with_the_documentation() -> None:
+def test_removing_documentation_keeps_members() -> None:
     whole = AwscliModels(documented=True)
     for service_name in CALLED:
         cut = committed()[f"{service_name}/service-2"]
@@ -69,7 +69,7 @@ def handlers_of(session: Any, event_name: str) -> list[str]:
     return [f"{h.__module__}.{h.__qualname__}" for h in found]
 
 
-def test_every_event_of_ours_has_all_of_botocores_handlers() -> None:
+def test_own_events_have_all_handlers_of_botocore() -> None:
     import botocore.session
     from botocore.handlers import BUILTIN_HANDLERS
 
@@ -86,7 +86,7 @@ def test_every_event_of_ours_has_all_of_botocores_handlers() -> None:
     assert seen > 100
 
 
-def test_the_clis_own_events_have_no_aliases() -> None:
+def test_events_of_cli_have_no_aliases() -> None:
     from botocore.hooks import EventAliaser, HierarchicalEmitter
 
     from ssmgate.gate.argv import v2

@@ -8,7 +8,7 @@ from fakes.hostile import HOSTILE, SHOWN
 from ssmgate.gate.aws.session import MfaPrompt
 
 
-def test_the_serial_number_in_a_prompt_is_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_escapes_control_characters_of_mfa_serial(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def ask(prompt: str) -> str:

@@ -65,7 +65,7 @@ from ssmgate.gate.decision.question import ContextEntry, Question
         ),
     ],
 )
-def test_recorded_shapes(read: dict[str, Any], expected: Evaluation) -> None:
+def test_reads_recorded_shapes(read: dict[str, Any], expected: Evaluation) -> None:
     assert evaluations_of(answer(read), ARN) == (expected,)
 
 
@@ -126,11 +126,11 @@ def test_boundary_denies_at_either_level(
         ),
     ],
 )
-def test_answers_that_do_not_speak_of_the_document(read: dict[str, Any]) -> None:
+def test_rejects_answers_about_other_resources(read: dict[str, Any]) -> None:
     assert evaluations_of(read, ARN) == ()
 
 
-def test_denial_behind_another_resource_is_read() -> None:
+def test_reads_denial_behind_another_resource() -> None:
     entries = [entry("implicitDeny"), entry("allowed", "*"), entry("explicitDeny")]
     found = evaluations_of(answer(result("explicitDeny", ResourceSpecificResults=entries)), ARN)
 
@@ -149,7 +149,7 @@ def test_denial_behind_another_resource_is_read() -> None:
         (result(ResourceSpecificResults=[{"EvalResourceName": ARN}]), "not a decision"),
     ],
 )
-def test_what_cannot_be_read(read: dict[str, Any], words: str) -> None:
+def test_rejects_unreadable_answer(read: dict[str, Any], words: str) -> None:
     with pytest.raises(UnreadableAnswer, match=words):
         evaluations_of(answer(read), ARN)
 
@@ -209,7 +209,7 @@ PLACED = MatchedStatement("p", "IAM Policy", (3, 17), (9, 6))
             "ResourceSpecificResults": None}), [], id="nothing specific"),
     ],
 )  # fmt: skip
-def test_several_resources(read: dict[str, Any], expected: list[Any]) -> None:
+def test_reads_several_resources(read: dict[str, Any], expected: list[Any]) -> None:
     found = evaluations_of_several(read, (ARN, OTHER))
     assert [
         (e.resource_arn, e.eval_decision.value, e.matched_statements, e.allowed_by_organizations)
@@ -225,7 +225,7 @@ def test_several_resources(read: dict[str, Any], expected: list[Any]) -> None:
         several("implicitDeny", entry("allowed"), EvalActionName="ssm:SendCommand"),
     ],
 )
-def test_several_that_cannot_be_read(read: dict[str, Any]) -> None:
+def test_rejects_unreadable_answer_about_several_resources(read: dict[str, Any]) -> None:
     with pytest.raises(UnreadableAnswer):
         evaluations_of_several(read, (ARN, OTHER))
 
@@ -246,7 +246,7 @@ def test_questions_of_one_call_have_one_context() -> None:
         ({"Line": "x", "Column": 1}, None),
     ],
 )
-def test_positions(position: Any, expected: tuple[int, int] | None) -> None:
+def test_reads_statement_positions(position: Any, expected: tuple[int, int] | None) -> None:
     statement = {"SourcePolicyId": "p", "StartPosition": position}
     (found,) = evaluations_of(
         answer(result(ResourceSpecificResults=[entry("allowed", MatchedStatements=[statement])])),

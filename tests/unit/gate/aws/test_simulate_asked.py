@@ -62,14 +62,14 @@ class Iam:
         return self.answers.pop(0)  # type: ignore[return-value]
 
 
-def test_question_is_asked_as_of_now() -> None:
+def test_simulates_with_current_time() -> None:
     iam = Iam(answer(result()))
 
     assert simulate(iam, QUESTION, NOW) == (Evaluation(ARN, EvalDecision.ALLOWED),)
     assert iam.asked == [{**ASKED, "PolicySourceArn": ALICE}]
 
 
-def test_given_time_stands() -> None:
+def test_keeps_given_time() -> None:
     iam = Iam(answer(result()))
     noon = ContextEntry("aws:currenttime", "date", ("2026-01-01T12:00:00Z",))
 
@@ -79,7 +79,7 @@ def test_given_time_stands() -> None:
     assert keys == ["aws:currenttime", "aws:EpochTime"]
 
 
-def test_control_replaces_the_boundary() -> None:
+def test_control_replaces_permissions_boundary() -> None:
     iam = Iam(answer(result()))
 
     simulate(iam, QUESTION, NOW, boundary="{}")
@@ -88,7 +88,7 @@ def test_control_replaces_the_boundary() -> None:
 
 
 @pytest.mark.parametrize("action", ["ssm:ResumeSession"])
-def test_answer_is_about_the_action_that_was_asked_about(action: str) -> None:
+def test_answer_is_about_requested_action(action: str) -> None:
     question = replace(QUESTION, action=action)
     read = answer(result(EvalActionName=action))
     other = replace(question, resource_arn=OTHER)
@@ -109,7 +109,7 @@ def test_answer_is_about_the_action_that_was_asked_about(action: str) -> None:
         ("arn:aws:iam::111122223333:role/Dev", {"aws:PrincipalAccount": ["111122223333"]}),
     ],
 )
-def test_policies_are_asked_about_with_what_iam_fills_in(
+def test_custom_policies_are_simulated_with_filled_in_context(
     source: str, filled: dict[str, list[str]]
 ) -> None:
     iam = Iam(answer(result()))
@@ -127,7 +127,7 @@ def test_policies_are_asked_about_with_what_iam_fills_in(
     assert {one["ContextKeyType"] for one in values.values()} <= {"string"}
 
 
-def test_several_questions_are_one_call() -> None:
+def test_combines_questions_into_one_call() -> None:
     iam = Iam(several("implicitDeny", entry("allowed"), entry("implicitDeny", OTHER)))
     questions = [QUESTION, replace(QUESTION, resource_arn=OTHER)]
 
@@ -150,7 +150,7 @@ def test_several_questions_are_one_call() -> None:
         replace(QUESTION, context=()),
     ],
 )
-def test_different_questions_are_not_one_call(other: Question) -> None:
+def test_does_not_combine_different_questions(other: Question) -> None:
     with pytest.raises(ValueError, match="one context"):
         simulate_together(None, [QUESTION, other], NOW)
 
@@ -159,7 +159,7 @@ def page(number: int, *, last: bool = False) -> dict[str, Any]:
     return {**answer(result("implicitDeny")), "IsTruncated": not last, "Marker": f"m{number}"}
 
 
-def test_every_page_is_read() -> None:
+def test_reads_each_page() -> None:
     pages = [page(1), page(2), page(3), page(4), {**answer(result()), "IsTruncated": False}]
     iam = Iam(*pages)
 

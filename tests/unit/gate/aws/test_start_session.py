@@ -141,7 +141,7 @@ CHANGED = [
 
 
 @pytest.mark.parametrize("changed", CHANGED)
-def test_does_not_send_a_changed_body(changed: Any) -> None:
+def test_does_not_send_changed_body(changed: Any) -> None:
     wire = Wire(STARTED)
     wire.change("request-created", lambda brought: setattr(brought["request"], "data", changed))
 
@@ -181,7 +181,7 @@ def drop_reason(brought: Any) -> None:
         ),
     ],
 )
-def test_does_not_send_what_any_step_of_botocore_changed(event: str, change: Any) -> None:
+def test_does_not_send_request_changed_by_botocore(event: str, change: Any) -> None:
     wire = Wire(STARTED)
     wire.change(event, change)
 
@@ -210,7 +210,7 @@ def test_compares_each_attempt() -> None:
 
 
 @pytest.mark.parametrize("value", [1, 1.0, True])
-def test_takes_no_value_for_another_one_that_python_finds_equal(value: object) -> None:
+def test_distinguishes_values_that_python_finds_equal(value: object) -> None:
     texts = {module._canonical({"Target": one}) for one in (1, 1.0, True, "1")}
 
     assert len(texts) == 4
@@ -229,7 +229,7 @@ def test_takes_no_value_for_another_one_that_python_finds_equal(value: object) -
         ),
     ],
 )
-def test_an_unchanged_request_is_sent_whatever_is_in_it(request_: SessionRequest) -> None:
+def test_sends_unchanged_request_with_any_content(request_: SessionRequest) -> None:
     wire = Wire(STARTED)
 
     start_session(wire.client, Permit(request_))
@@ -237,7 +237,7 @@ def test_an_unchanged_request_is_sent_whatever_is_in_it(request_: SessionRequest
     assert wire.sent == [("StartSession", request_.to_parameters())]
 
 
-def test_the_next_request_of_a_client_has_its_own_comparison() -> None:
+def test_compares_each_request_of_a_client() -> None:
     wire = Wire(STARTED, STARTED)
     start_session(wire.client, Permit(REQUEST))
 
@@ -249,7 +249,7 @@ def test_the_next_request_of_a_client_has_its_own_comparison() -> None:
 # The default document's second spelling.
 
 
-def test_an_unnamed_default_that_is_refused_is_sent_with_its_name() -> None:
+def test_denied_unnamed_default_is_sent_with_its_name() -> None:
     wire = Wire(refused("AccessDeniedException"), STARTED)
 
     started = start_session(wire.client, Permit(UNNAMED))
@@ -266,7 +266,7 @@ def test_an_unnamed_default_that_is_refused_is_sent_with_its_name() -> None:
         pytest.param(b'{"Target": "i-1", "DocumentName": "Dev-Root"}', id="another document"),
     ],
 )
-def test_the_second_spelling_is_compared_with_itself(changed: bytes) -> None:
+def test_compares_second_spelling_with_itself(changed: bytes) -> None:
     wire = Wire(refused("AccessDeniedException", "the first refusal"), STARTED)
     attempts: list[object] = []
 
@@ -284,7 +284,7 @@ def test_the_second_spelling_is_compared_with_itself(changed: bytes) -> None:
     assert wire.sent == [("StartSession", {"Target": "i-1"})]
 
 
-def test_what_iam_did_not_allow_has_no_second_spelling() -> None:
+def test_overridden_denial_has_no_second_spelling() -> None:
     wire = Wire(refused("AccessDeniedException"), STARTED)
     overridden = override(UNNAMED, Unknown(Reason.NO_ANSWER, "IAM did not answer", None))
 
@@ -316,7 +316,9 @@ def unreachable() -> Exception:
 
 
 @pytest.mark.parametrize("error", [timed_out, closed], ids=["time-out", "closed"])
-def test_never_repeats_what_the_service_may_have_taken(error: Callable[[], Exception]) -> None:
+def test_never_repeats_request_that_service_may_have_received(
+    error: Callable[[], Exception],
+) -> None:
     wire = Wire(error(), STARTED)
 
     with pytest.raises(GateError) as raised:
@@ -326,7 +328,7 @@ def test_never_repeats_what_the_service_may_have_taken(error: Callable[[], Excep
     assert PERHAPS in raised.value.notes[0]
 
 
-def test_repeats_what_the_service_did_not_receive() -> None:
+def test_repeats_request_that_service_did_not_receive() -> None:
     wire = Wire(unreachable(), STARTED)
 
     assert start_session(wire.client, Permit(REQUEST)).session_id == SESSION_ID
@@ -348,7 +350,7 @@ def without(*names: str) -> dict[str, object]:
         pytest.param({**STARTED, "StreamUrl": [TOKEN]}, "StreamUrl", id="a list"),
     ],
 )
-def test_terminates_a_session_that_no_plugin_could_take(answer: object, lacks: str) -> None:
+def test_terminates_session_that_plugin_cannot_open(answer: object, lacks: str) -> None:
     wire = Wire(answer, {"SessionId": SESSION_ID})
 
     with pytest.raises(GateError, match=f"answer lacks {lacks}$") as raised:
@@ -359,7 +361,7 @@ def test_terminates_a_session_that_no_plugin_could_take(answer: object, lacks: s
     assert TOKEN not in str(raised.value)
 
 
-def test_says_why_such_a_session_could_not_be_terminated() -> None:
+def test_reports_failed_termination_of_unusable_session() -> None:
     wire = Wire(without("TokenValue"), refused("AccessDeniedException", "may not"))
 
     with pytest.raises(GateError) as raised:
@@ -370,7 +372,7 @@ def test_says_why_such_a_session_could_not_be_terminated() -> None:
     assert note.endswith("may not")
 
 
-def test_without_a_session_id_nothing_is_terminated() -> None:
+def test_terminates_nothing_without_session_id() -> None:
     wire = Wire(without("SessionId"))
 
     with pytest.raises(GateError, match="answer lacks SessionId") as raised:
@@ -390,7 +392,7 @@ def test_without_a_session_id_nothing_is_terminated() -> None:
         pytest.param((200, TOKEN.encode() + b"\xff"), id="no text"),
     ],
 )
-def test_no_error_shows_the_token(answer: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_do_not_show_token(answer: object, caplog: pytest.LogCaptureFixture) -> None:
     wire = Wire(*[answer] * 5)
     caplog.set_level(logging.DEBUG)
 
@@ -406,7 +408,7 @@ def test_no_error_shows_the_token(answer: object, caplog: pytest.LogCaptureFixtu
 # TerminateSession.
 
 
-def test_terminates() -> None:
+def test_terminates_session() -> None:
     wire = Wire({"SessionId": SESSION_ID})
 
     assert terminate_session(wire.client, SESSION_ID) is None
@@ -421,11 +423,11 @@ def test_terminates() -> None:
         pytest.param([(200, b"[1]")], "its answer cannot be read", id="another shape"),
     ],
 )
-def test_says_why_a_session_was_not_terminated(answers: list[object], why: str) -> None:
+def test_reports_failed_termination(answers: list[object], why: str) -> None:
     assert why in str(terminate_session(Wire(*answers).client, SESSION_ID))
 
 
-def test_does_not_wait_for_the_end_of_a_session_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_time_of_termination(monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
     monkeypatch.setattr(module, "TERMINATE_SECONDS", 0.05)

@@ -58,7 +58,7 @@ def refused(code: str, message: str = "no") -> ClientError:
 @pytest.mark.parametrize(
     "code", ["ThrottlingException", "InternalServerError", "TargetNotConnected"]
 )
-def test_only_a_denied_request_is_sent_with_its_name(code: str) -> None:
+def test_only_denied_request_is_sent_with_its_name(code: str) -> None:
     ssm = Ssm(refused(code))
     with pytest.raises(ServiceFailed) as caught:
         start_session(ssm, Permit(UNNAMED))
@@ -67,7 +67,7 @@ def test_only_a_denied_request_is_sent_with_its_name(code: str) -> None:
     assert ssm.handlers == []
 
 
-def test_denied_request_keeps_what_the_second_one_said() -> None:
+def test_denied_request_keeps_error_of_second_spelling() -> None:
     ssm = Ssm(refused("AccessDeniedException"), ReadTimeoutError(endpoint_url="https://ssm"))
     with pytest.raises(ServiceFailed) as caught:
         start_session(ssm, Permit(UNNAMED))
@@ -87,7 +87,7 @@ def test_denied_request_keeps_what_the_second_one_said() -> None:
         (KeyError("TokenValue"), "StartSession's answer cannot be read (KeyError)"),
     ],
 )
-def test_session_that_may_have_started_is_told(error: Exception, message: str) -> None:
+def test_reports_session_that_may_have_started(error: Exception, message: str) -> None:
     with pytest.raises(GateError) as caught:
         start_session(Ssm(error), Permit(UNNAMED))
 
@@ -95,7 +95,7 @@ def test_session_that_may_have_started_is_told(error: Exception, message: str) -
     assert (caught.value.notes, caught.value.hints) == ((PERHAPS,), (LIST,))
 
 
-def test_failure_before_the_call_has_its_own_words() -> None:
+def test_failure_before_call_has_own_message() -> None:
     with pytest.raises(ConfigurationProblem):
         start_session(Ssm(NoCredentialsError()), Permit(UNNAMED))
 
@@ -110,7 +110,9 @@ def test_failure_before_the_call_has_its_own_words() -> None:
         (HTTPClientError(error="x"), False),
     ],
 )
-def test_what_the_service_did_not_receive_may_be_sent_again(error: Exception, again: bool) -> None:
+def test_request_that_service_did_not_receive_may_be_repeated(
+    error: Exception, again: bool
+) -> None:
     if again:
         module._never_twice(error)
     else:
@@ -118,7 +120,7 @@ def test_what_the_service_did_not_receive_may_be_sent_again(error: Exception, ag
             module._never_twice(error)
 
 
-def test_order_of_members_means_nothing() -> None:
+def test_ignores_order_of_members() -> None:
     request = SessionRequest("i-1", "Dev-Shell", "why")
     members = request.to_parameters()
     data = json.dumps(dict(reversed(members.items()))).encode()
@@ -126,7 +128,7 @@ def test_order_of_members_means_nothing() -> None:
     module._comparer(request)(SimpleNamespace(data=data))
 
 
-def test_warnings_are_silent_while_a_session_may_be_there() -> None:
+def test_suppresses_warnings_while_session_may_exist() -> None:
     with module._silent():
         warnings.warn("of a library", UserWarning, stacklevel=1)
     with pytest.warns(UserWarning, match="of a library"):

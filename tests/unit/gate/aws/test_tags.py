@@ -62,7 +62,7 @@ def own(*team: str) -> tags.Source:
         (None, own(), Iam(), set(), [], 1),
     ],
 )
-def test_looks_up_what_the_policies_mention(
+def test_looks_up_tags_that_policies_mention(
     keys: tuple[str, ...] | None, source: tags.Source | None, iam: Iam,
     told: set[str], unread: list[str], calls: int,
 ) -> None:  # fmt: skip
@@ -76,7 +76,7 @@ def test_looks_up_what_the_policies_mention(
     assert iam.asked == calls
 
 
-def test_leaves_alone_what_the_question_gives() -> None:
+def test_does_not_look_up_given_tags() -> None:
     given = QUESTION.with_context([ContextEntry(MINE.lower(), "string", ("web",))])
     iam = Iam("ops")
 
@@ -85,7 +85,7 @@ def test_leaves_alone_what_the_question_gives() -> None:
     assert iam.asked == 0
 
 
-def test_only_a_role_session_has_tags_of_its_own() -> None:
+def test_only_role_sessions_have_session_tags() -> None:
     assert tags.session_tags(SESSION, QUESTION, ("aws:username", MINE, THEIRS)) == (MINE,)
     assert tags.session_tags(USER, QUESTION, (MINE,)) == ()
     assert tags.unread(SESSION, QUESTION, (MINE,), None).unread == ()
@@ -106,7 +106,7 @@ def test_only_a_role_session_has_tags_of_its_own() -> None:
         (USER, DOCUMENT, ("aws:username",), Reason.IMPLICIT_DENY),
     ],
 )
-def test_a_denial_whose_tags_were_not_read_in_time_is_unknown(
+def test_denial_without_tags_in_time_is_unknown(
     caller: Caller, document: str, missing: tuple[str, ...], code: str
 ) -> None:
     clients: Any = SimpleNamespace(partition="aws", region="us-east-1", ssm=None)

@@ -61,7 +61,7 @@ def after(seconds: float, *, wall: float | None = None) -> Timestamp:
         replace(KEPT, evaluations=(replace(YES, eval_decision=EvalDecision.IMPLICIT_DENY),)),
     ],
 )
-def test_what_is_read_is_what_was_written(kept: CacheEntry) -> None:
+def test_reads_entry_as_written(kept: CacheEntry) -> None:
     assert parse(serialize(kept, KEY), KEY, NOW, 60) == kept
 
 
@@ -78,18 +78,18 @@ def test_what_is_read_is_what_was_written(kept: CacheEntry) -> None:
         pytest.param(Timestamp(NOW.wall + 5, 10), 60, False, id="after a start of the machine"),
     ],
 )
-def test_for_how_long(moment: Timestamp, ttl: int, valid: bool) -> None:
+def test_entry_is_valid_for_ttl(moment: Timestamp, ttl: int, valid: bool) -> None:
     assert (parse(serialize(KEPT, KEY), KEY, moment, ttl) is not None) is valid
     if not valid:
         shown = age(serialize(KEPT, KEY), moment)
         assert shown is None or shown > ttl
 
 
-def test_for_another_key_it_says_nothing() -> None:
+def test_entry_is_invalid_for_another_key() -> None:
     assert parse(serialize(KEPT, KEY), derive_key({"a": 2}), NOW, 60) is None
 
 
-def test_its_name_does_not_seal_it() -> None:
+def test_name_does_not_authenticate_entry() -> None:
     """Who sees the directory knows the names, and not what the credentials are."""
     forger = replace(KEY, secret=KEY.name.encode())
 
@@ -98,7 +98,7 @@ def test_its_name_does_not_seal_it() -> None:
 
 
 @given(st.data())
-def test_one_changed_byte_is_enough(data: st.DataObject) -> None:
+def test_one_changed_byte_invalidates_entry(data: st.DataObject) -> None:
     text = serialize(KEPT, KEY)
     at = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(codec="utf-8").filter(lambda sign: sign != text[at]))
@@ -138,9 +138,7 @@ def spoilt(path: tuple[Any, ...], junk: object) -> str:
 
 @pytest.mark.parametrize("path", members(entry()), ids=str)
 @pytest.mark.parametrize("junk", [{}, [], [[]], 7, 0.5, True, "x", math.nan], ids=repr)
-def test_a_changed_entry_never_permits_what_was_not_allowed(
-    path: tuple[Any, ...], junk: object
-) -> None:
+def test_changed_entry_never_permits_denied_request(path: tuple[Any, ...], junk: object) -> None:
     """It is not read, or it is decided upon as any answer: never an exception."""
     found = parse(spoilt(path, junk), KEY, NOW, 60)
     if found is not None and found.questions == KEPT.questions:
@@ -152,7 +150,7 @@ def test_a_changed_entry_never_permits_what_was_not_allowed(
 
 
 @given(st.text() | st.binary().map(lambda b: b.decode("latin-1")))
-def test_junk_is_no_entry(text: str) -> None:
+def test_junk_is_invalid(text: str) -> None:
     for said in (text, authenticated(text)):
         assert parse(said, KEY, NOW, 60) is None
         assert age(said, NOW) is None
@@ -173,7 +171,7 @@ def test_junk_is_no_entry(text: str) -> None:
         "{}",
     ],
 )
-def test_json_of_another_kind_is_no_entry(text: str) -> None:
+def test_other_json_is_invalid(text: str) -> None:
     assert parse(text, KEY, NOW, 60) is None
     assert parse(authenticated(text), KEY, NOW, 60) is None
 
@@ -263,12 +261,12 @@ class Twin:
         ),
     ],
 )
-def test_what_looks_alike_has_different_keys(one: object, another: object) -> None:
+def test_similar_parts_have_different_keys(one: object, another: object) -> None:
     assert derive_key({"x": one}) != derive_key({"x": another})
     assert derive_key({"x": one}) == derive_key({"x": one})
 
 
-def test_the_order_of_names_and_of_sets_is_none() -> None:
+def test_key_ignores_order_of_names_and_sets() -> None:
     assert derive_key({"a": {"x": 1, "y": 2}, "b": 0}) == derive_key(
         {"b": 0, "a": {"y": 2, "x": 1}}
     )
@@ -276,42 +274,42 @@ def test_the_order_of_names_and_of_sets_is_none() -> None:
 
 
 @pytest.mark.parametrize("value", [object(), b"x", {1: "x"}, {None: "x"}, [{("a",): 1}], lambda: 0])
-def test_what_may_hide_something_has_no_key(value: object) -> None:
+def test_rejects_types_that_may_hide_state(value: object) -> None:
     with pytest.raises(TypeError):
         derive_key({"x": value})
 
 
-def test_a_key_shows_no_secret() -> None:
+def test_repr_of_key_shows_no_secret() -> None:
     shown = derive_key({"x": "secret"})
 
     assert "secret" not in repr(shown)
 
 
-def test_what_an_entry_is_about_is_shown_without_its_key() -> None:
+def test_describes_entry_without_its_key() -> None:
     assert describe(serialize(KEPT, KEY)) == (ALICE, ARN)
     assert describe(serialize(CacheEntry(CALLER, NOW), KEY)) == (ALICE,)
 
 
 @pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
 @pytest.mark.parametrize("allowed", [True, False, None])
-def test_each_layer_is_read_as_it_was_written(layer: str, allowed: bool | None) -> None:
+def test_reads_each_layer_as_written(layer: str, allowed: bool | None) -> None:
     kept = replace(KEPT, evaluations=(replace(YES, **{layer: allowed}),))
     assert parse(serialize(kept, KEY), KEY, NOW, 60) == kept
 
 
 @pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
 @pytest.mark.parametrize("junk", [0, 1, 0.0, 1.0, "", "true", []])
-def test_layer_of_another_type_is_no_entry(layer: str, junk: object) -> None:
+def test_layer_of_another_type_is_invalid(layer: str, junk: object) -> None:
     assert parse(spoilt(("evaluations", 0, layer), junk), KEY, NOW, 60) is None
 
 
 @pytest.mark.parametrize("junk", [1, None, ["x"], True])
-def test_text_of_another_type_is_no_entry(junk: object) -> None:
+def test_text_of_another_type_is_invalid(junk: object) -> None:
     for path in (("caller", "account"), ("questions", 0, "resource_arn")):
         assert parse(spoilt(path, junk), KEY, NOW, 60) is None
 
 
-def test_age_is_the_older_of_two() -> None:
+def test_age_is_larger_of_both_clocks() -> None:
     text = serialize(KEPT, KEY)
 
     assert age(text, NOW) == 0

@@ -83,7 +83,7 @@ CONFIGURED = {
 
 
 @pytest.mark.parametrize("name", [one.name for one in fields(Config)])
-def test_every_key_of_the_configuration_counts(tmp_path: Path, name: str) -> None:
+def test_each_configuration_key_is_classified(tmp_path: Path, name: str) -> None:
     """A new key has to get a row."""
     if CONFIGURED[name] is not None:
         config = replace(Config(), **{name: CONFIGURED[name]})
@@ -144,7 +144,7 @@ PROFILE = {"profiles": {"default": {"region": "us-east-1"}}}
         ),
     ],
 )  # fmt: skip
-def test_what_an_answer_depends_on(tmp_path: Path, one: Any, another: Any) -> None:
+def test_key_contains_dependencies_of_answer(tmp_path: Path, one: Any, another: Any) -> None:
     assert socket_name(tmp_path, **one) != socket_name(tmp_path, **another)
     assert socket_name(tmp_path, **one) == socket_name(tmp_path, **one)
 
@@ -161,13 +161,13 @@ def test_what_an_answer_depends_on(tmp_path: Path, one: Any, another: Any) -> No
         ("urllib.request.getproxies", lambda: {"https": "http://proxy.of.the.system"}),
     ],
 )
-def test_what_it_depends_on_besides(tmp_path: Path, place: str, value: object) -> None:
+def test_key_contains_process_state(tmp_path: Path, place: str, value: object) -> None:
     before = socket_name(tmp_path)
     with mock.patch(place, value):
         assert socket_name(tmp_path) != before
 
 
-def test_for_which_hosts_macos_uses_no_proxy(
+def test_key_contains_proxy_exceptions_of_macos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = socket_name(tmp_path)
@@ -179,12 +179,12 @@ def test_for_which_hosts_macos_uses_no_proxy(
 @pytest.mark.parametrize(
     "request_", [SessionRequest("i-2"), SessionRequest("i-1", reason="r")], ids=["target", "reason"]
 )
-def test_what_it_does_not_depend_on(tmp_path: Path, request_: SessionRequest) -> None:
+def test_key_omits_irrelevant_values(tmp_path: Path, request_: SessionRequest) -> None:
     assert socket_name(tmp_path, request=request_) == socket_name(tmp_path)
     assert socket_name(tmp_path, environ={"PWD": "/"}) == socket_name(tmp_path)
 
 
-def test_where_nothing_is_kept(tmp_path: Path) -> None:
+def test_cache_is_unavailable_in_these_cases(tmp_path: Path) -> None:
     assert answers_of(tmp_path) is not None
     assert answers_of(tmp_path, config=Config(locked=frozenset({"mode"}))) is None
     assert answers_of(tmp_path, config=Config(cache_ttl=0)) is None
@@ -201,7 +201,7 @@ def permitted(home: Path) -> tuple[Caller, SimulationAttempt, tuple[Question, ..
     return caller, SimulationAttempt(request, questions, (), Permit(request)), questions
 
 
-def test_credentials_that_ended_have_no_answers(tmp_path: Path) -> None:
+def test_expired_credentials_have_no_cached_answers(tmp_path: Path) -> None:
     found = answers_of(tmp_path)
     assert found
     found.begin()
@@ -215,7 +215,7 @@ def test_credentials_that_ended_have_no_answers(tmp_path: Path) -> None:
         assert (there.begin() is not None) is known
 
 
-def test_it_counts_from_the_asking_and_not_from_the_answer(tmp_path: Path) -> None:
+def test_ttl_begins_with_request_and_not_with_answer(tmp_path: Path) -> None:
     """Also where who it is was asked before, and however often that is used."""
     clock = {"now": 1000.0}
 
@@ -243,7 +243,7 @@ def test_it_counts_from_the_asking_and_not_from_the_answer(tmp_path: Path) -> No
         assert found.permit()
 
 
-def test_what_cannot_be_kept_is_not_said_to_be(tmp_path: Path) -> None:
+def test_reports_entry_that_was_not_stored(tmp_path: Path) -> None:
     """Those who wait have to know."""
     found = answers_of(tmp_path / "nothing" / "there")
     assert found
@@ -292,7 +292,7 @@ SLOW = [("start", "alice", None, 60, "", None, 50.0, passes, 0.0) for passes in 
 @given(STEPS)
 @example(STALE)
 @example(SLOW)
-def test_a_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -> None:
+def test_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -> None:
     """Each permit stands on a yes to this very question, begun `cache.ttl` seconds ago at most."""
     home = str(tmp_path_factory.mktemp("home"))
     clock = {"wall": 1_700_000_000.0, "boot": 1000.0}

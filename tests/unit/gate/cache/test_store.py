@@ -13,12 +13,12 @@ from ssmgate.gate.cache import inspect
 from ssmgate.gate.cache.store import DIRECTORY, DecisionCache, youngest
 
 
-def test_nothing_is_kept_at_first(directory: DecisionCache, home: Path, told: list[object]) -> None:
+def test_is_empty_at_first(directory: DecisionCache, home: Path, told: list[object]) -> None:
     assert directory.read("a") is None
     assert (os.listdir(home), told) == ([], [])
 
 
-def test_what_was_kept(directory: DecisionCache, home: Path, told: list[object]) -> None:
+def test_reads_written_entry(directory: DecisionCache, home: Path, told: list[object]) -> None:
     before = os.umask(0)
     try:
         directory.write("a", "text")
@@ -76,7 +76,7 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files aw
         pytest.param(foreign_directory, marks=ROOT), pytest.param(foreign_parent, marks=ROOT),
     ],
 )  # fmt: skip
-def test_a_directory_that_is_not_ours_alone(
+def test_skips_directory_that_others_may_use(
     directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
     directory.write("a", "text")
@@ -90,7 +90,7 @@ def test_a_directory_that_is_not_ours_alone(
     assert str(told[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
 
 
-def test_a_sticky_parent_is_allowed(home: Path, told: list[object]) -> None:
+def test_allows_sticky_parent(home: Path, told: list[object]) -> None:
     home.chmod(0o1777)
     inner = home / "user"
     inner.mkdir(mode=0o700)
@@ -100,7 +100,7 @@ def test_a_sticky_parent_is_allowed(home: Path, told: list[object]) -> None:
     assert (directory.read("a"), told) == ("text", [])
 
 
-def test_a_linked_cache_directory_is_followed(
+def test_follows_link_to_cache_directory(
     home: Path, directory: DecisionCache, told: list[object]
 ) -> None:
     (home / "scratch").mkdir(mode=0o700)
@@ -139,7 +139,7 @@ def foreign(file: Path) -> None:
 @pytest.mark.parametrize(
     "spoil", [readable, linked, fifo, big, binary, pytest.param(foreign, marks=ROOT)]
 )
-def test_a_file_that_is_none_of_ours_is_ignored(
+def test_ignores_spoilt_entry(
     directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
     directory.write("a", "text")
@@ -150,7 +150,7 @@ def test_a_file_that_is_none_of_ours_is_ignored(
     assert (directory.read("a"), told) == ("new", [])
 
 
-def test_where_nothing_can_be_kept_nothing_is_said(told: list[object]) -> None:
+def test_unavailable_directory_prints_nothing(told: list[object]) -> None:
     directory = DecisionCache("/proc/no-home", told.append)
     directory.write("a", "text")
 
@@ -159,7 +159,7 @@ def test_where_nothing_can_be_kept_nothing_is_said(told: list[object]) -> None:
     assert (directory.read("a"), told) == (None, [])
 
 
-def test_what_is_old_is_forgotten(directory: DecisionCache, home: Path) -> None:
+def test_deletes_old_entries(directory: DecisionCache, home: Path) -> None:
     directory.write("old", "text")
     long_ago = time.time() - 1000
     os.utime(home / DIRECTORY / "old", (long_ago, long_ago))

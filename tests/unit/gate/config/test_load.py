@@ -37,11 +37,11 @@ def tier(directory: Path) -> ConfigSource:
     return ConfigSource(str(directory / "system.toml"), base=str(directory), owner=os.geteuid())
 
 
-def test_without_any_file_the_gate_enforces(tmp_path: Path) -> None:
+def test_enforces_without_any_file(tmp_path: Path) -> None:
     assert read(tmp_path) == Config(permissive=False, checker=None, context=())
 
 
-def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
+def test_later_source_overrides_single_keys(tmp_path: Path) -> None:
     config = read(
         tmp_path,
         system='mode = "permissive"\n[checker]\nprofile = "sys"\n'
@@ -94,7 +94,7 @@ def test_the_later_tier_wins_key_by_key(tmp_path: Path) -> None:
         ("\udcff", "utf-8"),
     ],
 )
-def test_what_is_not_understood_is_an_error(tmp_path: Path, text: str, words: str) -> None:
+def test_rejects_invalid_files(tmp_path: Path, text: str, words: str) -> None:
     directory = tmp_path / "home" / ".config" / "ssmgate"
     directory.mkdir(parents=True)
     (directory / "config.toml").write_bytes(text.encode(errors="surrogateescape"))
@@ -115,12 +115,14 @@ def test_what_is_not_understood_is_an_error(tmp_path: Path, text: str, words: st
         ("SSMGATE_CACHE_TTL", "", "cache.ttl is a number of seconds"),
     ],
 )
-def test_variables_are_held_to_the_same(tmp_path: Path, name: str, value: str, words: str) -> None:
+def test_rejects_invalid_environment_variables(
+    tmp_path: Path, name: str, value: str, words: str
+) -> None:
     with pytest.raises(ConfigurationProblem, match=words):
         read(tmp_path, **{name: value})
 
 
-def test_a_file_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+def test_unreadable_file_is_error(tmp_path: Path) -> None:
     (tmp_path / "home" / USER_FILE).mkdir(parents=True)
 
     with pytest.raises(ConfigurationProblem, match="Is a directory"):
@@ -151,7 +153,7 @@ profile = "asks"
         'plugin.path = "/tmp/plugin"',
     ],
 )
-def test_a_locked_key_cannot_be_relaxed(tmp_path: Path, user: str) -> None:
+def test_user_file_cannot_relax_locked_key(tmp_path: Path, user: str) -> None:
     with pytest.raises(ConfigurationProblem, match=r"is locked by .*system\.toml"):
         read(tmp_path, system=SYSTEM, user=user)
 
@@ -165,17 +167,19 @@ def test_a_locked_key_cannot_be_relaxed(tmp_path: Path, user: str) -> None:
         ("SSMGATE_PLUGIN_PATH", "/tmp/plugin"),
     ],
 )
-def test_nor_by_a_variable(tmp_path: Path, name: str, value: str) -> None:
+def test_environment_variable_cannot_relax_locked_key(
+    tmp_path: Path, name: str, value: str
+) -> None:
     with pytest.raises(ConfigurationProblem, match=f"{name}: .* is locked by"):
         read(tmp_path, system=SYSTEM, **{name: value})
 
 
-def test_a_locked_key_that_is_not_set_is_locked_at_its_default(tmp_path: Path) -> None:
+def test_unset_locked_key_is_locked_at_default(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationProblem, match="mode is locked"):
         read(tmp_path, system='locked = ["*"]', SSMGATE_MODE="permissive")
 
 
-def test_what_says_the_same_is_no_relaxation(tmp_path: Path) -> None:
+def test_repeating_locked_value_is_allowed(tmp_path: Path) -> None:
     config = read(
         tmp_path,
         system=SYSTEM,
@@ -186,7 +190,7 @@ def test_what_says_the_same_is_no_relaxation(tmp_path: Path) -> None:
     assert config.checker == Checker("asks")
 
 
-def test_a_user_may_tighten_what_is_locked(tmp_path: Path) -> None:
+def test_user_may_tighten_locked_key(tmp_path: Path) -> None:
     config = read(
         tmp_path,
         system=SYSTEM,
@@ -222,19 +226,21 @@ def test_a_user_may_tighten_what_is_locked(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_looser_is(tmp_path: Path, system: str, user: str, above: str | None) -> None:
+def test_looser_value_of_locked_key_is_rejected(
+    tmp_path: Path, system: str, user: str, above: str | None
+) -> None:
     refused = pytest.raises(ConfigurationProblem, match=f"{above} is locked")
     with refused if above else contextlib.nullcontext():
         read(tmp_path, system=f'locked = ["*"]\n{system}', user=user)
 
 
-def test_a_locked_time_may_be_shortened(tmp_path: Path) -> None:
+def test_locked_time_may_be_shortened(tmp_path: Path) -> None:
     config = read(tmp_path, system='locked = ["*"]', SSMGATE_CACHE_TTL="0")
 
     assert config.cache_ttl == 0
 
 
-def test_an_unlocked_list_is_replaced(tmp_path: Path) -> None:
+def test_unlocked_list_is_replaced(tmp_path: Path) -> None:
     config = read(
         tmp_path, system='documents.allow = ["A"]', SSMGATE_DOCUMENTS_ALLOW="Bee-*,arn:aws:ssm:*"
     )
@@ -242,7 +248,7 @@ def test_an_unlocked_list_is_replaced(tmp_path: Path) -> None:
     assert config.rules.documents_allow == (("Bee-*", "arn:aws:ssm:*"),)
 
 
-def test_an_empty_allow_list_is_one(tmp_path: Path) -> None:
+def test_empty_allow_list_is_kept(tmp_path: Path) -> None:
     assert read(tmp_path, system="documents.allow = []").rules.documents_allow == ((),)
 
 
@@ -268,7 +274,9 @@ def test_an_empty_allow_list_is_one(tmp_path: Path) -> None:
         ("system", 'plugin.path = "session-manager-plugin"', "plugin.path is an absolute path"),
     ],
 )
-def test_what_a_tier_may_not_say(tmp_path: Path, tier_of: str, text: str, words: str) -> None:
+def test_rejects_keys_that_a_source_must_not_set(
+    tmp_path: Path, tier_of: str, text: str, words: str
+) -> None:
     with pytest.raises(ConfigurationProblem, match=words):
         read(tmp_path, **{tier_of: text})
 
@@ -276,18 +284,18 @@ def test_what_a_tier_may_not_say(tmp_path: Path, tier_of: str, text: str, words:
 @pytest.mark.parametrize(
     "name", ["SSMGATE_LOGIN_PROFILE", "SSMGATE_LOCKED", "SSMGATE_AWS_ALLOWED_ENDPOINTS"]
 )
-def test_no_variable_is_the_system_files(tmp_path: Path, name: str) -> None:
+def test_system_only_keys_have_no_environment_variable(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationProblem, match=f"unknown variable {name}"):
         read(tmp_path, **{name: "x"})
 
 
-def test_each_key_has_a_variable_of_its_own() -> None:
+def test_each_key_has_own_environment_variable() -> None:
     assert len(VARIABLES) == len([key for key in KEYS.values() if key.text])
     assert VARIABLES["SSMGATE_REQUIRE_REASON"].name == "require_reason"
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=lambda key: key.name)
-def test_repeating_the_default_of_a_locked_key_changes_nothing(key: Key) -> None:
+def test_repeating_default_of_locked_key_changes_nothing(key: Key) -> None:
     if key.default not in (None, ()):
         assert key.tighten(key.default, key.default) == key.default
 
@@ -311,13 +319,13 @@ def load_system(directory: Path, path: Path, owner: int | None = None) -> Config
     return load({}, ConfigSource(str(path), base=str(directory), owner=owner))
 
 
-def test_a_system_file_of_the_owners_alone_counts(tmp_path: Path) -> None:
+def test_reads_system_file_of_trusted_owner(tmp_path: Path) -> None:
     assert load_system(tmp_path, write_system(tmp_path)).permissive
 
 
 @pytest.mark.parametrize("what", [".", "etc", "etc/config.toml"])
 @pytest.mark.parametrize("mode", [pytest.param(0o020, marks=ROOT_OWNED), 0o002, 0o1002])
-def test_a_system_file_that_others_could_write_is_refused(
+def test_rejects_system_file_that_others_could_write(
     tmp_path: Path, what: str, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_system(tmp_path)
@@ -332,7 +340,7 @@ def test_a_system_file_that_others_could_write_is_refused(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("what", [".", "etc", "etc/config.toml"])
-def test_a_system_file_of_somebody_elses_is_refused(tmp_path: Path, what: str) -> None:
+def test_rejects_system_file_of_another_user(tmp_path: Path, what: str) -> None:
     path = write_system(tmp_path)
     os.chown(tmp_path / what, 12345, -1)
 
@@ -340,7 +348,7 @@ def test_a_system_file_of_somebody_elses_is_refused(tmp_path: Path, what: str) -
         load_system(tmp_path, path)
 
 
-def test_no_link_leads_to_a_system_file(tmp_path: Path) -> None:
+def test_rejects_link_to_system_file(tmp_path: Path) -> None:
     path = write_system(tmp_path)
     path.rename(tmp_path / "etc" / "real.toml")
     path.symlink_to("real.toml")
@@ -364,7 +372,7 @@ def test_no_link_leads_to_a_system_file(tmp_path: Path) -> None:
     ids=["fifo", "directory", "big", "deep", "binary"],
 )
 @pytest.mark.parametrize("whose", ["system", "user"])
-def test_what_is_no_file_of_text_is_refused(
+def test_rejects_files_that_are_not_text(
     tmp_path: Path, make: Callable[[str], object], words: str, whose: str
 ) -> None:
     (tmp_path / ".config" / "ssmgate").mkdir(parents=True)
@@ -377,7 +385,7 @@ def test_what_is_no_file_of_text_is_refused(
         load({"HOME": str(tmp_path)}, tier_)
 
 
-def test_a_users_file_that_anybody_can_write_is_refused(tmp_path: Path) -> None:
+def test_rejects_user_file_that_others_can_write(tmp_path: Path) -> None:
     path = tmp_path / "home" / USER_FILE
     path.parent.mkdir(parents=True)
     path.write_text('mode = "permissive"')
@@ -387,9 +395,7 @@ def test_a_users_file_that_anybody_can_write_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_the_file_is_judged_on_what_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checks_file_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is exchanged between the opening and the judging: what was opened is what is judged."""
     path = write_system(tmp_path, 'mode = "permissive"')
     path.chmod(0o666)
@@ -407,7 +413,7 @@ def test_the_file_is_judged_on_what_is_read(
         load_system(tmp_path, path)
 
 
-def test_without_configuration_every_key_has_its_default() -> None:
+def test_each_key_has_default_without_configuration() -> None:
     """Where nothing is configured, the table of keys is not loaded."""
     found = {key.name: merge.Setting(key.default) for key in KEYS.values()}
     assert load({}, ConfigSource("/nowhere/config.toml")) == Config()
@@ -427,7 +433,7 @@ def ssmgate(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_show_names_the_origin(tmp_path: Path) -> None:
+def test_show_names_origin(tmp_path: Path) -> None:
     path = tmp_path / "home" / USER_FILE
     path.parent.mkdir(parents=True)
     path.write_text('[context]\n"aws:SourceIp" = "203.0.113.10"')
@@ -443,7 +449,7 @@ def test_show_names_the_origin(tmp_path: Path) -> None:
     assert [line.partition(" =")[0] for line in plain.stdout.splitlines()] == list(KEYS)
 
 
-def test_a_broken_file_is_an_error_with_253(tmp_path: Path) -> None:
+def test_broken_file_exits_with_253(tmp_path: Path) -> None:
     path = tmp_path / "new.toml"
     path.write_text('mod = "enforce"')
 
@@ -456,7 +462,7 @@ def test_a_broken_file_is_an_error_with_253(tmp_path: Path) -> None:
     assert shown.returncode == 253
 
 
-def test_check_tells_what_is_probably_not_meant(tmp_path: Path) -> None:
+def test_check_warns_of_probable_mistakes(tmp_path: Path) -> None:
     path = tmp_path / "new.toml"
     path.write_text(
         'locked = ["mode"]\n[login]\naws_config_file = "/etc/ssmgate/aws"\nprofile = "bastion"\n'

@@ -60,7 +60,7 @@ AWSS = "arn:aws:ssm:us-east-1::document/"
         ),
     ],
 )
-def test_document_arns(name: str | None, arns: list[str]) -> None:
+def test_builds_document_arns(name: str | None, arns: list[str]) -> None:
     assert list(document_arns(name, **HERE)) == arns
 
 
@@ -68,7 +68,7 @@ def test_document_arns(name: str | None, arns: list[str]) -> None:
     ("partition", "region"),
     [("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1"), ("aws-eusc", "eusc-de-east-1")],
 )
-def test_partition_and_region_are_the_calls(partition: str, region: str) -> None:
+def test_document_arn_has_partition_and_region_of_call(partition: str, region: str) -> None:
     arns = document_arns(None, partition=partition, region=region, account="111122223333")
 
     assert arns == (
@@ -97,7 +97,7 @@ def test_partition_and_region_are_the_calls(partition: str, region: str) -> None
         "Dev-Shéll",
     ],
 )
-def test_what_is_neither_name_nor_arn_is_a_usage_error(name: str) -> None:
+def test_invalid_document_name_is_usage_error(name: str) -> None:
     with pytest.raises(InvalidRequest, match="Invalid value for --document-name"):
         document_arns(name, **HERE)
 
@@ -172,7 +172,7 @@ def test_what_is_neither_name_nor_arn_is_a_usage_error(name: str) -> None:
         ),
     ],
 )
-def test_principal(arn: str, expected: Principal) -> None:
+def test_reads_principal(arn: str, expected: Principal) -> None:
     assert principal(arn) == expected
 
 
@@ -198,7 +198,7 @@ def test_principal(arn: str, expected: Principal) -> None:
         ("web-1", None),
     ],
 )
-def test_target_arn(target: str, expected: str | None) -> None:
+def test_builds_target_arn(target: str, expected: str | None) -> None:
     assert target_arn(target, **HERE) == expected
 
 
@@ -212,5 +212,5 @@ def test_target_arn(target: str, expected: str | None) -> None:
         ("", ""),
     ],
 )
-def test_account_of(arn: str, account: str) -> None:
+def test_reads_account_of_arn(arn: str, account: str) -> None:
     assert account_of(arn) == account

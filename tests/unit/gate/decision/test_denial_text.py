@@ -213,7 +213,7 @@ TEXT = {denied_ssh: f"AccessDeniedException\t{SENTENCE}\n{HINT}", timed_out: LIN
         for made, text in table.items()
     ],
 )
-def test_form(error: AccessError, how: Form, text: str) -> None:
+def test_renders_each_form(error: AccessError, how: Form, text: str) -> None:
     assert render(error, how) == text
 
 
@@ -290,7 +290,7 @@ def test_notes_follow_with_the_prefix(how: Form) -> None:
         ("text", "Dev-Shell", True, Form.TEXT),
     ],
 )
-def test_form_fits_the_reader(
+def test_selects_form_for_reader(
     error_format: str | None, document: str, terminal: bool, expected: Form
 ) -> None:
     error = no_allow(SessionRequest(NODE, document), f"{MINE}/x")
@@ -299,13 +299,13 @@ def test_form_fits_the_reader(
     assert has_time(error, error_format, terminal=terminal) is (expected is Form.TERMINAL)
 
 
-def test_nearest_statement_of_no_answer_is_not_looked_up() -> None:
+def test_only_iam_denials_look_up_nearest_statement() -> None:
     assert not has_time(timed_out(), None, terminal=True)
     assert not has_time(restricted(), None, terminal=True)
 
 
 @pytest.mark.parametrize("how", [Form.TERMINAL, Form.LINES, Form.LEGACY, Form.TEXT])
-def test_text_of_others_cannot_begin_a_line(how: Form) -> None:
+def test_foreign_text_cannot_begin_line(how: Form) -> None:
     hostile = f"{HOSTILE}{FORGED}"
     texts = ("reason", "full_reason", "document", "target", "document_arn", "caller_arn",
              "policy_source_arn", "rule", "command", "hint")  # fmt: skip

@@ -55,7 +55,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 """
 
 
-def test_live_keys_are_those_of_the_page() -> None:
+def test_live_keys_match_documentation_of_aws() -> None:
     assert {key.lower() for key in LIVE_KEYS} == live_context._LIVE_KEYS
     assert all(is_live(key) for key in LIVE_KEYS)
 
@@ -82,7 +82,7 @@ def test_live_key_with_a_given_value_leaves_the_denial() -> None:
     assert unknown_if_live(denial, ["aws:SourceIp"]) is denial
 
 
-def test_refusal_lists_each_policy_once() -> None:
+def test_denial_lists_each_policy_once() -> None:
     statements = tuple(MatchedStatement(policy) for policy in ("b", "a", "b"))
 
     assert Denial(Reason.EXPLICIT_DENY, QUESTION, Layer.IDENTITY, statements).matched_policies == (

@@ -98,12 +98,12 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("partition", "service", "url"), OWN)
-def test_accepts_endpoints_of_the_service(partition: Partition, service: str, url: str) -> None:
+def test_accepts_endpoints_of_service(partition: Partition, service: str, url: str) -> None:
     assert is_own(url, service, partition)
 
 
 @pytest.mark.parametrize(("partition", "service", "url"), OTHERS)
-def test_refuses_every_other_url(partition: Partition, service: str, url: str) -> None:
+def test_rejects_other_urls(partition: Partition, service: str, url: str) -> None:
     assert not is_own(url, service, partition)
     with pytest.raises(ConfigurationProblem, match="locks keys"):
         require_own(url, service, partition, ())
@@ -128,7 +128,7 @@ def test_refuses_every_other_url(partition: Partition, service: str, url: str) -
         ("", None),
     ],
 )
-def test_reads_entries_of_the_list(text: str, expected: str | None) -> None:
+def test_reads_list_entries(text: str, expected: str | None) -> None:
     assert allowed_origin(text) == expected
 
 

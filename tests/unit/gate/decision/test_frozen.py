@@ -74,11 +74,11 @@ def outcome(case: Callable[[Any], object], cls: Any) -> object:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_as_the_standard_librarys(name: str) -> None:
+def test_behaves_as_standard_library_dataclass(name: str) -> None:
     assert outcome(CASES[name], OURS) == outcome(CASES[name], STANDARD)
 
 
-def test_post_init_may_refuse() -> None:
+def test_post_init_may_raise() -> None:
     @frozen
     class Picky:
         name: str

@@ -60,7 +60,7 @@ def told(decision: EvalDecision, *statements: MatchedStatement, **layers: bool) 
         pytest.param((NAMES,), None, Grant.UNKNOWN, id="no control"),
     ],
 )  # fmt: skip
-def test_how_explicit(
+def test_classifies_grant(
     allowing: tuple[MatchedStatement, ...], control: Evaluation | None, expected: Grant
 ) -> None:
     answers = [Evaluation(ARN, YES, allowing)]
@@ -84,7 +84,7 @@ def test_how_explicit(
 @pytest.mark.parametrize(
     "hidden", [told(NEVER), told(NO, allowed_by_organizations=False), told(YES)]
 )
-def test_each_answer_about_a_control_has_to_show_its_statements(hidden: Evaluation) -> None:
+def test_control_answer_must_have_statements(hidden: Evaluation) -> None:
     answers = [Evaluation(ARN, YES, (NAMES,))]
 
     assert grant(answers, [told(NO), told(NO)]) is Grant.NAMED
@@ -92,18 +92,18 @@ def test_each_answer_about_a_control_has_to_show_its_statements(hidden: Evaluati
     assert grant(answers, [hidden, told(NO)]) is Grant.UNKNOWN
 
 
-def test_statement_that_denies_does_not_allow() -> None:
+def test_denying_statement_does_not_allow() -> None:
     answers = [Evaluation(ARN, YES, (NAMES, BOUNDARY)), Evaluation(ARN, NEVER, (COVERS,))]
     assert statements(answers) == {NAMES}
 
 
-def test_without_the_rule_a_wildcard_is_enough() -> None:
+def test_wildcard_suffices_without_rule() -> None:
     answers = [Evaluation(ARN, YES, (COVERS,))]
     outcome = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[told(YES, COVERS)])
     assert isinstance(outcome, Permit)
 
 
-def test_a_name_makes_no_allow() -> None:
+def test_naming_document_does_not_allow() -> None:
     answers = [Evaluation(ARN, NO, (NAMES,))]
     outcome = decide(
         SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=[told(NO)]
@@ -112,7 +112,7 @@ def test_a_name_makes_no_allow() -> None:
     assert outcome.reason_code == Reason.IMPLICIT_DENY
 
 
-def test_the_control_of_another_document_says_nothing() -> None:
+def test_ignores_control_of_another_document() -> None:
     answers = [Evaluation(ARN, YES, (NAMES,))]
     other = replace(told(NO), resource_arn=CONTROL + "x")
     outcome = decide(
@@ -121,7 +121,7 @@ def test_the_control_of_another_document_says_nothing() -> None:
     assert isinstance(outcome, Unknown)
 
 
-def test_statement_that_names_another_document_does_not_count() -> None:
+def test_statement_naming_another_document_is_not_explicit() -> None:
     """Of two documents that a request may mean, one is named and the other has a wildcard."""
     other = replace(QUESTION, resource_arn=ARN.replace("111122223333", ""))
     answers = [Evaluation(ARN, YES, (COVERS,)), Evaluation(other.resource_arn, YES, (NAMES,))]

@@ -109,7 +109,7 @@ NAMED = "because no statement names the document, as this machine's configuratio
         (Reason.NOT_NAMED, Layer.IDENTITY, NAMED, "only a wildcard (p, {q}) allows"),
     ],
 )
-def test_denial_has_the_sentence_of_aws_and_the_reason(
+def test_denial_has_sentence_of_aws_and_reason(
     reason_code: DenialReason, layer: Layer, sentence: str, reason: str
 ) -> None:
     matched = tuple(MatchedStatement(policy) for policy in ("p", "{q}", "p"))
@@ -126,7 +126,7 @@ def test_denial_has_the_sentence_of_aws_and_the_reason(
     assert error.facts.full_reason == f"{reason} {DOCUMENT} for user/alice{after}"
 
 
-def test_the_statement_to_ask_for_has_both_resources_and_the_condition() -> None:
+def test_requested_statement_has_both_resources_and_condition() -> None:
     assert json.loads(least_statement(question(), REQUEST)) == {
         "Effect": "Allow",
         "Action": "ssm:StartSession",
@@ -135,7 +135,7 @@ def test_the_statement_to_ask_for_has_both_resources_and_the_condition() -> None
     }
 
 
-def test_explicit_deny_asks_for_no_allow() -> None:
+def test_explicit_deny_requests_no_allow() -> None:
     (remark,) = explain(denied(Reason.EXPLICIT_DENY), REQUEST, USER).facts.remarks
 
     assert "an explicit deny overrides every allow" in remark
@@ -148,7 +148,7 @@ def test_explicit_deny_asks_for_no_allow() -> None:
         ("ssm:resourceTag/Env", "a session document does not have the node's tags"),
     ],
 )
-def test_missing_key_comes_with_what_would_help(key: str, remark: str) -> None:
+def test_missing_key_has_hint(key: str, remark: str) -> None:
     facts = explain(denied(missing_context=(key,)), REQUEST, USER).facts
 
     assert facts.missing == (key,)
@@ -175,7 +175,7 @@ MFA = "aws:MultiFactorAuthPresent"
         (unknown(Reason.FAILED), USER, "", EXPLAIN, EXPLAIN),
     ],
 )
-def test_unknown_has_a_next_step(
+def test_unknown_has_next_step(
     outcome: Unknown, caller: Caller | None, remark: str, hint: str, command: str
 ) -> None:
     error = explain(outcome, REQUEST, caller)
@@ -206,7 +206,7 @@ def every_outcome() -> list[Denial | Unknown | LocalDenial]:
 
 
 @pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)
-def test_each_reason_has_words(outcome: Denial | Unknown | LocalDenial) -> None:
+def test_each_reason_has_text(outcome: Denial | Unknown | LocalDenial) -> None:
     facts = explain(outcome, REQUEST, SSO).facts
 
     assert facts.reason_code is outcome.reason_code
@@ -218,7 +218,7 @@ def test_each_reason_has_words(outcome: Denial | Unknown | LocalDenial) -> None:
 
 
 @pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)
-def test_no_form_is_long(outcome: Denial | Unknown | LocalDenial) -> None:
+def test_each_form_is_short(outcome: Denial | Unknown | LocalDenial) -> None:
     error = explain(outcome, REQUEST, SSO)
     error.nearest = "policy P, line 3: it comes close"
 
@@ -240,7 +240,7 @@ def test_no_form_is_long(outcome: Denial | Unknown | LocalDenial) -> None:
         (SessionRequest("-x;y"), (("--profile", "-p"),), "'--target=-x;y' --profile=-p"),
     ],
 )
-def test_command_repeats_what_was_asked_quoted(
+def test_command_repeats_arguments_quoted(
     request_: SessionRequest, options: Sequence[Option], words: str
 ) -> None:
     assert check_command("--explain", request_, options) == f"ssmgate check --explain {words}"
@@ -262,7 +262,7 @@ def test_command_repeats_what_was_asked_quoted(
         ),
     ],
 )
-def test_the_permission_to_simulate_oneself_and_no_one_else(
+def test_suggests_permission_to_simulate_own_policies_only(
     caller: Caller, actions: list[str], resource: str
 ) -> None:
     assert json.loads(simulate_statement(caller)) == {
@@ -272,7 +272,7 @@ def test_the_permission_to_simulate_oneself_and_no_one_else(
     }
 
 
-def test_unread_tags_come_with_the_statements_that_let_them_be_read() -> None:
+def test_unread_tags_come_with_statements_that_allow_reading() -> None:
     keys = ("aws:ResourceTag/a", "ssm:resourceTag/a", "aws:PrincipalTag/Stage")
     hints = explain(unknown(Reason.TAGS_UNKNOWN, *keys), REQUEST, USER).facts.remarks
 

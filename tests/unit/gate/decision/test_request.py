@@ -28,7 +28,7 @@ FULL = {
         {"Target": "i-1", "DocumentName": "arn:aws:ssm:us-east-1::document/AWS-X"},
     ],
 )
-def test_what_is_read_is_what_is_sent_in_the_order_typed(parameters: dict[str, Any]) -> None:
+def test_sends_members_as_read_in_typed_order(parameters: dict[str, Any]) -> None:
     sent = SessionRequest.from_parameters(parameters).to_parameters()
 
     assert sent == parameters
@@ -60,12 +60,12 @@ def test_what_is_read_is_what_is_sent_in_the_order_typed(parameters: dict[str, A
         pytest.param({"Target": "i-1", "Parameters": {1: ["a"]}}, id="number as key"),
     ],
 )
-def test_anything_else_is_a_usage_error(parameters: dict[str, Any]) -> None:
+def test_other_members_are_usage_errors(parameters: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match=r"Parameter validation failed|Invalid value"):
         SessionRequest.from_parameters(parameters)
 
 
-def test_a_request_does_not_change_with_what_it_was_made_of() -> None:
+def test_request_is_independent_of_its_source() -> None:
     values = ["22"]
     request = SessionRequest.from_parameters({"Target": "i-1", "Parameters": {"p": values}})
     values.append("23")
@@ -75,12 +75,12 @@ def test_a_request_does_not_change_with_what_it_was_made_of() -> None:
     assert request.to_parameters() == {"Target": "i-1", "Parameters": {"p": ["22"]}}
 
 
-def test_a_request_is_frozen() -> None:
+def test_request_is_frozen() -> None:
     with pytest.raises(FrozenInstanceError, match="document_name"):
         SessionRequest("i-1").document_name = "Evil"  # type: ignore[misc]
 
 
-def test_the_second_spelling_keeps_all_else() -> None:
+def test_second_spelling_keeps_other_members() -> None:
     request = SessionRequest.from_parameters({"Reason": "r", "Target": "i-1"})
 
     assert list(request.named("Dev-Shell").to_parameters().items()) == [

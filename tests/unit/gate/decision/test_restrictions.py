@@ -26,7 +26,7 @@ def arn(name: str, account: str = ACCOUNT, region: str = "us-east-1") -> str:
     return f"arn:aws:ssm:{region}:{account}:document/{name}"
 
 
-def test_without_rules_nothing_is_refused() -> None:
+def test_allows_all_without_rules() -> None:
     assert code(Restrictions()) is None
 
 
@@ -93,7 +93,7 @@ def test_documents_deny(pattern: str, document: str | None, denied: bool) -> Non
     assert code(rules, document) == (Reason.DOCUMENT_DENIED if denied else None)
 
 
-def test_each_allow_list_has_to_match() -> None:
+def test_each_allow_list_must_match() -> None:
     rules = Restrictions(documents_allow=(("Dev-*",), ("*-Shell",)))
 
     assert code(rules, "Dev-Shell") is None
@@ -196,11 +196,11 @@ def test_refusal_names_its_rule(rules: Restrictions, expected: LocalDenial) -> N
         ("ä", False),
     ],
 )
-def test_signs_of_a_pattern(text: str, valid: bool) -> None:
+def test_pattern_wildcards(text: str, valid: bool) -> None:
     assert (PATTERN.match(text) is not None) is valid
 
 
-def test_many_wildcards_take_no_longer_than_few() -> None:
+def test_many_wildcards_match_in_linear_time() -> None:
     """A matcher that tries each star against each other would take hours for this."""
     pattern, target = "*a" * 30, "a" * 200 + "b"
     rules = Restrictions(targets_allow=((pattern,),))

@@ -74,7 +74,7 @@ def read(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_bytes().splitlines()]
 
 
-def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> None:
+def test_decision_and_start_share_id(tmp_path: Path, log: Path) -> None:
     one = recorder(tmp_path, SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22")
     asked = Endpoints("https://me:secret@sts.example", "https://iam", "https://ssm?token=secret")
     assert one.decision(CALLER, LOOK, override(REQUEST, NO), endpoints=asked) == ""
@@ -124,7 +124,7 @@ def test_a_decision_and_its_start_belong_together(tmp_path: Path, log: Path) -> 
         (Unknown(Reason.THROTTLED, "Rate exceeded"), "unknown", "throttled"),
     ],
 )
-def test_a_refusal_tells_why(
+def test_denial_records_reason(
     tmp_path: Path, log: Path, outcome: LocalDenial | Unknown, verdict: str, code: str
 ) -> None:
     recorder(tmp_path).decision(None, LOOK, outcome)
@@ -139,7 +139,7 @@ HOSTILE = 'x\n{"event": "start"}\r\x00\x1b[2J\x7f\u0085\u2028\u202e\ud800"\\'
 
 
 @pytest.mark.parametrize("where", ["target", "reason", "ssh_connection", "session_id"])
-def test_no_value_makes_a_record_of_its_own(tmp_path: Path, log: Path, where: str) -> None:
+def test_hostile_values_stay_in_one_record(tmp_path: Path, log: Path, where: str) -> None:
     values = {"target": "i-1", "reason": "r", "ssh_connection": "c", "session_id": "s"}
     values[where] = HOSTILE
     one = recorder(tmp_path, SSH_CONNECTION=values["ssh_connection"])
@@ -154,7 +154,7 @@ def test_no_value_makes_a_record_of_its_own(tmp_path: Path, log: Path, where: st
 
 
 @pytest.mark.parametrize("long", ["a" * 200_000, "\U0001f600" * 200_000])
-def test_a_flood_of_words_is_cut(tmp_path: Path, log: Path, long: str) -> None:
+def test_long_values_are_truncated(tmp_path: Path, log: Path, long: str) -> None:
     recorder(tmp_path, SSH_CONNECTION=long).decision(
         None,
         SimulationAttempt(SessionRequest(long, reason=long), (), (EVALUATION,) * 2000, NO_ANSWER),
@@ -165,7 +165,7 @@ def test_a_flood_of_words_is_cut(tmp_path: Path, log: Path, long: str) -> None:
     assert read(log)[0]["reason"].endswith("… (200000 characters)")
 
 
-def test_evidence_without_end_is_left_out(tmp_path: Path, log: Path) -> None:
+def test_too_long_evidence_is_omitted(tmp_path: Path, log: Path) -> None:
     statements = tuple(MatchedStatement(f"{n}" * 20, "IAM Policy") for n in range(100, 200))
     many = (Evaluation(DOCUMENT, EvalDecision.ALLOWED, statements),) * 50
 
@@ -190,7 +190,7 @@ def file_size_limit(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size", [0, 100])
-def test_what_does_not_fit_is_not_recorded(tmp_path: Path, log: Path, size: int) -> None:
+def test_too_long_record_is_not_written(tmp_path: Path, log: Path, size: int) -> None:
     one = recorder(tmp_path, required=True)
     with file_size_limit(size), pytest.raises(RecordNotWritten, match=r"record\.required is set"):
         one.decision(None, LOOK, override(REQUEST, NO))
@@ -199,7 +199,7 @@ def test_what_does_not_fit_is_not_recorded(tmp_path: Path, log: Path, size: int)
     assert json.loads(log.read_bytes().splitlines()[-1])["event"] == "decision"
 
 
-def test_two_disks_full_in_a_row_lose_no_later_record(tmp_path: Path, log: Path) -> None:
+def test_records_are_written_after_disk_was_full_twice(tmp_path: Path, log: Path) -> None:
     one = recorder(tmp_path)
     with file_size_limit(100):
         assert "only part" in one.decision(None, LOOK, NO)
@@ -246,7 +246,7 @@ def no_directory(path: Path) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_place_that_cannot_be_trusted_takes_no_record(
+def test_does_not_write_to_insecure_path(
     tmp_path: Path, log: Path, prepare: Callable[[Path], None], words: str
 ) -> None:
     prepare(log)
@@ -257,14 +257,14 @@ def test_a_place_that_cannot_be_trusted_takes_no_record(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_somebody_elses_file_takes_no_record(tmp_path: Path, log: Path) -> None:
+def test_does_not_write_to_file_of_another_user(tmp_path: Path, log: Path) -> None:
     log.touch(0o600)
     os.chown(log, 12345, -1)
 
     assert "belongs to uid 12345" in recorder(tmp_path).decision(None, LOOK, NO)
 
 
-def test_the_users_name_is_part_of_the_path(
+def test_path_contains_user_name(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import pwd
@@ -277,16 +277,16 @@ def test_the_users_name_is_part_of_the_path(
     assert "has no name" in Recorder(Records(path), {}).decision(None, LOOK, NO)
 
 
-def test_required_without_a_place_is_a_refusal() -> None:
+def test_required_record_without_destination_denies() -> None:
     with pytest.raises(RecordNotWritten, match=r"neither record\.file nor record\.syslog is set"):
         Recorder(Records(required=True), {}).decision(None, LOOK, override(REQUEST, NO))
 
 
-def test_a_refusal_needs_no_record_to_stand() -> None:
+def test_denial_needs_no_record() -> None:
     assert Recorder(Records(required=True), {}).decision(None, LOOK, NO) != ""
 
 
-def test_without_a_place_nothing_is_written_and_nothing_missed() -> None:
+def test_writes_nothing_without_destination() -> None:
     assert Recorder(Records(), {}).start(None, REQUEST, "s-1") == ""
 
 
@@ -304,7 +304,7 @@ def syslog(tmp_path: Path) -> Iterator[socket.socket]:
 @pytest.mark.parametrize(
     ("outcome", "severity"), [(override(REQUEST, NO), 6), (NO, 4)], ids=["yes", "no"]
 )
-def test_syslog_gets_it_as_authpriv(
+def test_syslog_gets_record_as_authpriv(
     syslog: socket.socket, outcome: Permit | LocalDenial, severity: int
 ) -> None:
     Recorder(Records(syslog=syslog.getsockname()), {}).decision(None, LOOK, outcome)
@@ -315,7 +315,7 @@ def test_syslog_gets_it_as_authpriv(
     assert json.loads(body)["event"] == "decision"
 
 
-def test_file_and_syslog_both_have_to_take_it(
+def test_file_and_syslog_must_both_accept_record(
     tmp_path: Path, log: Path, syslog: socket.socket
 ) -> None:
     both = Recorder(Records(str(log), syslog.getsockname(), required=True), {})
@@ -327,9 +327,7 @@ def test_file_and_syslog_both_have_to_take_it(
         without.start(None, REQUEST, "s-2")
 
 
-def test_a_log_that_takes_nothing_more_is_not_waited_for(
-    syslog: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_does_not_wait_for_full_log(syslog: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ssmgate.gate.records.delivery._SYSLOG_SECONDS", 0.1)
     one = Recorder(Records(syslog=syslog.getsockname()), {})
 
@@ -342,7 +340,7 @@ def test_a_log_that_takes_nothing_more_is_not_waited_for(
 
 
 @pytest.mark.parametrize("required", [False, True])
-def test_a_place_that_does_not_answer_holds_no_session_open(
+def test_unresponsive_destination_does_not_keep_session_open(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, required: bool
 ) -> None:
     """As a file on a server that is away."""
@@ -357,7 +355,7 @@ def test_a_place_that_does_not_answer_holds_no_session_open(
         assert one.start(None, REQUEST, "s-1") == "it took longer than 0.05 s"
 
 
-def test_the_users_name_is_looked_up_before_there_is_a_session(
+def test_looks_up_user_name_before_session(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The directory service may stop answering, in C code that no time limit ends."""

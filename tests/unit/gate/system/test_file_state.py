@@ -36,5 +36,5 @@ def test_changed_file_has_another_state(tmp_path: Path, change: Callable[[Path],
 
 
 @pytest.mark.parametrize("path", ["/does/not/exist", "a\0b"])
-def test_no_file_has_no_state(path: str) -> None:
+def test_missing_file_has_no_state(path: str) -> None:
     assert file_state(path) is None

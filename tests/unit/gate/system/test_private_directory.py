@@ -22,7 +22,7 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def test_without_create_nothing_is_made(home: Path) -> None:
+def test_creates_nothing_without_create(home: Path) -> None:
     with pytest.raises(FileNotFoundError):
         private_directory.open_directory(str(home), "a/b")
     assert os.listdir(home) == []
@@ -67,7 +67,7 @@ def test_a_directory_that_inherits_its_group_is_one_users_alone(home: Path) -> N
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_it_imports_next_to_nothing() -> None:
+def test_imports_few_modules() -> None:
     # Some releases of Python 3.13 load errno themselves.
     code = (
         "import errno, os, stat, sys; before = set(sys.modules)\n"
@@ -132,7 +132,7 @@ def closed_directory(home: Path) -> None:
         (closed_directory, r"a/b must be owned by"),
     ],
 )
-def test_directory_that_is_not_one_users_alone(
+def test_rejects_directory_that_is_not_private(
     home: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
@@ -145,7 +145,7 @@ def test_directory_that_is_not_one_users_alone(
     assert os.listdir("/dev/fd") == before
 
 
-def test_linked_home_and_linked_parent_are_followed(home: Path) -> None:
+def test_follows_links_to_home_and_parent(home: Path) -> None:
     (home / "real").mkdir(mode=0o700)
     (home / "a").symlink_to("real")
     home.with_name("link").symlink_to(home)
@@ -155,7 +155,7 @@ def test_linked_home_and_linked_parent_are_followed(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
-def test_directory_of_another_user(home: Path) -> None:
+def test_rejects_directory_of_another_user(home: Path) -> None:
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
     os.chown(home / "a/b", 12345, -1)
     with pytest.raises(InsecurePermissions, match=r"must be owned by .* \(uid 12345, mode 0700\)"):
@@ -165,7 +165,7 @@ def test_directory_of_another_user(home: Path) -> None:
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_link_in_a_home_that_others_could_write(home: Path, tmp_path: Path) -> None:
+def test_rejects_link_in_home_that_others_could_write(home: Path, tmp_path: Path) -> None:
     """Where it leads is this user's alone, but others could exchange the link."""
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (home / "a").symlink_to(tmp_path / "elsewhere")
@@ -176,7 +176,7 @@ def test_link_in_a_home_that_others_could_write(home: Path, tmp_path: Path) -> N
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_home_that_cannot_be_entered_is_an_error_whoever_could_write_it(tmp_path: Path) -> None:
+def test_inaccessible_home_is_error(tmp_path: Path) -> None:
     home = tmp_path / "file"
     home.write_text("")
     home.chmod(0o666)

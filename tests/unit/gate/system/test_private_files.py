@@ -26,7 +26,7 @@ def directory(home: Path) -> Iterator[int]:
     os.close(directory)
 
 
-def test_reads_what_was_written(directory: int, home: Path) -> None:
+def test_reads_file_as_written(directory: int, home: Path) -> None:
     before = time.time()
     private_files.write(directory, "name", b"text")
 
@@ -39,7 +39,7 @@ def test_reads_what_was_written(directory: int, home: Path) -> None:
     assert (home / "a/b/name").stat().st_mode & 0o7777 == 0o600
 
 
-def test_failed_write_leaves_the_old_file(
+def test_failed_write_leaves_old_file(
     directory: int, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private_files.write(directory, "name", b"old")
@@ -113,7 +113,7 @@ def test_unfinished_file_never_replaces_another(
     assert (home / "a/b/elsewhere").read_text() == "old"
 
 
-def test_bounds_of_deletion(directory: int, home: Path) -> None:
+def test_deletes_within_bounds(directory: int, home: Path) -> None:
     for name, written in (("old", 949), ("at the bound", 950), ("ahead", 1051), ("new", 1000)):
         private_files.write(directory, name, b"")
         os.utime(home / "a/b" / name, (written, written))
@@ -131,7 +131,7 @@ def test_deletes_dangling_link(directory: int, home: Path) -> None:
     assert private_files.delete(directory) == ["link"]
 
 
-def test_unreadable_file_is_none(directory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_file_is_absent(directory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     private_files.write(directory, "name", b"text")
     fdopen = os.fdopen
 

@@ -119,7 +119,7 @@ OF_ROOT = {
         *(pytest.param(change, id=name, marks=only_root) for name, change in OF_ROOT.items()),
     ],
 )
-def test_what_cannot_be_reached_is_absent(home: Path, change: Callable[[Path], None]) -> None:
+def test_unreachable_file_is_absent(home: Path, change: Callable[[Path], None]) -> None:
     assert loaded(str(home))
     change(home)
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_reached_is_absent(home: Path, change: Callable[[Path], N
     "value",
     [None, "", "home", "./home", "/nowhere", "/" + "a" * 300, "/a" * 4000, "/dev/null", "/proc/1"],
 )
-def test_a_home_that_leads_nowhere_is_absent(
+def test_dangling_home_is_absent(
     home: Path, value: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home.parent)  # so that a relative one would lead to a file
@@ -157,7 +157,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("change", "words"), BROKEN.values(), ids=BROKEN.keys())
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_is_there_and_cannot_be_used_is_an_error(
+def test_existing_unusable_file_is_error(
     home: Path, change: Callable[[Path], object], words: str
 ) -> None:
     change(home)
@@ -172,7 +172,7 @@ def test_what_is_there_and_cannot_be_used_is_an_error(
 
 
 @only_root
-def test_a_system_file_that_cannot_be_read_is_an_error(home: Path) -> None:
+def test_unreadable_system_file_is_error(home: Path) -> None:
     """It may lock keys."""
     file = home.parent / "system.toml"
     file.write_text('locked = ["*"]')

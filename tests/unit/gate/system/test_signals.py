@@ -57,7 +57,7 @@ def rings() -> list[int]:
 # The alarm that was set before.
 
 
-def test_an_earlier_alarm_has_what_is_left_of_its_time(rings: list[int]) -> None:
+def test_earlier_alarm_keeps_its_remaining_time(rings: list[int]) -> None:
     handler = signal.getsignal(signal.SIGALRM)
     signal.setitimer(signal.ITIMER_REAL, 50, 7)
 
@@ -73,14 +73,14 @@ def test_an_earlier_alarm_has_what_is_left_of_its_time(rings: list[int]) -> None
     assert rings == []
 
 
-def test_without_an_earlier_alarm_none_is_left(rings: list[int]) -> None:
+def test_leaves_no_alarm_without_earlier_alarm(rings: list[int]) -> None:
     with time_limit(20):
         pass
 
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-def test_an_earlier_alarm_rings_inside_and_the_limit_still_holds(rings: list[int]) -> None:
+def test_earlier_alarm_rings_and_limit_still_holds(rings: list[int]) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.02)
 
     with pytest.raises(TimeLimitExceeded), time_limit(0.1):
@@ -90,7 +90,7 @@ def test_an_earlier_alarm_rings_inside_and_the_limit_still_holds(rings: list[int
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-def test_an_earlier_alarm_that_repeats_goes_on(rings: list[int]) -> None:
+def test_repeating_earlier_alarm_goes_on(rings: list[int]) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.01, 0.02)
 
     with time_limit(20):
@@ -100,7 +100,7 @@ def test_an_earlier_alarm_that_repeats_goes_on(rings: list[int]) -> None:
     assert signal.setitimer(signal.ITIMER_REAL, 0)[1] == pytest.approx(0.02)
 
 
-def test_a_handler_may_set_another_alarm(rings: list[int]) -> None:
+def test_handler_may_set_another_alarm(rings: list[int]) -> None:
     def ring_again(number: int, _frame: object) -> None:
         rings.append(number)
         if len(rings) < 3:
@@ -115,7 +115,7 @@ def test_a_handler_may_set_another_alarm(rings: list[int]) -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-def test_an_alarm_that_is_due_while_nothing_can_ring_rings_afterwards(rings: list[int]) -> None:
+def test_blocked_alarm_rings_afterwards(rings: list[int]) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.02)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     try:
@@ -127,14 +127,14 @@ def test_an_alarm_that_is_due_while_nothing_can_ring_rings_afterwards(rings: lis
     wait_for(lambda: rings)
 
 
-def test_a_signal_that_another_process_sends_is_not_the_limits(rings: list[int]) -> None:
+def test_signal_of_another_process_is_not_limit(rings: list[int]) -> None:
     with time_limit(20):
         os.kill(os.getpid(), signal.SIGALRM)
         wait_for(lambda: rings)
         assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 20
 
 
-def test_an_ignored_alarm_stays_without_effect() -> None:
+def test_ignored_alarm_stays_without_effect() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
     signal.setitimer(signal.ITIMER_REAL, 0.01)
 
@@ -144,7 +144,7 @@ def test_an_ignored_alarm_stays_without_effect() -> None:
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
 
 
-def test_a_limit_that_ends_as_it_rings_is_none(rings: list[int]) -> None:
+def test_limit_that_ends_as_it_rings_raises_nothing(rings: list[int]) -> None:
     """The signal is there and its handler has not run yet."""
     limit = time_limit(20)
     with limit:
@@ -165,7 +165,7 @@ def test_a_limit_that_ends_as_it_rings_is_none(rings: list[int]) -> None:
         pytest.param("pass", 7, id="the limit alone"),
     ],
 )
-def test_a_process_without_a_handler_ends_by_its_alarm(alarm: str, expected: int) -> None:
+def test_process_without_handler_ends_by_alarm(alarm: str, expected: int) -> None:
     code = (
         "import os, signal, time\n"
         "from ssmgate.gate.system.signals import TimeLimitExceeded, time_limit\n"
@@ -184,7 +184,7 @@ def test_a_process_without_a_handler_ends_by_its_alarm(alarm: str, expected: int
 # Limits within limits.
 
 
-def test_the_inner_limit_rings_first_and_the_outer_has_its_rest() -> None:
+def test_inner_limit_rings_first_and_outer_keeps_rest() -> None:
     with time_limit(20):
         with pytest.raises(TimeLimitExceeded), time_limit(0.02):
             wait_forever()
@@ -192,7 +192,7 @@ def test_the_inner_limit_rings_first_and_the_outer_has_its_rest() -> None:
         assert 0 < left <= 20 - 0.02
 
 
-def test_the_outer_limit_rings_inside_the_inner() -> None:
+def test_outer_limit_rings_inside_inner() -> None:
     reached = []
 
     def inner() -> None:
@@ -207,7 +207,7 @@ def test_the_outer_limit_rings_inside_the_inner() -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-def test_the_outer_limit_is_not_taken_for_the_inner_one() -> None:
+def test_outer_limit_is_not_taken_for_inner() -> None:
     guarded = []
 
     def inner() -> None:
@@ -248,14 +248,14 @@ LINUX = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the names are those of Linux")
-def test_holds_each_signal_that_ends_a_process() -> None:
+def test_holds_each_terminating_signal() -> None:
     names = {getattr(signal, f"SIG{name}") for name in LINUX}
     real_time = set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
 
     assert set(takeover.ENDING) == names | real_time
 
 
-def test_leaves_ignored_and_meaningless_signals_alone() -> None:
+def test_leaves_ignored_and_harmless_signals_alone() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, takeover.nothing)
 
@@ -267,7 +267,7 @@ def test_leaves_ignored_and_meaningless_signals_alone() -> None:
         assert signal.getsignal(signal.SIGUSR1) is takeover.nothing
 
 
-def test_the_first_signal_is_the_one_that_counts() -> None:
+def test_reports_first_signal() -> None:
     with held() as window:
         os.kill(os.getpid(), signal.SIGUSR2)
         wait_for(lambda: window.number)
@@ -278,7 +278,7 @@ def test_the_first_signal_is_the_one_that_counts() -> None:
     assert raised.value.number == signal.SIGUSR2
 
 
-def test_dispositions_are_as_before_after_a_failure() -> None:
+def test_restores_dispositions_after_failure() -> None:
     before = {number: signal.getsignal(number) for number in takeover.ENDING}
 
     def fail(window: HeldSignals) -> None:
@@ -296,7 +296,7 @@ def test_dispositions_are_as_before_after_a_failure() -> None:
 # The end of this process.
 
 
-def test_a_signal_at_the_last_check_executes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal_at_last_check_executes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     executed: list[object] = []
     monkeypatch.setattr(os, "execve", lambda *words: executed.append(words))
     numbers = (*takeover.ENDING, signal.SIGTSTP, signal.SIGPIPE, signal.SIGXFSZ)
@@ -332,7 +332,7 @@ print(int(dumps(lambda number: os.kill(os.getpid(), number))), int(dumps(die.die
 """
 
 
-def test_no_core_file_is_written(tmp_path: Any) -> None:
+def test_writes_no_core_file(tmp_path: Any) -> None:
     told = subprocess.run(
         [sys.executable, "-c", CORE, tmp_path], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -1,7 +1,8 @@
-"""What every test finds: no AWS of the developer's, but two local ones, and a plugin that records.
+"""Fixtures of all tests: no AWS of the developer, but two local ones, and a plugin that records.
 
-The sandbox decides by policies: it is for what AWS does. The scripted one answers as it is told and
-keeps what arrived byte for byte: it is for faults, odd shapes, and what is sent.
+The sandbox evaluates policies: it serves tests of what AWS decides. The scripted AWS sends the
+answers that a test sets and stores each request byte for byte: it serves tests of faults, of
+unusual answers and of what is sent.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _no_developers_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class FakePlugin:
-    """The recording stand-in of `fakes/session-manager-plugin`, and its directory of records."""
+    """The recording stub `fakes/session-manager-plugin`, and the directory of its records."""
 
     directory: Path
 
@@ -82,7 +83,7 @@ class FakePlugin:
 
     @property
     def argv(self) -> list[str]:
-        """The arguments after the program's name."""
+        """Return the arguments after the name of the program."""
         return (self.directory / "argv").read_text().split("\0")[1:-1]
 
     @property
@@ -92,7 +93,7 @@ class FakePlugin:
 
     @property
     def ignored_signals(self) -> int:
-        """The mask of ignored signals, bit 0 for signal 1."""
+        """Return the mask of ignored signals, bit 0 for signal 1."""
         status = (self.directory / "status").read_text()
         return int(status.partition("SigIgn:")[2].split()[0], 16)
 
@@ -108,7 +109,7 @@ class FakePlugin:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run of the program ended."""
+    """The result of a run of the program."""
 
     returncode: int
     stdout: str
@@ -117,7 +118,7 @@ class Ended:
 
 @dataclass
 class Machine:
-    """A user's machine: its environment, a plugin on PATH, and one of the two AWSs."""
+    """The machine of a user: its environment, a plugin on PATH, and one of the two local AWSs."""
 
     aws: ScriptedAws | Seen
     plugin: FakePlugin
@@ -134,7 +135,7 @@ class Machine:
     ) -> Ended:
         """Run `ssm-start-session WORDS`; with `aws_words`, WORDS are all that follows `aws`.
 
-        `environ` is added to the environment; None takes a variable away.
+        `environ` is added to the environment; None removes an environment variable.
         """
         if aws_words:
             program = ["-c", "import sys; from ssmgate.__main__ import run; run(sys.argv[1:])"]
@@ -150,7 +151,7 @@ class Machine:
         cwd: Path | None = None,
         **environ: str | None,
     ) -> Ended:
-        """Run `python ARGV`: in a fork of a loaded one, where the test is content with that."""
+        """Run `python ARGV`, in a fork of a loaded process where the test permits it."""
         ended = ways.python(
             argv,
             env=self.variables(**environ),
@@ -175,7 +176,10 @@ class Machine:
         )
 
     def variables(self, **environ: str | None) -> dict[str, str]:
-        """Those of a start, `environ` added to the user's. By now there is a daemon if need be."""
+        """Return the environment of a start: `environ` added to that of the user.
+
+        Start a daemon first where the test runs with one.
+        """
         if ways.now() == ways.DAEMON:
             ways.daemons.start(self.environ)
         merged: dict[str, str | None] = {**self.environ, **environ}
@@ -200,7 +204,7 @@ def make(tmp_path: Path) -> Callable[[ScriptedAws], Machine]:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The seed of the tests' sandbox: ssmgate's own world, and `fakes/world.toml`."""
+    """Return the path of the sandbox's seed: the default seed of ssmgate and `fakes/world.toml`."""
     path = tmp_path_factory.mktemp("sandbox") / "world.toml"
     own = Path(ssmgate.__file__).parent / "sandbox" / "world.toml"
     path.write_text(own.read_text() + (FAKES / "world.toml").read_text())
@@ -209,14 +213,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sandbox(world: Path) -> Iterator[Server]:
-    """One sandbox for all tests of a process. Who changes it makes users of its own."""
+    """Run one sandbox for all tests of a process. A test that changes it adds its own users."""
     with serving("--seed", str(world), "--model", "2023", log=world.with_name("log")) as server:
         yield server
 
 
 @pytest.fixture
 def resident(sandbox: Server, tmp_path: Path) -> Callable[[str], Machine]:
-    """The machine of the user, or of a session of the role, of a name in the sandbox."""
+    """Return a function that makes the machine of a user, or of a role session, by name."""
     return lambda name: make_resident(sandbox, name, tmp_path)
 
 
@@ -248,7 +252,7 @@ def make_machine(server: ScriptedAws | Seen, directory: Path) -> Machine:
             "AWS_SECRET_ACCESS_KEY": "secret-of-example",
             "AWS_EC2_METADATA_DISABLED": "true",
             "PYTHONWARNINGS": "error",
-            # What is kept for seconds has tests of its own: here each start asks.
+            # Caching has its own tests: here each start simulates.
             **({} if ways.now() == ways.CACHED else {"SSMGATE_CACHE_TTL": "0"}),
         },
     )

@@ -1,6 +1,7 @@
-"""A bastion: root's own copy of ssmgate, its configuration and entry, and unix users of its own.
+"""A bastion: a copy of ssmgate, its configuration and its entry script, all owned by root, and
+unix users.
 
-Only root can make one, on a machine whose system Python everybody can run.
+Only root can build one, on a machine whose system Python every user can run.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ SERVICES = {"ssm", "sts", "iam", "ec2", "sso", "sso-oidc", "signin"}
 
 
 def obstacle() -> str:
-    """Why there can be no bastion on this machine, empty if there can."""
+    """Return why this machine cannot have a bastion, empty if it can."""
     if os.geteuid() != 0:
         return "only root can make unix users, and files that are root's"
     if programs := missing("setpriv", "useradd"):
@@ -47,7 +48,7 @@ def obstacle() -> str:
 
 
 def python() -> str | None:
-    """A Python that other unix users can run."""
+    """Return the path of a Python that other unix users can run."""
     for path in ("/usr/bin/python3", *(f"/usr/bin/python3.{n}" for n in range(11, 16))):
         told = subprocess.run(
             [path, "-c", "import sys, venv; print(sys.version_info >= (3, 11))"],
@@ -62,14 +63,16 @@ def python() -> str | None:
 
 @dataclass
 class Bastion:
-    """Below `root`, which is root's like all the directories above it: etc, home, venv, records."""
+    """The bastion below `root`: etc, home, venv, records. Root owns it and all directories above
+    it.
+    """
 
     root: Path
     users: list[str] = field(default_factory=list)
 
     @classmethod
     def build(cls) -> Bastion:
-        """Copy ssmgate and what it runs with; make the directories."""
+        """Copy ssmgate and its dependencies, and create the directories."""
         root = Path(tempfile.mkdtemp(prefix="ssmgate-test-", dir="/opt"))
         root.chmod(0o755)
         self = cls(root)
@@ -100,7 +103,7 @@ class Bastion:
         return self
 
     def configure(self, aws_url: str, *, top: str = 'locked = ["*"]', more: str = "") -> None:
-        """Write the configuration anew, with `top` first and `more` last."""
+        """Write a new configuration, with `top` first and `more` last."""
         self.config_file.write_text(
             f"{top}\n"
             + textwrap.dedent(f"""\
@@ -123,7 +126,7 @@ class Bastion:
         )
 
     def add_user(self, name: str, shell: str | None = None) -> None:
-        """Make a unix user with the entry as login shell, and a file for their records."""
+        """Create a unix user whose login shell is the entry script, and a file for its records."""
         home = self.root / "homes" / name
         home.mkdir(parents=True)
         add = ["useradd", "-M", "-d", str(home), "-s", shell or str(self.entry), name]
@@ -137,7 +140,7 @@ class Bastion:
         self.forget(name)
 
     def forget(self, name: str) -> None:
-        """Empty the records of the user and of the plugin."""
+        """Delete the records of the user and of the plugin."""
         file = self.records_file(name)
         file.unlink(missing_ok=True)
         file.touch(0o600)
@@ -146,7 +149,7 @@ class Bastion:
             left.unlink()
 
     def remove(self) -> None:
-        """Take users and files away."""
+        """Delete the users and the files."""
         for name in self.users:
             subprocess.run(["userdel", "-f", name], check=False, capture_output=True)
         shutil.rmtree(self.root)
@@ -159,7 +162,7 @@ class Bastion:
         timeout: float = 60,
         **environ: str,
     ) -> Ended:
-        """Run the entry, or `program`, as the unix user."""
+        """Run the entry script, or `program`, as the unix user."""
         process = self.popen(user, *arguments, program=program, **environ)
         out, err = process.communicate(timeout=timeout)
         return Ended(process.returncode, out, err)
@@ -167,7 +170,7 @@ class Bastion:
     def popen(
         self, user: str, *arguments: str, program: list[str] | None = None, **environ: str
     ) -> subprocess.Popen[str]:
-        """Start the entry, or `program`, as the unix user."""
+        """Start the entry script, or `program`, as the unix user."""
         entry = pwd.getpwnam(user)
         return subprocess.Popen(
             [*(program or [str(self.entry)]), *arguments],
@@ -219,7 +222,7 @@ class Bastion:
 
 
 def _set(module: Path, constant: str, value: object) -> None:
-    """Change one line: the constants that name a place of the machine's."""
+    """Change one line of `module`: the value of a constant that names a path of the machine."""
     lines = module.read_text().splitlines(keepends=True)
     (number,) = [n for n, line in enumerate(lines) if line.startswith(f"{constant} = ")]
     lines[number] = f"{constant} = {value!r}\n"
@@ -227,7 +230,7 @@ def _set(module: Path, constant: str, value: object) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Without what makes a copy big: the models of services that are never called, examples."""
+    """Copy a directory without its largest parts: models of unused services, and examples."""
 
     def left_out(directory: str, names: list[str]) -> set[str]:
         if directory.endswith("/botocore/data"):

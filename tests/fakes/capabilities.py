@@ -1,6 +1,6 @@
-"""Programs without capabilities, also where the tests run as root.
+"""Run programs without capabilities, also where the tests run as root.
 
-A daemon does not run with CAP_SYS_ADMIN. Root has it in every program that it executes, unless the
+A daemon does not run with CAP_SYS_ADMIN. Root has it in each program that it executes, unless the
 bounding set lacks it.
 """
 
@@ -21,14 +21,14 @@ _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 
 
 def give_up(*, but: int = -1) -> None:
-    """Empty the bounding set: what this thread executes from now on has no capabilities.
+    """Empty the bounding set: programs that this thread executes from now on have no capabilities.
 
-    The thread itself keeps those that it has. Users other than root have none to lose. `but` is a
-    capability that stays in the set.
+    The thread itself keeps its capabilities. Users other than root have none. `but` is a capability
+    that stays in the set.
     """
     if os.geteuid() == 0:
         prctl = ctypes.CDLL(None).prctl
-        # It fails at the first number that is no capability, and where CAP_SETPCAP is missing.
+        # It fails at the first invalid capability, and where CAP_SETPCAP is missing.
         next(n for n in count() if n != but and prctl(_PR_CAPBSET_DROP, n, 0, 0, 0))
 
 
@@ -36,23 +36,23 @@ _before = ThreadPoolExecutor(1)
 
 
 def keep_in_one_thread() -> None:
-    """Start the thread of `as_before`, with the capabilities that its caller has."""
+    """Start the thread of `as_before`, with the capabilities of the caller."""
     _before.submit(int).result()  # each thread has its own bounding set
 
 
 def as_before(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
-    """Call a function that executes a program which needs its capabilities, as root's sshd does."""
+    """Call a function whose program needs its capabilities, as sshd of root does."""
     return _before.submit(function, *arguments, **options).result()
 
 
 def has_sys_admin() -> bool:
-    """Whether this process has CAP_SYS_ADMIN."""
+    """Return whether this process has CAP_SYS_ADMIN."""
     status = Path("/proc/self/status").read_text()
     return bool(int(status.partition("CapEff:")[2].split()[0], 16) >> 21 & 1)
 
 
 def lose(*, but: int = -1) -> None:
-    """Lose all capabilities now, and for what this thread executes from now on."""
+    """Drop all capabilities of this thread, and of all that it executes from now on."""
     give_up(but=but)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     nothing = (ctypes.c_uint32 * 6)()

@@ -1,4 +1,4 @@
-"""A certificate authority for a test, and what a server on loopback shows."""
+"""A certificate authority for tests, and the certificate of a server on loopback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def server_context(directory: Path, name: str = "ca") -> tuple[ssl.SSLContext, Path]:
-    """The server's side of TLS for 127.0.0.1, and the bundle that a client has to trust."""
+    """Return the TLS context of a server at 127.0.0.1, and the bundle that clients have to
+    trust.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)

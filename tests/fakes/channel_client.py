@@ -1,4 +1,4 @@
-"""The client half of a data channel, one frame at a time, so that a test can misbehave with it."""
+"""The client side of a data channel, one frame at a time, so that tests can break the protocol."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SECONDS = 20
 
 
 def connected(url: str) -> ClientConnection:
-    """A websocket that the server ends at the latest."""
+    """Return a websocket that the server closes at the latest."""
     return connect(url, proxy=None, compression=None, close_timeout=1).__enter__()
 
 
 @dataclass
 class Client:
-    """Connected and opened; nothing is answered by itself but in `until` and `shake_hands`."""
+    """A connected and opened client. It answers only in `until` and `shake_hands`."""
 
     wire: ClientConnection
     number: int = 0
@@ -45,7 +45,7 @@ class Client:
         return cls(wire)
 
     def frame(self, payload: bytes, payload_type: int = PayloadType.OUTPUT) -> bytes:
-        """The next message, not sent."""
+        """Return the next message without sending it."""
         message = AgentMessage(MessageType.INPUT_STREAM_DATA, self.number, payload_type, payload, 1)
         self.number += 1
         return codec.encode(message)
@@ -59,7 +59,7 @@ class Client:
         return codec.decode(frame)
 
     def acknowledge(self, message: AgentMessage) -> None:
-        # What was said before the end may be read after it.
+        # Messages that were sent before the end may arrive after it.
         with contextlib.suppress(ConnectionClosed):
             self.wire.send(payloads.acknowledge(message, 1))
 
@@ -73,8 +73,10 @@ class Client:
         return HandshakeRequest.read(request.payload)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """Receive and acknowledge, until it holds. What came before does not come into `output`
-        again."""
+        """Receive and acknowledge messages until the condition holds.
+
+        Repeated messages are not added to `output` again.
+        """
         deadline = time.monotonic() + SECONDS
         while not holds():
             assert time.monotonic() < deadline, self.output

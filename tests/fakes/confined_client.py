@@ -1,8 +1,8 @@
-"""A client of the daemon that lies: confined in one way or another, it speaks the protocol itself.
+"""A hostile client of the daemon: it confines itself and speaks the protocol itself.
 
 Run as a program: `confined_client.py HOW TOLD`. HOW is a key of `CONFINED`; TOLD is JSON: the
 directory of the sockets, the lists of the request, and the text of a program that is sent as
-standard error. It has no capabilities when it asks. It prints the last message as JSON.
+standard error. It has no capabilities when it connects. It prints the last message as JSON.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def filter_calls() -> None:
 
 
 def sandbox(*, home_is_writable: bool = False) -> None:
-    """All that an unprivileged user can do at once."""
+    """Apply all confinements that an unprivileged user can combine."""
     home = os.fsencode(os.environ["HOME"])
     unshare("user", "mnt", "net", "pid")
     call("mount", None, b"/", None, _REC | _PRIVATE, None)
@@ -115,16 +115,16 @@ BY_ROOT = {
 
 
 def confine(how: str) -> None:
-    """Confine this process in this way, and lose all capabilities."""
+    """Confine this process in the way `how`, and drop all capabilities."""
     CONFINED[how]()
     lose(but=13 if how == "capability" else -1)  # CAP_NET_RAW
     call("prctl", 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc may be read, in spite of another gid
 
 
 def nonce(sock: socket.socket) -> str:
-    """Return what the request has to contain. Which process answers is not verified.
+    """Return the nonce that the request has to contain. The answering process is not verified.
 
-    Raises `Refused` where it is refused.
+    Raises `Refused` where the daemon rejects the client.
     """
     found = ""
     while True:
@@ -139,11 +139,11 @@ def nonce(sock: socket.socket) -> str:
 
 
 class Refused(Exception):
-    """The message instead."""
+    """The message that came instead."""
 
 
 def main() -> None:
-    """As the module's docstring says."""
+    """Run the program that the module's docstring describes."""
     how, text = sys.argv[1:]
     told = json.loads(text)
     directory = os.open(told["directory"], os.O_RDONLY)

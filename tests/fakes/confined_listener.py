@@ -1,4 +1,4 @@
-"""A false daemon: confined in one way or another, it listens where a client looks.
+"""A false daemon: it confines itself and listens where a client connects.
 
 Run as a program: `confined_listener.py HOW TOLD`. HOW is a key of `confined_client.CONFINED`; TOLD
 is JSON: the path of the socket, and the path of a program that the client is to execute. It speaks
@@ -26,7 +26,9 @@ Heard = list[tuple[str, list[list[str]]]]
 
 
 def attack(sock: socket.socket, program: str) -> Heard:
-    """Have the client execute `program`, and return what it said until it was gone."""
+    """Make the client execute `program`, and return all that it sent until it closed the
+    connection.
+    """
     heard: Heard = []
     # It closed the connection, or executed the program.
     with suppress(protocol.Broken, OSError):
@@ -47,7 +49,7 @@ def attack(sock: socket.socket, program: str) -> Heard:
 
 
 def main() -> None:
-    """As the module's docstring says."""
+    """Run the program that the module's docstring describes."""
     how, text = sys.argv[1:]
     told = json.loads(text)
     directory = os.open(os.path.dirname(told["socket"]), os.O_RDONLY)

@@ -1,8 +1,8 @@
-"""A daemon of a test's, and starts that ask it. Both run without capabilities.
+"""A daemon for a test, and starts that use it. Both run without capabilities.
 
-Run as a program it is `ssmgate`, and leaves a mark where it made a start by itself:
-`daemon_client.py MARK [client.NAME=VALUE …] [unverified] WORDS…`. With `unverified` it compares
-nothing about the daemon.
+Run as a program it is `ssmgate`, and creates a file where it started the session without a daemon:
+`daemon_client.py MARK [client.NAME=VALUE …] [unverified] WORDS…`. With `unverified` it does not
+compare its confinement with that of the daemon.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 if __name__ == "__main__":
-    # As with -P: the directory of this file is no part of the program, nor is the rest of it.
+    # As with -P: the program cannot import from the directory of this file.
     del sys.path[0]
     TARGET = ""
 else:
@@ -45,7 +45,10 @@ def start(
     input: str | None = None,
     **environ: str | None,
 ) -> tuple[Ended, str]:
-    """Run a start and return how it was made. `constants` are the client's, `directory` empty."""
+    """Run a start and return its result and how it was made.
+
+    `constants` are set in the client, `directory` is an empty directory.
+    """
     process, mark = begin(
         machine,
         directory,
@@ -73,7 +76,7 @@ def begin(
     cwd: Path | None = None,
     **environ: str | None,
 ) -> tuple[subprocess.Popen[str], Path]:
-    """Begin a start. The path is there as soon as it is made by the process itself."""
+    """Begin a start. The returned path exists as soon as the start goes on without a daemon."""
     mark = directory / "by-itself"
     mark.unlink(missing_ok=True)
     process = subprocess.Popen(
@@ -90,7 +93,7 @@ def begin(
 
 
 class Daemon:
-    """`ssmgate daemon run`, for the starts with the HOME and the locale of `environ`."""
+    """`ssmgate daemon run`, for starts with the HOME and the locale of `environ`."""
 
     def __init__(
         self,
@@ -121,13 +124,13 @@ class Daemon:
         until(lambda: self.process.poll() is not None or self._answers(), 30)
 
     def _answers(self) -> bool:
-        # To ask takes a process: not before there is somebody to be asked.
+        # `ask` starts a process: not before a socket exists.
         listens = self.directory.exists() and any(p.is_socket() for p in self.directory.iterdir())
         return listens and self.ask("status").returncode == 0
 
     @cached_property
     def environment_fingerprint(self) -> list[str]:
-        """What a start of its would say of itself."""
+        """Return the fingerprint that a start in the daemon's environment computes."""
         code = "from ssmgate.daemon import peer, location as place; import json, os\n"
         code += "print(json.dumps(place.environment_fingerprint(os.environ, peer.own_facts())))"
         said = subprocess.run(
@@ -137,7 +140,7 @@ class Daemon:
         return json.loads(said.stdout)
 
     def connected(self) -> socket.socket:
-        """A connection to it, from a process that is not verified."""
+        """Return a connection to the daemon from a process that is not verified."""
         from ssmgate.daemon import location, protocol, requests
 
         sock = socket.socket(socket.AF_UNIX)
@@ -149,7 +152,7 @@ class Daemon:
 
     @contextmanager
     def asked_by_another(self, speak: Callable[[socket.socket], object]) -> Iterator[socket.socket]:
-        """The connection of another process, which has no capabilities and called `speak`."""
+        """Yield the connection of another process, which has no capabilities and called `speak`."""
         assert self.environment_fingerprint
         here, there = socket.socketpair()
         pid = fork_beside_threads()
@@ -177,11 +180,11 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Its process's number."""
+        """Return the id of the daemon's process."""
         return self.process.pid
 
     def ask(self, verb: str) -> subprocess.CompletedProcess[str]:
-        """`ssmgate daemon VERB`."""
+        """Run `ssmgate daemon VERB`."""
         return subprocess.run(
             [sys.executable, "-P", "-m", "ssmgate", "daemon", verb],
             env=self.environ, capture_output=True, text=True, timeout=30, check=False,
@@ -190,7 +193,7 @@ class Daemon:
 
     @property
     def made(self) -> int:
-        """How many starts it has made."""
+        """Return how many starts the daemon has made."""
         answers: list[str] = []
         # On a busy machine it may be late with its greeting.
         until(lambda: answers.append(self.ask("status").stdout) or answers[-1])
@@ -198,17 +201,17 @@ class Daemon:
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """Return the path of the daemon's socket."""
         (path,) = (p for p in self.directory.iterdir() if p.suffix != ".lock")
         return path
 
     @property
     def children(self) -> list[int]:
-        """The processes that make starts now."""
+        """Return the ids of the workers."""
         return children(self.pid)
 
     def end(self) -> None:
-        """Kill it."""
+        """Kill the daemon and its workers."""
         for pid in [*self.children, self.pid]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -222,7 +225,7 @@ def running(
     constants: str = "",
     before: tuple[str, ...] = (),
 ) -> Iterator[Daemon]:
-    """A daemon until the block ends. `constants` are lines of Python that it begins with."""
+    """Run a daemon until the block ends. `constants` are lines of Python that it executes first."""
     daemon = Daemon(environ, *options, constants=constants, before=before)
     try:
         yield daemon
@@ -231,7 +234,7 @@ def running(
 
 
 def children(pid: int) -> list[int]:
-    """The children of `pid` that have not ended."""
+    """Return the children of `pid` that have not ended."""
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -240,7 +243,7 @@ def children(pid: int) -> list[int]:
 
 
 def state(pid: int) -> str:
-    """The letter of /proc/PID/status, Z where there is no such process."""
+    """Return the state letter of /proc/PID/status, Z where the process does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -248,7 +251,7 @@ def state(pid: int) -> str:
 
 
 def main() -> None:
-    """As the module's docstring says."""
+    """Run the program that the module's docstring describes."""
     from ssmgate import __main__
     from ssmgate.daemon import client
     from ssmgate.gate import process

@@ -1,7 +1,8 @@
-"""A loaded process that forks a daemon for each machine of the tests: `daemons.py`.
+"""A loaded process that forks a daemon for each machine of the tests.
 
-It reads a line of JSON for each: the variables of the user's to whom a daemon shall belong, or the
-number of one that shall end. It answers with that number, or with how many starts it made.
+It reads a line of JSON for each: the environment of the user to whom the daemon belongs, or the
+process id of a daemon that has to end. It answers with that id, or with the number of starts that
+the daemon made.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _NOWHERE = "/home-of-nobody"
 
 
 class Daemons:
-    """The other end of it. One for a process of tests."""
+    """The client of that process. Each test process has one."""
 
     def __init__(self) -> None:
         self._loaded: subprocess.Popen[str] | None = None
@@ -33,7 +34,7 @@ class Daemons:
         self.made = 0
 
     def start(self, environ: Mapping[str, str]) -> None:
-        """See to it that the user of `environ`, as HOME tells, has one that listens."""
+        """Ensure that the user whose HOME is in `environ` has a daemon that listens."""
         with self._one_at_a_time:
             if environ["HOME"] not in self._running:
                 self._load()
@@ -51,7 +52,7 @@ class Daemons:
             )
 
     def stop(self) -> None:
-        """End all of them."""
+        """Stop all daemons."""
         while self._running:
             self.made += self._ask(self._running.popitem()[1])
 
@@ -65,7 +66,7 @@ class Daemons:
 
 
 def _move(home: str) -> None:
-    """Give the loaded modules `home`, as awscli works out some paths while it is imported."""
+    """Set `home` in the loaded modules: awscli computes some paths while it is imported."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in ("awscli", "botocore", "ssmgate"):
             # A copy: one that is loaded late is loaded by being looked at.

@@ -1,11 +1,11 @@
-"""Runs of ssmgate in forks of a process that has loaded it already: a run costs a fifth.
+"""Run ssmgate in forks of a process that has loaded it: a run costs a fifth.
 
 Loading the program costs more than most runs. `run` is `subprocess.run` for `python … -m ssmgate`
-and `python -c CODE`; `programs` and `checkout` have stand-ins for the programs that a shell starts.
+and `python -c CODE`; `programs` and `checkout` have stubs for the programs that a shell starts.
 The child has the arguments, the environment, the working directory and the descriptors 0, 1 and 2
-of the run. What a fork cannot imitate (`fair` says what) is left to a process of its own, and so
-are the rows that test the process itself: its signals, its descriptors, what the interpreter does
-before the program. The loaded process is `loaded.py`.
+of the run. A separate process runs what a fork cannot imitate (see `fair`), and the tests of the
+process itself: its signals, its descriptors, and what the interpreter does before the program. The
+loaded process is `loaded.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STAND_IN = Path(__file__).with_name("stub_plugin.py")
 
 
 class Forks:
-    """The loaded process of a process of tests. It is started when it is needed."""
+    """The loaded process of a test process. It starts on first use."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -41,13 +41,13 @@ class Forks:
 
     @property
     def programs(self) -> Path:
-        """A directory with a program `ssmgate` that is run by forks."""
+        """Return a directory with a program `ssmgate` that forks run."""
         self._load()
         return Path(self._directory, "programs")
 
     @property
     def checkout(self) -> Path:
-        """What looks like a checkout to `bin/aws` in it: its python is run by forks."""
+        """Return a directory that `bin/aws` in it takes for a checkout: forks run its python."""
         self._load()
         return Path(self._directory)
 
@@ -63,8 +63,8 @@ class Forks:
     ) -> subprocess.CompletedProcess[str]:
         """Run `python ARGV…` as `subprocess.run` does with stdout and stderr captured as text.
 
-        Where that would not be fair it is `subprocess.run`. `alone`, it has a session of its own;
-        what it leaves there is killed when it has ended.
+        Use `subprocess.run` where a fork is not a fair imitation. With `alone` the run has a
+        session of its own, and the processes that it leaves there are killed when it ends.
         """
         if not fair(env):
             return subprocess.run(
@@ -124,7 +124,7 @@ class Forks:
         path.chmod(0o755)
 
     def stop(self) -> None:
-        """End the loaded process. Runs that have not ended go on."""
+        """Stop the loaded process. Unfinished runs go on."""
         if self._process is not None:
             self._process.communicate()
             self._process = None
@@ -132,7 +132,7 @@ class Forks:
 
 
 def _input(text: str | None) -> int:
-    """A descriptor to read `text` from: a pipe, as it is for a process that is given input."""
+    """Return a descriptor to read `text` from: a pipe, as for a process with input."""
     if text is None:
         return os.open(os.devnull, os.O_RDONLY)
     reading, writing = os.pipe()
@@ -142,7 +142,9 @@ def _input(text: str | None) -> int:
 
 
 def _read_all(descriptors: list[int], argv: list[str], timeout: float, alone: bool) -> list[bytes]:
-    """What comes from each until its end. The last is the socket, which tells of the child."""
+    """Return all that can be read from each descriptor. The last is the socket with the child's
+    status.
+    """
     told = dict.fromkeys(descriptors, b"")
     with selectors.DefaultSelector() as selector:
         for number in descriptors:

@@ -1,4 +1,4 @@
-"""Texts that would do something to a terminal or to a reader, and what is shown instead."""
+"""Texts that would control a terminal or mislead a reader, and their escaped forms."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ _NOT_IN = {
 
 
 def hostile(where: str = "json") -> tuple[str, str]:
-    """One text of all classes that can stand in `where`, and what is shown of it."""
+    """Return one text of all classes that are possible in `where`, and its escaped form."""
     pairs = [pair for name, pair in CLASSES.items() if name not in _NOT_IN[where]]
     return "é" + "".join(f"{a}." for a, _ in pairs), "é" + "".join(f"{b}." for _, b in pairs)
 
 
 def seen(text: str) -> set[str]:
-    """The characters of a captured output that no terminal should get."""
+    """Return the characters of a captured output that must not reach a terminal."""
     bad = set("".join(one for one, _ in CLASSES.values())) - set("[2J]0;x\n\t")
     return {one for one in text if one in bad}

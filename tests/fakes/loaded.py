@@ -1,8 +1,8 @@
-"""A process that has loaded ssmgate and forks for each run: the other end of `forks.py`.
+"""A process that has loaded ssmgate and forks for each run of `forks.py`.
 
-`loaded.py SOCKET` listens there. A connection brings three descriptors and a line of JSON: the
-arguments of the interpreter, the environment and the working directory. It gets the number of the
-child as a line, and when that has ended, its exit status.
+`loaded.py SOCKET` listens there. A connection sends three descriptors and a line of JSON: the
+arguments of the interpreter, the environment and the working directory. It receives the process id
+of the child as a line, and when the child has ended, its exit status.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ NOWHERE = "/home-of-nobody"
 
 
 def _become(argv: list[str]) -> None:
-    """What the interpreter does with its arguments `argv`, those after its own name.
+    """Do what the interpreter does with its arguments `argv`, those after its own name.
 
-    Without -P it looks for modules in the current directory, which `python -m ssmgate` undoes.
+    Without -P it adds the current directory to the module path, which `python -m ssmgate` undoes.
     """
     safe = argv[0] == "-P"
     del argv[: int(safe)]
@@ -74,7 +74,7 @@ def _child(asked: dict[str, Any], descriptors: list[int], paths: list[_Path]) ->
 
 
 def _as_without_warning_options() -> None:
-    """The filters that an interpreter begins with.
+    """Set the warning filters with which an interpreter begins.
 
     https://docs.python.org/3/library/warnings.html#default-warning-filter
     """
@@ -88,7 +88,7 @@ def _as_without_warning_options() -> None:
 
 
 def _preload() -> None:
-    """Load what the runs need. Nothing is read or asked, and no thread is started."""
+    """Load what the runs need, without reading files, calling AWS or starting a thread."""
     for name in (
         "ssmgate.gate.process", "ssmgate.gate.start", "ssmgate.gate.access.authorize",
         "ssmgate.explain.live", "ssmgate.explain.evidence", "ssmgate.explain.text",
@@ -103,7 +103,7 @@ def _preload() -> None:
 
 @dataclass(frozen=True)
 class _Path:
-    """A path below HOME that was worked out while its module was loaded."""
+    """A path below HOME that a module computed while it was loaded."""
 
     holder: Any
     name: str
@@ -120,7 +120,7 @@ def _moved(value: Any, home: str) -> Any:
 
 
 def _paths() -> list[_Path]:
-    """Those of the loaded modules: attributes, and defaults of functions and methods."""
+    """Return the paths in loaded modules: attributes, and defaults of functions and methods."""
     found = []
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in ("awscli", "botocore", "ssmgate"):

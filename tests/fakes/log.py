@@ -1,4 +1,4 @@
-"""A syslog daemon that only collects."""
+"""A syslog daemon that only collects messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RECORD = jsonschema.Draft202012Validator({**_SCHEMA, "oneOf": [{"$ref": "#/$def
 
 
 class Log:
-    """Listens from the beginning to `close`; what came is given once."""
+    """A syslog socket until `close`. Each message is returned once."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -39,7 +39,7 @@ class Log:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """Each held to the schema."""
+        """Return the records, each validated by the schema."""
         records = [json.loads(text.partition(": ")[2]) for text in self.texts]
         for record in records:
             _RECORD.validate(record)

@@ -1,4 +1,4 @@
-"""Programs that some tests need and a machine may lack: skip those tests, and count them.
+"""Skip and count the tests whose programs this machine lacks.
 
 Where SKIP_NOTHING is set, as in `.ci/run`, which installs them, a missing program is a failure.
 """
@@ -62,7 +62,7 @@ def fail_if_not_installed(report: pytest.TestReport) -> None:
 
 
 def _not_installed(report: Any) -> str:
-    """The programs for which the test of `report` was skipped, empty if for none."""
+    """Return the programs for which the test of `report` was skipped, empty if for none."""
     reason = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ""
     match = re.search(rf"{REASON}(.*)", reason)
     return match[1] if match else ""

@@ -1,4 +1,4 @@
-"""Processes that a test forks from itself, and what confines it."""
+"""Processes that a test forks from itself, and their confinement."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fork_beside_threads() -> int:
 
 
 def own() -> dict[str, str]:
-    """Return the facts about this process, whatever they prove."""
+    """Return the facts about this process, whether or not they prove anything."""
     pidfd = os.pidfd_open(os.getpid())
     try:
         return peer._known(os.getpid(), pidfd)[0]

@@ -1,4 +1,4 @@
-"""The sandbox's server in a process of its own, and a client that needs no SDK."""
+"""The sandbox server in a separate process, and a client without an SDK."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWNER = "AKIAOWNEROWNEROWNERX"
 
 
 class Failed(Exception):
-    """An error answer: its code, text and HTTP status."""
+    """An error response: its code, text and HTTP status."""
 
     def __init__(self, code: str, message: str, status: int) -> None:
         super().__init__(f"{code}: {message}")
@@ -31,7 +31,9 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A running sandbox, called without any SDK: PyPI's botocore must not meet awscli's here."""
+    """A running sandbox, called without an SDK: botocore of PyPI must not be loaded beside
+    awscli's.
+    """
 
     url: str
     principals: dict[str, dict[str, str | None]]
@@ -41,7 +43,9 @@ class Server:
         return str(self.principals[name]["access_key_id"]) if name in self.principals else name
 
     def variables(self, name: str) -> dict[str, str]:
-        """What signs as the user, or as a session of the role, of this name."""
+        """Return the environment variables that sign as the user `name`, or as a session of that
+        role.
+        """
         signs = self.principals[name]
         found = {f"AWS_{member.upper()}": value for member, value in signs.items()}
         return {variable: value for variable, value in found.items() if value is not None}
@@ -107,7 +111,7 @@ class Server:
 
 
 def parsed(content: bytes) -> ET.Element:
-    """XML without its namespaces."""
+    """Return the XML without its namespaces."""
     root = ET.fromstring(content)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
@@ -121,7 +125,7 @@ def text(answer: ET.Element, path: str) -> str | None:
 
 @contextmanager
 def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
-    """A server until the end of the block. `log` gets its line for each request."""
+    """Run a server until the block ends. It writes a line for each request to `log`."""
     reading, writing = os.pipe()
     argv = [sys.executable, "-m", "ssmgate.sandbox", "--ready-fd", str(writing), *options]
     with open(os.devnull if log is None else log, "w") as errors:
@@ -141,7 +145,7 @@ def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
 
 @dataclass(frozen=True)
 class Seen:
-    """A server that others use too, and what has come to it from one test."""
+    """A server that other tests use too, and the requests that one test sent to it."""
 
     server: Server
     lines_before: int
@@ -157,7 +161,7 @@ class Seen:
 
     @property
     def requests(self) -> list[str]:
-        """A line for each request of the test's: who, operation, decision."""
+        """Return a line for each request of the test: caller, operation, decision."""
         lines = _lines(self.server)[self.lines_before :]
         return [line for line in lines if not line.startswith("owner ")]
 
@@ -170,7 +174,7 @@ class Seen:
 
     @property
     def sessions(self) -> list[dict[str, Any]]:
-        """The sessions that were started and not terminated."""
+        """Return the sessions that were started and not terminated."""
         found = _open(self.server)
         return [one for one in found if one["SessionId"] not in self.sessions_before]
 

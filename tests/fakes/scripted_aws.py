@@ -1,7 +1,7 @@
 """A scripted STS, IAM and SSM on loopback: real HTTP, answers in recorded shapes, and faults.
 
-The shapes of SimulatePrincipalPolicy are those recorded of the real one: one result per action,
-ResourceSpecificResults in request order, empty members left out.
+The shapes of SimulatePrincipalPolicy were recorded from the real service: one result per action,
+ResourceSpecificResults in request order, empty members omitted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SESSION_ID = "alice-0123456789abcdef0"
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it arrived: `parameters` of a query, or SSM's JSON body."""
+    """One request as it arrived: the `parameters` of a query, or the JSON body for SSM."""
 
     operation: str
     parameters: dict[str, Any]
@@ -43,7 +43,7 @@ class Received:
 
     @property
     def context(self) -> dict[str, tuple[str, list[str]]]:
-        """ContextEntries of a simulation: name -> (type, values)."""
+        """Return the ContextEntries of a simulation: name -> (type, values)."""
         found: dict[str, tuple[str, list[str]]] = {}
         number = 1
         while f"ContextEntries.member.{number}.ContextKeyName" in self.parameters:
@@ -74,7 +74,7 @@ def send(
 
 
 def xml(result: str, status: int = 200) -> Answer:
-    """A query answer: `result` is the inside of <…Result>."""
+    """Return a query answer: `result` is the content of <…Result>."""
 
     def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
         name = received.operation
@@ -131,7 +131,7 @@ def slowly(answer: Answer, seconds: float) -> Answer:
 
 
 def dripping(seconds: float) -> Answer:
-    """An answer that comes byte by byte: no silence that a read time-out would end."""
+    """Return an answer that arrives byte by byte, so that no read timeout ends it."""
 
     def answer(handler: BaseHTTPRequestHandler, _: Received) -> None:
         handler.send_response(200)
@@ -146,7 +146,7 @@ def dripping(seconds: float) -> Answer:
 
 
 def after(event: threading.Event, answer: Answer) -> Answer:
-    """Take the request, and answer it once `event` is set."""
+    """Receive the request, and answer it once `event` is set."""
 
     def late(handler: BaseHTTPRequestHandler, received: Received) -> None:
         event.wait(30)
@@ -156,7 +156,7 @@ def after(event: threading.Event, answer: Answer) -> Answer:
 
 
 def credentials(access_key: str) -> Answer:
-    """AssumeRole."""
+    """Return an answer of AssumeRole."""
     return xml(
         f"<Credentials><AccessKeyId>{access_key}</AccessKeyId><SecretAccessKey>secret"
         "</SecretAccessKey><SessionToken>session-token</SessionToken>"
@@ -165,7 +165,7 @@ def credentials(access_key: str) -> Answer:
 
 
 def reset() -> Answer:
-    """Take the request, then reset the connection."""
+    """Receive the request, then reset the connection."""
 
     def answer(handler: BaseHTTPRequestHandler, _: Received) -> None:
         handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -176,7 +176,7 @@ def reset() -> Answer:
 
 
 def truncated(body: str = "<GetCaller") -> Answer:
-    """Promise more than is sent."""
+    """Announce more bytes than are sent."""
 
     def answer(handler: BaseHTTPRequestHandler, _: Received) -> None:
         handler.send_response(200)
@@ -194,7 +194,7 @@ def identity(arn: str, user_id: str = "AIDAEXAMPLE", account: str = ACCOUNT) -> 
 
 
 def role(arn: str, **tags: str) -> Answer:
-    """GetRole."""
+    """Return an answer of GetRole."""
     name = arn.rpartition("/")[2]
     return xml(
         f"<Role><Path>/</Path><Arn>{arn}</Arn><RoleName>{name}</RoleName><RoleId>AROAX</RoleId>"
@@ -203,7 +203,7 @@ def role(arn: str, **tags: str) -> Answer:
 
 
 def user(arn: str, **tags: str) -> Answer:
-    """GetUser."""
+    """Return an answer of GetUser."""
     name = arn.rpartition("/")[2]
     return xml(
         f"<User><Path>/</Path><Arn>{arn}</Arn><UserName>{name}</UserName><UserId>AIDAX</UserId>"
@@ -219,12 +219,12 @@ def _tags(tags: dict[str, str]) -> str:
 
 
 def document_tags(**tags: str) -> Answer:
-    """ListTagsForResource."""
+    """Return an answer of ListTagsForResource."""
     return json_ok({"TagList": [{"Key": name, "Value": value} for name, value in tags.items()]})
 
 
 def context_keys(*names: str) -> Answer:
-    """GetContextKeysForPrincipalPolicy."""
+    """Return an answer of GetContextKeysForPrincipalPolicy."""
     members = "".join(f"<member>{name}</member>" for name in names)
     return xml(f"<ContextKeyNames>{members}</ContextKeyNames>")
 
@@ -241,7 +241,7 @@ def evaluation(
     organizations: bool | None = None,
     with_specific: bool = True,
 ) -> Answer:
-    """SimulatePrincipalPolicy about one ARN, which is echoed unless `name` says otherwise."""
+    """Return an answer of SimulatePrincipalPolicy about one ARN: that of the request, or `name`."""
 
     def flag(tag: str, member: str, value: bool | None) -> str:
         return "" if value is None else f"<{tag}><{member}>{str(value).lower()}</{member}></{tag}>"
@@ -277,7 +277,7 @@ def evaluation(
 
 
 def all_allowed() -> Answer:
-    """SimulatePrincipalPolicy about several ARNs: each of them is allowed."""
+    """Return an answer of SimulatePrincipalPolicy that allows each of several ARNs."""
 
     def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
         arns = [
@@ -305,10 +305,10 @@ STARTED = {"SessionId": SESSION_ID, "TokenValue": TOKEN, "StreamUrl": STREAM_URL
 
 @dataclass
 class ScriptedAws:
-    """The server. `answers` has, for each operation, what comes one after the other.
+    """The server. `answers` has the consecutive answers of each operation.
 
-    The last answer is repeated. `received` is everything that arrived, in order. With `tls`, the
-    server's side of it, it speaks https. `connections` counts those that were opened.
+    The last answer is repeated. `received` has each request in order. With `tls`, a context of the
+    server side, it speaks https. `connections` counts the connections that were opened.
     """
 
     delay: float = 0.0
@@ -345,7 +345,7 @@ class ScriptedAws:
                 scripted._answer(self)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Print nothing."""
 
             def handle_one_request(self) -> None:
                 try:
@@ -388,11 +388,11 @@ class ScriptedAws:
         return [r.operation for r in self.received]
 
     def open_sessions(self) -> int:
-        """Sessions that were started and not terminated, if every StartSession succeeded."""
+        """Return the number of sessions that are not terminated, if each StartSession succeeded."""
         return len(self.calls("StartSession")) - len(self.calls("TerminateSession"))
 
     def sessions_left(self) -> list[str]:
-        """SessionIds that StartSession's answers gave away and no TerminateSession ended."""
+        """Return the SessionIds in answers of StartSession that no TerminateSession ended."""
         opened: list[str] = []
         for operation, body in self.answered:
             session_id = body.get("SessionId") if isinstance(body, dict) else None

@@ -1,4 +1,4 @@
-"""A throw-away OpenSSH server on loopback, with a key of its own and one for its only user."""
+"""A temporary OpenSSH server on loopback, with its own key and a key for its only user."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from fakes.capabilities import as_before
 
 
 def program() -> str | None:
-    """The sshd of this machine, which is rarely on a user's PATH."""
+    """Return the path of sshd, which is rarely on the PATH of a user."""
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
 @dataclass
 class Sshd:
-    """The server, from `with` to its end. `directory` is private to it. `more` is configuration."""
+    """The server, until its block ends. `directory` is private. `more` is added to its
+    configuration.
+    """
 
     directory: Path
     port: int = 0
@@ -73,7 +75,9 @@ class Sshd:
         self._server.wait(10)
 
     def client_options(self) -> str:
-        """What an ssh_config says of this server beside the way to it, for hosts `i-*`."""
+        """Return the lines of an ssh_config for this server and hosts `i-*`, without the
+        ProxyCommand.
+        """
         host_key = (self.directory / "host_key.pub").read_text().split()
         (self.directory / "known_hosts").write_text(f"* {host_key[0]} {host_key[1]}\n")
         return (
@@ -84,7 +88,7 @@ class Sshd:
         )
 
     def client_config(self, proxy_command: str) -> Path:
-        """An ssh_config with a `Host i-*` block that goes through `proxy_command`."""
+        """Write an ssh_config whose `Host i-*` block uses `proxy_command`."""
         path = self.directory / "ssh_config"
         path.write_text(f"{self.client_options()}  ProxyCommand {proxy_command}\n")
         return path

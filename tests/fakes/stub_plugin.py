@@ -1,9 +1,9 @@
-"""A program that has a fork of the loaded process do its work: see `forks.py`.
+"""A program whose work a fork of the loaded process does: see `forks.py`.
 
-`forks.py` writes this text below a first line that has it run by a python with nothing loaded, and
-above one that calls `main`. It hands over its arguments, environment, working directory and
-descriptors, and ends as the fork ended. The fork is not this process, nor its child: what is sent
-to this process does not reach it.
+`forks.py` writes this text between a first line, which selects a python without site packages, and
+a call of `main`. The program passes its arguments, environment, working directory and descriptors,
+and exits as the fork exits. The fork is neither this process nor its child: signals to this process
+do not reach it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NOT_IMITATED = ("LC_", "LD_", "PYTHON", "LANGUAGE", "AWS_DATA_PATH", "BOTOCORE_"
 
 
 def fair(environ: Mapping[str, str]) -> bool:
-    """Whether a fork imitates a process with `environ`, or that would be loaded differently."""
+    """Return whether a fork imitates a process with `environ`, which the interpreter may read."""
     return (
         "HOME" in environ
         and environ.get("LANG") == LOADED["LANG"]
@@ -30,7 +30,7 @@ def fair(environ: Mapping[str, str]) -> bool:
 
 
 def main(python: str, path: str, before: list[str]) -> None:
-    """Run `python BEFORE… ARGUMENTS…`, by the process that listens at `path` where that is fair."""
+    """Run `python BEFORE… ARGUMENTS…` in the process that listens at `path` if that is fair."""
     argv = [*before, *sys.argv[1:]]
     try:
         directory = os.getcwd()

@@ -1,4 +1,4 @@
-"""Runs a program whose standard error is a terminal."""
+"""Run a program whose standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str], directory: Path) -> tuple[int, str, str]:
-    """Run `argv` to its end. Returns its exit status, its output and what the terminal got.
+    """Run `argv` to its end. Return its exit status, its output and what the terminal received.
 
-    Standard input is empty and standard output a pipe. Line ends are those that were written.
+    Standard input is empty and standard output is a pipe. Line ends are not translated.
     """
     leader, follower = pty.openpty()
     shown = bytearray()

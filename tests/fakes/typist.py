@@ -1,4 +1,4 @@
-"""Somebody who types in a real interactive shell: keys in, the edited line and the screen out."""
+"""Type in a real interactive shell: send keys, and read the edited line and the screen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _START = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "-f", "-i"],
 }
-# Ctrl-G tells what the line is.
+# Ctrl-G prints the edited line.
 _TELL = {
     "bash": r"""bind -x '"\C-g": printf "LINE<%s>\n" "$READLINE_LINE"'""",
     "zsh": r"""dump() { print -r -- "LINE<$BUFFER>" }; zle -N dump; bindkey '^G' dump""",
@@ -21,14 +21,14 @@ _TELL = {
 
 @dataclass
 class Typed:
-    """What a line became, and what the terminal showed besides."""
+    """The edited line, and what else the terminal showed."""
 
     line: str
     shown: str
 
 
 class Typist:
-    """An interactive bash or zsh on a pseudo-terminal, as a context."""
+    """An interactive bash or zsh on a pseudo-terminal, as a context manager."""
 
     def __init__(self, shell: str, environ: dict[str, str], directory: Path) -> None:
         self._child: Any = pexpect.spawn(
@@ -49,13 +49,13 @@ class Typist:
         self._child.close(force=True)
 
     def run(self, command: str) -> str:
-        """Run `command` to its end; what the terminal showed, echo included."""
+        """Run `command` to its end and return what the terminal showed, echo included."""
         self._child.sendline(f"{command}\necho END$((1 + 1))OF")
         self._child.expect("END2OF\r")
         return str(self._child.before)
 
     def complete(self, line: str, key: str = "\t") -> Typed:
-        """Type `line`, press `key`."""
+        """Type `line` and press `key`."""
         # Ctrl-U first: what was typed before is taken away.
         self._child.send(f"\x15{line}{key}\x07")
         self._child.expect("LINE<([^>]*)>")

@@ -1,7 +1,7 @@
-"""Waiting for what happens, and for how long: `seconds` of a quick and quiet machine.
+"""Wait for events, with time limits in `seconds` of a fast and idle machine.
 
 `plugins/patience.py` measures how much slower this machine is. No test passes or fails by how long
-something took: these times end what does not end.
+something took: the limits only end what would never end.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ stretched = {"by": 1.0}
 
 
 def seconds(usual: float) -> float:
-    """`usual` seconds, as long as they are on this machine."""
+    """Return `usual` seconds, stretched for this machine."""
     return usual * stretched["by"]
 
 
 def until(true: Callable[[], object], usual: float = 20) -> None:
-    """Return when `true` says so. Raises `TimeoutError` when that takes too long."""
+    """Return when `true` returns a true value. Raises `TimeoutError` when that takes too long."""
     deadline = time.monotonic() + seconds(usual)
     while not true():
         if time.monotonic() > deadline:
@@ -31,21 +31,21 @@ def until(true: Callable[[], object], usual: float = 20) -> None:
 
 
 def has_got(pid: int, number: int) -> bool:
-    """Whether the signal is not on its way to the process any more: it has it, or has ended."""
+    """Return whether the signal is no longer pending: the process has received it, or has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return True
-    if "\nState:\tZ" in status:  # it has ended, and nobody has asked how
+    if "\nState:\tZ" in status:  # it has ended, and its parent has not waited for it
         return True
     masks = [line.split()[1] for line in status.splitlines() if line[:6] in ("SigPnd", "ShdPnd")]
     return not any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
 def locking(home: Path) -> int:
-    """How many processes have a lock of cached answers below `home` open: they ask, or wait.
+    """Return how many processes have a lock of cached answers below `home` open.
 
-    The process may be the command's own or a daemon's worker.
+    These are leaders and waiting processes: commands or workers of a daemon.
     """
     found = 0
     for process in Path("/proc").glob("[0-9]*/fd"):

@@ -1,4 +1,4 @@
-"""Runs `ssmgate check` for one line of JSON after the other, in one process: 100 runs in seconds.
+"""Run `ssmgate check` for one line of JSON after the other in one process: 100 runs in seconds.
 
 A line has `environ` and `words`; the answer has `code`, `stdout` and `stderr`.
 """

@@ -32,10 +32,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class Row:
-    """One command line with its surroundings.
+    """One command line with its environment.
 
-    `prints` is in the answer on stdout of a line that asks for no session. `files` are below
-    the home directory.
+    `prints` is part of the answer on stdout of a command line that starts no session. `files` are
+    below the home directory.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Differs:
-    """A row that v1 reads in another way than v2: `v2` is what v2 sends, None for nothing."""
+    """A row that v1 reads differently from v2: `v2` is what v2 sends, None for nothing."""
 
     row: Row
     v2: Sent | None = None
@@ -68,7 +68,7 @@ class Differs:
 
 @dataclass(frozen=True)
 class OnPurpose:
-    """A row that CLI v2 sends and ssmgate refuses: why, and in which words.
+    """A row that CLI v2 sends and ssmgate rejects, with the reason and the message.
 
     `v1` is false where v1 does not send it either.
     """
@@ -191,7 +191,7 @@ ABBREVIATED = [
     Row("--h", "START NODE --h", 252),
 ]
 
-# name -> (the words, what the row needs besides)
+# name -> (the arguments, the other members of the row)
 GLOBALS: dict[str, tuple[str, dict[str, Any]]] = {
     "region": ("--region us-west-2", {}),
     "profile": ("--profile dev", {"files": PROFILES}),

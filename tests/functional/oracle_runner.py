@@ -1,7 +1,7 @@
-"""Runs one program again and again, each time in a fresh fork of a process that has imported it.
+"""Run one program repeatedly, each time in a fresh fork of a process that has imported it.
 
 `python oracle_runner.py aws|ssmgate|verbs` reads one run a line from stdin, as JSON, and answers
-with one line. The import costs more than most runs; a child of a fork starts with nothing but it.
+with one line. The import costs more than most runs; each fork starts with nothing but the import.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def ssmgate() -> NoReturn:
 def verbs() -> NoReturn:
     from ssmgate.__main__ import ssmgate
 
-    del sys.argv[0]  # the program's own name is the first of the words
+    del sys.argv[0]  # the name of the program is the first argument
     ssmgate()
 
 

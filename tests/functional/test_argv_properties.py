@@ -145,7 +145,7 @@ def flat(pieces: list[list[str]]) -> list[str]:
 
 @st.composite
 def lines(draw: st.DrawFn) -> list[str]:
-    """Lines that may go wrong anywhere."""
+    """Generate command lines that may be invalid at any point."""
     outside = st.one_of(
         st.just([]), st.lists(st.one_of(GLOBALS, an_option(), JUNK), max_size=1).map(flat)
     )
@@ -166,7 +166,7 @@ def lines(draw: st.DrawFn) -> list[str]:
 
 @st.composite
 def sound_lines(draw: st.DrawFn) -> list[str]:
-    """Lines of which most start a session: repeats, positions and spellings are what vary."""
+    """Generate command lines of which most are valid: repeats, positions and spellings vary."""
     value = {
         "--target": names,
         "--document-name": st.one_of(
@@ -203,7 +203,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def _in_directory(directory: Path) -> Iterator[None]:
-    """The working directory and the configuration, with models that are loaded once."""
+    """Set the working directory and the configuration, with models that are loaded once."""
     models = session.AwscliModels()
     created = Session.__init__
 
@@ -226,7 +226,7 @@ def _configured(_in_directory: None, directory: Path, monkeypatch: pytest.Monkey
 
 
 def aws_calls_with(argv: list[str]) -> dict[str, Any] | None:
-    """What the CLI's driver would call StartSession with, None where it would not."""
+    """Return the StartSession members that the CLI's driver would send, None for no request."""
     called: list[dict[str, Any]] = []
 
     def invoke(_: Any, service: str, operation: str, parameters: Any, parsed_globals: Any) -> int:

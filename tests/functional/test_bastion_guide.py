@@ -1,4 +1,4 @@
-"""docs/bastion.md, followed: its blocks are run and used, with other paths and names in them."""
+"""The blocks of docs/bastion.md, executed and used, with other paths and names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ START = f"start-session --target {NODE} --reason TICKET-1"
 
 @dataclass
 class Host:
-    """The bastion as the guide makes it, with a client's key for its one person."""
+    """The bastion that the guide builds, with a client key for its one user."""
 
     bastion: Bastion
     server: sshd.Sshd
@@ -81,7 +81,7 @@ class Host:
 
 
 def here(text: str, root: Path) -> str:
-    """A block with the places and names of this test."""
+    """Return a block with the paths and names of this test."""
     for there, place in (
         ("/opt/ssmgate/", f"{root}/venv/"),
         ("/etc/ssmgate", f"{root}/etc"),
@@ -134,7 +134,7 @@ def followed() -> Iterator[tuple[Bastion, sshd.Sshd]]:
 def renewed(
     followed: tuple[Bastion, sshd.Sshd], tmp_path_factory: pytest.TempPathFactory
 ) -> list[str]:
-    """The roles that the guide's script assumed, after it has written the credentials."""
+    """Return the roles that the guide's script assumed, after it has written the credentials."""
     bastion, _ = followed
     empty = tmp_path_factory.mktemp("renewed")
     with ScriptedAws() as aws:
@@ -310,7 +310,7 @@ def test_denies_agent_and_display_forwarding(host: Host, at: str, tmp_path: Path
 
 
 def test_connection_has_one_session(host: Host, at: str, tmp_path: Path) -> None:
-    """A second one would come from a person who has left, or is somebody else."""
+    """A second session could belong to a user who has left, or to another user."""
     host.plugin.on_start("sleep 5")
     control = ["-o", f"ControlPath={tmp_path}/c"]
     first = subprocess.Popen(
@@ -353,7 +353,7 @@ def test_users_cannot_write_to_home(host: Host) -> None:
 
 @pytest.mark.parametrize("words", [["-c", "sh"], ["-c", f"{START}; sh"], ["-"], []])
 def test_su_runs_login_shell_too(host: Host, words: list[str]) -> None:
-    """The login shell is the entry too, for whoever does not come by ssh."""
+    """The entry script is also the login shell, for users who do not connect by ssh."""
     dash, rest = (["-"], []) if words == ["-"] else ([], words)
     ended = subprocess.run(
         ["setsid", "su", *dash, ALICE, *rest],
@@ -402,7 +402,7 @@ def test_guide_sets_no_accept_env() -> None:
 
 
 def test_each_block_of_guide_has_known_title() -> None:
-    """A block without its title would not be followed."""
+    """The test would not execute a block without a title."""
     heads = re.findall(r"^```(.*)\n(?:.*\n)*?```$", GUIDE, re.MULTILINE)
     untitled = {head for head in heads if " title=" not in head}
 

@@ -1,4 +1,4 @@
-"""Answers of IAM that are used again: for whom, for what, for how long."""
+"""Cached answers of IAM: for which caller, for which question, for how long."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def kept(machine: Machine) -> list[Path]:
 
 
 def start(machine: Machine, *words: str, **environ: str | None) -> list[str]:
-    """Start a session; what was called for it."""
+    """Start a session and return the operations that were called."""
     before = len(machine.aws.operations)
     ended = machine.run("--target", TARGET, *words, **environ)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -62,7 +62,7 @@ def start(machine: Machine, *words: str, **environ: str | None) -> list[str]:
 def test_second_start_uses_cached_answer(cached: Machine) -> None:
     assert start(cached) == ALLOWED
     assert start(cached) == ["StartSession"]
-    # Another node is no other question.
+    # Another node is not another question.
     assert cached.run("--target", "i-2", "--reason", "r").returncode == 0
     assert cached.aws.operations[-2:] == ["StartSession", "StartSession"]
     assert cached.aws.received[-1].parameters == {"Target": "i-2", "Reason": "r"}
@@ -138,7 +138,7 @@ def test_cache_misses_after_change_of_checker_credentials(cached: Machine) -> No
 
 @pytest.mark.parametrize("how", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "profile", "--ca-bundle"])
 def test_cache_misses_after_change_of_ca_bundle(cached: Machine, how: str) -> None:
-    """Whatever its size and its time of change are."""
+    """Its size and its modification time may be the same as before."""
     bundle = cached.home / "ca.pem"
     bundle.write_text("one")
     times = (bundle.stat().st_atime_ns, bundle.stat().st_mtime_ns)
@@ -156,7 +156,7 @@ def test_cache_misses_after_change_of_ca_bundle(cached: Machine, how: str) -> No
 
 
 def test_cache_key_contains_proxies_in_use(cached: Machine) -> None:
-    """In a CGI script HTTP_PROXY is the client's word, and is not used."""
+    """In a CGI script the client sets HTTP_PROXY: it is not used."""
     proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
     start(cached, **proxies)
     assert start(cached, **proxies) == ["StartSession"]
@@ -222,7 +222,7 @@ def test_local_rules_deny_after_cache_hit(cached: Machine) -> None:
     file.parent.mkdir(parents=True)
     file.write_text('documents.deny = ["SSM-*"]\n')
     assert cached.run("--target", TARGET).returncode == 254
-    # Also where the answer to this very question is kept.
+    # Also where the answer to the same question is cached.
     assert cached.run("--target", TARGET).returncode == 254
     assert cached.aws.operations.count("StartSession") == 1
     assert cached.aws.operations.count("SimulatePrincipalPolicy") == 2
@@ -274,7 +274,7 @@ def test_ignores_modified_entry(cached: Machine, change: Callable[[str], str]) -
 
 
 def test_ignores_entry_from_before_boot(cached: Machine) -> None:
-    """Or of another one that shares the home: its boot clock counts from elsewhere."""
+    """Or from another machine that shares the home: its boot clock has another origin."""
     cached.environ["SSMGATE_DAEMON"] = "off"  # the patch is this start's alone
     start(cached)
     assert start(cached) == ["StartSession"]
@@ -293,7 +293,7 @@ def test_ignores_entry_from_before_boot(cached: Machine) -> None:
 
 
 def test_role_path_is_looked_up_until_known(cached: Machine) -> None:
-    """The answer to its next question may be another one."""
+    """The answer to the next question may differ."""
     arn = "arn:aws:sts::111122223333:assumed-role/Ops/alice"
     cached.aws.script("GetCallerIdentity", identity(arn, "AROAX:alice"))
     cached.aws.script("GetRole", xml_error("AccessDenied", "no", 403))
@@ -389,7 +389,7 @@ def test_waiting_start_can_be_interrupted(cached: Machine) -> None:
 
 
 def by_a_placed_statement(handler: BaseHTTPRequestHandler, received: Received) -> None:
-    """A yes that tells where the statement stands that allows."""
+    """Allow with the position of the statement that allows."""
     arn = received.parameters["ResourceArns.member.1"]
     xml(
         "<IsTruncated>false</IsTruncated><EvaluationResults><member>"
@@ -408,13 +408,13 @@ def test_caches_control_answer_with_document_answer(cached: Machine) -> None:
 
     assert start(cached, SSMGATE_ALLOW_WILDCARD_GRANTS="false").count(simulated) == 2
     assert start(cached, SSMGATE_ALLOW_WILDCARD_GRANTS="false") == ["StartSession"]
-    # Neither counts for the other.
+    # Neither answer is used for the other rule.
     cached.aws.script(simulated, evaluation())
     assert start(cached).count(simulated) == 1
 
 
 def test_concurrent_starts_all_deny_when_iam_throttles(cached: Machine) -> None:
-    """Each tries as often as one alone would, one beginning after another, and then refuses."""
+    """Each start tries as often as a single one, one after another, and then denies."""
     alice = identity("arn:aws:iam::111122223333:user/alice")
     cached.aws.script("GetCallerIdentity", slowly(alice, 3))
     cached.aws.script("SimulatePrincipalPolicy", xml_error("Throttling", "Rate exceeded"))
@@ -432,7 +432,7 @@ def test_concurrent_starts_all_deny_when_iam_throttles(cached: Machine) -> None:
 
 
 def test_concurrent_starts_share_allow_after_throttling(cached: Machine) -> None:
-    """The next one's yes is everybody's."""
+    """All starts use the allow of the next leader."""
     alice = identity("arn:aws:iam::111122223333:user/alice")
     cached.aws.script("GetCallerIdentity", slowly(alice, 3))
     throttled = xml_error("Throttling", "Rate exceeded")
@@ -443,7 +443,7 @@ def test_concurrent_starts_share_allow_after_throttling(cached: Machine) -> None
         program.communicate()
 
     assert codes == [0] * 5 + [254]
-    # Those who went on before the first yes was kept asked too.
+    # Those that went on before the first allow was cached simulated too.
     assert 4 <= cached.aws.operations.count("SimulatePrincipalPolicy") <= 3 + 5
 
 

@@ -1,4 +1,4 @@
-"""`check` and `documents` as they are used: exit codes, faults, and that nothing is started."""
+"""`check` and `documents` as users run them: exit statuses, faults, and that no session starts."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_check_reports_each_answer(
 
 
 def test_document_and_target_are_simulated_with_own_context(machine: Machine) -> None:
-    """The key is true for what is named; without a name the target is asked about twice."""
+    """The key is true for the named document; without a name the target is simulated twice."""
     check(machine)
     named = len(machine.aws.calls("SimulatePrincipalPolicy"))
     check(machine, "--document-name", "Dev-Shell")
@@ -136,7 +136,7 @@ def test_target_is_required(machine: Machine) -> None:
 
 
 def test_check_flags_are_not_read_as_values(machine: Machine) -> None:
-    """As a value they are refused there as here; behind -- they are the parser's."""
+    """As a value they are rejected as by the AWS CLI; after -- the parser reads them."""
     assert check(machine, "--reason", "--explain").returncode == 252
     assert check(machine, "--reason=--explain").returncode == 0
 
@@ -151,7 +151,7 @@ def test_service_that_does_not_answer_is_unknown(machine: Machine, operation: st
 
 
 def test_unreadable_policies_leave_answer_unchanged(machine: Machine) -> None:
-    """Whatever explains may fail: the answer is the same."""
+    """Any part of the explanation may fail without a change of the answer."""
     for operation in ("ListUserPolicies", "ListAttachedUserPolicies", "GetUser"):
         machine.aws.script(operation, xml("<PolicyNames><member>x</member></PolicyNames>"))
     machine.aws.script("GetUserPolicy", xml("<PolicyDocument>%7Bno json</PolicyDocument>"))
@@ -244,7 +244,7 @@ def test_denial_of_ssh_document_at_terminal_makes_no_extra_calls(machine: Machin
 def test_check_and_start_session_agree(
     world: Server, machine: Machine, case: dict[str, Any]
 ) -> None:
-    """What check says of the document is what the gate does; a target is the service's."""
+    """`check` decides about the document as the gate does; the service decides about the target."""
     report = json.loads((GALLERY / f"{case['name']}.json").read_text())
     told = start(world, machine, case["as"], words=case["words"], **case["environ"])
 
@@ -349,7 +349,7 @@ def test_explicit_grant_rule_costs_one_call(machine: Machine) -> None:
     assert {k: v for k, v in first.context.items() if "Time" not in k} == {
         k: v for k, v in control.context.items() if "Time" not in k
     }
-    # No statement is named in that answer: nobody can tell.
+    # That answer names no statement, so the rule cannot be evaluated.
     assert machine.aws.operations.count("StartSession") == 0
 
 

@@ -28,7 +28,7 @@ HYBRID = "mi-0123456789abcdef0"
 
 
 def named(**names: str) -> Answer:
-    """DescribeInstances: the Name tags by instance id, `_` for `-`."""
+    """Return an answer of DescribeInstances: the Name tags by instance id, `_` for `-`."""
     items = "".join(
         f"<item><instancesSet><item><instanceId>{node.replace('_', '-')}</instanceId><tagSet><item>"
         f"<key>Name</key><value>{name}</value></item></tagSet></item></instancesSet></item>"
@@ -53,7 +53,7 @@ def documents(*names: str) -> Answer:
 
 @pytest.fixture
 def desk(machine: Machine) -> Machine:
-    """A machine with profiles, and an AWS with two nodes and two documents."""
+    """Return a machine with profiles, and an AWS with two nodes and two documents."""
     programs = [str(ways.forks.programs)] if ways.forked() else []
     machine.environ["PATH"] = os.pathsep.join([*programs, str(BIN), machine.environ["PATH"]])
     # Of the library's: the shells of these tests run programs that are not ours.
@@ -74,7 +74,7 @@ def desk(machine: Machine) -> Machine:
 
 
 def complete(desk: Machine, *words: str, **environ: str | None) -> list[str]:
-    """What `ssmgate complete WORDS` offers; it says nothing else, whatever happens."""
+    """Return what `ssmgate complete WORDS` offers; it never prints anything else."""
     ended = desk.python("-P", "-m", "ssmgate", "complete", *words, **environ)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.splitlines()
@@ -230,7 +230,7 @@ def test_other_arguments_exit_with_252(desk: Machine, words: list[str]) -> None:
 
 
 def test_completion_never_prompts_and_leaves_no_process(desk: Machine) -> None:
-    """A profile with MFA, and a credential process that would ask and that does not end."""
+    """A profile with MFA, and a credential process that would prompt and does not end."""
     left = desk.home / "left"
     process = desk.home / "process"
     process.write_text(
@@ -310,7 +310,7 @@ def test_second_completion_uses_cache(desk: Machine) -> None:
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert file.parent.parent.stat().st_mode & 0o777 == 0o700
     poison(file)
-    # The file is read indeed: the attacks below can tell.
+    # This proves that the file is read: the attacks below rely on it.
     assert complete(desk, "targets", "--", "") == ["i-0000000000000bad0\tplanted"]
 
 
@@ -551,7 +551,7 @@ def test_keeps_previous_bash_completion_of_aws(
 
 
 def test_completes_under_set_u(desk: Machine, directory: Path) -> None:
-    """Some work in an interactive `set -u`."""
+    """Some users work in an interactive `set -u`."""
     with Typist("bash", desk.variables(), directory) as typist:
         for command in ["set -u", *LOADED["bash"]]:
             typist.run(command)

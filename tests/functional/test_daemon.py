@@ -1,4 +1,4 @@
-"""Starts by a daemon: the same as cold ones in everything that can be seen."""
+"""Starts by a daemon: identical to cold starts in all that can be observed."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def daemon(home: Path) -> Iterator[Daemon]:
-    """One for all that leave it as it was."""
+    """Run one daemon for all tests that leave it unchanged."""
     with running({"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}) as daemon:
         yield daemon
 
 
 @pytest.fixture
 def machine(machine: Machine, home: Path) -> Machine:
-    """With the HOME of the daemon."""
+    """Return a machine with the HOME of the daemon."""
     machine.environ["HOME"] = str(home)
     return machine
 
@@ -255,7 +255,7 @@ initialize_client_plugin = Plugin().initialize_client_plugin
 
 
 def test_environment_variables_load_no_code(machine: Machine, tmp_path: Path) -> None:
-    """botocore reads this one whenever it makes a client."""
+    """botocore reads this environment variable whenever it makes a client."""
     home = tmp_path / "own"
     home.mkdir()
     (home / "planted_plugin.py").write_text(PLANTED)

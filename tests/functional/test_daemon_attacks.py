@@ -1,4 +1,4 @@
-"""A daemon does nothing for a process that is confined otherwise, whatever that process says."""
+"""A daemon does nothing for a differently confined process, whatever that process sends."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @dataclass
 class Attack:
-    """What is asked of the daemon, and the program that is planted as a plugin."""
+    """The request to the daemon, and the program that is planted as a plugin."""
 
     machine: Machine
     daemon: Daemon
 
     @property
     def planted(self) -> Path:
-        """The file that the program leaves."""
+        """Return the file that the program creates."""
         return Path(self.daemon.environ["HOME"]).parent / "planted"
 
     @property
@@ -51,7 +51,7 @@ class Attack:
         return f"#!/bin/sh\ntouch {self.planted}\necho 1.2.804.0\n"
 
     def lists(self, *words: str, **environ: str | None) -> list[list[str]]:
-        """Of a request, after the nonce."""
+        """Return the lists of a request, after the nonce."""
         merged = {**self.machine.environ, **self.daemon.environ, **environ}
         variables = [f"{name}={text}" for name, text in merged.items() if text is not None]
         argv = ["ssm", "start-session", "--target", TARGET, *words]
@@ -92,7 +92,7 @@ def attack(machine: Machine, daemon: Daemon) -> Attack:
 
 @pytest.fixture
 def path(attack: Attack) -> Iterator[Path]:
-    """The program as a file that both sides see."""
+    """Return the path of the program, which both sides see."""
     path = attack.planted.with_name("program")
     path.write_text(attack.program)
     path.chmod(0o755)
@@ -101,7 +101,7 @@ def path(attack: Attack) -> Iterator[Path]:
 
 
 def test_answers_request_of_unconfined_process(attack: Attack, path: Path) -> None:
-    """So what follows would leave a file if it were answered."""
+    """This proves that the attacks below would leave a file if they were answered."""
     kind, _ = attack.run("nothing", attack.lists(SSMGATE_PLUGIN_PATH=str(path)))
 
     assert kind == protocol.HANDOVER.decode()
@@ -143,7 +143,7 @@ def test_rejects_client_with_any_confinement(
 
 @pytest.mark.parametrize("space", confined_client.SPACES)
 def test_rejects_client_in_user_namespace(attack: Attack, path: Path, space: str) -> None:
-    """With another one or alone. The process has all capabilities in it."""
+    """With another namespace or alone. The process has all capabilities in it."""
     lists = attack.lists(SSMGATE_PLUGIN_PATH=str(path))
 
     kind, why = attack.run(f"user, {space}", lists)

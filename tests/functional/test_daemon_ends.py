@@ -1,4 +1,4 @@
-"""A session that a daemon started is taken by a plugin, or terminated: never left."""
+"""A plugin takes each session that a daemon started, or the session is terminated."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from fakes.scripted_aws import (
 from fakes.waiting import has_got
 from ssmgate.daemon import protocol, requests
 
-# So that nobody has to wait for the end of patience.
+# So that no test waits for the default patience.
 CONSTANTS = "child.TAKE_SECONDS = 1.0"
 
 
@@ -58,17 +58,17 @@ def daemon(home: Path) -> Iterator[Daemon]:
 
 @pytest.fixture
 def machine(machine: Machine, home: Path) -> Machine:
-    """With the HOME of the daemon."""
+    """Return a machine with the HOME of the daemon."""
     machine.environ["HOME"] = str(home)
     return machine
 
 
 def counts(machine: Machine) -> tuple[int, int]:
-    """How many sessions were started, and how many terminated."""
+    """Return how many sessions were started, and how many were terminated."""
     return len(machine.aws.calls("StartSession")), len(machine.aws.calls("TerminateSession"))
 
 
-# A signal to the one who asked.
+# A signal to the client.
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
 OTHERS = [signal.SIGUSR1, signal.SIGALRM, signal.SIGABRT, signal.SIGRTMIN]
@@ -141,7 +141,7 @@ def test_killed_client_leaves_no_session(
 def test_killed_stopped_client_leaves_no_session(
     machine: Machine, daemon: Daemon, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """The handover lies there unread."""
+    """The client has not read the handover."""
     process, _ = begin(machine, tmp_path)
     machine.aws.wait_for("GetCallerIdentity")
     process.send_signal(signal.SIGSTOP)
@@ -201,7 +201,7 @@ def test_alarm_of_client_ends_start(machine: Machine, daemon: Daemon, tmp_path: 
     assert not machine.plugin.started
 
 
-# The one who asked is stopped, and goes on.
+# The client is stopped, and goes on.
 
 
 def test_client_stopped_briefly_goes_on(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
@@ -235,11 +235,11 @@ def test_client_stopped_for_long_starts_anew(
     assert machine.plugin.started
 
 
-# One who asks and then does as it likes.
+# A client that violates the protocol.
 
 
 class Asker:
-    """The asking end of the protocol, by hand."""
+    """The client side of the protocol, operated by the test."""
 
     def __init__(self, daemon: Daemon, machine: Machine, stack: ExitStack) -> None:
         self.daemon = daemon
@@ -262,7 +262,7 @@ class Asker:
         self.sock = self._stack.enter_context(self.daemon.asked_by_another(speak))
 
     def hear(self, kind: bytes) -> list[list[str]]:
-        """The next message but beats, which is of `kind`."""
+        """Return the next message that is not a beat; it has to be of `kind`."""
         while (heard := requests.receive(self.sock))[0] == protocol.BEAT:
             pass
         assert heard[0] == kind
@@ -354,7 +354,7 @@ def test_terminates_session_that_client_does_not_take(
 def test_keeps_session_that_slow_client_takes(
     machine: Machine, daemon: Daemon, asker: Asker
 ) -> None:
-    """It may have been stopped just then."""
+    """The client may have been stopped just then."""
     asker.request()
     asker.hear(protocol.HANDOVER)
     asker.say(protocol.TAKE)
@@ -369,7 +369,7 @@ def test_keeps_session_that_slow_client_takes(
 
 
 def test_unread_handover_terminates_session(machine: Machine, daemon: Daemon, asker: Asker) -> None:
-    """One with more than a socket holds, to somebody who does not read."""
+    """A handover larger than the socket's buffer, to a client that does not read."""
     machine.environ |= {f"BIG{n}": "x" * 100_000 for n in range(10)}
     asker.request()
     machine.aws.wait_for("TerminateSession")
@@ -421,7 +421,7 @@ def test_connection_without_request_starts_nothing(
 
 
 def vanishing_plugin(machine: Machine, first_line: str) -> None:
-    """It tells its version, and is another file then."""
+    """Install a plugin that prints its version and is then replaced by another file."""
     directory = machine.plugin.directory / "bin"
     directory.mkdir()
     path = directory / "session-manager-plugin"

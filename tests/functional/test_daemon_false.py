@@ -1,4 +1,4 @@
-"""A client starts nothing for a daemon that is confined otherwise, and sends it nothing."""
+"""A client starts nothing for a differently confined daemon, and sends it nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAME = (
 
 @dataclass
 class Listener:
-    """A false daemon, the program that it hands over, and all that its client said."""
+    """A false daemon, the program that it hands over, and all that its client sent."""
 
     home: Path
     name: str
@@ -40,12 +40,12 @@ class Listener:
 
     @property
     def planted(self) -> Path:
-        """The file that the program leaves."""
+        """Return the file that the program creates."""
         return self.home / "planted"
 
     @contextmanager
     def listening(self, how: str, *, as_root: bool = False) -> Iterator[None]:
-        """Until the block ends. One client has to connect, and `heard` is complete then."""
+        """Listen until the block ends. One client has to connect; `heard` is complete then."""
         path = self.home / DIRECTORY / self.name
         program = self.home / "program"
         for left in (path, self.planted):
@@ -77,7 +77,7 @@ class Listener:
             process.communicate()
 
     def status(self) -> subprocess.CompletedProcess[str]:
-        """`ssmgate daemon status`."""
+        """Run `ssmgate daemon status`."""
         return subprocess.run(
             [sys.executable, "-P", "-m", "ssmgate", "daemon", "status"],
             env=self.environ, capture_output=True, text=True, timeout=60, check=False,
@@ -98,7 +98,7 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Listener:
 
 @pytest.fixture
 def machine(machine: Machine, listener: Listener) -> Machine:
-    """With the HOME of the false daemon."""
+    """Return a machine with the HOME of the false daemon."""
     machine.environ |= listener.environ
     return machine
 
@@ -113,7 +113,7 @@ def machine(machine: Machine, listener: Listener) -> Machine:
 def test_attack_succeeds_without_confinement(
     machine: Machine, listener: Listener, tmp_path: Path, how: str, constants: tuple[str, ...]
 ) -> None:
-    """So what follows would leave a file if it were obeyed, and would hear the environment."""
+    """This proves that the attacks below would leave a file and receive the environment."""
     with listener.listening(how):
         ended, way = start(machine, tmp_path, constants=constants)
 
@@ -174,7 +174,7 @@ def assert_not_asked(listener: Listener, how: str, why: str, *, as_root: bool) -
         status = listener.status()
 
     assert (status.returncode, status.stdout) == (255, "")
-    # What cannot be read is not told: "[Errno 13] …".
+    # An unreadable fact has no name: "[Errno 13] …".
     expected = "the daemon does not answer" if why.startswith("[") else why
     assert expected in status.stderr
     assert listener.heard == []

@@ -1,4 +1,4 @@
-"""The waiting process: what it holds, how many it makes, when it ends; and who starts it."""
+"""The daemon: what it stores, how many starts it makes, when it ends, and who starts it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ssmgate.daemon.server import MAX_WORKERS
 
 @pytest.fixture(autouse=True)
 def _alone(machine: Machine, tmp_path: Path) -> None:
-    """Each test has a HOME of its own."""
+    """Give each test its own HOME."""
     machine.environ["HOME"] = str(tmp_path / "home")
 
 
@@ -53,7 +53,7 @@ SECRETS = {
 
 
 def memory(pid: int) -> Iterator[bytes]:
-    """All that the process could read of its own memory."""
+    """Return all memory that the process can read."""
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             (
@@ -101,7 +101,7 @@ def test_daemon_keeps_no_data_of_a_start(machine: Machine, tmp_path: Path) -> No
 
 
 def test_worker_memory_contains_request(machine: Machine, tmp_path: Path) -> None:
-    """The search finds what is there."""
+    """This proves that the search of the other tests finds such data."""
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
     with running(machine.environ) as daemon:
@@ -124,7 +124,7 @@ def test_daemon_keeps_no_descriptor_of_a_start(machine: Machine, tmp_path: Path)
 
 
 def anonymous_memory(pid: int) -> int:
-    """RssAnon in kilobytes."""
+    """Return RssAnon in kilobytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("RssAnon:")[2].split()[0])
 
@@ -354,7 +354,7 @@ def test_does_not_run_when_turned_off(machine: Machine) -> None:
 def test_daemon_without_streams_makes_same_starts(
     machine: Machine, tmp_path: Path, closed: str
 ) -> None:
-    machine.plugin.version("1.2.497.0")  # to which something is to be said
+    machine.plugin.version("1.2.497.0")  # which would have to be reported
     with running(machine.environ, before=("sh", "-c", f'exec "$@" {closed}', "sh")):
         first, way = start(machine, tmp_path, input="x")
         second, _ = start(machine, tmp_path, input="x", SSMGATE_DAEMON="off")
@@ -388,7 +388,7 @@ def test_daemon_that_ignores_signals_makes_interruptible_starts(
 
 
 def daemons(home: str) -> list[int]:
-    """The processes that wait for starts with this HOME."""
+    """Return the ids of the daemons with this HOME."""
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
@@ -403,7 +403,7 @@ def daemons(home: str) -> list[int]:
 
 @pytest.fixture
 def left(machine: Machine) -> Iterator[Callable[[], list[int]]]:
-    """The daemons that a test left behind."""
+    """Return a function that lists the daemons which a test spawned."""
     home = machine.environ["HOME"]
     yield lambda: daemons(home)
     for pid in daemons(home):
@@ -495,7 +495,7 @@ def test_failing_spawn_does_not_affect_start(
 
 
 def test_signal_during_spawn_ends_start(machine: Machine) -> None:
-    """It is left behind before the session is there, which no signal may leave alone."""
+    """The daemon is spawned before the session exists, which no signal may leave open."""
     code = (
         "import os, signal\n"
         "from ssmgate.daemon import spawn as launch\n"

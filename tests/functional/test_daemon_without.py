@@ -1,4 +1,4 @@
-"""What no daemon makes: then the start is a cold one, soon, with nothing said about it."""
+"""Where no daemon can make a start, the start is a cold one, soon and without a message."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def daemon(home: Path) -> Iterator[Daemon]:
 
 @pytest.fixture
 def machine(machine: Machine, home: Path) -> Machine:
-    """With the HOME of the daemon."""
+    """Return a machine with the HOME of the daemon."""
     machine.environ["HOME"] = str(home)
     return machine
 
 
 @pytest.fixture
 def alone(machine: Machine, tmp_path: Path) -> Machine:
-    """With a HOME of its own."""
+    """Return a machine with its own HOME."""
     machine.environ["HOME"] = str(tmp_path / "home")
     return machine
 
@@ -77,7 +77,7 @@ def assert_cold(machine: Machine, directory: Path, **how: object) -> None:
 
 @contextmanager
 def bound(machine: Machine) -> Iterator[socket.socket]:
-    """A socket where the machine's daemon would be. It does not listen yet."""
+    """Bind a socket at the path of the machine's daemon, without listening."""
     directory = Path(machine.environ["HOME"]) / DIRECTORY
     directory.mkdir(parents=True, mode=0o700)
     code = "import os; from ssmgate.daemon import peer, location as p\n"
@@ -97,7 +97,7 @@ def bound(machine: Machine) -> Iterator[socket.socket]:
 def listening(
     machine: Machine, answer: Callable[[socket.socket], object] | None = None
 ) -> Iterator[None]:
-    """A process in the place of the machine's daemon, confined as its clients.
+    """Run a process at the path of the machine's daemon, confined as its clients.
 
     It answers one of them, or accepts none.
     """
@@ -245,7 +245,7 @@ def test_faulty_daemon_falls_back_to_cold_start(
 
 
 def test_accepts_daemon_that_proves_itself(alone: Machine, tmp_path: Path) -> None:
-    """So none of those before is done without for want of a proof."""
+    """This proves that the daemons above are not ignored for lack of a proof."""
     with listening(alone, says(HELLO, proves, packed(protocol.END, ["7"]))):
         ended, way = start(alone, tmp_path)
 
@@ -277,7 +277,7 @@ def test_full_queue_falls_back_at_once(alone: Machine, tmp_path: Path) -> None:
 
 @ROOT
 def test_rejects_daemon_of_another_user(alone: Machine, tmp_path: Path) -> None:
-    """Whoever listens is who is known, whoever made the socket."""
+    """The client checks which user listens, whichever user created the socket."""
     with bound(alone) as sock:
         pid = os.fork()
         if not pid:
@@ -389,7 +389,7 @@ def test_dangling_link_falls_back_to_cold_start(alone: Machine, tmp_path: Path) 
 
 
 def copied(directory: Path) -> Path:
-    """The package, where a test may change it."""
+    """Return a copy of the package that a test may change."""
     source = Path(ssmgate.__file__).parent
     shutil.copytree(source, directory / "ssmgate", ignore=shutil.ignore_patterns("sandbox"))
     return directory / "ssmgate"
@@ -478,7 +478,7 @@ def test_arguments_that_name_own_descriptors_start_cold(
 
 
 def test_pipe_is_read_by_process_itself(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
-    """It could not be read again."""
+    """A second process could not read it again."""
     os.mkfifo(tmp_path / "pipe")
     thread = threading.Thread(target=lambda: (tmp_path / "pipe").write_text('{"a": ["b"]}'))
     thread.start()
@@ -538,7 +538,7 @@ def test_closed_descriptor_starts_cold(
 def test_configuration_from_own_descriptor_starts_cold(
     machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
-    """AWS_CONFIG_FILE=<(…): the profile is there, and not another one of the same name."""
+    """AWS_CONFIG_FILE=<(…): the profile is in it, and no other file has one of that name."""
     own, usual = tmp_path / "own", tmp_path / "usual"
     for path, key in ((own, "AKIAOWN"), (usual, "AKIAUSUAL")):
         path.write_text(f"[profile p]\naws_access_key_id={key}\naws_secret_access_key=s\n")
@@ -576,7 +576,7 @@ def test_unreadable_working_directory_starts_cold(
     assert (way, ended.returncode) == (COLD, 0), ended.stderr
 
 
-# Who might be asked something.
+# Starts that may prompt.
 
 KEYS = "aws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
 PROFILES = (

@@ -1,4 +1,4 @@
-"""What the gate does where permissions are real: the sandbox, its users, roles and policies."""
+"""What the gate decides with real permissions: the sandbox, its users, roles and policies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SSH_WORDS = (*named(SSH), "--parameters", "portNumber=22")
 
 
 def checked(machine: Machine) -> list[tuple[str, str]]:
-    """Each document that IAM was asked about, and what it said."""
+    """Return each document that was simulated, and the decision."""
     lines = machine.aws.of("iam:SimulatePrincipalPolicy")
     told = [line.partition(f"; {START} on ")[2].rpartition(": ") for line in lines]
     return [(arn, decision) for arn, _, decision in told]
@@ -174,7 +174,7 @@ def test_configured_context_key_decides(resident: Resident) -> None:
 
     ended = machine.run("--target", NODE, SSMGATE_CONTEXT=context)
 
-    # IAM says yes; the service, which knows better, says no.
+    # IAM allows; the service, which evaluates more policies, denies.
     assert ended.returncode == 254
     assert [decision for _, decision in checked(machine)] == ["allowed"]
     assert "with an explicit deny in an identity-based policy" in ended.stderr
@@ -274,7 +274,7 @@ def modelled(
 def test_names_default_document_where_condition_requires_it(
     modelled: Callable[[str, str], Machine], model: str, starts: list[str]
 ) -> None:
-    """The role's statement wants ssm:SessionDocumentAccessCheck to be true."""
+    """The statement of the role requires ssm:SessionDocumentAccessCheck to be true."""
     machine = modelled(model, "Ops")
 
     ended = machine.run("--target", NODE)
@@ -343,7 +343,7 @@ def test_permissive_does_not_override_service(
 
 
 def settle(machine: Machine, how: str, table: str, keys: dict[str, str]) -> None:
-    """Set `keys` of a table of the configuration by the user's file or by variables."""
+    """Set `keys` of a table of the configuration in the user's file or by environment variables."""
     if how == "file":
         directory = machine.home / ".config" / "ssmgate"
         directory.mkdir(parents=True)
@@ -381,7 +381,7 @@ def test_checker_simulates_caller(
     assumed_by: str | None,
     asks: str,
 ) -> None:
-    """Neither may ask IAM itself. The checker may ask about the role by its whole path only."""
+    """Neither may simulate itself. The checker may simulate the role by its whole path only."""
     machine = resident(starter)
     settle(machine, how, "checker", keys)
     signs = sandbox.principals["checker"]
@@ -409,7 +409,7 @@ def test_checker_simulates_caller(
 
 
 def test_checker_grants_no_access(resident: Resident, sandbox: Server) -> None:
-    """What it asks is whether the starter may."""
+    """The checker simulates the policies of the caller, not its own."""
     machine = resident("bob")
     settle(machine, "environment", "checker", {"role_arn": CHECKING_ROLE})
 

@@ -1,4 +1,4 @@
-"""The first connection, opened while what reads the command line is still being loaded."""
+"""The first connection opens while the parser of the command line is still being loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fakes.waiting import until
 
 @pytest.fixture
 def far(tmp_path: Path) -> Iterator[Machine]:
-    """A machine whose AWS has TLS."""
+    """Return a machine whose AWS has TLS."""
     context, bundle = server_context(tmp_path)
     context.num_tickets = 0  # one that comes just before a request costs a connection
     with ScriptedAws(tls=context) as aws:
@@ -58,7 +58,7 @@ def test_connects_before_parsing_and_uses_connection(far: Machine, pipe: Path) -
     pipe.write_text('{"a": ["b"]}')
     _, told = running.communicate(timeout=30)
     assert (running.returncode, told) == (0, "")
-    # STS's, IAM's and SSM's.
+    # Those to STS, IAM and SSM.
     assert connections(far) == 3
 
 

@@ -1,4 +1,4 @@
-"""Where STS, IAM and StartSession are asked: warnings, and what `check` says of it."""
+"""Endpoints of STS, IAM and StartSession: warnings, and what `check` reports about them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ VPC_ENDPOINT = "https://vpce-0a1b-x2y3.ssm.us-east-1.vpce.amazonaws.com"
 
 @pytest.fixture
 def split(machine: Machine) -> Machine:
-    """STS and IAM are the scripted AWS, StartSession would go to AWS. No packet leaves."""
+    """Return a machine that calls STS and IAM of the scripted AWS and StartSession of AWS.
+
+    No packet leaves the machine.
+    """
     url = machine.environ.pop("AWS_ENDPOINT_URL")
     machine.environ |= {
         "AWS_ENDPOINT_URL_STS": url,

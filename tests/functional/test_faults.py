@@ -1,4 +1,4 @@
-"""The fault table: whatever breaks, wherever, the start ends in the right words and no session."""
+"""The table of faults: each start ends with the right message and without a session."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ NAMED = ("--target", TARGET, "--document-name", "AWS-StartSSHSession")
 def launch(
     machine: Machine, *words: str, patch: str = "", **environ: str | None
 ) -> subprocess.Popen[str]:
-    if patch:  # of this process's constants: no other shall make the start
+    if patch:  # constants of this process: no other process may make the start
         environ["SSMGATE_DAEMON"] = "off"
     return subprocess.Popen(
         [sys.executable, "-c", RUN.format(patch=patch), *words],
@@ -92,7 +92,7 @@ def launch(
 
 
 def finish(process: subprocess.Popen[str]) -> Ended:
-    """Wait for the program; what it left behind must not keep its streams open."""
+    """Wait for the program; its child processes must not keep its streams open."""
     with process:
         try:
             stdout, stderr = "", ""
@@ -119,7 +119,9 @@ def start(machine: Machine, *words: str, patch: str = "", **environ: str | None)
 
 
 def assert_stopped(machine: Machine, ended: Ended, code: int, *words: str, starts: int = 0) -> None:
-    """It ended with `code` and `words`, after `starts` calls of StartSession, with nothing left."""
+    """Check for exit status `code`, `words` on stderr, `starts` calls of StartSession and no
+    session.
+    """
     assert ended.returncode == code, ended.stderr
     assert ended.stdout == ""
     for word in words:
@@ -139,10 +141,10 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-# STS and IAM: each fault is a "cannot tell".
+# STS and IAM: each fault makes the decision unknown.
 
 CHECK_FAULTS = [
-    # answer, attempts, words
+    # answer, attempts, message
     pytest.param(
         xml_error("ServiceFailure", "broken", 500),
         3,
@@ -218,7 +220,7 @@ def test_endless_answer_times_out(machine: Machine, operation: str) -> None:
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
 def test_time_limit_includes_wait_between_attempts(machine: Machine, operation: str) -> None:
-    """However long botocore means to wait, or the service tells it to."""
+    """However long botocore or the service want it to wait."""
     machine.aws.script("GetCallerIdentity", identity(ROLE))
     machine.aws.script(operation, xml_error("Throttling", "Rate exceeded"))
 
@@ -331,7 +333,7 @@ def test_role_with_unknown_path_is_simulated_without_path(
     assert machine.plugin.started
 
 
-# Simulation: an answer, but not a yes.
+# Simulation: answers that do not allow.
 
 DOCUMENT = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell"
 TEMPLATE = "arn:aws:ssm:us-east-1:${Account}:document/${DocumentName}"
@@ -834,7 +836,9 @@ def test_other_errors_get_no_second_spelling(
 
 
 def own_plugin(machine: Machine, on_version: str = "") -> Path:
-    """A copy of the fake plugin first on PATH; `on_version` runs after it told its version."""
+    """Put a copy of the fake plugin first on PATH; `on_version` runs after it printed its
+    version.
+    """
     directory = machine.home / "bin"
     directory.mkdir()
     path = directory / "session-manager-plugin"
@@ -1184,7 +1188,7 @@ def test_signal_and_failing_termination(machine: Machine) -> None:
 
 
 def start_without(machine: Machine, redirection: str, *words: str) -> int:
-    """Run under sh with `redirection`; the status alone tells."""
+    """Run under sh with `redirection`, and return the exit status."""
     command = f'exec "$@" {redirection}'
     return subprocess.run(
         ["sh", "-c", command, "sh", sys.executable, "-m", "ssmgate", "start-session", *words],

@@ -1,4 +1,4 @@
-"""A fork of the loaded program does as the program does: else the tests would test a stand-in."""
+"""A fork of the loaded program behaves as the program: otherwise the tests would test a stub."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A gallery of refusals: what a person and what a machine is told, for each way of being refused.
+"""A gallery of denials: what a user and what a program read, for each way to be denied.
 
-The texts were read one by one. After a change on purpose, UPDATE_GALLERY=1 writes them anew: read
+A reviewer has read each text. After an intended change, UPDATE_GALLERY=1 writes them anew: read
 the difference.
 """
 
@@ -76,7 +76,10 @@ def run(world: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
 
 
 def steady(text: str) -> str:
-    """Without the ids that moto makes up, the port, and the time: as long, as lines are wrapped."""
+    """Replace the ids that moto generates, the port, and the time by texts of the same length.
+
+    The length matters because lines are wrapped.
+    """
     text = re.sub(r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:5000", text)
     text = re.sub(r"(aws:userid=)[a-z0-9]{20}(?=,|$)", r"\1" + "u" * 20, text, flags=re.M)
     text = re.sub(r"\b(?=[a-z]*[0-9])[a-z0-9]{20}\b", "u" * 20, text)
@@ -126,7 +129,9 @@ def test_gallery(case: dict[str, Any], run: Run) -> None:
 
 
 def shapes(value: object, path: str = "") -> set[str]:
-    """What a reader of the JSON has to expect: members, their types, and the words of an answer."""
+    """Return what a reader of the JSON has to expect: members, their types, and the values of
+    an answer.
+    """
     if isinstance(value, dict):
         return {f"{path}{{}}"}.union(*(shapes(v, f"{path}.{k}") for k, v in value.items()))
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The guides, followed: their blocks of commands run one after the other in a real shell."""
+"""The guides, executed: their blocks of commands run one after the other in a real shell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def blocks(guide: str) -> list[tuple[str, str]]:
-    """The fenced blocks of a guide in order: (language, text)."""
+    """Return the fenced blocks of a guide in order: (language, text)."""
     text = (DOCS / guide).read_text()
     return re.findall(r"^```([a-z-]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
@@ -50,7 +50,7 @@ def test_ssh_guide_works(tmp_path: Path) -> None:
                 script.append(text)
         told = "\n".join(script)
         told = told.replace("ec2-user", getpass.getuser()).replace("~/.ssh/control", f"{short}/c")
-        # The node's home is the machine's own.
+        # The home of the node is that of the machine.
         told = re.sub(r"(i-0123456789abcdef0:|--bare )", rf"\1{home}/there/", told)
         told = told.replace("put note note", f"put note {home}/there/note")
         (home / "there").mkdir()
@@ -115,7 +115,7 @@ def test_shell_guide_works(tmp_path: Path, shell: str, user: str, status: int) -
 
 
 def test_each_block_of_guides_has_known_language() -> None:
-    """A block with a mistyped language would not be followed."""
+    """The test would not execute a block with a mistyped language."""
     for guide, known in {
         "ssh.md": {"", "sh", "ssh-config"},
         "shell.md": {"sh", "bash", "zsh", "fish"},

@@ -1,4 +1,4 @@
-"""What the plugin gets: its arguments, its environment, its signals, and this very process."""
+"""What the plugin receives: its arguments, environment and signals, in the same process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is simulated, about which document, in which context, and who asks."""
+"""Which caller is simulated, about which document, in which context, and with which credentials."""
 
 from __future__ import annotations
 
@@ -469,7 +469,9 @@ UNFOUND = (
 
 
 def on_a_terminal(machine: Machine, code: str) -> tuple[int, str]:
-    """Run with a controlling terminal on which `code` is typed; its status and what it showed."""
+    """Run with a controlling terminal where `code` is typed; return its status and what it
+    showed.
+    """
     master, slave = pty.openpty()
     try:
         with subprocess.Popen(

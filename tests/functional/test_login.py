@@ -1,4 +1,4 @@
-"""`ssmgate login` on a bastion: real unix users, root's files, and the gate behind it."""
+"""`ssmgate login` on a bastion: real unix users, files of root, and the gate."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_accepts_region_and_profile_where_permitted(
 
 
 def test_denies_an_endpoint_that_is_not_allowed(bastion: Bastion, scripted: ScriptedAws) -> None:
-    """IAM alone is somewhere else: nothing is sent, and its yes could start nothing."""
+    """Only IAM has another endpoint: nothing is sent, and its allow could start nothing."""
     text = bastion.config_file.read_text()
     with ScriptedAws() as elsewhere:
         bastion.aws_file.write_text(
@@ -155,7 +155,7 @@ def test_denies_an_endpoint_that_is_not_allowed(bastion: Bastion, scripted: Scri
 def test_caches_nothing_where_keys_are_locked(
     bastion: Bastion, scripted: ScriptedAws, tmp_path: Path, locked: bool
 ) -> None:
-    """Not by a start outside the login either, and whatever the locked key is."""
+    """Neither does a start outside the login, whichever key is locked."""
     allowed = f'[aws]\nallowed_endpoints = ["{scripted.url}"]\n'
     bastion.config_file.write_text(f'locked = ["require_reason"]\n{allowed}' if locked else "")
     home = tmp_path / "home"

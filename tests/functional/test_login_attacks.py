@@ -1,7 +1,7 @@
-"""Ways to get past the login: each ends in a refusal with a record, and in no session.
+"""Attacks on the login: each ends in a denial with a record, and without a session.
 
-The people here have a shell in the test, and so more than on a bastion: they call the entry with
-whatever arguments, environment and files they like.
+The attackers have a shell in the test, and so more than on a bastion: they call the entry script
+with any arguments, environment and files.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def bastion(built: Bastion, scripted: ScriptedAws, log: Log) -> Bastion:
 def refused(
     bastion: Bastion, scripted: ScriptedAws, log: Log, ended: Ended, *codes: int
 ) -> dict[str, Any]:
-    """Hold an end to be a refusal with a record, and return the record."""
+    """Check that the login was rejected with a record, and return the record."""
     assert ended.returncode in codes, ended.stderr
     assert ended.stdout == ""
     assert scripted.calls("StartSession") == []
@@ -296,7 +296,7 @@ SITE = "import os; open({owned!r}, 'w').close()\n"
 
 @pytest.fixture
 def evil(bastion: Bastion) -> Iterator[Path]:
-    """A directory of Mallory's full of things to be picked up."""
+    """Return a directory of Mallory with many files that a program could load."""
     directory = bastion.root / "homes" / MALLORY
     owned = str(directory / "owned")
     for name in ("sitecustomize.py", "usercustomize.py", "evil.py", "botocore.py", "awscli.py"):
@@ -336,7 +336,7 @@ def test_ignores_hostile_environment(
 def test_ignores_hostile_environment_without_entry_script(
     bastion: Bastion, scripted: ScriptedAws, log: Log, evil: Path, other_aws: ScriptedAws
 ) -> None:
-    """All of it at once, to root's Python itself: the program does not rely on the script."""
+    """All of it at once, given to Python of root: the program does not rely on the script."""
     variables = {name: value for row in ENVIRON.values() for name, value in row.items()}
     for name in ("PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__"):  # would be another Python
         del variables[name]
@@ -394,7 +394,7 @@ def test_rejects_other_program_arguments(
     assert scripted.received == []
 
 
-# Files: what a mistake of root's, or a moment of somebody else's, would open. IAM allows.
+# Files that a mistake of root, or a race with another user, would open. IAM allows.
 
 
 def by_mallory(path: Path) -> None:
@@ -512,7 +512,7 @@ def test_rejects_invalid_configuration(
 
 
 def test_unprivileged_user_cannot_exchange_files(bastion: Bastion, scripted: ScriptedAws) -> None:
-    """The race on the configuration: whoever is not root does not get to run in it."""
+    """The race for the configuration: only root can exchange it."""
     tried = (
         f"cd {bastion.root} && for f in etc/config.toml etc/aws plugin/session-manager-plugin"
         " bin/ssmgate-login empty records; do rm -rf $f; mv $f x; ln -sfn /tmp $f; chmod 777 $f;"
@@ -567,7 +567,7 @@ def test_denies_without_record_file(
 
 @pytest.mark.parametrize("left", [0, 300])
 def test_denies_on_full_disk(bastion: Bastion, scripted: ScriptedAws, log: Log, left: int) -> None:
-    """As far as this process's files go."""
+    """A limit of the file size stands for the full disk."""
     limited = ["prlimit", f"--fsize={left}", str(bastion.entry)]
     ended = bastion.run(MALLORY, "-c", START, program=limited)
 
@@ -591,7 +591,7 @@ def test_denies_on_full_disk_without_syslog(bastion: Bastion, scripted: Scripted
 
 @pytest.mark.parametrize("limit", ["--nofile=4", "--as=20000000", "--nproc=0", "--cpu=0"])
 def test_denies_without_resources(bastion: Bastion, scripted: ScriptedAws, limit: str) -> None:
-    """No record where there is no process to write one; but no session either."""
+    """Without a process there is no record, but no session either."""
     program = ["prlimit", limit, str(bastion.entry)]
     ended = bastion.run(MALLORY, "-c", START, program=program)
 
@@ -603,7 +603,7 @@ def test_denies_without_resources(bastion: Bastion, scripted: ScriptedAws, limit
 def test_each_rejected_login_leaves_one_short_record(
     bastion: Bastion, scripted: ScriptedAws, log: Log
 ) -> None:
-    """Each one leaves one short line, whatever its length."""
+    """The record is short, whatever the length of the command."""
     line = f"{START} --reason {'x' * 60_000}"
     with ThreadPoolExecutor(8) as pool:
         ended = list(pool.map(lambda _: bastion.run(MALLORY, "-c", line), range(24)))

@@ -1,4 +1,4 @@
-"""ssmgate beside the real `aws`: the same words, the same requests, the same refusals."""
+"""ssmgate beside the real `aws`: the same arguments, the same requests, the same errors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ Program = Callable[[Sequence[str], dict[str, str], Path], Ended]
 
 
 def real(*start: str) -> Program:
-    """The program itself, a process a run."""
+    """Run the program itself, one process for each run."""
 
     def program(words: Sequence[str], environ: dict[str, str], cwd: Path) -> Ended:
         ended = subprocess.run(
@@ -101,7 +101,7 @@ class Outcome:
 
 
 def outcome(program: Program, row: Row, machine: Machine) -> Outcome:
-    """Run `row`. The request is the body as it arrived, and what the plugin was handed."""
+    """Run `row`. The request is the body as it arrived, with the arguments of the plugin."""
     lay_out(row, machine)
     machine.aws.received.clear()
     (machine.plugin.directory / "argv").unlink(missing_ok=True)
@@ -146,7 +146,7 @@ def lay_out(row: Row, machine: Machine) -> None:
 
 
 def named(row: Row | Differs | OnPurpose) -> str:
-    """A name that xdist and terminals take: parametrize keeps ASCII."""
+    """Return an id that xdist and terminals accept: parametrize keeps ASCII."""
     return row.name.encode("unicode_escape").decode()[:80]
 
 
@@ -267,7 +267,7 @@ def test_each_row_has_unique_name() -> None:
 
 
 def test_fork_leaves_no_state_behind(ssmgate: Runner, machine: Machine) -> None:
-    """A row's variables, directory and options are gone with it."""
+    """The environment, directory and options of a row end with it."""
     alone = Row("target alone", "START NODE")
     before = outcome(ssmgate, alone, machine)
     outcome(

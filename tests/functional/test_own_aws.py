@@ -1,4 +1,4 @@
-"""The AWS CLI v1 that is installed with ssmgate is not taken for the user's own `aws`."""
+"""The AWS CLI v1 that is installed with ssmgate is not taken for the `aws` of the user."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def program(path: Path, says: str) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """An environment with ssmgate and the AWS CLI in it, and the user's own programs.
+    """Return an environment with ssmgate, the AWS CLI and the programs of the user.
 
-    In `links` lies a link to the environment's aws, `linked` is a link to its bin.
+    `links` contains a link to the environment's aws, `linked` is a link to its bin.
     """
     program(tmp_path / "venv/bin/aws", "v1")
     (tmp_path / "venv" / PACKAGE / "shims").mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_runs_named_one(home: Path) -> None:
 def test_check_names_real_aws(
     path: str, configured: str | None, in_force: bool, told: list[str], home: Path, machine: Machine
 ) -> None:
-    """`init --check`, told that ssmgate is installed in this environment."""
+    """`init --check` assumes that ssmgate is installed in this environment."""
     shims = home / "venv" / PACKAGE / "shims"
     code = (
         "import sys; sys.executable = sys.argv[0] = sys.argv.pop(1)\n"

@@ -1,4 +1,4 @@
-"""What is built and installed: the shim as data that runs, and no `aws` among the programs."""
+"""What is built and installed: the shim as executable data, and no `aws` among the programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HATCHLING = (sys.executable, "-m", "hatchling", "build", "-d")
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sdist, unpacked."""
+    """Return the unpacked sdist."""
     directory = tmp_path_factory.mktemp("source")
     run(*HATCHLING, directory, "-t", "sdist", cwd=ROOT)
     (sdist,) = directory.glob("*.tar.gz")
@@ -43,7 +43,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as a stranger's would be: of the sdist, not of this checkout."""
+    """Return the wheel, built from the sdist as a user would, not from this checkout."""
     directory = tmp_path_factory.mktemp("built")
     run(*HATCHLING, directory, "-t", "wheel", cwd=source)
     (built,) = directory.glob("*.whl")
@@ -52,7 +52,7 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prefix(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the wheel is installed, awscli coming from this environment."""
+    """Install the wheel there; awscli comes from this environment."""
     directory = tmp_path_factory.mktemp("installed")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install")
     run(
@@ -89,7 +89,7 @@ def test_installed_shim_finds_its_program(prefix: Path, machine: Machine) -> Non
     )
 
     def aws(*words: str) -> int:
-        # Found by its name: it has to have kept its run bit.
+        # It is found by its name only if it is still executable.
         return subprocess.run(
             ["env", "aws", *words], env=environ, capture_output=True, timeout=60, check=False
         ).returncode
@@ -106,7 +106,9 @@ def test_installed_shim_finds_its_program(prefix: Path, machine: Machine) -> Non
 
 
 def test_sdist_has_files_for_its_tests(source: Path) -> None:
-    """All that git has, so that no list of files can be wrong; a small part of the suite runs."""
+    """It has all files of git, so that no list of files can be wrong; a small part of the suite
+    runs.
+    """
     told = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""What a user can plant beside the CLI has no effect: what is checked is what is sent."""
+"""Files that a user plants beside the CLI have no effect: what is checked is what is sent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHECKED = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
 
 @pytest.fixture
 def elsewhere() -> Iterator[ScriptedAws]:
-    """Where a planted endpoint leads: a server that says yes to everything."""
+    """Run the server of a planted endpoint: it allows everything."""
     with ScriptedAws() as server:
         yield server
 
@@ -96,7 +96,7 @@ def assert_checked_is_sent(machine: Machine) -> None:
 
 
 def aws_cli(machine: Machine) -> None:
-    """The real CLI, which such plants do move."""
+    """Run the real CLI, which such files do affect."""
     code = "import sys; from awscli.clidriver import main; sys.exit(main())"
     subprocess.run(
         [sys.executable, "-c", code, "ssm", "start-session", *WORDS],

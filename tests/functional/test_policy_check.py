@@ -1,6 +1,6 @@
-"""`ssmgate policy check`: what an author of policies is told, without AWS and without a network.
+"""`ssmgate policy check`: what an author of policies reads, without AWS and without a network.
 
-The texts were read one by one. After a change on purpose, UPDATE_GALLERY=1 writes them anew: read
+A reviewer has read each text. After an intended change, UPDATE_GALLERY=1 writes them anew: read
 the difference.
 """
 
@@ -32,7 +32,7 @@ GOOD = CASES[[case["name"] for case in CASES].index("as-it-should-be")]
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SSMGATE_"))}
-    # Nobody answers there: whatever goes out fails.
+    # No server listens there: each request fails.
     nowhere = "http://127.0.0.1:9"
     return kept | {
         "LANG": "C.UTF-8",
@@ -155,7 +155,7 @@ def test_quiet_and_redact_work_offline(tmp_path: Path, environ: dict[str, str]) 
 
 
 def test_aws_option_simulates_policy_files(tmp_path: Path, environ: dict[str, str]) -> None:
-    """With --aws the files go to iam:SimulateCustomPolicy, and its answer is told."""
+    """With --aws the files are sent to iam:SimulateCustomPolicy, and its answer is reported."""
     names = ("as-it-should-be", "aws-document-with-account", "boundary-without-document")
     with serving() as server:
         who = server.principals["admin"]

@@ -1,4 +1,4 @@
-"""Connections over TLS, and connections that come before their requests."""
+"""Connections over TLS, and connections that open before their requests."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_does_not_use_old_connection(scripted: ScriptedAws, make: Make) -> None:
 
 
 def test_opens_nothing_early_through_proxy(scripted: ScriptedAws, make: Make) -> None:
-    """The scripted AWS as its own proxy: what it gets are absolute addresses."""
+    """The scripted AWS is its own proxy: it receives absolute addresses."""
     machine = make(scripted)
     away = {"AWS_ENDPOINT_URL": "http://aws.invalid", "http_proxy": scripted.url}
     seen: list[int] = []

@@ -1,7 +1,7 @@
-"""Nothing that somebody else wrote does more in a terminal than be read, wherever it is printed.
+"""Text of others has no effect on a terminal, wherever it is printed.
 
-Each row is one way for such a text to be printed. The text has every class of `fakes.hostile` that
-can stand there, and a line break with what looks like a line of ssmgate's.
+Each row is one way in which such a text is printed. The text has each class of `fakes.hostile` that
+is possible there, and a line break followed by a forged message of ssmgate.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def unwrapped(text: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A run: what is printed has `shown`, and nothing that does more than be read."""
+    """A run whose output has `shown`, and no character that affects the terminal."""
 
     name: str
     words: tuple[str, ...]
@@ -100,7 +100,7 @@ CONFIG = ".config/ssmgate/config.toml"
 
 
 def errors(name: str, words: tuple[str, ...], shown: str, code: int, **more: Any) -> list[Row]:
-    """A row for each format of errors that is text."""
+    """Return a row for each error format that is text."""
     return [
         Row(f"{name}, {how}", (*words, "--cli-error-format", how), shown, code, **more)
         for how in ("enhanced", "legacy", "text")

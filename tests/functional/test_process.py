@@ -1,4 +1,4 @@
-"""The plugin as a process, after a real grant: its signals, streams, descriptors and status."""
+"""The plugin as a process, after a real allow: its signals, streams, descriptors and status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.starts
 
 @pytest.fixture
 def machine(resident: Callable[[str], Machine]) -> Machine:
-    """Of a user who has access to the default document."""
+    """Return the machine of a user with access to the default document."""
     return resident("alice")
 
 
@@ -40,7 +40,7 @@ def test_undecodable_bytes_reach_plugin(machine: Machine) -> None:
 
 
 def mask(status: str, name: str) -> set[int]:
-    """The signals in `name`'s mask, read from the text of a /proc/PID/status."""
+    """Return the signals in the mask `name` of the text of a /proc/PID/status."""
     bits = int(status.partition(f"{name}:")[2].split()[0], 16)
     return {number for number in range(1, 65) if bits >> (number - 1) & 1}
 
@@ -102,7 +102,7 @@ def test_signal_after_handover_reaches_plugin(machine: Machine, number: int, sta
 
 
 def test_leaves_no_timer(machine: Machine) -> None:
-    """A timer outlives exec: the plugin would be killed by SIGALRM."""
+    """A timer survives exec: SIGALRM would kill the plugin."""
     machine.plugin.on_start("sleep 1.6; exit 5")
     code = (
         "import sys; from ssmgate.gate.access import authorize; authorize.CHECK_SECONDS = 1.5\n"

@@ -1,4 +1,4 @@
-"""Records of real runs: what is decided and started, and that no required one is done without."""
+"""Records of real runs: decisions and starts, and no session without a required record."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_denial_records_reason(machine: Machine, log: Log) -> None:
 
 
 def test_records_the_endpoints_that_answered(machine: Machine, log: Log) -> None:
-    """Of a kept answer those that were asked for it."""
+    """A cached answer has the endpoints that were called for it."""
     with ScriptedAws() as iam:
         for _ in range(2):
             ended = machine.run(
@@ -139,7 +139,7 @@ def test_failing_required_decision_record_starts_nothing(machine: Machine) -> No
 
 
 def test_failing_required_start_record_ends_session(machine: Machine, log: Log) -> None:
-    """The log goes away between the two records: while StartSession is answered."""
+    """The log is removed between the two records, while StartSession is answered."""
     (answer,) = machine.aws.answers["StartSession"]
 
     def close_and_answer(handler: Any, received: Any) -> None:
@@ -173,7 +173,7 @@ def test_service_error_records_no_start(machine: Machine, log: Log) -> None:
 
 
 def test_concurrent_starts_write_whole_lines(machine: Machine) -> None:
-    """Into one file: each record is one write to its end."""
+    """All write to one file: each record is one write."""
     directory = machine.home / "records"
     directory.mkdir()
     code = (

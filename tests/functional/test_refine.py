@@ -1,4 +1,4 @@
-"""The second look: what is asked after a denial, how often, and what may come of it."""
+"""The second simulation after a denial: its requests, their number, and its possible results."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def test_reads_document_tags_from_ssm_and_user_tags_from_iam(machine: Machine) -
 
 
 def test_role_tags_cost_no_call(machine: Machine) -> None:
-    """GetRole told them with the path: so there is one to spare for the document's."""
+    """GetRole returned them with the path, so that one call is left for the tags of the
+    document.
+    """
     machine.aws.script("GetCallerIdentity", OPS_SESSION)
     machine.aws.script("GetRole", role(OPS, Team="ops"))
     machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG, DOCUMENT_TAG), YES)
@@ -208,7 +210,7 @@ def test_denial_stays_denial(
 
     assert (ended.returncode, ended.stdout) == (254, "")
     assert told in ended.stderr
-    # The caller's policies are not read: standard error is no terminal.
+    # The caller's policies are not read: standard error is not a terminal.
     assert machine.aws.operations == [*FIRST, *asked]
 
 
@@ -235,7 +237,7 @@ def test_second_answer_other_than_allow_starts_nothing(machine: Machine, second:
 
 
 def test_tags_must_allow_each_possible_document(machine: Machine) -> None:
-    """`aws-x` may be AWS's or the account's: tags of the one are no yes to the other."""
+    """`aws-x` may belong to AWS or to the account: tags of one do not allow the other."""
     machine.aws.script("SimulatePrincipalPolicy", NO, lacking(DOCUMENT_TAG), YES)
     machine.aws.script("ListTagsForResource", document_tags(Team="ops"))
 

@@ -1,4 +1,4 @@
-"""The machine's own rules, run as a program: after IAM's yes, and never instead of it."""
+"""Local rules of the machine, run as a program: after an allow of IAM, never instead of it."""
 
 from __future__ import annotations
 

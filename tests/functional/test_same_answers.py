@@ -1,4 +1,4 @@
-"""One situation after another, decided by everything that decides: no two answers may differ."""
+"""Each part of ssmgate that decides decides each situation alike."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def deny(*resources: str, **condition: Any) -> dict[str, Any]:
 def _statement(
     effect: str, resources: tuple[str, ...], condition: dict[str, Any]
 ) -> dict[str, Any]:
-    """A statement, without a Condition if `condition` is empty."""
+    """Return a statement, without a Condition if `condition` is empty."""
     return {
         "Effect": effect,
         "Action": "ssm:StartSession",
@@ -81,9 +81,10 @@ def policy(name: str, *statements: dict[str, Any]) -> Policy:
 
 @dataclass(frozen=True)
 class Situation:
-    """Who may what, and which `document` is asked about, None for the default one.
+    """The permissions of the caller, and the `document`, None for the default document.
 
-    `tags` are the document's and `user_tags` the user's, None where they may not be read.
+    `tags` are those of the document and `user_tags` those of the user, None where they may not be
+    read.
     """
 
     identity: tuple[dict[str, Any], ...]
@@ -183,7 +184,7 @@ SITUATIONS = {
 
 
 def rendered(value: object) -> str:
-    """A part of an answer in XML, as IAM writes it."""
+    """Return a part of an answer in XML, as IAM writes it."""
     if isinstance(value, dict):
         return "".join(f"<{name}>{rendered(one)}</{name}>" for name, one in value.items())
     if isinstance(value, list):
@@ -192,7 +193,7 @@ def rendered(value: object) -> str:
 
 
 def simulated(layers: Policies) -> Answer:
-    """SimulatePrincipalPolicy, by the sandbox's simulator."""
+    """Return an answer of SimulatePrincipalPolicy by the sandbox's simulator."""
 
     def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
         def members(of: str) -> list[str]:
@@ -256,7 +257,7 @@ def play(aws: ScriptedAws, situation: Situation) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _models_are_read_once() -> Iterator[None]:
-    """Reading the models of the services anew for each session would take half the time."""
+    """Read the service models once: for each session anew it would take half the time."""
     from botocore.loaders import JSONFileLoader
 
     known: dict[str, Any] = {}
@@ -294,7 +295,7 @@ def invocation(document: str | None) -> Invocation:
 
 
 def started(situation: Situation) -> tuple[str, str, str | None]:
-    """What `start-session` decides."""
+    """Return the decision of `start-session`."""
     outcome = authorize(invocation(situation.document), situation.config).outcome
     match outcome:
         case Permit():

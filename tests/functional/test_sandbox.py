@@ -1,4 +1,4 @@
-"""The sandbox as it is used: its server over HTTP, the gate and bare aws in it, its options."""
+"""The sandbox as users run it: its HTTP server, its options, the gate and bare aws in it."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_session_starts_and_ends(server: Server) -> None:
 
 
 def test_changes_take_effect_at_once(server: Server) -> None:
-    """A user, a group, a boundary, made by the sandbox's owner as aws or Terraform would."""
+    """The administrator creates a user, a group and a boundary as aws or Terraform would."""
 
     def own(operation: str, **members: Any) -> ET.Element:
         return server.query(OWNER, "iam", operation, **members)
@@ -319,7 +319,7 @@ def test_session_policy_restricts_role(server: Server) -> None:
     "role", ["arn:aws:iam::999999999999:role/x", f"arn:aws:iam::{ACCOUNT}:role/SessionUser"]
 )
 def test_assumes_existing_roles_only(server: Server, role: str) -> None:
-    """The second has a path, which the ARN must tell."""
+    """The second role has a path, which the ARN must contain."""
     with pytest.raises(Failed, match="not authorized to perform: sts:AssumeRole") as raised:
         server.query("bob", "sts", "AssumeRole", RoleArn=role, RoleSessionName="s")
     assert (raised.value.code, raised.value.status) == ("AccessDenied", 403)
@@ -373,7 +373,7 @@ def test_logs_each_request_as_one_line(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class Shell:
-    """A user's shell with ssmgate, aws and the recording plugin on its PATH."""
+    """The shell of a user with ssmgate, aws and the recording plugin on its PATH."""
 
     home: Path
     plugin: FakePlugin
@@ -436,7 +436,7 @@ def test_newest_model_is_default_and_denies_bare_aws(shell: Shell) -> None:
 
 @pytest.mark.parametrize(("demanded", "let_in"), [("true", False), ("false", True)])
 def test_gate_and_service_see_same_transport(shell: Shell, demanded: str, let_in: bool) -> None:
-    """Plain HTTP. The second policy is nobody's: it shows that the key is there, and false."""
+    """Plain HTTP. The second policy proves that the key is present, and false."""
     policy = {
         "Version": "2012-10-17",
         "Statement": [
@@ -661,7 +661,7 @@ def test_reports_port_in_use(shell: Shell, server: Server) -> None:
 
 
 def test_starts_within_three_seconds_of_cpu_time(shell: Shell) -> None:
-    """Of the processor's time, all processes together: what else runs here does not count."""
+    """Processor time of all its processes: other load on the machine has no influence."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert shell.run("--", "true").returncode == 0
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

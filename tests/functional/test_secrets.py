@@ -1,4 +1,4 @@
-"""TokenValue and StreamUrl: whoever has them is in. They are the plugin's, and nobody else's."""
+"""TokenValue and StreamUrl open a session to any reader: only the plugin may receive them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DENIED = json_error("AccessDeniedException", "no")
 
 
 def assert_kept(machine: Machine, ended: Ended) -> None:
-    """Neither said nor written anywhere."""
+    """Check that the secrets are neither printed nor written anywhere."""
     for secret in SECRETS:
         assert secret not in ended.stdout
         assert secret not in ended.stderr
@@ -48,7 +48,7 @@ def without(*names: str) -> Answer:
 
 
 def vanishing_plugin(machine: Machine, version: str) -> None:
-    """A plugin that tells its version and cannot be executed after that."""
+    """Install a plugin that prints its version and cannot be executed afterwards."""
     directory = machine.home / "bin"
     directory.mkdir()
     path = directory / "session-manager-plugin"
@@ -290,7 +290,7 @@ def test_secret_key_of_caller_is_not_shown(
 
 
 def test_search_finds_token_given_to_plugin(machine: Machine, tmp_path: Path) -> None:
-    """The search itself works: what the plugin got is found."""
+    """This proves that the search of the other tests works."""
     machine.run("--target", TARGET)
 
     assert TOKEN in (tmp_path / "plugin" / "environ").read_text()

@@ -1,6 +1,6 @@
-"""The whole chain in the sandbox: gate, plugin, data channel, agent, and what runs on the node.
+"""The whole chain in the sandbox: gate, plugin, data channel, agent, and commands on the node.
 
-Each test runs with the stand-in plugin, and again with the real one where that is installed.
+Each test runs with the stub plugin, and again with the real one where that is installed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ needs_ssh = needs("ssh", "scp", "sftp", "sshd")
 
 
 def real_plugin() -> str | None:
-    """The real one's directory: it is a binary, and the stand-ins are scripts."""
+    """Return the directory of the real plugin: it is a binary, and the stubs are scripts."""
     found = shutil.which(PLUGIN)
     if found is None:
         return None
@@ -54,7 +54,9 @@ def real_plugin() -> str | None:
 
 @dataclass(frozen=True)
 class Inside:
-    """What a command of `ssmgate sandbox --as admin -- COMMAND` finds, for many commands."""
+    """The environment of a command of `ssmgate sandbox --as admin -- COMMAND`, for many
+    commands.
+    """
 
     environ: dict[str, str]
     directory: Path
@@ -74,7 +76,7 @@ class Inside:
         return told
 
     def start(self) -> dict[str, str]:
-        """StartSession's answer, for a client of the test's own."""
+        """Return the answer of StartSession, for a client of the test."""
         body = json.dumps({"Target": NODE}).encode()
         key = self.environ["AWS_ACCESS_KEY_ID"]
         scope = f"{key}/20260101/us-east-1/ssm/aws4_request"
@@ -109,7 +111,7 @@ class Inside:
 
     @contextmanager
     def shell(self, *program: str) -> Iterator[pexpect.spawn[str]]:
-        """A session on a terminal, at its first prompt."""
+        """Open a session on a terminal and wait for its first prompt."""
         child = self.spawn(*(program or ("ssm-start-session",)), "--target", NODE)
         try:
             child.expect(PROMPT)
@@ -143,7 +145,7 @@ def inside(
 
 @contextmanager
 def sandbox(directory: Path, real: bool = False) -> Iterator[Inside]:
-    """`ssmgate sandbox`, whose command hands out its environment and waits."""
+    """Run `ssmgate sandbox` with a command that prints its environment and waits."""
     directories = [str(Path(sys.executable).parent)]
     directories += [
         part for part in os.environ["PATH"].split(os.pathsep)
@@ -316,7 +318,7 @@ def test_runs_command(inside: Inside) -> None:
 
 
 def test_runs_25_concurrent_sessions(inside: Inside) -> None:
-    """25 sessions, all alive at one moment. The plugin is started as the gate would."""
+    """All 25 sessions exist at the same time. The plugin is started as the gate does."""
     variable = "AWS_SSM_START_SESSION_RESPONSE"
 
     def begin(number: int) -> subprocess.Popen[str]:
@@ -366,7 +368,7 @@ def test_ssh_returns_remote_status(inside: Inside) -> None:
 
 @needs_ssh
 def test_scp_copies_both_ways(inside: Inside, request: pytest.FixtureRequest) -> None:
-    """50 MB; with the real plugin, which rests a millisecond for each KiB that it sends, 2."""
+    """50 MB; 2 MB with the real plugin, which waits a millisecond for each KiB that it sends."""
     real = "real" in request.node.callspec.id
     sent, there, got = (inside.directory / name for name in ("sent", "there", "got"))
     sent.write_bytes(os.urandom(2_000_000 if real else 50_000_000))
@@ -465,7 +467,7 @@ def web_port() -> Iterator[int]:
     [(FORWARD, ""), ("AWS-StartPortForwardingSessionToRemoteHost", ",host=db.internal")],
 )
 def test_forwards_port(inside: Inside, web_port: int, document: str, more: str) -> None:
-    """One connection after the other, both ways."""
+    """One connection after the other, in both directions."""
     with forwarded(inside, web_port, document, more) as url:
         for _ in range(3):
             with urllib.request.urlopen(url, timeout=30) as answer:

@@ -1,4 +1,4 @@
-"""The `aws` on PATH: what it passes on untouched, and that no session starts past the check."""
+"""The `aws` on PATH: what it passes on unchanged, and that no session bypasses the check."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SHIM = ROOT / "bin" / "aws"
 REAL = FAKES / "real" / "aws"
 SHELLS = ("dash", "bash", "busybox")
 START = ("ssm", "start-session", "--target", TARGET)
-# Nobody's /bin/sh by default, but macOS can be told so.
+# Not /bin/sh by default anywhere, but macOS can be configured so.
 AND_ZSH = pytest.mark.parametrize("any_line", [*SHELLS, "zsh"], indirect=True)
 
 
 @dataclass
 class Line:
-    """A user's `aws …` with the shim first on PATH, a recording real one next, IAM saying no."""
+    """A user's `aws …` with the shim first on PATH, a recording `aws` next, and IAM denying."""
 
     machine: Machine
     records: Path
@@ -69,7 +69,9 @@ class Line:
         )
 
     def command(self) -> list[str]:
-        """The shim, run by `shell` as where that is the system's /bin/sh: by the name of sh."""
+        """Return the shim, run by `shell` under the name of sh, as where that is the system's
+        /bin/sh.
+        """
         path = require(self.shell)
         sh = self.directory / self.shell / "sh"
         sh.parent.mkdir(exist_ok=True)
@@ -178,7 +180,7 @@ def test_real_aws_gets_descriptors(any_line: Line, closed: tuple[int, ...]) -> N
 @pytest.mark.process
 @pytest.mark.parametrize("words", [["s3"], ["s3", "ssm", "start-session"]])
 def test_keeps_ignored_signals_of_caller(line: Line, words: list[str]) -> None:
-    """Python ignores SIGPIPE: on the way through ssmgate that must not stay so."""
+    """Python ignores SIGPIPE: the real aws must not inherit that."""
     environ = line.variables()
     masks = []
     for command in ([str(REAL)], line.command()):
@@ -269,7 +271,7 @@ def test_installed_cli_answers_the_same(line: Line, words: list[str]) -> None:
     )  # fmt: skip
 
 
-# Aliases that are no start.
+# Aliases that start no session.
 
 
 @pytest.mark.process
@@ -325,7 +327,7 @@ def test_passes_on_commands_where_aliases_are_possible(
 
 
 def test_runs_command_of_operation_alias(line: Line) -> None:
-    """v1 would take [command ssm] for nothing and start the session of that name."""
+    """v1 would ignore [command ssm] and start the session of that name."""
     line.alias("[command ssm]\nstart-session = !echo instead\n")
 
     ended = line.run(*START)
@@ -416,7 +418,7 @@ def test_version_manager_shim_without_real_aws_ends(any_line: Line, how: str) ->
 
 
 def test_programs_run_by_real_aws_find_real_aws(any_line: Line) -> None:
-    """A credential_process that calls aws, say."""
+    """For example a credential_process that calls aws."""
     (any_line.records / "do").write_text('[ "$1" = s3 ] && { aws sts x; exit $?; }; exit 3')
 
     assert any_line.run("s3").returncode == 3
@@ -481,7 +483,7 @@ def test_reports_missing_configured_aws(line: Line) -> None:
 def test_system_file_overrides_environment_variable(
     any_line: Line, text: str, variable: str | None, asks: bool
 ) -> None:
-    """What a lock means is for ssmgate to read, which is missing here."""
+    """ssmgate would evaluate the lock, and it is missing here."""
     system = any_line.directory / "config.toml"
     system.write_text(text)
     any_line.program = (
@@ -743,7 +745,7 @@ HOMES: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("name", HOMES)
 def test_ambiguous_home_does_not_bypass_gate(any_line: Line, name: str) -> None:
-    """The CLI looks whether the file is there by one reading, and opens it by the other."""
+    """The CLI tests for the file under one reading of HOME, and opens it under the other."""
     home, meant = HOMES[name]
     for directory, text in ((home, "[toplevel]\nx = s3\n"), (meant, f"[toplevel]\ngo = {GO}\n")):
         file = any_line.machine.home / directory / ".aws" / "cli" / "alias"
@@ -842,7 +844,7 @@ def test_no_environment_bypasses_gate(any_line: Line, name: str) -> None:
     ],
 )  # fmt: skip
 def test_exported_functions_do_not_bypass_gate(line: Line, name: str) -> None:
-    """bash alone takes them, and prefers them to its own commands."""
+    """Only bash imports them, and it prefers them to its own commands."""
     line.shell = "bash"
 
     ended = line.run(*START, **{f"BASH_FUNC_{name}%%": f'() {{ exec {REAL} "$@"; }}'})

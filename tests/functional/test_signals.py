@@ -1,6 +1,6 @@
-"""Signals, alarms and full pipes while a session is handed over: none of them leaves it behind.
+"""Signals, alarms and full pipes during the handover of a session never leave it open.
 
-Signals at a daemon's client are in test_daemon_ends.py, those at a terminal in test_terminal.py.
+For signals at a client of a daemon see test_daemon_ends.py, at a terminal test_terminal.py.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ for line in sys.stdin:
 
 
 class Forking:
-    """The other end of it."""
+    """The test's side of the forking process."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -75,7 +75,9 @@ class Forking:
         self._running = 0
 
     def begin(self, machine: Machine, marker: Path | None = None, alarm: float = 0) -> int:
-        """Begin a start. It waits for a signal where it would execute the plugin, with `marker`."""
+        """Begin a start that waits for a signal, with `marker`, where it would execute the
+        plugin.
+        """
         assert self.process.stdin
         if self._running:  # a test has failed
             with suppress(ProcessLookupError):
@@ -88,7 +90,7 @@ class Forking:
         return self._running
 
     def end(self) -> int:
-        """The start's exit status, or the number of the signal with a minus before it."""
+        """Return the exit status of the start, or minus the number of the signal."""
         status = self._number()
         self._running = 0
         return os.waitstatus_to_exitcode(status)
@@ -107,7 +109,7 @@ def forking() -> Iterator[Forking]:
 
 
 def counts(machine: Machine) -> tuple[int, int]:
-    """How many sessions were started, and how many terminated."""
+    """Return how many sessions were started, and how many were terminated."""
     return len(machine.aws.calls("StartSession")), len(machine.aws.calls("TerminateSession"))
 
 
@@ -185,7 +187,7 @@ def test_signal_before_exec_terminates_session(
 
 
 def masks(pid: int) -> dict[str, set[int]]:
-    """The sets of signals in /proc/PID/status, by their names there."""
+    """Return the sets of signals in /proc/PID/status, by their names there."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     texts = {name: text for name, _, text in (line.partition(":\t") for line in lines)}
     return {
@@ -195,7 +197,7 @@ def masks(pid: int) -> dict[str, set[int]]:
 
 
 def test_stopped_start_goes_on(machine: Machine, forking: Forking) -> None:
-    """Ctrl-Z does its default action; so does what ends no process."""
+    """Ctrl-Z has its default action, and so have signals that end no process."""
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
     pid = forking.begin(machine)
@@ -237,7 +239,7 @@ def test_ends_by_signal_when_termination_fails(machine: Machine, forking: Forkin
     assert counts(machine) == (1, 1)
 
 
-# The caller's own alarm.
+# The alarm of the caller.
 
 
 def test_alarm_during_check_ends_it(machine: Machine, forking: Forking) -> None:
@@ -280,7 +282,7 @@ def test_plugin_gets_rest_of_alarm(machine: Machine) -> None:
 
 @contextmanager
 def unread() -> Iterator[tuple[int, int]]:
-    """A pipe: its ends."""
+    """Return both ends of a pipe."""
     reading, writing = os.pipe()
     try:
         yield reading, writing
@@ -290,7 +292,7 @@ def unread() -> Iterator[tuple[int, int]]:
 
 
 def fill(writing: int) -> None:
-    """Write until nothing more fits. The flag is shared with whoever has the descriptor."""
+    """Write until the pipe is full. All owners of the descriptor share its O_NONBLOCK flag."""
     flags = fcntl.fcntl(writing, fcntl.F_GETFL)
     fcntl.fcntl(writing, fcntl.F_SETFL, flags | os.O_NONBLOCK)
     for size in (4096, 1):
@@ -303,7 +305,7 @@ def fill(writing: int) -> None:
 
 
 def filling(writing: int, answer: Answer, *more: Callable[[], object]) -> Answer:
-    """`answer`, and the pipe is full by then."""
+    """Fill the pipe, then send `answer`."""
 
     def fill_and_answer(handler: object, received: object) -> None:
         fill(writing)
@@ -326,7 +328,7 @@ def begin(machine: Machine, stderr: int) -> subprocess.Popen[bytes]:
 
 @pytest.mark.starts
 def test_blocked_warning_does_not_keep_session_open(machine: Machine) -> None:
-    """Neither that the plugin is old, nor that the start could not be recorded."""
+    """The warnings are that the plugin is old, and that the start could not be recorded."""
     machine.plugin.version("1.2.600.0")
     log = Log(machine.home / "syslog")
     machine.environ["SSMGATE_RECORD_SYSLOG"] = log.path
@@ -358,7 +360,7 @@ def test_signal_ends_start_with_blocked_stderr(machine: Machine) -> None:
 
 @pytest.mark.starts
 def test_full_pipe_starts_no_session(machine: Machine) -> None:
-    """The warning about the plugin waits to be read, and the session is not there yet."""
+    """The warning about the plugin blocks before the session exists."""
     machine.plugin.version("1.2.600.0")
     with unread() as (_, writing):
         fill(writing)

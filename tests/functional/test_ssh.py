@@ -1,4 +1,4 @@
-"""ssh and scp of the machine's own OpenSSH through ProxyCommand, in the sandbox."""
+"""ssh and scp of the machine's OpenSSH through ProxyCommand, in the sandbox."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROXY = "{program} --target %h --document-name AWS-StartSSHSession --parameters 
 
 @pytest.fixture
 def machine(resident: Callable[[str], Machine]) -> Machine:
-    """Of a user whose policy names AWS's document for ssh."""
+    """Return the machine of a user whose policy names the ssh document of AWS."""
     return resident("carol")
 
 

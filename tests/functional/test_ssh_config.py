@@ -1,4 +1,4 @@
-"""`ssmgate ssh-config`: its block in a real ssh, and what travels through it, in the sandbox."""
+"""`ssmgate ssh-config`: its block in a real ssh, and the traffic through it, in the sandbox."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ NAMES = (
 @needs("ssh")
 @shells
 def test_each_name_reaches_program_unchanged(shell: str, tmp_path: Path) -> None:
-    """In ssh's own reading of the file, its %-tokens, and the shell that it takes from SHELL."""
+    """Through ssh's reading of the file, its %-tokens, and the shell that it takes from SHELL."""
     directory = tmp_path / 'it\'s 50%h \\ $HOME "x"'
     directory.mkdir()
     program, seen = directory / "ssm-start-session", tmp_path / "seen"
@@ -159,7 +159,7 @@ def test_each_name_reaches_program_unchanged(shell: str, tmp_path: Path) -> None
 @needs("ssh")
 @pytest.mark.parametrize("host", ["i-$(touch planted)", "i-`touch planted`", "i-;touch planted;"])
 def test_shell_does_not_interpret_host(host: str, tmp_path: Path) -> None:
-    """As ssh before 9.6 passes it on; a newer one refuses such a host by itself."""
+    """As ssh before 9.6 passes it on; later versions reject such a host."""
     line = proxy_command("/bin/echo", None, None).replace("%h", host).replace("%p", "22")
     subprocess.run(["sh", "-c", f"exec {line}"], cwd=tmp_path, timeout=60, check=True)
     subprocess.run(
@@ -271,7 +271,7 @@ def test_denies_without_grant_of_ssh_document(config: Path, tmp_path: Path) -> N
 
 @needs("ssh", "sshd")
 def test_control_master_starts_one_session(machine: Machine, config: Path, tmp_path: Path) -> None:
-    """Further logins use the first one's session: neither IAM nor SSM is asked again."""
+    """Further logins use the session of the first: neither IAM nor SSM is called again."""
     # A socket's path has room for some hundred bytes.
     with tempfile.TemporaryDirectory() as short:
         options = f"-F {config} -o ControlMaster=auto -o ControlPath={short}/%C"
@@ -290,7 +290,7 @@ def test_control_master_starts_one_session(machine: Machine, config: Path, tmp_p
 def test_node_works_as_proxy_jump(
     machine: Machine, server: sshd.Sshd, config: Path, tmp_path: Path
 ) -> None:
-    """The session is to the node alone; what lies behind it is the node's to reach."""
+    """The session is to the node alone; the node connects to the hosts behind it."""
     with config.open("a") as file:
         file.write(server.client_options().replace("Host i-*", "Host behind\n  HostName 127.0.0.1"))
         file.write(f"  ProxyJump {NODE}\n")
@@ -302,7 +302,7 @@ def test_node_works_as_proxy_jump(
 
 @needs("ssh", "sshd")
 def test_connects_as_editor_does(machine: Machine, config: Path, tmp_path: Path) -> None:
-    """Visual Studio Code's way: no terminal, a SOCKS port, and a script on a shell's stdin."""
+    """As Visual Studio Code: no terminal, a SOCKS port, and a script on the stdin of a shell."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What a start sends and becomes, byte for byte. Who may start is in test_decisions.py."""
+"""What a start sends and executes, byte for byte. For who may start see test_decisions.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies that compare tags: the resource's, the principal's, and both with each other."""
+"""Policies that compare tags: of the resource, of the principal, and both with each other."""
 
 from __future__ import annotations
 
@@ -354,7 +354,7 @@ def report(machine: Machine, *words: str) -> dict[str, Any]:
 def settle(
     sandbox: Server, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Callable[..., Machine]:
-    """Make a user with a tag and statements of its own, and the machine of that user."""
+    """Make a user with its own tag and statements, and the machine of that user."""
 
     def make(team: str, statements: Any, read: list[str] = READ) -> Machine:
         directory = tmp_path_factory.mktemp("user")

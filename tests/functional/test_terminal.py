@@ -1,4 +1,4 @@
-"""A start at a terminal: what the plugin gets of it, and how it is left."""
+"""A start at a terminal: what the plugin gets of it, and the settings afterwards."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ sys.exit(7)
 def at_terminal(
     machine: Machine, *words: str, shell: str | None = None
 ) -> Iterator[pexpect.spawn[str]]:
-    """`ssm-start-session` as a session's leader on a terminal, with `shell` as its /bin/sh."""
+    """Run `ssm-start-session` as a session leader on a terminal, with `shell` as its /bin/sh."""
     code = "import sys; from ssmgate.__main__ import run; "
     if shell:
         code += f"import ssmgate.gate.plugin.restore_terminal as t; t._SHELL = {require(shell)!r}; "
@@ -65,7 +65,7 @@ def at_terminal(
 
 
 def ended(child: pexpect.spawn[str]) -> int:
-    """The status, or minus the signal."""
+    """Return the exit status, or minus the signal."""
     child.expect(pexpect.EOF)
     child.wait()
     return -child.signalstatus if child.signalstatus else int(child.exitstatus or 0)
@@ -80,7 +80,7 @@ def parent_of(pid: int) -> int:
 
 
 def gone(pid: int) -> bool:
-    """Whether it ends."""
+    """Return whether the process ends."""
 
     def has_ended() -> bool:
         try:
@@ -192,7 +192,7 @@ def test_plugin_gets_same_as_without_terminal(machine: Machine, shell: str) -> N
     argv, environ, ignored = (
         machine.plugin.argv, machine.plugin.environ, machine.plugin.ignored_signals
     )  # fmt: skip
-    # bash tells each program its own path and how deep it is.
+    # bash sets the path of each program and its own depth.
     added = {"_", "SHLVL"} if shell == "bash" else set()
     assert (argv, {k: v for k, v in environ.items() if k not in added}) == alone[:2]
     assert ignored & ~alone[2] == 0
@@ -203,7 +203,7 @@ def test_plugin_gets_same_as_without_terminal(machine: Machine, shell: str) -> N
 
 
 def test_background_start_has_no_wrapper(machine: Machine) -> None:
-    """What is not in the foreground may not touch the terminal's settings."""
+    """A background process may not change the terminal's settings."""
     machine.plugin.on_start('cat "/proc/$PPID/cmdline" > "$FAKE_PLUGIN/parent"; exit 5')
     script = (
         f"set -m; {sys.executable} -m ssmgate start-session --target {TARGET} & wait $!; exit $?"

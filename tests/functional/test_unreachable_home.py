@@ -24,7 +24,7 @@ AS_ROOT = os.geteuid() == 0
 
 
 class Stranger:
-    """An ordinary uid without a home directory of its own. As root it is `UNSIGNED`."""
+    """An unprivileged uid without its own home directory. As root it is `UNSIGNED`."""
 
     def __init__(self, base: Path, aws: ScriptedAws) -> None:
         self.base, self.aws, self.python = base, aws, sys.executable
@@ -54,7 +54,7 @@ class Stranger:
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def find_python(self) -> bool:
-        """Whether there is a Python that this user can run: the tests' own, or the system's."""
+        """Return a Python that this user can run: that of the tests, or of the system."""
         with contextlib.suppress(PermissionError):
             return self.run("-c", "import ssmgate", home=None).returncode == 0
         packages = (Path(ssmgate.__file__).parents[1], Path(awscli.__file__).parents[1])
@@ -65,7 +65,7 @@ class Stranger:
 
 @pytest.fixture
 def stranger(scripted: ScriptedAws) -> Iterator[Stranger]:
-    # Not below pytest's own directory, which other users cannot enter.
+    # Not below the directory of pytest, which other users cannot enter.
     base = Path(tempfile.mkdtemp(prefix="ssmgate-test-", dir="/tmp"))
     base.chmod(0o755)
     found = Stranger(base, scripted)
@@ -85,7 +85,7 @@ def start(stranger: Stranger, home: str | None) -> None:
 
 
 def closed(base: Path) -> str:
-    """A home that only its owner could enter, who is somebody else; with a file in it."""
+    """Return a home with a file that only its owner, another user, may enter."""
     directory = base / "closed"
     (directory / ".config" / "ssmgate").mkdir(parents=True)
     (directory / ".config" / "ssmgate" / "config.toml").write_text("mode = \n")

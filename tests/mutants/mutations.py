@@ -48,7 +48,7 @@ _NOT_CODE = {"annotation", "returns", "decorator_list", "ctx", "type_params"}
 class Mutation:
     """One change. `where` and `change` name it, whatever the line numbers are.
 
-    `exchangeable`: it is in the body of a function, or in a constant of the module.
+    `exchangeable` means that it is in the body of a function, or in a constant of the module.
     """
 
     where: str
@@ -68,7 +68,7 @@ class Mutation:
 
 
 def mutations(tree: ast.Module) -> list[Mutation]:
-    """All mutations of a module. Two that read the same are numbered."""
+    """Return all mutations of a module. Those that read the same are numbered."""
     found: list[Mutation] = []
     seen: Counter[tuple[str, str]] = Counter()
     for where, holder, field, index, node, exchangeable in _nodes(tree, "", False):
@@ -106,7 +106,7 @@ def _nodes(
 
 
 def _is_prose(holder: ast.AST, node: ast.AST) -> bool:
-    """Whether `node` is a piece of a formatted message."""
+    """Return whether `node` is a piece of a formatted message."""
     return (
         isinstance(holder, ast.JoinedStr)
         and isinstance(node, ast.Constant)
@@ -123,7 +123,7 @@ def _name(node: ast.AST, where: str) -> str:
 
 
 def _is_left(node: ast.AST) -> bool:
-    """Docstrings, and what only a type checker reads."""
+    """Return whether `node` stays unchanged: a docstring, or an annotation for the type checker."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -134,7 +134,7 @@ def _is_left(node: ast.AST) -> bool:
 
 
 def _changes(node: ast.AST) -> Iterator[Change]:
-    """Each change of `node` alone, with its description."""
+    """Return each change of `node` alone, with its description."""
     if change := globals().get(f"_of_{type(node).__name__.lower()}"):
         yield from change(node)
     for field in ("elts", "keys", "ifs", "keywords"):
@@ -306,13 +306,14 @@ _MEMBER = re.compile(r"(?:\\x[0-9a-f]{2}|\\.|[^\\])(?:-(?:\\x[0-9a-f]{2}|[^\]\\]
 
 
 def is_expression(text: str) -> bool:
-    """Whether `text` looks like a regular expression."""
+    """Return whether `text` looks like a regular expression."""
     return "\\" in text or _CLASS.search(text) is not None
 
 
 def expressions(text: str) -> Iterator[tuple[str, str]]:
-    """Descriptions, and `text` with one alternative, member of a class or anchor less, or another
-    quantifier."""
+    """Return descriptions and changed texts: one alternative, class member or anchor less, or
+    another quantifier.
+    """
     classes = [(match.start(1), match.end(1)) for match in _CLASS.finditer(text)]
     gone = list(_alternatives(text))
     for start, end in classes:
@@ -328,7 +329,7 @@ def expressions(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _alternatives(text: str) -> Iterator[tuple[int, int]]:
-    """Where each alternative stands, together with one of its bars."""
+    """Return the span of each alternative, together with one of its bars."""
     bare = re.sub(r"\\.", "..", _CLASS.sub(lambda match: "." * len(match[0]), text))
     for bar in (at for at, sign in enumerate(bare) if sign == "|"):
         yield _edge(bare, bar, -1), bar + 1
@@ -336,7 +337,7 @@ def _alternatives(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _edge(bare: str, at: int, step: int) -> int:
-    """Where the alternative before (`step` -1) or after the bar at `at` ends."""
+    """Return where the alternative before (`step` -1) or after the bar at `at` ends."""
     opening, closing = ("(", ")") if step > 0 else (")", "(")
     depth = 0
     at += step

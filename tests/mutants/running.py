@@ -48,7 +48,7 @@ ARGUMENTS = [
 
 
 class Quick:
-    """Few examples, the same ones in each run, and no search for a smaller one."""
+    """Few examples, the same in each run, without a search for a smaller one."""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
@@ -62,14 +62,14 @@ class Quick:
 
 @dataclass
 class Ended:
-    """Names of work by how it ended: `passed` with 0, `late` by the limit."""
+    """The names of the work by its result: `passed` with status 0, `late` after the limit."""
 
     passed: list[Any] = field(default_factory=list)
     late: list[Any] = field(default_factory=list)
 
 
 class InPlace:
-    """Runs the tests of a session once for each of `mutants`, and writes down how they ended."""
+    """Run the tests of a session once for each of `mutants`, and write down the results."""
 
     def __init__(
         self, path: Path, tree: ast.Module, mutants: Sequence[Mutation], jobs: int, log: Path
@@ -122,9 +122,9 @@ class InPlace:
 
 def survivors(module: str, tree: ast.Module, mutants: Sequence[Mutation], tests: Sequence[Path],
               jobs: int, *, show: bool) -> Ended | None:  # fmt: skip
-    """Which of `mutants` no test fails for; None where a test fails without a change.
+    """Return the `mutants` for which no test fails; None if a test fails without a change.
 
-    With `show` all of them are tried anew, and pytest's output is shown.
+    With `show` all of them run anew, and the output of pytest is shown.
     """
     path = SOURCE / module
     arguments = [*ARGUMENTS, *map(str, tests)]
@@ -207,20 +207,20 @@ def _fork(run: Callable[[], int], *, apart: bool) -> int:
 
 
 def _end_group(pid: int) -> None:
-    """End a mutant, and what its tests left running."""
+    """Kill a mutant, and the processes that its tests left running."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def quiet() -> None:
-    """Have nothing that is written from here on be seen."""
+    """Discard all output from here on."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
 
 
 def load_from(path: Path, tree: ast.Module) -> None:
-    """Have the module at `path` loaded from `tree`, and all of ssmgate loaded anew."""
+    """Load the module at `path` from `tree`, and all of ssmgate anew."""
     code = compile(tree, str(path), "exec", dont_inherit=True)
     get_code = importlib.machinery.SourceFileLoader.get_code
 
@@ -254,7 +254,7 @@ def exchange(path: Path, tree: ast.Module) -> None:
 
 
 def _rebind(modules: Sequence[ModuleType], name: str, before: object, value: object) -> None:
-    """Have everyone who imported a constant see its new value."""
+    """Set the new value of a constant in all modules that imported it."""
     for module in modules:
         if vars(module).get(name) is before:
             setattr(module, name, value)

@@ -1,4 +1,4 @@
-"""How the tests are run: one concern each."""
+"""How the tests are run: one plugin for each concern."""
 
 import pytest
 

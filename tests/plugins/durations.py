@@ -1,4 +1,4 @@
-"""What the tests cost, told at the end: by file, in all, and in bare starts of this machine."""
+"""Report what the tests cost: by file, in total, and in bare starts of this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def own_cpu() -> float:
-    """Processor seconds of this process and of its children that have ended."""
+    """Return the processor seconds of this process and of its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
@@ -68,7 +68,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def told(seconds: float, limit: int) -> str:
-    """How many bare starts `seconds` are, measured now; told and not judged."""
+    """Return a sentence with the number of bare starts, measured now, that `seconds` are."""
     bare = patience.bare_start()
     times = seconds / bare
     over = "" if times <= limit else f"; THAT IS MORE THAN {limit:,}"

@@ -1,4 +1,4 @@
-"""How many examples hypothesis tries: few for a developer, all with `--full`, more by hours."""
+"""How many examples hypothesis tries: few by default, all with `--full`, more for hours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _factor = {"is": 1.0}
 
 
 def examples(count: int) -> int:
-    """`count` examples, as they are with `--full`."""
+    """Return the settings for `count` examples, the number with `--full`."""
     return max(10, int(count * _factor["is"]))
 
 
@@ -26,6 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.examples is None:
         config.option.examples = 1.0 if config.option.full else USUAL
     _factor["is"] = config.option.examples
-    # A busy machine is no failure.
+    # A busy machine is not a failure.
     settings.register_profile("ssmgate", deadline=None, max_examples=examples(100))
     settings.load_profile("ssmgate")

@@ -1,8 +1,8 @@
-"""How long tests wait before they give up: longer on a slow or busy machine.
+"""How long tests wait before they fail: longer on a slow or busy machine.
 
 Times are written for a machine on which `aws --version` takes `USUAL` seconds. The tests measure it
-once; `fakes/waiting.py` stretches times by it, and pytest's own limit is stretched too.
-No test passes or fails by how long something took: these times end what does not end.
+once; `fakes/waiting.py` stretches times by it, and so does the time limit of pytest.
+No test passes or fails by how long something took: the limits only end what would never end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST = 6.0
 
 
 def bare_start(runs: int = 5) -> float:
-    """The median of seconds that `aws ssm start-session` takes against a server on loopback."""
+    """Return the median of seconds that `aws ssm start-session` takes with a server on loopback."""
     fakes = Path(__file__).parents[1] / "fakes"
     taken = []
     with ScriptedAws() as server, tempfile.TemporaryDirectory() as home:

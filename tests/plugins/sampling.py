@@ -1,8 +1,8 @@
-"""Which rows of the tables are run: some of the many, others each time, and all with `--full`.
+"""Which rows of the tables run: a sample that differs from commit to commit, and all with `--full`.
 
-Whether a row is drawn depends on its name and on the seed alone, so that every worker draws the
-same, and the same seed draws them again. The seed is the commit that is tested: with each commit
-other rows are run. Rates are declared here and nowhere else.
+Whether a row is drawn depends only on its name and on the seed: so each worker draws the same rows,
+and the same seed draws them again. The seed is the commit under test: each commit runs other rows.
+All rates are declared here.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ WAYS = {"cached": 1 / 4, "daemon": 1 / 6}
 """The share of the rows that make starts in another way than the cold one, where all are run."""
 
 COLD = {
-    # A fresh interpreter for each module of ssmgate's.
+    # A fresh interpreter for each module of ssmgate.
     "unit/test_house.py::test_each_module_declares_which_botocore_it_uses": 1 / 4,
     # These ask whether the attacks are attacks on the real `aws`.
     "functional/test_shim.py::test_attack_command_lines_start_session_in_real_cli": 1 / 4,
     "functional/test_shim.py::test_installed_cli_answers_the_same": 1 / 2,
-    # Both programs run for each; the rows that ssmgate refuses or reads otherwise are all run.
+    # Both programs run for each; rows that ssmgate rejects or reads differently all run.
     "functional/test_oracle.py::test_does_what_aws_does": 1 / 2,
-    # Each asks four times. What the texts say is the unit tests' of `check` and `policy` too.
+    # Four runs each. Unit tests of `explain` and `policy_language` test the texts too.
     "functional/test_gallery.py::test_gallery": 1 / 2,
 }
 """The share of the cold rows of a file, or of a test. What is not named runs always."""
@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def commit() -> str:
-    """The id of the commit of this checkout; empty where there is none, as in an sdist."""
+    """Return the id of the commit of this checkout, empty without one, as in an sdist."""
     if not (TESTS.parent / ".git").exists():
         return ""
     try:
@@ -89,7 +89,7 @@ def _said(config: pytest.Config) -> str:
 
 
 def draw(seed: str, what: str) -> float:
-    """A number in [0, 1), the same each time."""
+    """Return a number in [0, 1), always the same for the same arguments."""
     digest = hashlib.sha256(f"{seed}\0{what}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
@@ -97,7 +97,7 @@ def draw(seed: str, what: str) -> float:
 def leave(
     config: pytest.Config, items: list[pytest.Item], wanted: Callable[[pytest.Item], bool]
 ) -> None:
-    """Deselect what is not `wanted`."""
+    """Deselect the items that are not `wanted`."""
     others = [item for item in items if not wanted(item)]
     if others:
         config.hook.pytest_deselected(items=others)
@@ -114,27 +114,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def named(config: pytest.Config) -> bool:
-    """Whether single tests were asked for by their names: these are run."""
+    """Return whether the command line names single tests: these always run."""
     return any("::" in word for word in config.args)
 
 
 def key(item: pytest.Item) -> str:
-    """The name of the row: its file below tests/, test and parameters."""
+    """Return the name of the row: its file below tests/, test and parameters."""
     return f"{file_of(item)}::{item.name}"
 
 
 def rate(item: pytest.Item, config: pytest.Config) -> float:
-    """The share of its kind that is run."""
+    """Return the share of rows of this kind that run."""
     way = way_of(item)
     if way != "cold":
-        # Where one way is asked for, its rows are what is wanted.
+        # `--way` selects the rows of that way.
         return WAYS[way] if config.option.way == "all" else 1.0
     test = f"{file_of(item)}::{getattr(item, 'originalname', item.name)}"
     return COLD.get(test, COLD.get(file_of(item), 1.0))
 
 
 def one_of_each(items: list[pytest.Item], seed: str) -> set[pytest.Item]:
-    """All items, but of those that differ in a parameter of `ONE_OF` only, one."""
+    """Return the items, but only one of those that differ only in a parameter of `ONE_OF`."""
     kept: set[pytest.Item] = set()
     crossed: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
@@ -142,7 +142,7 @@ def one_of_each(items: list[pytest.Item], seed: str) -> set[pytest.Item]:
         if name not in params(item):
             kept.add(item)
             continue
-        # As a part of the row's name. Its index would not do: pytest counts all rows with it.
+        # As a part of the row's name: its index would not do, as pytest numbers all rows.
         value = re.escape(str(params(item)[name]))
         crossed[re.sub(rf"(?<=[\[-]){value}(?=[]-])", "*", key(item), count=1)].append(item)
     for row, values in crossed.items():
@@ -151,25 +151,25 @@ def one_of_each(items: list[pytest.Item], seed: str) -> set[pytest.Item]:
 
 
 def as_process(item: pytest.Item) -> bool:
-    """Whether the program of this row is a process of its own, though a fork would do."""
+    """Return whether the row runs its program as a separate process, though a fork would do."""
     config = item.config
     seed = config.option.sample_seed
     return config.option.full or draw(seed, f"process {key(item)}") < AS_PROCESSES
 
 
 def way_of(item: pytest.Item) -> str:
-    """The way in which the row has its starts made. A test may have a parameter of that name."""
+    """Return the way in which the row makes starts. A test may have a parameter of that name."""
     return str(params(item).get("way", "cold")) if item.get_closest_marker("starts") else "cold"
 
 
 def params(item: pytest.Item) -> dict[str, Any]:
-    """The values of its parameters."""
+    """Return the values of the item's parameters."""
     callspec = getattr(item, "callspec", None)
     return dict(callspec.params) if callspec else {}
 
 
 def file_of(item: pytest.Item) -> str:
-    """The path of its file below tests/."""
+    """Return the path of the item's file below tests/."""
     try:
         return item.path.relative_to(TESTS).as_posix()
     except ValueError:

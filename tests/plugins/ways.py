@@ -1,8 +1,8 @@
-"""The ways to make a start: by itself, with kept answers, by a daemon. The outcome is the same.
+"""The ways to make a start: cold, with cached answers, by a daemon. The result is the same.
 
-A test that is marked `starts` is run in each of them, or in those that the mark names: its row
+A test with the mark `starts` runs in each way, or in those that the mark names: its row
 `test_x[a]` is the cold one, `test_x[a-cached]` and `test_x[a-daemon]` are the others. `--way`
-leaves the rows of one way. Every other test is run once, cold.
+selects the rows of one way. All other tests run once, cold.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ _now = {"way": COLD, "forked": False}
 
 
 def now() -> str:
-    """The way in which the test that is running has its starts made."""
+    """Return the way in which the running test makes starts."""
     return str(_now["way"])
 
 
 def forked() -> bool:
-    """Whether the test that is running is content with forks of the program."""
+    """Return whether the running test may run the program in forks."""
     return bool(_now["forked"])
 
 
@@ -69,9 +69,9 @@ def python(
     input: str | None = None,
     timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python ARGV`, in a fork of a loaded one where the test that is running allows it.
+    """Run `python ARGV`, in a fork of a loaded process where the running test permits it.
 
-    `input` is what it reads, nothing by default. stdout and stderr are captured.
+    `input` is its standard input, empty by default. stdout and stderr are captured.
     """
     limit = seconds(timeout)
     if forked():
@@ -95,10 +95,10 @@ _without_capabilities = ThreadPoolExecutor(1, initializer=give_up)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test of the daemon's in a thread whose programs have no capabilities.
+    """Run a test with a daemon in a thread whose programs have no capabilities.
 
-    No daemon serves a process with CAP_SYS_ADMIN, which root's programs have, and each thread has
-    a bounding set of its own. What such a row is torn down and set up with keeps its capabilities.
+    A daemon serves no process with CAP_SYS_ADMIN, which programs of root have, and each thread has
+    its own bounding set. Set-up and tear-down of such a row keep their capabilities.
     """
     if now() != DAEMON:
         return None
@@ -114,7 +114,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True)
 def way(request: pytest.FixtureRequest) -> str:
-    """The way of this row."""
+    """Return the way of this row."""
     return str(getattr(request, "param", COLD))
 
 
@@ -130,7 +130,7 @@ def _id(each: str) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In another way than the cold one, only what makes starts is run."""
+    """Select only tests that make starts, unless the way is the cold one."""
     wanted = config.getoption("way")
     if wanted != "all":
         sampling.leave(config, items, lambda item: sampling.way_of(item) == wanted)
@@ -138,7 +138,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Before any fixture, as those of a module may make starts too."""
+    """Set the way before any fixture: fixtures of a module may make starts too."""
     _now["way"] = sampling.way_of(item)
     _now["forked"] = (
         sampling.way_of(item) != DAEMON

@@ -1,6 +1,6 @@
-"""Every private thing of awscli and of the botocore inside it that ssmgate leans on.
+"""Each private part of awscli and of its botocore on which ssmgate depends.
 
-When a new awscli breaks ssmgate, a line here says which of them is gone or changed.
+When a new awscli breaks ssmgate, a row here shows which part is gone or has changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rules of the house, read from the source: who imports whom, who makes what."""
+"""The rules of the architecture, read from the source: imports, calls, sizes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ START_PACKAGES = {
 }  # fmt: skip
 NEVER_ON_THE_START_PATH = {
     "boto3", "click", "ruamel", "yaml", "rsa", "pyasn1", "awscrt", "moto", "ssmgate.commands",
-    # A refusal may load these two to explain itself; an allowed start never does.
+    # A denial may load these two to explain itself; an allowed start never does.
     "ssmgate.explain", "ssmgate.policy_language",
     "ssmgate.sandbox", "ssmgate.login",
     "tomllib", "asyncio", "unittest", "pydoc",
@@ -93,7 +93,7 @@ def test_decisions_do_no_input_or_output() -> None:
 
 
 def calls_of(name: str) -> set[str]:
-    """The modules that call `name`, or its last part where it has no dot."""
+    """Return the modules that call `name`, or its last part where it has no dot."""
     found = set()
     for module in MODULES:
         for node in ast.walk(ast.parse(module.read_text())):
@@ -122,14 +122,14 @@ def test_names_occur_only_in_their_module(what: str, where: str) -> None:
 
 
 def test_nothing_is_unpickled() -> None:
-    """Whoever writes a pickle can have any code run that reads it, and so make a permit."""
+    """The author of a pickle can make its reader execute any code, and so make a permit."""
     for module in MODULES:
         found = {name.partition(".")[0] for name in imports(module)}
         assert not found & {"pickle", "marshal", "shelve", "dbm"}, module
 
 
 def test_questions_are_built_in_one_place() -> None:
-    """A cached one is read as it was written, and compared with the one that is built."""
+    """A cached question is read as written, and compared with the one that is built."""
     assert calls_of("Question") == {"gate/cache/entry.py"}
     deciders = ("gate.access.authorize", "explain.live", "explain.documents", "explain.offline",
                 "login.menu")  # fmt: skip
@@ -144,7 +144,7 @@ def test_only_start_session_sends_request() -> None:
 
 
 def reach(start: str) -> set[str]:
-    """The modules of ssmgate that `start` imports, lazily or not, and so on."""
+    """Return the modules of ssmgate that `start` imports directly or indirectly, lazily or not."""
     found: set[str] = set()
     waiting = [start]
     while waiting:
@@ -158,7 +158,7 @@ def reach(start: str) -> set[str]:
 
 @pytest.mark.parametrize("verb", ["check", "documents", "policy"])
 def test_read_only_commands_cannot_start_session(verb: str) -> None:
-    """Neither what spends a permit, nor the plugin, nor the gate is within its reach."""
+    """They import no module that uses a permit, neither the plugin nor the gate."""
     within = reach(f"ssmgate.commands.{verb}")
 
     assert within >= {
@@ -197,7 +197,7 @@ EDGES = {
     "commands/printer.py": {"click.echo"},
     "login/menu.py": {"os.write"},  # the person's terminal
     "sandbox/__main__.py": {"logging.basicConfig", "logging.StreamHandler"},
-    # Nothing in these texts is anybody else's: a skeleton of the model's names, a line break.
+    # These texts are ssmgate's: a skeleton of the model's names, a line break.
     "gate/argv/yaml.py": {"sys.stdout"},
     "gate/argv/help.py": {"sys.stderr"},  # one constant line
     "daemon/ending.py": {"os.write"},
@@ -223,7 +223,7 @@ OPENED_ELSEWHERE = {"os.fdopen", "os.pwrite"}  # files and pipes of our own, by 
 
 
 def printing(module: Path) -> set[str]:
-    """What `module` prints with, as far as its source shows it."""
+    """Return the calls in the source of `module` that print."""
     found = set()
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -247,7 +247,7 @@ def printing(module: Path) -> set[str]:
 
 
 def test_only_printing_modules_print() -> None:
-    """One module for each stream, so that no text reaches a terminal as somebody else wrote it."""
+    """One module for each stream, so that no text of others reaches a terminal unescaped."""
     assert {
         str(module.relative_to(SOURCE)): found for module in MODULES if (found := printing(module))
     } == EDGES
@@ -274,7 +274,7 @@ def test_recognises_code_that_prints(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(SOURCE)))
 def test_each_module_declares_which_botocore_it_uses(module: Path) -> None:
-    """Each is imported first in a fresh interpreter: no order may bring in PyPI's botocore."""
+    """Each is imported first in a fresh interpreter: no order may load botocore of PyPI."""
     name = ".".join(("ssmgate", *module.relative_to(SOURCE).with_suffix("").parts))
     name = name.removesuffix(".__init__")
     code = (
@@ -297,7 +297,7 @@ def test_each_module_declares_which_botocore_it_uses(module: Path) -> None:
 
 
 def test_stub_plugin_loads_few_modules() -> None:
-    """It starts twice for each session: nothing of the sandbox's server, no SDK, no event loop."""
+    """It starts twice for each session: no sandbox server, no SDK, no event loop."""
     code = "import sys, ssmgate.sandbox.plugin.session; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -332,7 +332,7 @@ def test_rejects_other_botocore_that_was_imported_first(tmp_path: Path) -> None:
 
 
 def test_start_imports_listed_packages(machine: Machine) -> None:
-    """The list of packages that a start loads, up to the moment of exec."""
+    """The list has the packages that a start loads before exec."""
     loaded = machine.home / "loaded"
     (machine.home / "sitecustomize.py").write_text(
         "import os, sys\n"
@@ -357,7 +357,9 @@ CAPS = {"allowed": 6000, "through the daemon": 900}
 
 
 def loaded_by(machine: Machine, how: str) -> list[Path]:
-    """The modules of ssmgate that a start has loaded when it executes the plugin or exits."""
+    """Return the modules of ssmgate that a start has loaded when it executes the plugin or
+    exits.
+    """
     (machine.home / "sitecustomize.py").write_text(
         "import os, sys\n"
         "def noting(real):\n"
@@ -392,9 +394,9 @@ def loaded_by(machine: Machine, how: str) -> list[Path]:
 def test_lines_that_a_start_loads(
     machine: Machine, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """README and SECURITY quote the numbers, so that a reader knows how much there is to trust.
+    """README and SECURITY quote the numbers, so that readers know how much code they have to trust.
 
-    The daemon's client comes before the gate, also where there is no daemon: it has its own number.
+    The daemon's client runs before the gate, also without a daemon: it has its own number.
     """
     modules = loaded_by(machine, how)
     if how != "through the daemon":

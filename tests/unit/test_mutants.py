@@ -1,4 +1,4 @@
-"""The changes that `make mutants` makes, and the explanations of those that no test notices."""
+"""The changes that `make mutants` makes, and the explanations of those that no test detects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mutants.running import SOURCE
 
 
 def changed(source: str) -> list[str]:
-    """The module after each of its mutations."""
+    """Return the module after each of its mutations."""
     found = []
     for number in range(len(mutations(ast.parse(source)))):
         tree = ast.parse(source)

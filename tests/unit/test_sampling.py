@@ -1,4 +1,4 @@
-"""Which rows are run: the same ones for the same commit, and no attack left out."""
+"""Which rows run: the same rows for the same commit, and all attacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TESTS = sampling.TESTS
 
 
 class Row:
-    """As much of a pytest.Item as is looked at."""
+    """The parts of a pytest.Item that the plugin reads."""
 
     def __init__(self, file: str, test: str = "test_x", way: str = "cold", **params: str) -> None:
         self.path = TESTS / file
@@ -36,7 +36,7 @@ def config(*args: str, full: bool = False, seed: str = "a", way: str = "all") ->
 
 
 def left(rows: list[Row], told: Any) -> list[Row]:
-    """The rows that are run."""
+    """Return the rows that run."""
     items: Any = list(rows)
     sampling.pytest_collection_modifyitems(told, items)
     kept: list[Row] = items
@@ -110,7 +110,7 @@ def test_share_of_forked_rows_runs_as_processes() -> None:
 
 
 def test_each_row_of_shim_runs_in_one_shell() -> None:
-    """As pytest collects them: what is drawn from depends on how it names them."""
+    """Collected by pytest, as the draw depends on the names that pytest gives."""
     told = subprocess.run(
         [
             sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",

@@ -1,4 +1,4 @@
-"""The exit statuses of the verbs: one table, and never click's own 1 and 2."""
+"""The exit statuses of all verbs in one table: never 1 and 2 of click."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ssmgate --help`: every verb stands in one group, in this order."""
+"""`ssmgate --help`: each verb belongs to one group, in this order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts that a worker cannot make: they need a descriptor of the calling process."""
+"""Starts that a worker cannot make, as they need a descriptor of the calling process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a daemon is found: every surrounding that matters leads to another one."""
+"""The location of a daemon: each relevant part of the environment leads to another one."""
 
 from __future__ import annotations
 

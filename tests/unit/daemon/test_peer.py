@@ -1,4 +1,4 @@
-"""Which process asks, and what confines it: the comparison, and who is excluded from asking."""
+"""Which process connects, how it is confined, and which processes are rejected."""
 
 from __future__ import annotations
 
@@ -379,7 +379,7 @@ def test_rejects_answer_sent_before_challenge(
 def test_rejects_process_that_ends_after_its_answer(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another one may have its number by now, and be the one whose facts were read."""
+    """Its process id may belong to another process by now, whose facts were then read."""
     pid = forked(lambda: answer(connected(listener)))
     receive = protocol.receive_noted
 
@@ -397,7 +397,7 @@ def test_rejects_process_that_ends_after_its_answer(
 def test_rejects_reused_process_id(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process that connected left its socket to one that is confined, and ended."""
+    """The connecting process left its socket to a confined process, and ended."""
     monkeypatch.setattr(peer, "SO_PEERPIDFD", 9999)
     here, there = socket.socketpair()
     honest = forked(lambda: (here.close(), there.recv(1)))

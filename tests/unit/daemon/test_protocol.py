@@ -1,4 +1,4 @@
-"""What a start and its daemon say to each other: every message, and whatever is none."""
+"""The protocol between a start and its daemon: all messages, and invalid ones."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_silence_times_out(pair: Pair) -> None:
 
 
 def test_reset_connection_is_broken_and_not_gone(pair: Pair) -> None:
-    """Closed, with something unread: what was said to it had no effect."""
+    """Closed with unread data: that message had no effect."""
     here, there = pair
     here.sendall(protocol.packed(protocol.GO))
     there.close()
@@ -157,7 +157,7 @@ def test_reset_connection_is_broken_and_not_gone(pair: Pair) -> None:
 
 @pytest.fixture
 def noted(pair: Pair) -> Pair:
-    """The kernel notes who writes."""
+    """Make the kernel attach the sender's credentials."""
     pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     return pair
 
@@ -227,7 +227,7 @@ def test_message_sent_at_once_is_not_sent_again() -> None:
 
 @pytest.mark.parametrize("at", [1, 5, 6, len(WHOLE) - 1])
 def test_rejects_message_of_several_processes(noted: Pair, at: int) -> None:
-    """The first part is from here, the rest from a process that shares the socket."""
+    """The first part is of this process, the rest of a process that shares the socket."""
     here, there = noted
     protocol.send_with_descriptors(there, WHOLE[:at], (0, 0, 0))
     child = os.fork()

@@ -1,4 +1,4 @@
-"""What a forked start does not take on, whatever the one who asked thought of it."""
+"""Starts that a worker does not make, although the client considered them eligible."""
 
 from __future__ import annotations
 

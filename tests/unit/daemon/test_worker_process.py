@@ -1,4 +1,4 @@
-"""A client goes on only with a worker that the kernel shows to be confined as the client."""
+"""A client accepts only a worker that the kernel reports as confined like the client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHALLENGE = protocol.packed(protocol.CHALLENGE, ["worker's"])
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """The client's end, on which the kernel notes who writes, and the worker's."""
+    """Return the client's end, with credentials of senders, and the worker's end."""
     here, there = socket.socketpair()
     with here, there:
         for sock in (here, there):
@@ -179,7 +179,7 @@ def test_rejects_ended_worker(pair: Pair) -> None:
 def test_rejects_worker_that_ends_after_its_proof(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another one may have its number by now, and be the one whose facts were read."""
+    """Its process id may belong to another process by now, whose facts were then read."""
     worker = Worker(pair, speak)
     receive = protocol.receive_noted
 
@@ -216,7 +216,7 @@ def test_rejects_worker_that_ends_during_second_reading(
 
 
 def test_rejects_reused_process_id(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process that wrote is confined, left the socket to another one, and ended."""
+    """The writing process is confined, left the socket to another process, and ended."""
     confined = forked(lambda: (no_new_privs(), pair[1].sendall(CHALLENGE)))
     os.waitpid(confined, 0)
     opened = os.pidfd_open
@@ -291,7 +291,7 @@ def test_greets_listening_process_with_same_confinement(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_route")
 def test_does_not_greet_confined_listener(tmp_path: Path) -> None:
-    """Whoever writes: a process that is not confined may be made to write what it is given."""
+    """Its messages prove nothing: an unconfined process may be made to write them."""
     with pytest.raises(peer.Unproven, match="different NoNewPrivs"):
         greeted(tmp_path, no_new_privs)
 

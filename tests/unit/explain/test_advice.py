@@ -1,4 +1,4 @@
-"""Each usual mistake: a policy that has it, the advice; and one beside it that has not."""
+"""Each common mistake: a policy that has it, with the advice, and a similar one without it."""
 
 import json
 
@@ -114,7 +114,7 @@ CONTEXT = {
     "aws:TagKeys": ["a", "b"],
 }
 
-# What must not be said of policies that only look like it.
+# Policies that only resemble a mistake: the advice must not be given.
 KEEPS_SILENT = [
     ("aws-document-with-account", [statement(CUSTOM)], SSH),
     ("aws-document-with-account", [statement(SSH.replace("::", ":111122223333:"))], SHELL),

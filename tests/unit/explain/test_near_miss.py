@@ -1,4 +1,4 @@
-"""Which statement came close, and which part of it failed."""
+"""Which statement nearly matched, and which part of it failed."""
 
 import itertools
 import json
@@ -56,7 +56,7 @@ def allow(**elements):
          "SSM-SessionManagerRunShell"),
         (SHELL.replace("/", ""), ArnPart.TYPE, "documentSSM-SessionManagerRunShell",
          "document/SSM-SessionManagerRunShell"),
-        # Several parts differ: the first in the ARN's order is told.
+        # Several parts differ: the first in the order of the ARN is reported.
         (SHELL.replace("us-east-1", "eu-west-1").replace("SSM-", "X-"), ArnPart.REGION,
          "eu-west-1", "us-east-1"),
     ],

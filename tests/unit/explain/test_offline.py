@@ -1,4 +1,4 @@
-"""`policy check`: answers by the local evaluator alone, and what they hang on."""
+"""`policy check`: decisions by the local evaluator alone, and the context they depend on."""
 
 import json
 from pathlib import Path
@@ -85,7 +85,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
         # Two keys at once, of which one is known not to match.
         ([allow(Condition={"Bool": {MFA: "true"}, "StringEquals": {"aws:userid": "x"}})],
          [f"{MFA}=false"], "denied", "denied"),
-        # Nobody offline knows a unique id.
+        # A unique id is unknown offline.
         ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "unknown", "unknown"),
         # A document does not have the node's tags; the node may.
         ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "denied", "unknown"),
@@ -95,7 +95,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
          ["aws:resourcetag/t=b"], "denied", "denied"),
         ([allow(**when("ForAnyValue:StringEquals", "aws:PrincipalOrgPaths", "o/r/a"))],
          ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "allowed", "allowed"),
-        # What is said outweighs what is assumed.
+        # Given context overrides assumed context.
         ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
          [], "allowed", "allowed"),
         ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
@@ -186,7 +186,7 @@ def test_value_may_contain_equals_sign():
     assert offline.entry("aws:userid=A=B") == ContextEntry("aws:userid", "string", ("A=B",))
 
 
-# Which words are the verb's own.
+# Which arguments belong to the verb.
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_value_may_contain_equals_sign():
         ("a --target i-1 b", "a", "--target i-1 b"),
         ("--target i-1 a", "", "--target i-1 a"),
         ("a --target i-1 -- b --caller c", "a", "--target i-1 -- b --caller c"),
-        # Abbreviations are start-session's: its parser rejects these.
+        # Abbreviations belong to start-session: the parser of the verb rejects these.
         ("a --bound b --cont c --call d", "a", "--bound b --cont c --call d"),
         ("a --re us-east-1 --doc D", "a", "--re us-east-1 --doc D"),
         ("a --policy b", "a", "--policy b"),

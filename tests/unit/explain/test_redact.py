@@ -1,4 +1,4 @@
-"""`--redact`: what a report tells of an account, masked alike everywhere."""
+"""`--redact`: what a report reveals about an account is masked consistently."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How explicit a grant is, and whether the service is made to check the document."""
+"""How explicit a grant is, and whether the service is required to check the document."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the process around a start prints by itself."""
+"""What the process prints around a start."""
 
 from __future__ import annotations
 

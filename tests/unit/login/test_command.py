@@ -1,4 +1,4 @@
-"""The words that a bastion takes: start-session with a few options, each a value and once."""
+"""Commands that a bastion accepts: start-session with a few options, each once and with a value."""
 
 from __future__ import annotations
 

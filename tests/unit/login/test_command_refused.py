@@ -1,4 +1,4 @@
-"""What a bastion does not take: each rule of the command line alone."""
+"""Commands that a bastion rejects: each rule of the command line alone."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_menu_values_follow_same_rules(name: str, value: str, valid: bool) -> No
 
 @pytest.mark.parametrize(("name", "value"), [("target", "i-1\n"), ("profile", "x\n")])
 def test_rejects_value_with_trailing_line_break(name: str, value: str) -> None:
-    """Behind the rule for characters that cannot be printed, a line end would not pass either."""
+    """Even without the rule for unprintable characters, a line break would be rejected."""
     pattern = {"target": words._TARGET, "profile": words._NAME}[name]
     assert pattern.match(value[:-1])
     assert not pattern.match(value)

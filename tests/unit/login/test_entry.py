@@ -1,4 +1,4 @@
-"""The way from what sshd hands over to the checked start: one command, one reading, a record."""
+"""From the arguments of sshd to the checked start: one command, one reading, a record."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_each_login_has_record_destination(records: Records, used: Records) -> N
 
 
 class Logins:
-    """What a login came to: what the gate was started with, and what was recorded."""
+    """The result of a login: the arguments of the gate, and the records."""
 
     def __init__(self) -> None:
         self.config: Config | Exception = Config(

@@ -1,4 +1,4 @@
-"""What a login depends on: root's files alone, and an environment of a few variables."""
+"""What a login depends on: files of root, and an environment of a few variables."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_unusual_user_name_has_no_profile(
 
 
 class Held:
-    """What was held to root, and a process that was started as a login is."""
+    """The files that must belong to root, and a process that was started as a login is."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: list[str] = []

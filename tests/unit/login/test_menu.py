@@ -1,4 +1,4 @@
-"""What a person on a bastion sees of names that others wrote."""
+"""How the menu of a bastion shows names of others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssmgate.login import menu
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[menu.Terminal, int]]:
-    """A terminal of the menu's, and the end at which what it shows is read."""
+    """Return a terminal for the menu, and the end at which its output is read."""
     reading, writing = os.pipe()
     real = os.open
     monkeypatch.setattr(

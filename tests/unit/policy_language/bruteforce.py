@@ -15,7 +15,10 @@ from fractions import Fraction
 
 
 def decide(request, identity, boundary=None, levels=()):
-    """reference_policies_evaluation-logic.html: deny first, then everyone must allow."""
+    """Return the decision: deny first, then each layer must allow.
+
+    reference_policies_evaluation-logic.html
+    """
     groups = [*levels, identity, *([[boundary]] if boundary else [])]
     statements = [[one for policy in group for one in policy["Statement"]] for group in groups]
     effects = [[one["Effect"] for one in group if applies(one, request)] for group in statements]
@@ -142,7 +145,9 @@ def condition_answer(operator, key, values, request):
 
 
 def value_answer(base, values, have, request):
-    """One value of the request: OR over the policy's, and NOR for a negated operator."""
+    """Compare one value of the request: OR over the policy's values, and NOR for a negated
+    operator.
+    """
     negated = "Not" in base
     kind = base.replace("Not", "")
     if kind.startswith("Arn"):
@@ -170,7 +175,7 @@ def arn_condition(value, have, request):
 
 
 def ip_bits(text):
-    """An address as `4` or `6` and its bits, a range as the part that its members share."""
+    """Return an address as `4` or `6` and its bits, a range as the part that its members share."""
     address, slash, prefix = text.partition("/")
     if re.fullmatch(r"\d+(\.\d+){3}", address):
         octets = [int(octet) for octet in address.split(".")]

@@ -99,7 +99,7 @@ def one_or_list(strategy):
 
 @st.composite
 def conditions(draw, context):
-    """A Condition element, and values of its types for the keys that it mentions."""
+    """Generate a Condition element, and values of its types for the keys that it mentions."""
     element = {}
     for _ in range(draw(st.integers(0, 2))):
         name = draw(st.sampled_from(sorted(TYPES)))
@@ -188,7 +188,9 @@ def test_both_readings_agree():
 @settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_both_readings_agree_on_single_statements(data):
-    """One Allow and one Deny with the same elements: what the two differ in is the undefined."""
+    """One Allow and one Deny with the same elements: they differ only where a match is
+    undefined.
+    """
     context = {}
     element = data.draw(conditions(context))
     request = {"action": "x:Do", "resource": data.draw(arns), "context": context}

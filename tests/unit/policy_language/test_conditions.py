@@ -26,7 +26,7 @@ KEY = "x:Key"
 
 
 def match(operator, policy, request, key=KEY, **more):
-    """The policy's value or values against the request's: text, a list, or None for absent."""
+    """Compare the policy's value or values with the request's: text, a list, or None for absent."""
     values = (policy,) if isinstance(policy, str) else tuple(policy)
     condition = Condition(parse_operator(operator), key, values)
     condition.check(Version.V2012)

@@ -295,7 +295,7 @@ class TestResourceTypes:
 
 
 class TestNearMisses:
-    """Each element is matched whatever became of the others."""
+    """Each element is matched independently of the others."""
 
     def test_finds_statement_that_differs_in_one_element(self):
         condition = {
@@ -328,7 +328,7 @@ class TestNearMisses:
 
 
 class TestUndefined:
-    """Where it cannot be said whether a statement matches, it never helps to a yes."""
+    """A statement whose match is undefined never contributes to an allow."""
 
     @pytest.mark.parametrize(
         "element",

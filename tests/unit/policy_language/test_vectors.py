@@ -1,4 +1,4 @@
-"""Twenty-six decisions on which evaluators were seen to differ."""
+"""Twenty-six decisions on which evaluators are known to differ."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The agent over its real websocket: tokens, junk, order, and what runs on the node."""
+"""The agent over its real websocket: tokens, invalid data, order, and commands on the node."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ REGION = Region(
 
 @dataclass
 class Running:
-    """An agent and its sessions, and the lines of its log."""
+    """An agent, its sessions, and the lines of its log."""
 
     sessions: Sessions
     agent: Agent
@@ -92,7 +92,7 @@ def running() -> Iterator[Running]:
 
 @functools.cache
 def echo_port() -> int:
-    """A server that sends back what it gets, `bye` aside, which it answers by hanging up."""
+    """Run a server that returns its input, and closes the connection after `bye`."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve(connection: socket.socket) -> None:
@@ -116,7 +116,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def is_there(process: int) -> bool:
-    """Whether it runs. One that has ended and waits for its parent does not."""
+    """Return whether the process runs; false for a zombie."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -174,7 +174,7 @@ def test_large_output_waits_for_client(running: Running) -> None:
 
 
 def test_slow_client_loses_no_output(running: Running) -> None:
-    """The plugin drops what comes before it is ready, and does not acknowledge it."""
+    """The plugin drops data that comes before it is ready, and does not acknowledge it."""
     client = running.client("AWS-StartNonInteractiveCommand", command="echo once")
     ignored = 0
     while ignored < 3:
@@ -304,7 +304,7 @@ def test_rejects_process_of_another_user(running: Running) -> None:
         "os.seteuid(65534); sock = socket.socket(); os.seteuid(0)\n"
         "sock.connect((to.hostname, to.port))\n"
         "with connect(sys.argv[1], sock=sock, proxy=None) as wire:\n"
-        "    print(wire.recv(timeout=20))\n"  # it is refused before it says a word
+        "    print(wire.recv(timeout=20))\n"  # it is rejected before it sends anything
     )
     told = subprocess.run(
         [sys.executable, "-c", code, started["StreamUrl"]],
@@ -412,7 +412,7 @@ JOBS = (
 
 
 def processes(client: Client) -> list[int]:
-    """A shell with jobs of all kinds, one in the foreground; the ids of all but that."""
+    """Start all kinds of jobs in a shell, one in the foreground; return the ids of the others."""
     client.send(b"stty -echo\r")
     client.send(JOBS + b" echo pids: $$ $one $two $three end; sleep 1000\r")
     client.until_output(b"end\r\n")

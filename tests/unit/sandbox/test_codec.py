@@ -1,4 +1,4 @@
-"""The data channel's messages: what survives the way through bytes, and what is seen on it."""
+"""Messages of the data channel: their encoding, and the changes that are detected."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_decoded_message_encodes_to_same_bytes(frame: bytes) -> None:
 
 
 def changed(frame: bytes, start: int, end: int, data: st.DataObject) -> bytes:
-    """The frame with at least one bit of `start` to `end` turned."""
+    """Return the frame with at least one bit from `start` to `end` inverted."""
     length = end - start
     bits = data.draw(st.integers(1, 2 ** (8 * length) - 1))
     other = int.from_bytes(frame[start:end]) ^ bits
@@ -130,7 +130,7 @@ def changed(frame: bytes, start: int, end: int, data: st.DataObject) -> bytes:
 
 
 def test_layout_is_that_of_session_manager_plugin() -> None:
-    """Byte for byte, as session-manager-plugin lays it out: the id's halves are exchanged."""
+    """Compares byte by byte with session-manager-plugin, which swaps the halves of the id."""
     message = AgentMessage(
         MessageType.INPUT_STREAM_DATA, 7, PayloadType.OUTPUT, b"abc", 0x0102030405060708,
         codec.SYN | codec.FIN, uuid.UUID("00112233-4455-6677-8899-aabbccddeeff"),

@@ -1,4 +1,4 @@
-"""Who is refused what, in whose words."""
+"""Which caller is denied which operation, and with which message."""
 
 from __future__ import annotations
 

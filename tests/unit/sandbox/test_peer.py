@@ -1,4 +1,4 @@
-"""Whose a connection is, by a real one and by the kernel's table."""
+"""Which user owns a connection: with a real one and with the kernel's table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session document makes the node do."""
+"""What the node executes for a session document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in's contract with whoever starts it, before there is a session."""
+"""The contract of the stub plugin with its caller, before a session exists."""
 
 from __future__ import annotations
 

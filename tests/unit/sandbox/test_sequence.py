@@ -1,4 +1,4 @@
-"""A channel's order: whatever is lost, doubled or exchanged on the way, all arrives once."""
+"""The order of a channel: lost, duplicate and reordered messages all arrive once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_resends_oldest_until_acknowledged() -> None:
 
 @given(st.integers(1, 12), st.data())
 def test_unreliable_transport_changes_nothing(count: int, data: st.DataObject) -> None:
-    """Any order, any doubles; then the sender's own resending of what was lost."""
+    """Any order and any duplicates; then the sender resends what was lost."""
     sending, frames = outgoing(count)
     receiving = Incoming()
     got: list[AgentMessage] = []

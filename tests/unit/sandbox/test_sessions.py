@@ -1,4 +1,4 @@
-"""StartSession and TerminateSession: the three models as a table, then AWS's errors."""
+"""StartSession and TerminateSession: a table of the three models, then errors of AWS."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sessions(model: Model = Model.Y2023) -> Sessions:
 
 
 def start(who: Caller | None, model: Model = Model.Y2023, target: str = NODE, **more: str) -> str:
-    """How StartSession answers: `yes`, or the error's code and the refused resource's end."""
+    """Return `yes`, or the error's code and the end of the denied resource."""
     try:
         sessions(model).start({"Target": target, **more}, who, REGION, {})
     except ServiceFault as fault:

@@ -1,4 +1,4 @@
-"""The simulator's answers, shape by shape, as recorded of the real one."""
+"""The simulator's answers, shape by shape, as recorded from the real one."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_only_implicit_denies_have_missing_keys() -> None:
 
 
 def test_top_level_has_union_of_missing_keys() -> None:
-    """Of other actions' and resources' statements too; an ARN that is allowed lacks none."""
+    """It includes statements of other actions and resources; an allowed ARN has none."""
     elsewhere = {**allow(), "Action": "ssm:GetDocument"}
     variable = "arn:aws:ssm:*:*:document/${aws:username}"
     layers = Policies(
@@ -211,7 +211,7 @@ def test_explicit_deny_lists_only_denying_statements() -> None:
 def test_service_control_policy_denies_without_statements_or_keys(
     scp: dict[str, Any], decision: str
 ) -> None:
-    """AllowedByOrganizations stands above only."""
+    """Only the top level has AllowedByOrganizations."""
     conditioned = allow(Condition={"StringNotEquals": {"aws:PrincipalTag/Team": "ops"}})
     level = (policy(allow(SSH), scp),)
     result = one(Policies((policy(conditioned),), service_control=(level,)), DOC)
@@ -330,7 +330,7 @@ def test_reports_statement_positions(
     [(MALLORY, True), (f"arn:aws:iam::{ACCOUNT}:role/mallory", False), (None, False)],
 )
 def test_simulates_caller_with_given_policies(caller: str | None, let_in: bool) -> None:
-    """As if Mallory had Alice's policies; the path is told as it was sent."""
+    """As if Mallory had Alice's policies; the answer repeats the path as it was sent."""
     condition = {"StringEquals": {"aws:username": "mallory", "aws:PrincipalArn": MALLORY}}
     asked = {"ActionNames": [ACTION], "CallerArn": caller}
     alice = {"aws:username": "alice", "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/alice"}

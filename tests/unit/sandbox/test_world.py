@@ -1,4 +1,4 @@
-"""The seed: the world that comes along, and what a bad one is told."""
+"""The seed: the default one, and the errors of an invalid one."""
 
 from __future__ import annotations
 

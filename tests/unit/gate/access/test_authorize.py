@@ -1,4 +1,4 @@
-"""Up to the decision: when cached answers are used, and when AWS is asked."""
+"""The way to the decision: when cached answers are used, and when AWS is called."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CLIENTS: Any = SimpleNamespace(
 
 
 class Cache:
-    """In the place of `CachedAuthorization`: what it returns, one after another, and the calls."""
+    """A stub of `CachedAuthorization`: its consecutive results, and the calls."""
 
     def __init__(self, *found: CacheEntry | Exception | None, waited: bool = False) -> None:
         self._found = list(found)
@@ -78,7 +78,7 @@ class Cache:
 
 
 class Aws:
-    """In the place of STS and IAM: who the caller is, and what is answered."""
+    """A stub of STS and IAM: the caller, and the answers."""
 
     def __init__(self) -> None:
         self.who: Caller | Unknown = CALLER
@@ -137,7 +137,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 @pytest.fixture(autouse=True)
 def clients(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What the clients were opened with."""
+    """Return the arguments with which the clients were opened."""
     opened: list[object] = []
 
     def open_clients(*arguments: object) -> Any:

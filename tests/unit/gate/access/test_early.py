@@ -34,7 +34,7 @@ def home() -> Path:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Where connections were opened to."""
+    """Return the URLs to which connections were opened."""
     urls: list[str] = []
 
     def note(client: Any) -> None:

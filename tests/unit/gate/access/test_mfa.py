@@ -1,4 +1,4 @@
-"""An MFA code is asked for before the time limit of the check begins, and before the lock."""
+"""The prompt for an MFA code comes before the time limit of the check, and before the lock."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CALLER, CHECKER = Config(), Config(checker=Checker(profile="mfa"))
 
 
 def locks() -> list[Path]:
-    """The lock files that a process holds."""
+    """Return the lock files that a process holds."""
     held = []
     for path in (Path(os.environ["HOME"]) / DIRECTORY).glob("*.lock"):
         with path.open() as file:
@@ -56,7 +56,7 @@ def test_mfa_prompt_has_no_time_limit_and_holds_no_lock(
     config: Config,
     caches: bool,
 ) -> None:
-    """So a prompt that takes longer than the limit ends no check, and nobody waits for it."""
+    """A prompt that takes longer than the limit ends no check, and no process waits for it."""
     file = Path(os.environ["HOME"]) / "aws"
     file.write_text(FILE)
     for name, value in {

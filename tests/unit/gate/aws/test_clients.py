@@ -1,4 +1,4 @@
-"""Which endpoints clients are made for where keys are locked, and that no other is connected to."""
+"""Where keys are locked, clients connect to permitted endpoints only."""
 
 from __future__ import annotations
 

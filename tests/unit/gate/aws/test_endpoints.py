@@ -1,4 +1,4 @@
-"""The endpoints that clients really use, for every partition and region of botocore's data."""
+"""The endpoints that clients really use, for each partition and region of botocore's data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def endpoint(session: Any, service: str, region: str) -> str:
 
 
 def regions() -> Iterator[tuple[str, str]]:
-    """Partition and region, without the pseudo regions that no command line names."""
+    """Return partitions and regions, without the pseudo regions that no command line names."""
     data = session_for().get_component("data_loader").load_data("partitions")
     for partition in data["partitions"]:
         for region in partition["regions"]:
@@ -43,7 +43,7 @@ REGIONS = list(regions())
 
 
 def existing(session: Any, service: str) -> set[str]:
-    """Hosts that botocore's endpoint data list for the service, word for word."""
+    """Return the hosts that botocore's endpoint data list literally for the service."""
     data = session.get_component("data_loader").load_data("endpoints")
     hosts = set()
     for partition in data["partitions"]:
@@ -55,7 +55,7 @@ def existing(session: Any, service: str) -> set[str]:
 def expected(
     session: Any, service: str, partition: str, region: str, *, fips: bool, dual_stack: bool
 ) -> str:
-    """The rule of this test: FIPS where the data list it, then dual-stack, then the standard."""
+    """Return the expected host: FIPS where the data list it, then dual-stack, then the standard."""
     listed = existing(session, service)
     if service == "sts":
         if fips and f"sts-fips.{region}.amazonaws.com" in listed:

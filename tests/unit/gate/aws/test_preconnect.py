@@ -110,7 +110,7 @@ def changed(bundle: str) -> None:
 
 
 def exchanged(bundle: str) -> None:
-    """By another of the same size and time."""
+    """Exchange the file for another of the same size and time."""
     known = os.stat(bundle)
     os.rename(shutil.copy(bundle, f"{bundle}.new"), bundle)
     os.utime(bundle, ns=(known.st_atime_ns, known.st_mtime_ns))

@@ -1,4 +1,4 @@
-"""Reading IAM's answers: the recorded shapes, and what is none."""
+"""Reading answers of IAM: the recorded shapes, and invalid ones."""
 
 from __future__ import annotations
 

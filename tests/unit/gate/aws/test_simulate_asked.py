@@ -1,4 +1,4 @@
-"""What IAM is asked, page by page, and what comes of an answer that cannot be read."""
+"""The requests to IAM, page by page, and the result of an unreadable answer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ASKED = {
 
 
 class Iam:
-    """A client of IAM that answers as it is told, and keeps what it was asked."""
+    """A client of IAM with given answers that stores its requests."""
 
     def __init__(self, *answers: dict[str, Any] | Exception) -> None:
         self.answers = list(answers)

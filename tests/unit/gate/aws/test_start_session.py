@@ -1,4 +1,4 @@
-"""Sending the permitted request and no other. botocore is real up to the bytes on the wire."""
+"""Only the permitted request is sent. botocore is real up to the bytes on the wire."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PERHAPS = "the service may have started a session all the same"
 
 
 class Wire:
-    """An SSM client, and what it sends. Answers are bodies, errors of the way, or callables."""
+    """An SSM client, and what it sends. Answers are bodies, transport errors, or callables."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -52,7 +52,7 @@ class Wire:
         return response
 
     def change(self, event: str, change: Callable[[Any], object]) -> None:
-        """Have a handler of another party change what `event` brings."""
+        """Register a handler that changes the argument of `event`."""
 
         def handler(**brought: Any) -> None:
             change(brought)
@@ -94,7 +94,7 @@ BODY = REQUEST.to_parameters()
 
 
 def body(**members: object) -> bytes:
-    """The permitted body with `members`; without those that are None."""
+    """Return the permitted body with `members`; those that are None are omitted."""
     changed = {**BODY, **members}
     return json.dumps({k: v for k, v in changed.items() if v is not None}).encode()
 
@@ -192,7 +192,7 @@ def test_does_not_send_request_changed_by_botocore(event: str, change: Any) -> N
 
 
 def test_compares_each_attempt() -> None:
-    """A handler may change the second one only."""
+    """A handler may change only the second one."""
     wire = Wire(refused("ThrottlingException"), STARTED)
     attempts: list[object] = []
 

@@ -1,4 +1,4 @@
-"""What a failed StartSession says, and when it is sent once more."""
+"""Messages of a failed StartSession, and when it is sent once more."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIST = "'aws ssm describe-sessions --state Active' lists the sessions"
 
 
 class Ssm:
-    """An SSM client that fails as it is told, and its handlers."""
+    """An SSM client with given errors, and its handlers."""
 
     def __init__(self, *errors: Exception) -> None:
         self._errors = list(errors)

@@ -1,4 +1,4 @@
-"""Which tags are looked up after a denial, and what is unknown where they cannot be read."""
+"""Which tags are looked up after a denial, and what is unknown if they cannot be read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ THEIRS, MINE = "aws:ResourceTag/Team", "aws:PrincipalTag/Team"
 
 
 class Iam:
-    """IAM as far as look-ups go; `asked` are the calls."""
+    """A stub of IAM that only looks up tags; `asked` are the calls."""
 
     def __init__(self, *team: str) -> None:
         self.team, self.asked = team, 0

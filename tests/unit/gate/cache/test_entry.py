@@ -1,4 +1,4 @@
-"""Kept answers as text: for the same question, for seconds, and as they were written."""
+"""Cached answers as text: for the same question, for seconds, and unmodified."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_entry_is_invalid_for_another_key() -> None:
 
 
 def test_name_does_not_authenticate_entry() -> None:
-    """Who sees the directory knows the names, and not what the credentials are."""
+    """A user who can list the directory knows the names, but not the credentials."""
     forger = replace(KEY, secret=KEY.name.encode())
 
     assert parse(serialize(KEPT, forger), KEY, NOW, 60) is None
@@ -108,7 +108,7 @@ def test_one_changed_byte_invalidates_entry(data: st.DataObject) -> None:
 
 
 def members(value: Any) -> list[tuple[Any, ...]]:
-    """The path to everything inside of a JSON value."""
+    """Return the path to each part of a JSON value."""
     if isinstance(value, dict):
         pairs: Any = value.items()
     elif isinstance(value, list):
@@ -127,7 +127,7 @@ def authenticated(said: str) -> str:
 
 
 def spoilt(path: tuple[Any, ...], junk: object) -> str:
-    """A changed entry with the right seal."""
+    """Return a changed entry with a valid MAC."""
     said = entry()
     at = said
     for step in path[:-1]:
@@ -139,7 +139,7 @@ def spoilt(path: tuple[Any, ...], junk: object) -> str:
 @pytest.mark.parametrize("path", members(entry()), ids=str)
 @pytest.mark.parametrize("junk", [{}, [], [[]], 7, 0.5, True, "x", math.nan], ids=repr)
 def test_changed_entry_never_permits_denied_request(path: tuple[Any, ...], junk: object) -> None:
-    """It is not read, or it is decided upon as any answer: never an exception."""
+    """It is rejected, or the decision is made from it as from any answer, without an exception."""
     found = parse(spoilt(path, junk), KEY, NOW, 60)
     if found is not None and found.questions == KEPT.questions:
         permitted = isinstance(
@@ -185,7 +185,7 @@ PARTS = st.dictionaries(st.text(max_size=3), VALUES, max_size=3)
 
 
 def told_apart(value: Any) -> Any:
-    """`value` with its types: for Python 1, 1.0 and True are the same."""
+    """Return `value` with its types: Python considers 1, 1.0 and True equal."""
     if isinstance(value, dict):
         return {name: told_apart(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -213,7 +213,7 @@ class Other(enum.Enum):
 
 @frozen
 class Discreet:
-    """Shows less of itself than it is."""
+    """A value whose repr hides a part of it."""
 
     shown: int = 1
     hidden: object = field(default="", repr=False)
@@ -222,7 +222,7 @@ class Discreet:
 
 @frozen
 class Twin:
-    """Has the fields of another."""
+    """A class with the fields of another."""
 
     shown: int = 1
     hidden: object = ""

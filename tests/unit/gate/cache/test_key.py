@@ -1,6 +1,6 @@
-"""What a kept answer depends on, and that a permit never outlives its question.
+"""What a cached answer depends on, and that a permit never outlives its question.
 
-What is asked and who answers are replaced here, nothing between.
+The question and the answering service are stubs here, all between them is real.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CREDENTIALS = Credentials("AKIA", "secret", "token")
 
 
 def answers_of(home: Path | str, **changes: Any) -> CachedAuthorization | None:
-    """The answers of a start that is the usual one but for `changes`."""
+    """Return the cache of a usual start with `changes`."""
     request = changes.get("request", SessionRequest("i-1"))
     options = {"region": None, "profile": None, "endpoint_url": None, "verify": None}
     invocation: Any = SimpleNamespace(
@@ -77,14 +77,14 @@ CONFIGURED = {
     "cache_ttl": 59,
     "daemon": "off",
     "login": Login(options=("region",)),
-    "locked": None,  # nothing is kept there
+    "locked": None,  # nothing is cached there
     "allowed_endpoints": ("https://iam.example:443",),
 }
 
 
 @pytest.mark.parametrize("name", [one.name for one in fields(Config)])
 def test_each_configuration_key_is_classified(tmp_path: Path, name: str) -> None:
-    """A new key has to get a row."""
+    """Add a row for each new key."""
     if CONFIGURED[name] is not None:
         config = replace(Config(), **{name: CONFIGURED[name]})
         assert socket_name(tmp_path, config=config) != socket_name(tmp_path)
@@ -216,14 +216,14 @@ def test_expired_credentials_have_no_cached_answers(tmp_path: Path) -> None:
 
 
 def test_ttl_begins_with_request_and_not_with_answer(tmp_path: Path) -> None:
-    """Also where who it is was asked before, and however often that is used."""
+    """Also where the caller was looked up earlier, and however often that is used."""
     clock = {"now": 1000.0}
 
     def now() -> Timestamp:
         return Timestamp(1_700_000_000 + clock["now"], clock["now"])
 
     def start() -> bool:
-        """Whether the caller was known."""
+        """Return whether the caller was known."""
         found = answers_of(tmp_path)
         assert found
         known = found.begin() is not None
@@ -244,7 +244,7 @@ def test_ttl_begins_with_request_and_not_with_answer(tmp_path: Path) -> None:
 
 
 def test_reports_entry_that_was_not_stored(tmp_path: Path) -> None:
-    """Those who wait have to know."""
+    """Waiting processes have to know."""
     found = answers_of(tmp_path / "nothing" / "there")
     assert found
     found.begin()
@@ -256,7 +256,7 @@ def test_reports_entry_that_was_not_stored(tmp_path: Path) -> None:
 
 
 def mostly(usual: object, *others: object) -> st.SearchStrategy[Any]:
-    """`usual` in most cases: else hardly two steps would be about the same."""
+    """Generate `usual` in most cases: otherwise few steps would share a question."""
     return st.sampled_from([usual] * 3 * len(others) + [*others])
 
 
@@ -277,7 +277,7 @@ STEPS = st.lists(
 )
 
 
-# Who it is was asked long ago, and is no more; then what was asked of IAM with that is used.
+# The caller was looked up too long ago; then the answer of IAM for that caller is used.
 STALE = [
     (action, "alice", document, 60, "", None, 0.0, passes, 0.0)
     for action, document, passes in [
@@ -293,14 +293,14 @@ SLOW = [("start", "alice", None, 60, "", None, 50.0, passes, 0.0) for passes in 
 @example(STALE)
 @example(SLOW)
 def test_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -> None:
-    """Each permit stands on a yes to this very question, begun `cache.ttl` seconds ago at most."""
+    """Each permit has an allow for the same question, asked at most `cache.ttl` seconds ago."""
     home = str(tmp_path_factory.mktemp("home"))
     clock = {"wall": 1_700_000_000.0, "boot": 1000.0}
     here = "arn:aws:ssm:us-east-1:111122223333:document/"
     granted = {(who, here + name) for who in ("alice", "bob") for name in (DEFAULT, "Other")}
-    said_yes: dict[object, float] = {}  # what was asked, by whom, how -> when that began
+    said_yes: dict[object, float] = {}  # question, caller, options -> when the request began
     paths = {"alice": 0, "bob": 0}
-    left: dict[object, float] = {}  # a path that somebody had -> until when
+    left: dict[object, float] = {}  # a path that a caller had -> until when
 
     def caller_of(who: str) -> Caller:
         arn = f"arn:aws:iam::111122223333:user/{paths[who]}/{who}"

@@ -45,7 +45,7 @@ def permitted() -> tuple[Caller, SimulationAttempt, tuple[Question, ...]]:
 
 
 def test_does_not_cache_answer_to_resimulated_questions(tmp_path: Path) -> None:
-    """The first questions are what the next start will ask: an answer with tags is another one."""
+    """The next start asks the first questions again: an answer with tags is another one."""
     found = answers(tmp_path)
     found.begin()
     caller, attempt, questions = permitted()
@@ -81,7 +81,7 @@ def test_does_not_cache_role_without_its_path(tmp_path: Path) -> None:
 
 
 def test_key_contains_environment_variables() -> None:
-    """Besides AWS_… and …_proxy: where STS and IAM are, and who is believed to be them."""
+    """Besides AWS_… and …_proxy: the endpoints of STS and IAM, and the trusted certificates."""
     assert set(key._VARIABLES) == {
         "HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
         "OPENSSL_CONF", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",

@@ -1,4 +1,4 @@
-"""The configuration: tiers, types, and nothing passed over."""
+"""Loading the configuration: sources, types, and no ignored error."""
 
 from __future__ import annotations
 
@@ -329,7 +329,7 @@ def test_rejects_system_file_that_others_could_write(
     tmp_path: Path, what: str, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_system(tmp_path)
-    # Of a user's own group the members may write.
+    # Members of the user's private group may write.
     monkeypatch.setattr(os, "getegid", lambda: -1)
     place = tmp_path / what
     place.chmod(0o755 | mode)
@@ -396,7 +396,7 @@ def test_rejects_user_file_that_others_can_write(tmp_path: Path) -> None:
 
 
 def test_checks_file_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is exchanged between the opening and the judging: what was opened is what is judged."""
+    """The file is exchanged after it was opened: the opened file is the one that is checked."""
     path = write_system(tmp_path, 'mode = "permissive"')
     path.chmod(0o666)
     good = tmp_path / "good.toml"
@@ -414,7 +414,7 @@ def test_checks_file_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_each_key_has_default_without_configuration() -> None:
-    """Where nothing is configured, the table of keys is not loaded."""
+    """Without any configuration, the table of keys is not loaded."""
     found = {key.name: merge.Setting(key.default) for key in KEYS.values()}
     assert load({}, ConfigSource("/nowhere/config.toml")) == Config()
     assert merge.made(found, frozenset()) == Config()

@@ -1,4 +1,4 @@
-"""Which ARNs a document has, and who a caller is."""
+"""The ARNs of a document, and the principal of a caller."""
 
 from __future__ import annotations
 

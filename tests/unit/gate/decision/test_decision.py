@@ -1,4 +1,4 @@
-"""The decision, as a table whose ids read as a policy."""
+"""The decision as a table whose ids read as a policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a denial unknown, and what does not make an allow of it."""
+"""What makes a denial unknown, and what does not turn it into an allow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which URLs are endpoints of AWS's own, and which only look like it."""
+"""Which URLs are endpoints of AWS, and which only resemble them."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ SSM = "https://ssm.us-east-1.amazonaws.com"
         # StartSession goes elsewhere too: a local AWS.
         (dict.fromkeys(("sts", "iam", "ssm"), "http://127.0.0.1:1"), []),
         ({"ssm": "http://127.0.0.1:1"}, []),
-        # Whoever created that host below AWS's suffix.
+        # Another customer may create that host below AWS's suffix.
         (
             {
                 "iam": "http://127.0.0.1:1",

@@ -1,4 +1,4 @@
-"""`frozen` beside what it stands in for."""
+"""`frozen` compared with the dataclass that it replaces."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_post_init_may_raise() -> None:
 
 
 def classes() -> list[type]:
-    """Every class of ssmgate that is `frozen`, as the source shows them."""
+    """Return each class of ssmgate that is `frozen`, found in the source."""
     found = []
     for module in house.modules():
         names = [
@@ -111,7 +111,7 @@ def classes() -> list[type]:
 
 
 def value_of(kind: Any) -> Any:
-    """A value of the type `kind`, with a text that a document can have for a name."""
+    """Return a value of the type `kind`; texts are valid document names."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return value_of(next(one for one in arguments if one is not type(None)))

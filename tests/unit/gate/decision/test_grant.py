@@ -1,4 +1,4 @@
-"""How explicit a grant is, and the rule that asks for a name."""
+"""How explicit a grant is, and the rule that requires a named document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the error says about a session that was not allowed: who, what, why, and the next step."""
+"""The error for a session that was not allowed: who, what, why, and the next step."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_unknown_has_next_step(
 
 
 def every_outcome() -> list[Denial | Unknown | LocalDenial]:
-    """Return one outcome for each reason code, with as much in it as there may be."""
+    """Return one outcome for each reason code, with all optional members."""
     keys = ("aws:SourceIp", "aws:ResourceTag/a", "aws:PrincipalTag/b")
     statements = (MatchedStatement("p"), MatchedStatement("q"))
     return [

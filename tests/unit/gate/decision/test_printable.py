@@ -1,4 +1,4 @@
-"""What reaches a terminal of a text that somebody else wrote."""
+"""How text of others is escaped for a terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_escapes_all_classes_in_one_text() -> None:
 
 
 def test_characters_of_bad_categories_are_escaped() -> None:
-    """Every character of Unicode, by its category."""
+    """Tries each character of Unicode."""
     bad = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     every = map(chr, range(sys.maxunicode + 1))
     assert [one for one in every if unicodedata.category(one) in bad and is_printable(one)] == []

@@ -1,4 +1,4 @@
-"""The question put to IAM: its context, and what the configuration adds."""
+"""The question for IAM: its context, and the additions of the configuration."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_action_without_document_key() -> None:
 
 
 def test_fixed_keys_are_keys_of_question() -> None:
-    """In the page's spelling; the last two are given when IAM is asked.
+    """As the pages spell them; the last two are added when IAM is called.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html

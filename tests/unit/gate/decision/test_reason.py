@@ -1,4 +1,4 @@
-"""Every reason code has a meaning, a place in the schema, and code that produces it."""
+"""Each reason code has a description, a place in the schema, and code that produces it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_documentation_describes_each_code() -> None:
 
 
 class _Produced(ast.NodeVisitor):
-    """The members of `Reason` in `names` that are used as values, and not only compared with."""
+    """The members of `Reason` in `names` that are used as values, and not only compared."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()

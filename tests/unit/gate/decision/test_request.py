@@ -1,4 +1,4 @@
-"""The frozen request: what it takes, what it sends."""
+"""The frozen request: the members it accepts, and the members it sends."""
 
 from __future__ import annotations
 

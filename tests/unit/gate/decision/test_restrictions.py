@@ -1,4 +1,4 @@
-"""The machine's own rules: what they refuse, and that they never widen."""
+"""Local rules of the machine: what they deny, and that they never allow more."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_pattern_wildcards(text: str, valid: bool) -> None:
 
 
 def test_many_wildcards_match_in_linear_time() -> None:
-    """A matcher that tries each star against each other would take hours for this."""
+    """A matcher that backtracks over each star would take hours."""
     pattern, target = "*a" * 30, "a" * 200 + "b"
     rules = Restrictions(targets_allow=((pattern,),))
 

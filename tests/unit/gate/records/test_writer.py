@@ -1,4 +1,4 @@
-"""Records: one line each, unforgeable, to a file that nobody else could have made."""
+"""Records: one unforgeable line each, in a file that no other user could have created."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_too_long_evidence_is_omitted(tmp_path: Path, log: Path) -> None:
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """A full disk, as far as this process's files go."""
+    """Limit the size of files, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     disposition = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -343,7 +343,7 @@ def test_does_not_wait_for_full_log(syslog: socket.socket, monkeypatch: pytest.M
 def test_unresponsive_destination_does_not_keep_session_open(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch, required: bool
 ) -> None:
-    """As a file on a server that is away."""
+    """For example a file on a server that does not answer."""
     monkeypatch.setattr("ssmgate.gate.records.writer.START_SECONDS", 0.05)
     monkeypatch.setattr("ssmgate.gate.records.delivery._to_file", lambda *_: time.sleep(30))
     one = recorder(tmp_path, required=required)
@@ -358,7 +358,7 @@ def test_unresponsive_destination_does_not_keep_session_open(
 def test_looks_up_user_name_before_session(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The directory service may stop answering, in C code that no time limit ends."""
+    """The directory service may hang in C code that no time limit interrupts."""
     import pwd
 
     asked: list[int] = []

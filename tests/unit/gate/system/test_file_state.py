@@ -1,4 +1,4 @@
-"""What tells a changed file."""
+"""How a changed file is recognised."""
 
 from __future__ import annotations
 

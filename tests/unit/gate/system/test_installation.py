@@ -1,4 +1,4 @@
-"""Commands in hints that install what is missing: they have to work where ssmgate is installed."""
+"""Hints to install missing software: their commands have to work for this installation."""
 
 from __future__ import annotations
 

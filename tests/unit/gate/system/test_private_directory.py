@@ -1,4 +1,4 @@
-"""Files in a directory that is one user's alone: read, kept whole or not at all, forgotten."""
+"""The checks of a private directory: its owner, its mode, and the links on the way to it."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_rejects_directory_of_another_user(home: Path) -> None:
 
 
 def test_rejects_link_in_home_that_others_could_write(home: Path, tmp_path: Path) -> None:
-    """Where it leads is this user's alone, but others could exchange the link."""
+    """The target of the link is private, but others could exchange the link."""
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (home / "a").symlink_to(tmp_path / "elsewhere")
     os.close(private_directory.open_directory(str(home), "a/b", create=True))

@@ -1,4 +1,4 @@
-"""The user's file: what this uid cannot reach counts as absent, what is there has to be usable."""
+"""The user's file: absent if this uid cannot reach it, otherwise it has to be readable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ UNSIGNED = 65534
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A home directory of an ordinary user, below directories that everyone can enter."""
+    """Return a home directory of an unprivileged user, below directories that all users can
+    enter.
+    """
     base = Path(tempfile.mkdtemp(prefix="ssmgate-test-", dir="/tmp"))
     base.chmod(0o755)
     directory = base / "home"
@@ -45,7 +47,7 @@ def home() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def ordinary_user() -> Iterator[None]:
-    """As root, be another uid: root can enter every directory."""
+    """Change the uid of root: root can enter each directory."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(UNSIGNED)
@@ -57,7 +59,7 @@ def ordinary_user() -> Iterator[None]:
 
 
 def loaded(home: str | None) -> bool:
-    """Whether the user's file was read."""
+    """Return whether the user's file was read."""
     environ = {} if home is None else {"HOME": home}
     with ordinary_user():
         return load(environ, ConfigSource("/nowhere/config.toml")).permissive

@@ -1,4 +1,6 @@
-"""Time limits beside an earlier alarm, and the signals that are held for a session."""
+"""Time limits together with an earlier alarm, and the signals that are held during a session
+start.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from ssmgate.gate.system.signals import (
 
 @pytest.fixture(autouse=True)
 def _the_test_runners_own() -> Iterator[None]:
-    """Keep the timer and the dispositions that pytest-timeout uses out of the way."""
+    """Save and restore the timer and the dispositions that pytest-timeout uses."""
     left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
     before = {number: signal.getsignal(number) for number in takeover.ENDING}
     yield
@@ -35,7 +37,7 @@ def _the_test_runners_own() -> Iterator[None]:
 
 
 def wait_for(condition: Any) -> None:
-    """Wait for a signal handler to make `condition` true, 10 s at most."""
+    """Wait until a signal handler makes `condition` true, at most 10 s."""
     until = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < until
@@ -48,7 +50,7 @@ def wait_forever() -> None:
 
 @pytest.fixture
 def rings() -> list[int]:
-    """Each SIGALRM that reached the handler that was installed before any limit."""
+    """Return each SIGALRM that the handler received which was installed before any limit."""
     rings: list[int] = []
     signal.signal(signal.SIGALRM, lambda number, _frame: rings.append(number))
     return rings
@@ -145,7 +147,7 @@ def test_ignored_alarm_stays_without_effect() -> None:
 
 
 def test_limit_that_ends_as_it_rings_raises_nothing(rings: list[int]) -> None:
-    """The signal is there and its handler has not run yet."""
+    """The signal has arrived and its handler has not run yet."""
     limit = time_limit(20)
     with limit:
         inside = signal.getsignal(signal.SIGALRM)

@@ -1,4 +1,4 @@
-"""Files that only their owner could have written: which ones, and what is wrong with others."""
+"""Files that only their owner could have written: which are accepted, and why others are not."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_finds_only_member_of_group(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_reads_groups_of_system(tmp_path: Path) -> None:
-    """Without a fake: the file of a user whom no system has, and of a group with members."""
+    """Without a fake: the file of a uid that does not exist, and of a group with members."""
     file = tmp_path / "file"
     file.touch()
     for gid in (54321, grp.getgrnam("adm").gr_gid):

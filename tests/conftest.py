@@ -20,10 +20,10 @@ import pytest
 
 import plugins
 import ssmgate
-from fakes.capabilities import give_up
+from fakes.capabilities import drop_bounding_set
 from fakes.needs import fail_if_not_installed, needs
 from fakes.needs import summary as not_run
-from fakes.sandbox import NODE, Seen, Server, serving
+from fakes.sandbox import NODE, Server, SharedServer, serving
 from fakes.scripted_aws import ScriptedAws
 from plugins import ways
 
@@ -62,7 +62,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(autouse=True)
-def _no_developers_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _without_developer_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("AWS_", "SSMGATE_")):
             monkeypatch.delenv(name)
@@ -120,7 +120,7 @@ class Ended:
 class Machine:
     """The machine of a user: its environment, a plugin on PATH, and one of the two local AWSs."""
 
-    aws: ScriptedAws | Seen
+    aws: ScriptedAws | SharedServer
     plugin: FakePlugin
     home: Path
     environ: dict[str, str] = field(default_factory=dict)
@@ -128,16 +128,16 @@ class Machine:
     def run(
         self,
         *words: str,
-        aws_words: bool = False,
+        whole_command: bool = False,
         input: str | None = None,
         timeout: float = 60,
         **environ: str | None,
     ) -> Ended:
-        """Run `ssm-start-session WORDS`; with `aws_words`, WORDS are all that follows `aws`.
+        """Run `ssm-start-session WORDS`; with `whole_command`, WORDS are all that follows `aws`.
 
         `environ` is added to the environment; None removes an environment variable.
         """
-        if aws_words:
+        if whole_command:
             program = ["-c", "import sys; from ssmgate.__main__ import run; run(sys.argv[1:])"]
         else:
             program = ["-m", "ssmgate", "start-session"]
@@ -163,7 +163,7 @@ class Machine:
 
     def program(self, *before: str) -> subprocess.Popen[str]:
         """Start `BEFORE ssm-start-session --target NODE` and leave it running."""
-        target = NODE if isinstance(self.aws, Seen) else TARGET
+        target = NODE if isinstance(self.aws, SharedServer) else TARGET
         return subprocess.Popen(
             [*before, sys.executable, "-m", "ssmgate", "start-session", "--target", target],
             env=self.variables(),
@@ -172,7 +172,7 @@ class Machine:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.home,
-            preexec_fn=give_up if ways.now() == ways.DAEMON else None,
+            preexec_fn=drop_bounding_set if ways.now() == ways.DAEMON else None,
         )
 
     def variables(self, **environ: str | None) -> dict[str, str]:
@@ -225,7 +225,7 @@ def resident(sandbox: Server, tmp_path: Path) -> Callable[[str], Machine]:
 
 
 def make_resident(server: Server, name: str, directory: Path) -> Machine:
-    machine = make_machine(Seen.from_now(server), directory)
+    machine = make_machine(SharedServer.from_now(server), directory)
     ttl = machine.environ.get("SSMGATE_CACHE_TTL")
     machine.environ.update(server.variables(name))
     if ttl is None:
@@ -233,7 +233,7 @@ def make_resident(server: Server, name: str, directory: Path) -> Machine:
     return machine
 
 
-def make_machine(server: ScriptedAws | Seen, directory: Path) -> Machine:
+def make_machine(server: ScriptedAws | SharedServer, directory: Path) -> Machine:
     records, home = directory / "plugin", directory / "home"
     records.mkdir(exist_ok=True)
     home.mkdir(exist_ok=True)

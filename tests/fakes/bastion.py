@@ -50,13 +50,13 @@ def obstacle() -> str:
 def python() -> str | None:
     """Return the path of a Python that other unix users can run."""
     for path in ("/usr/bin/python3", *(f"/usr/bin/python3.{n}" for n in range(11, 16))):
-        told = subprocess.run(
+        result = subprocess.run(
             [path, "-c", "import sys, venv; print(sys.version_info >= (3, 11))"],
             capture_output=True,
             text=True,
             check=False,
         ) if os.path.exists(path) else None  # fmt: skip
-        if told is not None and told.stdout.strip() == "True":
+        if result is not None and result.stdout.strip() == "True":
             return path
     return None
 

@@ -20,7 +20,7 @@ _PR_CAPBSET_DROP = 24  # linux/prctl.h
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 
 
-def give_up(*, but: int = -1) -> None:
+def drop_bounding_set(*, but: int = -1) -> None:
     """Empty the bounding set: programs that this thread executes from now on have no capabilities.
 
     The thread itself keeps its capabilities. Users other than root have none. `but` is a capability
@@ -35,12 +35,12 @@ def give_up(*, but: int = -1) -> None:
 _before = ThreadPoolExecutor(1)
 
 
-def keep_in_one_thread() -> None:
-    """Start the thread of `as_before`, with the capabilities of the caller."""
+def start_privileged_thread() -> None:
+    """Start the thread of `with_capabilities`, with the capabilities of the caller."""
     _before.submit(int).result()  # each thread has its own bounding set
 
 
-def as_before(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
+def with_capabilities(function: Callable[..., T], *arguments: Any, **options: Any) -> T:
     """Call a function whose program needs its capabilities, as sshd of root does."""
     return _before.submit(function, *arguments, **options).result()
 
@@ -51,9 +51,9 @@ def has_sys_admin() -> bool:
     return bool(int(status.partition("CapEff:")[2].split()[0], 16) >> 21 & 1)
 
 
-def lose(*, but: int = -1) -> None:
+def drop_capabilities(*, but: int = -1) -> None:
     """Drop all capabilities of this thread, and of all that it executes from now on."""
-    give_up(but=but)
+    drop_bounding_set(but=but)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     nothing = (ctypes.c_uint32 * 6)()
     if ctypes.CDLL(None, use_errno=True).capset(header, nothing):

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     # As with -P, but for the other fakes.
     sys.path[0] = str(Path(__file__).parent.parent)
 
-from fakes.capabilities import lose
+from fakes.capabilities import drop_capabilities
 from ssmgate.daemon import protocol, requests
 
 SPACES = {
@@ -71,7 +71,7 @@ def sandbox(*, home_is_writable: bool = False) -> None:
     call("mount", home, home, None, _BIND, None)
     if not home_is_writable:
         call("mount", None, home, None, _REMOUNT | _BIND | _RDONLY, None)
-    lose()
+    drop_capabilities()
     no_new_privs()
 
 
@@ -117,7 +117,7 @@ BY_ROOT = {
 def confine(how: str) -> None:
     """Confine this process in the way `how`, and drop all capabilities."""
     CONFINED[how]()
-    lose(but=13 if how == "capability" else -1)  # CAP_NET_RAW
+    drop_capabilities(but=13 if how == "capability" else -1)  # CAP_NET_RAW
     call("prctl", 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc may be read, in spite of another gid
 
 
@@ -145,19 +145,19 @@ class Refused(Exception):
 def main() -> None:
     """Run the program that the module's docstring describes."""
     how, text = sys.argv[1:]
-    told = json.loads(text)
-    directory = os.open(told["directory"], os.O_RDONLY)
+    options = json.loads(text)
+    directory = os.open(options["directory"], os.O_RDONLY)
     (name,) = (name for name in os.listdir(directory) if "." not in name)
     nothing = os.open(os.devnull, os.O_RDWR)
     stderr = os.memfd_create("program")
-    os.write(stderr, told["program"].encode())
+    os.write(stderr, options["program"].encode())
     confine(how)
     os.fchdir(directory)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(20)
         sock.connect(name)
         try:
-            request = protocol.packed(protocol.REQUEST, [nonce(sock)], *told["lists"])
+            request = protocol.packed(protocol.REQUEST, [nonce(sock)], *options["lists"])
             protocol.send_with_descriptors(sock, request, (nothing, stderr, directory))
             kind, lists = protocol.BEAT, []
             while kind == protocol.BEAT:

@@ -51,19 +51,19 @@ def attack(sock: socket.socket, program: str) -> Heard:
 def main() -> None:
     """Run the program that the module's docstring describes."""
     how, text = sys.argv[1:]
-    told = json.loads(text)
-    directory = os.open(os.path.dirname(told["socket"]), os.O_RDONLY)
+    arguments = json.loads(text)
+    directory = os.open(os.path.dirname(arguments["socket"]), os.O_RDONLY)
     confine(how)
     os.fchdir(directory)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.settimeout(60)
-        listener.bind(os.path.basename(told["socket"]))
+        listener.bind(os.path.basename(arguments["socket"]))
         listener.listen()
         print("listens", flush=True)
         sock, _ = listener.accept()
         with sock:
             sock.settimeout(60)
-            print(json.dumps(attack(sock, told["program"])), flush=True)
+            print(json.dumps(attack(sock, arguments["program"])), flush=True)
 
 
 if __name__ == "__main__":

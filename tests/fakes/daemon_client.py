@@ -26,7 +26,7 @@ if __name__ == "__main__":
     TARGET = ""
 else:
     from conftest import TARGET, Ended, Machine
-    from fakes.capabilities import give_up, lose
+    from fakes.capabilities import drop_bounding_set, drop_capabilities
     from fakes.processes import fork_beside_threads
     from fakes.waiting import until
 
@@ -87,7 +87,7 @@ def begin(
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd or machine.home,
-        preexec_fn=give_up,
+        preexec_fn=drop_bounding_set,
     )
     return process, mark
 
@@ -119,7 +119,7 @@ class Daemon:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=give_up,
+            preexec_fn=drop_bounding_set,
         )
         until(lambda: self.process.poll() is not None or self._answers(), 30)
 
@@ -135,7 +135,8 @@ class Daemon:
         code += "print(json.dumps(place.environment_fingerprint(os.environ, peer.own_facts())))"
         said = subprocess.run(
             [sys.executable, "-P", "-c", code],
-            env=self.environ, capture_output=True, text=True, check=True, preexec_fn=give_up,
+            env=self.environ, capture_output=True, text=True, check=True,
+            preexec_fn=drop_bounding_set,
         )  # fmt: skip
         return json.loads(said.stdout)
 
@@ -151,7 +152,9 @@ class Daemon:
         return sock
 
     @contextmanager
-    def asked_by_another(self, speak: Callable[[socket.socket], object]) -> Iterator[socket.socket]:
+    def connected_by_other_process(
+        self, speak: Callable[[socket.socket], object]
+    ) -> Iterator[socket.socket]:
         """Yield the connection of another process, which has no capabilities and called `speak`."""
         assert self.environment_fingerprint
         here, there = socket.socketpair()
@@ -159,7 +162,7 @@ class Daemon:
         if not pid:
             try:
                 here.close()
-                lose()
+                drop_capabilities()
                 with closing(self.connected()) as sock:
                     sock.settimeout(20)
                     speak(sock)
@@ -188,7 +191,7 @@ class Daemon:
         return subprocess.run(
             [sys.executable, "-P", "-m", "ssmgate", "daemon", verb],
             env=self.environ, capture_output=True, text=True, timeout=30, check=False,
-            preexec_fn=give_up,
+            preexec_fn=drop_bounding_set,
         )  # fmt: skip
 
     @property

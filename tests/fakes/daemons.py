@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FunctionType
 
 if __name__ != "__main__":
-    from fakes.capabilities import give_up
+    from fakes.capabilities import drop_bounding_set
 
 _NOWHERE = "/home-of-nobody"
 
@@ -48,7 +48,7 @@ class Daemons:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                preexec_fn=give_up,
+                preexec_fn=drop_bounding_set,
             )
 
     def stop(self) -> None:

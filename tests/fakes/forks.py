@@ -90,9 +90,11 @@ class Forks:
         asked = {"argv": list(argv), "environ": dict(env), "cwd": str(cwd), "alone": alone}
         with sock:
             sock.sendall(json.dumps(asked).encode() + b"\n")
-            told = _read_all([*reading, sock.fileno()], list(argv), timeout, alone)
-        status = int(told[2].split()[-1])
-        return subprocess.CompletedProcess(list(argv), status, told[0].decode(), told[1].decode())
+            output = _read_all([*reading, sock.fileno()], list(argv), timeout, alone)
+        status = int(output[2].split()[-1])
+        return subprocess.CompletedProcess(
+            list(argv), status, output[0].decode(), output[1].decode()
+        )
 
     def _load(self) -> None:
         with self._one_at_a_time:
@@ -145,7 +147,7 @@ def _read_all(descriptors: list[int], argv: list[str], timeout: float, alone: bo
     """Return all that can be read from each descriptor. The last is the socket with the child's
     status.
     """
-    told = dict.fromkeys(descriptors, b"")
+    output = dict.fromkeys(descriptors, b"")
     with selectors.DefaultSelector() as selector:
         for number in descriptors:
             selector.register(number, selectors.EVENT_READ)
@@ -153,16 +155,16 @@ def _read_all(descriptors: list[int], argv: list[str], timeout: float, alone: bo
             ready = selector.select(timeout)
             if not ready:
                 with contextlib.suppress(ProcessLookupError, IndexError):
-                    os.kill(int(told[descriptors[-1]].split()[0]), 9)
+                    os.kill(int(output[descriptors[-1]].split()[0]), 9)
                 raise subprocess.TimeoutExpired(argv, timeout)
             for key, _ in ready:
                 part = os.read(key.fd, 65536)
-                told[key.fd] += part
+                output[key.fd] += part
                 if not part:
                     selector.unregister(key.fd)
                     if key.fd != descriptors[-1]:
                         os.close(key.fd)
                     elif alone:
                         with contextlib.suppress(ProcessLookupError):
-                            os.killpg(int(told[key.fd].split()[0]), 9)
-    return list(told.values())
+                            os.killpg(int(output[key.fd].split()[0]), 9)
+    return list(output.values())

@@ -70,9 +70,9 @@ def _not_installed(report: Any) -> str:
 
 def summary(skipped: Iterable[Any]) -> list[str]:
     """Return a line for each set of missing programs: how many of `skipped`, pytest's reports."""
-    told = Counter(programs for report in skipped if (programs := _not_installed(report)))
+    counts = Counter(programs for report in skipped if (programs := _not_installed(report)))
     lines = []
-    for programs, count in told.most_common():
+    for programs, count in counts.most_common():
         names = programs.split(", ")
         packages = " ".join(dict.fromkeys(PACKAGES.get(name, name) for name in names))
         lines.append(

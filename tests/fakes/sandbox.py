@@ -59,9 +59,9 @@ class Server:
         try:
             return json.loads(self._send(who, "ssm", body, headers, region))
         except urllib.error.HTTPError as error:
-            told = json.loads(error.read())
-            message = told.get("message") or told["Message"]
-            raise Failed(told["__type"], message, error.code) from None
+            error_body = json.loads(error.read())
+            message = error_body.get("message") or error_body["Message"]
+            raise Failed(error_body["__type"], message, error.code) from None
 
     def query(self, who: str, service: str, operation: str, **members: Any) -> ET.Element:
         version = {"iam": "2010-05-08", "sts": "2011-06-15", "ec2": "2016-11-15"}[service]
@@ -76,8 +76,8 @@ class Server:
         try:
             return parsed(self._send(who, service, body, headers))
         except urllib.error.HTTPError as error:
-            told = parsed(error.read())
-            code, message = told.find(".//Code"), told.find(".//Message")
+            error_body = parsed(error.read())
+            code, message = error_body.find(".//Code"), error_body.find(".//Message")
             assert code is not None
             assert message is not None
             raise Failed(str(code.text), str(message.text), error.code) from None
@@ -134,9 +134,9 @@ def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
         )
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        told = json.loads(pipe.read())
+        ready = json.loads(pipe.read())
     try:
-        yield Server(told["url"], told["principals"], log)
+        yield Server(ready["url"], ready["principals"], log)
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -144,7 +144,7 @@ def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SharedServer:
     """A server that other tests use too, and the requests that one test sent to it."""
 
     server: Server
@@ -152,7 +152,7 @@ class Seen:
     sessions_before: frozenset[str]
 
     @classmethod
-    def from_now(cls, server: Server) -> Seen:
+    def from_now(cls, server: Server) -> SharedServer:
         return cls(server, len(_lines(server)), frozenset(s["SessionId"] for s in _open(server)))
 
     @property

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fakes.capabilities import as_before
+from fakes.capabilities import with_capabilities
 
 
 def program() -> str | None:
@@ -53,7 +53,7 @@ class Sshd:
         if os.getuid() == 0:
             os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
         with (self.directory / "sshd.log").open("wb") as log:
-            self._server = as_before(
+            self._server = with_capabilities(
                 subprocess.Popen,
                 [program() or "sshd", "-D", "-e", "-f", str(self.directory / "sshd_config")],
                 stdin=subprocess.DEVNULL,

@@ -52,10 +52,10 @@ def main(python: str, path: str, before: list[str]) -> None:
     left = json.dumps(asked).encode() + b"\n"
     while left:
         left = left[sock.send(left) :]
-    told = b""
+    received = b""
     while part := sock.recv(100):
-        told += part
-    status = int(told.split()[-1])
+        received += part
+    status = int(received.split()[-1])
     if status < 0:
         import signal
 

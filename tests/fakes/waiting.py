@@ -30,7 +30,7 @@ def until(true: Callable[[], object], usual: float = 20) -> None:
         time.sleep(0.01)
 
 
-def has_got(pid: int, number: int) -> bool:
+def is_signal_delivered(pid: int, number: int) -> bool:
     """Return whether the signal is no longer pending: the process has received it, or has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
@@ -42,7 +42,7 @@ def has_got(pid: int, number: int) -> bool:
     return not any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
-def locking(home: Path) -> int:
+def count_lock_owners(home: Path) -> int:
     """Return how many processes have a lock of cached answers below `home` open.
 
     These are leaders and waiting processes: commands or workers of a daemon.

@@ -80,7 +80,7 @@ class Host:
         return self.bastion.plugin
 
 
-def here(text: str, root: Path) -> str:
+def localized(text: str, root: Path) -> str:
     """Return a block with the paths and names of this test."""
     for there, place in (
         ("/opt/ssmgate/", f"{root}/venv/"),
@@ -98,7 +98,7 @@ def here(text: str, root: Path) -> str:
 
 def run_block(name: str, root: Path, cwd: Path, **environ: str) -> None:
     subprocess.run(
-        ["sh", "-eu", "-c", here(BLOCKS[name], root)],
+        ["sh", "-eu", "-c", localized(BLOCKS[name], root)],
         cwd=cwd,
         check=True,
         env={"PATH": f"/usr/sbin:/usr/bin:/sbin:/bin:{environ.pop('MORE', '')}", **environ},
@@ -111,13 +111,13 @@ def followed() -> Iterator[tuple[Bastion, sshd.Sshd]]:
     root = bastion.root
     keys = root / "sshd"
     keys.mkdir(mode=0o700)
-    server = sshd.Sshd(keys, more=here(BLOCKS["sshd"], root))
+    server = sshd.Sshd(keys, more=localized(BLOCKS["sshd"], root))
     try:
         install = BLOCKS["install"].splitlines()[-1]
         assert install == "install -m 755 bin/ssmgate-login /opt/ssmgate/bin/ssmgate-login"
         shutil.copy(bastion.entry, root / "venv" / "bin" / "ssmgate-login")
         run_block("files", root, root)
-        bastion.config_file.write_text(here(BLOCKS["config"], root))
+        bastion.config_file.write_text(localized(BLOCKS["config"], root))
         with server:
             shutil.copy(keys / "user_key.pub", root / f"{ALICE}.pub")
             run_block("person", root, root)
@@ -162,9 +162,9 @@ def host(
         "GetCallerIdentity",
         identity(f"arn:aws:sts::111122223333:assumed-role/session-alice/{ALICE}", "AROAX:alice"),
     )
-    bastion.aws_file.write_text(here(BLOCKS["aws"], bastion.root))
+    bastion.aws_file.write_text(localized(BLOCKS["aws"], bastion.root))
     allowed = f'\n[aws]\nallowed_endpoints = ["{scripted.url}"]\n'
-    bastion.config_file.write_text(here(BLOCKS["config"], bastion.root) + allowed)
+    bastion.config_file.write_text(localized(BLOCKS["config"], bastion.root) + allowed)
     # The scripted AWS is nowhere but here.
     file = bastion.root / "etc" / "credentials"
     lines = [line for line in file.read_text().splitlines() if "endpoint_url" not in line]

@@ -30,7 +30,7 @@ from fakes.scripted_aws import (
     xml,
     xml_error,
 )
-from fakes.waiting import locking, until
+from fakes.waiting import count_lock_owners, until
 
 pytestmark = pytest.mark.starts
 
@@ -44,7 +44,7 @@ def cached(machine: Machine) -> Machine:
     return machine
 
 
-def kept(machine: Machine) -> list[Path]:
+def entries(machine: Machine) -> list[Path]:
     directory = machine.home / DIRECTORY
     return (
         sorted(p for p in directory.iterdir() if p.suffix != ".lock") if directory.exists() else []
@@ -191,7 +191,7 @@ def test_caches_only_allows(cached: Machine, answer: Any) -> None:
     cached.aws.script("GetContextKeysForPrincipalPolicy", context_keys())
     cached.aws.script("SimulatePrincipalPolicy", answer)
     assert cached.run("--target", TARGET).returncode == 254
-    assert len(kept(cached)) == 1  # who the caller is
+    assert len(entries(cached)) == 1  # who the caller is
     cached.aws.script("SimulatePrincipalPolicy", evaluation())
 
     assert start(cached) == ALLOWED[1:]
@@ -242,7 +242,7 @@ def longer(text: str) -> str:
     return f"{seal}\n{json.dumps(entry)}"
 
 
-def of_another(text: str) -> str:
+def with_other_caller(text: str) -> str:
     return text.replace("user/alice", "user/admin")
 
 
@@ -250,7 +250,7 @@ def of_another(text: str) -> str:
     "change",
     [
         longer,
-        of_another,
+        with_other_caller,
         lambda text: text.partition("\n")[2],
         lambda text: f"{'0' * 64}\n{text.partition(chr(10))[2]}",
         lambda text: f"\N{SNOWMAN}\n{text.partition(chr(10))[2]}",
@@ -266,7 +266,7 @@ def of_another(text: str) -> str:
 )  # fmt: skip
 def test_ignores_modified_entry(cached: Machine, change: Callable[[str], str]) -> None:
     start(cached)
-    for file in kept(cached):
+    for file in entries(cached):
         file.write_text(change(file.read_text()))
 
     assert start(cached) == ALLOWED
@@ -307,7 +307,7 @@ def test_role_path_is_looked_up_until_known(cached: Machine) -> None:
 def test_ignores_entry_under_name_of_another(cached: Machine) -> None:
     start(cached)
     start(cached, AWS_ACCESS_KEY_ID="AKIAOTHER")
-    files = kept(cached)
+    files = entries(cached)
     texts = [file.read_text() for file in files]
     for file, text in zip(files, [*texts[1:], texts[0]], strict=True):
         file.write_text(text)
@@ -328,7 +328,7 @@ def test_warns_of_and_skips_shared_cache_directory(cached: Machine) -> None:
 
 def test_cache_contains_no_secret(cached: Machine) -> None:
     start(cached, AWS_SESSION_TOKEN="session-token-of-example")
-    texts = "".join(file.read_text() for file in kept(cached))
+    texts = "".join(file.read_text() for file in entries(cached))
 
     for secret in ("secret-of-example", "session-token-of-example", "AKIAEXAMPLE"):
         assert secret not in texts
@@ -357,7 +357,7 @@ def test_starts_do_not_wait_for_killed_leader(cached: Machine) -> None:
     first = cached.program()
     until(lambda: cached.aws.operations == ALLOWED[:1])
     others = [cached.program() for _ in range(3)]
-    until(lambda: locking(cached.home) == 4)
+    until(lambda: count_lock_owners(cached.home) == 4)
     assert cached.aws.operations == ALLOWED[:1]
     first.kill()
     first.communicate(timeout=30)
@@ -378,7 +378,7 @@ def test_waiting_start_can_be_interrupted(cached: Machine) -> None:
     first = cached.program()
     until(lambda: cached.aws.operations == ALLOWED[:1])
     second = cached.program()
-    until(lambda: locking(cached.home) == 2)
+    until(lambda: count_lock_owners(cached.home) == 2)
     second.send_signal(signal.SIGINT)
     second.communicate(timeout=10)
     answer.set()
@@ -388,7 +388,7 @@ def test_waiting_start_can_be_interrupted(cached: Machine) -> None:
     assert cached.aws.operations == ALLOWED
 
 
-def by_a_placed_statement(handler: BaseHTTPRequestHandler, received: Received) -> None:
+def allow_with_position(handler: BaseHTTPRequestHandler, received: Received) -> None:
     """Allow with the position of the statement that allows."""
     arn = received.parameters["ResourceArns.member.1"]
     xml(
@@ -404,7 +404,7 @@ def by_a_placed_statement(handler: BaseHTTPRequestHandler, received: Received) -
 
 def test_caches_control_answer_with_document_answer(cached: Machine) -> None:
     simulated = "SimulatePrincipalPolicy"
-    cached.aws.script(simulated, by_a_placed_statement, evaluation("implicitDeny"))
+    cached.aws.script(simulated, allow_with_position, evaluation("implicitDeny"))
 
     assert start(cached, SSMGATE_ALLOW_WILDCARD_GRANTS="false").count(simulated) == 2
     assert start(cached, SSMGATE_ALLOW_WILDCARD_GRANTS="false") == ["StartSession"]
@@ -487,7 +487,7 @@ def test_show_and_clear(cached: Machine) -> None:
 
 def test_show_escapes_control_characters(cached: Machine) -> None:
     start(cached)
-    for file in kept(cached):
+    for file in entries(cached):
         file.write_text(file.read_text().replace("user/alice", "user/\\u001b[2Jalice\\n"))
 
     shown = verb(cached, "show")
@@ -505,4 +505,4 @@ def test_show_and_clear_skip_shared_cache_directory(cached: Machine) -> None:
         assert out == ""
         assert err.startswith("ssmgate: [WARNING]: nothing is cached: ")
         assert err.endswith(f"(uid {os.geteuid()}, mode 0777)\n{more}")
-    assert len(kept(cached)) == 2
+    assert len(entries(cached)) == 2

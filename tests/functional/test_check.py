@@ -78,10 +78,10 @@ def test_check_reports_each_answer(
 ) -> None:
     machine.aws.script("SimulatePrincipalPolicy", *answers)
 
-    told = check(machine, *words)
+    result = check(machine, *words)
 
-    assert (told.returncode, told.stdout.splitlines()[0], told.stderr) == (code, first, "")
-    assert [line.partition(":")[0] for line in told.stdout.splitlines()[1:]] == [
+    assert (result.returncode, result.stdout.splitlines()[0], result.stderr) == (code, first, "")
+    assert [line.partition(":")[0] for line in result.stdout.splitlines()[1:]] == [
         "document", "target",
     ]  # fmt: skip
     machine.aws.script("SimulatePrincipalPolicy", *answers)
@@ -246,14 +246,14 @@ def test_check_and_start_session_agree(
 ) -> None:
     """`check` decides about the document as the gate does; the service decides about the target."""
     report = json.loads((GALLERY / f"{case['name']}.json").read_text())
-    told = start(world, machine, case["as"], words=case["words"], **case["environ"])
+    result = start(world, machine, case["as"], words=case["words"], **case["environ"])
 
-    assert len(told.stderr.splitlines()) == 3 or report["document"]["answer"] == "allowed"
+    assert len(result.stderr.splitlines()) == 3 or report["document"]["answer"] == "allowed"
     if report["document"]["answer"] != "allowed":
-        assert told.returncode == 254
+        assert result.returncode == 254
         assert not machine.plugin.started
     elif report["answer"] == "allowed":
-        assert told.returncode == 0
+        assert result.returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -414,9 +414,9 @@ def test_documents_rejects_document_name(machine: Machine) -> None:
 )
 def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str, code: int) -> None:
     words = ("documents", "--target", NODE, "--output", "json")
-    told = as_whom(world, machine, who, *words, code=code)
-    VALIDATOR.validate(told)
-    answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
+    report = report_for(world, machine, who, *words, code=code)
+    VALIDATOR.validate(report)
+    answers = {entry["name"]: entry["answer"] for entry in report["documents"]}
     assert answers["SSM-SessionManagerRunShell"] == {
         "all-is-well": "allowed", "document-tag": "denied", "scp-document": "denied",
         "mfa-deny": "unknown",
@@ -425,10 +425,10 @@ def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str, cod
 
 
 def test_redact_masks_names_and_ids(world: Server, machine: Machine) -> None:
-    told = as_whom(world, machine, "never-listed", "check", "--target", NODE, "--output", "json",
-                   "--redact", code=3)  # fmt: skip
-    VALIDATOR.validate(told)
-    text = json.dumps(told)
+    words = ("check", "--target", NODE, "--output", "json", "--redact")
+    report = report_for(world, machine, "never-listed", *words, code=3)
+    VALIDATOR.validate(report)
+    text = json.dumps(report)
     assert not [word for word in (ACCOUNT, NODE, "never-listed") if word in text]
 
 
@@ -457,7 +457,7 @@ def run_as(world: Server, machine: Machine, who: str, *words: str) -> Ended:
     return verb(machine, *words, **environ_of(world, who))
 
 
-def as_whom(world: Server, machine: Machine, who: str, *words: str, code: int = 0) -> Any:
+def report_for(world: Server, machine: Machine, who: str, *words: str, code: int = 0) -> Any:
     ended = run_as(world, machine, who, *words)
     assert (ended.returncode, ended.stderr) == (code, "")
     return json.loads(ended.stdout)

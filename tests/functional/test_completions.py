@@ -149,9 +149,9 @@ def test_completes_values_from_aws_as_caller(desk: Machine) -> None:
     # Still being typed: it says nothing yet.
     complete(desk, "targets", "--", "x", "--profile", "thr", AWS_PROFILE=None)
 
-    asked = [(r.access_key, r.headers["Authorization"].split("/")[2]) for r in desk.aws.received
+    requested = [(r.access_key, r.headers["Authorization"].split("/")[2]) for r in desk.aws.received
              if r.operation != "DescribeInstances"]  # fmt: skip
-    assert asked == [
+    assert requested == [
         ("AKIAEXAMPLE", "us-east-1"),
         ("AKIAITS", "us-east-1"),
         ("AKIATWO", "eu-west-1"),
@@ -298,14 +298,14 @@ def poison(file: Path) -> None:
     file.write_text(json.dumps(kept))
 
 
-def asked(desk: Machine) -> int:
+def requested(desk: Machine) -> int:
     return len(desk.aws.calls("DescribeInstanceInformation"))
 
 
 def test_second_completion_uses_cache(desk: Machine) -> None:
     first = complete(desk, "targets", "--", "")
     assert complete(desk, "targets", "--", "") == first
-    assert asked(desk) == 1
+    assert requested(desk) == 1
     file = cached(desk)
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert file.parent.parent.stat().st_mode & 0o777 == 0o700
@@ -331,7 +331,7 @@ def test_cached_names_are_for_one_caller_and_region(
 ) -> None:
     complete(desk, "targets", "--", "")
     complete(desk, "targets", "--", "", **change)
-    assert asked(desk) == 2
+    assert requested(desk) == 2
 
 
 def test_cached_names_are_for_same_arguments_and_files(desk: Machine) -> None:
@@ -340,7 +340,7 @@ def test_cached_names_are_for_same_arguments_and_files(desk: Machine) -> None:
     complete(desk, "targets", "--", "--profile", "it's $HOME", "")
     append(desk.home / ".aws" / "credentials", "# changed\n")
     complete(desk, "targets", "--", "")
-    assert asked(desk) == 4
+    assert requested(desk) == 4
 
 
 def _old(file: Path) -> None:
@@ -390,7 +390,7 @@ def test_ignores_cache_that_others_can_write(desk: Machine, spoil: object) -> No
     poison(file)
     spoil(file)
     assert complete(desk, "targets", "--", "") == first
-    assert asked(desk) == 2
+    assert requested(desk) == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TARGET, Ended, Machine
-from fakes.capabilities import give_up
+from fakes.capabilities import drop_bounding_set
 from fakes.daemon_client import BY_DAEMON, COLD, Daemon, running, start
 from fakes.log import Log
 from fakes.scripted_aws import (
@@ -63,7 +63,7 @@ exit 7
 """
 
 
-def everything_seen(machine: Machine, ended: Ended) -> dict[str, object]:
+def observed(machine: Machine, ended: Ended) -> dict[str, object]:
     directory = machine.plugin.directory
     seen: dict[str, object] = {
         name: (directory / name).read_bytes()
@@ -131,9 +131,9 @@ def test_plugin_gets_same_as_after_cold_start(
             timeout=60,
             cwd=machine.home,
             check=False,
-            preexec_fn=give_up,
+            preexec_fn=drop_bounding_set,
         )
-        return everything_seen(machine, Ended(ended.returncode, ended.stdout, ended.stderr))
+        return observed(machine, Ended(ended.returncode, ended.stdout, ended.stderr))
 
     made = daemon.made
     by_daemon = run()

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import TARGET, Machine
 from fakes import confined_client
-from fakes.capabilities import give_up
+from fakes.capabilities import drop_bounding_set
 from fakes.daemon_client import DIRECTORY, Daemon, running, until
 from ssmgate.daemon import protocol
 
@@ -63,19 +63,19 @@ class Attack:
         """Send the request from a process that is confined in this way, and return the answer."""
         self.planted.unlink(missing_ok=True)
         home = Path(self.daemon.environ["HOME"])
-        told = {
+        arguments = {
             "directory": str(home / DIRECTORY),
             "lists": lists,
             "program": self.program,
         }
         ended = subprocess.run(
-            [sys.executable, confined_client.__file__, how, json.dumps(told)],
+            [sys.executable, confined_client.__file__, how, json.dumps(arguments)],
             env={**self.daemon.environ, "ROOT": str(home.parent)},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-            preexec_fn=None if as_root else give_up,
+            preexec_fn=None if as_root else drop_bounding_set,
         )
         if ended.returncode and "OSError: [Errno 1] unshare" in ended.stderr:
             pytest.skip("users may make no namespaces here")

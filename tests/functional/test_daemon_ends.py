@@ -37,7 +37,7 @@ from fakes.scripted_aws import (
     json_ok,
     slowly,
 )
-from fakes.waiting import has_got
+from fakes.waiting import is_signal_delivered
 from ssmgate.daemon import protocol, requests
 
 # So that no test waits for the default patience.
@@ -90,7 +90,7 @@ def test_signal_ends_start_as_it_ends_cold_start(
         process.send_signal(number)
         if operation == "StartSession":
             # It is noted, and the answer waited for: it names the session.
-            until(partial(has_got, process.pid, number))
+            until(partial(is_signal_delivered, process.pid, number))
             go.set()
         stdout, stderr = process.communicate("", timeout=30)
         go.set()
@@ -238,7 +238,7 @@ def test_client_stopped_for_long_starts_anew(
 # A client that violates the protocol.
 
 
-class Asker:
+class RawClient:
     """The client side of the protocol, operated by the test."""
 
     def __init__(self, daemon: Daemon, machine: Machine, stack: ExitStack) -> None:
@@ -259,9 +259,9 @@ class Asker:
                     sock, protocol.packed(protocol.REQUEST, *lists), numbers
                 )
 
-        self.sock = self._stack.enter_context(self.daemon.asked_by_another(speak))
+        self.sock = self._stack.enter_context(self.daemon.connected_by_other_process(speak))
 
-    def hear(self, kind: bytes) -> list[list[str]]:
+    def receive(self, kind: bytes) -> list[list[str]]:
         """Return the next message that is not a beat; it has to be of `kind`."""
         while (heard := requests.receive(self.sock))[0] == protocol.BEAT:
             pass
@@ -273,77 +273,77 @@ class Asker:
 
 
 @pytest.fixture
-def asker(daemon: Daemon, machine: Machine) -> Iterator[Asker]:
+def raw_client(daemon: Daemon, machine: Machine) -> Iterator[RawClient]:
     with ExitStack() as stack:
-        yield Asker(daemon, machine, stack)
+        yield RawClient(daemon, machine, stack)
 
 
-def closes(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
+def close_connection(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
 
 
-def closes_without_reading(asker: Asker) -> None:
-    asker.machine.aws.wait_for("StartSession")
+def close_without_reading(raw_client: RawClient) -> None:
+    raw_client.machine.aws.wait_for("StartSession")
 
 
-def closes_before_go(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
-    asker.say(protocol.TAKE)
+def close_before_go(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.say(protocol.TAKE)
 
 
-def says_nothing(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
-    asker.machine.aws.wait_for("TerminateSession")
+def send_nothing(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.machine.aws.wait_for("TerminateSession")
 
 
-def says_half(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
-    asker.sock.sendall(protocol.TAKE + b"\0\0")
+def send_half_message(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.sock.sendall(protocol.TAKE + b"\0\0")
 
 
-def says_junk(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
-    asker.sock.sendall(b"\xff" * 100)
+def send_junk(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.sock.sendall(b"\xff" * 100)
 
 
-def says_another_thing(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
-    asker.say(protocol.STATUS)
+def send_other_message(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.say(protocol.STATUS)
 
 
-def fails(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
-    asker.say(protocol.TAKE)
-    asker.hear(protocol.GO)
-    asker.say(protocol.FAILED, ["Exec format error"])
-    assert asker.hear(protocol.END) == [["255"]]
+def fails(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.say(protocol.TAKE)
+    raw_client.receive(protocol.GO)
+    raw_client.say(protocol.FAILED, ["Exec format error"])
+    assert raw_client.receive(protocol.END) == [["255"]]
 
 
-def has_a_signal(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
-    asker.say(protocol.SIGNAL, [str(int(signal.SIGTERM))])
-    assert asker.hear(protocol.END) == [["-15"]]
+def send_signal_before_go(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.say(protocol.SIGNAL, [str(int(signal.SIGTERM))])
+    assert raw_client.receive(protocol.END) == [["-15"]]
 
 
-def has_a_signal_after_go(asker: Asker) -> None:
-    asker.hear(protocol.HANDOVER)
-    asker.say(protocol.TAKE)
-    asker.hear(protocol.GO)
-    asker.say(protocol.SIGNAL, [str(int(signal.SIGHUP))])
-    assert asker.hear(protocol.END) == [["-1"]]
+def send_signal_after_go(raw_client: RawClient) -> None:
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.say(protocol.TAKE)
+    raw_client.receive(protocol.GO)
+    raw_client.say(protocol.SIGNAL, [str(int(signal.SIGHUP))])
+    assert raw_client.receive(protocol.END) == [["-1"]]
 
 
 @pytest.mark.parametrize(
     "ends",
-    [closes, closes_without_reading, closes_before_go, says_nothing, says_half, says_junk,
-     says_another_thing, fails, has_a_signal, has_a_signal_after_go],
+    [close_connection, close_without_reading, close_before_go, send_nothing, send_half_message,
+     send_junk, send_other_message, fails, send_signal_before_go, send_signal_after_go],
 )  # fmt: skip
 def test_terminates_session_that_client_does_not_take(
-    machine: Machine, daemon: Daemon, asker: Asker, ends: object
+    machine: Machine, daemon: Daemon, raw_client: RawClient, ends: object
 ) -> None:
-    asker.request()
-    ends(asker)
-    asker.sock.close()
+    raw_client.request()
+    ends(raw_client)
+    raw_client.sock.close()
 
     until(lambda: not daemon.children)
     assert counts(machine) == (1, 1)
@@ -352,35 +352,37 @@ def test_terminates_session_that_client_does_not_take(
 
 
 def test_keeps_session_that_slow_client_takes(
-    machine: Machine, daemon: Daemon, asker: Asker
+    machine: Machine, daemon: Daemon, raw_client: RawClient
 ) -> None:
     """The client may have been stopped just then."""
-    asker.request()
-    asker.hear(protocol.HANDOVER)
-    asker.say(protocol.TAKE)
-    asker.hear(protocol.GO)
+    raw_client.request()
+    raw_client.receive(protocol.HANDOVER)
+    raw_client.say(protocol.TAKE)
+    raw_client.receive(protocol.GO)
     (pid,) = daemon.children
     time.sleep(1.5)  # longer than the daemon's patience with what is not taken
     assert state(pid) != "Z"
-    asker.sock.close()
+    raw_client.sock.close()
 
     until(lambda: not daemon.children)
     assert counts(machine) == (1, 0)
 
 
-def test_unread_handover_terminates_session(machine: Machine, daemon: Daemon, asker: Asker) -> None:
+def test_unread_handover_terminates_session(
+    machine: Machine, daemon: Daemon, raw_client: RawClient
+) -> None:
     """A handover larger than the socket's buffer, to a client that does not read."""
     machine.environ |= {f"BIG{n}": "x" * 100_000 for n in range(10)}
-    asker.request()
+    raw_client.request()
     machine.aws.wait_for("TerminateSession")
     until(lambda: not daemon.children)
 
     with pytest.raises(protocol.Broken):
-        asker.hear(protocol.HANDOVER)
+        raw_client.receive(protocol.HANDOVER)
     assert counts(machine) == (1, 1)
 
 
-def without(sock: socket.socket, *lists: list[str]) -> None:
+def request_with(sock: socket.socket, *lists: list[str]) -> None:
     """Send a request of these lists after the nonce."""
     message = protocol.packed(protocol.REQUEST, [nonce(sock)], *lists)
     protocol.send_with_descriptors(sock, message, (0, 0, 0))
@@ -394,8 +396,10 @@ def without(sock: socket.socket, *lists: list[str]) -> None:
         pytest.param(
             lambda sock: sock.sendall(protocol.packed(protocol.REQUEST)), id="no descriptors"
         ),
-        pytest.param(without, id="no surroundings"),
-        pytest.param(lambda sock: without(sock, ["other"], [], [], []), id="other surroundings"),
+        pytest.param(request_with, id="no surroundings"),
+        pytest.param(
+            lambda sock: request_with(sock, ["other"], [], [], []), id="other surroundings"
+        ),
         pytest.param(
             lambda sock: protocol.send_with_descriptors(sock, b"r\0\0\xff\xff", (0, 0, 0)),
             id="the half",
@@ -408,7 +412,7 @@ def test_connection_without_request_starts_nothing(
     tmp_path: Path,
     speak: Callable[[socket.socket], object],
 ) -> None:
-    with daemon.asked_by_another(speak):
+    with daemon.connected_by_other_process(speak):
         pass
     until(lambda: not daemon.children)
 

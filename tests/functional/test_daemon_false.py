@@ -15,7 +15,7 @@ import pytest
 
 from conftest import Machine
 from fakes import confined_client, confined_listener
-from fakes.capabilities import give_up
+from fakes.capabilities import drop_bounding_set
 from fakes.daemon_client import BY_DAEMON, COLD, DIRECTORY, start
 from ssmgate.daemon import protocol
 
@@ -52,14 +52,14 @@ class Listener:
             left.unlink(missing_ok=True)
         program.write_text(f"#!/bin/sh\ntouch {self.planted}\n")
         program.chmod(0o755)
-        told = {"socket": str(path), "program": str(program)}
+        arguments = {"socket": str(path), "program": str(program)}
         process = subprocess.Popen(
-            [sys.executable, confined_listener.__file__, how, json.dumps(told)],
+            [sys.executable, confined_listener.__file__, how, json.dumps(arguments)],
             env={**self.environ, "ROOT": str(self.home.parent)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=None if as_root else give_up,
+            preexec_fn=None if as_root else drop_bounding_set,
         )
         try:
             assert process.stdout is not None
@@ -81,7 +81,7 @@ class Listener:
         return subprocess.run(
             [sys.executable, "-P", "-m", "ssmgate", "daemon", "status"],
             env=self.environ, capture_output=True, text=True, timeout=60, check=False,
-            preexec_fn=give_up,
+            preexec_fn=drop_bounding_set,
         )  # fmt: skip
 
 
@@ -91,7 +91,8 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Listener:
     (listener.home / DIRECTORY).mkdir(parents=True, mode=0o700)
     listener.name = subprocess.run(
         [sys.executable, "-P", "-c", NAME],
-        env=listener.environ, capture_output=True, text=True, check=True, preexec_fn=give_up,
+        env=listener.environ, capture_output=True, text=True, check=True,
+        preexec_fn=drop_bounding_set,
     ).stdout.strip()  # fmt: skip
     return listener
 
@@ -156,7 +157,7 @@ def test_unconfined_daemon_answers_status(listener: Listener) -> None:
     ],
 )  # fmt: skip
 def test_rejects_daemon_with_any_confinement(listener: Listener, how: str, why: str) -> None:
-    assert_not_asked(listener, how, why, as_root=False)
+    assert_nothing_sent(listener, how, why, as_root=False)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can confine a process so")
@@ -166,10 +167,10 @@ def test_rejects_daemon_with_any_confinement_by_root(
 ) -> None:
     if how == "login uid" and not Path("/proc/self/loginuid").exists():
         pytest.skip("this kernel has no login uid")
-    assert_not_asked(listener, how, why, as_root=True)
+    assert_nothing_sent(listener, how, why, as_root=True)
 
 
-def assert_not_asked(listener: Listener, how: str, why: str, *, as_root: bool) -> None:
+def assert_nothing_sent(listener: Listener, how: str, why: str, *, as_root: bool) -> None:
     with listener.listening(how, as_root=as_root):
         status = listener.status()
 

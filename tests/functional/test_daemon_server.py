@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TARGET, Machine, needs
-from fakes.capabilities import give_up, has_sys_admin
+from fakes.capabilities import drop_bounding_set, has_sys_admin
 from fakes.daemon_client import (
     BY_DAEMON,
     COLD,
@@ -65,10 +65,10 @@ def memory(pid: int) -> Iterator[bytes]:
             if "r" not in rights or "[v" in line:  # the kernel's own
                 continue
             mem.seek(first)
-            left = last - first
-            while left and (part := mem.read(left)):
+            rest = last - first
+            while rest and (part := mem.read(rest)):
                 yield part
-                left -= len(part)
+                rest -= len(part)
 
 
 def found_in(pid: int, texts: dict[str, bytes]) -> set[str]:
@@ -76,7 +76,7 @@ def found_in(pid: int, texts: dict[str, bytes]) -> set[str]:
 
 
 def test_daemon_keeps_no_data_of_a_start(machine: Machine, tmp_path: Path) -> None:
-    told = {
+    secrets = {
         "AWS_ACCESS_KEY_ID": SECRETS["the access key"].decode(),
         "AWS_SECRET_ACCESS_KEY": SECRETS["the secret key"].decode(),
         "AWS_SESSION_TOKEN": SECRETS["the session token"].decode(),
@@ -86,9 +86,9 @@ def test_daemon_keeps_no_data_of_a_start(machine: Machine, tmp_path: Path) -> No
              SECRETS["the reason"].decode(), "--document-name",
              SECRETS["the document"].decode()]  # fmt: skip
     # It is started with them, too.
-    with running({**machine.environ, **told}) as daemon:
+    with running({**machine.environ, **secrets}) as daemon:
         for _ in range(20):
-            ended, way = start(machine, tmp_path, *words, verb=("start-session",), **told)
+            ended, way = start(machine, tmp_path, *words, verb=("start-session",), **secrets)
             assert (ended.returncode, ended.stderr, way) == (0, "", BY_DAEMON)
 
         variables = Path(f"/proc/{daemon.pid}/environ").read_bytes().split(b"\0")
@@ -298,7 +298,9 @@ def test_second_daemon_reports_running_one(machine: Machine, tmp_path: Path) -> 
 def test_concurrent_daemons_leave_one_running(machine: Machine, tmp_path: Path) -> None:
     argv = [sys.executable, "-P", "-m", "ssmgate", "daemon", "run"]
     begun = [
-        subprocess.Popen(argv, env=machine.environ, stderr=subprocess.DEVNULL, preexec_fn=give_up)
+        subprocess.Popen(
+            argv, env=machine.environ, stderr=subprocess.DEVNULL, preexec_fn=drop_bounding_set
+        )
         for _ in range(5)
     ]
     try:
@@ -402,7 +404,7 @@ def daemons(home: str) -> list[int]:
 
 
 @pytest.fixture
-def left(machine: Machine) -> Iterator[Callable[[], list[int]]]:
+def spawned(machine: Machine) -> Iterator[Callable[[], list[int]]]:
     """Return a function that lists the daemons which a test spawned."""
     home = machine.environ["HOME"]
     yield lambda: daemons(home)
@@ -411,7 +413,7 @@ def left(machine: Machine) -> Iterator[Callable[[], list[int]]]:
 
 
 def test_cold_start_spawns_daemon(
-    machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
+    machine: Machine, tmp_path: Path, spawned: Callable[[], list[int]]
 ) -> None:
     machine.plugin.on_start(
         'cat /proc/$$/task/$$/children > "$FAKE_PLUGIN/children"; exec 9>&-; exit 7'
@@ -429,7 +431,7 @@ def test_cold_start_spawns_daemon(
     until(lambda: list((Path(machine.environ["HOME"]) / DIRECTORY).glob("????????")))
     again, way = start(machine, tmp_path)
     assert (again.returncode, again.stderr, way) == (7, "", BY_DAEMON)
-    (pid,) = left()
+    (pid,) = spawned()
 
     assert str(pid) != cat
     status = Path(f"/proc/{pid}/status").read_text()
@@ -447,7 +449,7 @@ def test_cold_start_spawns_daemon(
 
 
 def test_ten_cold_starts_spawn_one_daemon(
-    machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
+    machine: Machine, tmp_path: Path, spawned: Callable[[], list[int]]
 ) -> None:
     machine.environ["SSMGATE_DAEMON"] = "auto"
     begun = []
@@ -460,38 +462,38 @@ def test_ten_cold_starts_spawn_one_daemon(
         assert (process.returncode, stderr) == (0, "")
     until(lambda: start(machine, tmp_path)[1] == BY_DAEMON)
 
-    assert len(left()) == 1
+    assert len(spawned()) == 1
 
 
 @pytest.mark.parametrize("switch", ["on", "off", None])
 def test_spawns_daemon_only_when_configured(
-    machine: Machine, tmp_path: Path, left: Callable[[], list[int]], switch: str | None
+    machine: Machine, tmp_path: Path, spawned: Callable[[], list[int]], switch: str | None
 ) -> None:
     ended, way = start(machine, tmp_path, SSMGATE_DAEMON=switch)
 
     assert (ended.returncode, way) == (0, COLD)
-    assert left() == []
+    assert spawned() == []
     assert not (Path(machine.environ["HOME"]) / DIRECTORY).exists()
 
 
 def test_denied_start_spawns_no_daemon(
-    machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
+    machine: Machine, tmp_path: Path, spawned: Callable[[], list[int]]
 ) -> None:
     ended, _ = start(machine, tmp_path, SSMGATE_DAEMON="auto", SSMGATE_TARGETS_ALLOW="mi-*")
 
     assert ended.returncode == 254
-    assert left() == []
+    assert spawned() == []
 
 
 def test_failing_spawn_does_not_affect_start(
-    machine: Machine, tmp_path: Path, left: Callable[[], list[int]]
+    machine: Machine, tmp_path: Path, spawned: Callable[[], list[int]]
 ) -> None:
     (Path(machine.environ["HOME"]) / ".cache").write_text("no directory")
 
     ended, way = start(machine, tmp_path, SSMGATE_DAEMON="auto")
 
     assert (ended.returncode, ended.stderr, way) == (0, "", COLD)
-    assert left() == []
+    assert spawned() == []
 
 
 def test_signal_during_spawn_ends_start(machine: Machine) -> None:
@@ -504,7 +506,11 @@ def test_signal_during_spawn_ends_start(machine: Machine) -> None:
     )
     environ = {**machine.environ, "SSMGATE_DAEMON": "auto"}
     ended = subprocess.run(
-        [sys.executable, "-c", code], env=environ, timeout=60, check=False, preexec_fn=give_up
+        [sys.executable, "-c", code],
+        env=environ,
+        timeout=60,
+        check=False,
+        preexec_fn=drop_bounding_set,
     )
 
     assert ended.returncode == -signal.SIGTERM

@@ -19,7 +19,7 @@ import pytest
 
 import ssmgate
 from conftest import Machine
-from fakes.capabilities import give_up, lose
+from fakes.capabilities import drop_bounding_set, drop_capabilities
 from fakes.daemon_client import (
     BY_DAEMON,
     COLD,
@@ -59,7 +59,7 @@ def machine(machine: Machine, home: Path) -> Machine:
 
 
 @pytest.fixture
-def alone(machine: Machine, tmp_path: Path) -> Machine:
+def machine_without_daemon(machine: Machine, tmp_path: Path) -> Machine:
     """Return a machine with its own HOME."""
     machine.environ["HOME"] = str(tmp_path / "home")
     return machine
@@ -76,7 +76,7 @@ def assert_cold(machine: Machine, directory: Path, **how: object) -> None:
 
 
 @contextmanager
-def bound(machine: Machine) -> Iterator[socket.socket]:
+def bind_socket(machine: Machine) -> Iterator[socket.socket]:
     """Bind a socket at the path of the machine's daemon, without listening."""
     directory = Path(machine.environ["HOME"]) / DIRECTORY
     directory.mkdir(parents=True, mode=0o700)
@@ -84,7 +84,8 @@ def bound(machine: Machine) -> Iterator[socket.socket]:
     code += "print(p.socket_name(p.environment_fingerprint(os.environ, peer.own_facts())))"
     name = subprocess.run(
         [sys.executable, "-P", "-c", code],
-        env=machine.variables(), capture_output=True, text=True, check=True, preexec_fn=give_up,
+        env=machine.variables(), capture_output=True, text=True, check=True,
+        preexec_fn=drop_bounding_set,
     ).stdout.strip()  # fmt: skip
     with socket.socket(socket.AF_UNIX) as sock:
         descriptor = os.open(directory, os.O_RDONLY)
@@ -101,12 +102,12 @@ def listening(
 
     It answers one of them, or accepts none.
     """
-    with bound(machine) as sock:
+    with bind_socket(machine) as sock:
         here, there = socket.socketpair()
         pid = fork_beside_threads()
         if not pid:
             try:
-                lose()
+                drop_capabilities()
                 here.close()
                 sock.listen(5)
                 there.sendall(b".")
@@ -132,7 +133,7 @@ GREETING = packed(protocol.HELLO, [protocol.PROTOCOL])
 HELLO = GREETING + packed(protocol.CHALLENGE, ["nonce"])
 
 
-def proves(sock: socket.socket) -> None:
+def prove(sock: socket.socket) -> None:
     """Answer the client's challenge, so that it sends its request."""
     kind, lists = requests.receive(sock)
     assert kind == protocol.CHALLENGE
@@ -168,14 +169,14 @@ def is_silent_after(*parts: Part) -> Callable[[socket.socket], None]:
 
 
 def beats_on(sock: socket.socket) -> None:
-    send(sock, HELLO, proves)
+    send(sock, HELLO, prove)
     while True:
         sock.sendall(packed(protocol.BEAT))
         time.sleep(0.05)
 
 
-def floods(sock: socket.socket) -> None:
-    send(sock, HELLO, proves)
+def flood(sock: socket.socket) -> None:
+    send(sock, HELLO, prove)
     while True:
         sock.sendall(protocol.END + b"\xff" * 100_000)
 
@@ -186,80 +187,82 @@ FALSE = [
     pytest.param(is_silent_after(), id="never speaks"),
     pytest.param(is_silent_after(GREETING), id="never challenges"),
     pytest.param(is_silent_after(HELLO), id="never proves itself"),
-    pytest.param(is_silent_after(HELLO, proves), id="never answers"),
+    pytest.param(is_silent_after(HELLO, prove), id="never answers"),
     pytest.param(says(HELLO, packed(protocol.COLD, ["why"])), id="cold instead of a proof"),
     pytest.param(says(HELLO, packed(protocol.PROOF, ["nonce"])), id="a false proof"),
     pytest.param(is_silent_after(HELLO, packed(protocol.PROOF, ["x"])[:6]), id="half a proof"),
     pytest.param(is_silent_after(GREETING, packed(protocol.CHALLENGE)), id="an odd challenge"),
     pytest.param(says(GREETING, packed(protocol.COLD, ["why"])), id="cold before a challenge"),
     pytest.param(is_silent_after(HELLO[:3]), id="half a greeting"),
-    pytest.param(is_silent_after(HELLO, proves, b"e\0\0"), id="half a head"),
+    pytest.param(is_silent_after(HELLO, prove, b"e\0\0"), id="half a head"),
     pytest.param(
-        is_silent_after(HELLO, proves, packed(protocol.END, ["0"])[:6]), id="half a message"
+        is_silent_after(HELLO, prove, packed(protocol.END, ["0"])[:6]), id="half a message"
     ),
     pytest.param(beats_on, id="beats without end"),
-    pytest.param(floods, id="speaks without end"),
+    pytest.param(flood, id="speaks without end"),
     pytest.param(says(os.urandom(0) + b"\x7fELF" * 100), id="junk"),
-    pytest.param(says(HELLO, proves, b"\x7fELF" * 100), id="junk after its greeting"),
+    pytest.param(says(HELLO, prove, b"\x7fELF" * 100), id="junk after its greeting"),
     pytest.param(says(packed(protocol.HELLO, ["0"])), id="an older protocol"),
     pytest.param(says(packed(protocol.HELLO, ["99"])), id="a newer protocol"),
     pytest.param(says(packed(protocol.HELLO)), id="a greeting without protocol"),
     pytest.param(says(packed(protocol.END, ["0"])), id="no greeting"),
     pytest.param(says(GREETING, HELLO), id="two greetings"),
     pytest.param(says(HELLO, HELLO[len(GREETING):]), id="two challenges"),
-    pytest.param(says(HELLO, proves, packed(protocol.COLD, ["why"])), id="cold"),
-    pytest.param(says(HELLO, proves, packed(protocol.COLD)), id="cold without a reason"),
-    pytest.param(says(HELLO, proves, packed(protocol.END)), id="an end without status"),
-    pytest.param(says(HELLO, proves, packed(protocol.END, [])), id="an end with an empty list"),
-    pytest.param(says(HELLO, proves, packed(protocol.END, ["x"])), id="an end that is no number"),
-    pytest.param(says(HELLO, proves, packed(protocol.GO)), id="go before the handover"),
+    pytest.param(says(HELLO, prove, packed(protocol.COLD, ["why"])), id="cold"),
+    pytest.param(says(HELLO, prove, packed(protocol.COLD)), id="cold without a reason"),
+    pytest.param(says(HELLO, prove, packed(protocol.END)), id="an end without status"),
+    pytest.param(says(HELLO, prove, packed(protocol.END, [])), id="an end with an empty list"),
+    pytest.param(says(HELLO, prove, packed(protocol.END, ["x"])), id="an end that is no number"),
+    pytest.param(says(HELLO, prove, packed(protocol.GO)), id="go before the handover"),
     pytest.param(
-        says(HELLO, proves, packed(protocol.HANDOVER), packed(protocol.GO)), id="no handover"
+        says(HELLO, prove, packed(protocol.HANDOVER), packed(protocol.GO)), id="no handover"
     ),
     pytest.param(
-        says(HELLO, proves, packed(protocol.HANDOVER, [], ["a"], ["B=c"]), packed(protocol.GO)),
+        says(HELLO, prove, packed(protocol.HANDOVER, [], ["a"], ["B=c"]), packed(protocol.GO)),
         id="a handover without program",
     ),
     pytest.param(
         says(
             HELLO,
-            proves,
+            prove,
             packed(protocol.HANDOVER, ["/bin/false"], ["a"], ["B"]),
             packed(protocol.GO),
         ),
         id="a handover with an odd variable",
     ),
     pytest.param(
-        says(HELLO, proves, packed(protocol.HANDOVER, ["/bin/false"], ["a"], [])), id="no go"
+        says(HELLO, prove, packed(protocol.HANDOVER, ["/bin/false"], ["a"], [])), id="no go"
     ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", FALSE)
 def test_faulty_daemon_falls_back_to_cold_start(
-    alone: Machine, tmp_path: Path, answer: Callable[[socket.socket], None]
+    machine_without_daemon: Machine, tmp_path: Path, answer: Callable[[socket.socket], None]
 ) -> None:
-    with listening(alone, answer):
+    with listening(machine_without_daemon, answer):
         patience = ("client.SILENT_SECONDS=0.3", "client.LONGEST_SECONDS=0.5")
-        assert_cold(alone, tmp_path, constants=patience)
+        assert_cold(machine_without_daemon, tmp_path, constants=patience)
 
 
-def test_accepts_daemon_that_proves_itself(alone: Machine, tmp_path: Path) -> None:
+def test_accepts_daemon_that_proves_itself(machine_without_daemon: Machine, tmp_path: Path) -> None:
     """This proves that the daemons above are not ignored for lack of a proof."""
-    with listening(alone, says(HELLO, proves, packed(protocol.END, ["7"]))):
-        ended, way = start(alone, tmp_path)
+    with listening(machine_without_daemon, says(HELLO, prove, packed(protocol.END, ["7"]))):
+        ended, way = start(machine_without_daemon, tmp_path)
 
     assert (ended.returncode, way) == (7, BY_DAEMON)
 
 
-def test_daemon_that_does_not_accept_falls_back(alone: Machine, tmp_path: Path) -> None:
-    with listening(alone):
-        assert_cold(alone, tmp_path)
+def test_daemon_that_does_not_accept_falls_back(
+    machine_without_daemon: Machine, tmp_path: Path
+) -> None:
+    with listening(machine_without_daemon):
+        assert_cold(machine_without_daemon, tmp_path)
 
 
-def test_full_queue_falls_back_at_once(alone: Machine, tmp_path: Path) -> None:
-    directory = Path(alone.environ["HOME"]) / DIRECTORY
-    with listening(alone):
+def test_full_queue_falls_back_at_once(machine_without_daemon: Machine, tmp_path: Path) -> None:
+    directory = Path(machine_without_daemon.environ["HOME"]) / DIRECTORY
+    with listening(machine_without_daemon):
         descriptor = os.open(directory, os.O_RDONLY)
         (path,) = directory.iterdir()
         address = location.address(descriptor, str(directory), path.name)
@@ -270,15 +273,15 @@ def test_full_queue_falls_back_at_once(alone: Machine, tmp_path: Path) -> None:
                 waiting[-1].setblocking(False)
                 waiting[-1].connect(address)
         os.close(descriptor)
-        assert_cold(alone, tmp_path)
+        assert_cold(machine_without_daemon, tmp_path)
         for sock in waiting:
             sock.close()
 
 
 @ROOT
-def test_rejects_daemon_of_another_user(alone: Machine, tmp_path: Path) -> None:
+def test_rejects_daemon_of_another_user(machine_without_daemon: Machine, tmp_path: Path) -> None:
     """The client checks which user listens, whichever user created the socket."""
-    with bound(alone) as sock:
+    with bind_socket(machine_without_daemon) as sock:
         pid = os.fork()
         if not pid:
             try:
@@ -295,7 +298,7 @@ def test_rejects_daemon_of_another_user(alone: Machine, tmp_path: Path) -> None:
             except BaseException:
                 os._exit(3)
         time.sleep(0.2)
-        assert_cold(alone, tmp_path)
+        assert_cold(machine_without_daemon, tmp_path)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
@@ -327,65 +330,73 @@ def test_rejects_client_of_another_user(machine: Machine, tmp_path: Path) -> Non
 # A daemon that does not go on.
 
 
-def test_starts_cold_without_daemon(alone: Machine, tmp_path: Path) -> None:
-    assert_cold(alone, tmp_path)
+def test_starts_cold_without_daemon(machine_without_daemon: Machine, tmp_path: Path) -> None:
+    assert_cold(machine_without_daemon, tmp_path)
 
 
-def test_stopped_daemon_falls_back_to_cold_start(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as daemon:
+def test_stopped_daemon_falls_back_to_cold_start(
+    machine_without_daemon: Machine, tmp_path: Path
+) -> None:
+    with running(machine_without_daemon.environ) as daemon:
         os.kill(daemon.pid, signal.SIGSTOP)
-        assert_cold(alone, tmp_path)
+        assert_cold(machine_without_daemon, tmp_path)
 
 
-def test_socket_of_dead_daemon_is_ignored(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as daemon:
+def test_socket_of_dead_daemon_is_ignored(machine_without_daemon: Machine, tmp_path: Path) -> None:
+    with running(machine_without_daemon.environ) as daemon:
         pass
     assert daemon.socket.exists()
-    assert_cold(alone, tmp_path)
+    assert_cold(machine_without_daemon, tmp_path)
 
-    with running(alone.environ):  # takes the place
-        ended, way = start(alone, tmp_path)
+    with running(machine_without_daemon.environ):  # takes the place
+        ended, way = start(machine_without_daemon, tmp_path)
     assert (ended.returncode, way) == (0, BY_DAEMON)
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o777, 0o770])
-def test_ignores_directory_that_others_may_enter(alone: Machine, tmp_path: Path, mode: int) -> None:
-    with running(alone.environ) as daemon:
+def test_ignores_directory_that_others_may_enter(
+    machine_without_daemon: Machine, tmp_path: Path, mode: int
+) -> None:
+    with running(machine_without_daemon.environ) as daemon:
         daemon.directory.chmod(mode)
-        assert_cold(alone, tmp_path)
+        assert_cold(machine_without_daemon, tmp_path)
         assert daemon.process.poll() is None
 
 
-def test_ignores_directory_of_another_user(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as daemon:
+def test_ignores_directory_of_another_user(machine_without_daemon: Machine, tmp_path: Path) -> None:
+    with running(machine_without_daemon.environ) as daemon:
         daemon.directory.parent.chmod(0o777)
-        assert_cold(alone, tmp_path)
+        assert_cold(machine_without_daemon, tmp_path)
 
 
-def test_does_not_follow_link_to_directory(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as daemon:
+def test_does_not_follow_link_to_directory(machine_without_daemon: Machine, tmp_path: Path) -> None:
+    with running(machine_without_daemon.environ) as daemon:
         moved = daemon.directory.rename(tmp_path / "moved")
         daemon.directory.symlink_to(moved)
-        assert_cold(alone, tmp_path)
+        assert_cold(machine_without_daemon, tmp_path)
 
 
-def test_link_in_place_of_socket_ends_daemon(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as daemon:
+def test_link_in_place_of_socket_ends_daemon(
+    machine_without_daemon: Machine, tmp_path: Path
+) -> None:
+    with running(machine_without_daemon.environ) as daemon:
         path = daemon.socket
         path.rename(path.with_suffix(".lock"))
         path.symlink_to(path.with_suffix(".lock"))
-        ended, _ = start(alone, tmp_path)
+        ended, _ = start(machine_without_daemon, tmp_path)
         assert (ended.returncode, ended.stderr) == (0, "")
         daemon.process.wait(30)
         assert path.is_symlink()
 
 
-def test_dangling_link_falls_back_to_cold_start(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as daemon:
+def test_dangling_link_falls_back_to_cold_start(
+    machine_without_daemon: Machine, tmp_path: Path
+) -> None:
+    with running(machine_without_daemon.environ) as daemon:
         path = daemon.socket
         path.unlink()
         path.symlink_to("nowhere")
-        assert_cold(alone, tmp_path)
+        assert_cold(machine_without_daemon, tmp_path)
 
 
 def copied(directory: Path) -> Path:
@@ -409,20 +420,20 @@ def size(gate: Path) -> int:
     ],
 )  # fmt: skip
 def test_starts_cold_after_upgrade(
-    alone: Machine, tmp_path: Path, upgrade: Callable[[Path], object]
+    machine_without_daemon: Machine, tmp_path: Path, upgrade: Callable[[Path], object]
 ) -> None:
     package = copied(tmp_path)
-    alone.environ["PYTHONPATH"] = str(tmp_path / "p")
+    machine_without_daemon.environ["PYTHONPATH"] = str(tmp_path / "p")
     (tmp_path / "p").mkdir()
     package = package.rename(tmp_path / "p" / "ssmgate")
-    with running(alone.environ) as daemon:
+    with running(machine_without_daemon.environ) as daemon:
         marks = tmp_path / "marks"
         marks.mkdir()
-        _, way = start(alone, marks)
+        _, way = start(machine_without_daemon, marks)
         assert way == BY_DAEMON
         upgrade(package / "gate")
 
-        assert_cold(alone, marks)
+        assert_cold(machine_without_daemon, marks)
         daemon.process.wait(30)
         assert list(daemon.directory.glob("????????")) == []
 
@@ -635,12 +646,14 @@ def test_locked_keys_start_cold(machine: Machine, daemon: Daemon, tmp_path: Path
         assert (way, ended.returncode) == (expected, 0), text
 
 
-def test_daemon_off_in_user_file_starts_cold(alone: Machine, tmp_path: Path) -> None:
-    with running(alone.environ) as daemon:
-        directory = Path(alone.environ["HOME"]) / ".config" / "ssmgate"
+def test_daemon_off_in_user_file_starts_cold(
+    machine_without_daemon: Machine, tmp_path: Path
+) -> None:
+    with running(machine_without_daemon.environ) as daemon:
+        directory = Path(machine_without_daemon.environ["HOME"]) / ".config" / "ssmgate"
         directory.mkdir(parents=True)
         (directory / "config.toml").write_text('daemon = "off"\n')
-        assert_cold(alone, tmp_path)
+        assert_cold(machine_without_daemon, tmp_path)
         until(lambda: not daemon.children)
         assert daemon.made == 0
         assert state(daemon.pid) != "Z"

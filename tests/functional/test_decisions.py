@@ -31,11 +31,11 @@ SSH_WORDS = (*named(SSH), "--parameters", "portNumber=22")
 def checked(machine: Machine) -> list[tuple[str, str]]:
     """Return each document that was simulated, and the decision."""
     lines = machine.aws.of("iam:SimulatePrincipalPolicy")
-    told = [line.partition(f"; {START} on ")[2].rpartition(": ") for line in lines]
-    return [(arn, decision) for arn, _, decision in told]
+    decisions = [line.partition(f"; {START} on ")[2].rpartition(": ") for line in lines]
+    return [(arn, decision) for arn, _, decision in decisions]
 
 
-def assert_nothing_began(machine: Machine) -> None:
+def assert_nothing_started(machine: Machine) -> None:
     assert machine.aws.of(START) == []
     assert machine.aws.sessions == []
     assert not machine.plugin.started
@@ -135,7 +135,7 @@ def test_denies_document_without_grant(
     assert hint.startswith(f"ssmgate: hint: ssmgate check --explain --target {NODE}")
     assert checked(machine)[0][0] == arn
     assert "allowed" not in [decision for _, decision in checked(machine)]
-    assert_nothing_began(machine)
+    assert_nothing_started(machine)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_unknown_is_denied_with_its_own_message(resident: Resident, name: str, w
     )
     assert words in ended.stderr
     assert "access denied" not in ended.stderr
-    assert_nothing_began(machine)
+    assert_nothing_started(machine)
 
 
 def test_configured_context_key_decides(resident: Resident) -> None:
@@ -298,7 +298,7 @@ def test_denies_under_each_service_model(
     ended = machine.run("--target", NODE)
 
     assert ended.returncode == 254
-    assert_nothing_began(machine)
+    assert_nothing_started(machine)
 
 
 # Permissive mode.
@@ -314,7 +314,7 @@ def test_denies_under_each_service_model(
 @pytest.mark.parametrize("how", ["file", "environment"])
 def test_permissive_warns_and_starts(resident: Resident, name: str, words: str, how: str) -> None:
     machine = resident(name)
-    settle(machine, how, "", {"mode": "permissive"})
+    configure(machine, how, "", {"mode": "permissive"})
 
     ended = machine.run("--target", NODE)
 
@@ -342,7 +342,7 @@ def test_permissive_does_not_override_service(
 # The checker.
 
 
-def settle(machine: Machine, how: str, table: str, keys: dict[str, str]) -> None:
+def configure(machine: Machine, how: str, table: str, keys: dict[str, str]) -> None:
     """Set `keys` of a table of the configuration in the user's file or by environment variables."""
     if how == "file":
         directory = machine.home / ".config" / "ssmgate"
@@ -383,7 +383,7 @@ def test_checker_simulates_caller(
 ) -> None:
     """Neither may simulate itself. The checker may simulate the role by its whole path only."""
     machine = resident(starter)
-    settle(machine, how, "checker", keys)
+    configure(machine, how, "checker", keys)
     signs = sandbox.principals["checker"]
     (machine.home / ".aws").mkdir()
     (machine.home / ".aws" / "config").write_text(
@@ -411,11 +411,11 @@ def test_checker_simulates_caller(
 def test_checker_grants_no_access(resident: Resident, sandbox: Server) -> None:
     """The checker simulates the policies of the caller, not its own."""
     machine = resident("bob")
-    settle(machine, "environment", "checker", {"role_arn": CHECKING_ROLE})
+    configure(machine, "environment", "checker", {"role_arn": CHECKING_ROLE})
 
     ended = machine.run("--target", NODE)
 
     assert ended.returncode == 254
     assert "access denied" in ended.stderr
     assert " for user/bob\n" in ended.stderr
-    assert_nothing_began(machine)
+    assert_nothing_started(machine)

@@ -18,7 +18,7 @@ from fakes.waiting import until
 
 
 @pytest.fixture
-def far(tmp_path: Path) -> Iterator[Machine]:
+def tls_machine(tmp_path: Path) -> Iterator[Machine]:
     """Return a machine whose AWS has TLS."""
     context, bundle = server_context(tmp_path)
     context.num_tickets = 0  # one that comes just before a request costs a connection
@@ -34,7 +34,7 @@ def pipe(tmp_path: Path) -> Path:
     return tmp_path / "pipe"
 
 
-def begun(machine: Machine, *words: str, **environ: str) -> subprocess.Popen[str]:
+def begin(machine: Machine, *words: str, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET, *words],
         env=machine.variables(**environ),
@@ -49,39 +49,41 @@ def connections(machine: Machine) -> int:
     return machine.aws.connections
 
 
-def test_connects_before_parsing_and_uses_connection(far: Machine, pipe: Path) -> None:
-    running = begun(far, "--parameters", f"file://{pipe}")
-    until(lambda: connections(far))
+def test_connects_before_parsing_and_uses_connection(tls_machine: Machine, pipe: Path) -> None:
+    running = begin(tls_machine, "--parameters", f"file://{pipe}")
+    until(lambda: connections(tls_machine))
 
-    assert connections(far) == 1
-    assert far.aws.operations == []
+    assert connections(tls_machine) == 1
+    assert tls_machine.aws.operations == []
     pipe.write_text('{"a": ["b"]}')
     _, told = running.communicate(timeout=30)
     assert (running.returncode, told) == (0, "")
     # Those to STS, IAM and SSM.
-    assert connections(far) == 3
+    assert connections(tls_machine) == 3
 
 
 @pytest.mark.parametrize("word", ["--no-verify-ssl", "--debug"])
-def test_parses_other_command_lines_before_connecting(far: Machine, pipe: Path, word: str) -> None:
-    running = begun(far, word, "--parameters", f"file://{pipe}", PYTHONWARNINGS="ignore")
+def test_parses_other_command_lines_before_connecting(
+    tls_machine: Machine, pipe: Path, word: str
+) -> None:
+    running = begin(tls_machine, word, "--parameters", f"file://{pipe}", PYTHONWARNINGS="ignore")
     with open(pipe, "w") as writing:  # which waits for the reader
         time.sleep(0.3)
-        assert connections(far) == 0
+        assert connections(tls_machine) == 0
         writing.write('{"a": ["b"]}')
     running.communicate(timeout=30)
     assert running.returncode == 0
 
 
-def test_invalid_command_line_sends_nothing(far: Machine) -> None:
-    ended = far.run("--target", TARGET, "--parameters", "{")
+def test_invalid_command_line_sends_nothing(tls_machine: Machine) -> None:
+    ended = tls_machine.run("--target", TARGET, "--parameters", "{")
 
     assert ended.returncode == 252
-    assert far.aws.operations == []
+    assert tls_machine.aws.operations == []
 
 
-def test_reports_unreachable_endpoint_once(far: Machine) -> None:
-    ended = far.run("--target", TARGET, AWS_ENDPOINT_URL="https://127.0.0.1:1")
+def test_reports_unreachable_endpoint_once(tls_machine: Machine) -> None:
+    ended = tls_machine.run("--target", TARGET, AWS_ENDPOINT_URL="https://127.0.0.1:1")
 
     assert ended.returncode == 254
     assert ended.stderr.count("127.0.0.1") == 1

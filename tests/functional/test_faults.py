@@ -38,7 +38,7 @@ from fakes.scripted_aws import (
     xml,
     xml_error,
 )
-from fakes.waiting import has_got, seconds, until
+from fakes.waiting import is_signal_delivered, seconds, until
 from plugins import ways
 
 pytestmark = pytest.mark.starts
@@ -1145,7 +1145,7 @@ def test_signal_while_session_starts_terminates_it(
     machine.aws.wait_for("StartSession", len(answers))
     process.send_signal(number)
     process.send_signal(number)
-    until(lambda: has_got(process.pid, number))
+    until(lambda: is_signal_delivered(process.pid, number))
     assert process.poll() is None
     answer_now.set()
 
@@ -1162,7 +1162,7 @@ def test_signal_during_termination_does_not_stop_it(
     process = launch(machine, "--target", TARGET)
     machine.aws.wait_for("TerminateSession")
     process.send_signal(number)
-    until(lambda: has_got(process.pid, number))
+    until(lambda: is_signal_delivered(process.pid, number))
     answer_now.set()
 
     assert_stopped(machine, finish(process), code, "cannot be executed", starts=1)
@@ -1175,7 +1175,7 @@ def test_signal_and_failing_termination(machine: Machine) -> None:
     process = launch(machine, "--target", TARGET)
     machine.aws.wait_for("StartSession")
     process.send_signal(signal.SIGTERM)
-    until(lambda: has_got(process.pid, signal.SIGTERM))
+    until(lambda: is_signal_delivered(process.pid, signal.SIGTERM))
     answer_now.set()
     ended = finish(process)
 

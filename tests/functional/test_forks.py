@@ -45,13 +45,13 @@ START = ("-m", "ssmgate", "start-session", "--target", TARGET)
 def test_fork_behaves_as_process(machine: Machine, argv: tuple[str, ...], decision: str) -> None:
     machine.plugin.on_start("echo out; echo err >&2; cat; exit 5")
     machine.aws.script("SimulatePrincipalPolicy", evaluation(decision))
-    told = []
+    results = []
     for run in (forks.run, subprocess_run):
         machine.aws.received.clear()
         (machine.plugin.directory / "environ").unlink(missing_ok=True)
         ended = run(argv, env=machine.variables(), cwd=machine.home)
         errors = ended.stderr.splitlines()
-        told.append(
+        results.append(
             (
                 ended.returncode,
                 ended.stdout,
@@ -62,7 +62,7 @@ def test_fork_behaves_as_process(machine: Machine, argv: tuple[str, ...], decisi
             )
         )
 
-    assert told[0] == told[1]
+    assert results[0] == results[1]
 
 
 def subprocess_run(

@@ -64,10 +64,10 @@ def run(world: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
             as_whom["AWS_SESSION_TOKEN"] = str(signs["session_token"])
         stdin.write(json.dumps({"environ": {**as_whom, **more}, "words": words}) + "\n")
         stdin.flush()
-        told: dict[str, Any] = json.loads(stdout.readline())
+        answer: dict[str, Any] = json.loads(stdout.readline())
         for value in (*as_whom.values(), environ["AWS_SECRET_ACCESS_KEY"]):
-            assert value not in told["stdout"] + told["stderr"]
-        return told
+            assert value not in answer["stdout"] + answer["stderr"]
+        return answer
 
     yield ask
     stdin.close()
@@ -75,7 +75,7 @@ def run(world: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     stdout.close()
 
 
-def steady(text: str) -> str:
+def normalized(text: str) -> str:
     """Replace the ids that moto generates, the port, and the time by texts of the same length.
 
     The length matters because lines are wrapped.
@@ -89,7 +89,7 @@ def steady(text: str) -> str:
                   r"\1" + "u" * 20 + '"', text)  # fmt: skip
 
 
-def hold(path: Path, text: str) -> None:
+def compare_with_golden(path: Path, text: str) -> None:
     if os.environ.get("UPDATE_GALLERY"):
         path.write_text(text)
     assert text == path.read_text()
@@ -97,7 +97,7 @@ def hold(path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_gallery(case: dict[str, Any], run: Run) -> None:
-    told = {
+    answers = {
         how: run(case["as"], ["check", *case["words"], *words], case["environ"])
         for how, words in {
             "json": ["--output", "json"],
@@ -107,24 +107,24 @@ def test_gallery(case: dict[str, Any], run: Run) -> None:
         }.items()
     }
 
-    assert {answer["stderr"] for answer in told.values()} == {""}
-    codes = {answer["code"] for answer in told.values()}
-    report = json.loads(told["json"]["stdout"])
+    assert {answer["stderr"] for answer in answers.values()} == {""}
+    codes = {answer["code"] for answer in answers.values()}
+    report = json.loads(answers["json"]["stdout"])
     VALIDATOR.validate(report)
     assert codes == {{"allowed": 0, "denied": 3, "unknown": 4}[report["answer"]]}
-    assert told["brief"]["stdout"].splitlines()[0] == report["answer"]
-    assert "\x1b" not in "".join(answer["stdout"] for answer in told.values())
-    for line in told["explain"]["stdout"].splitlines():
+    assert answers["brief"]["stdout"].splitlines()[0] == report["answer"]
+    assert "\x1b" not in "".join(answer["stdout"] for answer in answers.values())
+    for line in answers["explain"]["stdout"].splitlines():
         # What cannot be broken, an ARN or a name, may be longer.
         assert len(line) <= 80 or len(line.split()) <= 3 or '"' in line, line
     name = case["name"]
     shown = "\n".join(
-        f"$ ssmgate check {' '.join((*case['words'], *words))}\n{told[how]['stdout']}"
+        f"$ ssmgate check {' '.join((*case['words'], *words))}\n{answers[how]['stdout']}"
         for how, words in {"brief": [], "explain": ["--explain"], "request": ["--request"]}.items()
     )
-    hold(GALLERY / f"{name}.txt", steady(shown))
+    compare_with_golden(GALLERY / f"{name}.txt", normalized(shown))
     if (GALLERY / f"{name}.json").exists():
-        hold(GALLERY / f"{name}.json", steady(told["json"]["stdout"]))
+        compare_with_golden(GALLERY / f"{name}.json", normalized(answers["json"]["stdout"]))
     assert shapes(report) <= SHOWN, "a shape that no report of the gallery shows: add this one"
 
 
@@ -136,8 +136,8 @@ def shapes(value: object, path: str = "") -> set[str]:
         return {f"{path}{{}}"}.union(*(shapes(v, f"{path}.{k}") for k, v in value.items()))
     if isinstance(value, list):
         return {f"{path}[{len(value) > 0}]"}.union(*(shapes(v, f"{path}[]") for v in value))
-    told = path.endswith((".answer", ".reason_code", ".layer"))
-    return {f"{path} {value if told else type(value).__name__}"}
+    is_value = path.endswith((".answer", ".reason_code", ".layer"))
+    return {f"{path} {value if is_value else type(value).__name__}"}
 
 
 SHOWN = set().union(*(shapes(json.loads(p.read_text())) for p in REPORTS))

@@ -48,14 +48,16 @@ def test_ssh_guide_works(tmp_path: Path) -> None:
                 script.append(f"cat >>~/.ssh/config <<'END'\n{text}END")
             elif language == "sh":
                 script.append(text)
-        told = "\n".join(script)
-        told = told.replace("ec2-user", getpass.getuser()).replace("~/.ssh/control", f"{short}/c")
+        commands = "\n".join(script)
+        commands = commands.replace("ec2-user", getpass.getuser()).replace(
+            "~/.ssh/control", f"{short}/c"
+        )
         # The home of the node is that of the machine.
-        told = re.sub(r"(i-0123456789abcdef0:|--bare )", rf"\1{home}/there/", told)
-        told = told.replace("put note note", f"put note {home}/there/note")
+        commands = re.sub(r"(i-0123456789abcdef0:|--bare )", rf"\1{home}/there/", commands)
+        commands = commands.replace("put note note", f"put note {home}/there/note")
         (home / "there").mkdir()
         ended = subprocess.run(
-            ["ssmgate", "sandbox", "--as", "carol", "--", "sh", "-eu", "-c", told],
+            ["ssmgate", "sandbox", "--as", "carol", "--", "sh", "-eu", "-c", commands],
             env={
                 "PATH": os.pathsep.join(
                     [
@@ -106,10 +108,10 @@ def test_shell_guide_works(tmp_path: Path, shell: str, user: str, status: int) -
     )
 
     assert ended.returncode == status, ended.stderr
-    told = ended.stdout.splitlines()
-    assert told[0].startswith("in force: aws is ")
-    assert told[1] == f"the real aws: {Path(sys.executable).with_name('aws')}"
-    assert any(line.startswith("aws-cli/") for line in told)
+    lines = ended.stdout.splitlines()
+    assert lines[0].startswith("in force: aws is ")
+    assert lines[1] == f"the real aws: {Path(sys.executable).with_name('aws')}"
+    assert any(line.startswith("aws-cli/") for line in lines)
     assert ("Starting session" in ended.stdout) == (status == 0)
     assert ("access denied (AccessDeniedException)" in ended.stderr) == (status == 254)
 

@@ -34,7 +34,7 @@ SSO = "AWSReservedSSO_Ops_0123456789abcdef"
 REFUSED = xml_error("AccessDenied", "not authorized to perform: iam:GetRole", 403)
 
 
-def asked(machine: Machine) -> list[dict[str, str]]:
+def simulations(machine: Machine) -> list[dict[str, str]]:
     return [call.parameters for call in machine.aws.calls("SimulatePrincipalPolicy")]
 
 
@@ -56,7 +56,7 @@ def test_simulates_user_by_its_arn(machine: Machine, caller: str, source: str) -
     machine.aws.script("GetCallerIdentity", identity(caller))
 
     assert machine.run("--target", TARGET).returncode == 0
-    assert [a["PolicySourceArn"] for a in asked(machine)] == [source]
+    assert [a["PolicySourceArn"] for a in simulations(machine)] == [source]
     assert machine.aws.calls("GetRole") == []
     context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
     assert context["aws:PrincipalArn"] == ("string", [source])
@@ -98,7 +98,7 @@ def test_simulates_session_as_its_role(
     machine.aws.script("GetRole", get_role)
 
     assert machine.run("--target", TARGET).returncode == 0
-    assert [a["PolicySourceArn"] for a in asked(machine)] == [source]
+    assert [a["PolicySourceArn"] for a in simulations(machine)] == [source]
     name = session.partition("/")[0]
     assert [c.parameters["RoleName"] for c in machine.aws.calls("GetRole")] == [name]
     context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
@@ -123,7 +123,7 @@ def test_ignores_answer_about_another_role(machine: Machine, answer: Answer) -> 
 
     assert ended.returncode == 254
     assert "GetRole answered for another role" in ended.stderr
-    assert asked(machine) == []
+    assert simulations(machine) == []
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_chained_role_of_another_account_uses_own_credentials(machine: Machine) 
         ("SimulatePrincipalPolicy", "ASIATWO"),
         ("StartSession", "ASIATWO"),
     ]
-    assert [(a["PolicySourceArn"], a["ResourceArns.member.1"]) for a in asked(machine)] == [
+    assert [(a["PolicySourceArn"], a["ResourceArns.member.1"]) for a in simulations(machine)] == [
         (two, f"arn:aws:ssm:us-east-1:{OTHER}:document/SSM-SessionManagerRunShell")
     ]
 
@@ -290,9 +290,9 @@ def test_simulates_each_document_alone(machine: Machine, name: str | None, arns:
     ended = machine.run("--target", TARGET, *words)
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert [a["ResourceArns.member.1"] for a in asked(machine)] == arns
-    assert [a for a in asked(machine) if "ResourceArns.member.2" in a] == []
-    assert {a["ActionNames.member.1"] for a in asked(machine)} == {"ssm:StartSession"}
+    assert [a["ResourceArns.member.1"] for a in simulations(machine)] == arns
+    assert [a for a in simulations(machine) if "ResourceArns.member.2" in a] == []
+    assert {a["ActionNames.member.1"] for a in simulations(machine)} == {"ssm:StartSession"}
     sent = machine.aws.calls("StartSession")[0].parameters
     assert sent.get("DocumentName") == name
 
@@ -314,7 +314,7 @@ def test_requires_both_documents(machine: Machine, name: str, decisions: tuple[s
 
     assert ended.returncode == 254
     assert "access denied (AccessDeniedException): " in ended.stderr
-    denied = asked(machine)[0 if decisions[0] != "allowed" else 1]["ResourceArns.member.1"]
+    denied = simulations(machine)[0 if decisions[0] != "allowed" else 1]["ResourceArns.member.1"]
     assert f" {denied} for " in ended.stderr
     assert machine.aws.calls("StartSession") == []
 
@@ -342,7 +342,7 @@ def test_partition_follows_region(
     assert (ended.returncode, ended.stderr) == (0, "")
     account = ACCOUNT if name is None else ""
     document = f"arn:{partition}:ssm:{region}:{account}:document/{name or DEFAULT}"
-    assert [a["ResourceArns.member.1"] for a in asked(machine)] == [document]
+    assert [a["ResourceArns.member.1"] for a in simulations(machine)] == [document]
     context = machine.aws.calls("SimulatePrincipalPolicy")[0].context
     assert context["aws:RequestedRegion"] == ("string", [region])
 
@@ -590,7 +590,7 @@ def test_passes_the_checked_credentials_to_the_plugin(
 
 
 @pytest.mark.parametrize(
-    ("version", "setting", "told"),
+    ("version", "setting", "warning"),
     [
         pytest.param("1.2.804.0", "false", UNFOUND, id="a plugin that signs"),
         pytest.param("1.2.764.0", "false", UNFOUND, id="the first that signs"),
@@ -599,7 +599,7 @@ def test_passes_the_checked_credentials_to_the_plugin(
     ],
 )
 def test_warns_of_credentials_that_plugin_cannot_find(
-    machine: Machine, version: str, setting: str, told: str
+    machine: Machine, version: str, setting: str, warning: str
 ) -> None:
     configure(machine, MFA_PROFILE)
     machine.aws.script("AssumeRole", credentials("ASIAMFA"))
@@ -611,4 +611,4 @@ def test_warns_of_credentials_that_plugin_cannot_find(
         "--target", TARGET, "--profile", "mfa", SSMGATE_PLUGIN_PASS_CREDENTIALS=setting
     )
 
-    assert (ended.returncode, ended.stderr) == (0, told)
+    assert (ended.returncode, ended.stderr) == (0, warning)

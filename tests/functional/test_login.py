@@ -221,7 +221,7 @@ def listed(scripted: ScriptedAws) -> ScriptedAws:
     return scripted
 
 
-def sit_down(bastion: Bastion) -> pexpect.spawn:
+def open_terminal(bastion: Bastion) -> pexpect.spawn:
     return pexpect.spawn(
         "setpriv",
         ["--reuid", ALICE, "--regid", ALICE, "--clear-groups", str(bastion.entry)],
@@ -235,7 +235,7 @@ def test_menu_asks_for_node_document_and_reason(bastion: Bastion, listed: Script
     bastion.configure(
         listed.url, top='locked = ["*"]\nrequire_reason = true\ndocuments.deny=["Ops-*"]'
     )
-    terminal = sit_down(bastion)
+    terminal = open_terminal(bastion)
 
     terminal.expect("Node \\(1 to 2\\): ")
     assert f"2  {NODE}  web" in terminal.before
@@ -259,7 +259,7 @@ def test_menu_asks_for_node_document_and_reason(bastion: Bastion, listed: Script
 
 
 def test_menu_asks_for_id_without_list_of_nodes(bastion: Bastion, scripted: ScriptedAws) -> None:
-    terminal = sit_down(bastion)
+    terminal = open_terminal(bastion)
 
     terminal.expect("there is no list")
     terminal.expect("Node \\(its id\\): ")
@@ -284,7 +284,7 @@ def test_menu_asks_for_id_without_list_of_nodes(bastion: Bastion, scripted: Scri
     ],
 )
 def test_menu_rejects_other_input(bastion: Bastion, listed: ScriptedAws, typed: list[str]) -> None:
-    terminal = sit_down(bastion)
+    terminal = open_terminal(bastion)
     terminal.expect("Node \\(1 to 2\\): ")
     for line in typed:
         if line in ("\x03", "\x04"):

@@ -23,7 +23,7 @@ from fakes import bastion as bastions
 from fakes.bastion import Bastion
 from fakes.log import Log
 from fakes.scripted_aws import ScriptedAws, after, evaluation
-from fakes.waiting import has_got, until
+from fakes.waiting import is_signal_delivered, until
 
 pytestmark = pytest.mark.skipif(bool(bastions.obstacle()), reason=bastions.obstacle())
 
@@ -295,7 +295,7 @@ SITE = "import os; open({owned!r}, 'w').close()\n"
 
 
 @pytest.fixture
-def evil(bastion: Bastion) -> Iterator[Path]:
+def hostile_directory(bastion: Bastion) -> Iterator[Path]:
     """Return a directory of Mallory with many files that a program could load."""
     directory = bastion.root / "homes" / MALLORY
     owned = str(directory / "owned")
@@ -326,15 +326,21 @@ def test_ignores_hostile_environment(
     bastion: Bastion,
     scripted: ScriptedAws,
     log: Log,
-    evil: Path,
+    hostile_directory: Path,
     other_aws: ScriptedAws,
     variables: dict[str, str],
 ) -> None:
-    environ_is_nothing(bastion, scripted, log, evil, other_aws, variables, None)
+    assert_environment_is_ignored(
+        bastion, scripted, log, hostile_directory, other_aws, variables, None
+    )
 
 
 def test_ignores_hostile_environment_without_entry_script(
-    bastion: Bastion, scripted: ScriptedAws, log: Log, evil: Path, other_aws: ScriptedAws
+    bastion: Bastion,
+    scripted: ScriptedAws,
+    log: Log,
+    hostile_directory: Path,
+    other_aws: ScriptedAws,
 ) -> None:
     """All of it at once, given to Python of root: the program does not rely on the script."""
     variables = {name: value for row in ENVIRON.values() for name, value in row.items()}
@@ -342,26 +348,28 @@ def test_ignores_hostile_environment_without_entry_script(
         del variables[name]
     program = [bastion.python, "-I", "-m", "ssmgate", "login"]
 
-    environ_is_nothing(bastion, scripted, log, evil, other_aws, variables, program)
+    assert_environment_is_ignored(
+        bastion, scripted, log, hostile_directory, other_aws, variables, program
+    )
 
 
-def environ_is_nothing(
+def assert_environment_is_ignored(
     bastion: Bastion,
     scripted: ScriptedAws,
     log: Log,
-    evil: Path,
+    hostile_directory: Path,
     other_aws: ScriptedAws,
     variables: dict[str, str],
     program: list[str] | None,
 ) -> None:
     scripted.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
     for name in ("aws", "ca", "hosts", "openssl.cnf"):
-        (evil / name).write_text(
+        (hostile_directory / name).write_text(
             f"[default]\n[profile evil]\naws_access_key_id=AKIAEVIL\naws_secret_access_key=x\n"
             f"endpoint_url={other_aws.url}\nregion=us-east-1\n"
         )
     environ = {
-        name: value.replace("{evil}", str(evil)).replace("{url}", other_aws.url)
+        name: value.replace("{evil}", str(hostile_directory)).replace("{url}", other_aws.url)
         for name, value in variables.items()
     }
 
@@ -397,11 +405,11 @@ def test_rejects_other_program_arguments(
 # Files that a mistake of root, or a race with another user, would open. IAM allows.
 
 
-def by_mallory(path: Path) -> None:
+def owned_by_mallory(path: Path) -> None:
     os.chown(path, pwd.getpwnam(MALLORY).pw_uid, -1)
 
 
-def by_all(path: Path) -> None:
+def writable_by_all(path: Path) -> None:
     path.chmod(path.stat().st_mode | 0o002)
 
 
@@ -413,7 +421,7 @@ def by_all_but_sticky(path: Path) -> None:
     path.chmod(0o1777)
 
 
-def moved_behind_a_link(path: Path) -> None:
+def moved_behind_link(path: Path) -> None:
     real = path.with_name(f"{path.name}.real")
     path.rename(real)
     path.symlink_to(real.name)
@@ -432,19 +440,25 @@ def unreadable(path: Path) -> None:
     path.chmod(0o600)
 
 
-CHANGES = [by_mallory, by_all, by_a_group, moved_behind_a_link, gone]
+CHANGES = [owned_by_mallory, writable_by_all, by_a_group, moved_behind_link, gone]
 FILES: list[tuple[str, Callable[[Path], None]]] = [
     *(("etc/config.toml", change) for change in (*CHANGES, a_fifo, unreadable)),
-    *(("etc", change) for change in (by_mallory, by_all, by_all_but_sticky, by_a_group)),
+    *(
+        ("etc", change)
+        for change in (owned_by_mallory, writable_by_all, by_all_but_sticky, by_a_group)
+    ),
     *(("etc/aws", change) for change in (*CHANGES, a_fifo, unreadable)),
     *(("plugin/session-manager-plugin", change) for change in (*CHANGES, a_fifo)),
-    *(("plugin", change) for change in (by_mallory, by_all_but_sticky, moved_behind_a_link)),
+    *(("plugin", change) for change in (owned_by_mallory, by_all_but_sticky, moved_behind_link)),
     *(("empty", change) for change in (*CHANGES, by_all_but_sticky)),
-    *((".", change) for change in (by_mallory, by_all, by_a_group)),
-    *(("venv/pyvenv.cfg", change) for change in (by_mallory, by_all)),
-    *(("SITE/ssmgate/__init__.py", change) for change in (by_mallory, by_all, by_a_group)),
-    *(("SITE", change) for change in (by_mallory, by_all)),
-    *(("SITE/awscli", change) for change in (by_mallory, by_all)),
+    *((".", change) for change in (owned_by_mallory, writable_by_all, by_a_group)),
+    *(("venv/pyvenv.cfg", change) for change in (owned_by_mallory, writable_by_all)),
+    *(
+        ("SITE/ssmgate/__init__.py", change)
+        for change in (owned_by_mallory, writable_by_all, by_a_group)
+    ),
+    *(("SITE", change) for change in (owned_by_mallory, writable_by_all)),
+    *(("SITE/awscli", change) for change in (owned_by_mallory, writable_by_all)),
 ]
 
 
@@ -641,7 +655,7 @@ def test_signal_at_each_step_starts_nothing(
         scripted.wait_for(step)
 
     process.send_signal(number)
-    until(lambda: has_got(process.pid, number))
+    until(lambda: is_signal_delivered(process.pid, number))
     process.send_signal(number)
     go_on.set()
     _, err = process.communicate(timeout=60)
@@ -665,7 +679,7 @@ def test_ignores_harmless_signals(
     process = bastion.popen(MALLORY, "-c", START)
     scripted.wait_for("SimulatePrincipalPolicy")
     process.send_signal(getattr(signal, name))
-    until(lambda: has_got(process.pid, getattr(signal, name)))
+    until(lambda: is_signal_delivered(process.pid, getattr(signal, name)))
     go_on.set()
     out, err = process.communicate(timeout=60)
 

@@ -102,7 +102,7 @@ class Outcome:
 
 def outcome(program: Program, row: Row, machine: Machine) -> Outcome:
     """Run `row`. The request is the body as it arrived, with the arguments of the plugin."""
-    lay_out(row, machine)
+    write_files(row, machine)
     machine.aws.received.clear()
     (machine.plugin.directory / "argv").unlink(missing_ok=True)
     environ = {
@@ -137,7 +137,7 @@ def filled(text: str, machine: Machine) -> str:
     return text.replace("{url}", machine.aws.url).replace("{home}", str(machine.home))
 
 
-def lay_out(row: Row, machine: Machine) -> None:
+def write_files(row: Row, machine: Machine) -> None:
     for name, content in row.files.items():
         path = machine.home / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,7 @@ def test_runs_named_one(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "configured", "in_force", "told"),
+    ("path", "configured", "in_force", "lines"),
     [
         (
             "SHIMS venv/bin user",
@@ -139,7 +139,12 @@ def test_runs_named_one(home: Path) -> None:
     ],
 )
 def test_check_names_real_aws(
-    path: str, configured: str | None, in_force: bool, told: list[str], home: Path, machine: Machine
+    path: str,
+    configured: str | None,
+    in_force: bool,
+    lines: list[str],
+    home: Path,
+    machine: Machine,
 ) -> None:
     """`init --check` assumes that ssmgate is installed in this environment."""
     shims = home / "venv" / PACKAGE / "shims"
@@ -166,5 +171,5 @@ def test_check_names_real_aws(
 
     output = ended.stdout.replace(str(shims), "@/SHIMS").replace(str(home), "@")
     assert (ended.returncode, ended.stderr) == (0 if in_force else 3, "")
-    assert [line for line in output.splitlines() if line in told] == told
-    assert ("warning: " in output) == any(line.startswith("warning: ") for line in told)
+    assert [line for line in output.splitlines() if line in lines] == lines
+    assert ("warning: " in output) == any(line.startswith("warning: ") for line in lines)

@@ -109,11 +109,11 @@ def test_sdist_has_files_for_its_tests(source: Path) -> None:
     """It has all files of git, so that no list of files can be wrong; a small part of the suite
     runs.
     """
-    told = subprocess.run(
+    listing = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if (ROOT / ".git").exists():
-        left_out = [name for name in told.stdout.splitlines() if not (source / name).exists()]
+        left_out = [name for name in listing.stdout.splitlines() if not (source / name).exists()]
         assert left_out == []
     ended = subprocess.run(
         [

@@ -35,7 +35,7 @@ CHECKED = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[ScriptedAws]:
+def planted_server() -> Iterator[ScriptedAws]:
     """Run the server of a planted endpoint: it allows everything."""
     with ScriptedAws() as server:
         yield server
@@ -147,17 +147,17 @@ def test_planted_iam_model_does_not_turn_denial_into_allow(machine: Machine) -> 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("service", ["sts", "iam", "ssm"])
 def test_planted_rule_set_changes_no_endpoint(
-    machine: Machine, elsewhere: ScriptedAws, place: Place, service: str
+    machine: Machine, planted_server: ScriptedAws, place: Place, service: str
 ) -> None:
     rules = json.loads((DATA / MODELS[service] / "endpoint-rule-set-1.json").read_text())
-    endpoint = {"url": elsewhere.url, "properties": {}, "headers": {}}
+    endpoint = {"url": planted_server.url, "properties": {}, "headers": {}}
     rules["rules"] = [{"conditions": [], "endpoint": endpoint, "type": "endpoint"}]
     plant(machine, place, service, "endpoint-rule-set-1.json", rules)
 
     ended = machine.run(*WORDS)
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert elsewhere.operations == []
+    assert planted_server.operations == []
     assert_checked_is_sent(machine)
 
 
@@ -189,15 +189,15 @@ def test_planted_models_change_real_cli(machine: Machine) -> None:
     assert sent["DocumentName"] == "Evil-Document"
 
 
-def test_planted_rule_sets_change_real_cli(machine: Machine, elsewhere: ScriptedAws) -> None:
+def test_planted_rule_sets_change_real_cli(machine: Machine, planted_server: ScriptedAws) -> None:
     rules = json.loads((DATA / MODELS["ssm"] / "endpoint-rule-set-1.json").read_text())
-    endpoint = {"url": elsewhere.url, "properties": {}, "headers": {}}
+    endpoint = {"url": planted_server.url, "properties": {}, "headers": {}}
     rules["rules"] = [{"conditions": [], "endpoint": endpoint, "type": "endpoint"}]
     plant(machine, in_home, "ssm", "endpoint-rule-set-1.json", rules)
 
     aws_cli(machine)
 
-    assert elsewhere.operations == ["StartSession"]
+    assert planted_server.operations == ["StartSession"]
 
 
 # Code.
@@ -277,7 +277,7 @@ def test_expands_no_alias(machine: Machine, alias: str) -> None:
     directory.mkdir(parents=True)
     (directory / "alias").write_text(alias.format(marker=marker))
 
-    ended = machine.run("ssm", "start-session", *WORDS, aws_words=True)
+    ended = machine.run("ssm", "start-session", *WORDS, whole_command=True)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert not marker.exists()
@@ -338,30 +338,32 @@ SERVICES = "[default]\nservices = s\n[services s]\nssm =\n  endpoint_url = {url}
 
 @pytest.mark.parametrize("how", ["--endpoint-url", "AWS_ENDPOINT_URL_SSM", "the profile's ssm"])
 def test_ssm_endpoint_is_used_for_ssm_only(
-    machine: Machine, elsewhere: ScriptedAws, how: str
+    machine: Machine, planted_server: ScriptedAws, how: str
 ) -> None:
     words: tuple[str, ...] = ()
     if how == "--endpoint-url":
-        words = (how, elsewhere.url)
+        words = (how, planted_server.url)
     elif how == "AWS_ENDPOINT_URL_SSM":
-        machine.environ[how] = elsewhere.url
+        machine.environ[how] = planted_server.url
     else:
-        configure(machine, SERVICES.format(url=elsewhere.url))
+        configure(machine, SERVICES.format(url=planted_server.url))
         del machine.environ["AWS_ENDPOINT_URL"]
         machine.environ["AWS_ENDPOINT_URL_STS"] = machine.aws.url
         machine.environ["AWS_ENDPOINT_URL_IAM"] = machine.aws.url
-    elsewhere.script("StartSession", json_error("AccessDeniedException", "no"), json_ok(STARTED))
+    planted_server.script(
+        "StartSession", json_error("AccessDeniedException", "no"), json_ok(STARTED)
+    )
 
     ended = machine.run("--target", TARGET, *words)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert machine.aws.operations == ["GetCallerIdentity", "SimulatePrincipalPolicy"]
-    assert elsewhere.operations == ["StartSession", "StartSession"]
-    assert machine.plugin.argv[5] == elsewhere.url
+    assert planted_server.operations == ["StartSession", "StartSession"]
+    assert machine.plugin.argv[5] == planted_server.url
 
 
 def test_terminates_session_at_endpoint_that_started_it(
-    machine: Machine, elsewhere: ScriptedAws, tmp_path: Path
+    machine: Machine, planted_server: ScriptedAws, tmp_path: Path
 ) -> None:
     (tmp_path / "bin").mkdir()
     plugin = tmp_path / "bin" / "session-manager-plugin"
@@ -369,15 +371,15 @@ def test_terminates_session_at_endpoint_that_started_it(
     plugin.chmod(0o755)
     machine.environ["PATH"] = f"{plugin.parent}:{machine.environ['PATH'].partition(':')[2]}"
 
-    ended = machine.run("--target", TARGET, "--endpoint-url", elsewhere.url)
+    ended = machine.run("--target", TARGET, "--endpoint-url", planted_server.url)
 
     assert ended.returncode == 255
     assert "TerminateSession" not in machine.aws.operations
-    assert elsewhere.operations == ["StartSession", "TerminateSession"]
-    assert elsewhere.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
+    assert planted_server.operations == ["StartSession", "TerminateSession"]
+    assert planted_server.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
 
 
-def test_role_is_not_assumed_at_ssm_endpoint(machine: Machine, elsewhere: ScriptedAws) -> None:
+def test_role_is_not_assumed_at_ssm_endpoint(machine: Machine, planted_server: ScriptedAws) -> None:
     configure(
         machine,
         f"{PROFILE}[profile r]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/Ops\nsource_profile = p\n",
@@ -387,23 +389,25 @@ def test_role_is_not_assumed_at_ssm_endpoint(machine: Machine, elsewhere: Script
         "GetCallerIdentity", identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/alice")
     )
 
-    ended = machine.run(*WORDS, "--profile", "r", "--endpoint-url", elsewhere.url)
+    ended = machine.run(*WORDS, "--profile", "r", "--endpoint-url", planted_server.url)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert [c.access_key for c in machine.aws.calls("AssumeRole")] == ["AKIAPROFILE"]
-    assert elsewhere.operations == ["StartSession"]
-    assert elsewhere.received[0].access_key == "ASIAROLE"
+    assert planted_server.operations == ["StartSession"]
+    assert planted_server.received[0].access_key == "ASIAROLE"
 
 
-def test_respects_ignore_configured_endpoints(machine: Machine, elsewhere: ScriptedAws) -> None:
-    machine.environ["AWS_ENDPOINT_URL_SSM"] = elsewhere.url
+def test_respects_ignore_configured_endpoints(
+    machine: Machine, planted_server: ScriptedAws
+) -> None:
+    machine.environ["AWS_ENDPOINT_URL_SSM"] = planted_server.url
     machine.environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
     machine.environ["HTTPS_PROXY"] = "http://127.0.0.1:9"
 
     ended = machine.run(*WORDS)
 
     assert ended.returncode == 254
-    assert (elsewhere.operations, machine.aws.operations) == ([], [])
+    assert (planted_server.operations, machine.aws.operations) == ([], [])
 
 
 @pytest.mark.parametrize(

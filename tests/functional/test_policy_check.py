@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from functional.test_gallery import hold
+from functional.test_gallery import compare_with_golden
 from functional.test_sandbox import serving
 from plugins import ways
 
@@ -44,7 +44,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-def lay_out(case: dict[str, Any], directory: Path) -> None:
+def write_case(case: dict[str, Any], directory: Path) -> None:
     for name, policy in case["files"].items():
         (directory / name).write_text(json.dumps(policy, indent=2))
 
@@ -61,23 +61,23 @@ def check(
 def test_evaluates_policies_offline(
     case: dict[str, Any], tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    lay_out(case, tmp_path)
+    write_case(case, tmp_path)
     hows = ([], ["--explain"], ["--output", "json"])
     brief, explained, machine = (check([*case["words"], *how], tmp_path, environ) for how in hows)
 
-    assert {told.stderr for told in (brief, explained, machine)} == {""}
+    assert {run.stderr for run in (brief, explained, machine)} == {""}
     report = json.loads(machine.stdout)
     VALIDATOR.validate(report)
     assert report["evaluated_by"] == "local evaluation, not IAM's answer"
-    codes = {told.returncode for told in (brief, explained, machine)}
+    codes = {run.returncode for run in (brief, explained, machine)}
     assert codes == {CODES[report["answer"]]}
     for line in explained.stdout.splitlines():
         assert len(line) <= 80 or len(line.split()) <= 3 or '"' in line, line
     shown = "\n".join(
-        f"$ ssmgate policy check {' '.join((*case['words'], *how))}\n{told.stdout}"
-        for how, told in zip(hows[:2], (brief, explained), strict=True)
+        f"$ ssmgate policy check {' '.join((*case['words'], *how))}\n{run.stdout}"
+        for how, run in zip(hows[:2], (brief, explained), strict=True)
     )
-    hold(DIRECTORY / f"{case['name']}.txt", shown)
+    compare_with_golden(DIRECTORY / f"{case['name']}.txt", shown)
 
 
 def test_has_at_least_25_denials() -> None:
@@ -88,7 +88,7 @@ def test_has_at_least_25_denials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["none.json"], "policy 'none.json' cannot be read: No such file"),
         (["."], "policy '.' cannot be read: Is a directory"),
@@ -106,9 +106,9 @@ def test_has_at_least_25_denials() -> None:
     ],
 )
 def test_reports_usage_errors(
-    words: list[str], told: str, tmp_path: Path, environ: dict[str, str]
+    words: list[str], message: str, tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    lay_out(GOOD, tmp_path)
+    write_case(GOOD, tmp_path)
     (tmp_path / "broken.json").write_text('{\n"Statement":\n[}')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     statement = '{"Effect": "Allow", "Action": "*", "Resource": "*"'
@@ -120,11 +120,11 @@ def test_reports_usage_errors(
     ended = check([*caller, *words], tmp_path, environ | {"AWS_REGION": "us-east-1"})
 
     assert (ended.returncode, ended.stdout) == (252, "")
-    assert told in ended.stderr
+    assert message in ended.stderr
 
 
 def test_rejects_missing_caller(tmp_path: Path, environ: dict[str, str]) -> None:
-    lay_out(GOOD, tmp_path)
+    write_case(GOOD, tmp_path)
     ended = check(["policy.json", "--target", "i-1"], tmp_path, environ)
 
     assert ended.returncode == 252
@@ -132,7 +132,7 @@ def test_rejects_missing_caller(tmp_path: Path, environ: dict[str, str]) -> None
 
 
 def test_rejects_missing_region(tmp_path: Path, environ: dict[str, str]) -> None:
-    lay_out(GOOD, tmp_path)
+    write_case(GOOD, tmp_path)
     words = [word for word in GOOD["words"] if word not in ("--region", "us-east-1")]
 
     ended = check(words, tmp_path, environ)
@@ -144,7 +144,7 @@ def test_rejects_missing_region(tmp_path: Path, environ: dict[str, str]) -> None
 
 
 def test_quiet_and_redact_work_offline(tmp_path: Path, environ: dict[str, str]) -> None:
-    lay_out(GOOD, tmp_path)
+    write_case(GOOD, tmp_path)
     quiet = check([*GOOD["words"], "-q"], tmp_path, environ)
     masked = check([*GOOD["words"], "--explain", "--redact"], tmp_path, environ)
 
@@ -166,9 +166,9 @@ def test_aws_option_simulates_policy_files(tmp_path: Path, environ: dict[str, st
             "AWS_SECRET_ACCESS_KEY": str(who["secret_access_key"]),
         }
         for case in (one for one in CASES if one["name"] in names):
-            lay_out(case, tmp_path)
-            told = check([*case["words"], "--aws", "--output", "json"], tmp_path, aws)
-            report = json.loads(told.stdout)
+            write_case(case, tmp_path)
+            run = check([*case["words"], "--aws", "--output", "json"], tmp_path, aws)
+            report = json.loads(run.stdout)
             offline = json.loads(
                 check([*case["words"], "--output", "json"], tmp_path, environ).stdout
             )

@@ -38,15 +38,15 @@ def offline(file: str, *words: str) -> tuple[str, ...]:
 
 
 # A text, and what is shown of it, for each place where it can stand.
-def forged(where: str) -> tuple[str, str]:
+def forged_line(where: str) -> tuple[str, str]:
     text, shown = hostile(where)
     return text + FORGED, shown + FORGED.replace("\n", "\\n")
 
 
-XML, XML_SHOWN = forged("xml")
-JSON, JSON_SHOWN = forged("json")
-UTF8, UTF8_SHOWN = forged("utf-8")
-WORD, WORD_SHOWN = forged("word")
+XML, XML_SHOWN = forged_line("xml")
+JSON, JSON_SHOWN = forged_line("json")
+UTF8, UTF8_SHOWN = forged_line("utf-8")
+WORD, WORD_SHOWN = forged_line("word")
 DIRECTORY, DIRECTORY_SHOWN = hostile("word")  # without a colon
 # In a text of several lines a line break may stay, but not the one of a line that looks like ours.
 LAYOUT_SHOWN = WORD_SHOWN.replace("\\n.", "\n.").replace("\\t.", "\t.")
@@ -227,14 +227,14 @@ def printed(run: Runner, machine: Machine) -> Callable[[Row], Ended]:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_escapes_control_characters_of_others(row: Row, printed: Callable[[Row], Ended]) -> None:
     ended = printed(row)
-    told = ended.stdout + ended.stderr
+    output = ended.stdout + ended.stderr
 
-    assert "Traceback" not in told
-    assert unwrapped(row.shown) in unwrapped(told), told
+    assert "Traceback" not in output
+    assert unwrapped(row.shown) in unwrapped(output), output
     assert row.code in (None, ended.returncode)
     colours = "\x1b" if "--color" in row.words else ""
-    assert seen(told) - {*colours} == set()
-    assert "\nssmgate: hint: curl evil" not in told
+    assert seen(output) - {*colours} == set()
+    assert "\nssmgate: hint: curl evil" not in output
 
 
 @pytest.mark.parametrize(
@@ -262,11 +262,11 @@ def test_json_has_original_text_in_ascii(
     printed: Callable[[Row], Ended],
 ) -> None:
     ended = printed(Row("", words, "", None, answers, files={"p.json": CONDITION}))
-    told = ended.stdout + ended.stderr
+    output = ended.stdout + ended.stderr
 
-    assert told.isascii()
-    assert seen(told) == set()
-    assert any(text in found for found in strings(json.loads(told)))
+    assert output.isascii()
+    assert seen(output) == set()
+    assert any(text in found for found in strings(json.loads(output)))
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -310,9 +310,9 @@ def test_sandbox_env_rejects_unprintable_credentials(
 
 def test_escapes_control_characters_of_traceback(printed: Callable[[Row], Ended]) -> None:
     row = Row("", (*START, "--debug"), XML_SHOWN, 254, STS_ERROR)
-    told = printed(row).stderr
+    output = printed(row).stderr
 
-    assert "ssmgate.gate.decision.access_errors.AccessUnknown: could not check access to" in told
-    traceback = told[told.index("Traceback") :]
+    assert "ssmgate.gate.decision.access_errors.AccessUnknown: could not check access to" in output
+    traceback = output[output.index("Traceback") :]
     assert seen(traceback) == set()
     assert "\nssmgate: hint: curl evil" not in traceback

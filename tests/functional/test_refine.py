@@ -130,7 +130,7 @@ ELSEWHERE = f"arn:aws:ssm:eu-west-1:{ACCOUNT}:document/Dev-Shell"
 
 
 @pytest.mark.parametrize(
-    ("first", "words", "look_ups", "asked", "told"),
+    ("first", "words", "look_ups", "asked", "message"),
     [
         pytest.param(NO, (), {}, [KEYS], DENIED, id="no key was missing"),
         pytest.param(
@@ -198,7 +198,7 @@ def test_denial_stays_denial(
     words: tuple[str, ...],
     look_ups: dict[str, Answer],
     asked: list[str],
-    told: str,
+    message: str,
 ) -> None:
     machine.aws.script("SimulatePrincipalPolicy", first)
     machine.aws.script("ListTagsForResource", document_tags(Team="ops"))
@@ -209,7 +209,7 @@ def test_denial_stays_denial(
     ended = machine.run("--target", TARGET, *named)
 
     assert (ended.returncode, ended.stdout) == (254, "")
-    assert told in ended.stderr
+    assert message in ended.stderr
     # The caller's policies are not read: standard error is not a terminal.
     assert machine.aws.operations == [*FIRST, *asked]
 

@@ -229,8 +229,8 @@ def play(aws: ScriptedAws, situation: Situation) -> None:
     aws.received.clear()
     layers = situation.policies
     aws.script("SimulatePrincipalPolicy", simulated(layers))
-    told = [one for one in (*layers.identity, layers.boundary) if one is not None]
-    keys = simulator.context_keys(told)
+    policies_in_force = [one for one in (*layers.identity, layers.boundary) if one is not None]
+    keys = simulator.context_keys(policies_in_force)
     aws.script(
         "GetContextKeysForPrincipalPolicy",
         xml(f"<ContextKeyNames>{rendered(list(keys))}</ContextKeyNames>"),
@@ -306,7 +306,7 @@ def started(situation: Situation) -> tuple[str, str, str | None]:
             return "unknown", outcome.reason_code, None
 
 
-def answered(answer: Any) -> tuple[str, str, str | None]:
+def response(answer: Any) -> tuple[str, str, str | None]:
     layer = answer.layer if answer.verdict is Verdict.DENIED else None
     return answer.verdict.value, answer.reason_code, layer
 
@@ -329,11 +329,11 @@ def test_all_commands_decide_the_same(
     start = started(prepared("start"))
     prepared("check")
     report = live.check(invocation(situation.document), situation.config, explain=False)
-    assert answered(report.document) == start, "check"
+    assert response(report.document) == start, "check"
     prepared("documents")
     listing = documents.list_and_simulate(invocation(None), situation.config, target=None)
     (entry,) = (entry for entry in listing.documents if entry.name == document)
-    assert answered(entry.answer) == start, "documents"
+    assert response(entry.answer) == start, "documents"
     prepared("menu")
     offered = menu._permitted(situation.config, [document, DEV, OTHER, AWS_OWN])
     assert (document in offered) == (start[0] == "allowed"), "the menu"

@@ -489,7 +489,7 @@ def test_returns_status_of_command(shell: Shell, command: tuple[str, ...], statu
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "told"),
+    ("words", "status", "message"),
     [
         (("--as", "nobody", "--", "true"), 253, "there is no user or role 'nobody' here, only"),
         (("--seed", "none.toml", "--", "true"), 253, "none.toml: No such file or directory"),
@@ -501,7 +501,7 @@ def test_returns_status_of_command(shell: Shell, command: tuple[str, ...], statu
     ],
 )
 def test_reports_impossible_requests(
-    shell: Shell, words: tuple[str, ...], status: int, told: str
+    shell: Shell, words: tuple[str, ...], status: int, message: str
 ) -> None:
     user = '[[user]]\nname = "u"\n'
     (shell.home / "bad.toml").write_text(user + "color = 1")
@@ -511,7 +511,7 @@ def test_reports_impossible_requests(
     ended = shell.run(*words)
 
     assert ended.returncode == status
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -611,9 +611,9 @@ def usage(process: subprocess.Popen[str]) -> str:
 
 
 def test_runs_until_interrupted(shell: Shell, staying: subprocess.Popen[str]) -> None:
-    told = usage(staying)
-    assert 'eval "$(ssmgate sandbox env alice)"' in told
-    url = told.split()[5].rstrip(",")
+    help_text = usage(staying)
+    assert 'eval "$(ssmgate sandbox env alice)"' in help_text
+    url = help_text.split()[5].rstrip(",")
 
     exports = shell.run("env", "Ops")
     assert exports.returncode == 0

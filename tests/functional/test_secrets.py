@@ -33,7 +33,7 @@ OLD, NEW = "1.2.497.0", "1.2.804.0"
 DENIED = json_error("AccessDeniedException", "no")
 
 
-def assert_kept(machine: Machine, ended: Ended) -> None:
+def assert_secret(machine: Machine, ended: Ended) -> None:
     """Check that the secrets are neither printed nor written anywhere."""
     for secret in SECRETS:
         assert secret not in ended.stdout
@@ -62,7 +62,7 @@ def test_debug_hides_response_of_start_session(machine: Machine) -> None:
 
     assert ended.returncode == 0
     assert "SimulatePrincipalPolicyResponse" in ended.stderr
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_no_start_shows_token(machine: Machine, answers: list[Answer]) -> None:
     ended = machine.run("--target", TARGET, "--debug")
 
     assert ended.returncode == 0, ended.stderr
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 ODD = [
@@ -110,7 +110,7 @@ def test_invalid_answers_are_not_shown(machine: Machine, answers: list[Answer]) 
     assert ended.returncode in (254, 255)
     assert "Traceback" in ended.stderr
     assert not machine.plugin.started
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 @pytest.mark.parametrize("version", [OLD, NEW], ids=["an old plugin", "a new plugin"])
@@ -133,7 +133,7 @@ def test_failing_handover_does_not_show_token(machine: Machine, version: str, en
     assert ended.returncode == 255
     assert "cannot be executed: No such file or directory" in ended.stderr
     assert machine.aws.calls("TerminateSession")[0].parameters == {"SessionId": SESSION_ID}
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 def test_too_long_arguments_of_old_plugin_are_not_shown(machine: Machine) -> None:
@@ -144,7 +144,7 @@ def test_too_long_arguments_of_old_plugin_are_not_shown(machine: Machine) -> Non
 
     assert ended.returncode == 255
     assert "Argument list too long" in ended.stderr
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 @pytest.mark.parametrize("error_format", ["legacy", "json", "enhanced"])
@@ -154,7 +154,7 @@ def test_no_error_format_shows_token(machine: Machine, error_format: str) -> Non
     ended = machine.run("--target", TARGET, "--cli-error-format", error_format, "--debug")
 
     assert ended.returncode == 255
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 def test_timed_out_start_does_not_show_token(machine: Machine) -> None:
@@ -163,7 +163,7 @@ def test_timed_out_start_does_not_show_token(machine: Machine) -> None:
     ended = machine.run("--target", TARGET, "--cli-read-timeout", "1", "--debug")
 
     assert ended.returncode == 255
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 # The plugin's command line, which everyone on the machine can read.
@@ -183,7 +183,7 @@ def test_command_line_of_new_plugins_has_no_token(
     assert ended.returncode == 0
     shown = (machine.plugin.directory / "cmdline").read_text()
     assert ("NOBODY-MAY-SEE" in shown) == seen
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 def test_version_probe_gets_no_token(machine: Machine) -> None:
@@ -202,7 +202,7 @@ def test_cli_history_does_not_record_token(machine: Machine) -> None:
 
     assert ended.returncode == 0
     assert not list(machine.home.rglob("history*"))
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 # Values.
@@ -286,7 +286,7 @@ def test_secret_key_of_caller_is_not_shown(
         "--target", TARGET, "--debug", AWS_SECRET_ACCESS_KEY="KEY-THAT-NOBODY-MAY-SEE"
     )
 
-    assert_kept(machine, ended)
+    assert_secret(machine, ended)
 
 
 def test_search_finds_token_given_to_plugin(machine: Machine, tmp_path: Path) -> None:

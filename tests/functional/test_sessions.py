@@ -28,7 +28,7 @@ import pexpect
 import pytest
 
 from conftest import needs
-from fakes.capabilities import as_before
+from fakes.capabilities import with_capabilities
 from fakes.channel_client import Client
 from fakes.waiting import until
 
@@ -71,9 +71,9 @@ class Inside:
     def aws(self, *words: str) -> dict[str, object]:
         ended = self.run("aws", "ssm", *words, "--output", "json")
         assert ended.returncode == 0, ended.stderr
-        told = json.loads(ended.stdout or b"{}")
-        assert isinstance(told, dict)
-        return told
+        response = json.loads(ended.stdout or b"{}")
+        assert isinstance(response, dict)
+        return response
 
     def start(self) -> dict[str, str]:
         """Return the answer of StartSession, for a client of the test."""
@@ -91,8 +91,8 @@ class Inside:
             },
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            told: dict[str, str] = json.loads(answer.read())
-        return told
+            response: dict[str, str] = json.loads(answer.read())
+        return response
 
     def active(self) -> set[str]:
         found = self.aws("describe-sessions", "--state", "Active")["Sessions"]
@@ -152,12 +152,12 @@ def sandbox(directory: Path, real: bool = False) -> Iterator[Inside]:
         if real or not os.path.exists(os.path.join(part, PLUGIN))
     ]  # fmt: skip
     environ = {"PATH": os.pathsep.join(directories), "HOME": str(directory), "LANG": "C.UTF-8"}
-    told = directory / "environ"
-    process = as_before(
+    dump = directory / "environ"
+    process = with_capabilities(
         subprocess.Popen,
         [
             "ssmgate", "sandbox", "--as", "admin", "--",
-            "sh", "-c", 'env -0 > "$0"; echo; exec cat >/dev/null', str(told),
+            "sh", "-c", 'env -0 > "$0"; echo; exec cat >/dev/null', str(dump),
         ],
         env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def sandbox(directory: Path, real: bool = False) -> Iterator[Inside]:
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == b"\n"
-        pairs = told.read_text().split("\0")
+        pairs = dump.read_text().split("\0")
         yield Inside(dict(pair.split("=", 1) for pair in pairs if pair), directory)
     finally:
         process.stdin.close()
@@ -394,8 +394,8 @@ def test_sftp_copies_files(inside: Inside) -> None:
 @needs_ssh
 def test_reaches_nodes_only(inside: Inside) -> None:
     def settings(*words: str) -> dict[str, str]:
-        told = inside.run("ssh", *words).stdout.decode().splitlines()
-        return dict(line.split(" ", 1) for line in told if " " in line)
+        lines = inside.run("ssh", *words).stdout.decode().splitlines()
+        return dict(line.split(" ", 1) for line in lines if " " in line)
 
     assert "-m ssmgate start-session" in settings("-G", NODE)["proxycommand"]
     assert settings("-G", NODE)["stricthostkeychecking"] in ("yes", "true")

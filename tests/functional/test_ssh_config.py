@@ -59,11 +59,11 @@ def test_prints_block() -> None:
         f"    ProxyCommand {program} --target '%h' --document-name AWS-StartSSHSession"
         " --parameters portNumber=%p\n"
     )
-    told = block(
+    printed_block = block(
         "--host", "web-*", "--host", "!web-9", "--user", "ec2-user", "--region", "eu-west-1"
     )
-    assert told.startswith("Host web-* !web-9\n    User ec2-user\n    ProxyCommand ")
-    assert told.endswith(" --region=eu-west-1\n")
+    assert printed_block.startswith("Host web-* !web-9\n    User ec2-user\n    ProxyCommand ")
+    assert printed_block.endswith(" --region=eu-west-1\n")
 
 
 @pytest.mark.parametrize(

@@ -197,8 +197,8 @@ def test_denial_that_session_tags_may_change_is_unknown(
     ended = machine.run("--target", TARGET)
 
     assert ended.returncode == 254
-    told = f"only the live request has: {PRINCIPAL_TAG}"
-    assert (told in ended.stderr, "access denied (" in ended.stderr) == (
+    message = f"only the live request has: {PRINCIPAL_TAG}"
+    assert (message in ended.stderr, "access denied (" in ended.stderr) == (
         code == "live",
         code == "denied",
     )
@@ -237,20 +237,23 @@ def deny(operator: str, key: str, value: str) -> tuple[dict[str, Any], dict[str,
     return allow(), {**allow(**condition), "Effect": "Deny"}
 
 
-def same(operator: str, key: str = DOCUMENT_TAG) -> tuple[dict[str, Any], ...]:
+def same_tags(operator: str, key: str = DOCUMENT_TAG) -> tuple[dict[str, Any], ...]:
     return (allow(INSTANCES, DOCUMENTS, **{operator: {key: MINE}}),)
 
 
 @pytest.mark.parametrize(
     ("statements", "mine", "theirs"),
     [
-        pytest.param(same("StringEquals"), "allowed allowed", "denied denied", id="over both"),
+        pytest.param(same_tags("StringEquals"), "allowed allowed", "denied denied", id="over both"),
         pytest.param(
-            same("StringLike", "ssm:resourceTag/Team"), "allowed allowed", "denied denied",
+            same_tags("StringLike", "ssm:resourceTag/Team"), "allowed allowed", "denied denied",
             id="the older spelling",
         ),
         pytest.param(
-            same("ForAnyValue:StringEquals"), "allowed allowed", "denied denied", id="for any value"
+            same_tags("ForAnyValue:StringEquals"),
+            "allowed allowed",
+            "denied denied",
+            id="for any value",
         ),
         pytest.param(
             (allow(INSTANCES), allow(DOCUMENTS, StringEquals={DOCUMENT_TAG: MINE})),
@@ -280,32 +283,32 @@ def same(operator: str, key: str = DOCUMENT_TAG) -> tuple[dict[str, Any], ...]:
 )  # fmt: skip
 def test_gate_and_service_agree_for_tagged_user(
     sandbox: Server,
-    settle: Callable[..., Machine],
+    add_user: Callable[..., Machine],
     statements: tuple[dict[str, Any], ...],
     mine: str,
     theirs: str,
 ) -> None:
     """Document and node are tagged Team=ops. The gate, `check` and the service agree."""
     for team, expected in (("ops", mine), ("web", theirs)):
-        machine = settle(team, statements)
+        machine = add_user(team, statements)
         words = ("--target", "i-0aaaaaaaaaaaaaaaa", "--document-name", "Ops-Shell")
 
-        told = report(machine, "check", *words)
+        result = report(machine, "check", *words)
         ended = machine.run(*words)
 
-        assert f"{told['document']['answer']} {told['target']['answer']}" == expected, told
+        assert f"{result['document']['answer']} {result['target']['answer']}" == expected, result
         assert (ended.returncode == 0) == (expected == "allowed allowed"), ended.stderr
         assert machine.plugin.started == (expected == "allowed allowed")
         if expected.startswith("denied"):
             assert "access denied (" in ended.stderr
 
 
-def test_documents_are_simulated_with_own_tags(settle: Callable[..., Machine]) -> None:
-    machine = settle("ops", same("StringEquals"))
+def test_documents_are_simulated_with_own_tags(add_user: Callable[..., Machine]) -> None:
+    machine = add_user("ops", same_tags("StringEquals"))
 
-    told = report(machine, "documents", "--target", "i-0aaaaaaaaaaaaaaaa")
+    result = report(machine, "documents", "--target", "i-0aaaaaaaaaaaaaaaa")
 
-    answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
+    answers = {entry["name"]: entry["answer"] for entry in result["documents"]}
     assert {answers[name] for name in ("Bare-Shell", "Dev-Shell", "AWS-StartSSHSession")} == {
         "denied"
     }
@@ -313,29 +316,29 @@ def test_documents_are_simulated_with_own_tags(settle: Callable[..., Machine]) -
     # The account's own and AWS's, each again with tags, equal ones in one call; then the target.
     assert len(machine.aws.of("iam:SimulatePrincipalPolicy")) == 2 + 2 + 1 + 3
     assert len(machine.aws.of("iam:GetUser")) == 2
-    assert told["target"]["answer"] == "allowed"
+    assert result["target"]["answer"] == "allowed"
 
 
 def test_warns_where_tag_condition_leaves_check_unenforced(
-    settle: Callable[..., Machine],
+    add_user: Callable[..., Machine],
 ) -> None:
     """With the key false the target is allowed too, once its tags are known."""
     checked = allow(INSTANCES, DOCUMENTS, Bool={"ssm:SessionDocumentAccessCheck": "true"})
-    machine = settle("ops", (checked, *same("StringEquals")))
+    machine = add_user("ops", (checked, *same_tags("StringEquals")))
 
-    told = report(machine, "check", "--target", "i-0aaaaaaaaaaaaaaaa")
+    result = report(machine, "check", "--target", "i-0aaaaaaaaaaaaaaaa")
 
-    assert (told["answer"], told["target"]["enforced"]) == ("allowed", False)
+    assert (result["answer"], result["target"]["enforced"]) == ("allowed", False)
 
 
 def test_documents_with_unreadable_tags_are_unknown(
-    settle: Callable[..., Machine],
+    add_user: Callable[..., Machine],
 ) -> None:
-    machine = settle("ops", same("StringEquals"), read=["iam:*", "ssm:ListDocuments"])
+    machine = add_user("ops", same_tags("StringEquals"), read=["iam:*", "ssm:ListDocuments"])
 
-    told = report(machine, "documents")
+    result = report(machine, "documents")
 
-    answers = {entry["name"]: entry["answer"] for entry in told["documents"]}
+    answers = {entry["name"]: entry["answer"] for entry in result["documents"]}
     assert answers["Ops-Shell"] == answers["Bare-Shell"] == "unknown"
     assert answers["AWS-StartSSHSession"] == "denied"
 
@@ -351,7 +354,7 @@ def report(machine: Machine, *words: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def settle(
+def add_user(
     sandbox: Server, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Callable[..., Machine]:
     """Make a user with its own tag and statements, and the machine of that user."""

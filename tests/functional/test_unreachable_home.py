@@ -64,7 +64,7 @@ class Stranger:
 
 
 @pytest.fixture
-def stranger(scripted: ScriptedAws) -> Iterator[Stranger]:
+def unprivileged_user(scripted: ScriptedAws) -> Iterator[Stranger]:
     # Not below the directory of pytest, which other users cannot enter.
     base = Path(tempfile.mkdtemp(prefix="ssmgate-test-", dir="/tmp"))
     base.chmod(0o755)
@@ -77,11 +77,11 @@ def stranger(scripted: ScriptedAws) -> Iterator[Stranger]:
         shutil.rmtree(base)
 
 
-def start(stranger: Stranger, home: str | None) -> None:
-    ended = stranger.run("-m", "ssmgate", "start-session", "--target", TARGET, home=home)
+def start(unprivileged_user: Stranger, home: str | None) -> None:
+    ended = unprivileged_user.run("-m", "ssmgate", "start-session", "--target", TARGET, home=home)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-    assert stranger.plugin.started
+    assert unprivileged_user.plugin.started
 
 
 def closed(base: Path) -> str:
@@ -95,13 +95,15 @@ def closed(base: Path) -> str:
     return str(directory)
 
 
-def test_verbs_work_with_inaccessible_home(stranger: Stranger) -> None:
-    home = closed(stranger.base)
+def test_verbs_work_with_inaccessible_home(unprivileged_user: Stranger) -> None:
+    home = closed(unprivileged_user.base)
     try:
-        start(stranger, home)
-        checked = stranger.run("-m", "ssmgate", "check", "--target", TARGET, home=home)
-        shown = stranger.run("-m", "ssmgate", "config", "show", home=home)
-        completed = stranger.run("-m", "ssmgate", "complete", "profiles", "--", "", home=home)
+        start(unprivileged_user, home)
+        checked = unprivileged_user.run("-m", "ssmgate", "check", "--target", TARGET, home=home)
+        shown = unprivileged_user.run("-m", "ssmgate", "config", "show", home=home)
+        completed = unprivileged_user.run(
+            "-m", "ssmgate", "complete", "profiles", "--", "", home=home
+        )
     finally:
         Path(home).chmod(0o700)
 
@@ -140,31 +142,33 @@ HOMES = {
 
 
 @pytest.mark.parametrize("home", HOMES.values(), ids=HOMES.keys())
-def test_session_starts_with_any_home(stranger: Stranger, home: object) -> None:
-    start(stranger, home(stranger.base))  # type: ignore[operator]
+def test_session_starts_with_any_home(unprivileged_user: Stranger, home: object) -> None:
+    start(unprivileged_user, home(unprivileged_user.base))  # type: ignore[operator]
 
 
-def test_unreadable_own_file_is_error(stranger: Stranger) -> None:
-    home = stranger.base / "home"
+def test_unreadable_own_file_is_error(unprivileged_user: Stranger) -> None:
+    home = unprivileged_user.base / "home"
     file = home / ".config" / "ssmgate" / "config.toml"
     file.parent.mkdir(parents=True)
     file.touch(0)
     if AS_ROOT:
         os.chown(file, UNSIGNED, UNSIGNED)
 
-    ended = stranger.run("-m", "ssmgate", "start-session", "--target", TARGET, home=str(home))
+    ended = unprivileged_user.run(
+        "-m", "ssmgate", "start-session", "--target", TARGET, home=str(home)
+    )
 
-    assert (ended.returncode, stranger.aws.received) == (253, [])
+    assert (ended.returncode, unprivileged_user.aws.received) == (253, [])
     assert f"{file}: Permission denied" in ended.stderr
     assert "ssmgate: hint: make it a regular file that belongs to you" in ended.stderr
 
 
-def test_unreadable_aws_files_count_as_absent(stranger: Stranger) -> None:
-    home = stranger.base / "home"
+def test_unreadable_aws_files_count_as_absent(unprivileged_user: Stranger) -> None:
+    home = unprivileged_user.base / "home"
     (home / ".aws").mkdir(parents=True)
     for name in ("config", "credentials"):
         (home / ".aws" / name).write_text("[default]\nregion = nowhere\n")
         (home / ".aws" / name).chmod(0)
 
-    start(stranger, str(home))
-    assert stranger.plugin.argv[1] == "us-east-1"
+    start(unprivileged_user, str(home))
+    assert unprivileged_user.plugin.argv[1] == "us-east-1"

@@ -64,10 +64,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     say(f"in all: {sum(_rows.values())} rows, {wall:.0f} s, {cpu:.0f} s of processors")
     limit = terminalreporter.config.getoption("bare_starts")
     if limit:
-        say(told(wall, limit))
+        say(in_bare_starts(wall, limit))
 
 
-def told(seconds: float, limit: int) -> str:
+def in_bare_starts(seconds: float, limit: int) -> str:
     """Return a sentence with the number of bare starts, measured now, that `seconds` are."""
     bare = patience.bare_start()
     times = seconds / bare
@@ -76,4 +76,4 @@ def told(seconds: float, limit: int) -> str:
 
 
 if __name__ == "__main__":
-    print(told(float(sys.argv[1]), int(sys.argv[2])))
+    print(in_bare_starts(float(sys.argv[1]), int(sys.argv[2])))

@@ -69,20 +69,20 @@ def commit() -> str:
     if not (TESTS.parent / ".git").exists():
         return ""
     try:
-        told = subprocess.run(
+        result = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"], cwd=TESTS.parent,
             capture_output=True, text=True, timeout=10, check=False,
         )  # fmt: skip
     except OSError:
         return ""
-    return told.stdout.strip()
+    return result.stdout.strip()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return _said(config)
+    return _description(config)
 
 
-def _said(config: pytest.Config) -> str:
+def _description(config: pytest.Config) -> str:
     if config.option.full:
         return "rows: all"
     return f"rows: drawn by --sample-seed={config.option.sample_seed}, all with --full"
@@ -177,4 +177,4 @@ def file_of(item: pytest.Item) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    terminalreporter.write_line(_said(terminalreporter.config))
+    terminalreporter.write_line(_description(terminalreporter.config))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fakes.capabilities import give_up, keep_in_one_thread
+from fakes.capabilities import drop_bounding_set, start_privileged_thread
 from fakes.daemons import Daemons
 from fakes.forks import Forks
 from fakes.waiting import seconds
@@ -86,11 +86,11 @@ def python(
         text=True,
         timeout=limit,
         check=False,
-        preexec_fn=give_up if now() == DAEMON else None,
+        preexec_fn=drop_bounding_set if now() == DAEMON else None,
     )
 
 
-_without_capabilities = ThreadPoolExecutor(1, initializer=give_up)
+_without_capabilities = ThreadPoolExecutor(1, initializer=drop_bounding_set)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -160,7 +160,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_configure() -> None:
-    keep_in_one_thread()
+    start_privileged_thread()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import house
 from conftest import Machine
-from fakes.capabilities import give_up
+from fakes.capabilities import drop_bounding_set
 from fakes.daemon_client import running
 from fakes.scripted_aws import evaluation
 from house import MAY_IMPORT, SOURCE, imports, path_of, room, rooms_imported
@@ -182,8 +182,10 @@ def test_clients_that_only_ask_have_no_operation_that_starts() -> None:
         " aws_secret_access_key='b') for n in ('ssm', 'iam', 'sts', 'ec2')]\n"
         "print(*sorted(o for one in c for o in one.meta.service_model.operation_names))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    operations = told.stdout.split()
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    operations = result.stdout.split()
 
     assert "SimulatePrincipalPolicy" in operations
     others = [o for o in operations if not o.startswith(("Get", "List", "Describe", "Simulate"))]
@@ -382,7 +384,7 @@ def loaded_by(machine: Machine, how: str) -> list[Path]:
             env=machine.environ,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            preexec_fn=give_up,
+            preexec_fn=drop_bounding_set,
         )
         _, stderr = process.communicate(timeout=60)
     assert (process.returncode == 0) is (how != "denied"), stderr

@@ -35,10 +35,10 @@ def config(*args: str, full: bool = False, seed: str = "a", way: str = "all") ->
     return SimpleNamespace(option=option, hook=hook, args=list(args))
 
 
-def left(rows: list[Row], told: Any) -> list[Row]:
+def selected(rows: list[Row], config: Any) -> list[Row]:
     """Return the rows that run."""
     items: Any = list(rows)
-    sampling.pytest_collection_modifyitems(told, items)
+    sampling.pytest_collection_modifyitems(config, items)
     kept: list[Row] = items
     return kept
 
@@ -48,27 +48,27 @@ def test_attacks_always_run_cold(file: str) -> None:
     rows = [Row(file, n=str(number)) for number in range(100)]
 
     assert (TESTS / file).exists()
-    assert left(rows, config()) == rows
+    assert selected(rows, config()) == rows
     assert not [name for name in sampling.COLD if name.partition("::")[0] == file]
 
 
 def test_unnamed_tests_always_run() -> None:
     rows = [Row("unit/test_new.py", n=str(number)) for number in range(100)]
 
-    assert left(rows, config()) == rows
+    assert selected(rows, config()) == rows
 
 
 @pytest.mark.parametrize("other", ["cached", "daemon"])
 def test_runs_share_of_other_ways(other: str) -> None:
     rows = [Row("functional/test_faults.py", way=other, n=str(number)) for number in range(1000)]
-    drawn = left(rows, config())
+    drawn = selected(rows, config())
 
     assert 0.7 < len(drawn) / (sampling.WAYS[other] * len(rows)) < 1.3
-    assert left(rows, config()) == drawn
-    assert left(rows, config(seed="b")) != drawn
-    assert left(rows, config(full=True)) == rows
-    assert left(rows, config("tests/functional/test_faults.py::test_x")) == rows
-    assert left(rows, config(way=other)) == rows
+    assert selected(rows, config()) == drawn
+    assert selected(rows, config(seed="b")) != drawn
+    assert selected(rows, config(full=True)) == rows
+    assert selected(rows, config("tests/functional/test_faults.py::test_x")) == rows
+    assert selected(rows, config(way=other)) == rows
 
 
 @pytest.mark.parametrize("name", sampling.COLD)
@@ -91,13 +91,13 @@ def test_crossed_rows_run_with_one_value_each() -> None:
         for number in range(60)
         for shell in ("dash", "bash", "sh")
     ]
-    drawn = left(rows, config())
+    drawn = selected(rows, config())
 
     assert sorted(row.callspec.params["n"] for row in drawn) == sorted(
         f"a dash {number}" for number in range(60)
     )
     assert {row.callspec.params[name] for row in drawn} == {"dash", "bash", "sh"}
-    assert left(rows, config(full=True)) == rows
+    assert selected(rows, config(full=True)) == rows
 
 
 def test_share_of_forked_rows_runs_as_processes() -> None:
@@ -111,13 +111,13 @@ def test_share_of_forked_rows_runs_as_processes() -> None:
 
 def test_each_row_of_shim_runs_in_one_shell() -> None:
     """Collected by pytest, as the draw depends on the names that pytest gives."""
-    told = subprocess.run(
+    output = subprocess.run(
         [
             sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider",
             "--way", "cold", "--sample-seed", "a", "tests/functional/test_shim.py",
         ],
         cwd=TESTS.parent, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    rows = [row for row in told.splitlines() if "::test_no_environment_bypasses_gate[" in row]
+    rows = [row for row in output.splitlines() if "::test_no_environment_bypasses_gate[" in row]
 
     assert len(rows) == len({re.sub("dash|bash|busybox|zsh", "*", row) for row in rows}) > 20

@@ -51,7 +51,7 @@ def test_tracks_small_source_files_only() -> None:
     files = [(ROOT / name, name) for name in names if os.path.isfile(ROOT / name)]
 
     assert "README.md" in names
-    assert [told for path, name in files if (told := problem(path, name))] == []
+    assert [reason for path, name in files if (reason := problem(path, name))] == []
 
 
 def test_large_files_listed_are_tracked() -> None:

@@ -28,9 +28,9 @@ def test_each_verb_belongs_to_one_group() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_help_lists_verbs_in_their_groups(width: int) -> None:
-    told = CliRunner().invoke(main, ["--help"], terminal_width=width).output
-    titles = re.findall(r"^(.+):\n  [a-z-]+  ", told, re.MULTILINE)
-    sections = [told.partition(f"{title}:\n")[2].partition("\n\n")[0] for title in titles]
+    help_text = CliRunner().invoke(main, ["--help"], terminal_width=width).output
+    titles = re.findall(r"^(.+):\n  [a-z-]+  ", help_text, re.MULTILINE)
+    sections = [help_text.partition(f"{title}:\n")[2].partition("\n\n")[0] for title in titles]
     verbs = [re.findall(r"^  ([a-z-]+)  ", section, re.MULTILINE) for section in sections]
 
     assert titles[1:] == [*GROUPS]  # the first are the options

@@ -81,15 +81,15 @@ SAY = """from ssmgate.daemon.location import environment_fingerprint
 print(environment_fingerprint({"HOME": "/"}, {}))"""
 
 
-def said(*flags: str) -> str:
+def fingerprint(*flags: str) -> str:
     argv = [sys.executable, *flags, "-c", SAY]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("flag", ["-O", "-Xdev", "-I", "-E", "-Werror"])
 def test_fingerprint_contains_python_options(flag: str) -> None:
-    assert said("-P") == said()
-    assert said(flag) != said()
+    assert fingerprint("-P") == fingerprint()
+    assert fingerprint(flag) != fingerprint()
 
 
 @pytest.mark.parametrize("fact", FACTS)

@@ -54,14 +54,14 @@ def test_lists_keep_their_boundaries(lists: list[list[str]]) -> None:
 
 
 @given(st.lists(LISTS, max_size=4))
-def test_messages_keep_their_boundaries(said: list[list[list[str]]]) -> None:
+def test_messages_keep_their_boundaries(messages: list[list[list[str]]]) -> None:
     here, there = socket.socketpair()
     with here, there:
         here.settimeout(5)
-        there.sendall(b"".join(protocol.packed(protocol.BEAT, *lists) for lists in said))
+        there.sendall(b"".join(protocol.packed(protocol.BEAT, *lists) for lists in messages))
         there.shutdown(socket.SHUT_WR)
 
-        assert [requests.receive(here)[1] for _ in said] == said
+        assert [requests.receive(here)[1] for _ in messages] == messages
         with pytest.raises(protocol.Gone):
             requests.receive(here)
 
@@ -171,9 +171,9 @@ def test_receives_descriptors_with_message(lists: list[list[str]]) -> None:
         numbers = (one.fileno(), other.fileno(), one.fileno())
         protocol.send_with_descriptors(there, protocol.packed(protocol.REQUEST, *lists), numbers)
 
-        kind, heard, writer, descriptors = protocol.receive_noted(here, os.getpid(), 3)
+        kind, received_lists, writer, descriptors = protocol.receive_noted(here, os.getpid(), 3)
 
-        assert (kind, heard, writer) == (protocol.REQUEST, lists, os.getpid())
+        assert (kind, received_lists, writer) == (protocol.REQUEST, lists, os.getpid())
         same = [os.path.sameopenfile(*two) for two in zip(numbers, descriptors, strict=True)]
         assert same == [True] * 3
         assert not any(os.get_inheritable(descriptor) for descriptor in descriptors)

@@ -212,14 +212,14 @@ def test_reports_both_layers():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("AWSReservedSSO_Ops_0123456789abcdef", True), ("Other", False)]
+    ("name", "expected"), [("AWSReservedSSO_Ops_0123456789abcdef", True), ("Other", False)]
 )
-def test_recognises_sso_role_without_path(name, told):
+def test_recognises_sso_role_without_path(name, expected):
     action = "iam:SimulatePrincipalPolicy"
     role = f"arn:aws:iam::111122223333:role/{name}"
     found = advice(statement(role, action=action), about=SSO, action=action)
 
-    assert ("sso-role-path" in {one.code for one in found}) is told
+    assert ("sso-role-path" in {one.code for one in found}) is expected
 
 
 def test_allowed_request_gets_no_advice():

@@ -82,10 +82,10 @@ def test_masking_is_idempotent():
     [ACCOUNT, "i-0123456789abcdef0", "mi-0123456789abcdef0", "AROA0123456789ABC", "10.1.2.3"],
 )
 def test_escaped_characters_do_not_prevent_masking(unseen, secret):
-    told = Redactor().text(line(f"a {unseen}{secret}{unseen} b"))
+    masked_text = Redactor().text(line(f"a {unseen}{secret}{unseen} b"))
 
-    assert secret not in told
-    assert told.count(line(unseen)) == 2
+    assert secret not in masked_text
+    assert masked_text.count(line(unseen)) == 2
 
 
 def test_masks_escaped_form_of_name():

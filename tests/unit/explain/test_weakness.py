@@ -84,7 +84,7 @@ def test_recognises_enforced_document_check(statements, is_enforced, found):
 
 
 @pytest.mark.parametrize(
-    ("statements", "told"),
+    ("statements", "expected"),
     [
         ([allow("*", **LENIENT), deny([SSH])], True),
         ([allow(f"arn:aws:ssm:{HERE}:document/*"), deny([SHELL])], True),
@@ -95,12 +95,12 @@ def test_recognises_enforced_document_check(statements, is_enforced, found):
          False),
     ],
 )  # fmt: skip
-def test_warns_of_denying_single_documents(statements, told):
-    assert ("deny-by-enumeration" in codes(*statements)) is told
+def test_warns_of_denying_single_documents(statements, expected):
+    assert ("deny-by-enumeration" in codes(*statements)) is expected
 
 
 @pytest.mark.parametrize(
-    ("actions", "condition", "told"),
+    ("actions", "condition", "expected"),
     [
         ([START, "ssm:TerminateSession"], STRICT, True),
         ([START, "ssm:TerminateSession"], LENIENT, False),
@@ -108,7 +108,7 @@ def test_warns_of_denying_single_documents(statements, told):
         ("ssm:*", STRICT, False),
     ],
 )
-def test_warns_of_strict_condition_on_other_actions(actions, condition, told):
+def test_warns_of_strict_condition_on_other_actions(actions, condition, expected):
     statement = allow([NODE, SHELL], **condition) | {"Action": actions}
 
-    assert ("bool-not-if-exists" in codes(statement)) is told
+    assert ("bool-not-if-exists" in codes(statement)) is expected

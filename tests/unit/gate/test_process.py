@@ -28,16 +28,16 @@ def test_layout_keeps_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_internal_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_error.print_defect(RuntimeError(f"{HOSTILE}{FORGED}"), debug=False)
 
-    told = capsys.readouterr().err.splitlines()
-    assert told[:2] == ["", f"ssmgate: [ERROR]: RuntimeError: {SHOWN}\\n{FORGED.strip()}"]
-    assert len(told) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["", f"ssmgate: [ERROR]: RuntimeError: {SHOWN}\\n{FORGED.strip()}"]
+    assert len(lines) == 3
 
 
 def test_notes_of_interrupted_start_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
     print_error._print_lines([f"session {HOSTILE}{FORGED} was terminated"])
 
-    told = f"ssmgate: session {SHOWN}\\n{FORGED.strip()} was terminated\n"
-    assert capsys.readouterr() == ("", told)
+    message = f"ssmgate: session {SHOWN}\\n{FORGED.strip()} was terminated\n"
+    assert capsys.readouterr() == ("", message)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -49,8 +49,8 @@ def test_escapes_characters_that_stderr_cannot_encode(
 
     printer.eprint("é 日")
 
-    told = stream.buffer.getvalue().decode(encoding)
-    assert told == {"ascii": "\\xe9 \\u65e5\n", "latin-1": "é \\u65e5\n"}[encoding]
+    text = stream.buffer.getvalue().decode(encoding)
+    assert text == {"ascii": "\\xe9 \\u65e5\n", "latin-1": "é \\u65e5\n"}[encoding]
 
 
 @pytest.mark.parametrize("stream", [None, "closed"])

@@ -306,11 +306,11 @@ def test_rejects_process_of_another_user(running: Running) -> None:
         "with connect(sys.argv[1], sock=sock, proxy=None) as wire:\n"
         "    print(wire.recv(timeout=20))\n"  # it is rejected before it sends anything
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, started["StreamUrl"]],
         capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
-    assert "the process is of another user" in told.stdout
+    assert "the process is of another user" in result.stdout
     Client.open(started).shake_hands()
 
 

@@ -72,9 +72,9 @@ def test_messages_round_trip(message: AgentMessage) -> None:
 
 @given(messages, st.data())
 def test_detects_change_of_checked_field(message: AgentMessage, data: st.DataObject) -> None:
-    said = data.draw(st.sampled_from(sorted(SEEN)))
-    frame = changed(encode(message), *SEEN[said], data)
-    with pytest.raises(CodecError, match=said):
+    field_name = data.draw(st.sampled_from(sorted(SEEN)))
+    frame = changed(encode(message), *SEEN[field_name], data)
+    with pytest.raises(CodecError, match=field_name):
         decode(frame)
 
 
@@ -191,9 +191,9 @@ def test_acknowledgement_names_its_message(message: AgentMessage) -> None:
     answer = decode(payloads.acknowledge(message, 1))
     assert answer.message_type is MessageType.ACKNOWLEDGE
     assert payloads.acknowledged(answer.payload) == message.sequence_number
-    told = json.loads(answer.payload)
-    assert told["AcknowledgedMessageId"] == str(message.message_id)
-    assert told["AcknowledgedMessageType"] == message.message_type
+    acknowledgement = json.loads(answer.payload)
+    assert acknowledgement["AcknowledgedMessageId"] == str(message.message_id)
+    assert acknowledgement["AcknowledgedMessageType"] == message.message_type
 
 
 @pytest.mark.parametrize("flag", Flag)

@@ -47,7 +47,7 @@ def test_types_shell_profile_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{", "not JSON"),
         ("[]", "session type None is not known"),
@@ -59,6 +59,6 @@ def test_types_shell_profile_first() -> None:
         ('{"sessionType": "InteractiveCommands", "properties": {}}', "no commands for Linux"),
     ],
 )
-def test_rejects_unsupported_documents(content: str, told: str) -> None:
-    with pytest.raises(WorkError, match=told):
+def test_rejects_unsupported_documents(content: str, message: str) -> None:
+    with pytest.raises(WorkError, match=message):
         plan(content, {})

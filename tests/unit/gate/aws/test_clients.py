@@ -42,16 +42,16 @@ endpoint_url = {URL}
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[ScriptedAws]:
+def other_server() -> Iterator[ScriptedAws]:
     with ScriptedAws() as server:
         server.script("AssumeRole", credentials("AKIAROLE"))
         yield server
 
 
 @pytest.fixture(autouse=True)
-def _configured(monkeypatch: pytest.MonkeyPatch, elsewhere: ScriptedAws) -> None:
+def _configured(monkeypatch: pytest.MonkeyPatch, other_server: ScriptedAws) -> None:
     file = Path(os.environ["HOME"]) / "aws"
-    file.write_text(FILE.replace("{KEYS}", KEYS).format(URL=elsewhere.url, ROLE=ROLE))
+    file.write_text(FILE.replace("{KEYS}", KEYS).format(URL=other_server.url, ROLE=ROLE))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -87,21 +87,21 @@ WAYS = [
 @pytest.mark.parametrize(("words", "environ", "service"), WAYS)
 def test_denies_endpoint_before_sending(
     monkeypatch: pytest.MonkeyPatch,
-    elsewhere: ScriptedAws,
+    other_server: ScriptedAws,
     words: tuple[str, ...],
     environ: dict[str, str],
     service: str,
 ) -> None:
     for name, value in environ.items():
-        monkeypatch.setenv(name, value.format(elsewhere.url))
-    words = tuple(word.format(elsewhere.url) for word in words)
+        monkeypatch.setenv(name, value.format(other_server.url))
+    words = tuple(word.format(other_server.url) for word in words)
 
     with pytest.raises(ConfigurationProblem, match=f"the endpoint of {service} is"):
         opened(locked(), *words)
-    assert (elsewhere.received, elsewhere.connections) == ([], 0)
+    assert (other_server.received, other_server.connections) == ([], 0)
 
     opened(Config(), *words)
-    opened(locked(elsewhere.url), *words)
+    opened(locked(other_server.url), *words)
 
 
 def test_allows_endpoints_of_aws() -> None:
@@ -124,16 +124,16 @@ def test_allows_endpoints_of_aws() -> None:
         pytest.param(Checker(profile="own", role_arn=ROLE), id="a role of a profile"),
     ],
 )
-def test_denies_endpoint_of_checker(elsewhere: ScriptedAws, checker: Checker) -> None:
-    with pytest.raises(ConfigurationProblem, match=f"is {elsewhere.url}") as raised:
+def test_denies_endpoint_of_checker(other_server: ScriptedAws, checker: Checker) -> None:
+    with pytest.raises(ConfigurationProblem, match=f"is {other_server.url}") as raised:
         opened(locked(checker=checker))
 
     assert "about the checker" in raised.value.__notes__[0]
-    assert (elsewhere.received, elsewhere.connections) == ([], 0)
+    assert (other_server.received, other_server.connections) == ([], 0)
 
-    endpoints = opened(locked(elsewhere.url, checker=checker)).endpoints
+    endpoints = opened(locked(other_server.url, checker=checker)).endpoints
     assert endpoints is not None
-    assert endpoints.iam == elsewhere.url
+    assert endpoints.iam == other_server.url
 
 
 def test_rejects_region_without_partition() -> None:

@@ -87,8 +87,8 @@ def test_boundary_denies_at_either_level(
     at_the_top: bool | None, at_the_resource: bool | None, expected: bool | None
 ) -> None:
     def detail(allowed: bool | None) -> dict[str, Any]:
-        told = {"AllowedByPermissionsBoundary": allowed}
-        return {} if allowed is None else {"PermissionsBoundaryDecisionDetail": told}
+        boundary_detail = {"AllowedByPermissionsBoundary": allowed}
+        return {} if allowed is None else {"PermissionsBoundaryDecisionDetail": boundary_detail}
 
     read = result(
         "implicitDeny",

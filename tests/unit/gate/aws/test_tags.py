@@ -46,7 +46,7 @@ def own(*team: str) -> tags.Source:
 
 
 @pytest.mark.parametrize(
-    ("keys", "source", "iam", "told", "unread", "calls"),
+    ("keys", "source", "iam", "looked_up", "unread", "calls"),
     [
         ((THEIRS, MINE), own("ops"), Iam("ops"), {THEIRS, "ssm:resourceTag/Team", MINE}, [], 1),
         ((THEIRS,), own("ops"), Iam("ops"), {THEIRS, "ssm:resourceTag/Team"}, [], 0),
@@ -64,13 +64,13 @@ def own(*team: str) -> tags.Source:
 )
 def test_looks_up_tags_that_policies_mention(
     keys: tuple[str, ...] | None, source: tags.Source | None, iam: Iam,
-    told: set[str], unread: list[str], calls: int,
+    looked_up: set[str], unread: list[str], calls: int,
 ) -> None:  # fmt: skip
     lookups = tags.Lookups(iam, USER)
 
     found = lookups.find(QUESTION, keys, source)
 
-    assert {entry.key_name for entry in found.entries} == told
+    assert {entry.key_name for entry in found.entries} == looked_up
     assert [key for key, _ in found.unread] == unread
     lookups.find(QUESTION, keys, source)
     assert iam.asked == calls

@@ -122,18 +122,18 @@ def entry() -> Any:
     return json.loads(serialize(KEPT, KEY).partition("\n")[2])
 
 
-def authenticated(said: str) -> str:
-    return f"{_mac(said, KEY)}\n{said}"
+def authenticated(payload: str) -> str:
+    return f"{_mac(payload, KEY)}\n{payload}"
 
 
 def spoilt(path: tuple[Any, ...], junk: object) -> str:
     """Return a changed entry with a valid MAC."""
-    said = entry()
-    at = said
+    payload = entry()
+    at = payload
     for step in path[:-1]:
         at = at[step]
     at[path[-1]] = junk
-    return authenticated(json.dumps(said))
+    return authenticated(json.dumps(payload))
 
 
 @pytest.mark.parametrize("path", members(entry()), ids=str)
@@ -151,10 +151,10 @@ def test_changed_entry_never_permits_denied_request(path: tuple[Any, ...], junk:
 
 @given(st.text() | st.binary().map(lambda b: b.decode("latin-1")))
 def test_junk_is_invalid(text: str) -> None:
-    for said in (text, authenticated(text)):
-        assert parse(said, KEY, NOW, 60) is None
-        assert age(said, NOW) is None
-        assert describe(said) == ("?",)
+    for entry_text in (text, authenticated(text)):
+        assert parse(entry_text, KEY, NOW, 60) is None
+        assert age(entry_text, NOW) is None
+        assert describe(entry_text) == ("?",)
 
 
 @pytest.mark.parametrize(
@@ -184,19 +184,19 @@ VALUES = st.recursive(
 PARTS = st.dictionaries(st.text(max_size=3), VALUES, max_size=3)
 
 
-def told_apart(value: Any) -> Any:
+def typed_value(value: Any) -> Any:
     """Return `value` with its types: Python considers 1, 1.0 and True equal."""
     if isinstance(value, dict):
-        return {name: told_apart(item) for name, item in value.items()}
+        return {name: typed_value(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [told_apart(item) for item in value]
+        return [typed_value(item) for item in value]
     return type(value), repr(value)
 
 
 @settings(deadline=None)
 @given(PARTS, PARTS)
 def test_different_parts_have_different_keys(a: Any, b: Any) -> None:
-    assert (derive_key(a) == derive_key(b)) is (told_apart(a) == told_apart(b))
+    assert (derive_key(a) == derive_key(b)) is (typed_value(a) == typed_value(b))
     assert (derive_key(a).name == derive_key(b).name) is (
         derive_key(a).secret == derive_key(b).secret
     )
@@ -212,7 +212,7 @@ class Other(enum.Enum):
 
 
 @frozen
-class Discreet:
+class HidesPart:
     """A value whose repr hides a part of it."""
 
     shown: int = 1
@@ -242,10 +242,10 @@ class Twin:
         pytest.param(["a", "b"], ["b", "a"], id="another order"),
         pytest.param(["a,b"], ["a", "b"], id="one text or two"),
         pytest.param({"a": ["b"], "c": []}, {"a": [], "c": ["b"]}, id="at another place"),
-        pytest.param(Discreet(), Discreet(hidden="x"), id="what repr hides"),
-        pytest.param(Discreet(), Discreet(uncompared="x"), id="what == leaves out"),
-        pytest.param(Discreet(), Twin(), id="another class"),
-        pytest.param(Discreet(), repr(Discreet()), id="a value and its repr"),
+        pytest.param(HidesPart(), HidesPart(hidden="x"), id="what repr hides"),
+        pytest.param(HidesPart(), HidesPart(uncompared="x"), id="what == leaves out"),
+        pytest.param(HidesPart(), Twin(), id="another class"),
+        pytest.param(HidesPart(), repr(HidesPart()), id="a value and its repr"),
         pytest.param(Colour.RED, Colour.GREEN, id="two of an enum"),
         pytest.param(Colour.RED, Other.RED, id="two enums"),
         pytest.param(frozenset({"a"}), frozenset({"a", "b"}), id="a smaller set"),

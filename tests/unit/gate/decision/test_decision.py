@@ -166,11 +166,11 @@ def test_an_override_keeps_what_it_set_aside() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason_code", "told"),
+    ("reason_code", "expected"),
     [(Reason.IMPLICIT_DENY, Reason.LIVE_CONTEXT), (Reason.EXPLICIT_DENY, Reason.LIVE_DENY)],
 )
 def test_denial_that_session_tag_may_change_is_unknown(
-    reason_code: DenialReason, told: Reason
+    reason_code: DenialReason, expected: Reason
 ) -> None:
     tag = "aws:PrincipalTag/Team"
     given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])

@@ -28,35 +28,35 @@ UNPLACED = MatchedStatement("user_alice_A", "IAM Policy")
 YES, NO, NEVER = EvalDecision.ALLOWED, EvalDecision.IMPLICIT_DENY, EvalDecision.EXPLICIT_DENY
 
 
-def told(decision: EvalDecision, *statements: MatchedStatement, **layers: bool) -> Evaluation:
+def answer(decision: EvalDecision, *statements: MatchedStatement, **layers: bool) -> Evaluation:
     return Evaluation(CONTROL, decision, statements, **layers)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("allowing", "control", "expected"),
     [
-        pytest.param((NAMES,), told(NO), Grant.NAMED, id="nothing else is allowed"),
-        pytest.param((NAMES, COVERS), told(YES, COVERS), Grant.NAMED, id="both stand there"),
-        pytest.param((COVERS,), told(YES, COVERS), Grant.WILDCARD, id="a wildcard"),
-        pytest.param((COVERS,), told(YES, COVERS, NAMES), Grant.WILDCARD, id="more wildcards"),
-        pytest.param((COVERS, BOUNDARY), told(YES, COVERS), Grant.WILDCARD, id="a boundary's"),
+        pytest.param((NAMES,), answer(NO), Grant.NAMED, id="nothing else is allowed"),
+        pytest.param((NAMES, COVERS), answer(YES, COVERS), Grant.NAMED, id="both stand there"),
+        pytest.param((COVERS,), answer(YES, COVERS), Grant.WILDCARD, id="a wildcard"),
+        pytest.param((COVERS,), answer(YES, COVERS, NAMES), Grant.WILDCARD, id="more wildcards"),
+        pytest.param((COVERS, BOUNDARY), answer(YES, COVERS), Grant.WILDCARD, id="a boundary's"),
         pytest.param(
-            (NAMES,), told(NO, allowed_by_permissions_boundary=True), Grant.NAMED,
+            (NAMES,), answer(NO, allowed_by_permissions_boundary=True), Grant.NAMED,
             id="an open boundary",
         ),
         pytest.param(
-            (NAMES,), told(NO, allowed_by_permissions_boundary=False), Grant.UNKNOWN,
+            (NAMES,), answer(NO, allowed_by_permissions_boundary=False), Grant.UNKNOWN,
             id="the boundary hides the statements",
         ),
         pytest.param(
-            (NAMES,), told(NO, allowed_by_organizations=False), Grant.UNKNOWN,
+            (NAMES,), answer(NO, allowed_by_organizations=False), Grant.UNKNOWN,
             id="the organization hides the statements",
         ),
-        pytest.param((NAMES,), told(NEVER), Grant.UNKNOWN, id="a deny hides the statements"),
-        pytest.param((UNPLACED,), told(NO), Grant.UNKNOWN, id="no position"),
-        pytest.param((NAMES,), told(YES, UNPLACED), Grant.UNKNOWN, id="no position in the control"),
-        pytest.param((NAMES,), told(YES), Grant.UNKNOWN, id="allowed by nothing"),
-        pytest.param((), told(NO), Grant.UNKNOWN, id="no statement"),
+        pytest.param((NAMES,), answer(NEVER), Grant.UNKNOWN, id="a deny hides the statements"),
+        pytest.param((UNPLACED,), answer(NO), Grant.UNKNOWN, id="no position"),
+        pytest.param((NAMES,), answer(YES, UNPLACED), Grant.UNKNOWN, id="no position in control"),
+        pytest.param((NAMES,), answer(YES), Grant.UNKNOWN, id="allowed by nothing"),
+        pytest.param((), answer(NO), Grant.UNKNOWN, id="no statement"),
         pytest.param((NAMES,), None, Grant.UNKNOWN, id="no control"),
     ],
 )  # fmt: skip
@@ -82,14 +82,19 @@ def test_classifies_grant(
 
 
 @pytest.mark.parametrize(
-    "hidden", [told(NEVER), told(NO, allowed_by_organizations=False), told(YES)]
+    "hidden",
+    [
+        answer(NEVER),
+        answer(NO, allowed_by_organizations=False),
+        answer(YES),
+    ],
 )
 def test_control_answer_must_have_statements(hidden: Evaluation) -> None:
     answers = [Evaluation(ARN, YES, (NAMES,))]
 
-    assert grant(answers, [told(NO), told(NO)]) is Grant.NAMED
-    assert grant(answers, [told(NO), hidden]) is Grant.UNKNOWN
-    assert grant(answers, [hidden, told(NO)]) is Grant.UNKNOWN
+    assert grant(answers, [answer(NO), answer(NO)]) is Grant.NAMED
+    assert grant(answers, [answer(NO), hidden]) is Grant.UNKNOWN
+    assert grant(answers, [hidden, answer(NO)]) is Grant.UNKNOWN
 
 
 def test_denying_statement_does_not_allow() -> None:
@@ -99,14 +104,18 @@ def test_denying_statement_does_not_allow() -> None:
 
 def test_wildcard_suffices_without_rule() -> None:
     answers = [Evaluation(ARN, YES, (COVERS,))]
-    outcome = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[told(YES, COVERS)])
+    outcome = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[answer(YES, COVERS)])
     assert isinstance(outcome, Permit)
 
 
 def test_naming_document_does_not_allow() -> None:
     answers = [Evaluation(ARN, NO, (NAMES,))]
     outcome = decide(
-        SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=[told(NO)]
+        SessionRequest("i-1"),
+        [QUESTION],
+        answers,
+        allow_wildcard_grants=False,
+        controls=[answer(NO)],
     )
     assert isinstance(outcome, Denial)
     assert outcome.reason_code == Reason.IMPLICIT_DENY
@@ -114,7 +123,7 @@ def test_naming_document_does_not_allow() -> None:
 
 def test_ignores_control_of_another_document() -> None:
     answers = [Evaluation(ARN, YES, (NAMES,))]
-    other = replace(told(NO), resource_arn=CONTROL + "x")
+    other = replace(answer(NO), resource_arn=CONTROL + "x")
     outcome = decide(
         SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=[other]
     )
@@ -125,7 +134,10 @@ def test_statement_naming_another_document_is_not_explicit() -> None:
     """Of two documents that a request may mean, one is named and the other has a wildcard."""
     other = replace(QUESTION, resource_arn=ARN.replace("111122223333", ""))
     answers = [Evaluation(ARN, YES, (COVERS,)), Evaluation(other.resource_arn, YES, (NAMES,))]
-    controls = [told(YES, COVERS), replace(told(NO), resource_arn=other.control().resource_arn)]
+    controls = [
+        answer(YES, COVERS),
+        replace(answer(NO), resource_arn=other.control().resource_arn),
+    ]
 
     outcome = decide(
         SessionRequest("i-1"), [QUESTION, other], answers, allow_wildcard_grants=False,

@@ -212,9 +212,9 @@ def test_each_reason_has_text(outcome: Denial | Unknown | LocalDenial) -> None:
     assert facts.reason_code is outcome.reason_code
     assert all((facts.reason, facts.full_reason, facts.heading, facts.command, facts.hint))
     if not isinstance(outcome, LocalDenial):
-        said = reasons.answer(outcome, (), ())
-        assert said.reason_code is outcome.reason_code
-        assert len(said.reason.split()) > 3 or said.reason == "why"
+        report_entry = reasons.answer(outcome, (), ())
+        assert report_entry.reason_code is outcome.reason_code
+        assert len(report_entry.reason.split()) > 3 or report_entry.reason == "why"
 
 
 @pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)

@@ -62,9 +62,9 @@ def test_allows_all_without_rules() -> None:
     ],
 )
 def test_documents_allow(patterns: list[str], document: str | None, allowed: bool) -> None:
-    said = code(Restrictions(documents_allow=(tuple(patterns),)), document)
+    reason_code = code(Restrictions(documents_allow=(tuple(patterns),)), document)
 
-    assert said == (None if allowed else Reason.DOCUMENT_NOT_LISTED)
+    assert reason_code == (None if allowed else Reason.DOCUMENT_NOT_LISTED)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_each_allow_list_must_match() -> None:
 def test_without_an_arn_nothing_is_allowed() -> None:
     said = denial_by(Restrictions(documents_allow=(("*",),)), SessionRequest("i-1"), (), ACCOUNT)
 
-    assert said is not None
+    assert denial is not None
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_without_an_arn_nothing_is_allowed() -> None:
     ],
 )
 def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
-    said = code(Restrictions(targets_allow=(tuple(patterns),)), target=target)
+    reason_code = code(Restrictions(targets_allow=(tuple(patterns),)), target=target)
 
-    assert said == (None if allowed else Reason.TARGET_NOT_LISTED)
+    assert reason_code == (None if allowed else Reason.TARGET_NOT_LISTED)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
     ],
 )
 def test_require_reason(reason: str | None, enough: bool) -> None:
-    said = code(Restrictions(require_reason=True), reason=reason)
+    reason_code = code(Restrictions(require_reason=True), reason=reason)
 
-    assert said == (None if enough else Reason.REASON_REQUIRED)
+    assert reason_code == (None if enough else Reason.REASON_REQUIRED)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from ssmgate.gate.system.signals import (
 
 
 @pytest.fixture(autouse=True)
-def _the_test_runners_own() -> Iterator[None]:
+def _keep_timer_of_pytest() -> Iterator[None]:
     """Save and restore the timer and the dispositions that pytest-timeout uses."""
     left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
     before = {number: signal.getsignal(number) for number in takeover.ENDING}
@@ -335,10 +335,10 @@ print(int(dumps(lambda number: os.kill(os.getpid(), number))), int(dumps(die.die
 
 
 def test_writes_no_core_file(tmp_path: Any) -> None:
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", CORE, tmp_path], capture_output=True, text=True, check=True
     ).stdout.split()
 
-    if told[0] == "0":
+    if output[0] == "0":
         pytest.skip("this system writes no core files")
-    assert told == ["1", "0"]
+    assert output == ["1", "0"]

@@ -49,8 +49,8 @@ def run(idle: int, in_place: bool, lock: int | None) -> None:
         options = ["--idle", str(idle)]
         _open_streams()
         # Execute again without secrets in the environment, which stays in memory.
-        argv = spawn.words(*options)
-        os.execve(argv[0], argv, spawn.variables(environ))
+        argv = spawn.command(*options)
+        os.execve(argv[0], argv, spawn.environment(environ))
     if lock is not None:
         os.setsid()
     with instance_lock.locked_location(environ, lock) as here:

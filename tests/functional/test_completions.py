@@ -28,7 +28,7 @@ HYBRID = "mi-0123456789abcdef0"
 
 
 def named(**names: str) -> Answer:
-    """Return an answer of DescribeInstances: the Name tags by instance id, `_` for `-`."""
+    """DescribeInstances: the Name tags by instance id, `_` for `-`."""
     items = "".join(
         f"<item><instancesSet><item><instanceId>{node.replace('_', '-')}</instanceId><tagSet><item>"
         f"<key>Name</key><value>{name}</value></item></tagSet></item></instancesSet></item>"
@@ -53,7 +53,7 @@ def documents(*names: str) -> Answer:
 
 @pytest.fixture
 def desk(machine: Machine) -> Machine:
-    """Return a machine with profiles, and an AWS with two nodes and two documents."""
+    """A machine with profiles, and an AWS with two nodes and two documents."""
     programs = [str(ways.forks.programs)] if ways.forked() else []
     machine.environ["PATH"] = os.pathsep.join([*programs, str(BIN), machine.environ["PATH"]])
     # Of the library's: the shells of these tests run programs that are not ours.
@@ -74,7 +74,7 @@ def desk(machine: Machine) -> Machine:
 
 
 def complete(desk: Machine, *words: str, **environ: str | None) -> list[str]:
-    """Return what `ssmgate complete WORDS` offers; it never prints anything else."""
+    """What `ssmgate complete WORDS` offers; it says nothing else, whatever happens."""
     ended = desk.python("-P", "-m", "ssmgate", "complete", *words, **environ)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.splitlines()
@@ -98,13 +98,13 @@ def generator() -> ModuleType:
     return module
 
 
-def test_completion_files_are_up_to_date(generator: ModuleType) -> None:
+def test_the_files_are_what_the_program_says(generator: ModuleType) -> None:
     """If this fails: make completions."""
     for name, text in generator.generated().items():
         assert (DIRECTORY / name).read_text() == text, name
 
 
-def test_completion_files_have_each_verb_and_option(generator: ModuleType) -> None:
+def test_each_verb_and_option_is_in_each_file(generator: ModuleType) -> None:
     from ssmgate.commands.main import main
 
     options = {option.names[0] for option in generator.start_session().options}
@@ -121,7 +121,7 @@ def test_completion_files_have_each_verb_and_option(generator: ModuleType) -> No
 # The helper
 
 
-def test_completes_values_from_configuration_files(desk: Machine) -> None:
+def test_values_of_the_configuration_files(desk: Machine) -> None:
     append(desk.home / ".aws" / "config", "[profile a\x1bb]\nregion = $(id)\n[profile 'x]\n[x")
     line = ("--", "ssmgate", "")
     assert complete(desk, "profiles", *line) == ["default", "it's $HOME", "three", "two words"]
@@ -138,7 +138,7 @@ def test_completes_values_from_configuration_files(desk: Machine) -> None:
     ) == ["only"]  # fmt: skip
 
 
-def test_completes_values_from_aws_as_caller(desk: Machine) -> None:
+def test_values_of_aws_and_who_asks(desk: Machine) -> None:
     assert complete(desk, "targets", "--", "ssmgate", "--target", "") == [f"{DB}", f"{WEB}\tweb-1"]
     assert complete(desk, "documents", "--", "x", "--profile", "it's $HOME", "--doc", "") == [
         "AWS-StartSSHSession\tAmazon",
@@ -149,9 +149,9 @@ def test_completes_values_from_aws_as_caller(desk: Machine) -> None:
     # Still being typed: it says nothing yet.
     complete(desk, "targets", "--", "x", "--profile", "thr", AWS_PROFILE=None)
 
-    requested = [(r.access_key, r.headers["Authorization"].split("/")[2]) for r in desk.aws.received
+    asked = [(r.access_key, r.headers["Authorization"].split("/")[2]) for r in desk.aws.received
              if r.operation != "DescribeInstances"]  # fmt: skip
-    assert requested == [
+    assert asked == [
         ("AKIAEXAMPLE", "us-east-1"),
         ("AKIAITS", "us-east-1"),
         ("AKIATWO", "eu-west-1"),
@@ -163,7 +163,7 @@ def test_completes_values_from_aws_as_caller(desk: Machine) -> None:
     assert only == [{"Key": "DocumentType", "Values": ["Session"]}]
 
 
-def test_unsafe_names_are_escaped_or_left_out(desk: Machine) -> None:
+def test_names_that_others_wrote_are_only_read(desk: Machine) -> None:
     desk.aws.script("DescribeInstances", json_error("UnauthorizedOperation", "no", 403))
     desk.aws.script(
         "DescribeInstanceInformation",
@@ -191,7 +191,7 @@ def test_unsafe_names_are_escaped_or_left_out(desk: Machine) -> None:
     ],
     ids=["denied", "late", "odd", "garbage"],
 )
-def test_aws_errors_print_nothing(desk: Machine, answer: Answer) -> None:
+def test_whatever_aws_does_the_terminal_stays_clean(desk: Machine, answer: Answer) -> None:
     desk.aws.script("DescribeInstanceInformation", answer)
     assert complete(desk, "targets", "--", "") == []
     # And the next key does not wait for it again.
@@ -213,13 +213,15 @@ def test_aws_errors_print_nothing(desk: Machine, answer: Answer) -> None:
     ],
     ids=repr,
 )
-def test_missing_files_print_nothing(desk: Machine, environ: dict[str, str | None]) -> None:
+def test_whatever_the_machine_lacks_the_terminal_stays_clean(
+    desk: Machine, environ: dict[str, str | None]
+) -> None:
     for kind in ("profiles", "regions", "targets", "documents"):
         complete(desk, kind, "--", "", **environ)
 
 
 @pytest.mark.parametrize("words", [[], ["passwords", "--"], ["targets"], ["--", "x"]])
-def test_other_arguments_exit_with_252(desk: Machine, words: list[str]) -> None:
+def test_other_words_end_in_252(desk: Machine, words: list[str]) -> None:
     ended = subprocess.run(
         [BIN / "ssmgate", "complete", *words],
         env=desk.variables(),
@@ -229,8 +231,8 @@ def test_other_arguments_exit_with_252(desk: Machine, words: list[str]) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (252, b"", b"")
 
 
-def test_completion_never_prompts_and_leaves_no_process(desk: Machine) -> None:
-    """A profile with MFA, and a credential process that would prompt and does not end."""
+def test_nothing_asks_on_the_terminal_and_nothing_is_left(desk: Machine) -> None:
+    """A profile with MFA, and a credential process that would ask and that does not end."""
     left = desk.home / "left"
     process = desk.home / "process"
     process.write_text(
@@ -266,7 +268,7 @@ def state_of(process: int) -> str:
         return ""
 
 
-def test_completion_loads_few_modules(desk: Machine) -> None:
+def test_a_key_stroke_loads_little(desk: Machine) -> None:
     complete(desk, "targets", "--", "")
     code = (
         "import sys; from ssmgate.commands.completion import complete\n"
@@ -298,19 +300,19 @@ def poison(file: Path) -> None:
     file.write_text(json.dumps(kept))
 
 
-def requested(desk: Machine) -> int:
+def asked(desk: Machine) -> int:
     return len(desk.aws.calls("DescribeInstanceInformation"))
 
 
-def test_second_completion_uses_cache(desk: Machine) -> None:
+def test_a_second_key_stroke_asks_nobody(desk: Machine) -> None:
     first = complete(desk, "targets", "--", "")
     assert complete(desk, "targets", "--", "") == first
-    assert requested(desk) == 1
+    assert asked(desk) == 1
     file = cached(desk)
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert file.parent.parent.stat().st_mode & 0o777 == 0o700
     poison(file)
-    # This proves that the file is read: the attacks below rely on it.
+    # The file is read indeed: the attacks below can tell.
     assert complete(desk, "targets", "--", "") == ["i-0000000000000bad0\tplanted"]
 
 
@@ -326,21 +328,21 @@ def test_second_completion_uses_cache(desk: Machine) -> None:
     ],
     ids=repr,
 )
-def test_cached_names_are_for_one_caller_and_region(
+def test_an_answer_is_for_the_same_caller_and_place_only(
     desk: Machine, change: dict[str, str | None]
 ) -> None:
     complete(desk, "targets", "--", "")
     complete(desk, "targets", "--", "", **change)
-    assert requested(desk) == 2
+    assert asked(desk) == 2
 
 
-def test_cached_names_are_for_same_arguments_and_files(desk: Machine) -> None:
+def test_an_answer_is_for_the_same_words_and_files_only(desk: Machine) -> None:
     complete(desk, "targets", "--", "")
     complete(desk, "targets", "--", "--region", "eu-west-1", "")
     complete(desk, "targets", "--", "--profile", "it's $HOME", "")
     append(desk.home / ".aws" / "credentials", "# changed\n")
     complete(desk, "targets", "--", "")
-    assert requested(desk) == 4
+    assert asked(desk) == 4
 
 
 def _old(file: Path) -> None:
@@ -383,14 +385,14 @@ def _pipe(file: Path) -> None:
     ids=["old", "future", "link", "linked", "pipe", "group", "others", "directory of group",
          "directory of others", "another's", "another's directory"],
 )  # fmt: skip
-def test_ignores_cache_that_others_can_write(desk: Machine, spoil: object) -> None:
+def test_what_others_can_write_is_not_believed(desk: Machine, spoil: object) -> None:
     assert callable(spoil)
     first = complete(desk, "targets", "--", "")
     file = cached(desk)
     poison(file)
     spoil(file)
     assert complete(desk, "targets", "--", "") == first
-    assert requested(desk) == 2
+    assert asked(desk) == 2
 
 
 @pytest.mark.parametrize(
@@ -398,7 +400,7 @@ def test_ignores_cache_that_others_can_write(desk: Machine, spoil: object) -> No
     ["", "{", "[]", "null", '{"at": 1}', '{"at": 1, "found": [1]}', "\x00",
      '{"at": 1, "found": [["i-0123456789abcdef0", 7]]}'],
 )  # fmt: skip
-def test_ignores_broken_cache_file(desk: Machine, text: str) -> None:
+def test_a_broken_file_is_no_answer_and_no_error(desk: Machine, text: str) -> None:
     complete(desk, "targets", "--", "")
     cached(desk).write_text(text)
     assert complete(desk, "targets", "--", "") in ([], [f"{DB}", f"{WEB}\tweb-1"])
@@ -470,7 +472,7 @@ def directory(desk: Machine) -> Path:
 
 
 @pytest.mark.parametrize("shell", [pytest.param(s, marks=needs(s)) for s in ("bash", "zsh")])
-def test_completes_at_prompt(shell: str, desk: Machine, directory: Path) -> None:
+def test_typing(shell: str, desk: Machine, directory: Path) -> None:
     with Typist(shell, desk.variables(), directory) as typist:
         load, take = LOADED[shell]
         typist.run(load)
@@ -489,7 +491,7 @@ def test_completes_at_prompt(shell: str, desk: Machine, directory: Path) -> None
 
 
 @needs("fish")
-def test_completes_at_fish_prompt(desk: Machine, directory: Path) -> None:
+def test_typing_in_fish(desk: Machine, directory: Path) -> None:
     script = f"{AWS_BEFORE['fish']}\nsource {DIRECTORY}/ssmgate.fish\n__ssmgate_take_aws\n"
     script += 'for line in $argv\n    complete -C "$line"\n    echo ==\nend\n'
     ended = subprocess.run(
@@ -534,7 +536,7 @@ BASHES_OWN = {
         ("nothing", "aws x by-file "),
     ],
 )
-def test_keeps_previous_bash_completion_of_aws(
+def test_what_completed_aws_before_in_bash_still_does(
     before: str, wanted: str, desk: Machine, directory: Path
 ) -> None:
     (directory / "by-file").touch()
@@ -550,8 +552,8 @@ def test_keeps_previous_bash_completion_of_aws(
         )
 
 
-def test_completes_under_set_u(desk: Machine, directory: Path) -> None:
-    """Some users work in an interactive `set -u`."""
+def test_a_taken_line_survives_set_u(desk: Machine, directory: Path) -> None:
+    """Some work in an interactive `set -u`."""
     with Typist("bash", desk.variables(), directory) as typist:
         for command in ["set -u", *LOADED["bash"]]:
             typist.run(command)

@@ -462,7 +462,8 @@ def test_gate_and_service_see_same_transport(shell: Shell, demanded: str, let_in
     gate, aws = (line.split() for line in ended.stdout.splitlines())
     assert (gate[0], gate[1] == "0") == ("gate", let_in), ended.stderr
     assert (aws[0], aws[1] == "0") == ("aws", let_in), ended.stderr
-    assert ended.stderr.count("because no identity-based policy allows") == 2 * (not let_in)
+    denials = ended.stderr.count("no identity-based policy allows")
+    assert denials == 2 * (not let_in), ended.stderr
 
 
 def test_command_gets_endpoint_and_identity_only(shell: Shell) -> None:

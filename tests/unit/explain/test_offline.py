@@ -1,4 +1,4 @@
-"""`policy check`: decisions by the local evaluator alone, and the context they depend on."""
+"""`policy check`: answers by the local evaluator alone, and what they hang on."""
 
 import json
 from pathlib import Path
@@ -85,7 +85,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
         # Two keys at once, of which one is known not to match.
         ([allow(Condition={"Bool": {MFA: "true"}, "StringEquals": {"aws:userid": "x"}})],
          [f"{MFA}=false"], "denied", "denied"),
-        # A unique id is unknown offline.
+        # Nobody offline knows a unique id.
         ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "unknown", "unknown"),
         # A document does not have the node's tags; the node may.
         ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "denied", "unknown"),
@@ -95,7 +95,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
          ["aws:resourcetag/t=b"], "denied", "denied"),
         ([allow(**when("ForAnyValue:StringEquals", "aws:PrincipalOrgPaths", "o/r/a"))],
          ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "allowed", "allowed"),
-        # Given context overrides assumed context.
+        # What is said outweighs what is assumed.
         ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
          [], "allowed", "allowed"),
         ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
@@ -105,7 +105,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
          ["aws:CurrentTime=2019-01-01T00:00:00Z"], "allowed", "allowed"),
     ],
 )  # fmt: skip
-def test_context_decides_answer(statements, context, document, target):
+def test_what_an_answer_hangs_on(statements, context, document, target):
     report = offline.check(
         policy_files(*statements), scenario(context=tuple(map(offline.entry, context)))
     )
@@ -113,7 +113,7 @@ def test_context_decides_answer(statements, context, document, target):
     assert (report.document.verdict.value, report.target.verdict.value) == (document, target)
 
 
-def test_allow_names_keys_of_possible_deny():
+def test_an_allow_names_the_keys_with_which_a_deny_might_apply():
     report = offline.check(
         policy_files(allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))), scenario()
     )
@@ -132,7 +132,7 @@ def test_tags_of_the_document_itself():
     assert report.target.verdict is Verdict.UNKNOWN
 
 
-def test_service_control_policy_files_are_one_level():
+def test_files_of_service_control_policies_are_one_level():
     guard = parse(json.dumps({"Statement": allow(Effect="Deny", Action="s3:*")}), "guard.json")
     everything = parse(json.dumps({"Statement": allow(Action="*")}), "full.json")
 
@@ -171,22 +171,22 @@ def test_who_the_caller_is(arn, source, kind):
         f"{ROLE}\n",
     ],
 )
-def test_rejects_invalid_caller(arn):
+def test_who_is_no_caller(arn):
     with pytest.raises(ValueError, match="is no ARN"):
         offline.parse_caller(arn)
 
 
 @pytest.mark.parametrize("text", ["aws:SourceIp", "a=b", "aws:TagKeys=[1", "aws:TagKeys=[]"])
-def test_rejects_invalid_context(text):
+def test_what_is_no_context(text):
     with pytest.raises(ValueError, match=r"is n|takes"):
         offline.entry(text)
 
 
-def test_value_may_contain_equals_sign():
+def test_a_value_may_have_an_equals_sign():
     assert offline.entry("aws:userid=A=B") == ContextEntry("aws:userid", "string", ("A=B",))
 
 
-# Which arguments belong to the verb.
+# Which words are the verb's own.
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_value_may_contain_equals_sign():
         ("a --target i-1 b", "a", "--target i-1 b"),
         ("--target i-1 a", "", "--target i-1 a"),
         ("a --target i-1 -- b --caller c", "a", "--target i-1 -- b --caller c"),
-        # Abbreviations belong to start-session: the parser of the verb rejects these.
+        # Abbreviations are start-session's: its parser rejects these.
         ("a --bound b --cont c --call d", "a", "--bound b --cont c --call d"),
         ("a --re us-east-1 --doc D", "a", "--re us-east-1 --doc D"),
         ("a --policy b", "a", "--policy b"),

@@ -1,4 +1,4 @@
-"""What a login depends on: files of root, and an environment of a few variables."""
+"""What a login depends on: root's files alone, and an environment of a few variables."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_variables_that_come_through(given: dict[str, str], kept: bool) -> None:
     assert environment.trusted(given) == (given if kept else {})
 
 
-def test_builds_whole_environment() -> None:
+def test_the_whole_environment() -> None:
     usual = {
         "LANG": "C",
         "HOME": "/var/empty",
@@ -84,14 +84,14 @@ def profile_of(monkeypatch: pytest.MonkeyPatch, name: str | None) -> str:
 
 
 @pytest.mark.parametrize("name", ["alice", "Alice-9_aB.b", "_x", "9a", "A", "a" * 64])
-def test_unix_user_name_selects_profile(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_profile_of_the_unix_user(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert profile_of(monkeypatch, name) == f"team-{name}"
 
 
 @pytest.mark.parametrize(
     "name", [None, "", "-x", ".x", "a b", "a/b", "a\n", "ä", "a]", "a" * 65, "a$"]
 )
-def test_unusual_user_name_has_no_profile(
+def test_user_without_a_plain_name_has_no_profile(
     monkeypatch: pytest.MonkeyPatch, name: str | None
 ) -> None:
     with pytest.raises(
@@ -104,7 +104,7 @@ def test_unusual_user_name_has_no_profile(
 
 
 class Held:
-    """The files that must belong to root, and a process that was started as a login is."""
+    """What was held to root, and a process that was started as a login is."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: list[str] = []
@@ -125,7 +125,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     return Held(monkeypatch)
 
 
-def test_requires_root_to_own_all_files_of_login(held: Held) -> None:
+def test_everything_that_a_login_runs_and_reads_is_held_to_root(held: Held) -> None:
     environment.require_root_owned(CONFIG)
 
     ours, awscli, python, *rest = held.files
@@ -138,7 +138,7 @@ def test_requires_root_to_own_all_files_of_login(held: Held) -> None:
     assert held.directories == ["/var/empty"]
 
 
-def test_requires_no_venv_file_outside_venv(held: Held) -> None:
+def test_outside_a_virtual_environment_there_is_no_file_of_one(held: Held) -> None:
     held.system.prefix = "/usr"
     environment.require_root_owned(
         replace(CONFIG, login=replace(CONFIG.login, aws_config_file=None))
@@ -147,7 +147,9 @@ def test_requires_no_venv_file_outside_venv(held: Held) -> None:
     assert held.files[3:] == ["/opt/plugin", "/etc/aws/credentials"]
 
 
-def test_skips_missing_package(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_that_cannot_be_found_is_not_held(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _name: None)
     environment.require_root_owned(CONFIG)
 
@@ -163,7 +165,7 @@ def test_skips_missing_package(held: Held, monkeypatch: pytest.MonkeyPatch) -> N
         ({"plugin_path": None}, 1, "plugin.path is not set"),
     ],
 )
-def test_rejects_login_with_insecure_settings(
+def test_login_that_cannot_be_held_to_root(
     held: Held, changes: dict[str, Any], isolated: int, words: str
 ) -> None:
     held.system.flags.isolated = isolated
@@ -174,7 +176,7 @@ def test_rejects_login_with_insecure_settings(
     assert (held.files, held.directories) == ([], [])
 
 
-def test_requires_secure_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_text("")
     before = os.listdir("/dev/fd")
@@ -190,7 +192,7 @@ def test_requires_secure_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         environment._require_trusted("/none")
 
 
-def test_requires_secure_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationProblem, match=r"^refused: login\.home, /none: No such"):
         environment._require_empty_home("/none")
     with pytest.raises(ConfigurationProblem, match=r"login\.home is not trusted: home is not"):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.waiting import locking, until
+from fakes.waiting import count_lock_owners, until
 from ssmgate.gate.cache import single_flight
 from ssmgate.gate.cache.store import DIRECTORY, DecisionCache
 
@@ -51,7 +51,7 @@ class Crowd:
     def wait_until_asked(self) -> int:
         """The process that asks first, once all of them are there."""
         until(lambda: len(os.listdir(self.started)) == len(self.processes) and self.asked.exists())
-        until(lambda: locking(self.asked.parent) == len(self.processes))
+        until(lambda: count_lock_owners(self.asked.parent) == len(self.processes))
         return int(self.asked.read_text().split()[0])
 
     def end(self) -> int:

@@ -13,12 +13,12 @@ from ssmgate.gate.cache import inspect
 from ssmgate.gate.cache.store import DIRECTORY, DecisionCache, youngest
 
 
-def test_is_empty_at_first(directory: DecisionCache, home: Path, warnings: list[object]) -> None:
+def test_nothing_is_kept_at_first(directory: DecisionCache, home: Path, told: list[object]) -> None:
     assert directory.read("a") is None
-    assert (os.listdir(home), warnings) == ([], [])
+    assert (os.listdir(home), told) == ([], [])
 
 
-def test_reads_written_entry(directory: DecisionCache, home: Path, warnings: list[object]) -> None:
+def test_what_was_kept(directory: DecisionCache, home: Path, told: list[object]) -> None:
     before = os.umask(0)
     try:
         directory.write("a", "text")
@@ -29,10 +29,10 @@ def test_reads_written_entry(directory: DecisionCache, home: Path, warnings: lis
     assert (home / DIRECTORY).stat().st_mode & 0o7777 == 0o700
     assert (home / DIRECTORY / "a").stat().st_mode & 0o7777 == 0o600
     assert list(inspect.texts(directory)) == ["text"]
-    assert warnings == []
+    assert told == []
 
 
-def insecure_directory(home: Path) -> None:
+def lax_directory(home: Path) -> None:
     (home / DIRECTORY).chmod(0o755)
 
 
@@ -72,12 +72,12 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files aw
 @pytest.mark.parametrize(
     "spoil",
     [
-        insecure_directory, sticky_directory, writable_parent, writable_home, link, a_file,
+        lax_directory, sticky_directory, writable_parent, writable_home, link, a_file,
         pytest.param(foreign_directory, marks=ROOT), pytest.param(foreign_parent, marks=ROOT),
     ],
 )  # fmt: skip
-def test_skips_directory_that_others_may_use(
-    directory: DecisionCache, home: Path, warnings: list[object], spoil: Callable[[Path], None]
+def test_a_directory_that_is_not_ours_alone(
+    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
     directory.write("a", "text")
     spoil(home)
@@ -86,28 +86,28 @@ def test_skips_directory_that_others_may_use(
     directory.write("a", "new")
     with directory.single_flight("a"):
         pass
-    assert len(warnings) == 1
-    assert str(warnings[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
+    assert len(told) == 1
+    assert str(told[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
 
 
-def test_allows_sticky_parent(home: Path, warnings: list[object]) -> None:
+def test_a_sticky_parent_is_allowed(home: Path, told: list[object]) -> None:
     home.chmod(0o1777)
     inner = home / "user"
     inner.mkdir(mode=0o700)
-    directory = DecisionCache(str(inner), warnings.append)
+    directory = DecisionCache(str(inner), told.append)
     directory.write("a", "text")
 
-    assert (directory.read("a"), warnings) == ("text", [])
+    assert (directory.read("a"), told) == ("text", [])
 
 
-def test_follows_link_to_cache_directory(
-    home: Path, directory: DecisionCache, warnings: list[object]
+def test_a_linked_cache_directory_is_followed(
+    home: Path, directory: DecisionCache, told: list[object]
 ) -> None:
     (home / "scratch").mkdir(mode=0o700)
     (home / ".cache").symlink_to(home / "scratch")
     directory.write("a", "text")
 
-    assert (directory.read("a"), warnings) == ("text", [])
+    assert (directory.read("a"), told) == ("text", [])
 
 
 def readable(file: Path) -> None:
@@ -139,27 +139,27 @@ def foreign(file: Path) -> None:
 @pytest.mark.parametrize(
     "spoil", [readable, linked, fifo, big, binary, pytest.param(foreign, marks=ROOT)]
 )
-def test_ignores_spoilt_entry(
-    directory: DecisionCache, home: Path, warnings: list[object], spoil: Callable[[Path], None]
+def test_a_file_that_is_none_of_ours_is_ignored(
+    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
 ) -> None:
     directory.write("a", "text")
     spoil(home / DIRECTORY / "a")
 
     assert directory.read("a") is None
     directory.write("a", "new")
-    assert (directory.read("a"), warnings) == ("new", [])
+    assert (directory.read("a"), told) == ("new", [])
 
 
-def test_unavailable_directory_prints_nothing(warnings: list[object]) -> None:
-    directory = DecisionCache("/proc/no-home", warnings.append)
+def test_where_nothing_can_be_kept_nothing_is_said(told: list[object]) -> None:
+    directory = DecisionCache("/proc/no-home", told.append)
     directory.write("a", "text")
 
     with directory.single_flight("a") as flight:
         assert not flight.waited
-    assert (directory.read("a"), warnings) == (None, [])
+    assert (directory.read("a"), told) == (None, [])
 
 
-def test_deletes_old_entries(directory: DecisionCache, home: Path) -> None:
+def test_what_is_old_is_forgotten(directory: DecisionCache, home: Path) -> None:
     directory.write("old", "text")
     long_ago = time.time() - 1000
     os.utime(home / DIRECTORY / "old", (long_ago, long_ago))

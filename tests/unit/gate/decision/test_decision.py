@@ -1,4 +1,4 @@
-"""The decision as a table whose ids read as a policy."""
+"""The decision, as a table whose ids read as a policy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ YES = Evaluation(ARN, ALLOWED)
 NO = Evaluation(ARN, IMPLICIT)
 
 
-def test_allow_of_document_permits_request() -> None:
+def test_an_allow_of_the_document_permits_the_request() -> None:
     assert decide(REQUEST, [QUESTION], [YES]) == Permit(REQUEST)
 
 
@@ -65,7 +65,7 @@ def test_allow_of_document_permits_request() -> None:
         ),
     ],
 )
-def test_unclear_answers_are_unknown(evaluations: list[Evaluation], reason_code: Reason) -> None:
+def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None:
     outcome = decide(REQUEST, [QUESTION], evaluations)
 
     assert isinstance(outcome, Unknown)
@@ -114,16 +114,14 @@ def test_unclear_answers_are_unknown(evaluations: list[Evaluation], reason_code:
         ),
     ],
 )
-def test_denies_with_reason_and_layer(
-    evaluations: list[Evaluation], reason_code: DenialReason, layer: Layer
-) -> None:
+def test_refusal(evaluations: list[Evaluation], reason_code: DenialReason, layer: Layer) -> None:
     outcome = decide(REQUEST, [QUESTION], evaluations)
 
     assert isinstance(outcome, Denial)
     assert (outcome.reason_code, outcome.layer, outcome.question) == (reason_code, layer, QUESTION)
 
 
-def test_missing_question_is_unknown() -> None:
+def test_no_question_is_no_yes() -> None:
     assert decide(REQUEST, [], [YES]) == Unknown(Reason.NO_QUESTION, "no document was asked about")
 
 
@@ -136,7 +134,7 @@ def test_missing_question_is_unknown() -> None:
         ((ALLOWED, None), False),
     ],
 )
-def test_requires_each_possible_document(
+def test_every_document_that_may_be_meant_is_required(
     decisions: tuple[EvalDecision, EvalDecision | None], permitted: bool
 ) -> None:
     questions = [QUESTION, replace(QUESTION, resource_arn=OTHER)]
@@ -149,7 +147,7 @@ def test_requires_each_possible_document(
     assert isinstance(decide(REQUEST, questions, evaluations), Permit) is permitted
 
 
-def test_permit_spells_out_default_document_only() -> None:
+def test_a_permit_spells_out_the_default_document_and_no_other() -> None:
     spelled_out = Permit(REQUEST).spelled_out()
 
     assert spelled_out == replace(REQUEST, document_name=DEFAULT_DOCUMENT_NAME)
@@ -166,11 +164,11 @@ def test_an_override_keeps_what_it_set_aside() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason_code", "expected"),
+    ("reason_code", "told"),
     [(Reason.IMPLICIT_DENY, Reason.LIVE_CONTEXT), (Reason.EXPLICIT_DENY, Reason.LIVE_DENY)],
 )
-def test_denial_that_session_tag_may_change_is_unknown(
-    reason_code: DenialReason, expected: Reason
+def test_denial_that_a_session_tag_may_turn_is_unknown(
+    reason_code: DenialReason, told: Reason
 ) -> None:
     tag = "aws:PrincipalTag/Team"
     given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])
@@ -183,7 +181,7 @@ def test_denial_that_session_tag_may_change_is_unknown(
     assert unknown_if_live(denial, ("aws:username", tag)) is denial
 
 
-def test_denial_that_unread_tag_may_change_is_unknown() -> None:
+def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
     unread = (("aws:ResourceTag/a", "is x"), ("ssm:resourceTag/b", "is x"), ("c", "is y"))
     outcomes = [
         unless_unread(Denial(code, QUESTION, Layer.IDENTITY), unread)

@@ -1,4 +1,4 @@
-"""`frozen` compared with the dataclass that it replaces."""
+"""`frozen` beside what it stands in for."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def outcome(case: Callable[[Any], object], cls: Any) -> object:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_behaves_as_standard_library_dataclass(name: str) -> None:
+def test_as_the_standard_librarys(name: str) -> None:
     assert outcome(CASES[name], OURS) == outcome(CASES[name], STANDARD)
 
 
-def test_post_init_may_raise() -> None:
+def test_post_init_may_refuse() -> None:
     @frozen
     class Picky:
         name: str
@@ -94,7 +94,7 @@ def test_post_init_may_raise() -> None:
 
 
 def classes() -> list[type]:
-    """Return each class of ssmgate that is `frozen`, found in the source."""
+    """Every class of ssmgate that is `frozen`, as the source shows them."""
     found = []
     for module in house.modules():
         names = [
@@ -111,7 +111,7 @@ def classes() -> list[type]:
 
 
 def value_of(kind: Any) -> Any:
-    """Return a value of the type `kind`; texts are valid document names."""
+    """A value of the type `kind`, with a text that a document can have for a name."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return value_of(next(one for one in arguments if one is not type(None)))

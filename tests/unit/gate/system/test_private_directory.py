@@ -1,4 +1,4 @@
-"""The checks of a private directory: its owner, its mode, and the links on the way to it."""
+"""Files in a directory that is one user's alone: read, kept whole or not at all, forgotten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def test_creates_nothing_without_create(home: Path) -> None:
+def test_without_create_nothing_is_made(home: Path) -> None:
     with pytest.raises(FileNotFoundError):
         private_directory.open_directory(str(home), "a/b")
     assert os.listdir(home) == []
@@ -67,7 +67,7 @@ def test_a_directory_that_inherits_its_group_is_one_users_alone(home: Path) -> N
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_imports_few_modules() -> None:
+def test_it_imports_next_to_nothing() -> None:
     # Some releases of Python 3.13 load errno themselves.
     code = (
         "import errno, os, stat, sys; before = set(sys.modules)\n"
@@ -87,11 +87,11 @@ def test_imports_few_modules() -> None:
     ]  # fmt: skip
 
 
-def insecure_home(home: Path) -> None:
+def lax_home(home: Path) -> None:
     home.chmod(0o777)
 
 
-def insecure_parent(home: Path) -> None:
+def lax_parent(home: Path) -> None:
     (home / "a").chmod(0o777)
 
 
@@ -100,7 +100,7 @@ def linked(home: Path) -> None:
     (home / "a/b").symlink_to(home / "real")
 
 
-def linked_into_insecure_directory(home: Path) -> None:
+def linked_into_a_lax_one(home: Path) -> None:
     (home / "lax").mkdir()
     (home / "lax").chmod(0o777)
     (home / "a").rename(home / "lax/a")
@@ -112,7 +112,7 @@ def a_file(home: Path) -> None:
     (home / "a/b").write_text("")
 
 
-def insecure_directory(home: Path) -> None:
+def lax_directory(home: Path) -> None:
     (home / "a/b").chmod(0o705)
 
 
@@ -123,19 +123,16 @@ def closed_directory(home: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (insecure_home, r"a home can be written by others \(mode 0777\)"),
-        (insecure_parent, r"a can be written by others \(mode 0777\)"),
+        (lax_home, r"a home can be written by others \(mode 0777\)"),
+        (lax_parent, r"a can be written by others \(mode 0777\)"),
         (linked, r"a home/a/b is a link, or not a directory"),
-        (linked_into_insecure_directory, r"a home/lax can be written by others"),
+        (linked_into_a_lax_one, r"a home/lax can be written by others"),
         (a_file, r"a home/a/b is a link, or not a directory"),
-        (
-            insecure_directory,
-            rf"a/b must be owned by .* mode 0700 \(uid {os.geteuid()}, mode 0705\)",
-        ),
+        (lax_directory, rf"a/b must be owned by .* mode 0700 \(uid {os.geteuid()}, mode 0705\)"),
         (closed_directory, r"a/b must be owned by"),
     ],
 )
-def test_rejects_directory_that_is_not_private(
+def test_directory_that_is_not_one_users_alone(
     home: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
@@ -148,7 +145,7 @@ def test_rejects_directory_that_is_not_private(
     assert os.listdir("/dev/fd") == before
 
 
-def test_follows_links_to_home_and_parent(home: Path) -> None:
+def test_linked_home_and_linked_parent_are_followed(home: Path) -> None:
     (home / "real").mkdir(mode=0o700)
     (home / "a").symlink_to("real")
     home.with_name("link").symlink_to(home)
@@ -158,7 +155,7 @@ def test_follows_links_to_home_and_parent(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
-def test_rejects_directory_of_another_user(home: Path) -> None:
+def test_directory_of_another_user(home: Path) -> None:
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
     os.chown(home / "a/b", 12345, -1)
     with pytest.raises(InsecurePermissions, match=r"must be owned by .* \(uid 12345, mode 0700\)"):
@@ -168,8 +165,8 @@ def test_rejects_directory_of_another_user(home: Path) -> None:
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_rejects_link_in_home_that_others_could_write(home: Path, tmp_path: Path) -> None:
-    """The target of the link is private, but others could exchange the link."""
+def test_link_in_a_home_that_others_could_write(home: Path, tmp_path: Path) -> None:
+    """Where it leads is this user's alone, but others could exchange the link."""
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (home / "a").symlink_to(tmp_path / "elsewhere")
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
@@ -179,7 +176,7 @@ def test_rejects_link_in_home_that_others_could_write(home: Path, tmp_path: Path
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_inaccessible_home_is_error(tmp_path: Path) -> None:
+def test_home_that_cannot_be_entered_is_an_error_whoever_could_write_it(tmp_path: Path) -> None:
     home = tmp_path / "file"
     home.write_text("")
     home.chmod(0o666)

@@ -1,4 +1,4 @@
-"""Files that only their owner could have written: which are accepted, and why others are not."""
+"""Files that only their owner could have written: which ones, and what is wrong with others."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ MEMBERS = {0: 0, GROUP: USER, 7: None}
         pytest.param(0o4755, 0, 0, {0}, "", id="other bits"),
     ],
 )
-def test_rejects_file_that_others_can_write(
+def test_who_can_write_it(
     monkeypatch: pytest.MonkeyPatch, mode: int, uid: int, gid: int, owners: set[int], problem: str
 ) -> None:
     monkeypatch.setattr(groups, "only_member", MEMBERS.__getitem__)
@@ -124,7 +124,7 @@ def test_sticky_directory_above_another(mode: int, uid: int, problem: str) -> No
         pytest.param(None, ["alice"], None, id="no such group"),
     ],
 )
-def test_finds_only_member_of_group(
+def test_only_member_of_a_group(
     monkeypatch: pytest.MonkeyPatch,
     listed: list[str] | None,
     primary: list[str],
@@ -145,8 +145,8 @@ def test_finds_only_member_of_group(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_reads_groups_of_system(tmp_path: Path) -> None:
-    """Without a fake: the file of a uid that does not exist, and of a group with members."""
+def test_group_of_the_system(tmp_path: Path) -> None:
+    """Without a fake: the file of a user whom no system has, and of a group with members."""
     file = tmp_path / "file"
     file.touch()
     for gid in (54321, grp.getgrnam("adm").gr_gid):
@@ -164,7 +164,7 @@ def test_reads_groups_of_system(tmp_path: Path) -> None:
         (stat.S_IFCHR, "/x is not a regular file"),
     ],
 )
-def test_accepts_only_regular_files(monkeypatch: pytest.MonkeyPatch, kind: int, words: str) -> None:
+def test_only_a_regular_file(monkeypatch: pytest.MonkeyPatch, kind: int, words: str) -> None:
     known = SimpleNamespace(st_mode=kind | 0o600, st_uid=0, st_gid=0)
     monkeypatch.setattr(
         trusted_open, "os", SimpleNamespace(fstat=lambda _file: known, strerror=os.strerror)
@@ -174,27 +174,27 @@ def test_accepts_only_regular_files(monkeypatch: pytest.MonkeyPatch, kind: int, 
     assert str(caught.value) == words
 
 
-def test_accepts_file_that_only_owner_could_write(path: Path, tmp_path: Path) -> None:
+def test_what_its_owner_alone_could_have_written(path: Path, tmp_path: Path) -> None:
     assert opened(path, tmp_path) == "text"
     require_trusted_directory(str(path.parent), ME, base=str(tmp_path))
     require_trusted_directory(str(tmp_path), ME, base=str(tmp_path))
 
 
-def insecure_base(path: Path) -> None:
+def lax_base(path: Path) -> None:
     path.parents[2].chmod(0o777)
 
 
-def insecure_above(path: Path) -> None:
+def lax_above(path: Path) -> None:
     path.parents[1].chmod(0o777)
 
 
-def insecure_directory(path: Path) -> None:
+def lax_directory(path: Path) -> None:
     path.parent.chmod(0o777)
 
 
-def insecure_directories(path: Path) -> None:
-    insecure_above(path)
-    insecure_directory(path)
+def lax_directories(path: Path) -> None:
+    lax_above(path)
+    lax_directory(path)
 
 
 def link_above(path: Path) -> None:
@@ -215,16 +215,16 @@ def file_above(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (insecure_base, ". can be written by others (mode 0777)"),
-        (insecure_above, "a can be written by others (mode 0777)"),
-        (insecure_directory, "a/b can be written by others (mode 0777)"),
-        (insecure_directories, "a can be written by others (mode 0777)"),
+        (lax_base, ". can be written by others (mode 0777)"),
+        (lax_above, "a can be written by others (mode 0777)"),
+        (lax_directory, "a/b can be written by others (mode 0777)"),
+        (lax_directories, "a can be written by others (mode 0777)"),
         (link_above, "a is a symbolic link"),
         (link_directory, "a/b is a symbolic link"),
         (file_above, "a is not a directory"),
     ],
 )
-def test_rejects_directory_that_others_could_exchange(
+def test_directory_that_others_could_exchange(
     path: Path, tmp_path: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     spoil(path)
@@ -233,23 +233,25 @@ def test_rejects_directory_that_others_could_exchange(
     assert why_directory(path.parent, tmp_path) == words
 
 
-def test_does_not_follow_link(path: Path, tmp_path: Path) -> None:
+def test_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     (path.parent / "link").symlink_to("file")
     assert why(path.parent / "link", tmp_path) == "a/b/link is a symbolic link"
 
 
-def test_rejects_file_that_others_could_write(path: Path, tmp_path: Path) -> None:
+def test_file_that_others_could_write(path: Path, tmp_path: Path) -> None:
     path.chmod(0o666)
     assert why(path, tmp_path) == "a/b/file can be written by others (mode 0666)"
 
 
-def test_does_not_wait_for_fifo(path: Path, tmp_path: Path) -> None:
+def test_fifo_is_not_waited_for(path: Path, tmp_path: Path) -> None:
     os.mkfifo(path.parent / "fifo", 0o600)
     assert why(path.parent / "fifo", tmp_path) == "a/b/fifo is not a regular file"
 
 
-def test_missing_file_is_missing_in_any_directory(path: Path, tmp_path: Path) -> None:
-    insecure_directory(path)
+def test_missing_file_is_missing_whatever_its_directorys_are_like(
+    path: Path, tmp_path: Path
+) -> None:
+    lax_directory(path)
     for missing in (path.parent / "none", path.parents[1] / "none" / "file"):
         with pytest.raises(FileNotFoundError):
             open_trusted(str(missing), owners=ME, base=str(tmp_path))
@@ -258,12 +260,12 @@ def test_missing_file_is_missing_in_any_directory(path: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("detour", ["a/file", "./a", "{}/a/../a/b/file", "{}//a/b/file"])
-def test_rejects_path_with_detours(path: Path, tmp_path: Path, detour: str) -> None:
+def test_path_without_detours(path: Path, tmp_path: Path, detour: str) -> None:
     with pytest.raises(InsecurePermissions, match="is not an absolute path without detours"):
         open_trusted(detour.format(tmp_path), owners=ME, base=str(tmp_path))
 
 
-def test_new_file_is_private(path: Path, tmp_path: Path) -> None:
+def test_new_file_is_its_owners_alone(path: Path, tmp_path: Path) -> None:
     new = path.with_name("new")
     flags = os.O_CREAT | os.O_WRONLY
     before = os.umask(0)
@@ -284,7 +286,7 @@ def test_by_default_only_root_is_trusted() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_by_default_other_users_are_not_trusted(path: Path, tmp_path: Path) -> None:
+def test_by_default_nobody_else_is(path: Path, tmp_path: Path) -> None:
     os.chown(path, 12345, -1)
     with pytest.raises(InsecurePermissions, match="belongs to uid 12345"):
         open_trusted(str(path), base=str(tmp_path))
@@ -294,7 +296,7 @@ def test_by_default_other_users_are_not_trusted(path: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("size", "whole"), [(0, True), (LARGEST, True), (LARGEST + 1, False)])
-def test_limits_size_of_configuration(path: Path, tmp_path: Path, size: int, whole: bool) -> None:
+def test_size_of_a_configuration(path: Path, tmp_path: Path, size: int, whole: bool) -> None:
     assert LARGEST == 65536
     path.write_bytes(b"x" * size)
     if whole:

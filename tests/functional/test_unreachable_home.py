@@ -108,7 +108,7 @@ def test_verbs_work_with_inaccessible_home(unprivileged_user: Stranger) -> None:
         Path(home).chmod(0o700)
 
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout.startswith("yes\n")
+    assert checked.stdout.startswith("allowed\n")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert 'mode = "enforce"' in shown.stdout
     assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")

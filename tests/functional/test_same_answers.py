@@ -34,6 +34,7 @@ from ssmgate.gate.access.authorize import authorize
 from ssmgate.gate.argv import parse
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import session
+from ssmgate.gate.aws.clients import open_clients
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Denial, Permit, Unknown
 from ssmgate.gate.decision.question import ContextEntry
@@ -296,7 +297,9 @@ def invocation(document: str | None) -> Invocation:
 
 def started(situation: Situation) -> tuple[str, str, str | None]:
     """Return the decision of `start-session`."""
-    outcome = authorize(invocation(situation.document), situation.config).outcome
+    line = invocation(situation.document)
+    clients = open_clients(line.session, line.options, situation.config)
+    outcome = authorize(line, clients, situation.config).outcome
     match outcome:
         case Permit():
             return "allowed", "allowed", None

@@ -19,6 +19,7 @@ from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import errors, simulate, simulate_several
 from ssmgate.gate.aws.asking_session import only_ask
+from ssmgate.gate.aws.clients import open_clients
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Denial, Outcome, Permit, Unknown, verdict
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
@@ -57,7 +58,8 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
     """
     only_ask(invocation.session)
     try:
-        examination = authorize(invocation, config)
+        clients = open_clients(invocation.session, invocation.options, config)
+        examination = authorize(invocation, clients, config)
     except Exception as error:
         if not errors.of_a_service(error):
             raise errors.translate(error) from error

@@ -20,6 +20,7 @@ from ssmgate.gate import printer
 from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.argv.parse import Invocation, read
 from ssmgate.gate.aws import AWSCLI_VERSION
+from ssmgate.gate.aws.clients import open_clients
 from ssmgate.gate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.gate.cache.cached_authorization import open_cache
 from ssmgate.gate.config import load as configuration
@@ -72,11 +73,9 @@ def permit(
         plugin = find(environ, config.plugin_path)
         recorder = recorder or Recorder(config.records, environ, config.permissive)
         recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
-        authorization = authorize(
-            invocation,
-            config,
-            lambda clients: open_cache(invocation, clients, config, environ, printer.eprint),
-        )
+        clients = open_clients(invocation.session, invocation.options, config)
+        cache = open_cache(invocation, clients, config, environ, printer.eprint)
+        authorization = authorize(invocation, clients, config, cache)
         outcome = _restricted(authorization, config.rules)
         _warn_unrecorded(
             recorder.decision(

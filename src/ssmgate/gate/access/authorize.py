@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import field
 
 from ssmgate.gate.access import evaluate
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import identity
-from ssmgate.gate.aws.clients import Clients, open_clients
+from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.cache.cached_authorization import CachedAuthorization
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Outcome, Permit, SimulationAttempt, Unknown, decide
@@ -50,17 +49,15 @@ class Authorization:
 
 def authorize(
     invocation: Invocation,
+    clients: Clients,
     config: Config,
-    open_cache: Callable[[Clients], CachedAuthorization | None] | None = None,
+    cache: CachedAuthorization | None = None,
 ) -> Authorization:
-    """Decide whether `invocation` may start its session.
+    """Decide whether `invocation` may start its session with `clients`.
 
-    `open_cache` returns the cached decision; without it nothing is cached. Raises `GateError` and
-    botocore's errors for an invalid configuration. Errors and time-outs of AWS's calls are not
-    raised: they make the outcome unknown.
+    Nothing is cached if `cache` is None. Raises `GateError` and botocore's errors for an invalid
+    configuration. Errors and time-outs of AWS's calls make the outcome unknown.
     """
-    clients = open_clients(invocation.session, invocation.options, config)
-    cache = open_cache(clients) if open_cache is not None else None
     if cache is None:
         clients.resolve_checker()
         caller, attempt = _ask(invocation, clients, config)

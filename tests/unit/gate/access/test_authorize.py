@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from ssmgate.gate.access import authorize, refine
-from ssmgate.gate.cache.cached_authorization import CachedAuthorization
 from ssmgate.gate.cache.entry import CacheEntry, Timestamp
-from ssmgate.gate.config.load import Checker, Config
+from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
@@ -135,25 +134,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     return aws
 
 
-@pytest.fixture(autouse=True)
-def clients(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Return the arguments with which the clients were opened."""
-    opened: list[object] = []
-
-    def open_clients(*arguments: object) -> Any:
-        opened.extend(arguments)
-        return CLIENTS
-
-    monkeypatch.setattr(authorize, "open_clients", open_clients)
-    return opened
-
-
-def authorized(cache: Cache | None, config: Config | None = None) -> authorize.Authorization:
-    def keep(clients: Any) -> CachedAuthorization | None:
-        assert clients is CLIENTS
-        return cache  # type: ignore[return-value]
-
-    return authorize.authorize(INVOCATION, config or Config(), keep)
+def authorized(cache: Any, config: Config | None = None) -> authorize.Authorization:
+    return authorize.authorize(INVOCATION, CLIENTS, config or Config(), cache)
 
 
 def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
@@ -245,14 +227,9 @@ def test_cached_caller_needs_no_call(aws: Aws) -> None:
     assert aws.asked == ["first"]
 
 
-def test_simulates_without_cache(aws: Aws, clients: list[object]) -> None:
-    checker = Checker(profile="checker")
-    config = Config(checker=checker)
-
-    assert authorize.authorize(INVOCATION, config).outcome == Permit(REQUEST)
+def test_simulates_without_cache(aws: Aws) -> None:
     assert authorized(None).outcome == Permit(REQUEST)
-    assert aws.asked == 2 * ["identity", "first"]
-    assert clients[:3] == ["session", "options", config]
+    assert aws.asked == ["identity", "first"]
     assert authorized(None).endpoints == ENDPOINTS
     assert "clients=" not in repr(authorized(None)), "they hold the credentials"
 

@@ -13,6 +13,7 @@ from fakes.scripted_aws import ACCOUNT, ScriptedAws, credentials, identity
 from ssmgate.gate.access import authorize
 from ssmgate.gate.argv import parse
 from ssmgate.gate.aws import session
+from ssmgate.gate.aws.clients import open_clients
 from ssmgate.gate.aws.session import MfaPrompt
 from ssmgate.gate.cache.cached_authorization import open_cache
 from ssmgate.gate.cache.store import DIRECTORY
@@ -82,13 +83,9 @@ def test_mfa_prompt_has_no_time_limit_and_holds_no_lock(
     invocation = parse.read(["ssm", "start-session", "--target", "i-1", "--profile", profile])
     assert not isinstance(invocation, int)
 
-    decided = authorize.authorize(
-        invocation,
-        config,
-        (lambda clients: open_cache(invocation, clients, config, os.environ, pytest.fail))
-        if caches
-        else None,
-    )
+    clients = open_clients(invocation.session, invocation.options, config)
+    cache = open_cache(invocation, clients, config, os.environ, pytest.fail) if caches else None
+    decided = authorize.authorize(invocation, clients, config, cache)
 
     assert isinstance(decided.outcome, Permit)
     assert seen == [([], [])]

@@ -361,13 +361,12 @@ def test_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -
         began = clock["boot"]
         with (
             mock.patch.object(entry, "now", side_effect=lambda: Timestamp(**clock)),
-            mock.patch.object(authorize, "open_clients", return_value=clients_of(who, ends)),
             mock.patch.object(authorize, "_ask", partial(ask, takes=takes)),
         ):
-            keep = partial(
-                open_cache, invocation, config=config, environ={"HOME": home}, eprint=print
-            )
-            result = authorize.authorize(invocation, config, keep)  # type: ignore[arg-type]
+            clients: Any = clients_of(who, ends)
+            line: Any = invocation
+            cache = open_cache(line, clients, config, {"HOME": home}, print)
+            result = authorize.authorize(line, clients, config, cache)
         if isinstance(result.outcome, Permit):
             assert result.outcome.request == invocation.request
             assert result.endpoints == ENDPOINTS

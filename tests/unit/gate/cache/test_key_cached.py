@@ -44,44 +44,57 @@ def permitted() -> tuple[Caller, SimulationAttempt, tuple[Question, ...]]:
     return caller, SimulationAttempt(request, questions, (), Permit(request)), questions
 
 
-def test_does_not_cache_answer_to_resimulated_questions(tmp_path: Path) -> None:
-    """The next start asks the first questions again: an answer with tags is another one."""
+def test_answer_to_better_founded_questions_is_not_kept(tmp_path: Path) -> None:
+    """The first questions are what the next start will ask: an answer with tags is another one."""
     found = answers(tmp_path)
     found.begin()
-    caller, attempt, questions = permitted()
+    caller, look, questions = permitted()
     tag = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
     tagged = (replace(questions[0], context=(tag,)),)
 
-    assert found.store(caller, replace(attempt, questions=tagged), questions) is False
+    assert found.store(caller, replace(look, questions=tagged), questions) is False
     assert found.permit() is None
-    assert found.store(caller, attempt, questions) is True
+    assert found.store(caller, look, questions) is True
     assert found.permit() is not None
 
 
-def test_caches_only_permits(tmp_path: Path) -> None:
+def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
-    caller, attempt, questions = permitted()
+    caller, look, questions = permitted()
 
-    assert found.store(None, attempt, questions) is False
+    assert found.store(None, look, questions) is False
     assert found.begin() is None
-    denied = replace(attempt, outcome=Denial(Reason.IMPLICIT_DENY, questions[0], Layer.IDENTITY))
+    denied = replace(look, outcome=Denial(Reason.IMPLICIT_DENY, questions[0], Layer.IDENTITY))
     assert found.store(caller, denied, questions) is False
     assert found.permit() is None
     assert found.begin() == caller
 
 
-def test_does_not_cache_role_without_its_path(tmp_path: Path) -> None:
+def test_cached_caller_is_not_written_again(tmp_path: Path) -> None:
+    found = answers(tmp_path)
+    caller, look, questions = permitted()
+    found.begin()
+    found.store(caller, look, questions)
+    written: list[object] = []
+
+    assert found.begin() == caller
+    with mock.patch.object(found, "_write", lambda name, _entry: written.append(name)):
+        found.store(caller, look, questions)
+    assert written == [found._permit_key]
+
+
+def test_role_without_its_path_is_not_kept(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
-    caller, attempt, questions = permitted()
+    caller, look, questions = permitted()
 
-    assert found.store(replace(caller, role_path_known=False), attempt, questions) is True
+    assert found.store(replace(caller, role_path_known=False), look, questions) is True
     assert found.begin() is None
 
 
-def test_key_contains_environment_variables() -> None:
-    """Besides AWS_… and …_proxy: the endpoints of STS and IAM, and the trusted certificates."""
+def test_variables_that_an_answer_depends_on() -> None:
+    """Besides AWS_… and …_proxy: where STS and IAM are, and who is believed to be them."""
     assert set(key._VARIABLES) == {
         "HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
         "OPENSSL_CONF", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",
@@ -93,7 +106,7 @@ def state(path: str) -> tuple[int, ...]:
     return (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
 
 
-def test_key_contains_ca_bundles(tmp_path: Path) -> None:
+def test_bundles_that_an_answer_depends_on(tmp_path: Path) -> None:
     names = ("verify", "aws", "requests", "ca_bundle", "proxy_ca_bundle", "proxy_client_cert")
     paths = {name: str(tmp_path / name) for name in names}
     for path in paths.values():
@@ -114,7 +127,7 @@ def test_key_contains_ca_bundles(tmp_path: Path) -> None:
         assert key._bundles(verify, {}, {}) == {usual: state(usual)}
 
 
-def test_does_not_use_answer_after_change_of_bundle(tmp_path: Path) -> None:
+def test_answer_is_not_used_after_its_bundle_has_changed(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     bundle.write_text("certificates")
     before = answers(tmp_path, verify=str(bundle))._permit_key.name
@@ -126,8 +139,8 @@ def test_does_not_use_answer_after_change_of_bundle(tmp_path: Path) -> None:
 def test_answer_ends_with_its_credentials(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
-    caller, attempt, questions = permitted()
-    found.store(caller, attempt, questions)
+    caller, look, questions = permitted()
+    found.store(caller, look, questions)
     now = entry.now()
     found._expires_at = now.wall
     with mock.patch.object(entry, "now", return_value=now):
@@ -136,7 +149,7 @@ def test_answer_ends_with_its_credentials(tmp_path: Path) -> None:
         assert found.permit() is not None
 
 
-def test_caller_entry_is_not_permit(tmp_path: Path) -> None:
+def test_caller_is_no_permit(tmp_path: Path) -> None:
     found = answers(tmp_path)
     caller, _look, questions = permitted()
     endpoints = Endpoints("https://sts", "https://iam", "https://ssm")

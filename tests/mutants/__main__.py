@@ -50,11 +50,8 @@ TARGETS = {
         "gate/cache/test_key_cached.py",
         "gate/cache/test_key.py",
     ),
-    "gate/cache/single_flight.py": (
-        "gate/cache/test_single_flight_waiting.py",
-        "gate/cache/test_single_flight.py",
-    ),
-    "gate/cache/store.py": ("gate/cache/test_store.py", "gate/cache/test_single_flight.py"),
+    "gate/cache/single_flight.py": ("gate/cache/test_single_flight_waiting.py",),
+    "gate/cache/store.py": ("gate/cache/test_store.py",),
     "gate/system/trusted_files.py": (
         "gate/system/test_trusted_files.py",
         "gate/system/test_walk.py",

@@ -6,16 +6,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fakes.waiting import count_lock_owners, until
 from ssmgate.gate.cache import single_flight
-from ssmgate.gate.cache.store import DIRECTORY, DecisionCache
+from ssmgate.gate.cache.store import DecisionCache
 
 
 def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str) -> None:
@@ -61,35 +59,6 @@ class Crowd:
         return len(self.asked.read_text().split())
 
 
-def spoil_lock_link(lock: Path) -> None:
-    lock.symlink_to(lock.with_name("elsewhere"))
-
-
-def spoil_lock_fifo(lock: Path) -> None:
-    os.mkfifo(lock, 0o600)
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        spoil_lock_link, spoil_lock_fifo, Path.mkdir,
-        lambda lock: lock.write_text("inf"), lambda lock: lock.write_text("nan" * 9),
-    ],
-    ids=["link", "fifo", "directory", "text", "more text"],
-)  # fmt: skip
-def test_whatever_the_lock_is_somebody_asks(
-    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
-) -> None:
-    directory.write("a", "text")
-    spoil(home / DIRECTORY / "a.lock")
-    with directory.single_flight("a") as flight:
-        flight.mark_failed()
-
-    assert not flight.waited
-    assert told == []
-    assert not (home / DIRECTORY / "elsewhere").exists()
-
-
 def test_one_asks_for_all(home: Path) -> None:
     assert Crowd(home, 8, seconds=0.5, answer=True).end() == 1
 
@@ -125,47 +94,3 @@ def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
         os.kill(leader, signal.SIGCONT)
     # Each of the three asked, unless another one's answer was there already.
     assert 2 <= crowd.end() <= 4
-
-
-@pytest.mark.parametrize(
-    ("terminal", "seconds", "says"),
-    [
-        pytest.param(True, 0.1, True, id="a terminal"),
-        pytest.param(False, 0.1, False, id="not a terminal"),
-        pytest.param(True, 60, False, id="a short wait"),
-    ],
-)
-def test_says_at_a_terminal_what_it_waits_for(
-    directory: DecisionCache,
-    told: list[object],
-    monkeypatch: pytest.MonkeyPatch,
-    terminal: bool,
-    seconds: float,
-    says: bool,
-) -> None:
-    monkeypatch.setattr(single_flight, "NOTICE_SECONDS", seconds)
-    monkeypatch.setattr("ssmgate.gate.cache.store.os.isatty", lambda fd: terminal and fd == 2)
-    in_turn, done = threading.Event(), threading.Event()
-    polled: list[float] = []
-    sleep = time.sleep
-
-    def hold() -> None:
-        with directory.single_flight("a"):
-            in_turn.set()
-            done.wait(20)
-
-    def poll(seconds: float) -> None:
-        polled.append(seconds)
-        if len(polled) > 30:  # more than the 0.1 seconds of the first row
-            done.set()
-        sleep(seconds)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    in_turn.wait(20)
-    monkeypatch.setattr(single_flight.time, "sleep", poll)
-    with directory.single_flight("a") as flight:
-        assert flight.waited
-    holder.join()
-    line = "ssmgate: waiting for another ssmgate process that checks the same access"
-    assert told == [line] * says

@@ -26,6 +26,7 @@ class Clock:
         self.slept: list[float] = []
         self.happens: dict[float, Callable[[], object]] = {}
         self.drawn = 0.0
+        self.tried = 0
 
     def now(self) -> Timestamp:
         return Timestamp(0, self.boot)
@@ -37,6 +38,12 @@ class Clock:
         for after in [one for one in self.happens if self.boot >= BEGAN + one]:
             self.happens.pop(after)()
 
+    def flock(self, lock: int, operation: int) -> None:
+        self.tried += 1
+        assert self.tried < 5000, "it does not end"
+        assert operation & fcntl.LOCK_NB, "it may wait for ever"
+        fcntl.flock(lock, operation)
+
     def uniform(self, least: float, most: float) -> float:
         return least + (most - least) * self.drawn
 
@@ -47,6 +54,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(single_flight, "now", clock.now)
     monkeypatch.setattr(single_flight, "time", SimpleNamespace(sleep=clock.sleep))
     monkeypatch.setattr(single_flight, "random", SimpleNamespace(uniform=clock.uniform))
+    locks = SimpleNamespace(
+        LOCK_EX=fcntl.LOCK_EX, LOCK_NB=fcntl.LOCK_NB, flock=lambda *given: clock.flock(*given)
+    )
+    monkeypatch.setattr(single_flight, "fcntl", locks)
     return clock
 
 

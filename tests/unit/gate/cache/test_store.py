@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ssmgate.gate.cache import inspect
+from ssmgate.gate.cache import inspect, single_flight
 from ssmgate.gate.cache.store import DIRECTORY, DecisionCache, youngest
+from ssmgate.gate.system import private_files
+
+
+@pytest.fixture(autouse=True)
+def _no_descriptor_stays() -> Iterator[None]:
+    before = os.listdir("/dev/fd")
+    yield
+    assert os.listdir("/dev/fd") == before
 
 
 def test_nothing_is_kept_at_first(directory: DecisionCache, home: Path, told: list[object]) -> None:
@@ -201,3 +210,124 @@ def test_lock_and_link_are_not_the_youngest_entry(directory: DecisionCache, home
     assert youngest(str(home)) is None
     (home / DIRECTORY / "link").symlink_to(home / "nowhere")
     assert youngest(str(home)) is not None
+
+
+def test_cache_and_its_locks_have_their_names(directory: DecisionCache, home: Path) -> None:
+    before = os.umask(0)
+    try:
+        directory.write("a", "text")
+        with directory.single_flight("a"):
+            pass
+    finally:
+        os.umask(before)
+
+    directory = home / ".cache/ssmgate/answers"
+    assert sorted(os.listdir(directory)) == ["a", "a.lock"]
+    assert (directory / "a.lock").stat().st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize(("size", "kept"), [(65_536, True), (65_537, False)])
+def test_largest_entry(directory: DecisionCache, home: Path, size: int, kept: bool) -> None:
+    assert directory.write("a", "x" * size) is kept
+    directory.write("a", "")
+    (home / DIRECTORY / "a").write_text("x" * size)
+    assert (directory.read("a") is not None) is kept
+
+
+def test_entries_are_deleted_after_a_quarter_of_an_hour(directory: DecisionCache, home: Path) -> None:
+    for name, age in (("old", 900.5), ("young", 880)):
+        directory.write(name, "text")
+        then = time.time() - age
+        os.utime(home / DIRECTORY / name, (then, then))
+    directory.write("new", "text")
+
+    assert sorted(os.listdir(home / DIRECTORY)) == ["new", "young"]
+
+
+def test_entry_that_cannot_be_written_is_not_cached(
+    directory: DecisionCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(private_files, "write", full)
+    assert directory.write("a", "text") is False
+    assert directory.read("a") is None
+
+
+def test_lock_is_released_and_a_failure_noted(directory: DecisionCache, home: Path) -> None:
+    lock = home / DIRECTORY / "a.lock"
+    with directory.single_flight("a") as flight:
+        assert not flight.waited
+    assert lock.read_text() == ""
+    with pytest.raises(ZeroDivisionError), directory.single_flight("a"):
+        raise ZeroDivisionError
+    assert float(lock.read_text()) > 0
+    with directory.single_flight("a") as flight:
+        assert not flight.waited
+
+
+def test_lock_that_another_process_holds_is_waited_for(
+    directory: DecisionCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0)
+    with directory.single_flight("a"), directory.single_flight("a") as second:
+        assert second.waited
+    with directory.single_flight("a"), directory.single_flight("b") as other:
+        assert not other.waited
+
+
+def test_nothing_is_written_where_the_process_is(
+    directory: DecisionCache, told: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    for cache in (directory, DecisionCache("/proc/no-home", told.append)):
+        cache.write("a", "text")
+        with cache.single_flight("a"):
+            cache.read("a")
+    assert os.listdir(place) == []
+
+
+def spoil_lock_link(lock: Path) -> None:
+    lock.symlink_to(lock.with_name("elsewhere"))
+
+
+def spoil_lock_fifo(lock: Path) -> None:
+    os.mkfifo(lock, 0o600)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_lock_link, spoil_lock_fifo, Path.mkdir,
+        lambda lock: lock.write_text("inf"), lambda lock: lock.write_text("nan" * 9),
+    ],
+    ids=["link", "fifo", "directory", "text", "more text"],
+)  # fmt: skip
+def test_whatever_the_lock_is_somebody_asks(
+    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
+) -> None:
+    directory.write("a", "text")
+    spoil(home / DIRECTORY / "a.lock")
+    with directory.single_flight("a") as flight:
+        flight.mark_failed()
+
+    assert not flight.waited
+    assert told == []
+    assert not (home / DIRECTORY / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_says_at_a_terminal_what_it_waits_for(
+    directory: DecisionCache, told: list[object], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(single_flight, "NOTICE_SECONDS", 0)
+    monkeypatch.setattr(os, "isatty", lambda fd: terminal and fd == 2)
+    with directory.single_flight("a"), directory.single_flight("a"):
+        pass
+
+    line = "ssmgate: waiting for another ssmgate process that checks the same access"
+    assert told == [line] * terminal

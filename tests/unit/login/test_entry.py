@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
+from unittest import mock
 
 import pytest
 
-from ssmgate.gate import printer
+from ssmgate.gate import printer, process
 from ssmgate.gate.config.load import Config, Login, Records
+from ssmgate.gate.decision.access_errors import AccessDenied
 from ssmgate.gate.decision.errors import ConfigurationProblem, GateError, InvalidRequest
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.records.writer import Recorder
@@ -269,6 +271,43 @@ def test_each_other_outcome_is_recorded(
     assert end(logins) == {
         "command": START, "error": message, "exit_code": code, "notes": ["a note", "of the cause"]
     }  # fmt: skip
+
+
+def test_user_without_a_shell_is_offered_no_commands(logins: Logins) -> None:
+    denied = AccessDenied(mock.Mock(document="Dev-Shell", full_reason="no"), details="no")
+    logins.ends = denied
+    with pytest.raises(AccessDenied):
+        login(logins, "-c", START)
+
+    assert denied.offers_commands is False
+    other = GateError("no plugin")
+    logins.ends = other
+    with pytest.raises(GateError):
+        login(logins, "-c", START)
+    assert not hasattr(other, "offers_commands")
+
+
+def test_what_the_parser_answers_itself_is_the_exit_status(logins: Logins) -> None:
+    logins.read = 252
+
+    assert login(logins, "-c", START) == 252
+    assert logins.records == []
+
+
+def test_login_is_run_in_this_process_with_its_explanations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[object] = []
+
+    def run(begin: Callable[[dict[str, str]], int], *, explain: object) -> NoReturn:
+        ran.extend((begin({"A": "b"}), explain))
+        raise SystemExit
+
+    monkeypatch.setattr(entry, "login", lambda *given: 7 if given == (["-c"], {"A": "b"}) else 8)
+    monkeypatch.setattr(process, "run", run)
+    with pytest.raises(SystemExit):
+        entry.run(["-c"], print)
+    assert ran == [7, print]
 
 
 def test_broken_configuration_is_recorded_in_syslog(logins: Logins) -> None:

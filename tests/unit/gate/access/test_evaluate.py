@@ -241,6 +241,39 @@ def test_what_a_shared_answer_leaves_open_is_simulated_alone() -> None:
     assert _decisions(alone) == [(OTHER, "implicitDeny")]
 
 
+UNSTATED, STATED = (
+    entry("explicitDeny", OTHER),
+    entry("explicitDeny", OTHER, MatchedStatements=[NAMES]),
+)
+BARE = entry("implicitDeny", OTHER)
+
+
+@pytest.mark.parametrize(
+    ("entries", "alone"),
+    [
+        pytest.param([UNSTATED], False, id="certainly the organization's"),
+        pytest.param([STATED], True, id="perhaps the statement's"),
+        pytest.param([BARE], True, id="perhaps the lack of an allow"),
+        pytest.param([UNSTATED, BARE], True, id="one of two"),
+    ],
+)
+def test_denial_under_an_organization_is_simulated_alone_unless_it_is_certainly_its_own(
+    entries: list[dict[str, Any]], alone: bool
+) -> None:
+    class Organization(Iam):
+        def simulate_principal_policy(self, **request: Any) -> dict[str, Any]:
+            if len(request["ResourceArns"]) == 1:
+                return super().simulate_principal_policy(**request)
+            self.calls.append(request)
+            return several("explicitDeny", entry("allowed", ARN), *entries, **UNPLACED)
+
+    iam = Organization({})
+    found = shared_simulation.simulate_group(iam, [ABOUT_DEV, ABOUT_OPS], None)
+
+    assert iam.asked == [[ARN, OTHER], *([[OTHER]] * alone)]
+    assert all(one.eval_decision is not EvalDecision.ALLOWED for one in found[1])  # type: ignore[union-attr]
+
+
 def test_one_document_is_simulated_once_whatever_its_answer_leaves_open() -> None:
     iam = Iam({}, **UNPLACED)
 

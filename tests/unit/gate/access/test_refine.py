@@ -190,6 +190,13 @@ def test_explicit_deny_may_depend_on_a_tag_that_cannot_be_read() -> None:
     assert code(resimulated(aws, attempt(aws, ON_A))[0]) == Reason.TAGS_DENY
 
 
+def test_explicit_deny_may_depend_on_a_live_key_before_a_tag() -> None:
+    aws = Aws({A: None}, mentions=(THEIRS, LIVE))
+    aws.deny, aws.document_tags = {A}, None
+
+    assert code(resimulated(aws, attempt(aws, ON_A))[0]) == Reason.LIVE_DENY
+
+
 def test_explicit_deny_with_all_tags_where_the_keys_are_secret() -> None:
     aws = Aws({A: (THEIRS, MINE)}, mentions=None)
     aws.deny = {A}

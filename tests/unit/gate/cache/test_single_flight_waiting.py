@@ -239,6 +239,15 @@ def test_what_is_in_the_file_of_a_lock_is_a_time_or_nothing(
     flight.release()
 
 
+def test_time_of_a_failure_that_cannot_be_read_is_that_of_no_failure(path: Path) -> None:
+    lock = _open(path)
+    unreadable = os.open(path, os.O_WRONLY)
+
+    assert single_flight._failed_at(lock) == single_flight._failed_at(unreadable) == 0
+    os.close(lock)
+    os.close(unreadable)
+
+
 def test_failure_that_cannot_be_written_is_no_error(clock: Clock, path: Path) -> None:
     path.touch()
     flight = SingleFlightLock(os.open(path, os.O_RDONLY), _nothing)

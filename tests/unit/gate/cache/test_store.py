@@ -277,12 +277,15 @@ def test_lock_that_another_process_holds_is_waited_for(
         assert not other.waited
 
 
-def test_nothing_is_written_where_the_process_is(
+def test_nothing_is_written_or_read_where_the_process_is(
     directory: DecisionCache, told: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "place"
     place.mkdir()
     monkeypatch.chdir(place)
+    (place / "a").touch(mode=0o600)
+    assert DecisionCache("/proc/no-home", told.append).read("a") is None
+    (place / "a").unlink()
     for cache in (directory, DecisionCache("/proc/no-home", told.append)):
         cache.write("a", "text")
         with cache.single_flight("a"):

@@ -234,7 +234,9 @@ def test_largest_entry(directory: DecisionCache, home: Path, size: int, kept: bo
     assert (directory.read("a") is not None) is kept
 
 
-def test_entries_are_deleted_after_a_quarter_of_an_hour(directory: DecisionCache, home: Path) -> None:
+def test_entries_are_deleted_after_a_quarter_of_an_hour(
+    directory: DecisionCache, home: Path
+) -> None:
     for name, age in (("old", 900.5), ("young", 880)):
         directory.write(name, "text")
         then = time.time() - age

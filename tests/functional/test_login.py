@@ -177,7 +177,7 @@ def test_caches_nothing_where_keys_are_locked(
 
     assert len(scripted.calls("SimulatePrincipalPolicy")) == (2 if locked else 1)
     assert (home / ".cache").exists() is not locked
-    words = "nothing is kept: the system's configuration locks keys\n" if locked else ""
+    words = "nothing is cached: the system's configuration locks keys\n" if locked else ""
     assert shown.stderr == words
     assert len(shown.stdout.splitlines()) == (0 if locked else 2)
 

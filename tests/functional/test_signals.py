@@ -37,7 +37,7 @@ from ssmgate.gate.system import takeover
 # a line of JSON for each, and answers with the process's number, then with its wait status.
 FORKING = """
 import json, os, signal, sys
-from ssmgate import __main__ as entry
+from ssmgate import cold_start
 from ssmgate.gate import start as gate, process
 from ssmgate.gate.plugin import restore_terminal
 for line in sys.stdin:
@@ -53,10 +53,10 @@ for line in sys.stdin:
             def is_ours():
                 open(marker, "w").close()
                 signal.pause()
-            restore_terminal.is_ours = is_ours
+            restore_terminal.is_ours, os.isatty = is_ours, lambda number: True
         signal.setitimer(signal.ITIMER_REAL, alarm)
         argv = ["ssm", "start-session", "--target", "i-02573cafcfEXAMPLE"]
-        process.run(lambda environ: entry.start(argv, environ, None, start_daemon=False))
+        process.run(lambda environ: cold_start.start(argv, environ, None, start_daemon=False))
     print(pid, flush=True)
     print(os.waitpid(pid, 0)[1], flush=True)
 """

@@ -38,7 +38,7 @@ bench: .venv/installed-test
 	$(BIN)/python benchmarks/run.py
 
 completions: .venv/installed-test
-	$(BIN)/python completions/generate.py
+	$(BIN)/python tools/completions.py
 
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test

@@ -1,5 +1,5 @@
 # bash completion of ssmgate, ssm-start-session, and aws ssm start-session.
-# Made by completions/generate.py. Works with bash 3.2 and later; needs no bash-completion.
+# Made by tools/completions.py. Works with bash 3.2 and later; needs no bash-completion.
 
 __ssmgate_options() {
     case $1 in

@@ -1,5 +1,5 @@
 # fish completion of ssmgate, ssm-start-session, and aws ssm start-session.
-# Made by completions/generate.py.
+# Made by tools/completions.py.
 
 function __ssmgate_values -a kind
     set -l program ssmgate

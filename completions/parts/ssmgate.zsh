@@ -1,6 +1,6 @@
 #compdef ssmgate ssm-start-session
 # zsh completion of ssmgate, ssm-start-session, and aws ssm start-session.
-# Made by completions/generate.py.
+# Made by tools/completions.py.
 
 @TABLES@
 

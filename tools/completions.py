@@ -1,6 +1,6 @@
-"""Generate the completion files in this directory from the program: `make completions`.
+"""Generate the files in completions/ from the program: `make completions`.
 
-The fixed part of each file is in parts/, in which a line `@TABLES@` is replaced.
+The fixed part of each file is in completions/parts/, in which a line `@TABLES@` is replaced.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ssmgate.commands.main import main as program
 from ssmgate.gate.argv.parse import Driver
 from ssmgate.gate.aws.service_models import AwscliModels
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "completions"
 FILES = {"bash": "ssmgate.bash", "zsh": "_ssmgate", "fish": "ssmgate.fish"}
 
 # The values of an option: a kind of `ssmgate complete`, or files. By default any text.

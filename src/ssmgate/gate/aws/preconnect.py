@@ -32,13 +32,16 @@ no session starts."""
 LIST = ClientConfig(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
 """How services are called for lists, which are optional, and for which the user waits."""
 
-DEFAULT_CA_BUNDLE: str = get_cert_path(True)
-
 CONNECT_SECONDS = 5
 """How long opening in advance may take. If it fails, the request itself connects again."""
 
 IDLE_SECONDS = 5
 """An unused connection older than this is dropped: the other end may be closing it."""
+
+
+def default_ca_bundle() -> str:
+    """Return the path of the CA bundle that is trusted by default. This takes milliseconds."""
+    return str(get_cert_path(True))
 
 
 def _optional(function: Callable[..., Any]) -> Callable[..., Any]:

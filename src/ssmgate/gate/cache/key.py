@@ -11,7 +11,7 @@ from ssmgate import __version__
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import AWSCLI_VERSION, BOTOCORE_VERSION
 from ssmgate.gate.aws.clients import Clients
-from ssmgate.gate.aws.preconnect import DEFAULT_CA_BUNDLE
+from ssmgate.gate.aws.preconnect import default_ca_bundle
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.system.file_state import file_state
 
@@ -72,7 +72,7 @@ def _bundles(
     """Return the files with trusted certificates, each with its `file_state`."""
     profiles = aws_configuration.get("profiles", {}).values()
     paths = {
-        DEFAULT_CA_BUNDLE,
+        default_ca_bundle(),
         verify,
         *(environ.get(name) for name in _BUNDLE_VARIABLES),
         *(profile.get(name) for profile in profiles for name in _BUNDLE_KEYS),

@@ -120,7 +120,7 @@ def test_bundles_that_an_answer_depends_on(tmp_path: Path) -> None:
 
     found = key._bundles(paths["verify"], {"profiles": profiles}, environ)
 
-    usual = key.DEFAULT_CA_BUNDLE
+    usual = key.default_ca_bundle()
     expected = {path: state(path) for path in (*paths.values(), usual)}
     assert found == {**expected, "\0": None, str(tmp_path / "none"): None}
     for verify in (None, True, False, ""):

@@ -19,12 +19,12 @@ from conftest import FAKES, TARGET, Ended, FakePlugin
 from fakes import bastion as bastions
 from fakes.scripted_aws import ScriptedAws
 
-UNSIGNED = 65534
+NOBODY = 65534
 AS_ROOT = os.geteuid() == 0
 
 
 class Stranger:
-    """An unprivileged uid without its own home directory. As root it is `UNSIGNED`."""
+    """An unprivileged uid without its own home directory. As root it is `NOBODY`."""
 
     def __init__(self, base: Path, aws: ScriptedAws) -> None:
         self.base, self.aws, self.python = base, aws, sys.executable
@@ -46,7 +46,7 @@ class Stranger:
 
     def run(self, *words: str, home: str | None) -> Ended:
         environ = self.environ if home is None else {**self.environ, "HOME": home}
-        who = {"user": UNSIGNED, "group": UNSIGNED, "extra_groups": []} if AS_ROOT else {}
+        who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if AS_ROOT else {}
         ended = subprocess.run(
             [self.python, *words], env=environ, cwd=self.base, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=60, check=False, **who,
@@ -152,7 +152,7 @@ def test_unreadable_own_file_is_error(unprivileged_user: Stranger) -> None:
     file.parent.mkdir(parents=True)
     file.touch(0)
     if AS_ROOT:
-        os.chown(file, UNSIGNED, UNSIGNED)
+        os.chown(file, NOBODY, NOBODY)
 
     ended = unprivileged_user.run(
         "-m", "ssmgate", "start-session", "--target", TARGET, home=str(home)

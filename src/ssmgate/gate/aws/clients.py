@@ -23,7 +23,7 @@ from ssmgate.gate.decision.endpoints import Endpoints, Partition
 from ssmgate.gate.decision.frozen import frozen
 
 # Not real credentials, for clients that are made to see where they would send requests.
-UNSIGNED = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+DUMMY_KEYS = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
 
 
 @frozen
@@ -122,7 +122,7 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
     to_ssm = {"region_name": region, "endpoint_url": options.endpoint_url}
     home = partition_of(session, region)
     if config.locked:
-        require_own_endpoint(session.create_client("ssm", **to_ssm, **UNSIGNED), home, config)
+        require_own_endpoint(session.create_client("ssm", **to_ssm, **DUMMY_KEYS), home, config)
         require_own_endpoints(session, region, home, config)
     credentials = freeze(session)
     frozen = credentials.for_client()
@@ -161,7 +161,7 @@ def require_own_endpoints(
 ) -> None:
     """Do the same for the clients of STS and IAM that `session` would make."""
     for service in ("sts", "iam") if config.locked else ():
-        client = create_asking(session, service, region_name=region, config=CHECK, **UNSIGNED)
+        client = create_asking(session, service, region_name=region, config=CHECK, **DUMMY_KEYS)
         require_own_endpoint(client, home, config)
 
 

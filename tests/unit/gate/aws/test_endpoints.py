@@ -15,7 +15,7 @@ from ssmgate.gate.aws.preconnect import CHECK
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.decision.endpoints import is_own
 
-UNSIGNED = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+DUMMY_KEYS = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
 STS_FIPS = {"us-east-1", "us-east-2", "us-west-1", "us-west-2"}
 
 
@@ -27,7 +27,7 @@ def session_for(*, fips: bool = False, dual_stack: bool = False) -> Any:
 
 
 def endpoint(session: Any, service: str, region: str) -> str:
-    return url_of(create_asking(session, service, region, config=CHECK, **UNSIGNED))
+    return url_of(create_asking(session, service, region, config=CHECK, **DUMMY_KEYS))
 
 
 def regions() -> Iterator[tuple[str, str]]:
@@ -142,7 +142,7 @@ def test_each_endpoint_belongs_to_aws(fips: bool, dual_stack: bool) -> None:
             url = endpoint(session, service, region)
             assert is_own(url, service, found), url
         if not (dual_stack and partition.startswith("aws-iso")):  # botocore has none there
-            url = url_of(session.create_client("ssm", region, **UNSIGNED))
+            url = url_of(session.create_client("ssm", region, **DUMMY_KEYS))
             assert is_own(url, "ssm", found), url
 
 

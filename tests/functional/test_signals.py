@@ -117,7 +117,7 @@ def expected(number: int) -> int:
     return 130 if number == signal.SIGINT else -number
 
 
-def socket_name(number: int) -> str:
+def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else str(number)
 
 
@@ -130,7 +130,7 @@ EACH = tuple(
 )
 
 
-@pytest.mark.parametrize("number", SOME, ids=socket_name)
+@pytest.mark.parametrize("number", SOME, ids=signal_name)
 def test_signal_during_check_starts_nothing(
     machine: Machine, forking: Forking, number: int
 ) -> None:
@@ -151,7 +151,7 @@ def when_noted(pid: int, number: int) -> None:
     wait_until(lambda: number not in masks(pid)["SigPnd"] | masks(pid)["ShdPnd"])
 
 
-@pytest.mark.parametrize("number", EACH, ids=socket_name)
+@pytest.mark.parametrize("number", EACH, ids=signal_name)
 def test_signal_during_start_terminates_session(
     machine: Machine, forking: Forking, number: int
 ) -> None:
@@ -171,7 +171,7 @@ def test_signal_during_start_terminates_session(
     assert not machine.plugin.started
 
 
-@pytest.mark.parametrize("number", SOME, ids=socket_name)
+@pytest.mark.parametrize("number", SOME, ids=signal_name)
 def test_signal_before_exec_terminates_session(
     machine: Machine, forking: Forking, tmp_path: Path, number: int
 ) -> None:

@@ -58,7 +58,7 @@ def answers_of(home: Path | str, **changes: Any) -> CachedAuthorization | None:
     return open_cache(invocation, clients, changes.get("config", Config()), environ, print)
 
 
-def socket_name(home: Path, **changes: Any) -> str:
+def entry_name(home: Path, **changes: Any) -> str:
     found = answers_of(home, **changes)
     assert found is not None
     return found._permit_key.name
@@ -87,7 +87,7 @@ def test_each_configuration_key_is_classified(tmp_path: Path, name: str) -> None
     """Add a row for each new key."""
     if CONFIGURED[name] is not None:
         config = replace(Config(), **{name: CONFIGURED[name]})
-        assert socket_name(tmp_path, config=config) != socket_name(tmp_path)
+        assert entry_name(tmp_path, config=config) != entry_name(tmp_path)
 
 
 PROFILE = {"profiles": {"default": {"region": "us-east-1"}}}
@@ -145,8 +145,8 @@ PROFILE = {"profiles": {"default": {"region": "us-east-1"}}}
     ],
 )  # fmt: skip
 def test_key_contains_dependencies_of_answer(tmp_path: Path, one: Any, another: Any) -> None:
-    assert socket_name(tmp_path, **one) != socket_name(tmp_path, **another)
-    assert socket_name(tmp_path, **one) == socket_name(tmp_path, **one)
+    assert entry_name(tmp_path, **one) != entry_name(tmp_path, **another)
+    assert entry_name(tmp_path, **one) == entry_name(tmp_path, **one)
 
 
 @pytest.mark.parametrize(
@@ -162,26 +162,26 @@ def test_key_contains_dependencies_of_answer(tmp_path: Path, one: Any, another: 
     ],
 )
 def test_key_contains_process_state(tmp_path: Path, place: str, value: object) -> None:
-    before = socket_name(tmp_path)
+    before = entry_name(tmp_path)
     with mock.patch(place, value):
-        assert socket_name(tmp_path) != before
+        assert entry_name(tmp_path) != before
 
 
 def test_key_contains_proxy_exceptions_of_macos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = socket_name(tmp_path)
+    before = entry_name(tmp_path)
     settings = {"exclude_simple": True, "exceptions": ["*.local"]}
     monkeypatch.setattr(urllib.request, "_get_proxy_settings", lambda: settings, raising=False)
-    assert socket_name(tmp_path) != before
+    assert entry_name(tmp_path) != before
 
 
 @pytest.mark.parametrize(
     "request_", [SessionRequest("i-2"), SessionRequest("i-1", reason="r")], ids=["target", "reason"]
 )
 def test_key_omits_irrelevant_values(tmp_path: Path, request_: SessionRequest) -> None:
-    assert socket_name(tmp_path, request=request_) == socket_name(tmp_path)
-    assert socket_name(tmp_path, environ={"PWD": "/"}) == socket_name(tmp_path)
+    assert entry_name(tmp_path, request=request_) == entry_name(tmp_path)
+    assert entry_name(tmp_path, environ={"PWD": "/"}) == entry_name(tmp_path)
 
 
 def test_cache_is_unavailable_in_these_cases(tmp_path: Path) -> None:

@@ -9,17 +9,22 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from ssmgate.gate.config.load import Records
 from ssmgate.gate.config.schema import USER_PLACEHOLDER
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.system import trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
+if TYPE_CHECKING:
+    from ssmgate.gate.records.writer import Recorder
+
 LARGEST = 8000
 """Bytes of a record: common syslog daemons truncate longer ones, in the middle of the JSON."""
 
-"""In `record.file`: the unix user's name."""
+SCHEMA_VERSION = 2
+"""Increased if a member is removed or changes its meaning, not if one is added."""
 
 _SYSLOG_SOCKETS = ("/dev/log", "/var/run/syslog")
 _SYSLOG_SECONDS = 5
@@ -65,17 +70,27 @@ def _name(uid: int) -> str | None:
         return None
 
 
-def deliver(
-    records: Records, record: Mapping[str, object], user: str | None, *, notable: bool
-) -> str:
-    """Write `record` to everything that `records` configures. Return the errors, empty if none.
-
-    `user` is the unix user's name, None if there is none. `notable` gives the record syslog's
-    severity "warning".
-    """
-    line = _line(record)
+def write(recorder: Recorder, event: str, members: Mapping[str, object], *, notable: bool) -> str:
+    """Write a record to what `recorder` configures; arguments and result as `Recorder.write`."""
+    local = LocalUser.here(recorder.environ)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "event": event,
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "decision_id": recorder.decision_id,
+        "mode": "permissive" if recorder.permissive else "enforce",
+        "unix": {
+            "user": local.user,
+            "uid": local.uid,
+            "login_uid": local.login_uid,
+            "ssh_connection": local.ssh_connection,
+        },
+        **members,
+        "versions": recorder.versions,
+    }
+    line, records = _line(record), recorder.records
     problems = [
-        _to_file(records.file, user, line) if records.file else "",
+        _to_file(records.file, local.user, line) if records.file else "",
         _to_syslog(records.syslog, line, notable) if records.syslog else "",
     ]
     return "; ".join(problem for problem in problems if problem)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import UTC, datetime
 
 from ssmgate import __version__
 from ssmgate.gate.config.load import Records
@@ -17,9 +16,6 @@ from ssmgate.gate.decision.question import Caller
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 from ssmgate.gate.system import signals
-
-SCHEMA_VERSION = 2
-"""Increased if a member is removed or changes its meaning, not if one is added."""
 
 START_SECONDS = 10
 """How long the record of a start may take, while the session waits for its plugin."""
@@ -95,23 +91,7 @@ class Recorder:
         # Imported only here, as most starts write no record.
         from ssmgate.gate.records import delivery
 
-        local = delivery.LocalUser.here(self.environ)
-        record = {
-            "schema_version": SCHEMA_VERSION,
-            "event": event,
-            "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "decision_id": self.decision_id,
-            "mode": "permissive" if self.permissive else "enforce",
-            "unix": {
-                "user": local.user,
-                "uid": local.uid,
-                "login_uid": local.login_uid,
-                "ssh_connection": local.ssh_connection,
-            },
-            **members,
-            "versions": self.versions,
-        }
-        return delivery.deliver(records, record, local.user, notable=notable)
+        return delivery.write(self, event, members, notable=notable)
 
     @property
     def _writes(self) -> bool:

@@ -29,6 +29,8 @@ VALUES = {
     "--document-name": "documents",
     "--ca-bundle": "files",
     "--seed": "files",
+    "--boundary": "files",
+    "--scp": "files",
 }
 # Used instead of the first sentence of the program's help, if that is too short or too long.
 HELP = {
@@ -116,24 +118,31 @@ def commands() -> list[Command]:
     """Return ssmgate itself, its verbs, and start-session from its parser."""
     verbs = {name: verb for name, verb in program.commands.items() if not verb.hidden}
     start = start_session()
-    all_commands = [Command("ssmgate", "", tuple(_options(program)), f"={' '.join(sorted(verbs))}")]
+    own = tuple(_options(program, start).values())
+    all_commands = [Command("ssmgate", "", own, f"={' '.join(sorted(verbs))}")]
     for name, verb in sorted(verbs.items()):
         text = verb.get_short_help_str(70).rstrip(".")
         if name == start.name:
             all_commands.append(Command(name, text, start.options, start.argument))
             continue
         argument = "=env" if name == "sandbox" else ""
+        options = _options(verb, start)
         if isinstance(verb, click.Group):
             argument = f"={' '.join(sorted(verb.commands))}"
+            # Those of every subcommand: the completions look at the first word only.
+            for subcommand in verb.commands.values():
+                options |= _options(subcommand, start)
         for parameter in verb.params:
             if isinstance(parameter, click.Argument) and isinstance(parameter.type, click.Choice):
                 argument = _value("", parameter.type.choices)
-        all_commands.append(Command(name, text, tuple(_options(verb)), argument))
+        all_commands.append(Command(name, text, tuple(options.values()), argument))
     return all_commands
 
 
-def _options(verb: click.Command) -> Iterator[Option]:
+def _options(verb: click.Command, start: Command) -> dict[tuple[str, ...], Option]:
+    """Return the options of `verb` by their names, `start`'s among them if it takes those too."""
     context = click.Context(verb, help_option_names=["-h", "--help"])
+    options = []
     for parameter in verb.get_params(context):
         if not isinstance(parameter, click.Option) or parameter.hidden:
             continue
@@ -141,7 +150,23 @@ def _options(verb: click.Command) -> Iterator[Option]:
         choices = parameter.type.choices if isinstance(parameter.type, click.Choice) else None
         value = "" if parameter.is_flag else _value(names[0], choices)
         help_text = (parameter.help or "").partition(". ")[0].rstrip(".")
-        yield Option(tuple(names), value, help_text, parameter.multiple)
+        options.append(Option(tuple(names), value, help_text, parameter.multiple))
+    if verb.context_settings.get("ignore_unknown_options"):
+        # The verb passes its arguments to start-session's parser. Its help names its own options.
+        options += [*_in_help(verb), *start.options]
+    found: dict[tuple[str, ...], Option] = {}
+    for option in options:
+        found.setdefault(option.names, option)
+    return found
+
+
+_IN_HELP = re.compile(r"^ *(?:(-\w), )?(--[\w-]+)( [A-Z=]+)?  +(.+)$", re.MULTILINE)
+
+
+def _in_help(verb: click.Command) -> Iterator[Option]:
+    for short, name, value, text in _IN_HELP.findall(verb.help or ""):
+        names = (name, short) if short else (name,)
+        yield Option(names, value and VALUES.get(name, "any"), text, "given again" in text)
 
 
 # The tables of each shell

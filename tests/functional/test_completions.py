@@ -113,6 +113,18 @@ def test_each_verb_and_option_is_in_each_file(generator: ModuleType) -> None:
         assert {option for option in shown if option not in text} == set()
 
 
+def test_verbs_that_take_start_session_arguments_offer_its_options(generator: ModuleType) -> None:
+    commands = {command.name: command for command in generator.commands()}
+    offered = {
+        name: {option.names[0] for option in commands[name].options}
+        for name in ("check", "documents", "policy", "daemon")
+    }
+    assert offered["check"] >= {"--explain", "--quiet", "--target", "--document-name", "--profile"}
+    assert offered["documents"] >= {"--redact", "--target"}
+    assert offered["policy"] >= {"--caller", "--scp", "--aws", "--target"}
+    assert offered["daemon"] == {"--help", "--idle"}
+
+
 # The helper
 
 

@@ -9,13 +9,14 @@ from typing import IO, Any
 import click
 
 from ssmgate.commands.printer import echo_lines, one_line
+from ssmgate.gate import exits
 from ssmgate.gate.decision import printable
 
 
 class Problem(click.ClickException):
     """Something that the verb needs is missing. Exits 253."""
 
-    exit_code = 253
+    exit_code = exits.CONFIGURATION
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -31,7 +32,7 @@ class Problem(click.ClickException):
 class WrongUse(Problem):
     """The command line is not valid. Exits 252, as AWS CLI v2 does."""
 
-    exit_code = 252
+    exit_code = exits.USAGE
 
 
 class Verb(click.Command):

@@ -9,6 +9,7 @@ import click
 
 from ssmgate.commands.printer import echo
 from ssmgate.daemon import client, instance_lock, location, peer, protocol, spawn
+from ssmgate.gate import exits
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
 
@@ -82,7 +83,7 @@ def _request(kind: bytes) -> list[str]:
         sock = client.connected(environ["HOME"], fingerprint, own, client.SILENT_SECONDS)
         if sock is None:
             echo("the daemon is not running", err=True)
-            raise click.exceptions.Exit(3)
+            raise click.exceptions.Exit(exits.DENIED)
         try:
             answer, lists = _answer(sock, own, kind, fingerprint)
         finally:

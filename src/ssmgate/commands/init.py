@@ -12,6 +12,7 @@ import click
 from ssmgate.commands.common import Problem, Verb, data_directory, installed
 from ssmgate.commands.printer import echo, echo_exactly
 from ssmgate.commands.ssh_config import for_shell
+from ssmgate.gate import exits
 from ssmgate.gate.config.load import load
 from ssmgate.gate.decision.printable import is_printable
 
@@ -174,7 +175,7 @@ def _check(shell: str, shims: str) -> int:
         if shell == "fish":
             evaluate = "ssmgate init fish | source"
         echo(f"to change that: {evaluate}")
-        return 3
+        return exits.DENIED
     echo(f"the real aws: {real or 'there is none on PATH'}")
     _warn_of_v1(real, shims, "commands that start no session run it")
     echo("an alias or another function named aws would come first: 'type aws' shows it")

@@ -12,6 +12,7 @@ from typing import IO, Any, NoReturn
 
 import click
 
+from ssmgate.gate import exits
 from ssmgate.gate.decision import printable
 
 # The escapes of `explain.text.Style`: three colours, and the reset.
@@ -24,7 +25,7 @@ _HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 class Unprintable(click.ClickException):
     """Output for a program has characters that cannot be printed. Exits 253."""
 
-    exit_code = 253
+    exit_code = exits.CONFIGURATION
 
     def __init__(self) -> None:
         super().__init__("nothing is printed: a path or a value has unprintable characters")
@@ -76,9 +77,6 @@ def _print(
         click.echo(text, file, err=err, color=colour)
 
 
-USAGE, INTERRUPTED, OTHER = 252, 130, 255
-
-
 class Group(click.Group):
     """The top-level command, which also prints the errors that click raises."""
 
@@ -91,7 +89,7 @@ class Group(click.Group):
         try:
             status = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.Abort:  # Ctrl-C; click has printed a line break
-            status = INTERRUPTED
+            status = exits.INTERRUPTED
         except click.ClickException as error:
             error.show()
             status = error.exit_code
@@ -115,7 +113,7 @@ class _Printed(click.ClickException):
         super().__init__(error.message)
         self._error = error
         usage, other = isinstance(error, click.UsageError), error.exit_code == 1
-        status = USAGE if usage else OTHER if other else error.exit_code
+        status = exits.USAGE if usage else exits.OTHER if other else error.exit_code
         self.exit_code = status  # type: ignore[misc] # click's exit status
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -140,7 +138,7 @@ def _printed() -> Iterator[None]:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for number in (1, 2):
             os.dup2(nowhere, number)
-        raise click.exceptions.Exit(OTHER) from None
+        raise click.exceptions.Exit(exits.OTHER) from None
 
 
 def one_line(error: click.ClickException) -> None:

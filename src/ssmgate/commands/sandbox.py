@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from ssmgate.commands.printer import echo, echo_exactly, echo_lines
+from ssmgate.gate import exits
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _MODELS = ("2021", "2023", "2025")
@@ -40,7 +41,7 @@ _UNSET = (
 class SandboxProblem(click.ClickException):
     """The sandbox cannot be started or found. Exits 253."""
 
-    exit_code = 253
+    exit_code = exits.CONFIGURATION
 
     def format_message(self) -> str:
         """Return the message with the verb in front, for click to print."""
@@ -214,7 +215,8 @@ def _server(
             report = pipe.read()
         if not report:
             # With status 253 the server has printed the reason; any other status is a crash.
-            raise click.exceptions.Exit(253 if server.wait() == 253 else 255)
+            known = server.wait() == exits.CONFIGURATION
+            raise click.exceptions.Exit(exits.CONFIGURATION if known else exits.OTHER)
         yield server, Running.read(report, server.pid)
     finally:
         _stop(server)

@@ -2,7 +2,10 @@
 
 import pytest
 
-NAMES = [f"{__name__}.{name}" for name in ("sampling", "patience", "examples", "ways", "durations")]
+NAMES = [
+    f"{__name__}.{name}"
+    for name in ("sampling", "patience", "examples", "ways", "durations", "workers")
+]
 """What conftest.py names to pytest."""
 
 # conftest.py imports some of them before that.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from ssmgate.daemon import peer
 
@@ -38,3 +39,12 @@ def own() -> dict[str, str]:
         return peer._known(os.getpid(), pidfd)[0]
     finally:
         os.close(pidfd)
+
+
+def is_running(pid: int) -> bool:
+    """Return whether the process exists and is not a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -30,6 +30,7 @@ import pytest
 from conftest import needs
 from fakes.capabilities import with_capabilities
 from fakes.channel_client import Client
+from fakes.processes import is_running
 from fakes.waiting import until
 
 pytestmark = pytest.mark.starts
@@ -183,14 +184,6 @@ def wait_until(holds: Callable[[], bool]) -> None:
     until(holds, 30)
 
 
-def is_there(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
 # A terminal
 
 
@@ -277,13 +270,13 @@ def test_signal_leaves_no_process_and_no_session(inside: Inside, number: signal.
         child.expect(r"pids (\d+) (\d+)\r+\n")
         there = [int(child.match[1]), int(child.match[2])]
         assert name in inside.active()
-        assert all(is_there(process) for process in there)
+        assert all(is_running(process) for process in there)
 
         child.kill(number)
         child.expect(pexpect.EOF)
         child.wait()
 
-    wait_until(lambda: not any(is_there(process) for process in there))
+    wait_until(lambda: not any(is_running(process) for process in there))
     wait_until(lambda: name not in inside.active())
 
 
@@ -299,7 +292,7 @@ def test_terminate_session_ends_live_session(inside: Inside) -> None:
         child.expect(pexpect.EOF)
         child.wait()
         assert child.exitstatus == 0
-    wait_until(lambda: not is_there(shell))
+    wait_until(lambda: not is_running(shell))
 
 
 # Without one
@@ -520,10 +513,10 @@ def test_ended_sandbox_leaves_no_process(tmp_path: Path) -> None:
         found = re.search(rb"pid (\d+) end", client.output)
         assert found is not None
         tools = Path(inside.environ["PATH"].split(os.pathsep)[0])
-        assert is_there(int(found[1]))
+        assert is_running(int(found[1]))
         assert (tools / PLUGIN).exists()
         assert tools.parent.stat().st_mode & 0o777 == 0o700
-    assert not is_there(int(found[1]))
+    assert not is_running(int(found[1]))
     assert not tools.parent.exists()
 
 

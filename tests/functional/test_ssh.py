@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,19 +27,11 @@ def machine(resident: Callable[[str], Machine]) -> Machine:
     return resident("carol")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[sshd.Sshd]:
-    directory = tmp_path / "sshd"
-    directory.mkdir()
-    with sshd.Sshd(directory) as running:
-        yield running
-
-
 def run(
-    machine: Machine, server: sshd.Sshd, *command: str, proxy: str = PROXY, data: bytes = b""
+    machine: Machine, ssh_server: sshd.Sshd, *command: str, proxy: str = PROXY, data: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
     program = Path(sys.executable).with_name("ssm-start-session")
-    config = server.client_config(proxy.format(program=program))
+    config = ssh_server.client_config(proxy.format(program=program))
     return run_with(machine, config, *command, data=data)
 
 
@@ -56,8 +48,8 @@ def run_with(
     )
 
 
-def test_login_simulates_document_of_aws(machine: Machine, server: sshd.Sshd) -> None:
-    ended = run(machine, server, "ssh", NODE, "echo from the node; cat", data=b"to the node")
+def test_login_simulates_document_of_aws(machine: Machine, ssh_server: sshd.Sshd) -> None:
+    ended = run(machine, ssh_server, "ssh", NODE, "echo from the node; cat", data=b"to the node")
 
     assert (ended.returncode, ended.stdout) == (0, b"from the node\nto the node")
     assert machine.aws.requests == [
@@ -70,31 +62,33 @@ def test_login_simulates_document_of_aws(machine: Machine, server: sshd.Sshd) ->
     assert (session["Target"], session["DocumentName"]) == (NODE, "AWS-StartSSHSession")
 
 
-def test_form_documented_by_aws_works_in_sh(machine: Machine, server: sshd.Sshd) -> None:
+def test_form_documented_by_aws_works_in_sh(machine: Machine, ssh_server: sshd.Sshd) -> None:
     proxy = (
         'sh -c "{program} --target %h --document-name AWS-StartSSHSession'
         " --parameters 'portNumber=%p'\""
     )
 
-    assert run(machine, server, "ssh", NODE, "true", proxy=proxy).returncode == 0
+    assert run(machine, ssh_server, "ssh", NODE, "true", proxy=proxy).returncode == 0
 
 
-def test_scp_carries_bytes_unchanged(machine: Machine, server: sshd.Sshd, tmp_path: Path) -> None:
+def test_scp_carries_bytes_unchanged(
+    machine: Machine, ssh_server: sshd.Sshd, tmp_path: Path
+) -> None:
     sent, got = tmp_path / "sent", tmp_path / "got"
     sent.write_bytes(os.urandom(5_000_000))
 
-    ended = run(machine, server, "scp", "-q", str(sent), f"{NODE}:{got}")
+    ended = run(machine, ssh_server, "scp", "-q", str(sent), f"{NODE}:{got}")
 
     assert ended.returncode == 0, ended.stderr
     assert hashlib.sha256(sent.read_bytes()).digest() == hashlib.sha256(got.read_bytes()).digest()
 
 
 def test_denial_prints_one_error_and_starts_nothing(
-    resident: Callable[[str], Machine], server: sshd.Sshd
+    resident: Callable[[str], Machine], ssh_server: sshd.Sshd
 ) -> None:
     machine = resident("alice")
 
-    ended = run(machine, server, "ssh", NODE, "true")
+    ended = run(machine, ssh_server, "ssh", NODE, "true")
 
     assert (ended.returncode, ended.stdout) == (255, b"")
     assert b"access denied (AccessDeniedException): " in ended.stderr
@@ -103,9 +97,9 @@ def test_denial_prints_one_error_and_starts_nothing(
     assert machine.aws.sessions == []
 
 
-def test_concurrent_logins_succeed(machine: Machine, server: sshd.Sshd) -> None:
+def test_concurrent_logins_succeed(machine: Machine, ssh_server: sshd.Sshd) -> None:
     program = Path(sys.executable).with_name("ssm-start-session")
-    config = server.client_config(PROXY.format(program=program))
+    config = ssh_server.client_config(PROXY.format(program=program))
     with ThreadPoolExecutor(8) as pool:
         ended = list(
             pool.map(lambda n: run_with(machine, config, "ssh", NODE, f"echo {n}"), range(16))

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ NODE = "i-0123456789abcdef0"
 SHELLS = ("sh", "bash", "dash", "zsh", "fish")
 
 shells = pytest.mark.parametrize("shell", [pytest.param(s, marks=needs(s)) for s in SHELLS])
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[sshd.Sshd]:
-    directory = tmp_path / "sshd"
-    directory.mkdir()
-    with sshd.Sshd(directory) as running:
-        yield running
 
 
 def ssmgate(
@@ -173,7 +164,7 @@ def test_shell_does_not_interpret_host(host: str, tmp_path: Path) -> None:
 @needs("ssh", "sshd")
 @shells
 def test_logs_in_with_unusual_profile_name(
-    shell: str, machine: Machine, server: sshd.Sshd, tmp_path: Path
+    shell: str, machine: Machine, ssh_server: sshd.Sshd, tmp_path: Path
 ) -> None:
     name = 'it\'s 50% "odd" $HOME \\'
     (machine.home / ".aws").mkdir()
@@ -181,7 +172,9 @@ def test_logs_in_with_unusual_profile_name(
         f"[{name}]\naws_access_key_id = AKIAODD\naws_secret_access_key = s\n"
     )
     config = tmp_path / "config"
-    config.write_text(block("--profile", name, "--region", "eu-west-1") + server.client_options())
+    config.write_text(
+        block("--profile", name, "--region", "eu-west-1") + ssh_server.client_options()
+    )
     ended = subprocess.run(
         ["ssh", "-F", str(config), NODE, "cat"],
         env=machine.variables(
@@ -222,9 +215,9 @@ def in_sandbox(who: str, script: str, directory: Path) -> subprocess.CompletedPr
 
 
 @pytest.fixture
-def config(server: sshd.Sshd, tmp_path: Path) -> Path:
+def config(ssh_server: sshd.Sshd, tmp_path: Path) -> Path:
     path = tmp_path / "config"
-    path.write_text(block() + server.client_options())
+    path.write_text(block() + ssh_server.client_options())
     return path
 
 
@@ -288,11 +281,13 @@ def test_control_master_starts_one_session(machine: Machine, config: Path, tmp_p
 
 @needs("ssh", "sshd")
 def test_node_works_as_proxy_jump(
-    machine: Machine, server: sshd.Sshd, config: Path, tmp_path: Path
+    machine: Machine, ssh_server: sshd.Sshd, config: Path, tmp_path: Path
 ) -> None:
     """The session is to the node alone; the node connects to the hosts behind it."""
     with config.open("a") as file:
-        file.write(server.client_options().replace("Host i-*", "Host behind\n  HostName 127.0.0.1"))
+        file.write(
+            ssh_server.client_options().replace("Host i-*", "Host behind\n  HostName 127.0.0.1")
+        )
         file.write(f"  ProxyJump {NODE}\n")
     ended = run_script(f"ssh -F {config} behind echo there", machine, tmp_path)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.processes import forked
 from ssmgate.daemon import protocol, requests
 
 Pair = tuple[socket.socket, socket.socket]
@@ -230,13 +231,7 @@ def test_rejects_message_of_several_processes(noted: Pair, at: int) -> None:
     """The first part is of this process, the rest of a process that shares the socket."""
     here, there = noted
     protocol.send_with_descriptors(there, WHOLE[:at], (0, 0, 0))
-    child = os.fork()
-    if not child:
-        try:
-            there.sendall(WHOLE[at:])
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+    os.waitpid(forked(lambda: there.sendall(WHOLE[at:])), 0)
 
     with pytest.raises(protocol.Broken):
         protocol.receive_noted(here, os.getpid(), 3)
@@ -265,13 +260,7 @@ def test_message_without_sender_credentials_is_broken(pair: Pair, count: int) ->
 def test_message_of_two_processes_is_broken(noted: Pair, at: int) -> None:
     here, there = noted
     there.sendall(WHOLE[:at])
-    child = os.fork()
-    if not child:
-        try:
-            there.sendall(WHOLE[at:])
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+    os.waitpid(forked(lambda: there.sendall(WHOLE[at:])), 0)
 
     with pytest.raises(protocol.Broken):
         protocol.receive_noted(here)

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -21,6 +20,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from fakes.channel_client import Client, connected
+from fakes.processes import is_running
 from fakes.waiting import until
 from ssmgate.sandbox.agent.server import TERMINATED, Agent, Nodes
 from ssmgate.sandbox.channel import codec, payloads
@@ -113,15 +113,6 @@ def echo_port() -> int:
 
 def wait_until(holds: Callable[[], bool]) -> None:
     until(holds)
-
-
-def is_there(process: int) -> bool:
-    """Return whether the process runs; false for a zombie."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 # A shell
@@ -420,7 +411,7 @@ def processes(client: Client) -> list[int]:
     assert found is not None, client.output
     there = [int(number) for number in found[1].split()]
     assert len(there) == 4
-    assert all(is_there(process) for process in there)
+    assert all(is_running(process) for process in there)
     return there
 
 
@@ -441,7 +432,7 @@ def test_leaves_nothing_behind(running: Running, how: str) -> None:
         assert client.until_closed() == "The sandbox has ended."
         stopping.join()
         running.agent.stop = lambda: None  # type: ignore[method-assign]
-    wait_until(lambda: not any(is_there(process) for process in left))
+    wait_until(lambda: not any(is_running(process) for process in left))
     wait_until(lambda: running.open == [])
 
 

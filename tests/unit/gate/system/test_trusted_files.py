@@ -6,7 +6,7 @@ import grp
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,13 +31,6 @@ def path(tmp_path: Path) -> Path:
     path.parent.mkdir(parents=True)
     path.write_text("text")
     return path
-
-
-@pytest.fixture(autouse=True)
-def _no_descriptor_stays() -> Iterator[None]:
-    before = os.listdir("/dev/fd")
-    yield
-    assert os.listdir("/dev/fd") == before
 
 
 def opened(path: Path, base: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,6 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "a" / "b" / "file"
     path.parent.mkdir(parents=True)
     return path
-
-
-@pytest.fixture(autouse=True)
-def _no_descriptor_stays() -> Iterator[None]:
-    before = os.listdir("/dev/fd")
-    yield
-    assert os.listdir("/dev/fd") == before
 
 
 def links_of(path: Path) -> Path:

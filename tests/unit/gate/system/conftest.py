@@ -1,0 +1,15 @@
+"""What the tests of the system's edge have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_descriptor_stays() -> Iterator[None]:
+    before = os.listdir("/dev/fd")
+    yield
+    assert os.listdir("/dev/fd") == before

@@ -178,7 +178,7 @@ def _open_asking(
     sts = create_asking(session, "sts", **common, **frozen)
     require_own_endpoint(sts, home, config)
     share_tls(ssm, sts)
-    preconnect_client(sts)
+    preconnect_client(sts, once=True)
     if config.checker is None:
         iam = create_asking(session, "iam", **common, **frozen)
     else:
@@ -188,7 +188,7 @@ def _open_asking(
         iam = checker.open_iam(config, *chosen, home, common)
     require_own_endpoint(iam, home, config)
     share_tls(ssm, iam)
-    preconnect_client(iam)
+    preconnect_client(iam, once=True)
     preconnect_client(ssm)
     return sts, iam
 

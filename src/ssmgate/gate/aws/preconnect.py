@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.config import Config as ClientConfig
+from botocore.exceptions import ConnectTimeoutError
 from botocore.httpsession import get_cert_path
 
 from ssmgate.gate.aws.endpoints import url_of
@@ -50,9 +51,9 @@ def _optional(function: Callable[..., Any]) -> Callable[..., Any]:
     It only saves time: without it the client reads its CA bundle and connects itself.
     """
 
-    def guarded(*clients: Any) -> Any:
+    def guarded(*clients: Any, **options: Any) -> Any:
         try:
-            return function(*clients)
+            return function(*clients, **options)
         except (AttributeError, KeyError, TypeError):
             return None
 
@@ -147,18 +148,27 @@ def _reading_once(context: Any) -> Any:
 
 
 @_optional
-def preconnect_client(client: Any) -> None:
+def preconnect_client(client: Any, once: bool = False) -> None:
     """Open the connection of the first request of `client`, in the background.
 
     The request waits for it. Through a proxy nothing is opened in advance: the tunnel would be a
-    request to the proxy.
+    request to the proxy. With `once`, the request fails if the connection times out, as TCP has
+    sent its first packet several times by then. Otherwise the request connects again.
     """
+    if once:
+        client.meta.events.register_first("needs-retry", _raise_timeout)
     if not _proxy(client):
         ahead = _taken_early(client)
         if ahead is None:
             ahead = _Ahead(client)
             ahead.start()
+        ahead.once = once
         client.meta.events.register_first("before-send", ahead.join_in)
+
+
+def _raise_timeout(caught_exception: Exception | None = None, **_: Any) -> None:
+    if isinstance(caught_exception, ConnectTimeoutError):
+        raise caught_exception
 
 
 @_optional
@@ -215,13 +225,16 @@ class _Ahead(threading.Thread):
         self._http = client._endpoint.http_session
         self._url = url_of(client)
         self._connection: Any = None
+        self._error: Exception | None = None
         self._opened = 0.0
+        self.once = False
 
     def run(self) -> None:
         _leave_signals_to_the_main_thread()
-        # For any error, the request itself will fail again.
-        with contextlib.suppress(Exception):
+        try:
             self._open()
+        except Exception as error:
+            self._error = error  # the request itself will fail again
 
     def _open(self) -> None:
         pool = self._http._get_connection_manager(self._url).connection_from_url(self._url)
@@ -242,6 +255,9 @@ class _Ahead(threading.Thread):
         self.join()
         connection, self._connection = self._connection, None
         if connection is None:
+            error, self._error = self._error, None
+            if self.once and type(error).__name__ == "ConnectTimeoutError":  # urllib3's
+                raise ConnectTimeoutError(endpoint_url=self._url, error=error)
             return
         if time.monotonic() - self._opened > IDLE_SECONDS or not _is_silent(connection.sock):
             self._http._manager.clear()

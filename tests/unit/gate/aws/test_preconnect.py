@@ -247,3 +247,27 @@ def test_ignores_client_without_private_attributes(
 
     assert saves_time(*[bare] * (2 if saves_time is share_tls else 1)) is None
     assert vars(bare._endpoint.http_session) == {}
+
+
+@pytest.mark.parametrize(("once", "connected"), [(True, 1), (False, 4)])
+def test_check_gives_up_after_connection_timed_out(
+    monkeypatch: pytest.MonkeyPatch, once: bool, connected: int
+) -> None:
+    """Without IAM in a private network, three attempts and one in advance are 20 seconds."""
+    from botocore.exceptions import ConnectTimeoutError
+    from urllib3.util import connection
+
+    calls: list[object] = []
+
+    def create_connection(address: object, *_: object, **__: object) -> None:
+        calls.append(address)
+        raise TimeoutError
+
+    monkeypatch.setattr(connection, "create_connection", create_connection)
+    iam = client("iam", None, retries={"mode": "standard", "total_max_attempts": 3})
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    preconnect_client(iam, once=once)
+
+    with pytest.raises(ConnectTimeoutError):
+        iam.get_user()
+    assert calls == [("iam.amazonaws.com", 443)] * connected

@@ -136,7 +136,8 @@ def _translated(invocation: Invocation) -> Iterator[None]:
     except Exception as error:
         from ssmgate.gate.aws import errors
 
-        translated = errors.translate(error)
+        profile, target = invocation.options.profile, invocation.request.target
+        translated = errors.translate(error, profile=profile, target=target)
         translated.error_format = translated.error_format or invocation.options.error_format
         if translated is error:
             raise

@@ -212,11 +212,9 @@ class Ssm(ServiceCommand):
 
     def _create_command_table(self) -> dict[str, Any]:
         model = self._get_service_model().operation_model("StartSession")
-        if set(model.input_shape.members) != set(MEMBERS):
-            raise GateError(
-                "this awscli knows a StartSession parameter that ssmgate does not: refusing to"
-                " guess what it does"
-            )
+        # A further one is rejected if it is used, by `SessionRequest`.
+        if not set(MEMBERS) <= set(model.input_shape.members):
+            raise GateError("this awscli lacks a parameter of StartSession")
         table = {
             "start-session": _StartSession(
                 "start-session", "ssm", _Capture(model.input_shape), model, self.session

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from awscli.argprocess import ParamError, ParamSyntaxError
 from awscli.arguments import UnknownArgumentError
 from botocore.exceptions import (
@@ -16,11 +18,10 @@ from botocore.exceptions import (
     ParamValidationError,
     ProfileNotFound,
     ReadTimeoutError,
-    SSOError,
-    UnauthorizedSSOTokenError,
 )
 from botocore.parsers import ResponseParserError
 
+from ssmgate.gate.aws import hints
 from ssmgate.gate.aws.preconnect import CHECK
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.errors import (
@@ -44,16 +45,29 @@ _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests")
 
 
-def translate(error: Exception) -> GateError:
+def translate(
+    error: Exception, *, profile: str | None = None, target: str | None = None
+) -> GateError:
     """Return ssmgate's error for one of awscli's or botocore's, or for any other.
 
+    `profile` and `target` are the options' values, for hints; None if they are not known.
     https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html
     """
+    translated = _translate(error)
+    translated.hints += hints.after(error, profile=profile)
+    if target is not None and isinstance(translated, ServiceFailed):
+        translated.hints += hints.about_target(translated.error_code, target)
+    return translated
+
+
+def _translate(error: Exception) -> GateError:
     match error:
         case GateError():
             return error
         case UnknownArgumentError():
-            return InvalidRequest(str(error), preamble=f"\nusage: {USAGE}")
+            return InvalidRequest(
+                str(error), preamble=f"\nusage: {USAGE}", hints=hints.about_option(str(error))
+            )
         case ParamError() | ParamSyntaxError() | ParamValidationError():
             return InvalidRequest(Layout(error), code="ParamValidation")
         case NoRegionError():
@@ -77,8 +91,6 @@ def translate(error: Exception) -> GateError:
             return _service_failed(error)
         case ProfileNotFound():
             return GateError(str(error), hints=("'aws configure list-profiles' lists them",))
-        case SSOError() | UnauthorizedSSOTokenError():
-            return GateError(str(error), hints=("run 'aws sso login' with this profile",))
         case ResponseParserError():  # its message contains the whole answer
             return GateError("an answer of AWS's is no answer: it cannot be parsed")
         case KeyError():
@@ -103,7 +115,12 @@ def of_a_service(error: Exception) -> bool:
 
 
 def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
-    """Return an outcome with the reason why STS or IAM did not answer."""
+    """Return an outcome with the reason why STS or IAM did not answer, and the next steps."""
+    unknown = _cannot_ask(error, question)
+    return replace(unknown, hints=hints.after(error))
+
+
+def _cannot_ask(error: Exception, question: Question | None) -> Unknown:
     match error:
         case ClientError():
             failed = _service_failed(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ssmgate.gate.config.load import (
@@ -141,7 +141,7 @@ def _from_variables(environ: Mapping[str, str]) -> _Tier:
         if key is None or key.text is None:
             raise ConfigurationProblem(
                 f"unknown variable {variable}",
-                hints=(f"the variables are {', '.join(VARIABLES)}",),
+                hints=(_similar(variable, VARIABLES),),
             )
         try:
             tier[key.name] = (variable, key.text(text))
@@ -156,7 +156,7 @@ def _lay(found: dict[str, Setting], tier: _Tier, locks: Mapping[str, str]) -> No
         key = KEYS.get(name)
         if key is None:
             raise ConfigurationProblem(
-                f"{origin}: unknown key {name!r}", hints=(f"the keys are {', '.join(KEYS)}",)
+                f"{origin}: unknown key {name!r}", hints=(_similar(name, KEYS),)
             )
         value = _read(key, raw, origin)
         above = found[name]
@@ -188,9 +188,19 @@ def _locked(setting: tuple[str, Any]) -> frozenset[str]:
         if name not in KEYS and name != EVERY_KEY:
             raise ConfigurationProblem(
                 f"{origin}: locked has an unknown key {name!r}",
-                hints=(f"the keys are {', '.join(KEYS)}, and {EVERY_KEY!r} for all",),
+                hints=(_similar(name, (*KEYS, EVERY_KEY)),),
             )
     return frozenset(KEYS if EVERY_KEY in names else names)
+
+
+def _similar(name: str, known: Iterable[str]) -> str:
+    """Return a hint with the name that was probably meant, or with all that are `known`."""
+    from difflib import get_close_matches
+
+    known = list(known)
+    # A key without its table is the end of a known one: `ttl` is `cache.ttl`.
+    near = [one for one in known if one.endswith(f".{name}")] or get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
 
 
 def lines(found: Mapping[str, Setting], locked: frozenset[str]) -> Iterator[str]:

@@ -92,13 +92,14 @@ class Unknown:
 
     `reason` is one clause for the user. `question` is None if there was none.
     `live_context` are the condition keys whose value is not known: those that only the live
-    request will have, or tags that could not be read.
+    request will have, or tags that could not be read. `hints` are next steps after a failed call.
     """
 
     reason_code: UnknownReason
     reason: str
     question: Question | None = None
     live_context: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 Outcome = Permit | Denial | Unknown

@@ -144,7 +144,7 @@ def _unknown(
     outcome: Unknown, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
 ) -> AccessUnknown:
     question = outcome.question
-    remarks = _remarks(outcome)
+    remarks = _remarks(outcome, options)
     heading, flag = _EXPLAIN, "--explain"
     if outcome.reason_code == Reason.NOT_ALLOWED_TO_SIMULATE and caller is not None:
         heading, flag = _REQUEST_SIMULATION, "--request"
@@ -222,7 +222,7 @@ def least_statement(question: Question, request: SessionRequest) -> str:
     )
 
 
-def _remarks(outcome: Unknown) -> tuple[str, ...]:
+def _remarks(outcome: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
     """Return next steps for `outcome`, the most useful one first."""
     match outcome.reason_code:
         case Reason.NOT_ALLOWED_TO_SIMULATE:
@@ -246,9 +246,13 @@ def _remarks(outcome: Unknown) -> tuple[str, ...]:
         case Reason.THROTTLED:
             return ("IAM allows an account few simulations a second: try again in a moment",)
         case Reason.TIMED_OUT | Reason.UNREACHABLE:
-            return (
-                "StartSession's --endpoint-url is not used for STS and IAM: for a local AWS set"
-                " AWS_ENDPOINT_URL, behind a proxy HTTPS_PROXY",
+            if dict(options).get("--endpoint-url"):
+                return (
+                    "--endpoint-url is used for StartSession only: for a local AWS set"
+                    " AWS_ENDPOINT_URL",
+                )
+            return outcome.hints or (
+                "STS and IAM have to be reachable: allow their endpoints, or set HTTPS_PROXY",
             )
         case Reason.GRANT_UNKNOWN:
             return ("set allow_wildcard_grants = true to accept a wildcard",)
@@ -256,10 +260,11 @@ def _remarks(outcome: Unknown) -> tuple[str, ...]:
             return ("use credentials of the caller's own account as checker",)
         case Reason.EXPIRED:
             return ("get fresh credentials, for example with 'aws sso login' or 'aws login'",)
+        case Reason.FAILED:
+            return outcome.hints
         case (
             Reason.ACCESS_CHECK_UNKNOWN
             | Reason.CONTRADICTION
-            | Reason.FAILED
             | Reason.IDENTITY
             | Reason.NO_ANSWER
             | Reason.NO_QUESTION

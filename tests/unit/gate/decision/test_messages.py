@@ -166,7 +166,7 @@ MFA = "aws:MultiFactorAuthPresent"
         (unknown(Reason.ROOT), None, "use an IAM user or role", "", EXPLAIN),
         (unknown(Reason.FEDERATED_USER), None, "GetFederationToken", "", EXPLAIN),
         (unknown(Reason.THROTTLED), USER, "try again in a moment", "", EXPLAIN),
-        (unknown(Reason.TIMED_OUT), None, "AWS_ENDPOINT_URL", "", EXPLAIN),
+        (unknown(Reason.TIMED_OUT), None, "HTTPS_PROXY", "", EXPLAIN),
         (unknown(Reason.EXPIRED), None, "aws sso login", "", EXPLAIN),
         (unknown(Reason.OTHER_ACCOUNT), USER, "caller's own account", "", EXPLAIN),
         (unknown(Reason.NOT_ALLOWED_TO_SIMULATE), USER, "checker.profile", ASK, ASK),
@@ -284,3 +284,10 @@ def test_unread_tags_come_with_statements_that_allow_reading() -> None:
     assert [hint.rpartition("config.toml: ")[2] for hint in hints[2:]] == [
         '"aws:PrincipalTag/Stage" = "…"'
     ]
+
+
+def test_unknown_repeats_hint_of_failed_call() -> None:
+    outcome = replace(unknown(Reason.UNREACHABLE), hints=("use --region us-east-1",))
+    assert explain(outcome, REQUEST, None).facts.remarks == ("use --region us-east-1",)
+    (hint,) = explain(outcome, REQUEST, None, [("--endpoint-url", "http://x")]).facts.remarks
+    assert hint.startswith("--endpoint-url is used for StartSession only")

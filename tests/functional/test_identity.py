@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -520,24 +519,89 @@ def test_sends_mfa_context_after_own_mfa(machine: Machine) -> None:
     assert [path.name for path in (machine.home / ".aws" / "cli").iterdir()] == ["cache"]
 
 
-def test_mfa_without_terminal_is_configuration_error(machine: Machine, tmp_path: Path) -> None:
-    configure(machine, MFA_PROFILE)
-
-    ended = subprocess.run(
-        [sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET, "--profile", "mfa"],
+def without_terminal(machine: Machine, text: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run with no controlling terminal, and with `text` on standard input."""
+    return subprocess.run(
+        [sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET, "--profile", "mfa",
+         *words],
         env=machine.variables(),
-        input="123456\n",
+        input=text,
         capture_output=True,
         text=True,
         timeout=30,
-        cwd=tmp_path,
+        cwd=machine.home,
         start_new_session=True,
         check=False,
-    )
+    )  # fmt: skip
+
+
+def test_mfa_code_can_come_from_pipe(machine: Machine) -> None:
+    """The rest of the pipe is the session's."""
+    configure(machine, MFA_PROFILE)
+    machine.aws.script("AssumeRole", credentials("ASIAMFA"))
+    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
+
+    machine.plugin.on_start('cat > "$FAKE_PLUGIN/stdin"')
+
+    ended = without_terminal(machine, "123456\nfor the session\n")
+
+    assert (ended.returncode, ended.stderr) == (0, UNFOUND)
+    assert machine.aws.calls("AssumeRole")[0].parameters["TokenCode"] == "123456"
+    assert (machine.plugin.directory / "stdin").read_text() == "for the session\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "problem"),
+    [
+        pytest.param(
+            ("--document-name", "AWS-StartSSHSession"), "SSH-2.0-x\r\n",
+            "there is no terminal to ask on", id="ProxyCommand",
+        ),
+        pytest.param((), "", "no MFA code was entered", id="no input"),
+        pytest.param((), "\n", "no MFA code was entered", id="an empty line"),
+    ],
+)  # fmt: skip
+def test_mfa_without_code_is_configuration_error(
+    machine: Machine, words: tuple[str, ...], text: str, problem: str
+) -> None:
+    configure(machine, MFA_PROFILE)
+
+    ended = without_terminal(machine, text, *words)
 
     assert (ended.returncode, ended.stdout) == (253, "")
-    assert "there is no terminal to ask on" in ended.stderr
+    assert problem in ended.stderr
     assert machine.aws.operations == []
+
+
+@pytest.mark.parametrize(("typed", "status"), [(b"123456\n", 0), (b"\x04", 253)])
+def test_mfa_code_can_come_from_terminal_on_stdin(
+    machine: Machine, typed: bytes, status: int
+) -> None:
+    """Without a controlling terminal, for example under setsid. Ctrl-D cancels."""
+    configure(machine, MFA_PROFILE)
+    machine.aws.script("AssumeRole", credentials("ASIAMFA"))
+    machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
+    master, slave = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET,
+             "--profile", "mfa"],
+            env=machine.variables(), stdin=slave, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, cwd=machine.home, start_new_session=True,
+        ) as process:  # fmt: skip
+            assert process.stderr
+            shown = b""
+            while b"code" not in shown:
+                shown += os.read(process.stderr.fileno(), 1000)
+            os.write(master, typed)
+            shown += process.communicate(timeout=30)[1]
+    finally:
+        os.close(master)
+        os.close(slave)
+
+    assert process.returncode == status, shown
+    assert (b"no MFA code was entered" in shown) is (status == 253)
+    assert b"Traceback" not in shown
 
 
 # The plugin's credentials.

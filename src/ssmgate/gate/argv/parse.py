@@ -24,7 +24,7 @@ from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.printable import Layout
-from ssmgate.gate.decision.request import MEMBERS, SessionRequest
+from ssmgate.gate.decision.request import MEMBERS, SessionRequest, is_for_ssh
 
 
 @frozen
@@ -96,8 +96,10 @@ def _invocation(captured: _Captured, driver: Driver) -> Invocation:
             " takes no unsigned requests",
             code="ParamValidation",
         )
+    request = SessionRequest.from_parameters(captured.parameters)
+    driver.mfa.reads_stdin = not is_for_ssh(request.document_name or "")
     return Invocation(
-        request=SessionRequest.from_parameters(captured.parameters),
+        request=request,
         options=Options(
             region=parsed.region,
             profile=parsed.profile,

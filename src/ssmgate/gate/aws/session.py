@@ -28,7 +28,6 @@ from botocore.utils import IMDSRegionProvider, JSONFileCache
 from ssmgate import __version__
 from ssmgate.gate.aws.service_models import CALLED, AwscliModels
 from ssmgate.gate.decision import printable
-from ssmgate.gate.decision.errors import ConfigurationProblem
 
 # botocore's session variables: name -> (profile key, environment variables, default, conversion).
 _VARIABLES = {
@@ -55,33 +54,23 @@ def prevent_prompts(instead: Callable[..., NoReturn]) -> None:
     It is also called instead of running a credential_process, which could prompt on the terminal
     too. For a process that starts a session for another process.
     """
-    MfaPrompt.ask = staticmethod(instead)
+    MfaPrompt.ask = staticmethod(instead)  # type: ignore[method-assign]
     ProcessProvider._retrieve_credentials_using = instead
 
 
-def _on_the_terminal(prompt: str) -> str:
-    import getpass
-
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError as error:
-        raise ConfigurationProblem(
-            "the profile asks for an MFA code, and there is no terminal to ask on",
-            hints=("run any aws command with this profile first: its credentials are cached",),
-        ) from error
-    return getpass.getpass(prompt)
-
-
 class MfaPrompt:
-    """Prompts for an MFA code on the terminal; `done` is true afterwards.
+    """Prompts for an MFA code; `done` is true afterwards.
 
-    It never reads stdin, which belongs to the session, and to ssh under ProxyCommand.
+    It reads stdin only if `reads_stdin` is set: under ProxyCommand, stdin belongs to ssh.
     """
 
-    ask: Callable[[str], str] = staticmethod(_on_the_terminal)
-
     def __init__(self) -> None:
-        self.done = False
+        self.done = self.reads_stdin = False
+
+    def ask(self, prompt: str) -> str:
+        from ssmgate.gate.aws import mfa
+
+        return mfa.ask(prompt, stdin=self.reads_stdin)
 
     def __call__(self, prompt: str) -> str:
         code = self.ask(printable.line(prompt))

@@ -13,6 +13,7 @@ from ssmgate.gate.decision.access_errors import (
     RestrictionDenied,
 )
 from ssmgate.gate.decision.printable import line
+from ssmgate.gate.decision.request import is_for_ssh
 
 _NOTHING_STARTED = "IAM simulation; no session was started"
 _WITHOUT_COMMANDS = "Send these lines to your administrator."
@@ -42,8 +43,9 @@ def form(error: AccessError, error_format: str | None, *, terminal: bool) -> For
             return Form.LEGACY
         case "text":
             return Form.TEXT
-    for_ssh = "ssh" in error.facts.document.rpartition("/")[2].lower()
-    return Form.TERMINAL if terminal and not for_ssh else Form.LINES
+    if terminal and not is_for_ssh(error.facts.document):
+        return Form.TERMINAL
+    return Form.LINES
 
 
 def has_time(error: AccessError, error_format: str | None, *, terminal: bool) -> bool:

@@ -70,6 +70,11 @@ class DocumentName:
         return cls(match[4], match[1], match[2], match[3] or "")
 
 
+def is_for_ssh(document_name: str) -> bool:
+    """Return whether ssh speaks on stdin: AWS-StartSSHSession, and documents with "ssh" in it."""
+    return "ssh" in document_name.rpartition("/")[2].lower()
+
+
 @frozen
 class SessionRequest:
     """StartSession's input, immutable from the parser to the call.

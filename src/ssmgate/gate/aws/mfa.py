@@ -1,0 +1,52 @@
+"""Read an MFA code. Loaded only when one is needed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+
+from ssmgate.gate.decision.errors import ConfigurationProblem
+
+_LONGEST = 100
+"""The most bytes that are read of a line of standard input. A code has six digits."""
+
+
+def ask(prompt: str, *, stdin: bool) -> str:
+    """Return the MFA code that the user types after `prompt`, which is printable.
+
+    It is read from the controlling terminal. Without one, and if `stdin` is true, it is the first
+    line of standard input, and the rest is left to the session. Raises `ConfigurationProblem` if
+    there is no code.
+    """
+    if not _has_terminal() and not stdin:
+        raise ConfigurationProblem(
+            "the profile asks for an MFA code, and there is no terminal to ask on",
+            hints=("run any aws command with this profile first: its credentials are cached",),
+        )
+    try:
+        # getpass uses the controlling terminal, or else standard input.
+        code = getpass.getpass(prompt) if _has_terminal() or os.isatty(0) else _line()
+    except EOFError:
+        code = ""
+    if not code:
+        raise ConfigurationProblem("no MFA code was entered")
+    return code
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _line() -> str:
+    line = b""
+    while len(line) < _LONGEST and not line.endswith(b"\n"):
+        # Byte by byte: what comes after the line belongs to the session.
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode("ascii", "replace").strip()

@@ -324,6 +324,9 @@ def test_warns_of_and_skips_shared_cache_directory(cached: Machine) -> None:
     assert ended.stderr.startswith("ssmgate: [WARNING]: nothing is cached: ")
     assert ended.stderr.count("\n") == 1
     assert cached.aws.operations == ALLOWED * 2
+    # ssh would show it at every connection.
+    ended = cached.run("--target", TARGET, "--document-name", "AWS-StartSSHSession")
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_cache_contains_no_secret(cached: Machine) -> None:
@@ -504,5 +507,5 @@ def test_show_and_clear_skip_shared_cache_directory(cached: Machine) -> None:
         out, err = run_verb(cached, *words)
         assert out == ""
         assert err.startswith("ssmgate: [WARNING]: nothing is cached: ")
-        assert err.endswith(f"(uid {os.geteuid()}, mode 0777)\n{more}")
+        assert f"(uid {os.geteuid()}, mode 0777) (cache.ttl = 0 turns this off)\n{more}" in err
     assert len(entries(cached)) == 2

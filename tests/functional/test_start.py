@@ -52,3 +52,14 @@ def test_anything_but_allowed_starts_nothing(machine: Machine, decision: str) ->
     assert "SSM-SessionManagerRunShell" in ended.stderr
     assert machine.aws.calls("StartSession") == []
     assert not machine.plugin.started
+
+
+def test_rejects_parameters_that_no_program_can_be_given(machine: Machine) -> None:
+    """The kernel would refuse to execute the plugin, after the session was started."""
+    parameters = machine.home / "parameters.json"
+    parameters.write_text(json.dumps({"command": ["x" * 131_072]}))
+    ended = machine.run("--target", TARGET, "--parameters", f"file://{parameters}")
+
+    assert ended.returncode == 252
+    assert "the parameters are too long for session-manager-plugin" in ended.stderr
+    assert machine.aws.operations == []

@@ -31,7 +31,7 @@ from ssmgate.gate.decision.errors import ServiceFailed
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.restrictions import LocalDenial, Restrictions
 from ssmgate.gate.plugin.find import Plugin, find
-from ssmgate.gate.plugin.handover import Handover, handover
+from ssmgate.gate.plugin.handover import Handover, handover, require_executable
 from ssmgate.gate.records.writer import Recorder
 from ssmgate.gate.system import signals
 
@@ -71,6 +71,7 @@ def permit(
     with _translated(invocation):
         config = config or configuration.load(environ)
         plugin = find(environ, config.plugin_path)
+        require_executable(invocation.request.to_parameters())
         recorder = recorder or Recorder(config.records, environ, config.permissive)
         recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
         clients = open_clients(invocation.session, invocation.options, config)

@@ -16,6 +16,7 @@ from ssmgate.gate.cache.single_flight import SingleFlightLock
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Permit, SimulationAttempt
 from ssmgate.gate.decision.question import Caller
+from ssmgate.gate.decision.request import is_for_ssh
 
 
 class CachedAuthorization:
@@ -40,7 +41,9 @@ class CachedAuthorization:
         self._clients = clients
         self._expires_at = clients.credentials.expires_at
         self._ttl = config.cache_ttl
-        self._cache = store.DecisionCache(environ["HOME"], eprint)
+        # ssh would show the warning at every connection.
+        warns = not is_for_ssh(document or "")
+        self._cache = store.DecisionCache(environ["HOME"], eprint, warns=warns)
         self._identity: CacheEntry | None = None
         self._began_at = entry.now()
 

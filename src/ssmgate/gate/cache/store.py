@@ -39,14 +39,13 @@ def youngest(home: str) -> float | None:
 class DecisionCache:
     """The cache below `home`, an absolute path. Names are file names without a slash.
 
-    `eprint` writes a line to standard error: a warning if another user could write in the
-    directory, and what this process waits for. If the cache cannot be used for another reason,
-    nothing is cached and nothing is printed. The contents of the texts are not checked here.
+    `eprint` writes a line to standard error: what this process waits for, and with `warns` a
+    warning if another user could write in the directory. If the cache cannot be used for another
+    reason, nothing is cached and nothing is printed. The contents of the texts are not checked here.
     """
 
-    def __init__(self, home: str, eprint: Callable[[str], object]) -> None:
-        self._home = home
-        self._eprint = eprint
+    def __init__(self, home: str, eprint: Callable[[str], object], *, warns: bool = True) -> None:
+        self._home, self._eprint, self._warns = home, eprint, warns
 
     def read(self, name: str) -> str | None:
         """Return the text `name`, None unless only this user can read and write its file."""
@@ -98,8 +97,10 @@ class DecisionCache:
             try:
                 directory = private_directory.open_directory(self._home, DIRECTORY, create=create)
             except InsecurePermissions as why:
-                self._eprint(f"ssmgate: [WARNING]: nothing is cached: {why}")
-                self._eprint = lambda _: None
+                if self._warns:
+                    hint = "cache.ttl = 0 turns this off"
+                    self._eprint(f"ssmgate: [WARNING]: nothing is cached: {why} ({hint})")
+                self._warns = False
         try:
             with contextlib.suppress(OSError):
                 yield directory

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import NoReturn
 
-from ssmgate.gate.decision.errors import GateError
+from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.plugin.find import PROGRAM, Plugin, unusable
 from ssmgate.gate.system import takeover
 
+LONGEST = 131_072
 RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 
 
@@ -45,6 +46,17 @@ class Handover:
     def failed(self, why: str) -> GateError:
         """Return the error for a plugin that could not be executed. `why` is a clause."""
         return unusable(self.path, f"cannot be executed: {why}")
+
+
+def require_executable(parameters: Mapping[str, object]) -> None:
+    """Raise `InvalidRequest` if the plugin could not be executed with `parameters`: see execve(2).
+
+    The session would exist by then.
+    """
+    if len(json.dumps(parameters)) >= LONGEST:
+        raise InvalidRequest(
+            f"the parameters are too long for {PROGRAM}: at most {LONGEST - 1:,} bytes of JSON"
+        )
 
 
 # What would override or complement the keys in the environment.

@@ -12,13 +12,14 @@ import re
 import select
 import shlex
 import signal
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import NoReturn
 
 from ssmgate.commands import completion_cache
-from ssmgate.gate import exits, printer, process
+from ssmgate.gate import exits, process
 from ssmgate.gate.decision import printable
 from ssmgate.gate.system.file_state import file_state
 
@@ -63,7 +64,7 @@ def run(argv: list[str]) -> NoReturn:
     try:
         candidates = complete(argv)
         status = exits.USAGE if candidates is None else exits.OK
-        printer.print_candidates(candidates or ())
+        _print(candidates or ())
     except KeyboardInterrupt:
         status = exits.INTERRUPTED
     except Exception:
@@ -83,6 +84,15 @@ def complete(argv: list[str]) -> list[str] | None:
         return None
     words = [_unquoted(word) for word in words[1:]] if quoted else words[1:]
     return _KINDS[kind[0]](Place.of(words))
+
+
+def _print(rows: Iterable[str]) -> None:
+    """Write `rows`, each a completion and optionally a tab and a description, to standard output.
+
+    A row that is not printable is left out, as a shell inserts it unchanged.
+    """
+    shown = [row for row in rows if printable.is_printable(row.replace("\t", "", 1))]
+    sys.stdout.write("".join(f"{row}\n" for row in shown))
 
 
 def _unquoted(word: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import ssmgate
 from ssmgate.gate.argv import parse
 from ssmgate.gate.argv.parse import Driver, Invocation
-from ssmgate.gate.aws.preconnect import hold_tls
+from ssmgate.gate.aws.held_tls import hold_tls
 from ssmgate.gate.system.file_state import file_state
 
 _STUB_ENVIRONMENT = {

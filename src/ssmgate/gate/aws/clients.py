@@ -13,10 +13,10 @@ from ssmgate.gate.aws.endpoints import create_asking, partition_of, url_of
 from ssmgate.gate.aws.options import Options
 from ssmgate.gate.aws.preconnect import (
     CHECK,
+    HELD,
     preconnect_client,
     read_bundle_ahead,
     share_tls,
-    take_held_tls,
 )
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.endpoints import Endpoints, Partition
@@ -128,7 +128,10 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
     frozen = credentials.for_client()
     ssm = session.create_client("ssm", **to_ssm, verify=options.verify, **frozen)
     require_own_endpoint(ssm, home, config)
-    take_held_tls(ssm)
+    if HELD:
+        from ssmgate.gate.aws import held_tls
+
+        held_tls.take_held_tls(ssm)
     read_bundle_ahead(ssm)
     region = ssm.meta.region_name
     common = {"region_name": region, "verify": options.verify, "config": CHECK}

@@ -20,7 +20,6 @@ from botocore.exceptions import ConnectTimeoutError
 from botocore.httpsession import get_cert_path
 
 from ssmgate.gate.aws.endpoints import url_of
-from ssmgate.gate.system.file_state import file_state
 
 CHECK = ClientConfig(
     connect_timeout=5,
@@ -36,6 +35,9 @@ LIST = ClientConfig(connect_timeout=2, read_timeout=3, retries={"total_max_attem
 CONNECT_SECONDS = 5
 """How long opening in advance may take. If it fails, the request itself connects again."""
 
+HELD: dict[object, Any] = {}
+"""TLS contexts by CA bundle, only in the daemon and its workers: see `held_tls`."""
+
 IDLE_SECONDS = 5
 """An unused connection older than this is dropped: the other end may be closing it."""
 
@@ -45,7 +47,7 @@ def default_ca_bundle() -> str:
     return str(get_cert_path(True))
 
 
-def _optional(function: Callable[..., Any]) -> Callable[..., Any]:
+def optional(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return `function`, which does nothing if private attributes of botocore or urllib3 changed.
 
     It only saves time: without it the client reads its CA bundle and connects itself.
@@ -60,7 +62,7 @@ def _optional(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-@_optional
+@optional
 def share_tls(client: Any, other: Any) -> bool:
     """Give `other` the TLS context of `client`, to read the CA bundle once. Return whether it did.
 
@@ -71,11 +73,11 @@ def share_tls(client: Any, other: Any) -> bool:
     alike = ours._verify == theirs._verify and ours._cert_file is theirs._cert_file is None
     if alike:
         context = ours._manager.connection_pool_kw["ssl_context"]
-        theirs._manager.connection_pool_kw["ssl_context"] = _reading_once(context)
+        theirs._manager.connection_pool_kw["ssl_context"] = reading_once(context)
     return alike
 
 
-@_optional
+@optional
 def read_bundle_ahead(client: Any) -> None:
     """Read the CA bundle for the connections of `client` in the background.
 
@@ -85,7 +87,7 @@ def read_bundle_ahead(client: Any) -> None:
         return
     http, url = client._endpoint.http_session, url_of(client)
     if url.startswith("https://") and http._verify and not _proxy(client):
-        context = _reading_once(http._manager.connection_pool_kw["ssl_context"])
+        context = reading_once(http._manager.connection_pool_kw["ssl_context"])
         bundle = get_cert_path(http._verify)
         threading.Thread(target=_read, args=(context, bundle), daemon=True).start()
 
@@ -96,42 +98,7 @@ def _read(context: Any, bundle: str) -> None:
         context.load_verify_locations(bundle, None, None)  # as urllib3 will
 
 
-@_optional
-def hold_tls(client: Any) -> None:
-    """Read the CA bundle of `client` now, for clients in processes forked from this one."""
-    http = client._endpoint.http_session
-    context = _reading_once(http._manager.connection_pool_kw["ssl_context"])
-    path = get_cert_path(http._verify)
-    known = _state(path)
-    context.load_verify_locations(path, None, None)  # as urllib3 will
-    if known is not None and known == _state(path):
-        _held[known] = context
-
-
-@_optional
-def take_held_tls(client: Any) -> None:
-    """Give `client` the TLS context that `hold_tls` has for its CA bundle, if that is unchanged.
-
-    A client certificate, or a file that TLS keys are logged to, needs a separate context.
-    """
-    http = client._endpoint.http_session
-    if not _held or not http._verify or http._cert_file or os.environ.get("SSLKEYLOGFILE"):
-        return
-    if (known := _state(get_cert_path(http._verify))) in _held:
-        http._manager.connection_pool_kw["ssl_context"] = _held[known]
-
-
-_held: dict[object, Any] = {}
-
-
-def _state(path: object) -> tuple[object, ...] | None:
-    if not isinstance(path, str):
-        return None
-    state = file_state(path)
-    return None if state is None else (path, *state)
-
-
-def _reading_once(context: Any) -> Any:
+def reading_once(context: Any) -> Any:
     """Return `context`, changed to read each CA bundle once and not at every connection."""
     if "load_verify_locations" in vars(context):
         return context
@@ -147,7 +114,7 @@ def _reading_once(context: Any) -> Any:
     return context
 
 
-@_optional
+@optional
 def preconnect_client(client: Any, once: bool = False) -> None:
     """Open the connection of the first request of `client`, in the background.
 
@@ -171,7 +138,7 @@ def _raise_timeout(caught_exception: Exception | None = None, **_: Any) -> None:
         raise caught_exception
 
 
-@_optional
+@optional
 def preconnect_before_clients(client: Any) -> None:
     """Open a connection as `client` would, for a similar client of `preconnect_client` later.
 

@@ -41,7 +41,7 @@ class DecisionCache:
 
     `eprint` writes a line to standard error: what this process waits for, and with `warns` a
     warning if another user could write in the directory. If the cache cannot be used for another
-    reason, nothing is cached and nothing is printed. The contents of the texts are not checked here.
+    reason, nothing is cached and nothing is printed. The texts' contents are not checked here.
     """
 
     def __init__(self, home: str, eprint: Callable[[str], object], *, warns: bool = True) -> None:

@@ -11,14 +11,13 @@ import pytest
 
 import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
 from fakes.scripted_aws import ScriptedAws
-from ssmgate.gate.aws import preconnect
+from ssmgate.gate.aws import held_tls, preconnect
+from ssmgate.gate.aws.held_tls import hold_tls, take_held_tls
 from ssmgate.gate.aws.preconnect import (
-    hold_tls,
     preconnect_before_clients,
     preconnect_client,
     read_bundle_ahead,
     share_tls,
-    take_held_tls,
 )
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 
@@ -87,7 +86,8 @@ def test_retries_unreadable_bundle() -> None:
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     from botocore.httpsession import DEFAULT_CA_BUNDLE
 
-    monkeypatch.setattr(preconnect, "_held", {})
+    monkeypatch.setattr(preconnect, "HELD", {})
+    monkeypatch.setattr(held_tls, "HELD", preconnect.HELD)
     return str(shutil.copy(DEFAULT_CA_BUNDLE, tmp_path / "bundle.pem"))
 
 
@@ -153,7 +153,7 @@ def test_does_not_reuse_held_context_with_other_settings(
 def test_does_not_hold_context_of_missing_bundle(bundle: str) -> None:
     with pytest.raises(FileNotFoundError):
         hold_tls(client("ssm", f"{bundle}2"))
-    assert not preconnect._held
+    assert not preconnect.HELD
 
 
 # Opened before the client is made that needs it.
@@ -241,7 +241,7 @@ def test_does_not_read_bundle_of_early_connection_again(
 def test_ignores_client_without_private_attributes(
     saves_time: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preconnect, "_held", {"a bundle": "its context"})
+    monkeypatch.setattr(held_tls, "HELD", {"a bundle": "its context"})
     monkeypatch.setattr(preconnect, "_early", [])
     bare = SimpleNamespace(_endpoint=SimpleNamespace(http_session=SimpleNamespace()))
 

@@ -299,14 +299,14 @@ def started(situation: Situation) -> tuple[str, str, str | None]:
     """Return the decision of `start-session`."""
     line = invocation(situation.document)
     clients = open_clients(line.session, line.options, situation.config)
-    outcome = authorize(line, clients, situation.config).outcome
-    match outcome:
+    decision = authorize(line, clients, situation.config).decision
+    match decision:
         case Permit():
             return "allowed", "allowed", None
         case Denial():
-            return "denied", outcome.reason_code, outcome.layer.value
+            return "denied", decision.reason_code, decision.layer.value
         case Unknown():
-            return "unknown", outcome.reason_code, None
+            return "unknown", decision.reason_code, None
 
 
 def response(answer: Any) -> tuple[str, str, str | None]:

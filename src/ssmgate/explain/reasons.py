@@ -69,8 +69,8 @@ def answer(
 
 
 def of_attempt(attempt: SimulationAttempt) -> Answer:
-    """Return the answer about the document that is the outcome of `attempt`."""
-    obstacle = None if isinstance(attempt.outcome, Permit) else attempt.outcome
+    """Return the answer about the document that is the decision of `attempt`."""
+    obstacle = None if isinstance(attempt.decision, Permit) else attempt.decision
     return answer(obstacle, attempt.questions, attempt.evaluations)
 
 

@@ -25,7 +25,7 @@ from ssmgate.gate.aws.start_session import StartedSession, start_session, termin
 from ssmgate.gate.cache.cached_authorization import open_cache
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.decision import Outcome, Permit, override
+from ssmgate.gate.decision.decision import Decision, Permit, override
 from ssmgate.gate.decision.endpoints import not_at_aws
 from ssmgate.gate.decision.errors import ServiceFailed
 from ssmgate.gate.decision.frozen import frozen
@@ -76,17 +76,17 @@ def permit(
         clients = open_clients(invocation.session, invocation.options, config)
         cache = open_cache(invocation, clients, config, environ, printer.eprint)
         authorization = authorize(invocation, clients, config, cache)
-        outcome = _restricted(authorization, config.rules)
+        decision = _restricted(authorization, config.rules)
         _warn_unrecorded(
             recorder.decision(
                 authorization.caller,
                 authorization.attempt,
-                outcome,
+                decision,
                 cached=authorization.cached,
                 endpoints=authorization.endpoints,
             )
         )
-        granted = _permit(authorization, outcome, config)
+        granted = _permit(authorization, decision, config)
         _warn_of_what_follows(authorization, plugin, config)
         return PermittedSession(granted, authorization, plugin, config, recorder, environ)
 
@@ -143,35 +143,37 @@ def _translated(invocation: Invocation) -> Iterator[None]:
         raise translated from error
 
 
-def _restricted(authorization: Authorization, restrictions_: Restrictions) -> Outcome | LocalDenial:
-    """Return the outcome, or the denial by a rule of this machine if IAM allows."""
+def _restricted(authorization: Authorization, rules: Restrictions) -> Decision | LocalDenial:
+    """Return the decision, or the denial by a rule of this machine if IAM allows."""
     attempt, caller = authorization.attempt, authorization.caller
-    if not isinstance(attempt.outcome, Permit) or caller is None:
-        return attempt.outcome
-    if restrictions_ == Restrictions():
-        return attempt.outcome
+    if not isinstance(attempt.decision, Permit) or caller is None:
+        return attempt.decision
+    if rules == Restrictions():
+        return attempt.decision
     # Imported only here, as most machines have no restrictions.
     from ssmgate.gate.decision import apply_restrictions
 
     arns = tuple(question.resource_arn for question in attempt.questions)
-    denial = apply_restrictions.denial_by(restrictions_, attempt.request, arns, caller.account)
-    return denial or attempt.outcome
+    denial = apply_restrictions.denial_by(rules, attempt.request, arns, caller.account)
+    return denial or attempt.decision
 
 
-def _permit(authorization: Authorization, outcome: Outcome | LocalDenial, config: Config) -> Permit:
-    if isinstance(outcome, Permit):
-        return outcome
+def _permit(
+    authorization: Authorization, decision: Decision | LocalDenial, config: Config
+) -> Permit:
+    if isinstance(decision, Permit):
+        return decision
     from ssmgate.gate.decision import messages
 
     request = authorization.invocation.request
     options = authorization.invocation.options.repeated()
-    denial = messages.explain(outcome, request, authorization.caller, options)
+    denial = messages.explain(decision, request, authorization.caller, options)
     if not config.permissive:
         denial.evidence = authorization
         raise denial
     printer.warn(denial.message)
     printer.eprint("ssmgate: started all the same, as mode is 'permissive'")
-    return override(request, outcome)
+    return override(request, decision)
 
 
 def _warn_unrecorded(problem: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ssmgate.gate.aws import simulate
-from ssmgate.gate.decision.decision import SimulationAttempt, Unknown, decide, verdict
+from ssmgate.gate.decision.decision import SimulationAttempt, Unknown, decide, decide_about
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Question
@@ -45,10 +45,10 @@ def simulate_requests(
     answered = [
         Answered(*request, *answer) for request, answer in zip(requests, answers, strict=True)
     ]
-    return conclude(iam, answered, allow_wildcard_grants)
+    return decide_answered(iam, answered, allow_wildcard_grants)
 
 
-def conclude(
+def decide_answered(
     iam: Any, answered: Sequence[Answered], allow_wildcard_grants: bool
 ) -> list[SimulationAttempt]:
     """Decide each of `answered`; without `allow_wildcard_grants` after simulating its controls.
@@ -61,14 +61,14 @@ def conclude(
         for number, one in enumerate(answered)
         if not allow_wildcard_grants
         and one.unknown is None
-        and all(verdict(question, one.evaluations) is None for question in one.questions)
+        and all(decide_about(question, one.evaluations) is None for question in one.questions)
     ]
     answers = simulate_controls(iam, [answered[number] for number in allowed])
     controls = dict(zip(allowed, answers, strict=True))
     attempts = []
     for number, one in enumerate(answered):
         evaluations, unknown = controls.get(number, ((), one.unknown))
-        outcome = unknown or decide(
+        decision = unknown or decide(
             one.request,
             one.questions,
             one.evaluations,
@@ -77,7 +77,11 @@ def conclude(
         )
         attempts.append(
             SimulationAttempt(
-                one.request, one.questions, one.evaluations, outcome, () if unknown else evaluations
+                one.request,
+                one.questions,
+                one.evaluations,
+                decision,
+                () if unknown else evaluations,
             )
         )
     return attempts

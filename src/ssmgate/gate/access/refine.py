@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ssmgate.gate.access.evaluate import Answered, conclude, simulate_questions
+from ssmgate.gate.access.evaluate import Answered, decide_answered, simulate_questions
 from ssmgate.gate.aws import tags
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.decision.decision import (
+    Decision,
     Denial,
     Layer,
-    Outcome,
     SimulationAttempt,
     Unknown,
 )
@@ -21,7 +21,7 @@ from ssmgate.gate.decision.live_context import unknown_if_live, unless_unread
 from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.reason import Reason
 
-AnyOutcome = TypeVar("AnyOutcome", bound=Outcome | None)
+AnyDecision = TypeVar("AnyDecision", bound=Decision | None)
 
 
 def resimulate(
@@ -44,7 +44,7 @@ def resimulate(
     not looked up: a document does not have them.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
-    if not any(denied(attempt.outcome) for attempt in attempts):
+    if not any(denied(attempt.decision) for attempt in attempts):
         return list(attempts)
     lookups = tags.Lookups(clients.iam, caller)
     sources = _Sources(clients, caller, most_tagged)
@@ -53,17 +53,17 @@ def resimulate(
         found: dict[int, tuple[Question, tags.Found]] = {}
         for number, first in enumerate(attempts):
             now = last[number]
-            if turn < len(first.questions) and denied(now.outcome) == first.questions[turn]:
+            if turn < len(first.questions) and denied(now.decision) == first.questions[turn]:
                 question = first.questions[turn]
                 own, about = sources.of(question), _about(question, now)
-                found[number] = question, look_up(lookups, question, now.outcome, about, own)
+                found[number] = question, look_up(lookups, question, now.decision, about, own)
         again = _with_tags(clients, last, found, allow_wildcard_grants)
         for number, (question, tags_found) in found.items():
             before, last[number] = last[number], again.get(number, last[number])
             # Not for a denial of another document that the request may mean.
-            if number not in again or denied(last[number].outcome) not in before.questions:
-                outcome = settled(lookups, question, last[number].outcome, tags_found)
-                last[number] = replace(last[number], outcome=outcome)
+            if number not in again or denied(last[number].decision) not in before.questions:
+                decision = settled(lookups, question, last[number].decision, tags_found)
+                last[number] = replace(last[number], decision=decision)
     return last
 
 
@@ -89,66 +89,68 @@ def _with_tags(
         questions = tuple(question if q.resource_arn == arn else q for q in first.questions)
         others = tuple(e for e in first.evaluations if e.resource_arn != arn)
         answered.append(Answered(first.request, questions, (*others, *answer)))
-    return dict(zip(asked, conclude(clients.iam, answered, allow_wildcard_grants), strict=True))
+    return dict(
+        zip(asked, decide_answered(clients.iam, answered, allow_wildcard_grants), strict=True)
+    )
 
 
 def out_of_time(clients: Clients, caller: Caller, first: SimulationAttempt) -> SimulationAttempt:
     """Return `first` for a `resimulate` that took too long: what it would read is unknown."""
-    question = denied(first.outcome)
-    if question is None or not isinstance(first.outcome, Denial):
+    question = denied(first.decision)
+    if question is None or not isinstance(first.decision, Denial):
         return first
     missing = _missing(_about(question, first))
     found = tags.unread(caller, question, missing, document_source(clients, caller, question))
-    return replace(first, outcome=_unless_unknown(caller, question, first.outcome, found))
+    return replace(first, decision=_unless_unknown(caller, question, first.decision, found))
 
 
 def look_up(
     lookups: tags.Lookups,
     question: Question,
-    outcome: Outcome | None,
+    decision: Decision | None,
     answers: Sequence[Evaluation],
     own: tags.Source | None,
 ) -> tags.Found:
-    """Return the tags that may change `outcome`, a denial of `question` in `answers`.
+    """Return the tags that may change `decision`, a denial of `question` in `answers`.
 
     On an explicit deny IAM reports no missing keys: iam:GetContextKeysForPrincipalPolicy returns
     the keys that the policies mention, without those of service control policies. If it may not be
     called, all tags are looked up. Makes at most three calls.
     """
     keys: Sequence[str] | None = _missing(answers)
-    if isinstance(outcome, Denial) and outcome.reason_code == Reason.EXPLICIT_DENY:
-        if outcome.layer is Layer.ORGANIZATIONS:
+    if isinstance(decision, Denial) and decision.reason_code == Reason.EXPLICIT_DENY:
+        if decision.layer is Layer.ORGANIZATIONS:
             return tags.Found()
         keys = lookups.mentioned()
     return lookups.find(question, keys, own)
 
 
 def settled(
-    lookups: tags.Lookups, question: Question, outcome: AnyOutcome, found: tags.Found
-) -> AnyOutcome | Denial | Unknown:
-    """Return `outcome`, or an `Unknown` for a denial that may depend on an unknown value.
+    lookups: tags.Lookups, question: Question, decision: AnyDecision, found: tags.Found
+) -> AnyDecision | Denial | Unknown:
+    """Return `decision`, or an `Unknown` for a denial that may depend on an unknown value.
 
     `question` is the one that was simulated first, `found` what was looked up for it. Makes at most
     one call, if the keys that the policies mention are not known yet.
     """
     # The caller's own policies do not show what a service control policy depends on.
     if (
-        not isinstance(outcome, Denial)
-        or outcome.reason_code == Reason.NOT_NAMED
-        or outcome.layer is Layer.ORGANIZATIONS
+        not isinstance(decision, Denial)
+        or decision.reason_code == Reason.NOT_NAMED
+        or decision.layer is Layer.ORGANIZATIONS
     ):
-        return outcome
-    settled = _unless_unknown(lookups.caller, question, outcome, found)
+        return decision
+    settled = _unless_unknown(lookups.caller, question, decision, found)
     if isinstance(settled, Unknown):
         return settled
-    return _unless_live(lookups.caller, question, outcome, lookups.mentioned() or ())
+    return _unless_live(lookups.caller, question, decision, lookups.mentioned() or ())
 
 
 def _unless_unknown(
     caller: Caller, question: Question, denial: Denial, found: tags.Found
 ) -> Denial | Unknown:
-    outcome = _unless_live(caller, question, denial, found.keys)
-    return unless_unread(outcome, found.unread) if isinstance(outcome, Denial) else outcome
+    decision = _unless_live(caller, question, denial, found.keys)
+    return unless_unread(decision, found.unread) if isinstance(decision, Denial) else decision
 
 
 def _unless_live(
@@ -195,13 +197,13 @@ class _Sources:
         return tags.Source(read, own.unread)
 
 
-def denied(outcome: Outcome | None) -> Question | None:
+def denied(decision: Decision | None) -> Question | None:
     """Return the question that IAM denied, also if the denial may depend on live context."""
-    match outcome:
+    match decision:
         case Denial(reason_code=Reason.NOT_NAMED):
             return None
         case Denial() | Unknown(reason_code=Reason.LIVE_CONTEXT):
-            return outcome.question
+            return decision.question
     return None
 
 

@@ -101,12 +101,12 @@ class Unknown:
     live_context: tuple[str, ...] = ()
 
 
-Outcome = Permit | Denial | Unknown
+Decision = Permit | Denial | Unknown
 
 
 @frozen
 class SimulationAttempt:
-    """The questions simulated for `request`, IAM's answers, and the outcome.
+    """The questions simulated for `request`, IAM's answers, and the decision.
 
     `controls` are IAM's answers about documents that cannot exist, empty where wildcard grants are
     allowed.
@@ -115,7 +115,7 @@ class SimulationAttempt:
     request: SessionRequest
     questions: tuple[Question, ...]
     evaluations: tuple[Evaluation, ...]
-    outcome: Outcome
+    decision: Decision
     controls: tuple[Evaluation, ...] = ()
 
 
@@ -126,7 +126,7 @@ def decide(
     *,
     allow_wildcard_grants: bool = True,
     controls: Sequence[Evaluation] = (),
-) -> Outcome:
+) -> Decision:
     """Return a permit for `request` if IAM allows every one of `questions`, else why not.
 
     `questions` are about the documents that `request` may mean, at least one. `evaluations` are all
@@ -153,7 +153,7 @@ def denial_or_unknown(
     controls: Sequence[Evaluation],
 ) -> Denial | Unknown | None:
     """Return why the document of `question` is not permitted, None if it is. As `decide`."""
-    obstacle = verdict(question, evaluations)
+    obstacle = decide_about(question, evaluations)
     if obstacle is None and not allow_wildcard_grants:
         return _unless_named(question, evaluations, controls)
     return obstacle
@@ -181,12 +181,12 @@ def _unless_named(
     )
 
 
-def override(request: SessionRequest, outcome: Denial | Unknown | LocalDenial) -> Permit:
-    """Return a permit for `request` although `outcome` is none. For `mode = "permissive"` only."""
-    return Permit(request, outcome)
+def override(request: SessionRequest, decision: Denial | Unknown | LocalDenial) -> Permit:
+    """Return a permit for `request` although `decision` is none. For `mode = "permissive"` only."""
+    return Permit(request, decision)
 
 
-def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Denial | Unknown | None:
+def decide_about(question: Question, evaluations: Sequence[Evaluation]) -> Denial | Unknown | None:
     """Return why IAM does not allow `question`: None if every answer about it is "allowed"."""
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
     if not answers:

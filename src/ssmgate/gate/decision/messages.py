@@ -40,31 +40,31 @@ _EXPLAIN = "To find out why:"
 
 
 def explain(
-    outcome: Denial | Unknown | LocalDenial,
+    decision: Denial | Unknown | LocalDenial,
     request: SessionRequest,
     caller: Caller | None,
     options: Sequence[Option] = (),
 ) -> AccessError:
-    """Return the error for `outcome`.
+    """Return the error for `decision`.
 
     `caller` is None if it is not known. `options` are the user's options that decide which
     principal is checked, and where: commands in the error repeat them.
     """
-    match outcome:
+    match decision:
         case Denial():
-            return _denied(outcome, request, caller, options)
+            return _denied(decision, request, caller, options)
         case LocalDenial():
-            return _denied_here(outcome, request, caller)
-    return _unknown(outcome, request, caller, options)
+            return _denied_here(decision, request, caller)
+    return _unknown(decision, request, caller, options)
 
 
 def _denied(
-    outcome: Denial, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
+    decision: Denial, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
 ) -> AccessDenied:
-    question, layer = outcome.question, outcome.layer
+    question, layer = decision.question, decision.layer
     who = caller.caller_arn if caller else question.policy_source_arn
-    by = f" ({', '.join(outcome.matched_policies)})" if outcome.matched_policies else ""
-    match outcome.reason_code:
+    by = f" ({', '.join(decision.matched_policies)})" if decision.matched_policies else ""
+    match decision.reason_code:
         case Reason.IMPLICIT_DENY:
             before, after = f"no {layer.value} allows", ""
             why = f"because no {layer.value} allows the {ACTION} action"
@@ -86,10 +86,10 @@ def _denied(
             why = "because no statement names the document, as this machine's configuration demands"
             remarks = ()
         case _:
-            assert_never(outcome.reason_code)
+            assert_never(decision.reason_code)
     return AccessDenied(
         DenialFacts(
-            outcome.reason_code,
+            decision.reason_code,
             f"{before} {ACTION} on it{after}",
             f"{before} {question.resource_arn} for {_short(who)}{after}",
             *_asked(request),
@@ -97,8 +97,8 @@ def _denied(
             caller_arn=who,
             policy_source_arn=question.policy_source_arn,
             layer=layer.name.lower(),
-            missing=outcome.missing_context,
-            remarks=(*remarks, *_context_hints(outcome.missing_context)),
+            missing=decision.missing_context,
+            remarks=(*remarks, *_context_hints(decision.missing_context)),
             heading=_REQUEST,
             command=check_command("--request", request, options),
             hint=check_command("--explain", request, options),
@@ -111,10 +111,10 @@ def _denied(
 
 
 def _denied_here(
-    outcome: LocalDenial, request: SessionRequest, caller: Caller | None
+    decision: LocalDenial, request: SessionRequest, caller: Caller | None
 ) -> RestrictionDenied:
     # Never in IAM's words: IAM allows the document.
-    match outcome.reason_code:
+    match decision.reason_code:
         case Reason.REASON_REQUIRED:
             heading, command = "To say why you need the session, add:", "--reason 'TICKET-1 …'"
             hint = f"add {command}"
@@ -122,17 +122,17 @@ def _denied_here(
             heading = "To find the file that sets the rule:"
             command = hint = "ssmgate config show --origin"
         case _:
-            assert_never(outcome.reason_code)
+            assert_never(decision.reason_code)
     return RestrictionDenied(
         DenialFacts(
-            outcome.reason_code,
-            outcome.reason,
-            f"{outcome.reason} ({outcome.rule}); IAM allows the session document",
+            decision.reason_code,
+            decision.reason,
+            f"{decision.reason} ({decision.rule}); IAM allows the session document",
             *_asked(request),
             caller_arn=caller.caller_arn if caller else "",
             policy_source_arn=caller.policy_source_arn if caller else "",
             layer="machine",
-            rule=outcome.rule,
+            rule=decision.rule,
             heading=heading,
             command=command,
             hint=hint,
@@ -141,27 +141,27 @@ def _denied_here(
 
 
 def _unknown(
-    outcome: Unknown, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
+    decision: Unknown, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
 ) -> AccessUnknown:
-    question = outcome.question
-    remarks = _remarks(outcome)
+    question = decision.question
+    remarks = _remarks(decision)
     heading, flag = _EXPLAIN, "--explain"
-    if outcome.reason_code == Reason.NOT_ALLOWED_TO_SIMULATE and caller is not None:
+    if decision.reason_code == Reason.NOT_ALLOWED_TO_SIMULATE and caller is not None:
         heading, flag = _REQUEST_SIMULATION, "--request"
-    elif outcome.reason_code == Reason.LIVE_CONTEXT and question is not None:
+    elif decision.reason_code == Reason.LIVE_CONTEXT and question is not None:
         # IAM names the keys of every statement, so there may be no grant at all.
         heading, flag = _REQUEST, "--request"
     command = check_command(flag, request, options)
     return AccessUnknown(
         DenialFacts(
-            outcome.reason_code,
-            outcome.reason,
-            outcome.reason,
+            decision.reason_code,
+            decision.reason,
+            decision.reason,
             *_asked(request),
             document_arn=question.resource_arn if question else "",
             caller_arn=caller.caller_arn if caller else "",
             policy_source_arn=caller.policy_source_arn if caller else "",
-            missing=outcome.live_context,
+            missing=decision.live_context,
             remarks=remarks,
             heading=heading,
             command=command,
@@ -222,20 +222,20 @@ def least_statement(question: Question, request: SessionRequest) -> str:
     )
 
 
-def _remarks(outcome: Unknown) -> tuple[str, ...]:
-    """Return next steps for `outcome`, the most useful one first."""
-    match outcome.reason_code:
+def _remarks(decision: Unknown) -> tuple[str, ...]:
+    """Return next steps for `decision`, the most useful one first."""
+    match decision.reason_code:
         case Reason.NOT_ALLOWED_TO_SIMULATE:
             return (
                 "the configuration can name other credentials to check with, as checker.profile"
                 f" or checker.role_arn in {CONFIG_FILE}",
             )
         case Reason.TAGS_UNKNOWN | Reason.TAGS_DENY:
-            if outcome.question is None:
+            if decision.question is None:
                 return ()
-            return _read_hints(outcome.live_context, outcome.question)
+            return _read_hints(decision.live_context, decision.question)
         case Reason.LIVE_DENY | Reason.LIVE_CONTEXT:
-            return _context_hints(outcome.live_context)
+            return _context_hints(decision.live_context)
         case Reason.ROOT:
             return ("IAM policies do not apply to the root user: use an IAM user or role",)
         case Reason.FEDERATED_USER:
@@ -267,7 +267,7 @@ def _remarks(outcome: Unknown) -> tuple[str, ...]:
             | Reason.UNREADABLE
         ):
             return ()
-    assert_never(outcome.reason_code)
+    assert_never(decision.reason_code)
 
 
 def simulate_statement(caller: Caller) -> str:

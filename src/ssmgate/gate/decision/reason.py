@@ -60,7 +60,7 @@ class Reason(StrEnum):
     TAGS_UNKNOWN = "tags_unknown"
 
 
-# One alias for each kind of outcome, so that mypy finds a code of another kind, and a `match`
+# One alias for each kind of decision, so that mypy finds a code of another kind, and a `match`
 # that leaves out a code.
 
 DenialReason = Literal[Reason.EXPLICIT_DENY, Reason.IMPLICIT_DENY, Reason.NOT_NAMED]

@@ -77,7 +77,7 @@ def test_allowed_document_takes_one_call() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)))
 
-    assert attempt.outcome == Permit(DEV)
+    assert attempt.decision == Permit(DEV)
     assert (attempt.request, attempt.questions, attempt.controls) == (DEV, (ABOUT_DEV,), ())
     assert [one.resource_arn for one in attempt.evaluations] == [ARN]
     assert iam.asked == [[ARN]]
@@ -96,7 +96,7 @@ def test_each_document_that_a_request_may_mean_has_to_be_allowed() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
 
-    assert attempt.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
+    assert attempt.decision == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
     assert [one.resource_arn for one in attempt.evaluations] == [ARN, OTHER]
     assert iam.asked == [[ARN], [OTHER]]
 
@@ -106,7 +106,7 @@ def test_second_document_is_simulated_although_the_first_is_denied() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
 
-    assert attempt.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
+    assert attempt.decision == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
     assert iam.asked == [[ARN], [OTHER]]
 
 
@@ -115,8 +115,8 @@ def test_nothing_is_simulated_for_a_request_once_an_answer_is_missing() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
 
-    assert isinstance(attempt.outcome, Unknown)
-    assert attempt.outcome.question == ABOUT_DEV
+    assert isinstance(attempt.decision, Unknown)
+    assert attempt.decision.question == ABOUT_DEV
     assert (attempt.evaluations, iam.asked) == ((), [[ARN]])
 
 
@@ -125,7 +125,7 @@ def test_answers_before_the_missing_one_are_kept_and_permit_nothing() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
 
-    assert isinstance(attempt.outcome, Unknown)
+    assert isinstance(attempt.decision, Unknown)
     assert [one.resource_arn for one in attempt.evaluations] == [ARN]
 
 
@@ -135,8 +135,8 @@ def test_missing_answer_about_one_request_leaves_the_others() -> None:
 
     first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (team,)))
 
-    assert isinstance(first.outcome, Unknown)
-    assert second.outcome == Permit(OPS)
+    assert isinstance(first.decision, Unknown)
+    assert second.decision == Permit(OPS)
 
 
 def test_requests_that_differ_in_the_document_share_a_call() -> None:
@@ -144,8 +144,8 @@ def test_requests_that_differ_in_the_document_share_a_call() -> None:
 
     first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)))
 
-    assert first.outcome == Permit(DEV)
-    assert second.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
+    assert first.decision == Permit(DEV)
+    assert second.decision == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
     assert iam.asked == [[ARN, OTHER]]
 
 
@@ -154,7 +154,7 @@ def test_requests_with_more_documents_are_simulated_turn_by_turn() -> None:
 
     first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS, ABOUT_DEV)))
 
-    assert (first.outcome, second.outcome) == (Permit(DEV), Permit(OPS))
+    assert (first.decision, second.decision) == (Permit(DEV), Permit(OPS))
     assert iam.asked == [[ARN, OTHER], [ARN]]
 
 
@@ -298,7 +298,7 @@ def test_named_grant_is_permitted_after_its_control() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)), allow_wildcard_grants=False)
 
-    assert attempt.outcome == Permit(DEV)
+    assert attempt.decision == Permit(DEV)
     assert [one.resource_arn for one in attempt.controls] == [CONTROL]
     assert iam.asked == [[ARN], [CONTROL]]
 
@@ -308,8 +308,8 @@ def test_wildcard_grant_is_denied() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)), allow_wildcard_grants=False)
 
-    assert isinstance(attempt.outcome, Denial)
-    assert attempt.outcome.reason_code == Reason.NOT_NAMED
+    assert isinstance(attempt.decision, Denial)
+    assert attempt.decision.reason_code == Reason.NOT_NAMED
 
 
 def test_controls_are_simulated_for_allowed_documents_alone() -> None:
@@ -319,8 +319,8 @@ def test_controls_are_simulated_for_allowed_documents_alone() -> None:
         iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)), allow_wildcard_grants=False
     )
 
-    assert denied.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
-    assert named.outcome == Permit(OPS)
+    assert denied.decision == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
+    assert named.decision == Permit(OPS)
     assert (denied.controls, iam.asked) == ((), [[ARN, OTHER], [OTHER_CONTROL]])
 
 
@@ -337,11 +337,11 @@ def test_no_control_is_simulated_where_an_answer_is_missing() -> None:
     allowed = Evaluation(ARN, EvalDecision.ALLOWED)
     iam = Iam({ARN: "allowed"})
 
-    (attempt,) = evaluate.conclude(
+    (attempt,) = evaluate.decide_answered(
         iam, [evaluate.Answered(DEV, (ABOUT_DEV,), (allowed,), missing)], False
     )
 
-    assert attempt.outcome == missing
+    assert attempt.decision == missing
     assert (attempt.evaluations, attempt.controls, iam.calls) == ((allowed,), (), [])
 
 
@@ -350,8 +350,8 @@ def test_missing_control_is_unknown() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)), allow_wildcard_grants=False)
 
-    assert isinstance(attempt.outcome, Unknown)
-    assert attempt.outcome.question == ABOUT_OPS.control()
+    assert isinstance(attempt.decision, Unknown)
+    assert attempt.decision.question == ABOUT_OPS.control()
     assert (attempt.controls, iam.asked) == ((), [[ARN], [OTHER], [CONTROL], [OTHER_CONTROL]])
 
 

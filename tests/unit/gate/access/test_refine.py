@@ -56,14 +56,14 @@ def resimulated(
 
 
 def code(attempt: SimulationAttempt) -> object:
-    return Reason.ALLOWED if isinstance(attempt.outcome, Permit) else attempt.outcome.reason_code
+    return Reason.ALLOWED if isinstance(attempt.decision, Permit) else attempt.decision.reason_code
 
 
 def test_nothing_is_looked_up_unless_something_was_denied() -> None:
     aws = Aws({A: ()})
     permitted = attempt(aws, ON_A)
-    lost = replace(permitted, outcome=Unknown(Reason.TIMED_OUT, "IAM did not answer", ON_A))
-    wildcard = replace(permitted, outcome=Denial(Reason.NOT_NAMED, ON_A, Layer.IDENTITY))
+    lost = replace(permitted, decision=Unknown(Reason.TIMED_OUT, "IAM did not answer", ON_A))
+    wildcard = replace(permitted, decision=Denial(Reason.NOT_NAMED, ON_A, Layer.IDENTITY))
 
     assert resimulated(aws, permitted, lost, wildcard) == [permitted, lost, wildcard]
     assert resimulated(aws) == []
@@ -76,7 +76,7 @@ def test_tag_of_the_document_that_allows_permits() -> None:
 
     (last,) = resimulated(aws, first)
 
-    assert last.outcome == Permit(first.request)
+    assert last.decision == Permit(first.request)
     assert last.questions == (ON_A.with_context(OWN_TAGS),)
     assert [one.eval_decision for one in last.evaluations] == [EvalDecision.ALLOWED]
     assert aws.calls == ["tags of Dev", "Dev"]
@@ -108,7 +108,7 @@ def test_denial_remains_unless_the_policies_mention_a_live_key(
     (last,) = resimulated(aws, attempt(aws, ON_A))
 
     assert code(last) == expected
-    assert last.outcome.question == ON_A.with_context(OWN_TAGS)  # type: ignore[union-attr]
+    assert last.decision.question == ON_A.with_context(OWN_TAGS)  # type: ignore[union-attr]
     assert aws.calls == ["tags of Dev", "Dev", "GetContextKeys"]
 
 
@@ -147,11 +147,11 @@ def test_tag_that_cannot_be_read_makes_a_denial_unknown(key: str) -> None:
 
     (last,) = resimulated(aws, attempt(aws, ON_A))
 
-    assert isinstance(last.outcome, Unknown)
-    assert (code(last), last.outcome.live_context) == (Reason.TAGS_UNKNOWN, (key,))
+    assert isinstance(last.decision, Unknown)
+    assert (code(last), last.decision.live_context) == (Reason.TAGS_UNKNOWN, (key,))
     assert last.questions == (ON_A,)
     why = "ssm:ListTagsForResource" if key == THEIRS else "iam:GetUser"
-    assert f"could not be read ({why})" in last.outcome.reason
+    assert f"could not be read ({why})" in last.decision.reason
 
 
 def test_live_key_is_named_before_a_tag_that_cannot_be_read() -> None:
@@ -160,8 +160,8 @@ def test_live_key_is_named_before_a_tag_that_cannot_be_read() -> None:
 
     (last,) = resimulated(aws, attempt(aws, ON_A))
 
-    assert isinstance(last.outcome, Unknown)
-    assert (code(last), last.outcome.live_context) == (Reason.LIVE_CONTEXT, (LIVE,))
+    assert isinstance(last.decision, Unknown)
+    assert (code(last), last.decision.live_context) == (Reason.LIVE_CONTEXT, (LIVE,))
 
 
 def test_tag_that_does_not_exist_leaves_the_denial() -> None:
@@ -209,8 +209,8 @@ def test_explicit_deny_with_all_tags_where_the_keys_are_secret() -> None:
 
 def test_explicit_deny_of_the_organization_is_final() -> None:
     aws = Aws({A: (THEIRS,)}, mentions=(THEIRS, LIVE))
-    outcome = Denial(Reason.EXPLICIT_DENY, ON_A, Layer.ORGANIZATIONS)
-    first = replace(attempt(aws, ON_A), outcome=outcome)
+    decision = Denial(Reason.EXPLICIT_DENY, ON_A, Layer.ORGANIZATIONS)
+    first = replace(attempt(aws, ON_A), decision=decision)
 
     assert resimulated(aws, first) == [first]
     assert aws.calls == []
@@ -219,12 +219,12 @@ def test_explicit_deny_of_the_organization_is_final() -> None:
 def test_implicit_deny_of_the_organization_is_simulated_with_tags_and_then_final() -> None:
     aws = Aws({A: (THEIRS,)}, mentions=(LIVE,))
     first = attempt(aws, ON_A)
-    outcome = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.ORGANIZATIONS)
+    decision = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.ORGANIZATIONS)
 
-    assert code(resimulated(aws, replace(first, outcome=outcome))[0]) == Reason.ALLOWED
+    assert code(resimulated(aws, replace(first, decision=decision))[0]) == Reason.ALLOWED
     aws.document_tags = ()
-    (last,) = resimulated(aws, replace(first, outcome=outcome))
-    assert last.outcome == outcome
+    (last,) = resimulated(aws, replace(first, decision=decision))
+    assert last.decision == decision
 
 
 def test_second_simulation_that_fails_is_unknown() -> None:
@@ -234,8 +234,8 @@ def test_second_simulation_that_fails_is_unknown() -> None:
 
     (last,) = resimulated(aws, first)
 
-    assert isinstance(last.outcome, Unknown)
-    assert last.outcome.question == ON_A.with_context(OWN_TAGS)
+    assert isinstance(last.decision, Unknown)
+    assert last.decision.question == ON_A.with_context(OWN_TAGS)
     assert (last.questions, last.evaluations) == (first.questions, first.evaluations)
     assert aws.calls == ["tags of Dev", "Dev"]
 
@@ -315,7 +315,7 @@ def test_second_simulation_that_fails_leaves_the_others() -> None:
 
     failed, allowed = resimulated(aws, attempt(aws, ON_A), attempt(aws, ON_B))
 
-    assert isinstance(failed.outcome, Unknown)
+    assert isinstance(failed.decision, Unknown)
     assert code(allowed) == Reason.ALLOWED
 
 
@@ -353,8 +353,8 @@ def test_tags_are_read_for_so_many_documents_only(most: int) -> None:
     reads = ["tags of Dev", "tags of Ops", "tags of Web"][:most]
     assert [code(one) for one in last] == codes
     assert [one for one in aws.calls if one.startswith("tags")] == reads
-    if isinstance(last[2].outcome, Unknown):
-        assert f"is read for {most} documents only ('ssmgate check'" in last[2].outcome.reason
+    if isinstance(last[2].decision, Unknown):
+        assert f"is read for {most} documents only ('ssmgate check'" in last[2].decision.reason
 
 
 def test_tags_beyond_the_limit_that_cannot_be_read_say_so() -> None:
@@ -363,8 +363,8 @@ def test_tags_beyond_the_limit_that_cannot_be_read_say_so() -> None:
 
     (last,) = resimulated(aws, attempt(aws, ON_A), most_tagged=1)
 
-    assert isinstance(last.outcome, Unknown)
-    assert "could not be read (ssm:ListTagsForResource)" in last.outcome.reason
+    assert isinstance(last.decision, Unknown)
+    assert "could not be read (ssm:ListTagsForResource)" in last.decision.reason
 
 
 def test_documents_without_tags_of_the_account_are_under_no_limit() -> None:

@@ -32,7 +32,7 @@ def test_only_documents_of_this_account_and_region_have_tags_to_read(place: str)
 
 
 @pytest.mark.parametrize(
-    "outcome",
+    "decision",
     [
         Permit(SessionRequest("i-1")),
         Unknown(Reason.TIMED_OUT, "IAM did not answer"),
@@ -40,9 +40,9 @@ def test_only_documents_of_this_account_and_region_have_tags_to_read(place: str)
         Denial(Reason.NOT_NAMED, ON_A, Layer.IDENTITY),
     ],
 )
-def test_nothing_is_late_but_a_denial_that_tags_may_turn(outcome: Any) -> None:
+def test_nothing_is_late_but_a_denial_that_tags_may_turn(decision: Any) -> None:
     evaluation = Evaluation(A, EvalDecision.IMPLICIT_DENY, missing_context=(THEIRS,))
-    first = SimulationAttempt(SessionRequest("i-1"), (ON_A,), (evaluation,), outcome)
+    first = SimulationAttempt(SessionRequest("i-1"), (ON_A,), (evaluation,), decision)
 
     assert refine.out_of_time(Aws({}), USER, first) is first  # type: ignore[arg-type]
 
@@ -50,18 +50,18 @@ def test_nothing_is_late_but_a_denial_that_tags_may_turn(outcome: Any) -> None:
 def test_late_answers_about_another_document_say_nothing() -> None:
     other = Evaluation(B, EvalDecision.IMPLICIT_DENY, missing_context=(THEIRS,))
     own = Evaluation(A, EvalDecision.IMPLICIT_DENY)
-    outcome = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.IDENTITY)
-    first = SimulationAttempt(SessionRequest("i-1"), (ON_A, ON_B), (own, other), outcome)
+    decision = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.IDENTITY)
+    first = SimulationAttempt(SessionRequest("i-1"), (ON_A, ON_B), (own, other), decision)
 
     assert refine.out_of_time(Aws({}), USER, first) == first  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("outcome", [None, Unknown(Reason.LIVE_CONTEXT, "live", ON_A, (LIVE,))])
-def test_only_a_denial_is_settled(outcome: Any) -> None:
+@pytest.mark.parametrize("decision", [None, Unknown(Reason.LIVE_CONTEXT, "live", ON_A, (LIVE,))])
+def test_only_a_denial_is_settled(decision: Any) -> None:
     aws = Aws({}, mentions=(LIVE,))
     lookups = tags.Lookups(aws, USER)
 
-    assert refine.settled(lookups, ON_A, outcome, tags.Found()) is outcome
+    assert refine.settled(lookups, ON_A, decision, tags.Found()) is decision
     assert aws.calls == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ssmgate.gate.access import refine
 from ssmgate.gate.aws import tags
-from ssmgate.gate.decision.decision import Denial, Layer, Outcome, SimulationAttempt, Unknown
+from ssmgate.gate.decision.decision import Decision, Denial, Layer, SimulationAttempt, Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.reason import Reason
@@ -112,10 +112,10 @@ def test_denial_without_tags_in_time_is_unknown(
     clients: Any = SimpleNamespace(partition="aws", region="us-east-1", ssm=None)
     question = Question(caller.policy_source_arn, document, ())
     answer = Evaluation(document, EvalDecision.IMPLICIT_DENY, missing_context=missing)
-    denial: Outcome = Denial(Reason.IMPLICIT_DENY, question, Layer.IDENTITY, (), missing)
+    denial: Decision = Denial(Reason.IMPLICIT_DENY, question, Layer.IDENTITY, (), missing)
     first = SimulationAttempt(SessionRequest("i-0a1"), (question,), (answer,), denial)
 
-    outcome = refine.out_of_time(clients, caller, first).outcome
+    decision = refine.out_of_time(clients, caller, first).decision
 
-    assert isinstance(outcome, (Denial, Unknown))
-    assert outcome.reason_code == code
+    assert isinstance(decision, (Denial, Unknown))
+    assert decision.reason_code == code

@@ -66,10 +66,10 @@ def test_an_allow_of_the_document_permits_the_request() -> None:
     ],
 )
 def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None:
-    outcome = decide(REQUEST, [QUESTION], evaluations)
+    decision = decide(REQUEST, [QUESTION], evaluations)
 
-    assert isinstance(outcome, Unknown)
-    assert (outcome.reason_code, outcome.question) == (reason_code, QUESTION)
+    assert isinstance(decision, Unknown)
+    assert (decision.reason_code, decision.question) == (reason_code, QUESTION)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,14 @@ def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None
     ],
 )
 def test_refusal(evaluations: list[Evaluation], reason_code: DenialReason, layer: Layer) -> None:
-    outcome = decide(REQUEST, [QUESTION], evaluations)
+    decision = decide(REQUEST, [QUESTION], evaluations)
 
-    assert isinstance(outcome, Denial)
-    assert (outcome.reason_code, outcome.layer, outcome.question) == (reason_code, layer, QUESTION)
+    assert isinstance(decision, Denial)
+    assert (decision.reason_code, decision.layer, decision.question) == (
+        reason_code,
+        layer,
+        QUESTION,
+    )
 
 
 def test_no_question_is_no_yes() -> None:
@@ -174,23 +178,23 @@ def test_denial_that_a_session_tag_may_turn_is_unknown(
     given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])
     denial = Denial(reason_code, given, Layer.IDENTITY)
 
-    outcome = unknown_if_live(denial, ("aws:username", tag), (tag,))
+    decision = unknown_if_live(denial, ("aws:username", tag), (tag,))
 
-    assert isinstance(outcome, Unknown)
-    assert (outcome.reason_code, outcome.live_context) == (told, (tag,))
+    assert isinstance(decision, Unknown)
+    assert (decision.reason_code, decision.live_context) == (told, (tag,))
     assert unknown_if_live(denial, ("aws:username", tag)) is denial
 
 
 def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
     unread = (("aws:ResourceTag/a", "is x"), ("ssm:resourceTag/b", "is x"), ("c", "is y"))
-    outcomes = [
+    decisions = [
         unless_unread(Denial(code, QUESTION, Layer.IDENTITY), unread)
         for code in (Reason.IMPLICIT_DENY, Reason.EXPLICIT_DENY)
     ]
 
-    assert [o.reason_code for o in outcomes] == [Reason.TAGS_UNKNOWN, Reason.TAGS_DENY]
+    assert [o.reason_code for o in decisions] == [Reason.TAGS_UNKNOWN, Reason.TAGS_DENY]
     keys = "aws:ResourceTag/a, ssm:resourceTag/b, which is x, and c, which is y"
-    assert [o.reason for o in outcomes if isinstance(o, Unknown)] == [
+    assert [o.reason for o in decisions if isinstance(o, Unknown)] == [
         f"the policies ask for {keys}", f"an explicit deny may depend on {keys}",
     ]  # fmt: skip
 

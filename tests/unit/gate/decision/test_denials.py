@@ -23,10 +23,10 @@ YES = Evaluation(ARN, EvalDecision.ALLOWED)
 def test_contradiction_in_one_of_two_answers_is_unknown(layer: str) -> None:
     denied = replace(YES, **{layer: False})
     for answers in ([YES, denied], [denied, YES]):
-        outcome = decide(SessionRequest("i-1"), [QUESTION], answers)
+        decision = decide(SessionRequest("i-1"), [QUESTION], answers)
 
-        assert isinstance(outcome, Unknown)
-        assert outcome.reason_code == "contradiction"
+        assert isinstance(decision, Unknown)
+        assert decision.reason_code == "contradiction"
 
 
 LIVE_KEYS = {
@@ -67,12 +67,12 @@ def test_live_keys_match_documentation_of_aws() -> None:
 def test_denial_with_live_keys_is_unknown(reason_code: DenialReason, unknown: Reason) -> None:
     denial = Denial(reason_code, QUESTION, Layer.IDENTITY)
 
-    outcome = unknown_if_live(denial, ["ssm:resourceTag/Env", "aws:SourceIp", "aws:referer"])
+    decision = unknown_if_live(denial, ["ssm:resourceTag/Env", "aws:SourceIp", "aws:referer"])
 
-    assert isinstance(outcome, Unknown)
-    assert (outcome.reason_code, outcome.question) == (unknown, QUESTION)
-    assert outcome.live_context == ("aws:SourceIp", "aws:referer")
-    assert outcome.reason.endswith("only the live request has: aws:SourceIp, aws:referer")
+    assert isinstance(decision, Unknown)
+    assert (decision.reason_code, decision.question) == (unknown, QUESTION)
+    assert decision.live_context == ("aws:SourceIp", "aws:referer")
+    assert decision.reason.endswith("only the live request has: aws:SourceIp, aws:referer")
 
 
 def test_live_key_with_a_given_value_leaves_the_denial() -> None:

@@ -67,18 +67,18 @@ def test_classifies_grant(
     controls = [] if control is None else [control]
     assert grant(answers, controls) is expected
 
-    outcome = decide(
+    decision = decide(
         SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=controls
     )
     match expected:
         case Grant.NAMED:
-            assert isinstance(outcome, Permit)
+            assert isinstance(decision, Permit)
         case Grant.WILDCARD:
-            assert isinstance(outcome, Denial)
-            assert outcome.reason_code == Reason.NOT_NAMED
+            assert isinstance(decision, Denial)
+            assert decision.reason_code == Reason.NOT_NAMED
         case _:
-            assert isinstance(outcome, Unknown)
-            assert outcome.reason_code == Reason.GRANT_UNKNOWN
+            assert isinstance(decision, Unknown)
+            assert decision.reason_code == Reason.GRANT_UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -104,30 +104,30 @@ def test_denying_statement_does_not_allow() -> None:
 
 def test_wildcard_suffices_without_rule() -> None:
     answers = [Evaluation(ARN, YES, (COVERS,))]
-    outcome = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[answer(YES, COVERS)])
-    assert isinstance(outcome, Permit)
+    decision = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[answer(YES, COVERS)])
+    assert isinstance(decision, Permit)
 
 
 def test_naming_document_does_not_allow() -> None:
     answers = [Evaluation(ARN, NO, (NAMES,))]
-    outcome = decide(
+    decision = decide(
         SessionRequest("i-1"),
         [QUESTION],
         answers,
         allow_wildcard_grants=False,
         controls=[answer(NO)],
     )
-    assert isinstance(outcome, Denial)
-    assert outcome.reason_code == Reason.IMPLICIT_DENY
+    assert isinstance(decision, Denial)
+    assert decision.reason_code == Reason.IMPLICIT_DENY
 
 
 def test_ignores_control_of_another_document() -> None:
     answers = [Evaluation(ARN, YES, (NAMES,))]
     other = replace(answer(NO), resource_arn=CONTROL + "x")
-    outcome = decide(
+    decision = decide(
         SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=[other]
     )
-    assert isinstance(outcome, Unknown)
+    assert isinstance(decision, Unknown)
 
 
 def test_statement_naming_another_document_is_not_explicit() -> None:
@@ -139,9 +139,9 @@ def test_statement_naming_another_document_is_not_explicit() -> None:
         replace(answer(NO), resource_arn=other.control().resource_arn),
     ]
 
-    outcome = decide(
+    decision = decide(
         SessionRequest("i-1"), [QUESTION, other], answers, allow_wildcard_grants=False,
         controls=controls,
     )  # fmt: skip
 
-    assert outcome == Denial(Reason.NOT_NAMED, QUESTION, Layer.IDENTITY, (COVERS,))
+    assert decision == Denial(Reason.NOT_NAMED, QUESTION, Layer.IDENTITY, (COVERS,))

@@ -161,7 +161,7 @@ MFA = "aws:MultiFactorAuthPresent"
 
 
 @pytest.mark.parametrize(
-    ("outcome", "caller", "remark", "hint", "command"),
+    ("decision", "caller", "remark", "hint", "command"),
     [
         (unknown(Reason.ROOT), None, "use an IAM user or role", "", EXPLAIN),
         (unknown(Reason.FEDERATED_USER), None, "GetFederationToken", "", EXPLAIN),
@@ -176,9 +176,9 @@ MFA = "aws:MultiFactorAuthPresent"
     ],
 )
 def test_unknown_has_next_step(
-    outcome: Unknown, caller: Caller | None, remark: str, hint: str, command: str
+    decision: Unknown, caller: Caller | None, remark: str, hint: str, command: str
 ) -> None:
-    error = explain(outcome, REQUEST, caller)
+    error = explain(decision, REQUEST, caller)
 
     assert isinstance(error, AccessUnknown)
     assert error.exit_code == 254
@@ -191,7 +191,7 @@ def test_unknown_has_next_step(
 
 
 def every_outcome() -> list[Denial | Unknown | LocalDenial]:
-    """Return one outcome for each reason code, with all optional members."""
+    """Return one decision for each reason code, with all optional members."""
     keys = ("aws:SourceIp", "aws:ResourceTag/a", "aws:PrincipalTag/b")
     statements = (MatchedStatement("p"), MatchedStatement("q"))
     return [
@@ -205,21 +205,21 @@ def every_outcome() -> list[Denial | Unknown | LocalDenial]:
     ]
 
 
-@pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)
-def test_each_reason_has_text(outcome: Denial | Unknown | LocalDenial) -> None:
-    facts = explain(outcome, REQUEST, SSO).facts
+@pytest.mark.parametrize("decision", every_outcome(), ids=lambda one: one.reason_code)
+def test_each_reason_has_text(decision: Denial | Unknown | LocalDenial) -> None:
+    facts = explain(decision, REQUEST, SSO).facts
 
-    assert facts.reason_code is outcome.reason_code
+    assert facts.reason_code is decision.reason_code
     assert all((facts.reason, facts.full_reason, facts.heading, facts.command, facts.hint))
-    if not isinstance(outcome, LocalDenial):
-        report_entry = reasons.answer(outcome, (), ())
-        assert report_entry.reason_code is outcome.reason_code
+    if not isinstance(decision, LocalDenial):
+        report_entry = reasons.answer(decision, (), ())
+        assert report_entry.reason_code is decision.reason_code
         assert len(report_entry.reason.split()) > 3 or report_entry.reason == "why"
 
 
-@pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)
-def test_each_form_is_short(outcome: Denial | Unknown | LocalDenial) -> None:
-    error = explain(outcome, REQUEST, SSO)
+@pytest.mark.parametrize("decision", every_outcome(), ids=lambda one: one.reason_code)
+def test_each_form_is_short(decision: Denial | Unknown | LocalDenial) -> None:
+    error = explain(decision, REQUEST, SSO)
     error.nearest = "policy P, line 3: it comes close"
 
     assert len(render(error, Form.TERMINAL).splitlines()) <= 16

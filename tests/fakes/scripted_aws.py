@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 from xml.sax.saxutils import escape
 
 from fakes.waiting import until
@@ -193,12 +193,15 @@ def identity(arn: str, user_id: str = "AIDAEXAMPLE", account: str = ACCOUNT) -> 
     return xml(f"<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account}</Account>")
 
 
-def role(arn: str, **tags: str) -> Answer:
-    """Return an answer of GetRole."""
+def role(arn: str, *trusted_to: str, **tags: str) -> Answer:
+    """Return an answer of GetRole. `trusted_to` are the actions of the trust policy."""
+    actions = list(trusted_to) or ["sts:AssumeRole"]
+    trust = quote(json.dumps({"Statement": {"Effect": "Allow", "Action": actions}}))
     name = arn.rpartition("/")[2]
     return xml(
         f"<Role><Path>/</Path><Arn>{arn}</Arn><RoleName>{name}</RoleName><RoleId>AROAX</RoleId>"
-        f"<CreateDate>2024-01-01T00:00:00Z</CreateDate>{_tags(tags)}</Role>"
+        f"<CreateDate>2024-01-01T00:00:00Z</CreateDate>"
+        f"<AssumeRolePolicyDocument>{trust}</AssumeRolePolicyDocument>{_tags(tags)}</Role>"
     )
 
 

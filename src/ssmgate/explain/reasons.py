@@ -14,7 +14,6 @@ from ssmgate.gate.decision.decision import (
     Unknown,
 )
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
-from ssmgate.gate.decision.live_context import is_live
 from ssmgate.gate.decision.question import Question, is_principal_tag, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 
@@ -117,8 +116,6 @@ def supplier(key_name: str, question: Question | None) -> str:
         return _whose_tags("" if question is None else question.resource_arn)
     if is_principal_tag(key_name):
         return "tags of the IAM user or role, or of the session: no operation tells the latter"
-    if is_live(key_name):
-        return "the live request alone; if you know it, the configuration's [context]"
     return "the configuration's [context], if you know what the service will see"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from awscli.argprocess import ParamError, ParamSyntaxError
 from awscli.arguments import UnknownArgumentError
 from botocore.exceptions import (
@@ -39,6 +41,13 @@ USAGE = (
     "  aws help\n  aws <command> help\n  aws <command> <subcommand> help\n"
 )
 """The usage of AWS CLI v2, as this command replaces that one."""
+
+# The end of IAM's message about a call that is not allowed. A link or an id may follow.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+_WHY_DENIED = re.compile(
+    r" (?:with an explicit deny in an? [a-z -]+ (?:policy|boundary)"
+    r"|because no [a-z -]+ (?:policy|boundary) allows the iam:SimulatePrincipalPolicy action)"
+)
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests")
@@ -108,13 +117,12 @@ def cannot_ask(error: Exception, question: Question | None = None) -> Unknown:
         case ClientError():
             failed = _service_failed(error)
             reason_code = _reason_code(failed)
-            if reason_code == Reason.NOT_ALLOWED_TO_SIMULATE:
-                # Not IAM's message: it would read as if the session had been denied.
-                return Unknown(
-                    reason_code,
-                    "the caller is not allowed to call iam:SimulatePrincipalPolicy",
-                    question,
-                )
+            if reason_code in (Reason.NOT_ALLOWED_TO_SIMULATE, Reason.SIMULATION_DENIED):
+                # Not IAM's whole message: it would read as if the session had been denied.
+                reason = "the caller is not allowed to call iam:SimulatePrincipalPolicy"
+                if because := _WHY_DENIED.search(failed.details):
+                    reason += because[0]
+                return Unknown(reason_code, reason, question)
             return Unknown(reason_code, str(error), question)
         case ReadTimeoutError():
             why = f"{_host(error)} did not answer within {CHECK.read_timeout} s"
@@ -147,7 +155,8 @@ def _reason_code(failed: ServiceFailed) -> UnknownReason:
         return Reason.FAILED
     # IAM is a query API: its code is AccessDenied, that of JSON services AccessDeniedException.
     if failed.error_code == "AccessDenied":
-        return Reason.NOT_ALLOWED_TO_SIMULATE
+        explicit = " with an explicit deny in " in failed.details
+        return Reason.SIMULATION_DENIED if explicit else Reason.NOT_ALLOWED_TO_SIMULATE
     if failed.error_code == "InvalidInput" and "does not have access to policies in" in (
         failed.details
     ):

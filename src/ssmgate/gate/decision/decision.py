@@ -91,14 +91,15 @@ class Unknown:
     """IAM could not be called, or its answer does not decide. It is neither allowed nor denied.
 
     `reason` is one clause for the user. `question` is None if there was none.
-    `live_context` are the condition keys whose value is not known: those that only the live
-    request will have, or tags that could not be read.
+    `live_context` are the condition keys whose value is not known. `denial` is IAM's denial if it
+    may depend on them, or on keys that cannot be listed.
     """
 
     reason_code: UnknownReason
     reason: str
     question: Question | None = None
     live_context: tuple[str, ...] = ()
+    denial: Denial | None = None
 
 
 Decision = Permit | Denial | Unknown
@@ -195,31 +196,12 @@ def decide_about(question: Question, evaluations: Sequence[Evaluation]) -> Denia
         )
     for answer in answers:
         if answer.eval_decision is not EvalDecision.ALLOWED:
-            return _denied(question, answer)
+            # Imported only here, as an allowed start does not need it.
+            from ssmgate.gate.decision.denial import denial_or_unknown_of
+
+            return denial_or_unknown_of(question, answer)
     if any(
         False in (a.allowed_by_organizations, a.allowed_by_permissions_boundary) for a in answers
     ):
         return Unknown(Reason.CONTRADICTION, "IAM's answer contradicts itself", question)
     return None
-
-
-def _denied(question: Question, answer: Evaluation) -> Denial | Unknown:
-    if answer.allowed_by_organizations is False:
-        layer = Layer.ORGANIZATIONS
-    elif answer.allowed_by_permissions_boundary is False:
-        layer = Layer.BOUNDARY
-    else:
-        layer = Layer.IDENTITY
-    explicit = answer.eval_decision is EvalDecision.EXPLICIT_DENY
-    denial = Denial(
-        Reason.EXPLICIT_DENY if explicit else Reason.IMPLICIT_DENY,
-        question,
-        layer,
-        answer.matched_statements,
-        answer.missing_context,
-    )
-    if explicit:
-        return denial
-    from ssmgate.gate.decision.live_context import unknown_if_live
-
-    return unknown_if_live(denial, answer.missing_context)

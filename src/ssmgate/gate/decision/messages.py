@@ -15,7 +15,14 @@ from ssmgate.gate.decision.access_errors import (
 )
 from ssmgate.gate.decision.arn import account_of, principal
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
-from ssmgate.gate.decision.question import ACTION, Caller, Question, is_resource_tag
+from ssmgate.gate.decision.denial import with_article
+from ssmgate.gate.decision.question import (
+    ACTION,
+    FIXED_KEYS,
+    Caller,
+    Question,
+    is_resource_tag,
+)
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
@@ -74,8 +81,8 @@ def _denied(
                 else (f"the {layer.value} has to allow it, beside the caller's own policies",)
             )
         case Reason.EXPLICIT_DENY:
-            before, after = f"an explicit deny in {_article(layer)}{by} forbids", ""
-            why = f"with an explicit deny in {_article(layer)}"
+            before, after = f"an explicit deny in {with_article(layer)}{by} forbids", ""
+            why = f"with an explicit deny in {with_article(layer)}"
             remarks = (
                 "an explicit deny overrides every allow: ask the owner of that policy to exempt the"
                 " document, or choose another --document-name",
@@ -161,6 +168,7 @@ def _unknown(
             document_arn=question.resource_arn if question else "",
             caller_arn=caller.caller_arn if caller else "",
             policy_source_arn=caller.policy_source_arn if caller else "",
+            layer=decision.denial.layer.name.lower() if decision.denial else "",
             missing=decision.live_context,
             remarks=remarks,
             heading=heading,
@@ -222,20 +230,32 @@ def least_statement(question: Question, request: SessionRequest) -> str:
     )
 
 
+_CHECKER = (
+    "the configuration can name other credentials to check with, as checker.profile or"
+    f" checker.role_arn in {CONFIG_FILE}"
+)
+
+
 def _remarks(decision: Unknown) -> tuple[str, ...]:
     """Return next steps for `decision`, the most useful one first."""
     match decision.reason_code:
         case Reason.NOT_ALLOWED_TO_SIMULATE:
-            return (
-                "the configuration can name other credentials to check with, as checker.profile"
-                f" or checker.role_arn in {CONFIG_FILE}",
-            )
+            return (_CHECKER,)
         case Reason.TAGS_UNKNOWN | Reason.TAGS_DENY:
             if decision.question is None:
                 return ()
             return _read_hints(decision.live_context, decision.question)
         case Reason.LIVE_DENY | Reason.LIVE_CONTEXT:
             return _context_hints(decision.live_context)
+        case Reason.KEYS_NOT_LISTABLE:
+            return _listing_hints(decision.denial)
+        case Reason.SIMULATION_DENIED:
+            return (
+                "a deny of everything is often one without MFA, or from other addresses: use"
+                " credentials for which an MFA code was entered (mfa_serial in the profile), or ask"
+                " the owner of that policy to exempt iam:SimulatePrincipalPolicy",
+                _CHECKER,
+            )
         case Reason.ROOT:
             return ("IAM policies do not apply to the root user: use an IAM user or role",)
         case Reason.FEDERATED_USER:
@@ -287,23 +307,45 @@ def simulate_statement(caller: Caller) -> str:
 def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
     """Return hints how the tags of `keys` can be read, or set under [context] for the caller's."""
     principal = tuple(key for key in keys if not is_resource_tag(key))
-    needed = []
-    if principal != keys:
-        needed.append(("ssm:ListTagsForResource", question.resource_arn))
+    source, needed = question.policy_source_arn, []
+    if principal != keys and account_of(question.resource_arn) == account_of(source):
+        needed.append(_statement("ssm:ListTagsForResource", question.resource_arn))
     if principal:
-        needed.append(("iam:GetUser", question.policy_source_arn))
-    statements = [
-        json.dumps({"Effect": "Allow", "Action": action, "Resource": arn}) for action, arn in needed
-    ]
+        action = "iam:GetUser" if ":user/" in source else "iam:GetRole"
+        needed.append(_statement(action, source))
     return (
-        *(f"let the caller read these tags: {statement}" for statement in statements),
+        *(f"let the caller read these tags: {statement}" for statement in needed),
         *_context_hints(principal),
     )
 
 
+def _listing_hints(denial: Denial | None) -> tuple[str, ...]:
+    """Return hints for an explicit deny whose condition keys could not be listed."""
+    if denial is None:
+        return ()
+    exempt = (
+        f"ask the owner of that {denial.layer.value} whether the deny has a condition. If you know"
+        f" what the service will see, put the condition key under [context] in {CONFIG_FILE}"
+    )
+    if denial.layer is not Layer.IDENTITY:
+        return (exempt,)
+    statement = _statement(
+        "iam:GetContextKeysForPrincipalPolicy", denial.question.policy_source_arn
+    )
+    return f"let the caller list the condition keys of its policies: {statement}", exempt
+
+
+def _statement(action: str, resource_arn: str) -> str:
+    return json.dumps({"Effect": "Allow", "Action": action, "Resource": resource_arn})
+
+
 def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
     tags = [key for key in keys if is_resource_tag(key)]
-    lines = [f'"{key}" = {_example(key)}' for key in keys if key not in tags]
+    lines = [
+        f'"{key}" = {_example(key)}'
+        for key in keys
+        if key not in tags and key.lower() not in FIXED_KEYS
+    ]
     hints = []
     if tags:
         hints.append(
@@ -327,7 +369,3 @@ def _example(key: str) -> str:
     if lowered.endswith("age"):
         return "0"
     return '"…"'
-
-
-def _article(layer: Layer) -> str:
-    return f"an {layer.value}" if layer is Layer.IDENTITY else f"a {layer.value}"

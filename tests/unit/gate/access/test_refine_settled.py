@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,15 +19,35 @@ from ssmgate.gate.decision.request import SessionRequest
 @pytest.mark.parametrize(
     "place",
     [
-        arn("Dev", region="eu-west-1"), arn("Dev", account="999999999999"), arn("Dev", account=""),
+        arn("Dev", region="eu-west-1"), arn("Dev", account="999999999999"),
         A.replace("arn:aws:", "arn:aws-cn:"), A.replace(":ssm:", ":ec2:"),
     ],
 )  # fmt: skip
 def test_only_documents_of_this_account_and_region_have_tags_to_read(place: str) -> None:
-    clients: Any = SimpleNamespace(partition="aws", region="us-east-1")
+    aws = Aws({})
 
-    assert refine.document_source(clients, USER, Question(ALICE, place, ())) is None
-    assert refine.document_source(clients, USER, ON_A) is not None
+    source = refine.document_source(aws, USER, Question(ALICE, place, ()))  # type: ignore[arg-type]
+
+    assert source is not None
+    assert source.read() is None
+    assert source.unread == "ssmgate does not read in other accounts and regions"
+    assert aws.calls == []
+
+
+def test_documents_of_aws_have_no_tags() -> None:
+    own = Question(ALICE, arn("AWS-StartSSHSession", account=""), ())
+
+    assert refine.document_source(Aws({}), USER, own) is None  # type: ignore[arg-type]
+
+
+def test_late_explicit_deny_is_unknown() -> None:
+    denial = Denial(Reason.EXPLICIT_DENY, ON_A, Layer.IDENTITY)
+    first = SimulationAttempt(SessionRequest("i-1"), (ON_A,), (), denial)
+
+    late = refine.out_of_time(Aws({}), USER, first).decision  # type: ignore[arg-type]
+
+    assert isinstance(late, Unknown)
+    assert (late.reason_code, late.denial) == (Reason.KEYS_NOT_LISTABLE, denial)
 
 
 @pytest.mark.parametrize(

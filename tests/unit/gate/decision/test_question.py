@@ -47,6 +47,8 @@ def test_question_contains_known_context() -> None:
         "aws:PrincipalType": ("string", "AssumedRole"),
         "aws:SecureTransport": ("boolean", "true"),
         "aws:ViaAWSService": ("boolean", "false"),
+        "aws:ViaAWSMCPService": ("boolean", "false"),
+        "aws:PrincipalIsAWSService": ("boolean", "false"),
         "aws:ResourceAccount": ("string", "111122223333"),
     }
 
@@ -139,6 +141,8 @@ def test_fixed_keys_are_keys_of_question() -> None:
         "aws:PrincipalType",
         "aws:SecureTransport",
         "aws:ViaAWSService",
+        "aws:ViaAWSMCPService",
+        "aws:PrincipalIsAWSService",
         "aws:ResourceAccount",
         "aws:CurrentTime",
         "aws:EpochTime",

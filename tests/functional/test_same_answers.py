@@ -155,7 +155,7 @@ SITUATIONS = {
     ),
     "a boundary": Situation((allow(ALL),), "implicit_deny", boundary=allow(f"{MINE}/{OTHER}")),
     "an organization's deny": Situation(
-        (allow(f"{MINE}/{DEV}"),), "explicit_deny", organization=deny(f"{MINE}/{DEV}")
+        (allow(f"{MINE}/{DEV}"),), "keys_not_listable", organization=deny(f"{MINE}/{DEV}")
     ),
     "an organization's deny of others": Situation(
         (allow(f"{MINE}/{OTHER}"),), "implicit_deny", organization=deny(f"{MINE}/{OTHER}")

@@ -14,7 +14,7 @@ from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import Answer, Report, Verdict
 from ssmgate.explain.target import TargetAttempt, simulate_target
 from ssmgate.gate.access.authorize import Authorization, authorize
-from ssmgate.gate.access.evaluate import simulate_controls
+from ssmgate.gate.access.controls import simulate_controls
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import errors, simulate, simulate_several
@@ -189,9 +189,8 @@ def _how(
     evaluations: tuple[Evaluation, ...],
     controls: tuple[Evaluation, ...],
 ) -> Grant:
+    how = grant(question, evaluations, controls)
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
-    control_arn = question.control().resource_arn
-    how = grant(answers, [c for c in controls if c.resource_arn == control_arn])
     if how is not Grant.WILDCARD:
         return how
     _, partition, _, region, account, _ = question.resource_arn.split(":", 5)

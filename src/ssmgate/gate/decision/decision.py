@@ -18,7 +18,8 @@ from ssmgate.gate.decision.restrictions import LocalDenial
 class Permit:
     """The permission to send `request`. Made only here, used only by `aws.start_session`.
 
-    `overridden` is the denial that `mode = "permissive"` overrode, None if IAM allowed.
+    `overridden` is the denial that `mode = "permissive"` overrode, `left_to_service` why IAM could
+    not be asked, so that only the service checks the document. Both are None if IAM allowed.
 
     A permit is a decision that this process has made, not data. So a copy of it is the permit
     itself, and it cannot be pickled: bytes from a file or a pipe must not replace a decision. Its
@@ -29,6 +30,7 @@ class Permit:
 
     request: SessionRequest
     overridden: Denial | Unknown | LocalDenial | None = None
+    left_to_service: Unknown | None = None
 
     def __new__(cls, *_fields: object) -> Permit:
         """Take the fields by position only."""
@@ -156,35 +158,37 @@ def denial_or_unknown(
     """Return why the document of `question` is not permitted, None if it is. As `decide`."""
     obstacle = decide_about(question, evaluations)
     if obstacle is None and not allow_wildcard_grants:
-        return _unless_named(question, evaluations, controls)
+        # Imported only here, as wildcard grants are allowed by default.
+        from ssmgate.gate.decision.grant import unless_named
+
+        return unless_named(question, evaluations, controls)
     return obstacle
-
-
-def _unless_named(
-    question: Question, evaluations: Sequence[Evaluation], controls: Sequence[Evaluation]
-) -> Denial | Unknown | None:
-    # Imported only here, as wildcard grants are allowed by default.
-    from ssmgate.gate.decision.grant import Grant, grant
-
-    answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
-    control_arn = question.control().resource_arn
-    match grant(answers, [c for c in controls if c.resource_arn == control_arn]):
-        case Grant.NAMED:
-            return None
-        case Grant.WILDCARD:
-            allowing = tuple(dict.fromkeys(s for a in answers for s in a.matched_statements))
-            return Denial(Reason.NOT_NAMED, question, Layer.IDENTITY, allowing)
-    return Unknown(
-        Reason.GRANT_UNKNOWN,
-        "IAM does not show whether a statement names the session document"
-        " (allow_wildcard_grants = false)",
-        question,
-    )
 
 
 def override(request: SessionRequest, decision: Denial | Unknown | LocalDenial) -> Permit:
     """Return a permit for `request` although `decision` is none. For `mode = "permissive"` only."""
     return Permit(request, decision)
+
+
+NOT_ASKABLE = (
+    Reason.FEDERATED_USER,
+    Reason.NOT_ALLOWED_TO_SIMULATE,
+    Reason.ROOT,
+    Reason.SIMULATION_DENIED,
+)
+"""Why IAM cannot be asked about a caller at all. After any answer, or none in time, it can."""
+
+
+def leave_to_service(request: SessionRequest, unknown: Unknown) -> Permit:
+    """Return a permit for `request`, about which IAM cannot be asked (`on_unknown = "service"`).
+
+    Raises `ValueError` for any other reason than `NOT_ASKABLE`, and for a request that does not
+    name its document: the service certainly checks only a document that is named.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
+    """
+    if request.document_name is None or unknown.reason_code not in NOT_ASKABLE:
+        raise ValueError(f"not left to the service: {unknown.reason_code}")
+    return Permit(request, None, unknown)
 
 
 def decide_about(question: Question, evaluations: Sequence[Evaluation]) -> Denial | Unknown | None:

@@ -234,13 +234,17 @@ _CHECKER = (
     "the configuration can name other credentials to check with, as checker.profile or"
     f" checker.role_arn in {CONFIG_FILE}"
 )
+_SERVICE = (
+    f'on_unknown = "service" in {CONFIG_FILE} starts without simulation, and leaves the check of'
+    " the document, which is then named, to AWS"
+)
 
 
 def _remarks(decision: Unknown) -> tuple[str, ...]:
     """Return next steps for `decision`, the most useful one first."""
     match decision.reason_code:
         case Reason.NOT_ALLOWED_TO_SIMULATE:
-            return (_CHECKER,)
+            return _CHECKER, _SERVICE
         case Reason.TAGS_UNKNOWN | Reason.TAGS_DENY:
             if decision.question is None:
                 return ()
@@ -255,13 +259,15 @@ def _remarks(decision: Unknown) -> tuple[str, ...]:
                 " credentials for which an MFA code was entered (mfa_serial in the profile), or ask"
                 " the owner of that policy to exempt iam:SimulatePrincipalPolicy",
                 _CHECKER,
+                _SERVICE,
             )
         case Reason.ROOT:
-            return ("IAM policies do not apply to the root user: use an IAM user or role",)
+            return "IAM policies do not apply to the root user: use an IAM user or role", _SERVICE
         case Reason.FEDERATED_USER:
             return (
                 "the policies of a GetFederationToken session cannot be read: use an IAM user or"
                 " role",
+                _SERVICE,
             )
         case Reason.THROTTLED:
             return ("IAM allows an account few simulations a second: try again in a moment",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ssmgate.gate.decision.arn import account_of, control_arn
+from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.frozen import frozen
 
 ACTION = "ssm:StartSession"
@@ -133,13 +133,6 @@ class Question:
         """Return this question with `entries` added. A key that it already has is unchanged."""
         added = tuple(entry for entry in entries if not self.gives(entry.key_name))
         return replace(self, context=(*self.context, *added))
-
-    def control(self) -> Question:
-        """Return this question about a document that cannot exist (`arn.control_arn`).
-
-        The context is the same, tags included, so that only the name can make a difference.
-        """
-        return replace(self, resource_arn=control_arn(self.resource_arn))
 
 
 def is_resource_tag(key_name: str) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from ssmgate.gate.access import authorize, refine
 from ssmgate.gate.cache.entry import CacheEntry, Timestamp
 from ssmgate.gate.config.load import Config
+from ssmgate.gate.decision.controls import controls_of
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
@@ -148,7 +149,10 @@ def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
 
 
 NAMES = MatchedStatement("user_alice_A", "IAM Policy", (3, 5), (9, 6))
-CONTROL = Evaluation(QUESTION.control().resource_arn, EvalDecision.IMPLICIT_DENY)
+CONTROLS = tuple(
+    Evaluation(control.resource_arn, EvalDecision.IMPLICIT_DENY)
+    for control in controls_of(QUESTION)
+)
 
 
 def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) -> None:
@@ -156,8 +160,9 @@ def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) 
     kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
 
     assert not authorized(Cache(kept), named).cached
-    examined = authorized(Cache(replace(kept, controls=(CONTROL,))), named)
-    assert (examined.cached, examined.attempt.controls) == (True, (CONTROL,))
+    assert not authorized(Cache(replace(kept, controls=CONTROLS[1:])), named).cached
+    examined = authorized(Cache(replace(kept, controls=CONTROLS)), named)
+    assert (examined.cached, examined.attempt.controls) == (True, CONTROLS)
 
 
 TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))

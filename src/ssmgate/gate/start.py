@@ -76,6 +76,10 @@ def permit(
         clients = open_clients(invocation.session, invocation.options, config)
         cache = open_cache(invocation, clients, config, environ, printer.eprint)
         authorization = authorize(invocation, clients, config, cache)
+        if config.on_unknown == "service":
+            from ssmgate.gate.access import unasked
+
+            authorization = unasked.left_to_service(authorization, config)
         decision = _restricted(authorization, config.rules)
         _warn_unrecorded(
             recorder.decision(
@@ -162,6 +166,12 @@ def _permit(
     authorization: Authorization, decision: Decision | LocalDenial, config: Config
 ) -> Permit:
     if isinstance(decision, Permit):
+        if unknown := decision.left_to_service:
+            document = decision.request.document_name
+            printer.eprint(
+                f"ssmgate: session document {document}: checked by AWS, not simulated"
+                f" ({unknown.reason})"
+            )
         return decision
     from ssmgate.gate.decision import messages
 
@@ -185,7 +195,8 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
     try:
         return start_session(ssm, permit)
     except ServiceFailed as failed:
-        if failed.error_code == "AccessDeniedException" and permit.overridden is None:
+        simulated = permit.overridden is None and permit.left_to_service is None
+        if failed.error_code == "AccessDeniedException" and simulated:
             from ssmgate.gate.decision import messages
 
             failed.notes += messages.BEYOND_SIMULATION

@@ -34,6 +34,7 @@ from ssmgate.gate.decision.errors import (
 from ssmgate.gate.decision.printable import Layout
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason, UnknownReason
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName, SessionRequest
 
 USAGE = (
     "aws [options] <command> <subcommand> [<subcommand> ...] [parameters]\n"
@@ -104,6 +105,24 @@ def _service_failed(error: ClientError) -> ServiceFailed:
         operation=error.operation_name,
         details=str(details.get("Message", "")),
     )
+
+
+def start_failed(error: Exception, request: SessionRequest) -> GateError:
+    """Return ssmgate's error for one that StartSession of `request` raised.
+
+    A region has no default document before the preferences of Session Manager are saved there.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-preferences-cli.html
+    """
+    failed, name = translate(error), request.document_name
+    is_default = name is not None and DocumentName.parse(name).name == DEFAULT_DOCUMENT_NAME
+    if is_default and failed.error_code == "InvalidDocument":
+        failed.notes += (f"this region has no {DEFAULT_DOCUMENT_NAME}: it was never created",)
+        failed.hints += (
+            "save the preferences of Session Manager once in this region, in its console or with"
+            f" 'aws ssm create-document --name {DEFAULT_DOCUMENT_NAME} --document-type Session"
+            " --content file://preferences.json'",
+        )
+    return failed
 
 
 def of_a_service(error: Exception) -> bool:

@@ -66,6 +66,7 @@ def entry_name(home: Path, **changes: Any) -> str:
 
 CONFIGURED = {
     "permissive": True,
+    "on_unknown": "service",
     "allow_wildcard_grants": False,
     "aws_path": "/aws",
     "checker": Checker(role_arn="arn:aws:iam::1:role/r"),

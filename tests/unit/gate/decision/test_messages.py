@@ -12,6 +12,7 @@ import pytest
 from ssmgate.explain import reasons
 from ssmgate.gate.decision.access_errors import AccessDenied, AccessUnknown
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
+from ssmgate.gate.decision.denial import keys_not_listable
 from ssmgate.gate.decision.denial_text import Form, render
 from ssmgate.gate.decision.evaluation import MatchedStatement
 from ssmgate.gate.decision.messages import (
@@ -170,6 +171,11 @@ MFA = "aws:MultiFactorAuthPresent"
         (unknown(Reason.EXPIRED), None, "aws sso login", "", EXPLAIN),
         (unknown(Reason.OTHER_ACCOUNT), USER, "caller's own account", "", EXPLAIN),
         (unknown(Reason.NOT_ALLOWED_TO_SIMULATE), USER, "checker.profile", ASK, ASK),
+        (unknown(Reason.NOT_ALLOWED_TO_SIMULATE), USER, 'on_unknown = "service"', ASK, ASK),
+        (unknown(Reason.SIMULATION_DENIED), USER, 'on_unknown = "service"', "", EXPLAIN),
+        (unknown(Reason.SIMULATION_DENIED), USER, "an MFA code was entered", "", EXPLAIN),
+        (unknown(Reason.ROOT), None, 'on_unknown = "service"', "", EXPLAIN),
+        (unknown(Reason.FEDERATED_USER), None, 'on_unknown = "service"', "", EXPLAIN),
         (unknown(Reason.LIVE_CONTEXT, MFA), USER, f'"{MFA}" = true', "", ASK),
         (unknown(Reason.LIVE_DENY, MFA), USER, f'"{MFA}" = true', "", EXPLAIN),
         (unknown(Reason.FAILED), USER, "", EXPLAIN, EXPLAIN),
@@ -188,6 +194,47 @@ def test_unknown_has_next_step(
     assert str(error) == (
         "could not check access to session document SSM-SessionManagerRunShell: why"
     )
+
+
+@pytest.mark.parametrize(
+    ("layer", "remarks"),
+    [
+        (Layer.IDENTITY, ["iam:GetContextKeysForPrincipalPolicy", "identity-based policy"]),
+        (Layer.BOUNDARY, ["permissions boundary"]),
+        (Layer.ORGANIZATIONS, ["service control policy"]),
+    ],
+)
+def test_deny_whose_keys_are_not_listed_has_hints_for_its_layer(
+    layer: Layer, remarks: list[str]
+) -> None:
+    denial = denied(Reason.EXPLICIT_DENY, layer)
+
+    facts = explain(keys_not_listable(denial, "cannot be listed"), REQUEST, USER).facts
+
+    assert facts.layer == layer.name.lower()
+    assert len(facts.remarks) == len(remarks)
+    assert all(word in one for word, one in zip(remarks, facts.remarks, strict=True))
+    assert "[context]" in facts.remarks[-1]
+
+
+def test_key_that_ssmgate_fills_in_cannot_be_configured() -> None:
+    decision = unknown(Reason.LIVE_CONTEXT, "aws:ResourceAccount", "aws:SourceIp")
+
+    (hint,) = explain(decision, REQUEST, USER).facts.remarks
+
+    assert "aws:SourceIp" in hint
+    assert "aws:ResourceAccount" not in hint
+
+
+def test_tags_of_a_role_are_read_with_get_role() -> None:
+    key = "aws:PrincipalTag/Stage"
+    tags = replace(unknown(Reason.TAGS_UNKNOWN, key), question=question(ROLE))
+
+    hint = explain(tags, REQUEST, ROLE).facts.remarks[0]
+
+    assert json.loads(hint.partition(": ")[2]) == {
+        "Effect": "Allow", "Action": "iam:GetRole", "Resource": ROLE.policy_source_arn,
+    }  # fmt: skip
 
 
 def every_outcome() -> list[Denial | Unknown | LocalDenial]:

@@ -239,7 +239,8 @@ def _explained(
     if answer.verdict is Verdict.ALLOWED:
         return answer
     answer = explained(answer, known)
-    if answer.reason_code == Reason.EXPLICIT_DENY and not answer.advice:
+    denies = answer.reason_code in (Reason.EXPLICIT_DENY, Reason.KEYS_NOT_LISTABLE)
+    if denies and answer.layer and not answer.advice:
         exempt = (
             f"an explicit deny outweighs every allow: ask the owner of that {answer.layer} to"
             f" exempt {answer.questions[-1].resource_arn}"

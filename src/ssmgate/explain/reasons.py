@@ -61,10 +61,18 @@ def answer(
         obstacle.reason_code,
         obstacle.reason,
         tuple(questions),
+        layer=_deny_layer(obstacle),
         missing=tuple(
             MissingKey(key, supplier(key, obstacle.question)) for key in dict.fromkeys(keys)
         ),
     )
+
+
+def _deny_layer(unknown: Unknown) -> str | None:
+    """Return the layer of an explicit deny whose condition keys could not be listed."""
+    if unknown.denial is None or unknown.reason_code != Reason.KEYS_NOT_LISTABLE:
+        return None
+    return unknown.denial.layer.value
 
 
 def of_attempt(attempt: SimulationAttempt) -> Answer:

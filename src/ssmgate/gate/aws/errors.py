@@ -46,8 +46,8 @@ USAGE = (
 # The end of IAM's message about a call that is not allowed. A link or an id may follow.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 _WHY_DENIED = re.compile(
-    r" (?:with an explicit deny in an? [a-z -]+ (?:policy|boundary)"
-    r"|because no [a-z -]+ (?:policy|boundary) allows the iam:SimulatePrincipalPolicy action)"
+    r" (?:with an explicit deny in an? [A-Za-z -]+ (?:policy|boundary)"
+    r"|because no [A-Za-z -]+ (?:policy|boundary) allows the iam:SimulatePrincipalPolicy action)"
 )
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")

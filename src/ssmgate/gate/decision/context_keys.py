@@ -111,8 +111,8 @@ ABSENT = (
 )
 """The global keys and Systems Manager's keys that are known to be absent, each with AWS's page."""
 
-# Keys with the prefix of another service are in requests to that service only, but for these, and
-# for those of identity providers. They are properties of sessions of a role: a user lacks them.
+# Keys with the prefix of a service are in requests to that service only, but for these, and for
+# those of identity providers. They are properties of sessions of a role: a user lacks them.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
 _OF_ROLE_SESSIONS = (
@@ -123,6 +123,7 @@ _OF_ROLE_SESSIONS = (
     "identitystore:",
     "lambda:",
     "saml:",
+    "ssm:sourceinstancearn",
     "sts:",
 )
 
@@ -147,7 +148,7 @@ def is_absent(question: Question, key_name: str) -> bool:
     """Return whether the live request that `question` is about certainly lacks the key."""
     key, user = key_name.lower(), ":user/" in question.policy_source_arn
     prefix = key.partition(":")[0]
-    if prefix not in ("aws", "ssm", question.action.partition(":")[0]):
+    if prefix not in ("aws", question.action.partition(":")[0]):
         # The prefixes of identity providers are host names.
         return user or not ("." in prefix or key.startswith(_OF_ROLE_SESSIONS))
     return any(

@@ -63,7 +63,8 @@ def test_unknown_key_is_named_once() -> None:
 def test_key_of_the_action_itself_is_not_of_another_service() -> None:
     channel = Question(USER.policy_source_arn, "*", (), "ssmmessages:OpenDataChannel")
 
-    assert unknown_keys(channel, ["ssmmessages:Any", "s3:prefix"]) == ("ssmmessages:Any",)
+    keys = ["ssmmessages:Any", "s3:prefix", "ssm:SessionDocumentAccessCheck"]
+    assert unknown_keys(channel, keys) == ("ssmmessages:Any",)
 
 
 def test_each_absence_names_page_of_aws() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from fakes.simulations import answer, entry, result, several
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
@@ -47,6 +48,7 @@ class Aws:
         self.layer: str | None = "IAM Policy"
         self.user_tags: Sequence[str] | None = ("ops",)
         self.trusted_to = ["sts:AssumeRole"]
+        self.encodes = False
         self.boundary: dict[str, Any] | None = None
         self.document_tags: Sequence[str] | None = ("ops",)
         self.fails: set[str] = set()
@@ -95,7 +97,9 @@ class Aws:
 
     def get_role(self, RoleName: str) -> Any:
         self.calls.append("GetRole")
-        trust = {"Statement": [{"Effect": "Allow", "Action": self.trusted_to}]}
+        trust: Any = {"Statement": [{"Effect": "Allow", "Action": self.trusted_to}]}
+        if self.encodes:
+            trust = quote(json.dumps(trust))
         return {"Role": {**self._principal(DEV_ROLE), "AssumeRolePolicyDocument": trust}}
 
     def _principal(self, arn: str) -> dict[str, Any]:

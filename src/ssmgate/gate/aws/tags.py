@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 
 from ssmgate.gate.decision.arn import principal
 from ssmgate.gate.decision.context_keys import is_tag, unknown_keys
@@ -87,12 +88,18 @@ class Lookups:
         if layer is Layer.ORGANIZATIONS:
             return None, "cannot be listed"
         if layer is Layer.IDENTITY:
-            keys = self._identity_keys
-            return keys, "could not be listed (iam:GetContextKeysForPrincipalPolicy)"
+            return self.mentioned(), "could not be listed (iam:GetContextKeysForPrincipalPolicy)"
         return self._boundary_keys, "could not be listed (the boundary could not be read)"
 
+    def mentioned(self) -> tuple[str, ...] | None:
+        """Return the condition keys in the caller's own policies, None if IAM does not list them.
+
+        Those of its groups are included, those of a boundary and of an organization are not.
+        """
+        return self._mentioned
+
     @cached_property
-    def _identity_keys(self) -> tuple[str, ...] | None:
+    def _mentioned(self) -> tuple[str, ...] | None:
         return self._listed()
 
     def _listed(self, **more: Any) -> tuple[str, ...] | None:
@@ -109,7 +116,7 @@ class Lookups:
             arn = (self._entity or {})["PermissionsBoundary"]["PermissionsBoundaryArn"]
             version = self.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
             answer = self.iam.get_policy_version(PolicyArn=arn, VersionId=version)
-            text = json.dumps(answer["PolicyVersion"]["Document"])
+            text = json.dumps(_policy(answer["PolicyVersion"]["Document"]))
         except Exception:
             return None
         return self._listed(PolicyInputList=[text])
@@ -146,7 +153,7 @@ class Lookups:
             return None, False
         if entity is None or self.caller.principal_type == "User":
             return tags, False
-        if lets_tag_sessions(entity.get("AssumeRolePolicyDocument")):
+        if lets_tag_sessions(_policy(entity.get("AssumeRolePolicyDocument"))):
             return None, True
         return tags, False
 
@@ -236,6 +243,16 @@ def _entries(prefixes: Sequence[str], tags: Tags | None) -> Iterator[ContextEntr
     for name, value in tags or ():
         for prefix in prefixes:
             yield ContextEntry(prefix + name, "string", (value,))
+
+
+def _policy(document: Any) -> Any:
+    """Return a policy as an object. A client that explains a denial leaves it encoded."""
+    if not isinstance(document, str):
+        return document
+    try:
+        return json.loads(unquote(document))
+    except ValueError:
+        return None
 
 
 def _pairs(tags: Sequence[Mapping[str, str]]) -> Tags:

@@ -108,6 +108,13 @@ ABSENT = (
         f"{_GLOBAL}#condition-keys-role-session-properties",
         only_users=True,
     ),
+    Absence(
+        ("ssm:accessrequestid",),
+        "only tokens for just-in-time node access have it, which are sessions of a role",
+        "https://docs.aws.amazon.com/systems-manager/latest/userguide/"
+        "systems-manager-just-in-time-node-access-start-session.html",
+        only_users=True,
+    ),
 )
 """The global keys and Systems Manager's keys that are known to be absent, each with AWS's page."""
 

@@ -117,6 +117,7 @@ def _why(outcome: Permit | Denial | Unknown | LocalDenial) -> dict[str, object]:
                 "reason_code": outcome.reason_code.value,
                 "document_arn": question.resource_arn if question else None,
                 "reason": outcome.reason,
+                "layer": outcome.denial.layer.value if outcome.denial else None,
                 "live_context": list(outcome.live_context),
             }
         case LocalDenial():

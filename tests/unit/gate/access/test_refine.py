@@ -133,7 +133,7 @@ def test_denial_with_keys_known_to_be_absent_is_final(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [LIVE, "aws:ResourceOrgID", "ssm:AccessRequestId", "aws:KeyOfNextYear"]
+    "key", [LIVE, "aws:ResourceOrgID", "ssm:DocumentType", "aws:KeyOfNextYear"]
 )
 def test_denial_with_unknown_key_is_unknown(key: str) -> None:
     aws = Aws({A: (key,)})
@@ -335,9 +335,11 @@ def test_second_simulation_by_the_stricter_rule() -> None:
     assert code(resimulated(aws, first)[0]) == Reason.ALLOWED
 
 
-def test_role_tags_count_where_nobody_may_tag_sessions() -> None:
+@pytest.mark.parametrize("encoded", [False, True])
+def test_role_tags_count_where_nobody_may_tag_sessions(encoded: bool) -> None:
     on_a = Question(DEV_ROLE, A, ())
     aws = Aws({A: (MINE,)})
+    aws.encodes = encoded
 
     (last,) = resimulated(aws, attempt(aws, on_a), caller=SESSION)
 

@@ -26,14 +26,14 @@ USERS_LACK = [
     "saml:namequalifier", "sts:SourceIdentity", "sts:RoleSessionName", "identitystore:UserId",
     "ec2:RoleDelivery", "ec2:SourceInstanceARN", "glue:RoleAssumedBy", "codebuild:BuildArn",
     "lambda:SourceFunctionArn", "accounts.google.com:sub", "cognito-identity.amazonaws.com:aud",
-    "token.actions.githubusercontent.com:sub",
+    "token.actions.githubusercontent.com:sub", "ssm:AccessRequestId",
 ]  # fmt: skip
 UNKNOWN = [
     "aws:SourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp", "aws:UserAgent",
     "aws:MultiFactorAuthPresent", "aws:MultiFactorAuthAge", "aws:TokenIssueTime",
     "aws:SignInSessionArn", "aws:ResourceOrgID", "aws:ResourceOrgPaths", "aws:ResourceAccount",
     "aws:ResourceTag/Team", "aws:PrincipalTag/Team", "ssm:resourceTag/Team",
-    "ssm:AccessRequestId", "ssm:DocumentCategories", "ssm:DocumentType",
+    "ssm:DocumentCategories", "ssm:DocumentType",
     "aws:KeyOfNextYear", "ssm:KeyOfNextYear",
 ]  # fmt: skip
 

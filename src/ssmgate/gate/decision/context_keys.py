@@ -134,6 +134,8 @@ _OF_ROLE_SESSIONS = (
     "sts:",
 )
 
+_PUNCTUATION = dict.fromkeys(map(ord, "-_./"))
+
 
 def unknown_keys(question: Question, key_names: Sequence[str]) -> tuple[str, ...]:
     """Return those of `key_names` whose value in the live request is not known, each once.
@@ -154,10 +156,12 @@ def unknown_keys(question: Question, key_names: Sequence[str]) -> tuple[str, ...
 def is_absent(question: Question, key_name: str) -> bool:
     """Return whether the live request that `question` is about certainly lacks the key."""
     key, user = key_name.lower(), ":user/" in question.policy_source_arn
-    prefix = key.partition(":")[0]
+    prefix, colon, _ = key.partition(":")
     if prefix not in ("aws", question.action.partition(":")[0]):
-        # The prefixes of identity providers are host names.
-        return user or not ("." in prefix or key.startswith(_OF_ROLE_SESSIONS))
+        # The prefixes of identity providers are host names, with or without a path.
+        if not colon or not prefix.isascii() or not prefix.translate(_PUNCTUATION).isalnum():
+            return False
+        return user or not (set("./") & {*prefix} or key.startswith(_OF_ROLE_SESSIONS))
     return any(
         _matches(pattern, key)
         for row in ABSENT

@@ -26,7 +26,8 @@ USERS_LACK = [
     "saml:namequalifier", "sts:SourceIdentity", "sts:RoleSessionName", "identitystore:UserId",
     "ec2:RoleDelivery", "ec2:SourceInstanceARN", "glue:RoleAssumedBy", "codebuild:BuildArn",
     "lambda:SourceFunctionArn", "accounts.google.com:sub", "cognito-identity.amazonaws.com:aud",
-    "token.actions.githubusercontent.com:sub", "ssm:AccessRequestId",
+    "token.actions.githubusercontent.com:sub", "oidc.eks.eu-west-1.amazonaws.com/id/0A1:aud",
+    "localhost/realms/ops:sub", "ssm:AccessRequestId",
 ]  # fmt: skip
 UNKNOWN = [
     "aws:SourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp", "aws:UserAgent",
@@ -34,7 +35,7 @@ UNKNOWN = [
     "aws:SignInSessionArn", "aws:ResourceOrgID", "aws:ResourceOrgPaths", "aws:ResourceAccount",
     "aws:ResourceTag/Team", "aws:PrincipalTag/Team", "ssm:resourceTag/Team",
     "ssm:DocumentCategories", "ssm:DocumentType",
-    "aws:KeyOfNextYear", "ssm:KeyOfNextYear",
+    "aws:KeyOfNextYear", "ssm:KeyOfNextYear", "nonsense", "s3\n:prefix", "\u00e93:prefix", ":x",
 ]  # fmt: skip
 
 

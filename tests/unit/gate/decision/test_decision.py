@@ -199,9 +199,21 @@ def test_deny_whose_keys_are_not_listed_names_layer(layer: Layer, start: str) ->
 
     assert (decision.reason_code, decision.denial) == (Reason.KEYS_NOT_LISTABLE, denial)
     assert decision.reason == f"{start}, but may depend on condition keys that cannot be listed"
+    unnamed = keys_not_listable(replace(denial, matched_statements=()), "cannot be listed")
+    assert unnamed.reason == decision.reason.replace(" (Guard)", "")
 
 
 IDENTITY, BOUNDARY = "IAM Policy", "Permissions Boundary Policy"
+
+
+def test_layer_of_implicit_deny_is_what_iam_reports() -> None:
+    allowing = (MatchedStatement("Guard", IDENTITY),)
+    answer = Evaluation(ARN, IMPLICIT, allowing, (), None, False)
+
+    decision = decide(REQUEST, [QUESTION], [answer])
+
+    assert isinstance(decision, Denial)
+    assert decision.layer is Layer.ORGANIZATIONS
 
 
 @pytest.mark.parametrize(

@@ -279,8 +279,8 @@ def evaluation(
     return answer
 
 
-def all_allowed() -> Answer:
-    """Return an answer of SimulatePrincipalPolicy that allows each of several ARNs."""
+def all_decided(decision: str = "allowed") -> Answer:
+    """Return an answer of SimulatePrincipalPolicy with one `decision` for each of several ARNs."""
 
     def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
         arns = [
@@ -288,14 +288,14 @@ def all_allowed() -> Answer:
         ]
         entries = "".join(
             f"<member><EvalResourceName>{escape(arn)}</EvalResourceName>"
-            "<EvalResourceDecision>allowed</EvalResourceDecision></member>"
+            f"<EvalResourceDecision>{decision}</EvalResourceDecision></member>"
             for arn in arns
         )
         xml(
             "<IsTruncated>false</IsTruncated><EvaluationResults><member>"
             "<EvalActionName>ssm:StartSession</EvalActionName>"
             f"<EvalResourceName>{escape(arns[0])}</EvalResourceName>"
-            "<EvalDecision>allowed</EvalDecision>"
+            f"<EvalDecision>{decision}</EvalDecision>"
             f"<ResourceSpecificResults>{entries}</ResourceSpecificResults>"
             "</member></EvaluationResults>"
         )(handler, received)

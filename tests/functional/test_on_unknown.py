@@ -11,7 +11,7 @@ from fakes.log import Log
 from fakes.scripted_aws import (
     ACCOUNT,
     Answer,
-    all_allowed,
+    all_decided,
     evaluation,
     identity,
     json_error,
@@ -139,7 +139,7 @@ def test_denial_of_the_service_is_shown_as_its_own(machine: Machine) -> None:
 
 
 def test_allowed_request_is_sent_as_without_the_key(machine: Machine) -> None:
-    machine.aws.script("SimulatePrincipalPolicy", all_allowed())
+    machine.aws.script("SimulatePrincipalPolicy", all_decided())
 
     ended = start(machine)
 

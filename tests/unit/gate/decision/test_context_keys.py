@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ssmgate.gate.decision.context_keys import ABSENT, FILLED_IN, is_absent, unknown_keys
+from ssmgate.gate.decision.context_keys import ABSENT, FILLED_IN, is_absent, is_tag, unknown_keys
 from ssmgate.gate.decision.question import FIXED_KEYS, ContextEntry, Question
 
 ACCOUNT = "111122223333"
@@ -12,11 +12,19 @@ ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Dev-Shell"
 USER = Question(f"arn:aws:iam::{ACCOUNT}:user/staff/alice", ARN, ())
 ROLE = Question(f"arn:aws:iam::{ACCOUNT}:role/ops/Ops", ARN, ())
 
+FILLED = [
+    "aws:CurrentTime", "aws:EpochTime", "aws:PrincipalAccount", "aws:PrincipalId",
+    "aws:PrincipalOrgID", "aws:PrincipalOrgMasterAccountId", "aws:PrincipalOrgPaths",
+    "aws:PrincipalType", "aws:Type", "aws:userid", "aws:username",
+]  # fmt: skip
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html"""
+
 BOTH_LACK = [
     "aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast", "aws:CalledViaAWSMCP",
     "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList", "aws:SourceAccount",
     "aws:SourceArn", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:AssumedRoot", "aws:referer",
     "aws:IsMcpServiceAction", "aws:RequestTag/Team", "aws:TagKeys", "ssm:Overwrite",
+    "ssm:AutoApprove", "ssm:Policies", "ssm:Recursive", "ssm:SyncType",
     # Of other services: StartSession never has them.
     "s3:prefix", "iam:PassedToService", "ec2:ResourceTag/Env", "kms:ViaService",
 ]  # fmt: skip
@@ -35,7 +43,8 @@ UNKNOWN = [
     "aws:SignInSessionArn", "aws:ResourceOrgID", "aws:ResourceOrgPaths", "aws:ResourceAccount",
     "aws:ResourceTag/Team", "aws:PrincipalTag/Team", "ssm:resourceTag/Team",
     "ssm:DocumentCategories", "ssm:DocumentType",
-    "aws:KeyOfNextYear", "ssm:KeyOfNextYear", "nonsense", "s3\n:prefix", "\u00e93:prefix", ":x",
+    "aws:KeyOfNextYear", "aws:CalledViaOther", "aws:RequestTagOther",
+    "ssm:KeyOfNextYear", "nonsense", "s3\n:prefix", "\u00e93:prefix", ":x",
 ]  # fmt: skip
 
 
@@ -43,7 +52,7 @@ UNKNOWN = [
     ("question", "unknown"), [(USER, UNKNOWN), (ROLE, [*USERS_LACK, *UNKNOWN])]
 )
 def test_key_is_unknown_unless_rule_covers_it(question: Question, unknown: list[str]) -> None:
-    keys = [*BOTH_LACK, *USERS_LACK, *UNKNOWN, *FILLED_IN]
+    keys = [*BOTH_LACK, *USERS_LACK, *UNKNOWN, *FILLED]
 
     assert list(unknown_keys(question, keys)) == unknown
     assert unknown_keys(question, [key.upper() for key in keys]) == tuple(
@@ -66,11 +75,29 @@ def test_key_of_the_action_itself_is_not_of_another_service() -> None:
 
     keys = ["ssmmessages:Any", "s3:prefix", "ssm:SessionDocumentAccessCheck"]
     assert unknown_keys(channel, keys) == ("ssmmessages:Any",)
+    of_role = Question(ROLE.policy_source_arn, "*", (), "ssmmessages:OpenDataChannel")
+    assert unknown_keys(of_role, ["ssm:SourceInstanceArn"]) == ("ssm:SourceInstanceArn",)
+
+
+PAGES = {
+    "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-assumedroot",
+    "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-calledvia",
+    "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-ismcpserviceaction",
+    "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalservicename",
+    "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-referer",
+    "IAM/latest/UserGuide/reference_policies_condition-keys.html"
+    "#condition-keys-role-session-properties",
+    "service-authorization/latest/reference/list_awssystemsmanager.html"
+    "#awssystemsmanager-StartSession",
+    "service-authorization/latest/reference/list_awssystemsmanager.html"
+    "#awssystemsmanager-policy-keys",
+    "systems-manager/latest/userguide/systems-manager-just-in-time-node-access-start-session.html",
+}
 
 
 def test_each_absence_names_page_of_aws() -> None:
+    assert {row.page.removeprefix("https://docs.aws.amazon.com/") for row in ABSENT} == PAGES
     for row in ABSENT:
-        assert row.page.startswith("https://docs.aws.amazon.com/")
         assert row.why
         assert all(key == key.lower() for key in row.keys)
         assert not {*row.keys} & (FILLED_IN | FIXED_KEYS)
@@ -78,5 +105,12 @@ def test_each_absence_names_page_of_aws() -> None:
 
 def test_tags_are_never_known_to_be_absent() -> None:
     for key in ("aws:ResourceTag/x", "ssm:resourceTag/x", "aws:PrincipalTag/x"):
+        assert is_tag(key)
         assert not is_absent(USER, key)
         assert not is_absent(ROLE, key)
+    assert not is_tag("aws:ResourceAccount")
+
+
+def test_absence_is_found_in_upper_and_lower_case() -> None:
+    assert is_absent(USER, "AWS:CALLEDVIA")
+    assert is_absent(USER, "SAML:sub")

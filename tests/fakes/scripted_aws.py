@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 from xml.sax.saxutils import escape
 
 from fakes.waiting import until
@@ -193,12 +193,15 @@ def identity(arn: str, user_id: str = "AIDAEXAMPLE", account: str = ACCOUNT) -> 
     return xml(f"<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account}</Account>")
 
 
-def role(arn: str, **tags: str) -> Answer:
-    """Return an answer of GetRole."""
+def role(arn: str, *trusted_to: str, **tags: str) -> Answer:
+    """Return an answer of GetRole. `trusted_to` are the actions of the trust policy."""
+    actions = list(trusted_to) or ["sts:AssumeRole"]
+    trust = quote(json.dumps({"Statement": {"Effect": "Allow", "Action": actions}}))
     name = arn.rpartition("/")[2]
     return xml(
         f"<Role><Path>/</Path><Arn>{arn}</Arn><RoleName>{name}</RoleName><RoleId>AROAX</RoleId>"
-        f"<CreateDate>2024-01-01T00:00:00Z</CreateDate>{_tags(tags)}</Role>"
+        f"<CreateDate>2024-01-01T00:00:00Z</CreateDate>"
+        f"<AssumeRolePolicyDocument>{trust}</AssumeRolePolicyDocument>{_tags(tags)}</Role>"
     )
 
 
@@ -276,8 +279,8 @@ def evaluation(
     return answer
 
 
-def all_allowed() -> Answer:
-    """Return an answer of SimulatePrincipalPolicy that allows each of several ARNs."""
+def all_decided(decision: str = "allowed") -> Answer:
+    """Return an answer of SimulatePrincipalPolicy with one `decision` for each of several ARNs."""
 
     def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
         arns = [
@@ -285,14 +288,14 @@ def all_allowed() -> Answer:
         ]
         entries = "".join(
             f"<member><EvalResourceName>{escape(arn)}</EvalResourceName>"
-            "<EvalResourceDecision>allowed</EvalResourceDecision></member>"
+            f"<EvalResourceDecision>{decision}</EvalResourceDecision></member>"
             for arn in arns
         )
         xml(
             "<IsTruncated>false</IsTruncated><EvaluationResults><member>"
             "<EvalActionName>ssm:StartSession</EvalActionName>"
             f"<EvalResourceName>{escape(arns[0])}</EvalResourceName>"
-            "<EvalDecision>allowed</EvalDecision>"
+            f"<EvalDecision>{decision}</EvalDecision>"
             f"<ResourceSpecificResults>{entries}</ResourceSpecificResults>"
             "</member></EvaluationResults>"
         )(handler, received)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from fakes.simulations import answer, entry, result, several
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
@@ -13,6 +15,8 @@ ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
 USER = Caller(ACCOUNT, ALICE, ALICE, "AIDA", "User", "aws")
 THEIRS, MINE = "aws:ResourceTag/Team", "aws:PrincipalTag/Team"
 LIVE = "aws:SourceIp"
+DEV_ROLE = f"arn:aws:iam::{ACCOUNT}:role/Dev"
+LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/Limit"
 OWN_TAGS = (
     ContextEntry(THEIRS, "string", ("ops",)),
     ContextEntry("ssm:resourceTag/Team", "string", ("ops",)),
@@ -41,7 +45,11 @@ class Aws:
         self.needs = needs
         self.mentions = mentions
         self.deny: set[str] = set()
+        self.layer: str | None = "IAM Policy"
         self.user_tags: Sequence[str] | None = ("ops",)
+        self.trusted_to = ["sts:AssumeRole"]
+        self.encodes = False
+        self.boundary: dict[str, Any] | None = None
         self.document_tags: Sequence[str] | None = ("ops",)
         self.fails: set[str] = set()
         self.calls: list[str] = []
@@ -68,20 +76,45 @@ class Aws:
                          "EndPosition": {"Line": 2, "Column": 1}}  # fmt: skip
             return entry("allowed", one, MatchedStatements=[statement])
         if one in self.deny:
-            return entry("explicitDeny", one)
+            layer = {} if self.layer is None else {
+                "MatchedStatements": [{"SourcePolicyId": "d", "SourcePolicyType": self.layer}]
+            }  # fmt: skip
+            return entry("explicitDeny", one, **layer)
         return entry("implicitDeny", one, MissingContextValues=list(keys or ()))
 
-    def get_context_keys_for_principal_policy(self, PolicySourceArn: str) -> Any:
+    def get_context_keys_for_principal_policy(
+        self, PolicySourceArn: str, PolicyInputList: Sequence[str] = ()
+    ) -> Any:
         self.calls.append("GetContextKeys")
         if self.mentions is None:
             raise PermissionError(PolicySourceArn)
-        return {"ContextKeyNames": list(self.mentions)}
+        mentioned = [key for text in PolicyInputList for key in json.loads(text)["mentions"]]
+        return {"ContextKeyNames": [*self.mentions, *mentioned]}
 
     def get_user(self, UserName: str) -> Any:
         self.calls.append("GetUser")
+        return {"User": self._principal(ALICE)}
+
+    def get_role(self, RoleName: str) -> Any:
+        self.calls.append("GetRole")
+        trust: Any = {"Statement": [{"Effect": "Allow", "Action": self.trusted_to}]}
+        if self.encodes:
+            trust = quote(json.dumps(trust))
+        return {"Role": {**self._principal(DEV_ROLE), "AssumeRolePolicyDocument": trust}}
+
+    def _principal(self, arn: str) -> dict[str, Any]:
         if self.user_tags is None:
-            raise PermissionError(UserName)
-        return {"User": {"Arn": ALICE, "Tags": _tags(self.user_tags)}}
+            raise PermissionError(arn)
+        boundary = {"PermissionsBoundary": {"PermissionsBoundaryArn": LIMIT}}
+        return {"Arn": arn, "Tags": _tags(self.user_tags), **(boundary if self.boundary else {})}
+
+    def get_policy(self, PolicyArn: str) -> Any:
+        self.calls.append(f"GetPolicy {PolicyArn}")
+        return {"Policy": {"DefaultVersionId": "v2"}}
+
+    def get_policy_version(self, PolicyArn: str, VersionId: str) -> Any:
+        self.calls.append(f"GetPolicyVersion {VersionId}")
+        return {"PolicyVersion": {"Document": self.boundary}}
 
     def list_tags_for_resource(self, ResourceType: str, ResourceId: str) -> Any:
         self.calls.append(f"tags of {ResourceId}")

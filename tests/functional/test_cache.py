@@ -21,6 +21,7 @@ from conftest import TARGET, Machine
 from fakes.scripted_aws import (
     Received,
     after,
+    all_decided,
     context_keys,
     document_tags,
     evaluation,
@@ -407,7 +408,7 @@ def allow_with_position(handler: BaseHTTPRequestHandler, received: Received) -> 
 
 def test_caches_control_answer_with_document_answer(cached: Machine) -> None:
     simulated = "SimulatePrincipalPolicy"
-    cached.aws.script(simulated, allow_with_position, evaluation("implicitDeny"))
+    cached.aws.script(simulated, allow_with_position, all_decided("implicitDeny"))
 
     assert start(cached, SSMGATE_ALLOW_WILDCARD_GRANTS="false").count(simulated) == 2
     assert start(cached, SSMGATE_ALLOW_WILDCARD_GRANTS="false") == ["StartSession"]

@@ -107,10 +107,6 @@ def test_allowed_caller_gets_session(
             id="outside the boundary",
         ),
         pytest.param(
-            "erin", (), f"{MINE}/{DEFAULT}", "an explicit deny in a service control policy",
-            id="service control policy",
-        ),
-        pytest.param(
             "SessionUser", SSH_WORDS, f"{AWSS}/{SSH}", "no identity-based policy allows",
             id="a role",
         ),
@@ -135,6 +131,21 @@ def test_denies_document_without_grant(
     assert hint.startswith(f"ssmgate: hint: ssmgate check --explain --target {NODE}")
     assert checked(machine)[0][0] == arn
     assert "allowed" not in [decision for _, decision in checked(machine)]
+    assert_nothing_started(machine)
+
+
+def test_deny_of_the_organization_is_unknown(resident: Resident) -> None:
+    machine = resident("erin")
+
+    ended = machine.run("--target", NODE)
+
+    assert (ended.returncode, ended.stdout) == (254, "")
+    what, why, hint = ended.stderr.splitlines()
+    assert what == (
+        f"ssmgate: [ERROR]: could not check access to session document {DEFAULT}: {NODE}"
+    )
+    assert why.startswith("ssmgate: reason: an explicit deny in a service control policy applies")
+    assert "ask the owner of that service control policy" in hint
     assert_nothing_started(machine)
 
 

@@ -16,6 +16,7 @@ from conftest import TARGET, Machine
 from fakes.scripted_aws import (
     ACCOUNT,
     Answer,
+    context_keys,
     credentials,
     evaluation,
     identity,
@@ -308,6 +309,7 @@ def test_simulates_each_document_alone(machine: Machine, name: str | None, arns:
 )
 def test_requires_both_documents(machine: Machine, name: str, decisions: tuple[str, str]) -> None:
     machine.aws.script("SimulatePrincipalPolicy", *map(evaluation, decisions))
+    machine.aws.script("GetContextKeysForPrincipalPolicy", context_keys())
 
     ended = machine.run("--target", TARGET, "--document-name", name)
 
@@ -367,6 +369,8 @@ def test_context_is_that_of_start_session(machine: Machine) -> None:
         "aws:PrincipalType": ("string", ["User"]),
         "aws:SecureTransport": ("boolean", ["false"]),
         "aws:ViaAWSService": ("boolean", ["false"]),
+        "aws:ViaAWSMCPService": ("boolean", ["false"]),
+        "aws:PrincipalIsAWSService": ("boolean", ["false"]),
         "aws:ResourceAccount": ("string", [ACCOUNT]),
     }
 

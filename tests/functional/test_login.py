@@ -12,7 +12,7 @@ import pytest
 
 from fakes import bastion as bastions
 from fakes.bastion import Bastion
-from fakes.scripted_aws import SESSION_ID, ScriptedAws, all_allowed, evaluation, json_ok
+from fakes.scripted_aws import SESSION_ID, ScriptedAws, all_decided, evaluation, json_ok
 
 pytestmark = pytest.mark.skipif(bool(bastions.obstacle()), reason=bastions.obstacle())
 
@@ -217,7 +217,7 @@ DOCUMENTS = {"DocumentIdentifiers": [{"Name": "Dev-Shell"}, {"Name": "Ops-Shell"
 def listed(scripted: ScriptedAws) -> ScriptedAws:
     scripted.script("DescribeInstanceInformation", json_ok(NODES))
     scripted.script("ListDocuments", json_ok(DOCUMENTS))
-    scripted.script("SimulatePrincipalPolicy", all_allowed())
+    scripted.script("SimulatePrincipalPolicy", all_decided())
     return scripted
 
 

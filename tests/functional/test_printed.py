@@ -20,6 +20,7 @@ from fakes.scripted_aws import (
     SESSION_ID,
     STARTED,
     Answer,
+    context_keys,
     evaluation,
     identity,
     json_error,
@@ -79,7 +80,8 @@ def explicit_deny(*policies: str) -> dict[str, list[Answer]]:
     return {
         "SimulatePrincipalPolicy": [
             evaluation("explicitDeny", policies=tuple(map(escape, policies)))
-        ]
+        ],
+        "GetContextKeysForPrincipalPolicy": [context_keys()],
     }
 
 

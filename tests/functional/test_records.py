@@ -19,6 +19,7 @@ from fakes.scripted_aws import (
     STREAM_URL,
     TOKEN,
     ScriptedAws,
+    context_keys,
     evaluation,
     json_error,
     xml_error,
@@ -59,6 +60,7 @@ def test_start_records_decision_and_start(machine: Machine, log: Log) -> None:
 
 def test_denial_records_reason(machine: Machine, log: Log) -> None:
     machine.aws.script("SimulatePrincipalPolicy", evaluation("explicitDeny", policies=("Fence",)))
+    machine.aws.script("GetContextKeysForPrincipalPolicy", context_keys())
     machine.run("--target", TARGET)
 
     (record,) = log.records

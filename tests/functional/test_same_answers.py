@@ -27,6 +27,7 @@ from fakes.scripted_aws import (
     role,
     user,
     xml,
+    xml_error,
 )
 from ssmgate.explain import documents, live
 from ssmgate.explain.report import Verdict
@@ -84,8 +85,9 @@ def policy(name: str, *statements: dict[str, Any]) -> Policy:
 class Situation:
     """The permissions of the caller, and the `document`, None for the default document.
 
-    `tags` are those of the document and `user_tags` those of the user, None where they may not be
-    read.
+    `tags` are those of the document and `user_tags` those of the user or role, None where they may
+    not be read. `trusted_to` are the actions in the trust policy of the role whose session the
+    caller is, empty for a user.
     """
 
     identity: tuple[dict[str, Any], ...]
@@ -96,6 +98,7 @@ class Situation:
     tags: dict[str, str] | None = field(default_factory=dict)
     user_tags: dict[str, str] | None = field(default_factory=dict)
     mfa: bool = False
+    trusted_to: tuple[str, ...] = ()
     config: Config = field(default_factory=Config)
 
     @property
@@ -155,7 +158,7 @@ SITUATIONS = {
     ),
     "a boundary": Situation((allow(ALL),), "implicit_deny", boundary=allow(f"{MINE}/{OTHER}")),
     "an organization's deny": Situation(
-        (allow(f"{MINE}/{DEV}"),), "explicit_deny", organization=deny(f"{MINE}/{DEV}")
+        (allow(f"{MINE}/{DEV}"),), "keys_not_listable", organization=deny(f"{MINE}/{DEV}")
     ),
     "an organization's deny of others": Situation(
         (allow(f"{MINE}/{OTHER}"),), "implicit_deny", organization=deny(f"{MINE}/{OTHER}")
@@ -182,6 +185,58 @@ SITUATIONS = {
         (allow(f"{AWSS}/{ODD}"), allow(f"{MINE}/{ODD}", **OPS_TAG)), "allowed", ODD, tags=TEAM
     ),
 }  # fmt: skip
+
+# Every form of a policy by tags, for each kind of caller. Nobody can tag a session of the first
+# role. Whoever assumes the second one may, as identity providers do.
+CALLERS = {
+    "a user": (),
+    "a role": ("sts:AssumeRole",),
+    "a session that may be tagged": ("sts:AssumeRoleWithSAML", "sts:TagSession"),
+}
+NOT_MINE = {"StringNotEquals": {"aws:PrincipalTag/Team": "ops"}}
+NOT_THEIRS = {"StringNotEquals": {"ssm:resourceTag/Team": "ops"}}
+NOT_SAME = {"StringNotEquals": {"aws:ResourceTag/Team": "${aws:PrincipalTag/Team}"}}
+NOT_SAME_IF = {"StringNotEqualsIfExists": {"ssm:resourceTag/Team": "${aws:PrincipalTag/Team}"}}
+BY_TAGS = {
+    "equal": ((allow(ALL, **SAME_TAG),), "implicit_deny", "live_context"),
+    "mine": ((allow(ALL, **USER_TAG),), "implicit_deny", "live_context"),
+    "unless equal": ((allow(ALL), deny(ALL, **NOT_SAME)), "explicit_deny", "live_deny"),
+    "unless equal, if it exists": (
+        (allow(ALL), deny(ALL, **NOT_SAME_IF)),
+        "explicit_deny",
+        "live_deny",
+    ),
+    "unless mine": ((allow(ALL), deny(ALL, **NOT_MINE)), "explicit_deny", "live_deny"),
+}
+DEV_TAG = {"Team": "dev"}
+for _how, (_statements, _denied, _unknown) in BY_TAGS.items():
+    for _who, _trust in CALLERS.items():
+        _open = "sts:TagSession" in _trust
+        SITUATIONS[f"{_how}: {_who}"] = Situation(
+            _statements, _unknown if _open else "allowed", tags=TEAM, user_tags=TEAM,
+            trusted_to=_trust,
+        )  # fmt: skip
+        SITUATIONS[f"{_how}, not: {_who}"] = Situation(
+            _statements, _unknown if _open else _denied, tags=TEAM, user_tags=DEV_TAG,
+            trusted_to=_trust,
+        )  # fmt: skip
+for _who, _trust in CALLERS.items():
+    # The tags of the caller make no difference.
+    for _name, _tags, _expected in (("", TEAM, "allowed"), (", not", DEV_TAG, "explicit_deny")):
+        SITUATIONS[f"unless the document's{_name}: {_who}"] = Situation(
+            (allow(ALL), deny(ALL, **NOT_THEIRS)), _expected, tags=_tags, trusted_to=_trust
+        )
+SITUATIONS |= {
+    f"{name}: {who}": Situation((allow(ALL, StringEquals={key: "x"}),), expected, trusted_to=trust)
+    for name, key, of_user, of_role in (
+        ("an organization's resource", "aws:ResourceOrgID", "live_context", "live_context"),
+        ("an identity provider", "aws:FederatedProvider", "implicit_deny", "live_context"),
+        ("an identity provider's key", "saml:sub", "implicit_deny", "live_context"),
+        ("just-in-time access", "ssm:AccessRequestId", "implicit_deny", "live_context"),
+        ("another service's key", "s3:prefix", "implicit_deny", "implicit_deny"),
+    )
+    for who, trust, expected in (("a user", (), of_user), ("a role", ("sts:AssumeRole",), of_role))
+}
 
 
 def rendered(value: object) -> str:
@@ -241,11 +296,12 @@ def play(aws: ScriptedAws, situation: Situation) -> None:
     aws.script("ListTagsForResource", not_told if tags is None else document_tags(**tags))
     aws.script("GetUser", not_told if user_tags is None else user(ALICE, **user_tags))
     aws.script("AssumeRole", credentials("ASIAOPS"))
-    aws.script("GetRole", role(OPS))
+    tagged = role(OPS, *situation.trusted_to, **(user_tags or {}))
+    aws.script("GetRole", xml_error("AccessDenied", "no", 403) if user_tags is None else tagged)
     aws.script(
         "GetCallerIdentity",
         identity(OPS.replace("iam", "sts").replace("role", "assumed-role") + "/alice", "AROAX:a")
-        if situation.mfa
+        if situation.mfa or situation.trusted_to
         else identity(ALICE),
     )
     # With company, so that an answer about several documents is read.
@@ -299,14 +355,14 @@ def started(situation: Situation) -> tuple[str, str, str | None]:
     """Return the decision of `start-session`."""
     line = invocation(situation.document)
     clients = open_clients(line.session, line.options, situation.config)
-    outcome = authorize(line, clients, situation.config).outcome
-    match outcome:
+    decision = authorize(line, clients, situation.config).decision
+    match decision:
         case Permit():
             return "allowed", "allowed", None
         case Denial():
-            return "denied", outcome.reason_code, outcome.layer.value
+            return "denied", decision.reason_code, decision.layer.value
         case Unknown():
-            return "unknown", outcome.reason_code, None
+            return "unknown", decision.reason_code, None
 
 
 def response(answer: Any) -> tuple[str, str, str | None]:

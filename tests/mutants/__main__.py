@@ -40,6 +40,9 @@ TARGETS = {
     "gate/decision/apply_restrictions.py": ("gate/decision/test_restrictions.py",),
     "gate/decision/restrictions.py": ("gate/decision/test_restrictions.py",),
     "gate/decision/grant.py": ("gate/decision/test_grant.py",),
+    "gate/decision/controls.py": ("gate/decision/test_grant.py", "gate/decision/test_question.py"),
+    "gate/decision/context_keys.py": ("gate/decision/test_context_keys.py",),
+    "gate/decision/denial.py": ("gate/decision/test_decision.py", "gate/decision/test_denials.py"),
     "gate/cache/entry.py": ("gate/cache/test_entry.py",),
     "gate/cache/key.py": ("gate/cache/test_key_cached.py", "gate/cache/test_key.py"),
     "gate/aws/start_session.py": (
@@ -70,6 +73,7 @@ TARGETS = {
         "gate/access/test_refine_settled.py",
         "gate/aws/test_tags.py",
     ),
+    "gate/access/unasked.py": ("gate/access/test_unasked.py",),
     "gate/access/shared_simulation.py": ("gate/access/test_evaluate.py",),
 }
 """Modules below src/ssmgate, and the tests below tests/unit that have to notice a change there."""

@@ -110,6 +110,7 @@ def calls_of(name: str) -> set[str]:
     [
         ("Permit", "gate/decision/decision.py"),
         ("override", "gate/start.py"),
+        ("leave_to_service", "gate/access/unasked.py"),
         ("Question.about", "gate/access/questions.py"),
         ("exec_aws", "gate/shim.py"),
         ("exec_shell", "gate/shim.py"),

@@ -26,7 +26,12 @@ from ssmgate.gate.decision.question import Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, EvalDecision, Evaluation, Request, evaluate
 
-DENIES = {Reason.EXPLICIT_DENY, Reason.LIVE_DENY, Reason.TAGS_DENY}
+DENIES = {
+    Reason.EXPLICIT_DENY,
+    Reason.KEYS_NOT_LISTABLE,
+    Reason.LIVE_DENY,
+    Reason.TAGS_DENY,
+}
 """Reason codes of an explicit deny, including possible ones: no allow can override it."""
 
 MAX_SHOWN = 3

@@ -14,14 +14,14 @@ from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import Answer, Report, Verdict
 from ssmgate.explain.target import TargetAttempt, simulate_target
 from ssmgate.gate.access.authorize import Authorization, authorize
-from ssmgate.gate.access.evaluate import simulate_controls
+from ssmgate.gate.access.controls import simulate_controls
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
 from ssmgate.gate.aws import errors, simulate, simulate_several
 from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.aws.clients import open_clients
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.decision import Denial, Outcome, Permit, Unknown, verdict
+from ssmgate.gate.decision.decision import Decision, Denial, Permit, Unknown, decide_about
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Grant, grant, statements
 from ssmgate.gate.decision.messages import least_statement, simulate_statement
@@ -66,12 +66,12 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
         return _not_asked(invocation, "", errors.cannot_ask(error))
     clients, caller = examination.clients, examination.caller
     if caller is None:
-        report = _not_asked(invocation, clients.region, examination.outcome)
+        report = _not_asked(invocation, clients.region, examination.decision)
         return replace(report, endpoints=examination.endpoints)
     builder = QuestionBuilder.live(caller, invocation, clients, config)
     target = simulate_target_of(examination, builder)
     look = examination.attempt
-    obstacle = None if isinstance(look.outcome, Permit) else look.outcome
+    obstacle = None if isinstance(look.decision, Permit) else look.decision
     document = reasons.of_attempt(look)
     report = Report(
         invocation.request,
@@ -102,7 +102,7 @@ def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
     return found.report
 
 
-def _not_asked(invocation: Invocation, region: str, why: Outcome) -> Report:
+def _not_asked(invocation: Invocation, region: str, why: Decision) -> Report:
     unknown = Unknown(Reason.IDENTITY, "nobody knows who asks")
     answer = reasons.answer(why if isinstance(why, Unknown) else unknown, (), ())
     return Report(invocation.request, region, None, answer, answer)
@@ -169,8 +169,8 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 def _add_grant(found: _Found, examination: Authorization) -> None:
     look, answer = examination.attempt, found.report.document
-    not_named = isinstance(look.outcome, Denial) and look.outcome.reason_code == Reason.NOT_NAMED
-    if not (isinstance(look.outcome, Permit) or not_named):
+    not_named = isinstance(look.decision, Denial) and look.decision.reason_code == Reason.NOT_NAMED
+    if not (isinstance(look.decision, Permit) or not_named):
         return
     controls = look.controls
     if not controls:
@@ -189,9 +189,8 @@ def _how(
     evaluations: tuple[Evaluation, ...],
     controls: tuple[Evaluation, ...],
 ) -> Grant:
+    how = grant(question, evaluations, controls)
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
-    control_arn = question.control().resource_arn
-    how = grant(answers, [c for c in controls if c.resource_arn == control_arn])
     if how is not Grant.WILDCARD:
         return how
     _, partition, _, region, account, _ = question.resource_arn.split(":", 5)
@@ -219,7 +218,7 @@ def _add_data_channel(found: _Found, examination: Authorization, builder: Questi
     if isinstance(evaluations, Unknown):
         answer = reasons.answer(evaluations, (question,), ())
     else:
-        answer = reasons.answer(verdict(question, evaluations), (question,), evaluations)
+        answer = reasons.answer(decide_about(question, evaluations), (question,), evaluations)
     found.report = replace(found.report, data_channel=answer)
 
 
@@ -240,7 +239,8 @@ def _explained(
     if answer.verdict is Verdict.ALLOWED:
         return answer
     answer = explained(answer, known)
-    if answer.reason_code == Reason.EXPLICIT_DENY and not answer.advice:
+    denies = answer.reason_code in (Reason.EXPLICIT_DENY, Reason.KEYS_NOT_LISTABLE)
+    if denies and answer.layer and not answer.advice:
         exempt = (
             f"an explicit deny outweighs every allow: ask the owner of that {answer.layer} to"
             f" exempt {answer.questions[-1].resource_arn}"

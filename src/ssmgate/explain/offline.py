@@ -17,7 +17,7 @@ from ssmgate.explain.weakness import enforced, grant, weaknesses
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.decision.arn import principal
 from ssmgate.gate.decision.context import context_entry
-from ssmgate.gate.decision.decision import Unknown, verdict
+from ssmgate.gate.decision.decision import Unknown, decide_about
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.gate.decision.messages import least_statement
@@ -183,7 +183,7 @@ def simulate(policy_files: PolicyFiles, scenario: Scenario, iam: Any) -> Report:
         )
         if isinstance(evaluations, Unknown):
             return reasons.answer(evaluations, (question,), ())
-        obstacle = verdict(question, evaluations)
+        obstacle = decide_about(question, evaluations)
         answer = reasons.answer(obstacle, (question,), evaluations)
         matched = tuple(s for e in evaluations for s in e.matched_statements)
         answer = sources.with_text(answer, dict.fromkeys(matched), known)

@@ -14,7 +14,6 @@ from ssmgate.gate.decision.decision import (
     Unknown,
 )
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
-from ssmgate.gate.decision.live_context import is_live
 from ssmgate.gate.decision.question import Question, is_principal_tag, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 
@@ -62,15 +61,23 @@ def answer(
         obstacle.reason_code,
         obstacle.reason,
         tuple(questions),
+        layer=_deny_layer(obstacle),
         missing=tuple(
             MissingKey(key, supplier(key, obstacle.question)) for key in dict.fromkeys(keys)
         ),
     )
 
 
+def _deny_layer(unknown: Unknown) -> str | None:
+    """Return the layer of an explicit deny whose condition keys could not be listed."""
+    if unknown.denial is None or unknown.reason_code != Reason.KEYS_NOT_LISTABLE:
+        return None
+    return unknown.denial.layer.value
+
+
 def of_attempt(attempt: SimulationAttempt) -> Answer:
-    """Return the answer about the document that is the outcome of `attempt`."""
-    obstacle = None if isinstance(attempt.outcome, Permit) else attempt.outcome
+    """Return the answer about the document that is the decision of `attempt`."""
+    obstacle = None if isinstance(attempt.decision, Permit) else attempt.decision
     return answer(obstacle, attempt.questions, attempt.evaluations)
 
 
@@ -117,8 +124,6 @@ def supplier(key_name: str, question: Question | None) -> str:
         return _whose_tags("" if question is None else question.resource_arn)
     if is_principal_tag(key_name):
         return "tags of the IAM user or role, or of the session: no operation tells the latter"
-    if is_live(key_name):
-        return "the live request alone; if you know it, the configuration's [context]"
     return "the configuration's [context], if you know what the service will see"
 
 

@@ -41,7 +41,7 @@ def summary(examination: Authorization, seconds: float) -> str:
     The line is empty if the caller may not read its policies. They are read for at most
     `seconds`. The decision was made before and does not change.
     """
-    denial, caller = examination.outcome, examination.caller
+    denial, caller = examination.decision, examination.caller
     if caller is None or not isinstance(denial, Denial):
         return ""
     if denial.layer is Layer.ORGANIZATIONS:  # a member account may not read those

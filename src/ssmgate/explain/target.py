@@ -10,7 +10,7 @@ from ssmgate.gate.access import refine
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.aws import simulate, tags
 from ssmgate.gate.aws.clients import Clients
-from ssmgate.gate.decision.decision import Denial, Unknown, verdict
+from ssmgate.gate.decision.decision import Denial, Unknown, decide_about
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason
@@ -82,7 +82,7 @@ def _simulate(lookups: tags.Lookups, question: Question) -> TargetAttempt:
     answer = simulate.simulate(lookups.iam, question, datetime.now(UTC))
     if isinstance(answer, Unknown):
         return TargetAttempt(answer, (question,))
-    return TargetAttempt(verdict(question, answer), (question,), answer)
+    return TargetAttempt(decide_about(question, answer), (question,), answer)
 
 
 def _resimulate(

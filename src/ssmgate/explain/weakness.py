@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ssmgate.explain.advice import CHECK_KEY, Advice
 from ssmgate.explain.near_miss import place
-from ssmgate.gate.decision.arn import control_arn
+from ssmgate.gate.decision.controls import control_arn
 from ssmgate.gate.decision.evaluation import EvalDecision
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.policy_language.conditions import Outcome

@@ -25,7 +25,7 @@ from ssmgate.gate.aws.start_session import StartedSession, start_session, termin
 from ssmgate.gate.cache.cached_authorization import open_cache
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.decision import Outcome, Permit, override
+from ssmgate.gate.decision.decision import Decision, Permit, override
 from ssmgate.gate.decision.endpoints import not_at_aws
 from ssmgate.gate.decision.errors import ServiceFailed
 from ssmgate.gate.decision.frozen import frozen
@@ -77,17 +77,21 @@ def permit(
         clients = open_clients(invocation.session, invocation.options, config)
         cache = open_cache(invocation, clients, config, environ, printer.eprint)
         authorization = authorize(invocation, clients, config, cache)
-        outcome = _restricted(authorization, config.rules)
+        if config.on_unknown == "service":
+            from ssmgate.gate.access import unasked
+
+            authorization = unasked.left_to_service(authorization, config)
+        decision = _restricted(authorization, config.rules)
         _warn_unrecorded(
             recorder.decision(
                 authorization.caller,
                 authorization.attempt,
-                outcome,
+                decision,
                 cached=authorization.cached,
                 endpoints=authorization.endpoints,
             )
         )
-        granted = _permit(authorization, outcome, config)
+        granted = _permit(authorization, decision, config)
         _warn_of_what_follows(authorization, plugin, config)
         return PermittedSession(granted, authorization, plugin, config, recorder, environ)
 
@@ -145,35 +149,43 @@ def _translated(invocation: Invocation) -> Iterator[None]:
         raise translated from error
 
 
-def _restricted(authorization: Authorization, restrictions_: Restrictions) -> Outcome | LocalDenial:
-    """Return the outcome, or the denial by a rule of this machine if IAM allows."""
+def _restricted(authorization: Authorization, rules: Restrictions) -> Decision | LocalDenial:
+    """Return the decision, or the denial by a rule of this machine if IAM allows."""
     attempt, caller = authorization.attempt, authorization.caller
-    if not isinstance(attempt.outcome, Permit) or caller is None:
-        return attempt.outcome
-    if restrictions_ == Restrictions():
-        return attempt.outcome
+    if not isinstance(attempt.decision, Permit) or caller is None:
+        return attempt.decision
+    if rules == Restrictions():
+        return attempt.decision
     # Imported only here, as most machines have no restrictions.
     from ssmgate.gate.decision import apply_restrictions
 
     arns = tuple(question.resource_arn for question in attempt.questions)
-    denial = apply_restrictions.denial_by(restrictions_, attempt.request, arns, caller.account)
-    return denial or attempt.outcome
+    denial = apply_restrictions.denial_by(rules, attempt.request, arns, caller.account)
+    return denial or attempt.decision
 
 
-def _permit(authorization: Authorization, outcome: Outcome | LocalDenial, config: Config) -> Permit:
-    if isinstance(outcome, Permit):
-        return outcome
+def _permit(
+    authorization: Authorization, decision: Decision | LocalDenial, config: Config
+) -> Permit:
+    if isinstance(decision, Permit):
+        if unknown := decision.left_to_service:
+            document = decision.request.document_name
+            printer.eprint(
+                f"ssmgate: session document {document}: checked by AWS, not simulated"
+                f" ({unknown.reason})"
+            )
+        return decision
     from ssmgate.gate.decision import messages
 
     request = authorization.invocation.request
     options = authorization.invocation.options.repeated()
-    denial = messages.explain(outcome, request, authorization.caller, options)
+    denial = messages.explain(decision, request, authorization.caller, options)
     if not config.permissive:
         denial.evidence = authorization
         raise denial
     printer.warn(denial.message)
     printer.eprint("ssmgate: started all the same, as mode is 'permissive'")
-    return override(request, outcome)
+    return override(request, decision)
 
 
 def _warn_unrecorded(problem: str) -> None:
@@ -185,7 +197,8 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
     try:
         return start_session(ssm, permit)
     except ServiceFailed as failed:
-        if failed.error_code == "AccessDeniedException" and permit.overridden is None:
+        simulated = permit.overridden is None and permit.left_to_service is None
+        if failed.error_code == "AccessDeniedException" and simulated:
             from ssmgate.gate.decision import messages
 
             failed.notes += messages.BEYOND_SIMULATION

@@ -172,6 +172,6 @@ def _permitted(config: Config, names: Sequence[str]) -> list[str]:
 def _starts(attempt: SimulationAttempt, rules: restrictions.Restrictions, account: str) -> bool:
     arns = [question.resource_arn for question in attempt.questions]
     return (
-        isinstance(attempt.outcome, Permit)
+        isinstance(attempt.decision, Permit)
         and apply_restrictions.denial_by(rules, attempt.request, arns, account) is None
     )

@@ -11,7 +11,7 @@ from ssmgate.gate.aws import identity
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.cache.cached_authorization import CachedAuthorization
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.decision import Outcome, Permit, SimulationAttempt, Unknown, decide
+from ssmgate.gate.decision.decision import Decision, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, Question
@@ -42,9 +42,9 @@ class Authorization:
     endpoints: Endpoints | None = None
 
     @property
-    def outcome(self) -> Outcome:
-        """Return the outcome of the attempt."""
-        return self.attempt.outcome
+    def decision(self) -> Decision:
+        """Return the decision of the attempt."""
+        return self.attempt.decision
 
 
 def authorize(
@@ -56,7 +56,7 @@ def authorize(
     """Decide whether `invocation` may start its session with `clients`.
 
     Nothing is cached if `cache` is None. Raises `GateError` and botocore's errors for an invalid
-    configuration. Errors and time-outs of AWS's calls make the outcome unknown.
+    configuration. Errors and time-outs of AWS's calls make the decision unknown.
     """
     if cache is None:
         clients.resolve_checker()
@@ -91,7 +91,7 @@ def _known(
         questions = _questions(invocation, clients, found.caller, config)
         if questions != found.questions:
             return None
-        outcome = decide(
+        decision = decide(
             request,
             questions,
             found.evaluations,
@@ -100,9 +100,9 @@ def _known(
         )
     except Exception:
         return None
-    if not isinstance(outcome, Permit):
+    if not isinstance(decision, Permit):
         return None
-    attempt = SimulationAttempt(request, questions, found.evaluations, outcome, found.controls)
+    attempt = SimulationAttempt(request, questions, found.evaluations, decision, found.controls)
     return Authorization(
         invocation, clients, found.caller, attempt, cached=True, endpoints=found.endpoints
     )
@@ -125,7 +125,7 @@ def _ask(
     except signals.TimeLimitExceeded:
         late = Unknown(Reason.TIMED_OUT, f"STS and IAM took longer than {CHECK_SECONDS} s")
         return caller, SimulationAttempt(invocation.request, (), (), late)
-    if isinstance(first.outcome, Permit):
+    if isinstance(first.decision, Permit):
         return caller, first
     # Imported only here, as an allowed start does not need it.
     from ssmgate.gate.access import refine

@@ -27,7 +27,7 @@ def authorize_documents(
     """Decide about each of the documents `names` exactly as `authorize` does, in few calls.
 
     Documents that differ only in their name are simulated in one call. The attempt of a name that
-    StartSession does not accept has no questions, and its outcome is unknown. `most_tagged`: for
+    StartSession does not accept has no questions, and its decision is unknown. `most_tagged`: for
     how many documents tags are looked up; a denial of any other that may depend on tags is
     unknown. There is no time limit here.
     """

@@ -7,16 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ssmgate.gate.aws import simulate
-from ssmgate.gate.decision.decision import SimulationAttempt, Unknown, decide, verdict
+from ssmgate.gate.decision.decision import SimulationAttempt, Unknown, decide, decide_about
 from ssmgate.gate.decision.evaluation import Evaluation
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.request import SessionRequest
-
-# For the control: behind a boundary that denies it, IAM would list no statement that allows it.
-_OPEN_BOUNDARY = (
-    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
-)
 
 
 @frozen
@@ -45,30 +40,30 @@ def simulate_requests(
     answered = [
         Answered(*request, *answer) for request, answer in zip(requests, answers, strict=True)
     ]
-    return conclude(iam, answered, allow_wildcard_grants)
+    return decide_answered(iam, answered, allow_wildcard_grants)
 
 
-def conclude(
+def decide_answered(
     iam: Any, answered: Sequence[Answered], allow_wildcard_grants: bool
 ) -> list[SimulationAttempt]:
-    """Decide each of `answered`; without `allow_wildcard_grants` after simulating its controls.
+    """Decide each of `answered`; without `allow_wildcard_grants` after simulating its controls."""
+    controls: dict[int, tuple[tuple[Evaluation, ...], Unknown | None]] = {}
+    if not allow_wildcard_grants:
+        # Imported only here, as wildcard grants are allowed by default.
+        from ssmgate.gate.access.controls import simulate_controls
 
-    Controls are simulated in separate calls: in the document's call they would share its answer's
-    top level, which is the most restrictive decision of all.
-    """
-    allowed = [
-        number
-        for number, one in enumerate(answered)
-        if not allow_wildcard_grants
-        and one.unknown is None
-        and all(verdict(question, one.evaluations) is None for question in one.questions)
-    ]
-    answers = simulate_controls(iam, [answered[number] for number in allowed])
-    controls = dict(zip(allowed, answers, strict=True))
+        allowed = [
+            number
+            for number, one in enumerate(answered)
+            if one.unknown is None
+            and all(decide_about(question, one.evaluations) is None for question in one.questions)
+        ]
+        answers = simulate_controls(iam, [answered[number] for number in allowed])
+        controls = dict(zip(allowed, answers, strict=True))
     attempts = []
     for number, one in enumerate(answered):
         evaluations, unknown = controls.get(number, ((), one.unknown))
-        outcome = unknown or decide(
+        decision = unknown or decide(
             one.request,
             one.questions,
             one.evaluations,
@@ -77,22 +72,14 @@ def conclude(
         )
         attempts.append(
             SimulationAttempt(
-                one.request, one.questions, one.evaluations, outcome, () if unknown else evaluations
+                one.request,
+                one.questions,
+                one.evaluations,
+                decision,
+                () if unknown else evaluations,
             )
         )
     return attempts
-
-
-def simulate_controls(
-    iam: Any, answered: Sequence[Answered | SimulationAttempt]
-) -> list[tuple[tuple[Evaluation, ...], Unknown | None]]:
-    """Return IAM's answers about the controls of each, and why some of them are missing."""
-    asked: list[list[tuple[Question, str | None]]] = []
-    for one in answered:
-        bounded = any(e.allowed_by_permissions_boundary is not None for e in one.evaluations)
-        boundary = _OPEN_BOUNDARY if bounded else None
-        asked.append([(question.control(), boundary) for question in one.questions])
-    return _in_turn(iam, asked)
 
 
 def _in_turn(

@@ -6,22 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ssmgate.gate.access.evaluate import Answered, conclude, simulate_questions
+from ssmgate.gate.access.evaluate import Answered, decide_answered, simulate_questions
 from ssmgate.gate.aws import tags
 from ssmgate.gate.aws.clients import Clients
+from ssmgate.gate.decision.arn import account_of
+from ssmgate.gate.decision.context_keys import is_tag, unknown_keys
 from ssmgate.gate.decision.decision import (
+    Decision,
     Denial,
-    Layer,
-    Outcome,
     SimulationAttempt,
     Unknown,
 )
+from ssmgate.gate.decision.denial import keys_not_listable, unless_unknown, unless_unread
 from ssmgate.gate.decision.evaluation import Evaluation
-from ssmgate.gate.decision.live_context import unknown_if_live, unless_unread
-from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.question import Caller, Question, is_principal_tag
 from ssmgate.gate.decision.reason import Reason
 
-AnyOutcome = TypeVar("AnyOutcome", bound=Outcome | None)
+AnyDecision = TypeVar("AnyDecision", bound=Decision | None)
 
 
 def resimulate(
@@ -34,17 +35,17 @@ def resimulate(
 ) -> list[SimulationAttempt]:
     """Return `attempts`, with denied ones simulated again with tags if policies use tags.
 
-    The document's own tags (ssm:ListTagsForResource) and the principal's (iam:GetUser) are
-    looked up. A denial remains only if everything that it may depend on is known: a condition
-    key that only the live request has, such as a tag of a role session, or a tag that could not be
-    read makes it an `Unknown`. Makes at most four calls for one attempt, and one more for a name
-    that may mean two documents.
+    The document's own tags (ssm:ListTagsForResource) and the principal's (iam:GetUser, iam:GetRole)
+    are looked up. A denial remains only if everything that it may depend on is known: any condition
+    key whose value is not known, such as a tag of a role session or one that could not be read,
+    makes it an `Unknown`. Makes at most four calls for one attempt, three more for an explicit deny
+    in a permissions boundary, and one more for a name that may mean two documents.
 
     `most_tagged`: for how many documents tags are looked up, None for all. The node's tags are
     not looked up: a document does not have them.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
-    if not any(denied(attempt.outcome) for attempt in attempts):
+    if not any(denied(attempt.decision) for attempt in attempts):
         return list(attempts)
     lookups = tags.Lookups(clients.iam, caller)
     sources = _Sources(clients, caller, most_tagged)
@@ -53,17 +54,17 @@ def resimulate(
         found: dict[int, tuple[Question, tags.Found]] = {}
         for number, first in enumerate(attempts):
             now = last[number]
-            if turn < len(first.questions) and denied(now.outcome) == first.questions[turn]:
+            if turn < len(first.questions) and denied(now.decision) == first.questions[turn]:
                 question = first.questions[turn]
                 own, about = sources.of(question), _about(question, now)
-                found[number] = question, look_up(lookups, question, now.outcome, about, own)
+                found[number] = question, look_up(lookups, question, now.decision, about, own)
         again = _with_tags(clients, last, found, allow_wildcard_grants)
         for number, (question, tags_found) in found.items():
             before, last[number] = last[number], again.get(number, last[number])
             # Not for a denial of another document that the request may mean.
-            if number not in again or denied(last[number].outcome) not in before.questions:
-                outcome = settled(lookups, question, last[number].outcome, tags_found)
-                last[number] = replace(last[number], outcome=outcome)
+            if number not in again or denied(last[number].decision) not in before.questions:
+                decision = settled(lookups, question, last[number].decision, tags_found)
+                last[number] = replace(last[number], decision=decision)
     return last
 
 
@@ -89,84 +90,92 @@ def _with_tags(
         questions = tuple(question if q.resource_arn == arn else q for q in first.questions)
         others = tuple(e for e in first.evaluations if e.resource_arn != arn)
         answered.append(Answered(first.request, questions, (*others, *answer)))
-    return dict(zip(asked, conclude(clients.iam, answered, allow_wildcard_grants), strict=True))
+    return dict(
+        zip(asked, decide_answered(clients.iam, answered, allow_wildcard_grants), strict=True)
+    )
 
 
 def out_of_time(clients: Clients, caller: Caller, first: SimulationAttempt) -> SimulationAttempt:
     """Return `first` for a `resimulate` that took too long: what it would read is unknown."""
-    question = denied(first.outcome)
-    if question is None or not isinstance(first.outcome, Denial):
+    question, denial = denied(first.decision), _denial(first.decision)
+    if question is None or denial is None:
         return first
+    if denial.reason_code == Reason.EXPLICIT_DENY:
+        return replace(first, decision=keys_not_listable(denial, "were not listed in time"))
     missing = _missing(_about(question, first))
     found = tags.unread(caller, question, missing, document_source(clients, caller, question))
-    return replace(first, outcome=_unless_unknown(caller, question, first.outcome, found))
+    return replace(first, decision=_unless_unknown(denial, found.keys, found))
 
 
 def look_up(
     lookups: tags.Lookups,
     question: Question,
-    outcome: Outcome | None,
+    decision: Decision | None,
     answers: Sequence[Evaluation],
     own: tags.Source | None,
 ) -> tags.Found:
-    """Return the tags that may change `outcome`, a denial of `question` in `answers`.
+    """Return the tags that may change `decision`, a denial of `question` in `answers`.
 
-    On an explicit deny IAM reports no missing keys: iam:GetContextKeysForPrincipalPolicy returns
-    the keys that the policies mention, without those of service control policies. If it may not be
-    called, all tags are looked up. Makes at most three calls.
+    On an explicit deny IAM reports no missing keys: they are those that the policies mention. If
+    these cannot be listed, all tags are looked up. Makes at most three calls, and three more for
+    an explicit deny in a permissions boundary, whose text has to be read first.
     """
-    keys: Sequence[str] | None = _missing(answers)
-    if isinstance(outcome, Denial) and outcome.reason_code == Reason.EXPLICIT_DENY:
-        if outcome.layer is Layer.ORGANIZATIONS:
-            return tags.Found()
-        keys = lookups.mentioned()
-    return lookups.find(question, keys, own)
+    denial = _denial(decision)
+    if denial is not None and denial.reason_code == Reason.EXPLICIT_DENY:
+        return lookups.find(question, lookups.keys_of(denial.layer)[0], own)
+    return lookups.find(question, _missing(answers), own, together=True)
 
 
 def settled(
-    lookups: tags.Lookups, question: Question, outcome: AnyOutcome, found: tags.Found
-) -> AnyOutcome | Denial | Unknown:
-    """Return `outcome`, or an `Unknown` for a denial that may depend on an unknown value.
+    lookups: tags.Lookups, question: Question, decision: AnyDecision, found: tags.Found
+) -> AnyDecision | Denial | Unknown:
+    """Return `decision`, or an `Unknown` for a denial that may depend on an unknown value.
 
-    `question` is the one that was simulated first, `found` what was looked up for it. Makes at most
-    one call, if the keys that the policies mention are not known yet.
+    `question` is the one that was simulated first, `found` what was looked up for it. An implicit
+    deny depends on no more keys than IAM reports as missing. Makes as many calls as
+    `Lookups.keys_of`, if the keys of an explicit deny have not been listed yet.
     """
-    # The caller's own policies do not show what a service control policy depends on.
-    if (
-        not isinstance(outcome, Denial)
-        or outcome.reason_code == Reason.NOT_NAMED
-        or outcome.layer is Layer.ORGANIZATIONS
-    ):
-        return outcome
-    settled = _unless_unknown(lookups.caller, question, outcome, found)
-    if isinstance(settled, Unknown):
-        return settled
-    return _unless_live(lookups.caller, question, outcome, lookups.mentioned() or ())
+    denial = _denial(decision)
+    if denial is None:
+        return decision
+    if denial.reason_code != Reason.EXPLICIT_DENY:
+        return _unless_unknown(denial, (*found.keys, *denial.missing_context), found)
+    keys, why = lookups.keys_of(denial.layer)
+    if keys is None:
+        return keys_not_listable(denial, why)
+    return _unless_unknown(denial, keys, found)
 
 
-def _unless_unknown(
-    caller: Caller, question: Question, denial: Denial, found: tags.Found
-) -> Denial | Unknown:
-    outcome = _unless_live(caller, question, denial, found.keys)
-    return unless_unread(outcome, found.unread) if isinstance(outcome, Denial) else outcome
+def _unless_unknown(denial: Denial, keys: Sequence[str], found: tags.Found) -> Denial | Unknown:
+    unknown = unknown_keys(denial.question, keys)
+    live = [k for k in unknown if not is_tag(k) or (found.session_tags and is_principal_tag(k))]
+    decision = unless_unknown(denial, live)
+    if isinstance(decision, Unknown):
+        return decision
+    return unless_unread(denial, [(key, why) for key in unknown if (why := found.unread(key))])
 
 
-def _unless_live(
-    caller: Caller, question: Question, denial: Denial, keys: Sequence[str]
-) -> Denial | Unknown:
-    return unknown_if_live(denial, keys, tags.session_tags(caller, question, keys))
+def _denial(decision: Decision | None) -> Denial | None:
+    """Return the denial by IAM that `decision` is, or that it may be."""
+    if isinstance(decision, Unknown):
+        return decision.denial
+    if isinstance(decision, Denial) and decision.reason_code != Reason.NOT_NAMED:
+        return decision
+    return None
 
 
 def document_source(clients: Clients, caller: Caller, question: Question) -> tags.Source | None:
     """Return where the tags of the document of `question` come from.
 
-    None if it is not of the caller's account and region: AWS's documents have no tags that a
-    customer could set or list.
+    None for AWS's documents: they have no tags that a customer could set or list. Those of another
+    account or region cannot be read here.
     """
     own_prefix = f"arn:{clients.partition}:ssm:{clients.region}:{caller.account}:document"
     prefix, _, name = question.resource_arn.partition("/")
-    if prefix != own_prefix:
+    if not account_of(question.resource_arn):
         return None
+    if prefix != own_prefix:
+        return tags.Source(lambda: None, "ssmgate does not read in other accounts and regions")
     return tags.Source(
         lambda: tags.document_tags(clients.ssm, name),
         "could not be read (ssm:ListTagsForResource)",
@@ -195,14 +204,10 @@ class _Sources:
         return tags.Source(read, own.unread)
 
 
-def denied(outcome: Outcome | None) -> Question | None:
-    """Return the question that IAM denied, also if the denial may depend on live context."""
-    match outcome:
-        case Denial(reason_code=Reason.NOT_NAMED):
-            return None
-        case Denial() | Unknown(reason_code=Reason.LIVE_CONTEXT):
-            return outcome.question
-    return None
+def denied(decision: Decision | None) -> Question | None:
+    """Return the question that IAM denied, also if the denial may not be final."""
+    denial = _denial(decision)
+    return None if denial is None else denial.question
 
 
 def _about(question: Question, attempt: SimulationAttempt) -> tuple[Evaluation, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from awscli.argprocess import ParamError, ParamSyntaxError
@@ -33,6 +34,7 @@ from ssmgate.gate.decision.errors import (
 from ssmgate.gate.decision.printable import Layout
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason, UnknownReason
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName, SessionRequest
 
 USAGE = (
     "aws [options] <command> <subcommand> [<subcommand> ...] [parameters]\n"
@@ -40,6 +42,13 @@ USAGE = (
     "  aws help\n  aws <command> help\n  aws <command> <subcommand> help\n"
 )
 """The usage of AWS CLI v2, as this command replaces that one."""
+
+# The end of IAM's message about a call that is not allowed. A link or an id may follow.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+_WHY_DENIED = re.compile(
+    r" (?:with an explicit deny in an? [A-Za-z -]+ (?:policy|boundary)"
+    r"|because no [A-Za-z -]+ (?:policy|boundary) allows the iam:SimulatePrincipalPolicy action)"
+)
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests")
@@ -109,6 +118,24 @@ def _service_failed(error: ClientError) -> ServiceFailed:
     )
 
 
+def start_failed(error: Exception, request: SessionRequest) -> GateError:
+    """Return ssmgate's error for one that StartSession of `request` raised.
+
+    A region has no default document before the preferences of Session Manager are saved there.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-preferences-cli.html
+    """
+    failed, name = translate(error), request.document_name
+    is_default = name is not None and DocumentName.parse(name).name == DEFAULT_DOCUMENT_NAME
+    if is_default and failed.error_code == "InvalidDocument":
+        failed.notes += (f"this region has no {DEFAULT_DOCUMENT_NAME}: it was never created",)
+        failed.hints += (
+            "save the preferences of Session Manager once in this region, in its console or with"
+            f" 'aws ssm create-document --name {DEFAULT_DOCUMENT_NAME} --document-type Session"
+            " --content file://preferences.json'",
+        )
+    return failed
+
+
 def of_a_service(error: Exception) -> bool:
     """Return whether a service or the network failed, and not the command or configuration."""
     return isinstance(error, (ClientError, HTTPClientError, ServiceFailed))
@@ -125,13 +152,12 @@ def _cannot_ask(error: Exception, question: Question | None) -> Unknown:
         case ClientError():
             failed = _service_failed(error)
             reason_code = _reason_code(failed)
-            if reason_code == Reason.NOT_ALLOWED_TO_SIMULATE:
-                # Not IAM's message: it would read as if the session had been denied.
-                return Unknown(
-                    reason_code,
-                    "the caller is not allowed to call iam:SimulatePrincipalPolicy",
-                    question,
-                )
+            if reason_code in (Reason.NOT_ALLOWED_TO_SIMULATE, Reason.SIMULATION_DENIED):
+                # Not IAM's whole message: it would read as if the session had been denied.
+                reason = "the caller is not allowed to call iam:SimulatePrincipalPolicy"
+                if because := _WHY_DENIED.search(failed.details):
+                    reason += because[0]
+                return Unknown(reason_code, reason, question)
             return Unknown(reason_code, str(error), question)
         case ReadTimeoutError():
             why = f"{_host(error)} did not answer within {CHECK.read_timeout} s"
@@ -164,7 +190,8 @@ def _reason_code(failed: ServiceFailed) -> UnknownReason:
         return Reason.FAILED
     # IAM is a query API: its code is AccessDenied, that of JSON services AccessDeniedException.
     if failed.error_code == "AccessDenied":
-        return Reason.NOT_ALLOWED_TO_SIMULATE
+        explicit = " with an explicit deny in " in failed.details
+        return Reason.SIMULATION_DENIED if explicit else Reason.NOT_ALLOWED_TO_SIMULATE
     if failed.error_code == "InvalidInput" and "does not have access to policies in" in (
         failed.details
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ssmgate.gate.decision.arn import account_of, principal
@@ -36,8 +35,7 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
         case "user":
             return Caller(account, arn, who.policy_source_arn, user_id, "User", partition)
         case "role":
-            role = _role(iam, who.name, account)
-            path_arn = None if role is None else role["Arn"]
+            path_arn = _role_arn(iam, who.name, account)
             if path_arn is not None and not path_arn.endswith(f"/{who.name}"):
                 return Unknown(Reason.IDENTITY, "GetRole answered for another role")
             return Caller(
@@ -48,7 +46,6 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
                 "AssumedRole",
                 partition,
                 role_path_known=path_arn is not None,
-                principal_tags=None if role is None else tags_of(role),
             )
         case "root":
             return Unknown(Reason.ROOT, f"the caller is the root user, {arn}")
@@ -57,22 +54,15 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
     return Unknown(Reason.IDENTITY, f"the caller {arn!r} is neither an IAM user nor a role")
 
 
-def tags_of(entity: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return the names and values of the tags in an answer about a user or a role."""
-    tags = entity.get("Tags") or ()
-    return tuple((tag["Key"], tag["Value"]) for tag in tags if tag.keys() >= {"Key", "Value"})
-
-
-def _role(iam: Any, role_name: str, account: str) -> Mapping[str, Any] | None:
-    """Return the role from GetRole, with an ARN that has the role's path; None if IAM has none.
+def _role_arn(iam: Any, role_name: str, account: str) -> str | None:
+    """Return the role's ARN with its path from GetRole; None if IAM has none.
 
     A role of the same name in another account, the checker's, is not the caller's: None.
     """
     try:
-        role: Mapping[str, Any] = iam.get_role(RoleName=role_name).get("Role", {})
+        arn = iam.get_role(RoleName=role_name).get("Role", {}).get("Arn")
     except Exception:
         return None
-    arn = role.get("Arn")
     if not isinstance(arn, str) or ":role/" not in arn or account_of(arn) != account:
         return None
-    return role
+    return arn

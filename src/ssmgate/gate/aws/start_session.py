@@ -115,7 +115,7 @@ def _send(ssm: Any, request: SessionRequest) -> StartedSession:
             ) from None
         from ssmgate.gate.aws import errors
 
-        raise errors.translate(error) from error
+        raise errors.start_failed(error, request) from error
     except Exception as error:  # an answer of another shape than JSON's or the model's
         # From None: a parser's error may quote the answer, and --debug would print it.
         raise GateError(

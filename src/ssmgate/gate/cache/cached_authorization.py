@@ -76,7 +76,7 @@ class CachedAuthorization:
         # An unknown path of a role may be known a moment later.
         if self._identity is None and caller.role_path_known:
             self._write(self._identity_key, CacheEntry(caller, self._began_at))
-        if not isinstance(attempt.outcome, Permit) or attempt.questions != first:
+        if not isinstance(attempt.decision, Permit) or attempt.questions != first:
             return False
         found = CacheEntry(
             caller,

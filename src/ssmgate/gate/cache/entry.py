@@ -153,10 +153,8 @@ def _flat(value: Any) -> Any:
 
 
 def _caller(members: Mapping[str, Any]) -> Caller:
-    tags = members["principal_tags"]
-    known = None if tags is None else tuple((_text(k), _text(v)) for k, v in tags)
     texts = {name: _text(members[name]) for name in Caller.__match_args__[:6]}
-    return Caller(**texts, role_path_known=members["role_path_known"] is True, principal_tags=known)
+    return Caller(**texts, role_path_known=members["role_path_known"] is True)
 
 
 def _endpoints(members: Any) -> Endpoints | None:

@@ -78,6 +78,7 @@ class Login:
 class Config:
     """The keys of the configuration.
 
+    `on_unknown` is "deny", or "service" to leave the check to AWS where IAM cannot be asked.
     `context` are entries added to every question. `pass_credentials`: whether the plugin gets the
     credentials that were checked instead of finding its own. `plugin_path` is None if PATH is
     searched, and so is `aws_path`, the real AWS CLI's. Without `allow_wildcard_grants`, some
@@ -88,6 +89,7 @@ class Config:
     """
 
     permissive: bool = False
+    on_unknown: str = "deny"
     allow_wildcard_grants: bool = True
     aws_path: str | None = None
     checker: Checker | None = None

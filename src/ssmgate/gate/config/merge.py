@@ -91,6 +91,7 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
     profile, role_arn = value["checker.profile"], value["checker.role_arn"]
     return Config(
         permissive=value["mode"] == "permissive",
+        on_unknown=value["on_unknown"],
         allow_wildcard_grants=value["allow_wildcard_grants"],
         aws_path=value["aws.path"],
         checker=Checker(profile, role_arn) if profile or role_arn else None,

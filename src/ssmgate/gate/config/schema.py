@@ -242,6 +242,7 @@ KEYS = {
     for key in (
         # Neither of two checkers is stricter, and any condition key may make a denial an allow.
         Key("mode", one_of("enforce", "permissive"), "enforce", tightest("enforce")),
+        Key("on_unknown", one_of("deny", "service"), "deny", tightest("deny")),
         Key("allow_wildcard_grants", flag, True, tightest(False), _flag_text),
         Key("checker.profile", name, None, same),
         Key("checker.role_arn", role_arn, None, same),

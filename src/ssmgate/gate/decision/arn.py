@@ -49,16 +49,6 @@ def _accounts(name: str, account: str) -> tuple[str, ...]:
     return (account,)
 
 
-def control_arn(arn: str) -> str:
-    """Return the ARN of a document that cannot exist, in the same form as that of `arn`.
-
-    Its name begins and ends as the document's does and is longer than a document's can be (128
-    characters): a pattern that matches it names no document.
-    """
-    place, _, name = arn.partition("/")
-    return f"{place}/{name}.no-such-document.{'-' * 128}.{name}"
-
-
 @frozen
 class Principal:
     """The principal that signed a call, read from GetCallerIdentity's ARN.

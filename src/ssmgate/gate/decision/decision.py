@@ -18,7 +18,8 @@ from ssmgate.gate.decision.restrictions import LocalDenial
 class Permit:
     """The permission to send `request`. Made only here, used only by `aws.start_session`.
 
-    `overridden` is the denial that `mode = "permissive"` overrode, None if IAM allowed.
+    `overridden` is the denial that `mode = "permissive"` overrode, `left_to_service` why IAM could
+    not be asked, so that only the service checks the document. Both are None if IAM allowed.
 
     A permit is a decision that this process has made, not data. So a copy of it is the permit
     itself, and it cannot be pickled: bytes from a file or a pipe must not replace a decision. Its
@@ -29,6 +30,7 @@ class Permit:
 
     request: SessionRequest
     overridden: Denial | Unknown | LocalDenial | None = None
+    left_to_service: Unknown | None = None
 
     def __new__(cls, *_fields: object) -> Permit:
         """Take the fields by position only."""
@@ -90,24 +92,25 @@ class Denial:
 class Unknown:
     """IAM could not be called, or its answer does not decide. It is neither allowed nor denied.
 
-    `reason` is one clause for the user. `question` is None if there was none.
-    `live_context` are the condition keys whose value is not known: those that only the live
-    request will have, or tags that could not be read. `hints` are next steps after a failed call.
+    `reason` is one clause for the user. `question` is None if there was none. `live_context` are
+    the condition keys whose value is not known. `denial` is IAM's denial if it may depend on them,
+    or on keys that cannot be listed. `hints` are next steps after a failed call.
     """
 
     reason_code: UnknownReason
     reason: str
     question: Question | None = None
     live_context: tuple[str, ...] = ()
+    denial: Denial | None = None
     hints: tuple[str, ...] = ()
 
 
-Outcome = Permit | Denial | Unknown
+Decision = Permit | Denial | Unknown
 
 
 @frozen
 class SimulationAttempt:
-    """The questions simulated for `request`, IAM's answers, and the outcome.
+    """The questions simulated for `request`, IAM's answers, and the decision.
 
     `controls` are IAM's answers about documents that cannot exist, empty where wildcard grants are
     allowed.
@@ -116,7 +119,7 @@ class SimulationAttempt:
     request: SessionRequest
     questions: tuple[Question, ...]
     evaluations: tuple[Evaluation, ...]
-    outcome: Outcome
+    decision: Decision
     controls: tuple[Evaluation, ...] = ()
 
 
@@ -127,7 +130,7 @@ def decide(
     *,
     allow_wildcard_grants: bool = True,
     controls: Sequence[Evaluation] = (),
-) -> Outcome:
+) -> Decision:
     """Return a permit for `request` if IAM allows every one of `questions`, else why not.
 
     `questions` are about the documents that `request` may mean, at least one. `evaluations` are all
@@ -154,40 +157,42 @@ def denial_or_unknown(
     controls: Sequence[Evaluation],
 ) -> Denial | Unknown | None:
     """Return why the document of `question` is not permitted, None if it is. As `decide`."""
-    obstacle = verdict(question, evaluations)
+    obstacle = decide_about(question, evaluations)
     if obstacle is None and not allow_wildcard_grants:
-        return _unless_named(question, evaluations, controls)
+        # Imported only here, as wildcard grants are allowed by default.
+        from ssmgate.gate.decision.grant import unless_named
+
+        return unless_named(question, evaluations, controls)
     return obstacle
 
 
-def _unless_named(
-    question: Question, evaluations: Sequence[Evaluation], controls: Sequence[Evaluation]
-) -> Denial | Unknown | None:
-    # Imported only here, as wildcard grants are allowed by default.
-    from ssmgate.gate.decision.grant import Grant, grant
-
-    answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
-    control_arn = question.control().resource_arn
-    match grant(answers, [c for c in controls if c.resource_arn == control_arn]):
-        case Grant.NAMED:
-            return None
-        case Grant.WILDCARD:
-            allowing = tuple(dict.fromkeys(s for a in answers for s in a.matched_statements))
-            return Denial(Reason.NOT_NAMED, question, Layer.IDENTITY, allowing)
-    return Unknown(
-        Reason.GRANT_UNKNOWN,
-        "IAM does not show whether a statement names the session document"
-        " (allow_wildcard_grants = false)",
-        question,
-    )
+def override(request: SessionRequest, decision: Denial | Unknown | LocalDenial) -> Permit:
+    """Return a permit for `request` although `decision` is none. For `mode = "permissive"` only."""
+    return Permit(request, decision)
 
 
-def override(request: SessionRequest, outcome: Denial | Unknown | LocalDenial) -> Permit:
-    """Return a permit for `request` although `outcome` is none. For `mode = "permissive"` only."""
-    return Permit(request, outcome)
+NOT_ASKABLE = (
+    Reason.FEDERATED_USER,
+    Reason.NOT_ALLOWED_TO_SIMULATE,
+    Reason.ROOT,
+    Reason.SIMULATION_DENIED,
+)
+"""Why IAM cannot be asked about a caller at all. After any answer, or none in time, it can."""
 
 
-def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Denial | Unknown | None:
+def leave_to_service(request: SessionRequest, unknown: Unknown) -> Permit:
+    """Return a permit for `request`, about which IAM cannot be asked (`on_unknown = "service"`).
+
+    Raises `ValueError` for any other reason than `NOT_ASKABLE`, and for a request that does not
+    name its document: the service certainly checks only a document that is named.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
+    """
+    if request.document_name is None or unknown.reason_code not in NOT_ASKABLE:
+        raise ValueError(f"not left to the service: {unknown.reason_code}")
+    return Permit(request, None, unknown)
+
+
+def decide_about(question: Question, evaluations: Sequence[Evaluation]) -> Denial | Unknown | None:
     """Return why IAM does not allow `question`: None if every answer about it is "allowed"."""
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
     if not answers:
@@ -196,31 +201,12 @@ def verdict(question: Question, evaluations: Sequence[Evaluation]) -> Denial | U
         )
     for answer in answers:
         if answer.eval_decision is not EvalDecision.ALLOWED:
-            return _denied(question, answer)
+            # Imported only here, as an allowed start does not need it.
+            from ssmgate.gate.decision.denial import denial_or_unknown_of
+
+            return denial_or_unknown_of(question, answer)
     if any(
         False in (a.allowed_by_organizations, a.allowed_by_permissions_boundary) for a in answers
     ):
         return Unknown(Reason.CONTRADICTION, "IAM's answer contradicts itself", question)
     return None
-
-
-def _denied(question: Question, answer: Evaluation) -> Denial | Unknown:
-    if answer.allowed_by_organizations is False:
-        layer = Layer.ORGANIZATIONS
-    elif answer.allowed_by_permissions_boundary is False:
-        layer = Layer.BOUNDARY
-    else:
-        layer = Layer.IDENTITY
-    explicit = answer.eval_decision is EvalDecision.EXPLICIT_DENY
-    denial = Denial(
-        Reason.EXPLICIT_DENY if explicit else Reason.IMPLICIT_DENY,
-        question,
-        layer,
-        answer.matched_statements,
-        answer.missing_context,
-    )
-    if explicit:
-        return denial
-    from ssmgate.gate.decision.live_context import unknown_if_live
-
-    return unknown_if_live(denial, answer.missing_context)

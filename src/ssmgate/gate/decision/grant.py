@@ -5,12 +5,16 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 
+from ssmgate.gate.decision.controls import answers_about
+from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.evaluation import (
     BOUNDARY_POLICY,
     EvalDecision,
     Evaluation,
     MatchedStatement,
 )
+from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.reason import Reason
 
 
 class Grant(enum.Enum):
@@ -22,14 +26,37 @@ class Grant(enum.Enum):
     UNKNOWN = "not known"
 
 
-def grant(answers: Sequence[Evaluation], controls: Sequence[Evaluation]) -> Grant:
-    """Return NAMED, WILDCARD or UNKNOWN for a document that IAM allows.
+def unless_named(
+    question: Question, evaluations: Sequence[Evaluation], controls: Sequence[Evaluation]
+) -> Denial | Unknown | None:
+    """Return why no statement certainly names the document of `question`, which IAM allows."""
+    match grant(question, evaluations, controls):
+        case Grant.NAMED:
+            return None
+        case Grant.WILDCARD:
+            answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
+            allowing = tuple(dict.fromkeys(s for a in answers for s in a.matched_statements))
+            return Denial(Reason.NOT_NAMED, question, Layer.IDENTITY, allowing)
+    return Unknown(
+        Reason.GRANT_UNKNOWN,
+        "IAM does not show whether a statement names the session document"
+        " (allow_wildcard_grants = false)",
+        question,
+    )
 
-    `answers` are about the document, `controls` about `Question.control()`, simulated with a
-    boundary that allows everything if the principal has one. Where IAM denies, it does not list the
-    statements that would have allowed: a control shows them only if it is allowed, or denied
-    because nothing allows it.
+
+def grant(
+    question: Question, evaluations: Sequence[Evaluation], controls: Sequence[Evaluation]
+) -> Grant:
+    """Return NAMED, WILDCARD or UNKNOWN for the document of `question`, which IAM allows.
+
+    Of `evaluations` those about the document are used, of `controls` those about its controls,
+    simulated with a boundary that allows everything if the principal has one. Where IAM denies, it
+    does not list the statements that would have allowed: a control shows them only if it is
+    allowed, or denied because nothing allows it.
     """
+    answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
+    controls = answers_about(question, controls)
     allowing = statements(answers)
     covering = statements(controls)
     known = bool(allowing) and bool(controls) and all(map(_shows_statements, controls))

@@ -15,7 +15,14 @@ from ssmgate.gate.decision.access_errors import (
 )
 from ssmgate.gate.decision.arn import account_of, principal
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
-from ssmgate.gate.decision.question import ACTION, Caller, Question, is_resource_tag
+from ssmgate.gate.decision.denial import with_article
+from ssmgate.gate.decision.question import (
+    ACTION,
+    FIXED_KEYS,
+    Caller,
+    Question,
+    is_resource_tag,
+)
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
@@ -40,31 +47,31 @@ _EXPLAIN = "To find out why:"
 
 
 def explain(
-    outcome: Denial | Unknown | LocalDenial,
+    decision: Denial | Unknown | LocalDenial,
     request: SessionRequest,
     caller: Caller | None,
     options: Sequence[Option] = (),
 ) -> AccessError:
-    """Return the error for `outcome`.
+    """Return the error for `decision`.
 
     `caller` is None if it is not known. `options` are the user's options that decide which
     principal is checked, and where: commands in the error repeat them.
     """
-    match outcome:
+    match decision:
         case Denial():
-            return _denied(outcome, request, caller, options)
+            return _denied(decision, request, caller, options)
         case LocalDenial():
-            return _denied_here(outcome, request, caller)
-    return _unknown(outcome, request, caller, options)
+            return _denied_here(decision, request, caller)
+    return _unknown(decision, request, caller, options)
 
 
 def _denied(
-    outcome: Denial, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
+    decision: Denial, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
 ) -> AccessDenied:
-    question, layer = outcome.question, outcome.layer
+    question, layer = decision.question, decision.layer
     who = caller.caller_arn if caller else question.policy_source_arn
-    by = f" ({', '.join(outcome.matched_policies)})" if outcome.matched_policies else ""
-    match outcome.reason_code:
+    by = f" ({', '.join(decision.matched_policies)})" if decision.matched_policies else ""
+    match decision.reason_code:
         case Reason.IMPLICIT_DENY:
             before, after = f"no {layer.value} allows", ""
             why = f"because no {layer.value} allows the {ACTION} action"
@@ -74,8 +81,8 @@ def _denied(
                 else (f"the {layer.value} has to allow it, beside the caller's own policies",)
             )
         case Reason.EXPLICIT_DENY:
-            before, after = f"an explicit deny in {_article(layer)}{by} forbids", ""
-            why = f"with an explicit deny in {_article(layer)}"
+            before, after = f"an explicit deny in {with_article(layer)}{by} forbids", ""
+            why = f"with an explicit deny in {with_article(layer)}"
             remarks = (
                 "an explicit deny overrides every allow: ask the owner of that policy to exempt the"
                 " document, or choose another --document-name",
@@ -86,10 +93,10 @@ def _denied(
             why = "because no statement names the document, as this machine's configuration demands"
             remarks = ()
         case _:
-            assert_never(outcome.reason_code)
+            assert_never(decision.reason_code)
     return AccessDenied(
         DenialFacts(
-            outcome.reason_code,
+            decision.reason_code,
             f"{before} {ACTION} on it{after}",
             f"{before} {question.resource_arn} for {_short(who)}{after}",
             *_asked(request),
@@ -97,8 +104,8 @@ def _denied(
             caller_arn=who,
             policy_source_arn=question.policy_source_arn,
             layer=layer.name.lower(),
-            missing=outcome.missing_context,
-            remarks=(*remarks, *_context_hints(outcome.missing_context)),
+            missing=decision.missing_context,
+            remarks=(*remarks, *_context_hints(decision.missing_context)),
             heading=_REQUEST,
             command=check_command("--request", request, options),
             hint=check_command("--explain", request, options),
@@ -111,10 +118,10 @@ def _denied(
 
 
 def _denied_here(
-    outcome: LocalDenial, request: SessionRequest, caller: Caller | None
+    decision: LocalDenial, request: SessionRequest, caller: Caller | None
 ) -> RestrictionDenied:
     # Never in IAM's words: IAM allows the document.
-    match outcome.reason_code:
+    match decision.reason_code:
         case Reason.REASON_REQUIRED:
             heading, command = "To say why you need the session, add:", "--reason 'TICKET-1 …'"
             hint = f"add {command}"
@@ -122,17 +129,17 @@ def _denied_here(
             heading = "To find the file that sets the rule:"
             command = hint = "ssmgate config show --origin"
         case _:
-            assert_never(outcome.reason_code)
+            assert_never(decision.reason_code)
     return RestrictionDenied(
         DenialFacts(
-            outcome.reason_code,
-            outcome.reason,
-            f"{outcome.reason} ({outcome.rule}); IAM allows the session document",
+            decision.reason_code,
+            decision.reason,
+            f"{decision.reason} ({decision.rule}); IAM allows the session document",
             *_asked(request),
             caller_arn=caller.caller_arn if caller else "",
             policy_source_arn=caller.policy_source_arn if caller else "",
             layer="machine",
-            rule=outcome.rule,
+            rule=decision.rule,
             heading=heading,
             command=command,
             hint=hint,
@@ -141,27 +148,28 @@ def _denied_here(
 
 
 def _unknown(
-    outcome: Unknown, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
+    decision: Unknown, request: SessionRequest, caller: Caller | None, options: Sequence[Option]
 ) -> AccessUnknown:
-    question = outcome.question
-    remarks = _remarks(outcome, options)
+    question = decision.question
+    remarks = _remarks(decision, options)
     heading, flag = _EXPLAIN, "--explain"
-    if outcome.reason_code == Reason.NOT_ALLOWED_TO_SIMULATE and caller is not None:
+    if decision.reason_code == Reason.NOT_ALLOWED_TO_SIMULATE and caller is not None:
         heading, flag = _REQUEST_SIMULATION, "--request"
-    elif outcome.reason_code == Reason.LIVE_CONTEXT and question is not None:
+    elif decision.reason_code == Reason.LIVE_CONTEXT and question is not None:
         # IAM names the keys of every statement, so there may be no grant at all.
         heading, flag = _REQUEST, "--request"
     command = check_command(flag, request, options)
     return AccessUnknown(
         DenialFacts(
-            outcome.reason_code,
-            outcome.reason,
-            outcome.reason,
+            decision.reason_code,
+            decision.reason,
+            decision.reason,
             *_asked(request),
             document_arn=question.resource_arn if question else "",
             caller_arn=caller.caller_arn if caller else "",
             policy_source_arn=caller.policy_source_arn if caller else "",
-            missing=outcome.live_context,
+            layer=decision.denial.layer.name.lower() if decision.denial else "",
+            missing=decision.live_context,
             remarks=remarks,
             heading=heading,
             command=command,
@@ -222,26 +230,44 @@ def least_statement(question: Question, request: SessionRequest) -> str:
     )
 
 
-def _remarks(outcome: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
-    """Return next steps for `outcome`, the most useful one first."""
-    match outcome.reason_code:
+_CHECKER = (
+    "the configuration can name other credentials to check with, as checker.profile or"
+    f" checker.role_arn in {CONFIG_FILE}"
+)
+_SERVICE = (
+    f'on_unknown = "service" in {CONFIG_FILE} starts without simulation, and leaves the check of'
+    " the document, which is then named, to AWS"
+)
+
+
+def _remarks(decision: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
+    """Return next steps for `decision`, the most useful one first."""
+    match decision.reason_code:
         case Reason.NOT_ALLOWED_TO_SIMULATE:
-            return (
-                "the configuration can name other credentials to check with, as checker.profile"
-                f" or checker.role_arn in {CONFIG_FILE}",
-            )
+            return _CHECKER, _SERVICE
         case Reason.TAGS_UNKNOWN | Reason.TAGS_DENY:
-            if outcome.question is None:
+            if decision.question is None:
                 return ()
-            return _read_hints(outcome.live_context, outcome.question)
+            return _read_hints(decision.live_context, decision.question)
         case Reason.LIVE_DENY | Reason.LIVE_CONTEXT:
-            return _context_hints(outcome.live_context)
+            return _context_hints(decision.live_context)
+        case Reason.KEYS_NOT_LISTABLE:
+            return _listing_hints(decision.denial)
+        case Reason.SIMULATION_DENIED:
+            return (
+                "a deny of everything is often one without MFA, or from other addresses: use"
+                " credentials for which an MFA code was entered (mfa_serial in the profile), or ask"
+                " the owner of that policy to exempt iam:SimulatePrincipalPolicy",
+                _CHECKER,
+                _SERVICE,
+            )
         case Reason.ROOT:
-            return ("IAM policies do not apply to the root user: use an IAM user or role",)
+            return "IAM policies do not apply to the root user: use an IAM user or role", _SERVICE
         case Reason.FEDERATED_USER:
             return (
                 "the policies of a GetFederationToken session cannot be read: use an IAM user or"
                 " role",
+                _SERVICE,
             )
         case Reason.THROTTLED:
             return ("IAM allows an account few simulations a second: try again in a moment",)
@@ -251,7 +277,7 @@ def _remarks(outcome: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
                     "--endpoint-url is used for StartSession only: for a local AWS set"
                     " AWS_ENDPOINT_URL",
                 )
-            return outcome.hints or (
+            return decision.hints or (
                 "STS and IAM have to be reachable: allow their endpoints, or set HTTPS_PROXY",
             )
         case Reason.GRANT_UNKNOWN:
@@ -261,7 +287,7 @@ def _remarks(outcome: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
         case Reason.EXPIRED:
             return ("get fresh credentials, for example with 'aws sso login' or 'aws login'",)
         case Reason.FAILED:
-            return outcome.hints
+            return decision.hints
         case (
             Reason.ACCESS_CHECK_UNKNOWN
             | Reason.CONTRADICTION
@@ -272,7 +298,7 @@ def _remarks(outcome: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
             | Reason.UNREADABLE
         ):
             return ()
-    assert_never(outcome.reason_code)
+    assert_never(decision.reason_code)
 
 
 def simulate_statement(caller: Caller) -> str:
@@ -292,23 +318,45 @@ def simulate_statement(caller: Caller) -> str:
 def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
     """Return hints how the tags of `keys` can be read, or set under [context] for the caller's."""
     principal = tuple(key for key in keys if not is_resource_tag(key))
-    needed = []
-    if principal != keys:
-        needed.append(("ssm:ListTagsForResource", question.resource_arn))
+    source, needed = question.policy_source_arn, []
+    if principal != keys and account_of(question.resource_arn) == account_of(source):
+        needed.append(_statement("ssm:ListTagsForResource", question.resource_arn))
     if principal:
-        needed.append(("iam:GetUser", question.policy_source_arn))
-    statements = [
-        json.dumps({"Effect": "Allow", "Action": action, "Resource": arn}) for action, arn in needed
-    ]
+        action = "iam:GetUser" if ":user/" in source else "iam:GetRole"
+        needed.append(_statement(action, source))
     return (
-        *(f"let the caller read these tags: {statement}" for statement in statements),
+        *(f"let the caller read these tags: {statement}" for statement in needed),
         *_context_hints(principal),
     )
 
 
+def _listing_hints(denial: Denial | None) -> tuple[str, ...]:
+    """Return hints for an explicit deny whose condition keys could not be listed."""
+    if denial is None:
+        return ()
+    exempt = (
+        f"ask the owner of that {denial.layer.value} whether the deny has a condition. If you know"
+        f" what the service will see, put the condition key under [context] in {CONFIG_FILE}"
+    )
+    if denial.layer is not Layer.IDENTITY:
+        return (exempt,)
+    statement = _statement(
+        "iam:GetContextKeysForPrincipalPolicy", denial.question.policy_source_arn
+    )
+    return f"let the caller list the condition keys of its policies: {statement}", exempt
+
+
+def _statement(action: str, resource_arn: str) -> str:
+    return json.dumps({"Effect": "Allow", "Action": action, "Resource": resource_arn})
+
+
 def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
     tags = [key for key in keys if is_resource_tag(key)]
-    lines = [f'"{key}" = {_example(key)}' for key in keys if key not in tags]
+    lines = [
+        f'"{key}" = {_example(key)}'
+        for key in keys
+        if key not in tags and key.lower() not in FIXED_KEYS
+    ]
     hints = []
     if tags:
         hints.append(
@@ -332,7 +380,3 @@ def _example(key: str) -> str:
     if lowered.endswith("age"):
         return "0"
     return '"…"'
-
-
-def _article(layer: Layer) -> str:
-    return f"an {layer.value}" if layer is Layer.IDENTITY else f"a {layer.value}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ssmgate.gate.decision.arn import account_of, control_arn
+from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.frozen import frozen
 
 ACTION = "ssm:StartSession"
@@ -19,6 +19,8 @@ FIXED_KEYS = frozenset(
         "aws:principaltype",
         "aws:securetransport",
         "aws:viaawsservice",
+        "aws:viaawsmcpservice",
+        "aws:principalisawsservice",
         "aws:resourceaccount",
         "aws:currenttime",
         "aws:epochtime",
@@ -31,6 +33,9 @@ RESOURCE_TAG_PREFIXES = ("aws:ResourceTag/", "ssm:resourceTag/")
 
 PRINCIPAL_TAG_PREFIX = "aws:PrincipalTag/"
 
+# The caller itself signs the request and sends it to Systems Manager.
+_FALSE = ("aws:ViaAWSService", "aws:ViaAWSMCPService", "aws:PrincipalIsAWSService")
+
 MFA_KEY = "aws:MultiFactorAuthPresent"
 
 
@@ -40,9 +45,7 @@ class Caller:
 
     `caller_arn`, `account` and `user_id` are GetCallerIdentity's. `policy_source_arn` is the
     IAM user or role that is simulated. `principal_type` is the value of `aws:PrincipalType`.
-    `role_path_known` is false if iam:GetRole did not return the role's path. `principal_tags`
-    are the tags of that user or role, without those of a session, and None if they have not been
-    read.
+    `role_path_known` is false if iam:GetRole did not return the role's path.
     """
 
     account: str
@@ -52,7 +55,6 @@ class Caller:
     principal_type: str
     partition: str
     role_path_known: bool = True
-    principal_tags: tuple[tuple[str, str], ...] | None = None
 
 
 @frozen
@@ -111,7 +113,7 @@ class Question:
             ContextEntry("aws:PrincipalArn", "string", (caller.policy_source_arn,)),
             ContextEntry("aws:PrincipalType", "string", (caller.principal_type,)),
             ContextEntry("aws:SecureTransport", "boolean", (boolean_word(secure_transport),)),
-            ContextEntry("aws:ViaAWSService", "boolean", ("false",)),
+            *(ContextEntry(key, "boolean", ("false",)) for key in _FALSE),
         ]
         if document_access_check is not None:
             word = boolean_word(document_access_check)
@@ -131,13 +133,6 @@ class Question:
         """Return this question with `entries` added. A key that it already has is unchanged."""
         added = tuple(entry for entry in entries if not self.gives(entry.key_name))
         return replace(self, context=(*self.context, *added))
-
-    def control(self) -> Question:
-        """Return this question about a document that cannot exist (`arn.control_arn`).
-
-        The context is the same, tags included, so that only the name can make a difference.
-        """
-        return replace(self, resource_arn=control_arn(self.resource_arn))
 
 
 def is_resource_tag(key_name: str) -> bool:

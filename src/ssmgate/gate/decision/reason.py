@@ -34,6 +34,7 @@ class Reason(StrEnum):
     FAILED = "failed"
     NOT_ALLOWED_TO_SIMULATE = "not_allowed_to_simulate"
     OTHER_ACCOUNT = "other_account"
+    SIMULATION_DENIED = "simulation_denied"
     THROTTLED = "throttled"
     TIMED_OUT = "timed_out"
     UNREACHABLE = "unreachable"
@@ -53,6 +54,7 @@ class Reason(StrEnum):
     # Unknown: the decision depends on values that are not known.
     ACCESS_CHECK_UNKNOWN = "access_check_unknown"
     GRANT_UNKNOWN = "grant_unknown"
+    KEYS_NOT_LISTABLE = "keys_not_listable"
     KEY_NOT_GIVEN = "key_not_given"
     LIVE_CONTEXT = "live_context"
     LIVE_DENY = "live_deny"
@@ -60,7 +62,7 @@ class Reason(StrEnum):
     TAGS_UNKNOWN = "tags_unknown"
 
 
-# One alias for each kind of outcome, so that mypy finds a code of another kind, and a `match`
+# One alias for each kind of decision, so that mypy finds a code of another kind, and a `match`
 # that leaves out a code.
 
 DenialReason = Literal[Reason.EXPLICIT_DENY, Reason.IMPLICIT_DENY, Reason.NOT_NAMED]
@@ -82,6 +84,7 @@ UnknownReason = Literal[
     Reason.FEDERATED_USER,
     Reason.GRANT_UNKNOWN,
     Reason.IDENTITY,
+    Reason.KEYS_NOT_LISTABLE,
     Reason.LIVE_CONTEXT,
     Reason.LIVE_DENY,
     Reason.NOT_ALLOWED_TO_SIMULATE,
@@ -89,6 +92,7 @@ UnknownReason = Literal[
     Reason.NO_QUESTION,
     Reason.OTHER_ACCOUNT,
     Reason.ROOT,
+    Reason.SIMULATION_DENIED,
     Reason.TAGS_DENY,
     Reason.TAGS_UNKNOWN,
     Reason.THROTTLED,

@@ -23,6 +23,7 @@ def decision(
     """Return the members of a decision's record; arguments as for `Recorder.decision`."""
     return {
         "verdict": _verdict(outcome),
+        "decided_by": _decided_by(outcome, starts=starts),
         "starts": starts,
         **_asked(caller, attempt.request),
         "endpoints": endpoints and endpoints.shown(),
@@ -51,8 +52,17 @@ def start(
 
 def _verdict(outcome: Permit | Denial | Unknown | LocalDenial) -> str:
     if isinstance(outcome, Permit):
-        return "allowed"
+        return "unknown" if outcome.left_to_service else "allowed"
     return "unknown" if isinstance(outcome, Unknown) else "denied"
+
+
+def _decided_by(outcome: Permit | Denial | Unknown | LocalDenial, *, starts: bool) -> str:
+    """Return what decided whether the session starts."""
+    if isinstance(outcome, Permit):
+        return "service" if outcome.left_to_service else "simulation"
+    if starts:
+        return "permissive"
+    return "rules" if isinstance(outcome, LocalDenial) else "simulation"
 
 
 def _asked(caller: Caller | None, request: SessionRequest) -> dict[str, object]:
@@ -90,6 +100,8 @@ def _context(entry: ContextEntry) -> dict[str, object]:
 
 
 def _why(outcome: Permit | Denial | Unknown | LocalDenial) -> dict[str, object]:
+    if isinstance(outcome, Permit) and outcome.left_to_service:
+        outcome = outcome.left_to_service
     match outcome:
         case Denial():
             return {
@@ -105,6 +117,7 @@ def _why(outcome: Permit | Denial | Unknown | LocalDenial) -> dict[str, object]:
                 "reason_code": outcome.reason_code.value,
                 "document_arn": question.resource_arn if question else None,
                 "reason": outcome.reason,
+                "layer": outcome.denial.layer.value if outcome.denial else None,
                 "live_context": list(outcome.live_context),
             }
         case LocalDenial():

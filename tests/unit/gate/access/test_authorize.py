@@ -13,6 +13,7 @@ import pytest
 from ssmgate.gate.access import authorize, refine
 from ssmgate.gate.cache.entry import CacheEntry, Timestamp
 from ssmgate.gate.config.load import Config
+from ssmgate.gate.decision.controls import controls_of
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown, decide
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
@@ -72,7 +73,7 @@ class Cache:
         return self.known
 
     def store(self, caller: Caller | None, attempt: SimulationAttempt, first: object) -> bool:
-        self.calls.append((caller, attempt.outcome, first))
+        self.calls.append((caller, attempt.decision, first))
         return self.keeps
 
 
@@ -96,10 +97,10 @@ class Aws:
         assert iam == "iam"
         self._ask("first")
         ((request, questions),) = requests
-        outcome = decide(
+        decision = decide(
             request, questions, self.evaluations, allow_wildcard_grants=allow_wildcard_grants
         )
-        return [SimulationAttempt(request, questions, self.evaluations, outcome)]
+        return [SimulationAttempt(request, questions, self.evaluations, decision)]
 
     def resimulate(
         self,
@@ -116,7 +117,7 @@ class Aws:
         self, clients: Any, caller: Caller, first: SimulationAttempt
     ) -> SimulationAttempt:
         assert (clients, caller, first.evaluations) == (CLIENTS, CALLER, self.evaluations)
-        return replace(first, outcome=Unknown(Reason.TAGS_UNKNOWN, "no time"))
+        return replace(first, decision=Unknown(Reason.TAGS_UNKNOWN, "no time"))
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -141,14 +142,17 @@ def authorized(cache: Any, config: Config | None = None) -> authorize.Authorizat
 def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
     examined = authorized(Cache(KEPT))
 
-    assert examined.outcome == Permit(REQUEST)
+    assert examined.decision == Permit(REQUEST)
     assert (examined.cached, examined.caller, aws.asked) == (True, CALLER, [])
     assert examined.attempt == SimulationAttempt(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
     assert examined.endpoints == KEPT.endpoints
 
 
 NAMES = MatchedStatement("user_alice_A", "IAM Policy", (3, 5), (9, 6))
-CONTROL = Evaluation(QUESTION.control().resource_arn, EvalDecision.IMPLICIT_DENY)
+CONTROLS = tuple(
+    Evaluation(control.resource_arn, EvalDecision.IMPLICIT_DENY)
+    for control in controls_of(QUESTION)
+)
 
 
 def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) -> None:
@@ -156,8 +160,9 @@ def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) 
     kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
 
     assert not authorized(Cache(kept), named).cached
-    examined = authorized(Cache(replace(kept, controls=(CONTROL,))), named)
-    assert (examined.cached, examined.attempt.controls) == (True, (CONTROL,))
+    assert not authorized(Cache(replace(kept, controls=CONTROLS[1:])), named).cached
+    examined = authorized(Cache(replace(kept, controls=CONTROLS)), named)
+    assert (examined.cached, examined.attempt.controls) == (True, CONTROLS)
 
 
 TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
@@ -191,21 +196,21 @@ def test_simulates_unless_cached_answer_has_same_questions(
 
     examined = authorized(cache)
 
-    assert isinstance(examined.outcome, Denial)
+    assert isinstance(examined.decision, Denial)
     assert (examined.cached, aws.asked) == (False, ["identity", "first", "second True"])
-    assert cache.calls == ["permit", (CALLER, examined.outcome, (QUESTION,))]
+    assert cache.calls == ["permit", (CALLER, examined.decision, (QUESTION,))]
 
 
 def test_waiting_process_uses_answer_of_leader(aws: Aws) -> None:
     examined = authorized(Cache(None, KEPT, waited=True))
 
-    assert (examined.cached, examined.outcome, aws.asked) == (True, Permit(REQUEST), [])
+    assert (examined.cached, examined.decision, aws.asked) == (True, Permit(REQUEST), [])
 
 
 def test_waiting_process_simulates_without_answer_of_leader(aws: Aws) -> None:
     examined = authorized(Cache(None, None, waited=True))
 
-    assert (examined.cached, examined.outcome) == (False, Permit(REQUEST))
+    assert (examined.cached, examined.decision) == (False, Permit(REQUEST))
     assert examined.endpoints == ENDPOINTS
     assert aws.asked == ["identity", "first"]
 
@@ -228,7 +233,7 @@ def test_cached_caller_needs_no_call(aws: Aws) -> None:
 
 
 def test_simulates_without_cache(aws: Aws) -> None:
-    assert authorized(None).outcome == Permit(REQUEST)
+    assert authorized(None).decision == Permit(REQUEST)
     assert aws.asked == ["identity", "first"]
     assert authorized(None).endpoints == ENDPOINTS
     assert "clients=" not in repr(authorized(None)), "they hold the credentials"
@@ -259,7 +264,7 @@ def test_unknown_caller_is_unknown(aws: Aws) -> None:
 
     examined = authorized(cache)
 
-    assert (examined.caller, examined.outcome) == (None, aws.who)
+    assert (examined.caller, examined.decision) == (None, aws.who)
     assert aws.asked == ["identity"]
     assert cache.calls == ["permit", (None, aws.who, ())]
 
@@ -268,10 +273,10 @@ def test_unknown_caller_is_unknown(aws: Aws) -> None:
 def test_late_answer_is_unknown(aws: Aws, slow: str) -> None:
     aws.slow = slow
 
-    outcome = authorized(None).outcome
+    decision = authorized(None).decision
 
-    assert isinstance(outcome, Unknown)
-    assert (outcome.reason_code, outcome.reason) == (
+    assert isinstance(decision, Unknown)
+    assert (decision.reason_code, decision.reason) == (
         Reason.TIMED_OUT,
         "STS and IAM took longer than 45 s",
     )
@@ -281,7 +286,7 @@ def test_second_simulation_that_times_out_is_not_allow(aws: Aws) -> None:
     aws.slow = "second"
     aws.evaluations = (NO,)
 
-    assert authorized(None).outcome == Unknown(Reason.TAGS_UNKNOWN, "no time")
+    assert authorized(None).decision == Unknown(Reason.TAGS_UNKNOWN, "no time")
 
 
 def test_each_question_has_the_configured_context_and_mfa(

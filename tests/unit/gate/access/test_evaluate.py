@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from fakes.simulations import ARN, OTHER, answer, entry, result, several
-from ssmgate.gate.access import evaluate, shared_simulation
+from ssmgate.gate.access import controls, evaluate, shared_simulation
+from ssmgate.gate.decision.controls import control_arn
 from ssmgate.gate.decision.decision import Denial, Layer, Permit, Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import ContextEntry, Question
@@ -20,7 +21,7 @@ from ssmgate.gate.decision.request import SessionRequest
 ALICE = "arn:aws:iam::111122223333:user/alice"
 DEV, OPS = SessionRequest("i-1", "Dev-Shell"), SessionRequest("i-1", "Other")
 ABOUT_DEV, ABOUT_OPS = Question(ALICE, ARN, ()), Question(ALICE, OTHER, ())
-CONTROL, OTHER_CONTROL = (q.control().resource_arn for q in (ABOUT_DEV, ABOUT_OPS))
+CONTROL, OTHER_CONTROL = control_arn(ARN), control_arn(OTHER)
 NAMES = {
     "SourcePolicyId": "user_alice_A",
     "SourcePolicyType": "IAM Policy",
@@ -77,7 +78,7 @@ def test_allowed_document_takes_one_call() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)))
 
-    assert attempt.outcome == Permit(DEV)
+    assert attempt.decision == Permit(DEV)
     assert (attempt.request, attempt.questions, attempt.controls) == (DEV, (ABOUT_DEV,), ())
     assert [one.resource_arn for one in attempt.evaluations] == [ARN]
     assert iam.asked == [[ARN]]
@@ -96,7 +97,7 @@ def test_each_document_that_a_request_may_mean_has_to_be_allowed() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
 
-    assert attempt.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
+    assert attempt.decision == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
     assert [one.resource_arn for one in attempt.evaluations] == [ARN, OTHER]
     assert iam.asked == [[ARN], [OTHER]]
 
@@ -106,7 +107,7 @@ def test_second_document_is_simulated_although_the_first_is_denied() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
 
-    assert attempt.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
+    assert attempt.decision == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
     assert iam.asked == [[ARN], [OTHER]]
 
 
@@ -115,8 +116,8 @@ def test_nothing_is_simulated_for_a_request_once_an_answer_is_missing() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
 
-    assert isinstance(attempt.outcome, Unknown)
-    assert attempt.outcome.question == ABOUT_DEV
+    assert isinstance(attempt.decision, Unknown)
+    assert attempt.decision.question == ABOUT_DEV
     assert (attempt.evaluations, iam.asked) == ((), [[ARN]])
 
 
@@ -125,7 +126,7 @@ def test_answers_before_the_missing_one_are_kept_and_permit_nothing() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
 
-    assert isinstance(attempt.outcome, Unknown)
+    assert isinstance(attempt.decision, Unknown)
     assert [one.resource_arn for one in attempt.evaluations] == [ARN]
 
 
@@ -135,8 +136,8 @@ def test_missing_answer_about_one_request_leaves_the_others() -> None:
 
     first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (team,)))
 
-    assert isinstance(first.outcome, Unknown)
-    assert second.outcome == Permit(OPS)
+    assert isinstance(first.decision, Unknown)
+    assert second.decision == Permit(OPS)
 
 
 def test_requests_that_differ_in_the_document_share_a_call() -> None:
@@ -144,8 +145,8 @@ def test_requests_that_differ_in_the_document_share_a_call() -> None:
 
     first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)))
 
-    assert first.outcome == Permit(DEV)
-    assert second.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
+    assert first.decision == Permit(DEV)
+    assert second.decision == Denial(Reason.IMPLICIT_DENY, ABOUT_OPS, Layer.IDENTITY)
     assert iam.asked == [[ARN, OTHER]]
 
 
@@ -154,7 +155,7 @@ def test_requests_with_more_documents_are_simulated_turn_by_turn() -> None:
 
     first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS, ABOUT_DEV)))
 
-    assert (first.outcome, second.outcome) == (Permit(DEV), Permit(OPS))
+    assert (first.decision, second.decision) == (Permit(DEV), Permit(OPS))
     assert iam.asked == [[ARN, OTHER], [ARN]]
 
 
@@ -298,9 +299,10 @@ def test_named_grant_is_permitted_after_its_control() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)), allow_wildcard_grants=False)
 
-    assert attempt.outcome == Permit(DEV)
-    assert [one.resource_arn for one in attempt.controls] == [CONTROL]
-    assert iam.asked == [[ARN], [CONTROL]]
+    assert attempt.decision == Permit(DEV)
+    first, about = iam.asked
+    assert (first, about[0], len(about)) == ([ARN], CONTROL, 1 + len("Dev-Shell"))
+    assert [one.resource_arn for one in attempt.controls] == about
 
 
 def test_wildcard_grant_is_denied() -> None:
@@ -308,8 +310,8 @@ def test_wildcard_grant_is_denied() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)), allow_wildcard_grants=False)
 
-    assert isinstance(attempt.outcome, Denial)
-    assert attempt.outcome.reason_code == Reason.NOT_NAMED
+    assert isinstance(attempt.decision, Denial)
+    assert attempt.decision.reason_code == Reason.NOT_NAMED
 
 
 def test_controls_are_simulated_for_allowed_documents_alone() -> None:
@@ -319,9 +321,51 @@ def test_controls_are_simulated_for_allowed_documents_alone() -> None:
         iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)), allow_wildcard_grants=False
     )
 
-    assert denied.outcome == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
-    assert named.outcome == Permit(OPS)
-    assert (denied.controls, iam.asked) == ((), [[ARN, OTHER], [OTHER_CONTROL]])
+    assert denied.decision == Denial(Reason.IMPLICIT_DENY, ABOUT_DEV, Layer.IDENTITY)
+    assert named.decision == Permit(OPS)
+    first, about = iam.asked
+    assert (denied.controls, first, about[0]) == ((), [ARN, OTHER], OTHER_CONTROL)
+    assert len(about) == 1 + len("Other")
+
+
+def test_controls_of_documents_that_differ_in_their_name_are_simulated_in_one_call() -> None:
+    iam = Iam({ARN: "allowed", OTHER: "allowed"})
+
+    first, second = simulated(
+        iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)), allow_wildcard_grants=False
+    )
+
+    assert (first.decision, second.decision) == (Permit(DEV), Permit(OPS))
+    assert len(iam.asked) == 2
+    assert len(iam.asked[1]) == 2 + len("Dev-Shell") + len("Other")
+
+
+def test_many_controls_are_simulated_in_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controls, "MOST", 12)
+    iam = Iam({ARN: "allowed", OTHER: "allowed"})
+
+    attempts = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)), allow_wildcard_grants=False)
+
+    assert [attempt.decision for attempt in attempts] == [Permit(DEV), Permit(OPS)]
+    assert [len(arns) for arns in iam.asked] == [2, 10, 6]
+
+
+def test_controls_that_the_organization_may_deny_are_simulated_for_each_document() -> None:
+    iam = Iam({ARN: "allowed", OTHER: "allowed"}, **UNPLACED)
+    answers = [
+        evaluate.Answered(
+            request, (about,), (Evaluation(about.resource_arn, EvalDecision.ALLOWED),)
+        )
+        for request, about in ((DEV, ABOUT_DEV), (OPS, ABOUT_OPS))
+    ]
+
+    found = controls.simulate_controls(iam, answers)
+
+    assert [len(arns) for arns in iam.asked] == [16, 10, 6]
+    assert [(len(evaluations), unknown) for evaluations, unknown in found] == [
+        (10, None),
+        (6, None),
+    ]
 
 
 def test_no_control_is_simulated_unless_all_documents_are_allowed() -> None:
@@ -337,11 +381,11 @@ def test_no_control_is_simulated_where_an_answer_is_missing() -> None:
     allowed = Evaluation(ARN, EvalDecision.ALLOWED)
     iam = Iam({ARN: "allowed"})
 
-    (attempt,) = evaluate.conclude(
+    (attempt,) = evaluate.decide_answered(
         iam, [evaluate.Answered(DEV, (ABOUT_DEV,), (allowed,), missing)], False
     )
 
-    assert attempt.outcome == missing
+    assert attempt.decision == missing
     assert (attempt.evaluations, attempt.controls, iam.calls) == ((allowed,), (), [])
 
 
@@ -350,9 +394,9 @@ def test_missing_control_is_unknown() -> None:
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)), allow_wildcard_grants=False)
 
-    assert isinstance(attempt.outcome, Unknown)
-    assert attempt.outcome.question == ABOUT_OPS.control()
-    assert (attempt.controls, iam.asked) == ((), [[ARN], [OTHER], [CONTROL], [OTHER_CONTROL]])
+    assert isinstance(attempt.decision, Unknown)
+    assert attempt.decision.reason_code == Reason.UNREADABLE
+    assert (attempt.controls, iam.asked[:2]) == ((), [[ARN], [OTHER]])
 
 
 @pytest.mark.parametrize(
@@ -368,7 +412,7 @@ def test_control_behind_a_boundary_is_simulated_with_an_open_one(
         for one in boundaries
     )
 
-    evaluate.simulate_controls(iam, [evaluate.Answered(DEV, (ABOUT_DEV,), answers)])
+    controls.simulate_controls(iam, [evaluate.Answered(DEV, (ABOUT_DEV,), answers)])
 
     (call,) = iam.calls
     given = [json.loads(text) for text in call.get("PermissionsBoundaryPolicyInputList", ())]

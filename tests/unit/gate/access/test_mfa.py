@@ -87,6 +87,6 @@ def test_mfa_prompt_has_no_time_limit_and_holds_no_lock(
     cache = open_cache(invocation, clients, config, os.environ, pytest.fail) if caches else None
     decided = authorize.authorize(invocation, clients, config, cache)
 
-    assert isinstance(decided.outcome, Permit)
+    assert isinstance(decided.decision, Permit)
     assert seen == [([], [])]
     assert limits[:1] == [authorize.CHECK_SECONDS]

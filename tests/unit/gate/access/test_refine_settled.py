@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,19 +19,39 @@ from ssmgate.gate.decision.request import SessionRequest
 @pytest.mark.parametrize(
     "place",
     [
-        arn("Dev", region="eu-west-1"), arn("Dev", account="999999999999"), arn("Dev", account=""),
+        arn("Dev", region="eu-west-1"), arn("Dev", account="999999999999"),
         A.replace("arn:aws:", "arn:aws-cn:"), A.replace(":ssm:", ":ec2:"),
     ],
 )  # fmt: skip
 def test_only_documents_of_this_account_and_region_have_tags_to_read(place: str) -> None:
-    clients: Any = SimpleNamespace(partition="aws", region="us-east-1")
+    aws = Aws({})
 
-    assert refine.document_source(clients, USER, Question(ALICE, place, ())) is None
-    assert refine.document_source(clients, USER, ON_A) is not None
+    source = refine.document_source(aws, USER, Question(ALICE, place, ()))  # type: ignore[arg-type]
+
+    assert source is not None
+    assert source.read() is None
+    assert source.unread == "ssmgate does not read in other accounts and regions"
+    assert aws.calls == []
+
+
+def test_documents_of_aws_have_no_tags() -> None:
+    own = Question(ALICE, arn("AWS-StartSSHSession", account=""), ())
+
+    assert refine.document_source(Aws({}), USER, own) is None  # type: ignore[arg-type]
+
+
+def test_late_explicit_deny_is_unknown() -> None:
+    denial = Denial(Reason.EXPLICIT_DENY, ON_A, Layer.IDENTITY)
+    first = SimulationAttempt(SessionRequest("i-1"), (ON_A,), (), denial)
+
+    late = refine.out_of_time(Aws({}), USER, first).decision  # type: ignore[arg-type]
+
+    assert isinstance(late, Unknown)
+    assert (late.reason_code, late.denial) == (Reason.KEYS_NOT_LISTABLE, denial)
 
 
 @pytest.mark.parametrize(
-    "outcome",
+    "decision",
     [
         Permit(SessionRequest("i-1")),
         Unknown(Reason.TIMED_OUT, "IAM did not answer"),
@@ -40,9 +59,9 @@ def test_only_documents_of_this_account_and_region_have_tags_to_read(place: str)
         Denial(Reason.NOT_NAMED, ON_A, Layer.IDENTITY),
     ],
 )
-def test_nothing_is_late_but_a_denial_that_tags_may_turn(outcome: Any) -> None:
+def test_nothing_is_late_but_a_denial_that_tags_may_turn(decision: Any) -> None:
     evaluation = Evaluation(A, EvalDecision.IMPLICIT_DENY, missing_context=(THEIRS,))
-    first = SimulationAttempt(SessionRequest("i-1"), (ON_A,), (evaluation,), outcome)
+    first = SimulationAttempt(SessionRequest("i-1"), (ON_A,), (evaluation,), decision)
 
     assert refine.out_of_time(Aws({}), USER, first) is first  # type: ignore[arg-type]
 
@@ -50,18 +69,18 @@ def test_nothing_is_late_but_a_denial_that_tags_may_turn(outcome: Any) -> None:
 def test_late_answers_about_another_document_say_nothing() -> None:
     other = Evaluation(B, EvalDecision.IMPLICIT_DENY, missing_context=(THEIRS,))
     own = Evaluation(A, EvalDecision.IMPLICIT_DENY)
-    outcome = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.IDENTITY)
-    first = SimulationAttempt(SessionRequest("i-1"), (ON_A, ON_B), (own, other), outcome)
+    decision = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.IDENTITY)
+    first = SimulationAttempt(SessionRequest("i-1"), (ON_A, ON_B), (own, other), decision)
 
     assert refine.out_of_time(Aws({}), USER, first) == first  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("outcome", [None, Unknown(Reason.LIVE_CONTEXT, "live", ON_A, (LIVE,))])
-def test_only_a_denial_is_settled(outcome: Any) -> None:
+@pytest.mark.parametrize("decision", [None, Unknown(Reason.LIVE_CONTEXT, "live", ON_A, (LIVE,))])
+def test_only_a_denial_is_settled(decision: Any) -> None:
     aws = Aws({}, mentions=(LIVE,))
     lookups = tags.Lookups(aws, USER)
 
-    assert refine.settled(lookups, ON_A, outcome, tags.Found()) is outcome
+    assert refine.settled(lookups, ON_A, decision, tags.Found()) is decision
     assert aws.calls == []
 
 

@@ -183,12 +183,12 @@ def test_reads_each_page() -> None:
 def test_answer_that_cannot_be_read_is_unknown(answers: list[Any], reason: str) -> None:
     iam = Iam(*answers)
 
-    outcome = simulate(iam, QUESTION, NOW)
+    decision = simulate(iam, QUESTION, NOW)
 
     assert len(iam.asked) <= 5
-    assert isinstance(outcome, Unknown)
-    assert (outcome.reason_code, outcome.question) == ("unreadable", QUESTION)
-    assert reason in outcome.reason
+    assert isinstance(decision, Unknown)
+    assert (decision.reason_code, decision.question) == ("unreadable", QUESTION)
+    assert reason in decision.reason
 
 
 def test_key_that_was_given_is_not_missing() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ssmgate.gate.access import refine
 from ssmgate.gate.aws import tags
-from ssmgate.gate.decision.decision import Denial, Layer, Outcome, SimulationAttempt, Unknown
+from ssmgate.gate.decision.decision import Decision, Denial, Layer, SimulationAttempt, Unknown
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.reason import Reason
@@ -21,7 +21,6 @@ OPS = f"arn:aws:iam::{ACCOUNT}:role/Ops"
 USER = Caller(ACCOUNT, ALICE, ALICE, "AIDAX", "User", "aws")
 SESSION = Caller(
     ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/me", OPS, "AROAX:me", "AssumedRole", "aws",
-    principal_tags=(("Team", "ops"),),
 )  # fmt: skip
 DOCUMENT = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Shell"
 QUESTION = Question(ALICE, DOCUMENT, ())
@@ -51,6 +50,7 @@ def own(*team: str) -> tags.Source:
         ((THEIRS, MINE), own("ops"), Iam("ops"), {THEIRS, "ssm:resourceTag/Team", MINE}, [], 1),
         ((THEIRS,), own("ops"), Iam("ops"), {THEIRS, "ssm:resourceTag/Team"}, [], 0),
         ((MINE,), own("ops"), Iam("ops"), {MINE}, [], 1),
+        ((MINE,), own(), Iam("ops"), {MINE}, [], 1),
         ((MINE,), None, Iam("ops"), {MINE}, [], 1),
         ((THEIRS,), None, Iam("ops"), set(), [], 0),
         ((THEIRS, MINE), own(), Iam("ops"), {MINE}, [THEIRS], 1),
@@ -71,7 +71,7 @@ def test_looks_up_tags_that_policies_mention(
     found = lookups.find(QUESTION, keys, source)
 
     assert {entry.key_name for entry in found.entries} == looked_up
-    assert [key for key, _ in found.unread] == unread
+    assert [key for key in keys or () if found.unread(key)] == unread
     lookups.find(QUESTION, keys, source)
     assert iam.asked == calls
 
@@ -80,15 +80,55 @@ def test_does_not_look_up_given_tags() -> None:
     given = QUESTION.with_context([ContextEntry(MINE.lower(), "string", ("web",))])
     iam = Iam("ops")
 
-    assert tags.Lookups(iam, USER).find(given, (MINE,), None) == tags.Found()
-    assert tags.session_tags(SESSION, given, (MINE,)) == ()
-    assert iam.asked == 0
+    found = tags.Lookups(iam, USER).find(given, (MINE,), None)
+    assert (found.keys, found.entries, iam.asked) == ((), (), 0)
 
 
-def test_only_role_sessions_have_session_tags() -> None:
-    assert tags.session_tags(SESSION, QUESTION, ("aws:username", MINE, THEIRS)) == (MINE,)
-    assert tags.session_tags(USER, QUESTION, (MINE,)) == ()
-    assert tags.unread(SESSION, QUESTION, (MINE,), None).unread == ()
+@pytest.mark.parametrize(
+    ("keys", "source", "calls"),
+    [((THEIRS,), own("ops"), 1), ((THEIRS,), None, 0), (("aws:SourceIp",), own("ops"), 0)],
+)
+def test_one_tag_is_looked_up_with_the_other_kind(
+    keys: tuple[str, ...], source: tags.Source | None, calls: int
+) -> None:
+    iam = Iam("ops")
+
+    found = tags.Lookups(iam, USER).find(QUESTION, keys, source, together=True)
+
+    assert iam.asked == calls
+    assert (MINE in {entry.key_name for entry in found.entries}) == (calls == 1)
+
+
+ALLOW = {"Effect": "Allow"}
+
+
+@pytest.mark.parametrize(
+    ("trust", "expected"),
+    [
+        ({"Statement": {**ALLOW, "Action": "sts:AssumeRole"}}, False),
+        ({"Statement": [{**ALLOW, "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]}]}, False),
+        ({"Statement": []}, False),
+        ({"Statement": [{"Effect": "Deny", "Action": "sts:TagSession"}]}, False),
+        ({"Statement": [{**ALLOW, "NotAction": "sts:TagSession"}]}, False),
+        ({"Statement": [{**ALLOW, "NotAction": ["sts:*"]}]}, False),
+        ({"Statement": [{**ALLOW, "Action": "STS:tagsession"}]}, True),
+        ({"Statement": {**ALLOW, "Action": ["sts:AssumeRole", "sts:TagSession"]}}, True),
+        ({"Statement": [{**ALLOW, "Action": "sts:*"}]}, True),
+        ({"Statement": [{**ALLOW, "Action": "*"}]}, True),
+        ({"Statement": [{**ALLOW, "Action": "sts:?agS*"}]}, True),
+        ({"Statement": [{**ALLOW, "NotAction": "sts:AssumeRole"}]}, True),
+        ({"Statement": [{**ALLOW}]}, True),
+        ({"Statement": [{"Action": "sts:TagSession"}]}, True),
+        ({"Statement": "?"}, True),
+        ({}, True),
+        (None, True),
+        ("{}", True),
+    ],
+)
+def test_reads_from_trust_policy_whether_sessions_can_be_tagged(
+    trust: object, expected: bool
+) -> None:
+    assert tags.lets_tag_sessions(trust) is expected
 
 
 @pytest.mark.parametrize(
@@ -96,7 +136,7 @@ def test_only_role_sessions_have_session_tags() -> None:
     [
         (USER, DOCUMENT, (THEIRS,), Reason.TAGS_UNKNOWN),
         (USER, DOCUMENT, (MINE,), Reason.TAGS_UNKNOWN),
-        (SESSION, DOCUMENT, (MINE,), Reason.LIVE_CONTEXT),
+        (SESSION, DOCUMENT, (MINE,), Reason.TAGS_UNKNOWN),
         (
             USER,
             "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession",
@@ -112,10 +152,10 @@ def test_denial_without_tags_in_time_is_unknown(
     clients: Any = SimpleNamespace(partition="aws", region="us-east-1", ssm=None)
     question = Question(caller.policy_source_arn, document, ())
     answer = Evaluation(document, EvalDecision.IMPLICIT_DENY, missing_context=missing)
-    denial: Outcome = Denial(Reason.IMPLICIT_DENY, question, Layer.IDENTITY, (), missing)
+    denial: Decision = Denial(Reason.IMPLICIT_DENY, question, Layer.IDENTITY, (), missing)
     first = SimulationAttempt(SessionRequest("i-0a1"), (question,), (answer,), denial)
 
-    outcome = refine.out_of_time(clients, caller, first).outcome
+    decision = refine.out_of_time(clients, caller, first).decision
 
-    assert isinstance(outcome, (Denial, Unknown))
-    assert outcome.reason_code == code
+    assert isinstance(decision, (Denial, Unknown))
+    assert decision.reason_code == code

@@ -32,7 +32,7 @@ from ssmgate.gate.decision.request import SessionRequest
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 ALICE = "arn:aws:iam::111122223333:user/alice"
-CALLER = Caller("111122223333", ALICE, ALICE, "AIDA", "User", "aws", True, (("team", "ops"),))
+CALLER = Caller("111122223333", ALICE, ALICE, "AIDA", "User", "aws", True)
 QUESTION = Question(ALICE, ARN, (ContextEntry("aws:userid", "string", ("AIDA",)),))
 YES = Evaluation(
     ARN,
@@ -57,7 +57,7 @@ def after(seconds: float, *, wall: float | None = None) -> Timestamp:
     [
         KEPT,
         CacheEntry(CALLER, NOW),
-        replace(KEPT, caller=replace(CALLER, principal_tags=None, role_path_known=False)),
+        replace(KEPT, caller=replace(CALLER, role_path_known=False)),
         replace(KEPT, evaluations=(replace(YES, eval_decision=EvalDecision.IMPLICIT_DENY),)),
     ],
 )

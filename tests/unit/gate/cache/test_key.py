@@ -66,6 +66,7 @@ def entry_name(home: Path, **changes: Any) -> str:
 
 CONFIGURED = {
     "permissive": True,
+    "on_unknown": "service",
     "allow_wildcard_grants": False,
     "aws_path": "/aws",
     "checker": Checker(role_arn="arn:aws:iam::1:role/r"),
@@ -317,10 +318,12 @@ def test_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -
             evaluations.append(Evaluation(one.resource_arn, word))
             if allowed:
                 said_yes[who, one] = began
-        outcome = decide(invocation.request, questions, evaluations)
+        decision = decide(invocation.request, questions, evaluations)
         clock["boot"] += takes
         clock["wall"] += takes
-        return caller, SimulationAttempt(invocation.request, questions, tuple(evaluations), outcome)
+        return caller, SimulationAttempt(
+            invocation.request, questions, tuple(evaluations), decision
+        )
 
     def clients_of(who: str, ends: float | None) -> Any:
         return SimpleNamespace(
@@ -367,8 +370,8 @@ def test_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -
             line: Any = invocation
             cache = open_cache(line, clients, config, {"HOME": home}, print)
             result = authorize.authorize(line, clients, config, cache)
-        if isinstance(result.outcome, Permit):
-            assert result.outcome.request == invocation.request
+        if isinstance(result.decision, Permit):
+            assert result.decision.request == invocation.request
             assert result.endpoints == ENDPOINTS
             assert result.caller is not None
             assert result.caller.user_id == f"AIDA{who}"

@@ -65,7 +65,7 @@ def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
 
     assert found.store(None, look, questions) is False
     assert found.begin() is None
-    denied = replace(look, outcome=Denial(Reason.IMPLICIT_DENY, questions[0], Layer.IDENTITY))
+    denied = replace(look, decision=Denial(Reason.IMPLICIT_DENY, questions[0], Layer.IDENTITY))
     assert found.store(caller, denied, questions) is False
     assert found.permit() is None
     assert found.begin() == caller

@@ -77,6 +77,7 @@ def test_later_source_overrides_single_keys(tmp_path: Path) -> None:
         ('[checker]\nrole_arn = "Checker"', "checker.role_arn is the ARN of an IAM role"),
         ("checker = 1", "unknown key 'checker'"),
         ("allow_wildcard_grants = 0", "allow_wildcard_grants is true or false"),
+        ('on_unknown = "allow"', "on_unknown is 'deny' or 'service'"),
         ('explicit = "named"', "unknown key 'explicit'"),
         ('[plugin]\npass_credentials = "own"', "plugin.pass_credentials is true or false"),
         ('[plugin]\ncredentials = "own"', "unknown key 'plugin.credentials'"),

@@ -10,6 +10,7 @@ from ssmgate.gate.config.schema import KEYS, LockedKeyError
 
 TABLE: dict[str, tuple[str | None, Any]] = {
     "mode": ("SSMGATE_MODE", "enforce"),
+    "on_unknown": ("SSMGATE_ON_UNKNOWN", "deny"),
     "allow_wildcard_grants": ("SSMGATE_ALLOW_WILDCARD_GRANTS", True),
     "checker.profile": ("SSMGATE_CHECKER_PROFILE", None),
     "checker.role_arn": ("SSMGATE_CHECKER_ROLE_ARN", None),
@@ -59,6 +60,10 @@ def test_rejects_other_text_for_a_flag(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "above", "below", "result"),
     [
+        ("on_unknown", "service", "deny", "deny"),
+        ("on_unknown", "deny", "deny", "deny"),
+        ("on_unknown", "service", "service", "service"),
+        ("on_unknown", "deny", "service", None),
         ("allow_wildcard_grants", True, False, False),
         ("allow_wildcard_grants", False, False, False),
         ("allow_wildcard_grants", True, True, True),

@@ -14,9 +14,9 @@ from ssmgate.gate.decision.decision import (
     decide,
     override,
 )
-from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
-from ssmgate.gate.decision.live_context import unknown_if_live, unless_unread
-from ssmgate.gate.decision.question import ContextEntry, Question
+from ssmgate.gate.decision.denial import keys_not_listable, unless_unknown, unless_unread
+from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import DenialReason, Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
@@ -66,10 +66,10 @@ def test_an_allow_of_the_document_permits_the_request() -> None:
     ],
 )
 def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None:
-    outcome = decide(REQUEST, [QUESTION], evaluations)
+    decision = decide(REQUEST, [QUESTION], evaluations)
 
-    assert isinstance(outcome, Unknown)
-    assert (outcome.reason_code, outcome.question) == (reason_code, QUESTION)
+    assert isinstance(decision, Unknown)
+    assert (decision.reason_code, decision.question) == (reason_code, QUESTION)
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,14 @@ def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None
     ],
 )
 def test_refusal(evaluations: list[Evaluation], reason_code: DenialReason, layer: Layer) -> None:
-    outcome = decide(REQUEST, [QUESTION], evaluations)
+    decision = decide(REQUEST, [QUESTION], evaluations)
 
-    assert isinstance(outcome, Denial)
-    assert (outcome.reason_code, outcome.layer, outcome.question) == (reason_code, layer, QUESTION)
+    assert isinstance(decision, Denial)
+    assert (decision.reason_code, decision.layer, decision.question) == (
+        reason_code,
+        layer,
+        QUESTION,
+    )
 
 
 def test_no_question_is_no_yes() -> None:
@@ -164,33 +168,89 @@ def test_an_override_keeps_what_it_set_aside() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason_code", "told"),
+    ("reason_code", "expected"),
     [(Reason.IMPLICIT_DENY, Reason.LIVE_CONTEXT), (Reason.EXPLICIT_DENY, Reason.LIVE_DENY)],
 )
-def test_denial_that_a_session_tag_may_turn_is_unknown(
-    reason_code: DenialReason, told: Reason
+def test_denial_with_unknown_keys_is_unknown(reason_code: DenialReason, expected: Reason) -> None:
+    denial = Denial(reason_code, QUESTION, Layer.IDENTITY)
+
+    decision = unless_unknown(denial, ["aws:PrincipalTag/Team", "aws:SourceIp"])
+
+    assert isinstance(decision, Unknown)
+    assert (decision.reason_code, decision.question) == (expected, QUESTION)
+    assert decision.live_context == ("aws:PrincipalTag/Team", "aws:SourceIp")
+    assert decision.reason.endswith("does not know: aws:PrincipalTag/Team, aws:SourceIp")
+    assert decision.denial is denial
+    assert unless_unknown(denial, ()) is denial
+
+
+@pytest.mark.parametrize(
+    ("layer", "start"),
+    [
+        (Layer.IDENTITY, "an explicit deny in an identity-based policy (Guard) applies"),
+        (Layer.BOUNDARY, "an explicit deny in a permissions boundary (Guard) applies"),
+        (Layer.ORGANIZATIONS, "an explicit deny in a service control policy (Guard) applies"),
+    ],
+)
+def test_deny_whose_keys_are_not_listed_names_layer(layer: Layer, start: str) -> None:
+    denial = Denial(Reason.EXPLICIT_DENY, QUESTION, layer, (MatchedStatement("Guard"),))
+
+    decision = keys_not_listable(denial, "cannot be listed")
+
+    assert (decision.reason_code, decision.denial) == (Reason.KEYS_NOT_LISTABLE, denial)
+    assert decision.reason == f"{start}, but may depend on condition keys that cannot be listed"
+    unnamed = keys_not_listable(replace(denial, matched_statements=()), "cannot be listed")
+    assert unnamed.reason == decision.reason.replace(" (Guard)", "")
+
+
+IDENTITY, BOUNDARY = "IAM Policy", "Permissions Boundary Policy"
+
+
+def test_layer_of_implicit_deny_is_what_iam_reports() -> None:
+    allowing = (MatchedStatement("Guard", IDENTITY),)
+    answer = Evaluation(ARN, IMPLICIT, allowing, (), None, False)
+
+    decision = decide(REQUEST, [QUESTION], [answer])
+
+    assert isinstance(decision, Denial)
+    assert decision.layer is Layer.ORGANIZATIONS
+
+
+@pytest.mark.parametrize(
+    ("types", "boundary", "organizations", "layer"),
+    [
+        ((IDENTITY,), None, None, Layer.IDENTITY),
+        ((IDENTITY,), False, False, Layer.IDENTITY),
+        ((BOUNDARY, IDENTITY), False, None, Layer.IDENTITY),
+        ((BOUNDARY,), False, None, Layer.BOUNDARY),
+        ((BOUNDARY,), False, False, Layer.BOUNDARY),
+        ((), None, False, Layer.ORGANIZATIONS),
+        ((), False, None, Layer.BOUNDARY),
+        ((), None, None, Layer.IDENTITY),
+    ],
+)
+def test_layer_of_explicit_deny_is_that_of_its_statements(
+    types: tuple[str, ...], boundary: bool | None, organizations: bool | None, layer: Layer
 ) -> None:
-    tag = "aws:PrincipalTag/Team"
-    given = QUESTION.with_context([ContextEntry(tag, "string", ("ops",))])
-    denial = Denial(reason_code, given, Layer.IDENTITY)
+    statements = tuple(MatchedStatement("Guard", kind) for kind in types)
+    answer = Evaluation(ARN, EXPLICIT, statements, (), boundary, organizations)
 
-    outcome = unknown_if_live(denial, ("aws:username", tag), (tag,))
+    decision = decide(REQUEST, [QUESTION], [answer])
 
-    assert isinstance(outcome, Unknown)
-    assert (outcome.reason_code, outcome.live_context) == (told, (tag,))
-    assert unknown_if_live(denial, ("aws:username", tag)) is denial
+    assert isinstance(decision, Denial)
+    assert decision.layer is layer
 
 
 def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
     unread = (("aws:ResourceTag/a", "is x"), ("ssm:resourceTag/b", "is x"), ("c", "is y"))
-    outcomes = [
+    decisions = [
         unless_unread(Denial(code, QUESTION, Layer.IDENTITY), unread)
         for code in (Reason.IMPLICIT_DENY, Reason.EXPLICIT_DENY)
     ]
 
-    assert [o.reason_code for o in outcomes] == [Reason.TAGS_UNKNOWN, Reason.TAGS_DENY]
+    assert [o.reason_code for o in decisions] == [Reason.TAGS_UNKNOWN, Reason.TAGS_DENY]
     keys = "aws:ResourceTag/a, ssm:resourceTag/b, which is x, and c, which is y"
-    assert [o.reason for o in outcomes if isinstance(o, Unknown)] == [
+    assert [o.reason for o in decisions if isinstance(o, Unknown)] == [
         f"the policies ask for {keys}", f"an explicit deny may depend on {keys}",
     ]  # fmt: skip
 

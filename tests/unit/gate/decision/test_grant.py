@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ssmgate.gate.decision.controls import controls_of
 from ssmgate.gate.decision.decision import Denial, Layer, Permit, Unknown, decide
 from ssmgate.gate.decision.evaluation import (
     BOUNDARY_POLICY,
@@ -17,10 +18,11 @@ from ssmgate.gate.decision.grant import Grant, grant, statements
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.gate.decision.wildcards import like, pattern
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
 QUESTION = Question("arn:aws:iam::111122223333:user/alice", ARN, ())
-CONTROL = QUESTION.control().resource_arn
+CONTROLS = [control.resource_arn for control in controls_of(QUESTION)]
 NAMES = MatchedStatement("user_alice_A", "IAM Policy", (3, 5), (9, 6))
 COVERS = MatchedStatement("user_alice_A", "IAM Policy", (9, 6), (15, 6))
 BOUNDARY = MatchedStatement("Limit", BOUNDARY_POLICY, (3, 5), (9, 6))
@@ -29,7 +31,12 @@ YES, NO, NEVER = EvalDecision.ALLOWED, EvalDecision.IMPLICIT_DENY, EvalDecision.
 
 
 def answer(decision: EvalDecision, *statements: MatchedStatement, **layers: bool) -> Evaluation:
-    return Evaluation(CONTROL, decision, statements, **layers)  # type: ignore[arg-type]
+    return Evaluation("", decision, statements, **layers)  # type: ignore[arg-type]
+
+
+def controls(template: Evaluation, arns: list[str] = CONTROLS) -> list[Evaluation]:
+    """Return `template` as the answer about each control."""
+    return [replace(template, resource_arn=arn) for arn in arns]
 
 
 @pytest.mark.parametrize(
@@ -64,21 +71,21 @@ def test_classifies_grant(
     allowing: tuple[MatchedStatement, ...], control: Evaluation | None, expected: Grant
 ) -> None:
     answers = [Evaluation(ARN, YES, allowing)]
-    controls = [] if control is None else [control]
-    assert grant(answers, controls) is expected
+    about = [] if control is None else controls(control)
+    assert grant(QUESTION, answers, about) is expected
 
-    outcome = decide(
-        SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=controls
+    decision = decide(
+        SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=about
     )
     match expected:
         case Grant.NAMED:
-            assert isinstance(outcome, Permit)
+            assert isinstance(decision, Permit)
         case Grant.WILDCARD:
-            assert isinstance(outcome, Denial)
-            assert outcome.reason_code == Reason.NOT_NAMED
+            assert isinstance(decision, Denial)
+            assert decision.reason_code == Reason.NOT_NAMED
         case _:
-            assert isinstance(outcome, Unknown)
-            assert outcome.reason_code == Reason.GRANT_UNKNOWN
+            assert isinstance(decision, Unknown)
+            assert decision.reason_code == Reason.GRANT_UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -92,9 +99,72 @@ def test_classifies_grant(
 def test_control_answer_must_have_statements(hidden: Evaluation) -> None:
     answers = [Evaluation(ARN, YES, (NAMES,))]
 
-    assert grant(answers, [answer(NO), answer(NO)]) is Grant.NAMED
-    assert grant(answers, [answer(NO), hidden]) is Grant.UNKNOWN
-    assert grant(answers, [hidden, answer(NO)]) is Grant.UNKNOWN
+    about = controls(answer(NO))
+    assert grant(QUESTION, answers, about) is Grant.NAMED
+    for number, arn in enumerate(CONTROLS):
+        one = replace(hidden, resource_arn=arn)
+        changed = [*about[:number], one, *about[number + 1 :]]
+        assert grant(QUESTION, answers, changed) is Grant.UNKNOWN
+        assert grant(QUESTION, answers, changed[:number] + changed[number + 1 :]) is Grant.UNKNOWN
+
+
+_NAME = "document/Dev-Shell"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ((_NAME,), Grant.NAMED),
+        ((_NAME, "document/*"), Grant.NAMED),
+        (("document/*",), Grant.WILDCARD),
+        (("*",), Grant.WILDCARD),
+        ((f"{_NAME}*",), Grant.WILDCARD),
+        (("document/Dev-*",), Grant.WILDCARD),
+        (("document/*Shell",), Grant.WILDCARD),
+        (("document/Dev*-Shell",), Grant.WILDCARD),
+        (("document/" + "?" * 9,), Grant.WILDCARD),
+        (("document/Dev-Shel?",), Grant.WILDCARD),
+        (("document/?ev-Shell",), Grant.WILDCARD),
+        (("document/Dev?Shell",), Grant.WILDCARD),
+        (("document/Dev-??*",), Grant.WILDCARD),
+        (("!*no-such-document*",), Grant.WILDCARD),
+        (("!document/Other",), Grant.WILDCARD),
+    ],
+)
+def test_only_a_statement_without_wildcard_names_the_document(
+    patterns: tuple[str, ...], expected: Grant
+) -> None:
+    """A pattern after `!` stands in NotResource."""
+
+    def evaluated(arn: str) -> Evaluation:
+        resource = arn.rpartition(":")[2]
+        matched = tuple(
+            MatchedStatement("A", "IAM Policy", (number, 1), (number, 9))
+            for number, one in enumerate(patterns)
+            if like(pattern(one.removeprefix("!")), resource) is not one.startswith("!")
+        )
+        return Evaluation(arn, YES if matched else NO, matched)
+
+    about = [evaluated(control.resource_arn) for control in controls_of(QUESTION)]
+
+    assert grant(QUESTION, [evaluated(ARN)], about) is expected
+
+
+def test_controls_are_random_and_cannot_be_excluded() -> None:
+    first, second = ({q.resource_arn for q in controls_of(QUESTION)} for _ in range(2))
+
+    assert len(first) == len(second) == 1 + len("Dev-Shell")
+    assert ARN not in first | second
+    assert first != second
+
+
+def test_name_that_differs_in_a_digit_is_no_control() -> None:
+    """Documents that are numbered are often listed in one statement."""
+    shells = {f"{ARN}{digit}" for digit in range(10)}
+    numbered = replace(QUESTION, resource_arn=f"{ARN}1")
+
+    for _ in range(20):
+        assert not shells & {control.resource_arn for control in controls_of(numbered)}
 
 
 def test_denying_statement_does_not_allow() -> None:
@@ -104,44 +174,45 @@ def test_denying_statement_does_not_allow() -> None:
 
 def test_wildcard_suffices_without_rule() -> None:
     answers = [Evaluation(ARN, YES, (COVERS,))]
-    outcome = decide(SessionRequest("i-1"), [QUESTION], answers, controls=[answer(YES, COVERS)])
-    assert isinstance(outcome, Permit)
+    decision = decide(
+        SessionRequest("i-1"), [QUESTION], answers, controls=controls(answer(YES, COVERS))
+    )
+    assert isinstance(decision, Permit)
 
 
 def test_naming_document_does_not_allow() -> None:
     answers = [Evaluation(ARN, NO, (NAMES,))]
-    outcome = decide(
+    decision = decide(
         SessionRequest("i-1"),
         [QUESTION],
         answers,
         allow_wildcard_grants=False,
-        controls=[answer(NO)],
+        controls=controls(answer(NO)),
     )
-    assert isinstance(outcome, Denial)
-    assert outcome.reason_code == Reason.IMPLICIT_DENY
+    assert isinstance(decision, Denial)
+    assert decision.reason_code == Reason.IMPLICIT_DENY
 
 
 def test_ignores_control_of_another_document() -> None:
     answers = [Evaluation(ARN, YES, (NAMES,))]
-    other = replace(answer(NO), resource_arn=CONTROL + "x")
-    outcome = decide(
-        SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False, controls=[other]
-    )
-    assert isinstance(outcome, Unknown)
+    elsewhere = [arn.replace("111122223333", "") for arn in CONTROLS]
+    decision = decide(
+        SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False,
+        controls=controls(answer(NO), elsewhere),
+    )  # fmt: skip
+    assert isinstance(decision, Unknown)
 
 
 def test_statement_naming_another_document_is_not_explicit() -> None:
     """Of two documents that a request may mean, one is named and the other has a wildcard."""
     other = replace(QUESTION, resource_arn=ARN.replace("111122223333", ""))
     answers = [Evaluation(ARN, YES, (COVERS,)), Evaluation(other.resource_arn, YES, (NAMES,))]
-    controls = [
-        answer(YES, COVERS),
-        replace(answer(NO), resource_arn=other.control().resource_arn),
-    ]
+    elsewhere = [control.resource_arn for control in controls_of(other)]
+    about = [*controls(answer(YES, COVERS)), *controls(answer(NO), elsewhere)]
 
-    outcome = decide(
+    decision = decide(
         SessionRequest("i-1"), [QUESTION, other], answers, allow_wildcard_grants=False,
-        controls=controls,
+        controls=about,
     )  # fmt: skip
 
-    assert outcome == Denial(Reason.NOT_NAMED, QUESTION, Layer.IDENTITY, (COVERS,))
+    assert decision == Denial(Reason.NOT_NAMED, QUESTION, Layer.IDENTITY, (COVERS,))

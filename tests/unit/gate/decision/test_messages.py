@@ -12,6 +12,7 @@ import pytest
 from ssmgate.explain import reasons
 from ssmgate.gate.decision.access_errors import AccessDenied, AccessUnknown
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
+from ssmgate.gate.decision.denial import keys_not_listable
 from ssmgate.gate.decision.denial_text import Form, render
 from ssmgate.gate.decision.evaluation import MatchedStatement
 from ssmgate.gate.decision.messages import (
@@ -161,7 +162,7 @@ MFA = "aws:MultiFactorAuthPresent"
 
 
 @pytest.mark.parametrize(
-    ("outcome", "caller", "remark", "hint", "command"),
+    ("decision", "caller", "remark", "hint", "command"),
     [
         (unknown(Reason.ROOT), None, "use an IAM user or role", "", EXPLAIN),
         (unknown(Reason.FEDERATED_USER), None, "GetFederationToken", "", EXPLAIN),
@@ -170,15 +171,20 @@ MFA = "aws:MultiFactorAuthPresent"
         (unknown(Reason.EXPIRED), None, "aws sso login", "", EXPLAIN),
         (unknown(Reason.OTHER_ACCOUNT), USER, "caller's own account", "", EXPLAIN),
         (unknown(Reason.NOT_ALLOWED_TO_SIMULATE), USER, "checker.profile", ASK, ASK),
+        (unknown(Reason.NOT_ALLOWED_TO_SIMULATE), USER, 'on_unknown = "service"', ASK, ASK),
+        (unknown(Reason.SIMULATION_DENIED), USER, 'on_unknown = "service"', "", EXPLAIN),
+        (unknown(Reason.SIMULATION_DENIED), USER, "an MFA code was entered", "", EXPLAIN),
+        (unknown(Reason.ROOT), None, 'on_unknown = "service"', "", EXPLAIN),
+        (unknown(Reason.FEDERATED_USER), None, 'on_unknown = "service"', "", EXPLAIN),
         (unknown(Reason.LIVE_CONTEXT, MFA), USER, f'"{MFA}" = true', "", ASK),
         (unknown(Reason.LIVE_DENY, MFA), USER, f'"{MFA}" = true', "", EXPLAIN),
         (unknown(Reason.FAILED), USER, "", EXPLAIN, EXPLAIN),
     ],
 )
 def test_unknown_has_next_step(
-    outcome: Unknown, caller: Caller | None, remark: str, hint: str, command: str
+    decision: Unknown, caller: Caller | None, remark: str, hint: str, command: str
 ) -> None:
-    error = explain(outcome, REQUEST, caller)
+    error = explain(decision, REQUEST, caller)
 
     assert isinstance(error, AccessUnknown)
     assert error.exit_code == 254
@@ -190,8 +196,49 @@ def test_unknown_has_next_step(
     )
 
 
+@pytest.mark.parametrize(
+    ("layer", "remarks"),
+    [
+        (Layer.IDENTITY, ["iam:GetContextKeysForPrincipalPolicy", "identity-based policy"]),
+        (Layer.BOUNDARY, ["permissions boundary"]),
+        (Layer.ORGANIZATIONS, ["service control policy"]),
+    ],
+)
+def test_deny_whose_keys_are_not_listed_has_hints_for_its_layer(
+    layer: Layer, remarks: list[str]
+) -> None:
+    denial = denied(Reason.EXPLICIT_DENY, layer)
+
+    facts = explain(keys_not_listable(denial, "cannot be listed"), REQUEST, USER).facts
+
+    assert facts.layer == layer.name.lower()
+    assert len(facts.remarks) == len(remarks)
+    assert all(word in one for word, one in zip(remarks, facts.remarks, strict=True))
+    assert "[context]" in facts.remarks[-1]
+
+
+def test_key_that_ssmgate_fills_in_cannot_be_configured() -> None:
+    decision = unknown(Reason.LIVE_CONTEXT, "aws:ResourceAccount", "aws:SourceIp")
+
+    (hint,) = explain(decision, REQUEST, USER).facts.remarks
+
+    assert "aws:SourceIp" in hint
+    assert "aws:ResourceAccount" not in hint
+
+
+def test_tags_of_a_role_are_read_with_get_role() -> None:
+    key = "aws:PrincipalTag/Stage"
+    tags = replace(unknown(Reason.TAGS_UNKNOWN, key), question=question(ROLE))
+
+    hint = explain(tags, REQUEST, ROLE).facts.remarks[0]
+
+    assert json.loads(hint.partition(": ")[2]) == {
+        "Effect": "Allow", "Action": "iam:GetRole", "Resource": ROLE.policy_source_arn,
+    }  # fmt: skip
+
+
 def every_outcome() -> list[Denial | Unknown | LocalDenial]:
-    """Return one outcome for each reason code, with all optional members."""
+    """Return one decision for each reason code, with all optional members."""
     keys = ("aws:SourceIp", "aws:ResourceTag/a", "aws:PrincipalTag/b")
     statements = (MatchedStatement("p"), MatchedStatement("q"))
     return [
@@ -205,21 +252,21 @@ def every_outcome() -> list[Denial | Unknown | LocalDenial]:
     ]
 
 
-@pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)
-def test_each_reason_has_text(outcome: Denial | Unknown | LocalDenial) -> None:
-    facts = explain(outcome, REQUEST, SSO).facts
+@pytest.mark.parametrize("decision", every_outcome(), ids=lambda one: one.reason_code)
+def test_each_reason_has_text(decision: Denial | Unknown | LocalDenial) -> None:
+    facts = explain(decision, REQUEST, SSO).facts
 
-    assert facts.reason_code is outcome.reason_code
+    assert facts.reason_code is decision.reason_code
     assert all((facts.reason, facts.full_reason, facts.heading, facts.command, facts.hint))
-    if not isinstance(outcome, LocalDenial):
-        report_entry = reasons.answer(outcome, (), ())
-        assert report_entry.reason_code is outcome.reason_code
+    if not isinstance(decision, LocalDenial):
+        report_entry = reasons.answer(decision, (), ())
+        assert report_entry.reason_code is decision.reason_code
         assert len(report_entry.reason.split()) > 3 or report_entry.reason == "why"
 
 
-@pytest.mark.parametrize("outcome", every_outcome(), ids=lambda one: one.reason_code)
-def test_each_form_is_short(outcome: Denial | Unknown | LocalDenial) -> None:
-    error = explain(outcome, REQUEST, SSO)
+@pytest.mark.parametrize("decision", every_outcome(), ids=lambda one: one.reason_code)
+def test_each_form_is_short(decision: Denial | Unknown | LocalDenial) -> None:
+    error = explain(decision, REQUEST, SSO)
     error.nearest = "policy P, line 3: it comes close"
 
     assert len(render(error, Form.TERMINAL).splitlines()) <= 16
@@ -287,7 +334,7 @@ def test_unread_tags_come_with_statements_that_allow_reading() -> None:
 
 
 def test_unknown_repeats_hint_of_failed_call() -> None:
-    outcome = replace(unknown(Reason.UNREACHABLE), hints=("use --region us-east-1",))
-    assert explain(outcome, REQUEST, None).facts.remarks == ("use --region us-east-1",)
-    (hint,) = explain(outcome, REQUEST, None, [("--endpoint-url", "http://x")]).facts.remarks
+    decision = replace(unknown(Reason.UNREACHABLE), hints=("use --region us-east-1",))
+    assert explain(decision, REQUEST, None).facts.remarks == ("use --region us-east-1",)
+    (hint,) = explain(decision, REQUEST, None, [("--endpoint-url", "http://x")]).facts.remarks
     assert hint.startswith("--endpoint-url is used for StartSession only")

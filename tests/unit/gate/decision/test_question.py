@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ssmgate.gate.decision.context import configured_context, context_entry
+from ssmgate.gate.decision.controls import controls_of
 from ssmgate.gate.decision.question import (
     FIXED_KEYS,
     Caller,
@@ -47,6 +48,8 @@ def test_question_contains_known_context() -> None:
         "aws:PrincipalType": ("string", "AssumedRole"),
         "aws:SecureTransport": ("boolean", "true"),
         "aws:ViaAWSService": ("boolean", "false"),
+        "aws:ViaAWSMCPService": ("boolean", "false"),
+        "aws:PrincipalIsAWSService": ("boolean", "false"),
         "aws:ResourceAccount": ("string", "111122223333"),
     }
 
@@ -107,7 +110,7 @@ def test_control_differs_in_name_only_and_cannot_exist(arn: str) -> None:
     question = Question.about(
         CALLER, arn, region="us-east-1", secure_transport=True, mfa_done=False
     )
-    control = question.control()
+    control = controls_of(question)[0]
     place, _, name = control.resource_arn.partition("/")
 
     assert control.context == question.context
@@ -139,6 +142,8 @@ def test_fixed_keys_are_keys_of_question() -> None:
         "aws:PrincipalType",
         "aws:SecureTransport",
         "aws:ViaAWSService",
+        "aws:ViaAWSMCPService",
+        "aws:PrincipalIsAWSService",
         "aws:ResourceAccount",
         "aws:CurrentTime",
         "aws:EpochTime",

@@ -10,13 +10,20 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ssmgate.gate.config.load import Records
-from ssmgate.gate.decision.decision import Permit, SimulationAttempt, Unknown, override
+from ssmgate.gate.decision.decision import (
+    Permit,
+    SimulationAttempt,
+    Unknown,
+    leave_to_service,
+    override,
+)
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.errors import RecordNotWritten
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
@@ -82,9 +89,9 @@ def test_decision_and_start_share_id(tmp_path: Path, log: Path) -> None:
 
     decision, start = read(log)
     assert decision.keys() == {
-        "schema_version", "event", "time", "decision_id", "mode", "unix", "verdict", "starts",
-        "caller", "target", "document", "document_named", "reason", "evidence", "versions",
-        "endpoints",
+        "schema_version", "event", "time", "decision_id", "mode", "unix", "verdict",
+        "decided_by", "starts", "caller", "target", "document", "document_named", "reason",
+        "evidence", "versions", "endpoints",
     }  # fmt: skip
     assert (decision["event"], start["event"]) == ("decision", "start")
     assert decision["decision_id"] == start["decision_id"] != recorder(tmp_path).decision_id
@@ -133,6 +140,33 @@ def test_denial_records_reason(
     assert (record["verdict"], record["starts"], record["caller"]) == (verdict, False, None)
     assert record["evidence"]["reason_code"] == code
     assert record["evidence"]["reason"] == outcome.reason
+
+
+UNASKED = Unknown(Reason.NOT_ALLOWED_TO_SIMULATE, "the caller may not simulate")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "permissive", "verdict", "decided_by"),
+    [
+        (leave_to_service(REQUEST.named("Dev-Shell"), UNASKED), False, "unknown", "service"),
+        (Permit(REQUEST), False, "allowed", "simulation"),
+        (UNASKED, False, "unknown", "simulation"),
+        (UNASKED, True, "unknown", "permissive"),
+        (NO, False, "denied", "rules"),
+        (NO, True, "denied", "permissive"),
+    ],
+)
+def test_decision_records_what_decided(
+    tmp_path: Path, log: Path, outcome: Any, permissive: bool, verdict: str, decided_by: str
+) -> None:
+    replace(recorder(tmp_path), permissive=permissive).decision(None, LOOK, outcome)
+
+    (record,) = read(log)
+    assert (record["verdict"], record["decided_by"]) == (verdict, decided_by)
+    starts = permissive or isinstance(outcome, Permit)
+    assert record["starts"] is starts
+    if decided_by == "service":
+        assert record["evidence"]["reason_code"] == Reason.NOT_ALLOWED_TO_SIMULATE
 
 
 HOSTILE = 'x\n{"event": "start"}\r\x00\x1b[2J\x7f\u0085\u2028\u202e\ud800"\\'

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ssmgate.gate.decision.evaluation import EvalDecision
 from ssmgate.gate.decision.wildcards import Pattern, Wildcard, like
-from ssmgate.policy_language.conditions import ConditionMatch, Outcome, Reason
+from ssmgate.policy_language.conditions import Cause, ConditionMatch, Outcome
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.document import Effect, Policy, Statement
 from ssmgate.policy_language.evaluate import Evaluation, Layer
@@ -87,7 +87,7 @@ class ConditionMiss:
     key: str
     wanted: tuple[str, ...]
     values: tuple[str, ...] | None
-    reason: Reason
+    cause: Cause
 
 
 Failure = ActionMiss | ResourceMiss | ConditionMiss
@@ -287,5 +287,5 @@ def likeness(first: str, second: str) -> float:
 def _condition_miss(match: ConditionMatch) -> ConditionMiss:
     condition = match.condition
     return ConditionMiss(
-        str(condition.operator), condition.key, condition.values, match.values, match.reason
+        str(condition.operator), condition.key, condition.values, match.values, match.cause
     )

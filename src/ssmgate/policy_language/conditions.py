@@ -23,7 +23,7 @@ class Outcome(enum.Enum):
     UNDEFINED = "undefined"
 
 
-class Reason(enum.Enum):
+class Cause(enum.Enum):
     """Why a condition matched or did not match."""
 
     VALUE_EQUAL = "the request's value is among the policy's"
@@ -125,7 +125,7 @@ class ConditionMatch:
 
     condition: Condition
     outcome: Outcome
-    reason: Reason
+    cause: Cause
     values: tuple[str, ...] | None
 
 
@@ -140,17 +140,17 @@ def match_condition(condition: Condition, version: Version, context: Context) ->
     operator = condition.operator
     if found is None:
         outcome = _matched(_holds_for_absent_key(condition))
-        return ConditionMatch(condition, outcome, Reason.KEY_ABSENT, None)
+        return ConditionMatch(condition, outcome, Cause.KEY_ABSENT, None)
 
-    def result(outcome: Outcome, reason: Reason) -> ConditionMatch:
-        return ConditionMatch(condition, outcome, reason, found.values)
+    def result(outcome: Outcome, cause: Cause) -> ConditionMatch:
+        return ConditionMatch(condition, outcome, cause, found.values)
 
     if operator.base == "Null":
         wants_presence = any(not read_bool(value) for value in condition.values)
-        return result(_matched(wants_presence), Reason.KEY_PRESENT)
+        return result(_matched(wants_presence), Cause.KEY_PRESENT)
     if found.multivalued and operator.set_operator is None:
         # Observed for operators, negations and IfExists, even with one value.
-        return result(Outcome.NOT_MATCHED, Reason.NEEDS_SET_OPERATOR)
+        return result(Outcome.NOT_MATCHED, Cause.NEEDS_SET_OPERATOR)
 
     comparison = COMPARISONS[operator.base]
     results = [_match_value(condition, comparison, version, v, context) for v in found.values]
@@ -180,17 +180,17 @@ def _holds_for_absent_key(condition: Condition) -> bool:
 
 def _match_value(
     condition: Condition, comparison: Comparison, version: Version, value: str, context: Context
-) -> tuple[Outcome, Reason]:
-    reason = Reason.VALUE_DIFFERENT
+) -> tuple[Outcome, Cause]:
+    cause = Cause.VALUE_DIFFERENT
     for text in condition.values:
         verdict = comparison.compare(text, version, value, context)
         if verdict is Verdict.EQUAL:
-            return _matched(not comparison.negated), Reason.VALUE_EQUAL
+            return _matched(not comparison.negated), Cause.VALUE_EQUAL
         # In the policy's order, as observed: a match ends the comparison, whatever values follow.
         if verdict is Verdict.UNDEFINED:
-            return Outcome.UNDEFINED, Reason.NOT_COMPARABLE
+            return Outcome.UNDEFINED, Cause.NOT_COMPARABLE
         if verdict is Verdict.UNREADABLE:
-            return Outcome.NOT_MATCHED, Reason.NOT_COMPARABLE
+            return Outcome.NOT_MATCHED, Cause.NOT_COMPARABLE
         if verdict is Verdict.UNRESOLVED:
-            reason = Reason.VARIABLE_UNRESOLVED
-    return _matched(comparison.negated), reason
+            cause = Cause.VARIABLE_UNRESOLVED
+    return _matched(comparison.negated), cause

@@ -13,7 +13,7 @@ from ssmgate.policy_language.conditions import Cause, ConditionMatch, Outcome
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.document import Effect, Policy, Statement
 from ssmgate.policy_language.evaluate import Evaluation, Layer
-from ssmgate.policy_language.patterns import split_arn, split_pattern
+from ssmgate.policy_language.patterns import complete, split_arn, split_pattern
 from ssmgate.policy_language.statements import Request, StatementMatch
 from ssmgate.policy_language.variables import Version, parse_template
 
@@ -242,7 +242,7 @@ def compare(
     variable has no value, or the pattern or `resource` is not in ARN format.
     """
     pattern = parse_template(text, version).resolve(context)
-    wanted = None if pattern is None else split_pattern(pattern)
+    wanted = None if pattern is None else split_pattern(complete(pattern))
     have = split_arn(resource)
     if wanted is None or have is None:
         return (), _PART[ArnPart.TYPE]

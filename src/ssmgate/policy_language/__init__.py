@@ -12,6 +12,7 @@ from ssmgate.policy_language.evaluate import (
     Policies,
     evaluate,
 )
+from ssmgate.policy_language.patterns import PolicyKind
 from ssmgate.policy_language.source import Position
 from ssmgate.policy_language.statements import (
     ElementMatch,
@@ -35,6 +36,7 @@ __all__ = [
     "Policies",
     "Policy",
     "PolicyError",
+    "PolicyKind",
     "Position",
     "Request",
     "Statement",

@@ -69,7 +69,8 @@ class Operator:
 def parse_operator(text: str) -> Operator:
     """Parse an operator. Names must be in AWS's spelling, including case.
 
-    Raises PolicyError for an unknown operator, and for `Null` with IfExists or a set operator.
+    Raises PolicyError for an unknown operator, and for `Null` with IfExists. `Null` with a set
+    operator tests what `Null` does (assumed: AWS documents neither form; public evaluators agree).
     """
     prefix, colon, name = text.rpartition(":")
     base = name.removesuffix("IfExists")
@@ -77,7 +78,7 @@ def parse_operator(text: str) -> Operator:
         operator = Operator(base, SetOperator(prefix) if colon else None, base != name)
     except ValueError:
         raise PolicyError(f"unknown set operator {prefix!r}") from None
-    if base == "Null" and str(operator) == "Null":
+    if base == "Null" and not operator.if_exists:
         return operator
     if base not in COMPARISONS:
         raise PolicyError(f"unknown condition operator {text!r}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import enum
+
 from ssmgate.gate.decision.wildcards import Pattern, Wildcard, like
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
-from ssmgate.policy_language.variables import Variable, Version, parse_template
+from ssmgate.policy_language.variables import Template, Variable, Version, parse_template
 
 _ARN_PARTS = 6
 
@@ -57,39 +59,114 @@ def check_arn_pattern(text: str, version: Version) -> None:
         raise PolicyError(f"{text!r} is not in ARN format")
 
 
-def check_resource(text: str, version: Version) -> None:
+class PolicyKind(enum.Enum):
+    """The kinds of policies that differ in how an incomplete ARN is read.
+
+    IDENTITY includes permissions boundaries. AWS documents the completion for identity-based
+    policies, and that STS rejects an incomplete ARN in a session policy. For service control
+    policies nothing is documented.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+    """
+
+    IDENTITY = "identity-based policy"
+    SERVICE_CONTROL = "service control policy"
+    SESSION = "session policy"
+
+
+class Cover(enum.Enum):
+    """Whether a string of a Resource element covers a resource."""
+
+    COVERED = enum.auto()
+    NOT_COVERED = enum.auto()
+    # A policy variable has no value, or is before the fifth colon, where none is supported.
+    UNRESOLVED = enum.auto()
+    # An incomplete ARN, which AWS's documentation reads in two ways.
+    AMBIGUOUS = enum.auto()
+
+
+# `arn:aws:ssm` is the shortest: AWS does not allow a wildcard as the service.
+_FEWEST_PARTS = 3
+
+
+def check_resource(text: str, version: Version, kind: PolicyKind = PolicyKind.IDENTITY) -> None:
     """Raise PolicyError unless `text` is valid in a Resource element: `*`, or an ARN pattern.
 
+    An incomplete ARN, with three to five of the six parts, is valid except in a session policy.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     template = parse_template(text, version)
     if template.pieces == (Wildcard.ANY,):
         return
-    if template.pieces[:4] != tuple("arn:") or template.pieces.count(":") < _ARN_PARTS - 1:
+    fewest = _ARN_PARTS if kind is PolicyKind.SESSION else _FEWEST_PARTS
+    parts = template.pieces.count(":") + 1
+    if template.pieces[:4] != tuple("arn:") or parts < fewest:
         raise PolicyError(f"resource {text!r} must be in ARN format or '*'")
 
 
-def resource_matches(text: str, version: Version, resource: str, context: Context) -> bool | None:
-    """Return whether one string of a Resource element covers `resource`.
-
-    Returns None if that is not known: a policy variable has no value, or is before the fifth
-    colon, where AWS does not support variables. The resource `*`, which means no particular
-    resource, is covered by `*` only.
-    """
+def is_incomplete(text: str, version: Version) -> bool:
+    """Return whether `text`, a valid string of a Resource element, is an incomplete ARN."""
     template = parse_template(text, version)
-    if template.pieces == (Wildcard.ANY,):
-        return True
+    return template.pieces != (Wildcard.ANY,) and template.pieces.count(":") < _ARN_PARTS - 1
+
+
+def complete(pattern: Pattern) -> Pattern:
+    """Return an ARN pattern with `*` for each missing part: `arn:aws:ssm` is `arn:aws:ssm:*:*:*`.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+    """
+    missing = _ARN_PARTS - 1 - pattern.count(":")
+    return pattern + (":", Wildcard.ANY) * max(missing, 0)
+
+
+def variable_before_name(template: Template) -> bool:
+    """Return whether a policy variable is before the fifth colon, where AWS supports none."""
     colons = 0
     for piece in template.pieces:
         if colons == _ARN_PARTS - 1:
-            break
+            return False
         if isinstance(piece, Variable):
-            return None
+            return True
         colons += piece == ":"
+    return False
+
+
+def pattern_covers(pattern: Pattern, resource: str, kind: PolicyKind) -> Cover:
+    """Return whether a resolved pattern covers `resource`, an ARN.
+
+    For an incomplete ARN there are two documented readings: missing parts are `*`, and a `*` at
+    the end of a part may match beyond its colon. In a service control policy it is AMBIGUOUS where
+    the two differ; elsewhere only if the completed one does not match.
+    """
+    completed = arn_like(complete(pattern), resource)
+    if pattern.count(":") >= _ARN_PARTS - 1 or pattern == (Wildcard.ANY,):
+        return Cover.COVERED if completed else Cover.NOT_COVERED
+    beyond = like(pattern, resource)
+    if completed and (beyond or kind is not PolicyKind.SERVICE_CONTROL):
+        return Cover.COVERED
+    return Cover.AMBIGUOUS if completed or beyond else Cover.NOT_COVERED
+
+
+def resource_matches(
+    text: str,
+    version: Version,
+    resource: str,
+    context: Context,
+    kind: PolicyKind = PolicyKind.IDENTITY,
+) -> Cover:
+    """Return whether one string of a Resource element covers `resource`.
+
+    The resource `*`, which means no particular resource, is covered by `*` only.
+    """
+    template = parse_template(text, version)
+    if template.pieces == (Wildcard.ANY,):
+        return Cover.COVERED
+    if variable_before_name(template):
+        return Cover.UNRESOLVED
     if resource == "*":
-        return False
+        return Cover.NOT_COVERED
     pattern = template.resolve(context)
-    return None if pattern is None else arn_like(pattern, resource)
+    return Cover.UNRESOLVED if pattern is None else pattern_covers(pattern, resource, kind)
 
 
 def check_action(text: str) -> None:

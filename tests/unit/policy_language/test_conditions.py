@@ -408,6 +408,13 @@ class TestVariables:
         assert condition.variables(Version.V2008) == ()
 
 
+@pytest.mark.parametrize("prefix", ["ForAllValues:", "ForAnyValue:"])
+@pytest.mark.parametrize("request_", [None, [], "a", ["a"], ["a", "b"]])
+@pytest.mark.parametrize("policy", ["true", "false"])
+def test_set_operator_makes_no_difference_to_null(prefix, request_, policy):
+    assert outcome(f"{prefix}Null", policy, request_) is outcome("Null", policy, request_)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -419,7 +426,7 @@ class TestVariables:
         "StringEqualsIfExistsIfExists",
         "BinaryNotEquals",
         "NullIfExists",
-        "ForAnyValue:Null",
+        "ForAnyValue:NullIfExists",
         "ForAnyValues:StringEquals",
         "ForAllValues:",
         ":StringEquals",

@@ -107,7 +107,7 @@ class Condition:
 
     def variables(self, version: Version) -> tuple[str, ...]:
         """Return the keys that the policy's values use as policy variables."""
-        if not _takes_variables(self.operator.base):
+        if not takes_variables(self.operator.base):
             return ()
         return tuple(
             variable.key
@@ -116,7 +116,8 @@ class Condition:
         )
 
 
-def _takes_variables(base: str) -> bool:
+def takes_variables(base: str) -> bool:
+    """Return whether values of the operator `base` may have policy variables."""
     return base.startswith(("String", "Arn", "Bool"))
 
 

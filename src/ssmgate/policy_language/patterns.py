@@ -9,7 +9,8 @@ from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
 from ssmgate.policy_language.variables import Template, Variable, Version, parse_template
 
-_ARN_PARTS = 6
+ARN_PARTS = 6
+"""Partition, service, Region, account and resource come after `arn`."""
 
 
 def split_arn(arn: str) -> list[str] | None:
@@ -17,8 +18,8 @@ def split_arn(arn: str) -> list[str] | None:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
     """
-    parts = arn.split(":", _ARN_PARTS - 1)
-    return parts if len(parts) == _ARN_PARTS and parts[0] == "arn" and parts[-1] else None
+    parts = arn.split(":", ARN_PARTS - 1)
+    return parts if len(parts) == ARN_PARTS and parts[0] == "arn" and parts[-1] else None
 
 
 def arn_like(pattern: Pattern, arn: str) -> bool | None:
@@ -32,7 +33,7 @@ def arn_like(pattern: Pattern, arn: str) -> bool | None:
     parts = split_pattern(pattern)
     if parts is None:
         return None
-    return all(map(like, parts, arn.split(":", _ARN_PARTS - 1)))
+    return all(map(like, parts, arn.split(":", ARN_PARTS - 1)))
 
 
 def split_pattern(pattern: Pattern) -> list[Pattern] | None:
@@ -40,11 +41,11 @@ def split_pattern(pattern: Pattern) -> list[Pattern] | None:
     parts: list[Pattern] = []
     start = 0
     for at, piece in enumerate(pattern):
-        if piece == ":" and len(parts) < _ARN_PARTS - 1:
+        if piece == ":" and len(parts) < ARN_PARTS - 1:
             parts.append(pattern[start:at])
             start = at + 1
     parts.append(pattern[start:])
-    return parts if len(parts) == _ARN_PARTS else None
+    return parts if len(parts) == ARN_PARTS else None
 
 
 def check_arn_pattern(text: str, version: Version) -> None:
@@ -55,7 +56,7 @@ def check_arn_pattern(text: str, version: Version) -> None:
     template = parse_template(text, version)
     if template.pieces == (Wildcard.ANY,) or template.variables:
         return
-    if not text.startswith(("arn:", "*")) or text.count(":") < _ARN_PARTS - 1:
+    if not text.startswith(("arn:", "*")) or text.count(":") < ARN_PARTS - 1:
         raise PolicyError(f"{text!r} is not in ARN format")
 
 
@@ -98,7 +99,7 @@ def check_resource(text: str, version: Version, kind: PolicyKind = PolicyKind.ID
     template = parse_template(text, version)
     if template.pieces == (Wildcard.ANY,):
         return
-    fewest = _ARN_PARTS if kind is PolicyKind.SESSION else _FEWEST_PARTS
+    fewest = ARN_PARTS if kind is PolicyKind.SESSION else _FEWEST_PARTS
     parts = template.pieces.count(":") + 1
     if template.pieces[:4] != tuple("arn:") or parts < fewest:
         raise PolicyError(f"resource {text!r} must be in ARN format or '*'")
@@ -107,7 +108,7 @@ def check_resource(text: str, version: Version, kind: PolicyKind = PolicyKind.ID
 def is_incomplete(text: str, version: Version) -> bool:
     """Return whether `text`, a valid string of a Resource element, is an incomplete ARN."""
     template = parse_template(text, version)
-    return template.pieces != (Wildcard.ANY,) and template.pieces.count(":") < _ARN_PARTS - 1
+    return template.pieces != (Wildcard.ANY,) and template.pieces.count(":") < ARN_PARTS - 1
 
 
 def complete(pattern: Pattern) -> Pattern:
@@ -115,7 +116,7 @@ def complete(pattern: Pattern) -> Pattern:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
     """
-    missing = _ARN_PARTS - 1 - pattern.count(":")
+    missing = ARN_PARTS - 1 - pattern.count(":")
     return pattern + (":", Wildcard.ANY) * max(missing, 0)
 
 
@@ -123,7 +124,7 @@ def variable_before_name(template: Template) -> bool:
     """Return whether a policy variable is before the fifth colon, where AWS supports none."""
     colons = 0
     for piece in template.pieces:
-        if colons == _ARN_PARTS - 1:
+        if colons == ARN_PARTS - 1:
             return False
         if isinstance(piece, Variable):
             return True
@@ -139,7 +140,7 @@ def pattern_covers(pattern: Pattern, resource: str, kind: PolicyKind) -> Cover:
     the two differ; elsewhere only if the completed one does not match.
     """
     completed = arn_like(complete(pattern), resource)
-    if pattern.count(":") >= _ARN_PARTS - 1 or pattern == (Wildcard.ANY,):
+    if pattern.count(":") >= ARN_PARTS - 1 or pattern == (Wildcard.ANY,):
         return Cover.COVERED if completed else Cover.NOT_COVERED
     beyond = like(pattern, resource)
     if completed and (beyond or kind is not PolicyKind.SERVICE_CONTROL):

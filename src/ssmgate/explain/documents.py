@@ -91,7 +91,8 @@ def _report(
     )
     if target is None or builder is None:
         return report
-    attempt = simulate_target(clients, builder, target, named=True)
+    # Any of the documents may be named: a customer's is asked about in every way.
+    attempt = simulate_target(clients, builder, target, DEFAULT_DOCUMENT_NAME)
     answer = reasons.answer(attempt.obstacle, attempt.questions, attempt.evaluations)
     return replace(report, target_name=target, target=replace(answer, enforced=attempt.demanded))
 

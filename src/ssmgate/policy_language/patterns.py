@@ -171,8 +171,9 @@ def resource_matches(
 
 
 def check_action(text: str) -> None:
-    """Raise PolicyError unless `text` is `*` or `service:name`.
+    """Raise PolicyError unless `text` is `*` or `service:name`, without wildcards in the service.
 
+    IAM rejects those (observed): "Action vendors … must not contain wildcards".
     Whether the service has such an action is not checked: new ones appear daily.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
@@ -180,6 +181,8 @@ def check_action(text: str) -> None:
     service, colon, name = text.partition(":")
     if text != "*" and not (colon and service and name and ":" not in name):
         raise PolicyError(f"action {text!r} must be '*' or a service, a colon and a name")
+    if colon and ("*" in service or "?" in service):
+        raise PolicyError(f"the service of action {text!r} must not contain wildcards")
 
 
 def action_matches(text: str, action: str) -> bool:

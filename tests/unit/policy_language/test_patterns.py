@@ -161,7 +161,9 @@ def test_matches_actions(text, action, matches):
     assert action_matches(text, action) is matches
 
 
-@pytest.mark.parametrize("text", ["", "ssm", "ssm:", ":StartSession", "ssm:Start:Session"])
+@pytest.mark.parametrize(
+    "text", ["", "ssm", "ssm:", ":StartSession", "ssm:Start:Session", "*:StartSession", "ss?:*"]
+)
 def test_rejects_invalid_action(text):
     with pytest.raises(PolicyError, match="action"):
         check_action(text)

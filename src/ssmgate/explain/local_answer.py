@@ -20,7 +20,7 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, Evaluation, Layer, Request, StatementMatch
 from ssmgate.policy_language.decide import Certainty, Finding, decide
 
-_LAYERS = {
+LAYERS = {
     Layer.RESOURCE_TYPE: "the action's kinds of resource",
     Layer.ORGANIZATIONS: "service control policy",
     Layer.IDENTITY: "identity-based policy",
@@ -63,7 +63,7 @@ def answer(question: Question, caller: Caller, policy_files: PolicyFiles) -> Ans
                 Reason.ALLOWED,
                 f"allowed by {_policies(shown)}" if shown else "allowed",
                 (question,),
-                layer=_LAYERS[Layer.IDENTITY],
+                layer=LAYERS[Layer.IDENTITY],
                 statements=shown,
             )
         case Certainty.DENIED:
@@ -114,7 +114,7 @@ def enforced(question: Question, caller: Caller, policy_files: PolicyFiles) -> b
 
 def _denied(question: Question, finding: Finding, policy_files: PolicyFiles) -> Answer:
     what = f"{question.action} on {question.resource_arn}"
-    layer = _LAYERS[finding.layer or Layer.IDENTITY]
+    layer = LAYERS[finding.layer or Layer.IDENTITY]
     denied = Answer(
         Verdict.DENIED,
         Reason.IMPLICIT_DENY,

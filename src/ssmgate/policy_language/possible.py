@@ -292,7 +292,9 @@ def _covers(
         found.append(Split(None, atom))
     elif like(resolved.pattern, resource):
         possible = frozenset(Cover) - {Cover.AMBIGUOUS}
-        found.append(Split(template.variables[0].key, atom))
+        keys = [variable.key for variable in template.variables]
+        unknown = (key for key in keys if view.get(key) in (Presence.UNKNOWN, Presence.SINGLE))
+        found.append(Split(next(unknown), atom))
         if not resolved.may_lack_value:
             possible -= {Cover.UNRESOLVED}
     else:

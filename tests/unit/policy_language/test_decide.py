@@ -219,6 +219,10 @@ def decided(*statements, resource=HERE, absent=(), shapes=None, **context):
             "unknown", ["aws:username"], id="variable in Resource",
         ),
         pytest.param(
+            [ALLOW | {"Resource": "arn:aws:ssm:*:*:document/${a:absent, 'S'}${aws:username}"}],
+            "unknown", ["aws:username"], id="variable after one with a default",
+        ),
+        pytest.param(
             [ALLOW | {"Resource": "arn:aws:ssm:*:*:document/x-${aws:username}"}],
             "denied", [], id="literal part that differs",
         ),
@@ -253,7 +257,7 @@ def decided(*statements, resource=HERE, absent=(), shapes=None, **context):
     ],
 )  # fmt: skip
 def test_names_the_keys_that_an_answer_depends_on(statements, answer, keys):
-    decision = decided(*statements)
+    decision = decided(*statements, absent={"a:absent"})
 
     assert (decision.answer.value, list(decision.keys)) == (answer, keys)
 

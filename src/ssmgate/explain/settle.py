@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ssmgate.explain.known_context import knowledge_of
+from ssmgate.explain.known_context import PRINCIPAL_ARN, knowledge_of
 from ssmgate.explain.local_answer import LAYERS, request_of
 from ssmgate.explain.report import Answer, Verdict
 from ssmgate.explain.sources import Sources
-from ssmgate.gate.decision.question import Caller
+from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language.decide import Certainty, decide
 
@@ -33,7 +33,8 @@ def settled(answer: Answer, caller: Caller, known: Sources) -> Answer:
         return answer
     if known.unread:
         return answer
-    for question in answer.questions:
+    for simulated in answer.questions:
+        question = _without_guess(simulated, caller)
         knowledge = knowledge_of(question, caller)
         finding = decide(request_of(question, caller), known.policies, knowledge)
         if finding.answer is Certainty.DENIED and finding.layer is not None:
@@ -49,3 +50,11 @@ def settled(answer: Answer, caller: Caller, known: Sources) -> Answer:
                 missing=(),
             )
     return answer
+
+
+def _without_guess(question: Question, caller: Caller) -> Question:
+    """Return `question` without the ARN of a role of which the path is not known."""
+    if caller.role_path_known:
+        return question
+    entries = [e for e in question.context if e.key_name.lower() != PRINCIPAL_ARN.lower()]
+    return replace(question, context=tuple(entries))

@@ -1,6 +1,7 @@
 """Unknown answers of a simulation that the caller's policies settle."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_denies_what_no_value_of_the_unknown_keys_allows(resources, document, ve
     if verdict == "denied":
         assert answer.reason_code == "implicit_deny"
         assert answer.reason.startswith("no identity-based policy allows ssm:StartSession on arn:")
+
+
+@pytest.mark.parametrize("path_known", [True, False])
+def test_path_of_the_role_may_be_unknown(path_known):
+    with_path = {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/team/*"}}
+    sources = known({"Resource": "*", "Condition": with_path})
+    caller = replace(CALLER, role_path_known=path_known)
+
+    answer = settled(unknown("Dev-Shell"), caller, sources)
+
+    assert answer.verdict is (Verdict.DENIED if path_known else Verdict.UNKNOWN)
 
 
 def test_never_allows():

@@ -15,8 +15,8 @@ from ssmgate.policy_language.possible import condition_outcomes, resource_outcom
 from ssmgate.policy_language.resources import has_resource
 from ssmgate.policy_language.statements import Request, StatementMatch
 
-_MOST_VIEWS = 3000
-"""How many sets of assumptions are evaluated before the answer is unknown."""
+_MOST_MATCHES = 3_000
+"""How many statements are matched under assumptions before the answer is unknown."""
 
 
 class Certainty(enum.Enum):
@@ -69,10 +69,13 @@ def decide(request: Request, policies: Policies, knowledge: Knowledge) -> Findin
     if not has_resource(request.action, request.resource):
         return Finding(Certainty.DENIED, evaluation, layer=Layer.RESOURCE_TYPE)
     root = View(request.context, knowledge)
-    layers = _layers(evaluation, root)
+    layers = [
+        (layer.layer, [_possible(match, request, root) for match in layer.statements])
+        for layer in evaluation.layers
+    ]
     answer, undecided = _answer(layers)
     if answer is Certainty.UNKNOWN:
-        answer = _search(evaluation, root, [_MOST_VIEWS])
+        answer = _search(layers, request, root, [_MOST_MATCHES])
     if answer is Certainty.UNKNOWN:
         return _unknown(evaluation, root, undecided)
     denying = [layer for layer, found in layers if any(_is_deny(p) and p.must for p in found)]
@@ -104,34 +107,39 @@ def _unknown(evaluation: Evaluation, root: View, undecided: Sequence[_Possible])
     )
 
 
-def _search(evaluation: Evaluation, view: View, budget: list[int]) -> Certainty:
+_Layers = list[tuple[Layer, list[_Possible]]]
+
+
+def _search(layers: _Layers, request: Request, view: View, budget: list[int]) -> Certainty:
     """Return the answer that all possible assumptions share, else UNKNOWN.
 
-    `budget` is how many more sets of assumptions may be evaluated.
+    `layers` are the statements in `view`. `budget` is how many more may be matched.
     """
-    budget[0] -= 1
-    answer, undecided = _answer(_layers(evaluation, view))
+    answer, undecided = _answer(layers)
     if answer is not Certainty.UNKNOWN or budget[0] < 0:
         return answer
     for split in (split for possible in undecided for split in possible.splits):
         if assumed := view.assuming(split):
             answers = set()
             for one in assumed:
-                answers.add(_search(evaluation, one, budget))
+                refined = _refined(layers, request, one, budget)
+                answers.add(_search(refined, request, one, budget))
                 if len(answers) > 1 or Certainty.UNKNOWN in answers:
                     return Certainty.UNKNOWN
             return answers.pop()
     return Certainty.UNKNOWN
 
 
-_Layers = list[tuple[Layer, list[_Possible]]]
+def _refined(layers: _Layers, request: Request, view: View, budget: list[int]) -> _Layers:
+    """Return `layers` in `view`, which has more assumptions: what was decided remains decided."""
 
+    def again(possible: _Possible) -> _Possible:
+        if possible.may is possible.must:
+            return possible
+        budget[0] -= 1
+        return _possible(possible.match, request, view)
 
-def _layers(evaluation: Evaluation, view: View) -> _Layers:
-    return [
-        (layer.layer, [_possible(match, evaluation.request, view) for match in layer.statements])
-        for layer in evaluation.layers
-    ]
+    return [(layer, [again(possible) for possible in found]) for layer, found in layers]
 
 
 def _possible(match: StatementMatch, request: Request, view: View) -> _Possible:

@@ -42,6 +42,7 @@ CASES = [
 ]
 STARTS = {"StartSession", "TerminateSession"}
 DEFAULT = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell"
+CHECK_KEY = "ssm:SessionDocumentAccessCheck"
 YES, NO = evaluation(), evaluation("implicitDeny")
 
 
@@ -92,20 +93,52 @@ def test_check_reports_each_answer(
 
 
 def test_document_and_target_are_simulated_with_own_context(machine: Machine) -> None:
-    """The key is true for the named document; without a name the target is simulated twice."""
-    check(machine)
-    named = len(machine.aws.calls("SimulatePrincipalPolicy"))
-    check(machine, "--document-name", "Dev-Shell")
+    """The key is absent for the target too where a document of the account is named.
 
-    asked = machine.aws.calls("SimulatePrincipalPolicy")
-    for call in asked:
-        assert "ResourceArns.member.2" not in call.parameters
+    With the key false the answer is reported only.
+    """
     node = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/{TARGET}"
-    assert [
-        (c.parameters["ResourceArns.member.1"], c.context["ssm:SessionDocumentAccessCheck"][1])
-        for c in asked[:named]
-    ] == [(DEFAULT, ["true"]), (node, ["true"]), (node, ["false"])]
-    assert asked[named].parameters["ResourceArns.member.1"].endswith("document/Dev-Shell")
+    prefix = "arn:aws:ssm:us-east-1:"
+    for words, document, values in [
+        ((), DEFAULT, ["true", "false"]),
+        (("Dev-Shell",), f"{prefix}{ACCOUNT}:document/Dev-Shell", ["true", None, "false"]),
+        (("AWS-StartSSHSession",), f"{prefix}:document/AWS-StartSSHSession", ["true", "false"]),
+    ]:
+        before = len(machine.aws.calls("SimulatePrincipalPolicy"))
+        check(machine, *(("--document-name", *words) if words else ()))
+
+        asked = machine.aws.calls("SimulatePrincipalPolicy")[before:]
+        for call in asked:
+            assert "ResourceArns.member.2" not in call.parameters
+        found = [
+            (c.parameters["ResourceArns.member.1"], c.context.get(CHECK_KEY, ("", [None]))[1][0])
+            for c in asked
+        ]
+        assert found == [(document, "true"), *((node, value) for value in values)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "answer", "code"),
+    [
+        ((YES, YES, YES, NO), "allowed", "allowed"),
+        ((YES, YES, NO), "unknown", "access_check_unknown"),
+        ((YES, NO, YES), "unknown", "access_check_unknown"),
+        ((YES, NO, NO), "denied", "implicit_deny"),
+    ],
+)
+def test_target_of_named_document_is_unknown_if_it_depends_on_the_key(
+    machine: Machine, answers: tuple[Answer, ...], answer: str, code: str
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", *answers)
+
+    result = check(machine, "--document-name", "Dev-Shell", "--output", "json")
+
+    target = json.loads(result.stdout)["target"]
+    assert (target["answer"], target["reason_code"]) == (answer, code)
+    if code == "access_check_unknown":
+        there = "is true" if answers[1] is YES else "is absent"
+        assert f"if {CHECK_KEY} {there}, and denied if it" in target["reason"]
+        assert ("write BoolIfExists in place of Bool" in target["reason"]) is (answers[1] is YES)
 
 
 @pytest.mark.parametrize(

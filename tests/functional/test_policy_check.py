@@ -99,12 +99,15 @@ def test_has_at_least_25_denials() -> None:
         (["policy.json", "--bound", "x", "--target", "i-1"], "Unknown options: --bound"),
         (["policy.json", "--context", "x"], "--context 'x' is not KEY=VALUE"),
         (["policy.json", "--caller", "ann"], "--caller 'ann' is no ARN"),
-        (["policy.json", "--aws", "--scp", "policy.json"], "--aws cannot be used"),
+        (["policy.json", "--scp", "policy.json", "--scp-level"], "must have --scp FILE before"),
+        (["policy.json", "--scp-level", "--scp", "policy.json"], "must have --scp FILE before"),
+        (["policy.json", *["--scp", "policy.json", "--scp-level"] * 7, "--scp", "policy.json"],
+         "at most 7 levels, and 8 are given"),
         (["policy.json", "--document-name", "a b", "--target", "i-1"], "--document-name"),
         (["policy.json", "--policy", "x", "--target", "i-1"], "Unknown options: --policy, x"),
         (["policy.json", "--target", "i-1", "--scp"], "--scp: expected one argument"),
     ],
-)
+)  # fmt: skip
 def test_reports_usage_errors(
     words: list[str], message: str, tmp_path: Path, environ: dict[str, str]
 ) -> None:

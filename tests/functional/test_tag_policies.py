@@ -311,8 +311,9 @@ def test_documents_are_simulated_with_own_tags(add_user: Callable[..., Machine])
         "denied"
     }
     assert answers["Ops-Shell"] == "allowed"
-    # The account's own and AWS's, each again with tags, equal ones in one call; then the target.
-    assert len(machine.aws.of("iam:SimulatePrincipalPolicy")) == 2 + 2 + 1 + 3
+    # The account's own and AWS's, each again with tags, equal ones in one call; then the target,
+    # with the document access key true, again with tags, absent, and false.
+    assert len(machine.aws.of("iam:SimulatePrincipalPolicy")) == 2 + 2 + 1 + 4
     assert len(machine.aws.of("iam:GetUser")) == 2
     assert result["target"]["answer"] == "allowed"
 

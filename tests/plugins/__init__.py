@@ -2,10 +2,8 @@
 
 import pytest
 
-NAMES = [
-    f"{__name__}.{name}"
-    for name in ("sampling", "patience", "examples", "ways", "durations", "workers")
-]
+_PLUGINS = ("sampling", "patience", "examples", "ways", "durations", "workers", "notes")
+NAMES = [f"{__name__}.{name}" for name in _PLUGINS]
 """What conftest.py names to pytest."""
 
 # conftest.py imports some of them before that.

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from ssmgate.gate.argv.parse import Invocation
     from ssmgate.gate.decision.errors import InvalidRequest
     from ssmgate.gate.decision.question import ContextEntry
+    from ssmgate.policy_language import PolicyKind
 
 _VALUED = ("--boundary", "--scp", "--context", "--document-context", "--caller")
 _FLAGS = live.FLAGS | {"--aws": "aws"}
+_NEXT_LEVEL = "--scp-level"
 _SYNTAX = "the policy files come first: ssmgate policy check FILE... --caller ARN --target TARGET"
 _LARGEST = 131_072
 """How many characters a policy may have that IAM simulates.
@@ -58,6 +60,7 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
     --caller ARN                  the IAM user or role that the policies are for; required
     --boundary FILE               its permissions boundary
     --scp FILE                    a service control policy; may be given again
+    --scp-level                   the following --scp are one level lower; the root is first
     --context KEY=VALUE           a condition key of the request; may be given again
     --document-context KEY=VALUE  the same, for the document alone
     --aws                         send the files to iam:SimulateCustomPolicy instead
@@ -80,7 +83,7 @@ def split(words: tuple[str, ...]) -> tuple[list[str], dict[str, list[str]], set[
     like files; `./-name` is a file whose name begins with a dash. An option is recognized by its
     full name only, up to `--`: abbreviations and all other words are returned unchanged for
     start-session's parser, which rejects them. Raises `InvalidRequest` for an option without a
-    value.
+    value. `--scp-level` is among the values of `--scp`: a file of that name is `./--scp-level`.
     """
     values: dict[str, list[str]] = {name: [] for name in _VALUED}
     flags: set[str] = set()
@@ -94,7 +97,9 @@ def split(words: tuple[str, ...]) -> tuple[list[str], dict[str, list[str]], set[
         if word == "--":
             rest += words[at - 1 :]
             break
-        if word in _FLAGS:
+        if word == _NEXT_LEVEL:
+            values["--scp"].append(word)
+        elif word in _FLAGS:
             flags.add(_FLAGS[word])
         elif name in values and equals:
             values[name].append(value)
@@ -123,8 +128,6 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
             "the following arguments are required: --caller",
             "--caller arn:aws:iam::111122223333:role/NAME, whom the policies are for",
         )
-    if "aws" in flags and values["--scp"]:
-        raise _usage("--aws cannot be used with --scp: IAM's simulation takes none")
     if len(values["--boundary"]) > 1:
         raise _usage("a principal has one permissions boundary: --boundary was given twice")
 
@@ -133,7 +136,7 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
     policy_files = offline.PolicyFiles(
         tuple(_source(path) for path in files),
         next((_source(path) for path in values["--boundary"]), None),
-        tuple(_source(path) for path in values["--scp"]),
+        _levels(values["--scp"]),
     )
     try:
         caller = offline.parse_caller(values["--caller"][-1])
@@ -167,8 +170,29 @@ def _simulate(policy_files: Any, scenario: Scenario, invocation: Invocation) -> 
     return offline.simulate(policy_files, scenario, iam)
 
 
-def _source(path: str) -> Source:
+def _levels(paths: list[str]) -> tuple[tuple[Source, ...], ...]:
+    """Return the service control policies of each level, the root first."""
+    from ssmgate.explain.simulate_custom import MOST_LEVELS
+    from ssmgate.policy_language import PolicyKind
+
+    levels: list[list[Source]] = [[]] if paths else []
+    for path in paths:
+        if path == _NEXT_LEVEL:
+            levels.append([])
+        else:
+            levels[-1].append(_source(path, PolicyKind.SERVICE_CONTROL))
+    if not all(levels):
+        raise _usage(f"{_NEXT_LEVEL} must have --scp FILE before and after it")
+    if len(levels) > MOST_LEVELS:
+        raise _usage(
+            f"an organization has at most {MOST_LEVELS} levels, and {len(levels)} are given"
+        )
+    return tuple(map(tuple, levels))
+
+
+def _source(path: str, kind: PolicyKind | None = None) -> Source:
     from ssmgate.explain import sources
+    from ssmgate.policy_language import PolicyKind
 
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -179,7 +203,7 @@ def _source(path: str) -> Source:
     if len(text) > _LARGEST:
         raise _usage(f"policy {path!r} has more than {_LARGEST} characters")
     try:
-        return sources.parse(text, path)
+        return sources.parse(text, path, kind or PolicyKind.IDENTITY)
     except sources.PolicyError as error:
         line = "" if error.line is None else f", line {error.line}"
         raise _usage(f"policy {path!r}{line}: {error}") from error

@@ -21,7 +21,7 @@ from ssmgate.explain.near_miss import (
 )
 from ssmgate.gate.decision.evaluation import EvalDecision
 from ssmgate.gate.decision.question import is_resource_tag
-from ssmgate.policy_language.conditions import Outcome, Reason
+from ssmgate.policy_language.conditions import Cause, Outcome
 from ssmgate.policy_language.evaluate import Evaluation, Layer
 from ssmgate.policy_language.statements import Request
 
@@ -219,7 +219,7 @@ def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
             f"if the service will see it, say so ({key}=…); else the statement does not apply",
             miss.place,
         )
-    if failure.reason is Reason.NEEDS_SET_OPERATOR:
+    if failure.cause is Cause.NEEDS_SET_OPERATOR:
         return Advice(
             "needs-set-operator",
             f"{key} has several values, and {failure.operator} compares one",
@@ -250,7 +250,7 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
     absent = [
         c.condition.key
         for c in denial.conditions
-        if c.reason is Reason.KEY_ABSENT and c.condition.operator.base != "Null"
+        if c.cause is Cause.KEY_ABSENT and c.condition.operator.base != "Null"
     ]
     if absent:
         yield Advice(

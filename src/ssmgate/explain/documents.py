@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ssmgate.explain import reasons, session_documents
-from ssmgate.explain.report import DocumentEntry, DocumentsReport, Preferences
+from ssmgate.explain import reasons, session_documents, settle, sources
+from ssmgate.explain.policies import PolicyReader
+from ssmgate.explain.report import Answer, DocumentEntry, DocumentsReport, Preferences
 from ssmgate.explain.target import simulate_target
 from ssmgate.gate.access.documents import authorize_documents
 from ssmgate.gate.access.questions import QuestionBuilder
@@ -18,6 +19,7 @@ from ssmgate.gate.aws.identity import identify
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.errors import GateError
+from ssmgate.gate.decision.question import Caller
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.gate.system import signals
 
@@ -29,6 +31,12 @@ MOST_CONTENTS = 20
 
 MOST_TAGGED = 20
 """How many of the account's own documents have their tags read, if policies test tags."""
+
+POLICY_SECONDS = 20
+"""Time limit for reading the caller's policies, within that of the listing."""
+
+MOST_POLICY_CALLS = 60
+"""How many calls may be made to read the caller's policies, if answers depend on unknown keys."""
 
 
 def list_and_simulate(
@@ -72,7 +80,7 @@ def _report(
             config.allow_wildcard_grants,
             most_tagged=MOST_TAGGED,
         )
-        answers = [reasons.of_attempt(attempt) for attempt in attempts]
+        answers = _settled(clients, identity, [reasons.of_attempt(a) for a in attempts])
     entries = [
         DocumentEntry(name, owner, session_documents.WELL_KNOWN.get(name), answer)
         for (name, owner), answer in zip(listed, answers, strict=True)
@@ -91,9 +99,24 @@ def _report(
     )
     if target is None or builder is None:
         return report
-    attempt = simulate_target(clients, builder, target, named=True)
+    # Any of the documents may be named: a customer's is asked about in every way.
+    attempt = simulate_target(clients, builder, target, DEFAULT_DOCUMENT_NAME)
     answer = reasons.answer(attempt.obstacle, attempt.questions, attempt.evaluations)
     return replace(report, target_name=target, target=replace(answer, enforced=attempt.demanded))
+
+
+def _settled(clients: Clients, caller: Caller, answers: list[Answer]) -> list[Answer]:
+    """Return `answers`, with the caller's policies read if any depends on unknown keys."""
+    if not any(answer.reason_code in settle.DEPENDS_ON_KEYS for answer in answers):
+        return answers
+    reader = PolicyReader(clients.iam, MOST_POLICY_CALLS)
+    try:
+        with signals.time_limit(POLICY_SECONDS):
+            reader.read(caller)
+    except signals.TimeLimitExceeded:
+        return answers
+    known = sources.read(reader.texts)
+    return [settle.settled(answer, caller, known) for answer in answers]
 
 
 @dataclass(frozen=True, slots=True)

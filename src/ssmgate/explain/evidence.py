@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from ssmgate.explain.advice import Advice, advise
-from ssmgate.explain.arn_mistakes import is_document
 from ssmgate.explain.near_miss import (
     ActionMiss,
     ConditionMiss,
@@ -22,7 +21,7 @@ from ssmgate.explain.near_miss import (
 from ssmgate.explain.report import DENY, Answer, NearMiss
 from ssmgate.explain.sources import Sources
 from ssmgate.gate.decision.arn import account_of
-from ssmgate.gate.decision.question import Question, is_resource_tag
+from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, EvalDecision, Evaluation, Request, evaluate
 
@@ -92,53 +91,6 @@ def request_of(question: Question, now: datetime | None = None) -> Request:
     names = {entry.key_name.lower() for entry in question.context}
     context = {key: value for key, value in supplied.items() if key.lower() not in names} | entries
     return Request(question.action, question.resource_arn, Context(context))
-
-
-def undecided(evaluation: Evaluation, question: Question) -> tuple[str, ...]:
-    """Return the absent condition keys that a denial depends on: with them it could be allowed.
-
-    The result is empty if anything else denies. Tags of a document, and keys that `question` has
-    without a value, are never in it: they are known to be absent.
-    """
-    known = {entry.key_name.lower() for entry in question.context}
-    document = is_document(question.resource_arn)
-
-    def undetermined(key: str) -> bool:
-        return key.lower() not in known and not (document and is_resource_tag(key))
-
-    explanation = nearest(evaluation)
-    if explanation.denials:
-        absent_keys = [_absent_of_denial(denial, undetermined) for denial in explanation.denials]
-        return tuple(dict.fromkeys(key for keys in absent_keys for key in keys)) * all(absent_keys)
-    missing: dict[str, None] = {}
-    for layer in evaluation.layers:
-        if layer.allows:
-            continue
-        ids = {id(match) for match in layer.statements}
-        misses = [m for m in explanation.misses if id(m.match) in ids]
-        keys = [key for miss in misses for key in _absent_of_miss(miss, undetermined)]
-        if not keys:
-            return ()
-        missing |= dict.fromkeys(keys)
-    return tuple(missing)
-
-
-def _absent_of_denial(
-    denial: DenyingStatement, undetermined: Callable[[str], bool]
-) -> tuple[str, ...]:
-    return tuple(
-        c.condition.key
-        for c in denial.conditions
-        if c.values is None
-        and c.condition.operator.base != "Null"
-        and undetermined(c.condition.key)
-    )
-
-
-def _absent_of_miss(miss: Miss, undetermined: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return the absent keys if nothing else in the statement fails, else an empty tuple."""
-    keys = [f.key for f in miss.failures if isinstance(f, ConditionMiss) and f.values is None]
-    return tuple(keys) if len(keys) == len(miss.failures) and all(map(undetermined, keys)) else ()
 
 
 def near_misses(explanation: Explanation) -> Iterable[NearMiss]:

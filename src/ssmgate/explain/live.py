@@ -117,7 +117,7 @@ def simulate_target_of(examination: Authorization, builder: QuestionBuilder) -> 
                 examination.clients,
                 builder,
                 request.target,
-                named=request.document_name is not None,
+                request.document_name,
             )
     except signals.TimeLimitExceeded:
         return TargetAttempt(Unknown(Reason.TIMED_OUT, f"IAM took longer than {TARGET_SECONDS} s"))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from ssmgate.gate.decision.evaluation import EvalDecision
 from ssmgate.gate.decision.wildcards import Pattern, Wildcard, like
-from ssmgate.policy_language.conditions import ConditionMatch, Outcome, Reason
+from ssmgate.policy_language.conditions import Cause, ConditionMatch, Outcome
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.document import Effect, Policy, Statement
 from ssmgate.policy_language.evaluate import Evaluation, Layer
-from ssmgate.policy_language.patterns import split_arn, split_pattern
+from ssmgate.policy_language.patterns import complete, split_arn, split_pattern
 from ssmgate.policy_language.statements import Request, StatementMatch
 from ssmgate.policy_language.variables import Version, parse_template
 
@@ -87,7 +87,7 @@ class ConditionMiss:
     key: str
     wanted: tuple[str, ...]
     values: tuple[str, ...] | None
-    reason: Reason
+    cause: Cause
 
 
 Failure = ActionMiss | ResourceMiss | ConditionMiss
@@ -242,7 +242,7 @@ def compare(
     variable has no value, or the pattern or `resource` is not in ARN format.
     """
     pattern = parse_template(text, version).resolve(context)
-    wanted = None if pattern is None else split_pattern(pattern)
+    wanted = None if pattern is None else split_pattern(complete(pattern))
     have = split_arn(resource)
     if wanted is None or have is None:
         return (), _PART[ArnPart.TYPE]
@@ -287,5 +287,5 @@ def likeness(first: str, second: str) -> float:
 def _condition_miss(match: ConditionMatch) -> ConditionMiss:
     condition = match.condition
     return ConditionMiss(
-        str(condition.operator), condition.key, condition.values, match.values, match.reason
+        str(condition.operator), condition.key, condition.values, match.values, match.cause
     )

@@ -3,166 +3,71 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ssmgate.explain import evidence, reasons, sources
-from ssmgate.explain.report import LOCAL, SIMULATED, Answer, MissingKey, Report, Statement, Verdict
+from ssmgate.explain import evidence, local_answer, reasons, sources
+from ssmgate.explain.key_mistakes import key_mistakes
+from ssmgate.explain.known_context import PRINCIPAL_ARN
+from ssmgate.explain.policy_files import PolicyFiles, Scenario, entry, parse_caller
+from ssmgate.explain.report import LOCAL, SIMULATED, Answer, Report, Verdict
 from ssmgate.explain.simulate_custom import simulate_custom
 from ssmgate.explain.sources import Source, Sources
-from ssmgate.explain.weakness import enforced, grant, weaknesses
+from ssmgate.explain.target_questions import CHECK_KEY, target_questions
+from ssmgate.explain.weakness import grant, weaknesses
 from ssmgate.gate.access.questions import QuestionBuilder
-from ssmgate.gate.decision.arn import principal
-from ssmgate.gate.decision.context import context_entry
 from ssmgate.gate.decision.decision import Unknown, decide_about
-from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
 from ssmgate.gate.decision.grant import Grant
 from ssmgate.gate.decision.messages import least_statement
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
-from ssmgate.gate.decision.request import SessionRequest
-from ssmgate.policy_language import (
-    Effect,
-    EvalDecision,
-    Evaluation,
-    Layer,
-    Outcome,
-    Policies,
-    StatementMatch,
-    evaluate,
-)
 
-_ROLE = re.compile(
-    r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[\x21-\x7e]*/)?[\w+=,.@-]+\Z", re.ASCII
-)
-_LAYERS = {
-    Layer.RESOURCE_TYPE: "the action's kinds of resource",
-    Layer.ORGANIZATIONS: "service control policy",
-    Layer.IDENTITY: "identity-based policy",
-    Layer.BOUNDARY: "permissions boundary",
-}
-_POLICY_TYPES = {
-    Layer.ORGANIZATIONS: "Service Control Policy",
-    Layer.IDENTITY: "IAM Policy",
-    Layer.BOUNDARY: BOUNDARY_POLICY,
-}
-_SUPPLIER = "--context KEY=VALUE, or KEY= where the service will not see it"
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyFiles:
-    """The policies from the files. All of `service_control` are attached at the same level."""
-
-    identity: tuple[Source, ...]
-    boundary: Source | None = None
-    service_control: tuple[Source, ...] = ()
-
-    @property
-    def policies(self) -> Policies:
-        """Return the policies as the local evaluator takes them."""
-        organizations = tuple(source.policy for source in self.service_control)
-        return Policies(
-            tuple(source.policy for source in self.identity),
-            None if self.boundary is None else self.boundary.policy,
-            (organizations,) if organizations else (),
-        )
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """Return all policies, in the order in which they are shown."""
-        return (
-            *self.identity,
-            *((self.boundary,) if self.boundary else ()),
-            *self.service_control,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """The request and its caller, and the context keys that the service will have.
-
-    `context` is for target and document, but its resource tags are for the target only.
-    `document_context` is for the document only.
-    """
-
-    request: SessionRequest
-    region: str
-    caller: Caller
-    context: tuple[ContextEntry, ...] = ()
-    document_context: tuple[ContextEntry, ...] = ()
-
-
-def parse_caller(arn: str) -> Caller:
-    """Return the caller with the ARN of an IAM user, a role or a role session.
-
-    Raises ValueError for any other ARN, including that of the root user, which policies do not
-    restrict.
-    """
-    who = principal(arn)
-    source = arn if _ROLE.match(arn) else who.policy_source_arn
-    if not source:
-        raise ValueError("is no ARN of an IAM user, a role or a role's session")
-    kind = "User" if who.kind == "user" else "AssumedRole"
-    _, partition, _, _, account, _ = source.split(":", 5)
-    return Caller(account, arn, source, "", kind, partition)
-
-
-def entry(text: str) -> ContextEntry:
-    """Parse `KEY=VALUE` into a context entry; `KEY=[…]` is a JSON list, `KEY=` an absent key.
-
-    Raises ValueError for a text without `=`, an invalid JSON list and an invalid key.
-    """
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError("is not KEY=VALUE")
-    if not value:
-        return ContextEntry(key, "string", ())
-    if not value.startswith("["):
-        return context_entry(key, value)
-    try:
-        values = json.loads(value)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON list: {error}") from None
-    return context_entry(key, [str(value) for value in values])
+__all__ = ["PolicyFiles", "Scenario", "check", "entry", "parse_caller", "simulate"]
 
 
 def check(policy_files: PolicyFiles, scenario: Scenario) -> Report:
     """Answer with the local evaluator. No AWS call is made, and IAM may answer differently."""
-    documents = tuple(evidence.request_of(question) for question in _documents(scenario))
-    questions = _documents(scenario)
-    answers = [_answer(question, policy_files) for question in questions]
+    caller, questions = scenario.caller, _documents(scenario)
+    documents = tuple(local_answer.request_of(question, caller) for question in questions)
+    answers = [local_answer.answer(question, caller, policy_files) for question in questions]
     document = next((a for a in answers if a.verdict is not Verdict.ALLOWED), answers[0])
     document = replace(document, questions=questions)
     if document.verdict is Verdict.ALLOWED:
         order = (Grant.UNKNOWN, Grant.ANY, Grant.WILDCARD, Grant.NAMED)
         grants = [grant(request, policy_files.policies) for request in documents]
         document = replace(document, grant=min(grants, key=order.index).value)
-    question = _target(scenario)
-    weak = weaknesses(
-        documents[0],
-        None if question is None else evidence.request_of(question),
-        policy_files.policies,
-    )
-    target = _unknown_target(scenario) if question is None else _answer(question, policy_files)
-    if question is not None and target.verdict is Verdict.ALLOWED:
-        target = replace(
-            target, enforced=enforced(evidence.request_of(question), policy_files.policies)
-        )
-    of_target = ("check-not-enforced", "condition-missing")
+    asked = _target(scenario)
+    weak = [
+        *weaknesses(
+            documents[0],
+            local_answer.request_of(asked[0], caller) if asked else None,
+            policy_files.policies,
+        ),
+        *key_mistakes(policy_files.policies),
+    ]
+    target = _unknown_target(scenario)
+    if asked:
+        target = local_answer.target_answer(asked, caller, policy_files)
+    if target.verdict is Verdict.ALLOWED:
+        checked = local_answer.enforced(asked[0], caller, policy_files)
+        target = replace(target, enforced=checked)
+    of_target = ("check-not-enforced", "condition-missing", "no-such-key", "not-a-boolean")
     return replace(
         _report(scenario, document, target),
         document=_with_advice(document, [w for w in weak if w.code not in of_target]),
         target=_with_advice(target, [w for w in weak if w.code in of_target]),
-        data_channel=_answer(_data_channel(scenario), policy_files),
+        data_channel=local_answer.answer(_data_channel(scenario), caller, policy_files),
         evaluated_by=LOCAL,
     )
 
 
 def simulate(policy_files: PolicyFiles, scenario: Scenario, iam: Any) -> Report:
-    """Answer with iam:SimulateCustomPolicy, which does not take service control policies."""
+    """Answer with iam:SimulateCustomPolicy.
+
+    IAM simulates the levels of service control policies, but does not report their missing keys.
+    """
     boundary = policy_files.boundary
     ids = {f"PolicyInputList.{n}": s for n, s in enumerate(policy_files.identity, start=1)}
     ids |= {"PermissionsBoundaryPolicyInputList.1": boundary} if boundary else {}
@@ -174,12 +79,17 @@ def simulate(policy_files: PolicyFiles, scenario: Scenario, iam: Any) -> Report:
     )
 
     def answer_to(question: Question) -> Answer:
+        # IAM takes a key without a value as absent, and reports only some of those keys.
+        local = local_answer.answer(question, scenario.caller, policy_files)
+        if local.verdict is Verdict.UNKNOWN:
+            return local
         evaluations = simulate_custom(
             iam,
             question,
             datetime.now(UTC),
             policies=[source.text for source in policy_files.identity],
             boundary=None if boundary is None else boundary.text,
+            service_control=[[s.text for s in level] for level in policy_files.service_control],
         )
         if isinstance(evaluations, Unknown):
             return reasons.answer(evaluations, (question,), ())
@@ -194,13 +104,11 @@ def simulate(policy_files: PolicyFiles, scenario: Scenario, iam: Any) -> Report:
     questions = _documents(scenario)
     answers = [answer_to(question) for question in questions]
     document = next((a for a in answers if a.verdict is not Verdict.ALLOWED), answers[0])
-    target = _target(scenario)
+    target = _unknown_target(scenario)
+    if asked := _target(scenario):
+        target = local_answer.of_answers([answer_to(question) for question in asked])
     return replace(
-        _report(
-            scenario,
-            replace(document, questions=questions),
-            _unknown_target(scenario) if target is None else answer_to(target),
-        ),
+        _report(scenario, replace(document, questions=questions), target),
         data_channel=answer_to(_data_channel(scenario)),
         evaluated_by=SIMULATED,
     )
@@ -229,18 +137,23 @@ def _builder(scenario: Scenario) -> QuestionBuilder:
 def _documents(scenario: Scenario) -> tuple[Question, ...]:
     shared = [e for e in scenario.context if not is_resource_tag(e.key_name)]
     return tuple(
-        _with_context(question, (*shared, *scenario.document_context))
+        _with_context(question, scenario.caller, (*shared, *scenario.document_context))
         for question in _builder(scenario).documents(scenario.request.document_name)
     )
 
 
-def _target(scenario: Scenario) -> Question | None:
-    question = _builder(scenario).target(scenario.request.target)
-    return None if question is None else _with_context(question, scenario.context)
+def _target(scenario: Scenario) -> tuple[Question, ...]:
+    request = scenario.request
+    given = any(e.key_name.lower() == CHECK_KEY.lower() for e in scenario.context)
+    questions = target_questions(_builder(scenario), request.target, request.document_name)
+    return tuple(
+        _with_context(question, scenario.caller, scenario.context)
+        for question in questions[: 1 if given else None]
+    )
 
 
 def _data_channel(scenario: Scenario) -> Question:
-    return _with_context(_builder(scenario).data_channel(), scenario.context)
+    return _with_context(_builder(scenario).data_channel(), scenario.caller, scenario.context)
 
 
 def _unknown_target(scenario: Scenario) -> Answer:
@@ -252,119 +165,21 @@ def _unknown_target(scenario: Scenario) -> Answer:
     )
 
 
-def _with_context(question: Question, context: Sequence[ContextEntry]) -> Question:
+def _with_context(question: Question, caller: Caller, context: Sequence[ContextEntry]) -> Question:
     """Return `question` with `context`, which overrides the assumed entries.
 
-    The last of several entries with the same key is used. The caller's unique ID is left out: it
-    is not known offline.
+    The last of several entries with the same key is used. The caller's unique ID is left out, as it
+    is not known offline, and so is the ARN of a role of which the path is not known. A key that is
+    absent by intention becomes an entry without a value.
     """
     entries_by_key = {e.key_name.lower(): e for e in context}
+    not_known = {"aws:userid"} | (set() if caller.role_path_known else {PRINCIPAL_ARN.lower()})
     assumed = [
-        e
-        for e in question.context
-        if e.key_name.lower() not in entries_by_key and e.key_name.lower() != "aws:userid"
+        e for e in question.context if e.key_name.lower() not in (entries_by_key.keys() | not_known)
     ]
+    if not question.gives(CHECK_KEY) and CHECK_KEY.lower() not in entries_by_key:
+        assumed.insert(0, ContextEntry(CHECK_KEY, "boolean", ()))
     return replace(question, context=(*assumed, *entries_by_key.values()))
-
-
-def _answer(question: Question, policy_files: PolicyFiles) -> Answer:
-    evaluation = evaluate(evidence.request_of(question), policy_files.policies)
-    shown = tuple(_statement(match, evaluation, policy_files) for match in _deciding(evaluation))
-    layer = _LAYERS[evaluation.decided_by]
-    if evaluation.eval_decision is EvalDecision.ALLOWED:
-        by = ", ".join(dict.fromkeys(s.policy for s in shown))
-        return Answer(
-            Verdict.ALLOWED,
-            Reason.ALLOWED,
-            f"allowed by {by}",
-            (question,),
-            layer=layer,
-            statements=shown,
-            missing=_missing(_keys_of_possible_denials(evaluation)),
-        )
-    what = f"{question.action} on {question.resource_arn}"
-    explicit = evaluation.eval_decision is EvalDecision.EXPLICIT_DENY
-    if keys := evidence.undecided(evaluation, question):
-        answer = Answer(
-            Verdict.UNKNOWN,
-            Reason.KEY_NOT_GIVEN,
-            f"{'a deny' if explicit else 'the allow'} hangs on {', '.join(keys)}, which"
-            f" {'is' if len(keys) == 1 else 'are'} not given: --context"
-            f" {' --context '.join(f'{key}=VALUE' for key in keys)}",
-            (question,),
-            statements=shown,
-            missing=_missing(keys),
-        )
-    elif evaluation.decided_by is Layer.RESOURCE_TYPE:
-        answer = Answer(
-            Verdict.DENIED,
-            Reason.NO_SUCH_RESOURCE,
-            f"no policy can allow {what}",
-            (question,),
-            layer=layer,
-        )
-    elif explicit:
-        by = ", ".join(dict.fromkeys(s.policy for s in shown))
-        answer = Answer(
-            Verdict.DENIED,
-            Reason.EXPLICIT_DENY,
-            f"an explicit deny ({layer}, {by}) forbids {what}",
-            (question,),
-            layer=layer,
-            statements=shown,
-        )
-    else:
-        answer = Answer(
-            Verdict.DENIED,
-            Reason.IMPLICIT_DENY,
-            f"no {layer} allows {what}",
-            (question,),
-            layer=layer,
-        )
-    return evidence.with_explanation(answer, evaluation)
-
-
-def _deciding(evaluation: Evaluation) -> tuple[StatementMatch, ...]:
-    """Return the statements that decided, including those of service control policies."""
-    if evaluation.eval_decision is EvalDecision.EXPLICIT_DENY:
-        return tuple(match for layer in evaluation.layers for match in layer.denies)
-    return evaluation.matched_statements
-
-
-def _keys_of_possible_denials(evaluation: Evaluation) -> tuple[str, ...]:
-    """Return the absent keys with which a deny that does not apply now might apply."""
-    keys: dict[str, None] = {}
-    for layer in evaluation.layers:
-        for match in layer.statements:
-            elements = {match.action.outcome, match.resource.outcome}
-            failed = [c for c in match.conditions if c.outcome is not Outcome.MATCHED]
-            if (
-                match.statement.effect is Effect.DENY
-                and elements == {Outcome.MATCHED}
-                and failed
-                and all(c.values is None for c in failed)
-            ):
-                keys |= dict.fromkeys(c.condition.key for c in failed)
-    return tuple(keys)
-
-
-def _missing(keys: Sequence[str]) -> tuple[MissingKey, ...]:
-    return tuple(MissingKey(key, _SUPPLIER) for key in keys)
-
-
-def _statement(
-    match: StatementMatch, evaluation: Evaluation, policy_files: PolicyFiles
-) -> Statement:
-    layer = evaluation.layer_of(match)
-    source = next(s for s in policy_files.sources if s.policy is match.policy)
-    line, text = source.place(match.statement)
-    return Statement(
-        match.policy.source_policy_id,
-        _POLICY_TYPES[layer],
-        match.statement.sid,
-        line,
-        json.dumps(json.loads(text)),
-    )
 
 
 def _with_advice(answer: Answer, weak: Sequence[Any]) -> Answer:

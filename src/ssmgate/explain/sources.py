@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from ssmgate.explain.policies import PolicyText, PolicyTexts
 from ssmgate.explain.report import Answer, Statement
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY, MatchedStatement
-from ssmgate.policy_language import Policies, Policy, PolicyError, Position, parse_policy
+from ssmgate.policy_language import (
+    Policies,
+    Policy,
+    PolicyError,
+    PolicyKind,
+    Position,
+    parse_policy,
+)
 from ssmgate.policy_language import Statement as ParsedStatement
 
 __all__ = ["PolicyError", "Source", "Sources", "parse", "place", "read", "with_text"]
@@ -64,9 +71,9 @@ def read(texts: PolicyTexts) -> Sources:
     return Sources(identity, boundary, texts.boundary_arn, tuple(unread))
 
 
-def parse(text: str, source_policy_id: str) -> Source:
-    """Parse the text of a policy. Raises `PolicyError` if it is not valid."""
-    return Source(parse_policy(text, source_policy_id), text)
+def parse(text: str, source_policy_id: str, kind: PolicyKind = PolicyKind.IDENTITY) -> Source:
+    """Parse the text of a policy of `kind`. Raises `PolicyError` if it is not valid."""
+    return Source(parse_policy(text, source_policy_id, kind), text)
 
 
 def _parsed(texts: Iterable[PolicyText], unread: list[str]) -> Iterable[Source]:

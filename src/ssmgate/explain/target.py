@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
+from ssmgate.explain.sources import place
+from ssmgate.explain.target_questions import CHECK_KEY, differ, target_questions, without_check
 from ssmgate.gate.access import refine
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.aws import simulate, tags
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.decision.decision import Denial, Unknown, decide_about
 from ssmgate.gate.decision.evaluation import Evaluation
-from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.question import ContextEntry, Question
 from ssmgate.gate.decision.reason import Reason
 
 Obstacle = Denial | Unknown | None
@@ -22,10 +24,10 @@ Obstacle = Denial | Unknown | None
 class TargetAttempt:
     """The simulation of a target. `obstacle` is None if IAM allows it.
 
-    `questions` and `evaluations` are those of the last simulation. `demanded` is whether the
-    target is denied with ssm:SessionDocumentAccessCheck false, as the service may set it if no
-    document is named: then the policies make the service check the document too. It is None if
-    that is not known, and if the target is denied in any case.
+    `questions` and `evaluations` are those of the simulation that decided. `demanded` is whether
+    the target is denied with ssm:SessionDocumentAccessCheck false, as AWS's older text describes a
+    request without a document: then the policies make the service check the document too. It is
+    None if that is not known, and if the target is not allowed.
     """
 
     obstacle: Obstacle
@@ -35,47 +37,63 @@ class TargetAttempt:
 
 
 def simulate_target(
-    clients: Clients, builder: QuestionBuilder, target: str, *, named: bool
+    clients: Clients, builder: QuestionBuilder, target: str, document_name: str | None
 ) -> TargetAttempt:
-    """Simulate `target`, a node or a task, separately from the document, in at most six calls.
+    """Simulate `target`, a node or a task, separately from the document, in at most nine calls.
 
-    The tags of the node and of the principal are read only after a denial, as for a document
-    (`gate.access.refine`). `named` is whether the request names its document. The service then
-    sets ssm:SessionDocumentAccessCheck to true. Without a name, versions of AWS's documentation
-    differ, so a denial is certain only if both values give it. An allow with the key true is
-    certain: ssmgate names the default document where the service requires it.
-    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-sessiondocumentaccesscheck.html
+    `document_name` is the name in the request, None if there is none. The questions are those that
+    the service may ask (`target_questions`): where two of them are answered differently, the
+    outcome is unknown. With the key false the target is simulated for `demanded` only. The tags of
+    the node and of the principal are read only after a denial, as for a document
+    (`gate.access.refine`). Raises `InvalidRequest` for an invalid document name.
     """
-    with_key_true = builder.target(target)
-    with_key_false = builder.target(target, document_access_check=False)
-    if with_key_true is None or with_key_false is None:
+    questions = target_questions(builder, target, document_name)
+    if not questions:
         return TargetAttempt(
             Unknown(Reason.UNKNOWN_TARGET, f"IAM lists no kind of resource for target {target!r}")
         )
-    lookups, own = tags.Lookups(clients.iam, builder.caller), _source(clients, target)
-    with_key = _resimulate(lookups, with_key_true, _simulate(lookups, with_key_true), own)
-    question = with_key.questions[0]
-    if with_key.obstacle is not None and named:
+    simulation = _Simulation(clients, builder, target)
+    with_key, *others = [simulation.of(question) for question in questions]
+    for without_key in others:
+        if (with_key.obstacle is None) is not (without_key.obstacle is None):
+            return _differing(with_key, without_key)
+    question = without_check(builder, target)
+    if with_key.obstacle is not None or question is None:
         return with_key
-    # With the tags found by the first simulation, so that only the key differs.
-    without = _simulate(lookups, with_key_false.with_context(question.context))
-    if any(tags.is_tag(key) for e in without.evaluations for key in e.missing_context):
-        without = _resimulate(lookups, with_key_false, without, own)
-    other = without.obstacle
-    if with_key.obstacle is None:
-        demanded = None if isinstance(other, Unknown) else other is not None
-        return replace(with_key, demanded=demanded)
-    if other is None:
-        return replace(
-            with_key,
-            obstacle=Unknown(
-                Reason.ACCESS_CHECK_UNKNOWN,
-                "it hangs on ssm:SessionDocumentAccessCheck, which the service may set either way"
-                " when no document is named",
-                question,
-            ),
-        )
-    return with_key
+    other = simulation.of(question).obstacle
+    return replace(with_key, demanded=None if isinstance(other, Unknown) else other is not None)
+
+
+def _differing(with_key: TargetAttempt, without_key: TargetAttempt) -> TargetAttempt:
+    """Return the unknown outcome of a target that only one of two questions allows."""
+    allowed_with_key = with_key.obstacle is None
+    allowing, denied = (with_key, without_key) if allowed_with_key else (without_key, with_key)
+    if isinstance(denied.obstacle, Unknown) and set(denied.obstacle.live_context) != {CHECK_KEY}:
+        return denied
+    matched = dict.fromkeys(s for e in allowing.evaluations for s in e.matched_statements)
+    places = [
+        place(s.source_policy_id, None, None if s.start is None else s.start[0]) for s in matched
+    ]
+    reason = differ(" and ".join(places) or "some statement", allowed_with_key)
+    unknown = Unknown(Reason.ACCESS_CHECK_UNKNOWN, reason, denied.questions[0])
+    return replace(denied, obstacle=unknown)
+
+
+class _Simulation:
+    """Simulates questions about one target, with the tags that were found for an earlier one."""
+
+    def __init__(self, clients: Clients, builder: QuestionBuilder, target: str) -> None:
+        self._lookups = tags.Lookups(clients.iam, builder.caller)
+        self._own = _source(clients, target)
+        self._tags: tuple[ContextEntry, ...] = ()
+
+    def of(self, question: Question) -> TargetAttempt:
+        """Simulate `question`, and after a denial once more with tags that were not known yet."""
+        first = _simulate(self._lookups, question.with_context(self._tags))
+        attempt = _resimulate(self._lookups, question, first, self._own)
+        known = attempt.questions[0].context[len(question.context) :]
+        self._tags = tuple(dict.fromkeys((*self._tags, *known)))
+        return attempt
 
 
 def _simulate(lookups: tags.Lookups, question: Question) -> TargetAttempt:

@@ -1,7 +1,7 @@
 """Parse, match and evaluate IAM policies, without I/O. Results explain; they never permit."""
 
 from ssmgate.gate.decision.evaluation import EvalDecision
-from ssmgate.policy_language.conditions import ConditionMatch, Outcome, Reason
+from ssmgate.policy_language.conditions import Cause, ConditionMatch, Outcome
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.document import Effect, Policy, Statement, parse_policy
 from ssmgate.policy_language.errors import PolicyError
@@ -12,6 +12,7 @@ from ssmgate.policy_language.evaluate import (
     Policies,
     evaluate,
 )
+from ssmgate.policy_language.patterns import PolicyKind
 from ssmgate.policy_language.source import Position
 from ssmgate.policy_language.statements import (
     ElementMatch,
@@ -22,6 +23,7 @@ from ssmgate.policy_language.statements import (
 from ssmgate.policy_language.variables import Version
 
 __all__ = [
+    "Cause",
     "ConditionMatch",
     "Context",
     "Effect",
@@ -34,8 +36,8 @@ __all__ = [
     "Policies",
     "Policy",
     "PolicyError",
+    "PolicyKind",
     "Position",
-    "Reason",
     "Request",
     "Statement",
     "StatementMatch",

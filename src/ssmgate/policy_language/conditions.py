@@ -23,7 +23,7 @@ class Outcome(enum.Enum):
     UNDEFINED = "undefined"
 
 
-class Reason(enum.Enum):
+class Cause(enum.Enum):
     """Why a condition matched or did not match."""
 
     VALUE_EQUAL = "the request's value is among the policy's"
@@ -69,7 +69,8 @@ class Operator:
 def parse_operator(text: str) -> Operator:
     """Parse an operator. Names must be in AWS's spelling, including case.
 
-    Raises PolicyError for an unknown operator, and for `Null` with IfExists or a set operator.
+    Raises PolicyError for an unknown operator, and for `Null` with IfExists. `Null` with a set
+    operator tests what `Null` does (assumed: AWS documents neither form; public evaluators agree).
     """
     prefix, colon, name = text.rpartition(":")
     base = name.removesuffix("IfExists")
@@ -77,7 +78,7 @@ def parse_operator(text: str) -> Operator:
         operator = Operator(base, SetOperator(prefix) if colon else None, base != name)
     except ValueError:
         raise PolicyError(f"unknown set operator {prefix!r}") from None
-    if base == "Null" and str(operator) == "Null":
+    if base == "Null" and not operator.if_exists:
         return operator
     if base not in COMPARISONS:
         raise PolicyError(f"unknown condition operator {text!r}")
@@ -106,7 +107,7 @@ class Condition:
 
     def variables(self, version: Version) -> tuple[str, ...]:
         """Return the keys that the policy's values use as policy variables."""
-        if not _takes_variables(self.operator.base):
+        if not takes_variables(self.operator.base):
             return ()
         return tuple(
             variable.key
@@ -115,7 +116,8 @@ class Condition:
         )
 
 
-def _takes_variables(base: str) -> bool:
+def takes_variables(base: str) -> bool:
+    """Return whether values of the operator `base` may have policy variables."""
     return base.startswith(("String", "Arn", "Bool"))
 
 
@@ -125,7 +127,7 @@ class ConditionMatch:
 
     condition: Condition
     outcome: Outcome
-    reason: Reason
+    cause: Cause
     values: tuple[str, ...] | None
 
 
@@ -140,17 +142,17 @@ def match_condition(condition: Condition, version: Version, context: Context) ->
     operator = condition.operator
     if found is None:
         outcome = _matched(_holds_for_absent_key(condition))
-        return ConditionMatch(condition, outcome, Reason.KEY_ABSENT, None)
+        return ConditionMatch(condition, outcome, Cause.KEY_ABSENT, None)
 
-    def result(outcome: Outcome, reason: Reason) -> ConditionMatch:
-        return ConditionMatch(condition, outcome, reason, found.values)
+    def result(outcome: Outcome, cause: Cause) -> ConditionMatch:
+        return ConditionMatch(condition, outcome, cause, found.values)
 
     if operator.base == "Null":
         wants_presence = any(not read_bool(value) for value in condition.values)
-        return result(_matched(wants_presence), Reason.KEY_PRESENT)
+        return result(_matched(wants_presence), Cause.KEY_PRESENT)
     if found.multivalued and operator.set_operator is None:
         # Observed for operators, negations and IfExists, even with one value.
-        return result(Outcome.NOT_MATCHED, Reason.NEEDS_SET_OPERATOR)
+        return result(Outcome.NOT_MATCHED, Cause.NEEDS_SET_OPERATOR)
 
     comparison = COMPARISONS[operator.base]
     results = [_match_value(condition, comparison, version, v, context) for v in found.values]
@@ -180,17 +182,17 @@ def _holds_for_absent_key(condition: Condition) -> bool:
 
 def _match_value(
     condition: Condition, comparison: Comparison, version: Version, value: str, context: Context
-) -> tuple[Outcome, Reason]:
-    reason = Reason.VALUE_DIFFERENT
+) -> tuple[Outcome, Cause]:
+    cause = Cause.VALUE_DIFFERENT
     for text in condition.values:
         verdict = comparison.compare(text, version, value, context)
         if verdict is Verdict.EQUAL:
-            return _matched(not comparison.negated), Reason.VALUE_EQUAL
+            return _matched(not comparison.negated), Cause.VALUE_EQUAL
         # In the policy's order, as observed: a match ends the comparison, whatever values follow.
         if verdict is Verdict.UNDEFINED:
-            return Outcome.UNDEFINED, Reason.NOT_COMPARABLE
+            return Outcome.UNDEFINED, Cause.NOT_COMPARABLE
         if verdict is Verdict.UNREADABLE:
-            return Outcome.NOT_MATCHED, Reason.NOT_COMPARABLE
+            return Outcome.NOT_MATCHED, Cause.NOT_COMPARABLE
         if verdict is Verdict.UNRESOLVED:
-            reason = Reason.VARIABLE_UNRESOLVED
-    return _matched(comparison.negated), reason
+            cause = Cause.VARIABLE_UNRESOLVED
+    return _matched(comparison.negated), cause

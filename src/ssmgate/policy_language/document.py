@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ssmgate.policy_language.conditions import Condition, parse_operator
 from ssmgate.policy_language.errors import PolicyError
-from ssmgate.policy_language.patterns import check_action, check_resource
+from ssmgate.policy_language.patterns import PolicyKind, check_action, check_resource
 from ssmgate.policy_language.source import Number, Object, Position, Span, read_document
 from ssmgate.policy_language.variables import Version, parse_template
 
@@ -46,12 +46,13 @@ class Policy:
     """A parsed policy document.
 
     `source_policy_id` is IAM's name for its source (`PolicyInputList.1`, `role_NAME_INLINE`, the
-    name of a managed policy), which the caller of the parser supplies.
+    name of a managed policy), which the caller of the parser supplies, as it does `kind`.
     """
 
     version: Version
     statements: tuple[Statement, ...]
     source_policy_id: str = ""
+    kind: PolicyKind = PolicyKind.IDENTITY
 
     def context_keys(self) -> tuple[str, ...]:
         """Return the keys in conditions and variables, in the policy's spelling and order."""
@@ -82,8 +83,10 @@ _STATEMENT_ELEMENTS = {
 _SID = re.compile(r"[A-Za-z0-9]*")
 
 
-def parse_policy(text: str, source_policy_id: str = "") -> Policy:
-    """Parse an identity-based policy, a permissions boundary or a service control policy.
+def parse_policy(
+    text: str, source_policy_id: str = "", kind: PolicyKind = PolicyKind.IDENTITY
+) -> Policy:
+    """Parse a policy without a principal: identity-based, boundary, service control or session.
 
     Raises PolicyError for everything that AWS's grammar does not allow: invalid JSON, an unknown
     element, effect, version or operator, a value of the wrong type, a duplicate or missing
@@ -103,17 +106,17 @@ def parse_policy(text: str, source_policy_id: str = "") -> Policy:
     statements = []
     for index, span in enumerate(spans):
         try:
-            statements.append(_statement(span, version, f"Statement[{index}]"))
+            statements.append(_statement(span, version, kind, f"Statement[{index}]"))
         except PolicyError as error:
             error.line = span.opening.line
             raise
     sids = [statement.sid for statement in statements if statement.sid]
     if len(sids) != len(set(sids)):
         raise PolicyError("the Sids of a policy must be unique", "Statement")
-    return Policy(version, tuple(statements), source_policy_id)
+    return Policy(version, tuple(statements), source_policy_id, kind)
 
 
-def _statement(span: Span, version: Version, path: str) -> Statement:
+def _statement(span: Span, version: Version, kind: PolicyKind, path: str) -> Statement:
     if not isinstance(span.value, Object):
         raise PolicyError("a statement is an object", path)
     elements = span.value
@@ -126,7 +129,7 @@ def _statement(span: Span, version: Version, path: str) -> Statement:
 
     negated_action, actions = _patterns(elements, "Action", check_action, path)
     negated_resource, resources = _patterns(
-        elements, "Resource", lambda text: check_resource(text, version), path
+        elements, "Resource", lambda text: check_resource(text, version, kind), path
     )
     sid = _string(elements["Sid"], f"{path}.Sid") if "Sid" in elements else None
     if sid is not None and not _SID.fullmatch(sid):

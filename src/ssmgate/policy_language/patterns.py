@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import enum
+
 from ssmgate.gate.decision.wildcards import Pattern, Wildcard, like
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
-from ssmgate.policy_language.variables import Variable, Version, parse_template
+from ssmgate.policy_language.variables import Template, Variable, Version, parse_template
 
-_ARN_PARTS = 6
+ARN_PARTS = 6
+"""Partition, service, Region, account and resource come after `arn`."""
 
 
 def split_arn(arn: str) -> list[str] | None:
@@ -15,8 +18,8 @@ def split_arn(arn: str) -> list[str] | None:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
     """
-    parts = arn.split(":", _ARN_PARTS - 1)
-    return parts if len(parts) == _ARN_PARTS and parts[0] == "arn" and parts[-1] else None
+    parts = arn.split(":", ARN_PARTS - 1)
+    return parts if len(parts) == ARN_PARTS and parts[0] == "arn" and parts[-1] else None
 
 
 def arn_like(pattern: Pattern, arn: str) -> bool | None:
@@ -30,7 +33,7 @@ def arn_like(pattern: Pattern, arn: str) -> bool | None:
     parts = split_pattern(pattern)
     if parts is None:
         return None
-    return all(map(like, parts, arn.split(":", _ARN_PARTS - 1)))
+    return all(map(like, parts, arn.split(":", ARN_PARTS - 1)))
 
 
 def split_pattern(pattern: Pattern) -> list[Pattern] | None:
@@ -38,11 +41,11 @@ def split_pattern(pattern: Pattern) -> list[Pattern] | None:
     parts: list[Pattern] = []
     start = 0
     for at, piece in enumerate(pattern):
-        if piece == ":" and len(parts) < _ARN_PARTS - 1:
+        if piece == ":" and len(parts) < ARN_PARTS - 1:
             parts.append(pattern[start:at])
             start = at + 1
     parts.append(pattern[start:])
-    return parts if len(parts) == _ARN_PARTS else None
+    return parts if len(parts) == ARN_PARTS else None
 
 
 def check_arn_pattern(text: str, version: Version) -> None:
@@ -53,48 +56,124 @@ def check_arn_pattern(text: str, version: Version) -> None:
     template = parse_template(text, version)
     if template.pieces == (Wildcard.ANY,) or template.variables:
         return
-    if not text.startswith(("arn:", "*")) or text.count(":") < _ARN_PARTS - 1:
+    if not text.startswith(("arn:", "*")) or text.count(":") < ARN_PARTS - 1:
         raise PolicyError(f"{text!r} is not in ARN format")
 
 
-def check_resource(text: str, version: Version) -> None:
+class PolicyKind(enum.Enum):
+    """The kinds of policies that differ in how an incomplete ARN is read.
+
+    IDENTITY includes permissions boundaries. AWS documents the completion for identity-based
+    policies, and that STS rejects an incomplete ARN in a session policy. For service control
+    policies nothing is documented.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+    """
+
+    IDENTITY = "identity-based policy"
+    SERVICE_CONTROL = "service control policy"
+    SESSION = "session policy"
+
+
+class Cover(enum.Enum):
+    """Whether a string of a Resource element covers a resource."""
+
+    COVERED = enum.auto()
+    NOT_COVERED = enum.auto()
+    # A policy variable has no value, or is before the fifth colon, where none is supported.
+    UNRESOLVED = enum.auto()
+    # An incomplete ARN, which AWS's documentation reads in two ways.
+    AMBIGUOUS = enum.auto()
+
+
+# `arn:aws:ssm` is the shortest: AWS does not allow a wildcard as the service.
+_FEWEST_PARTS = 3
+
+
+def check_resource(text: str, version: Version, kind: PolicyKind = PolicyKind.IDENTITY) -> None:
     """Raise PolicyError unless `text` is valid in a Resource element: `*`, or an ARN pattern.
 
+    An incomplete ARN, with three to five of the six parts, is valid except in a session policy.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     template = parse_template(text, version)
     if template.pieces == (Wildcard.ANY,):
         return
-    if template.pieces[:4] != tuple("arn:") or template.pieces.count(":") < _ARN_PARTS - 1:
+    fewest = ARN_PARTS if kind is PolicyKind.SESSION else _FEWEST_PARTS
+    parts = template.pieces.count(":") + 1
+    if template.pieces[:4] != tuple("arn:") or parts < fewest:
         raise PolicyError(f"resource {text!r} must be in ARN format or '*'")
 
 
-def resource_matches(text: str, version: Version, resource: str, context: Context) -> bool | None:
+def is_incomplete(text: str, version: Version) -> bool:
+    """Return whether `text`, a valid string of a Resource element, is an incomplete ARN."""
+    template = parse_template(text, version)
+    return template.pieces != (Wildcard.ANY,) and template.pieces.count(":") < ARN_PARTS - 1
+
+
+def complete(pattern: Pattern) -> Pattern:
+    """Return an ARN pattern with `*` for each missing part: `arn:aws:ssm` is `arn:aws:ssm:*:*:*`.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+    """
+    missing = ARN_PARTS - 1 - pattern.count(":")
+    return pattern + (":", Wildcard.ANY) * max(missing, 0)
+
+
+def variable_before_name(template: Template) -> bool:
+    """Return whether a policy variable is before the fifth colon, where AWS supports none."""
+    colons = 0
+    for piece in template.pieces:
+        if colons == ARN_PARTS - 1:
+            return False
+        if isinstance(piece, Variable):
+            return True
+        colons += piece == ":"
+    return False
+
+
+def pattern_covers(pattern: Pattern, resource: str, kind: PolicyKind) -> Cover:
+    """Return whether a resolved pattern covers `resource`, an ARN.
+
+    For an incomplete ARN there are two documented readings: missing parts are `*`, and a `*` at
+    the end of a part may match beyond its colon. In a service control policy it is AMBIGUOUS where
+    the two differ; elsewhere only if the completed one does not match.
+    """
+    completed = arn_like(complete(pattern), resource)
+    if pattern.count(":") >= ARN_PARTS - 1 or pattern == (Wildcard.ANY,):
+        return Cover.COVERED if completed else Cover.NOT_COVERED
+    beyond = like(pattern, resource)
+    if completed and (beyond or kind is not PolicyKind.SERVICE_CONTROL):
+        return Cover.COVERED
+    return Cover.AMBIGUOUS if completed or beyond else Cover.NOT_COVERED
+
+
+def resource_matches(
+    text: str,
+    version: Version,
+    resource: str,
+    context: Context,
+    kind: PolicyKind = PolicyKind.IDENTITY,
+) -> Cover:
     """Return whether one string of a Resource element covers `resource`.
 
-    Returns None if that is not known: a policy variable has no value, or is before the fifth
-    colon, where AWS does not support variables. The resource `*`, which means no particular
-    resource, is covered by `*` only.
+    The resource `*`, which means no particular resource, is covered by `*` only.
     """
     template = parse_template(text, version)
     if template.pieces == (Wildcard.ANY,):
-        return True
-    colons = 0
-    for piece in template.pieces:
-        if colons == _ARN_PARTS - 1:
-            break
-        if isinstance(piece, Variable):
-            return None
-        colons += piece == ":"
+        return Cover.COVERED
+    if variable_before_name(template):
+        return Cover.UNRESOLVED
     if resource == "*":
-        return False
+        return Cover.NOT_COVERED
     pattern = template.resolve(context)
-    return None if pattern is None else arn_like(pattern, resource)
+    return Cover.UNRESOLVED if pattern is None else pattern_covers(pattern, resource, kind)
 
 
 def check_action(text: str) -> None:
-    """Raise PolicyError unless `text` is `*` or `service:name`.
+    """Raise PolicyError unless `text` is `*` or `service:name`, without wildcards in the service.
 
+    IAM rejects those (observed): "Action vendors … must not contain wildcards".
     Whether the service has such an action is not checked: new ones appear daily.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
@@ -102,6 +181,8 @@ def check_action(text: str) -> None:
     service, colon, name = text.partition(":")
     if text != "*" and not (colon and service and name and ":" not in name):
         raise PolicyError(f"action {text!r} must be '*' or a service, a colon and a name")
+    if colon and ("*" in service or "?" in service):
+        raise PolicyError(f"the service of action {text!r} must not contain wildcards")
 
 
 def action_matches(text: str, action: str) -> bool:

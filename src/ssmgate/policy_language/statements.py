@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ssmgate.policy_language.conditions import ConditionMatch, Outcome, match_condition
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.document import Effect, Policy, Statement
-from ssmgate.policy_language.patterns import action_matches, resource_matches, split_arn
+from ssmgate.policy_language.patterns import Cover, action_matches, resource_matches, split_arn
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,12 @@ def match_statement(policy: Policy, statement: Statement, request: Request) -> S
 
     The effect, other statements and the types of resource that the action has are not considered.
     """
-    actions = {text: action_matches(text, request.action) for text in statement.actions}
+    actions = {
+        text: Cover.COVERED if action_matches(text, request.action) else Cover.NOT_COVERED
+        for text in statement.actions
+    }
     resources = {
-        text: resource_matches(text, policy.version, request.resource, request.context)
+        text: resource_matches(text, policy.version, request.resource, request.context, policy.kind)
         for text in statement.resources
     }
     return StatementMatch(
@@ -97,13 +100,19 @@ def match_statement(policy: Policy, statement: Statement, request: Request) -> S
     )
 
 
-def _element(name: str, negated: bool, covers: Mapping[str, bool | None]) -> ElementMatch:
+def _element(name: str, negated: bool, covers: Mapping[str, Cover]) -> ElementMatch:
     element = f"Not{name}" if negated else name
-    for text, covered in covers.items():
-        if covered:
+    for text, cover in covers.items():
+        if cover is Cover.COVERED:
             return ElementMatch(element, Outcome.NOT_MATCHED if negated else Outcome.MATCHED, text)
+    return ElementMatch(element, uncovered(negated, covers.values()))
+
+
+def uncovered(negated: bool, covers: Iterable[Cover]) -> Outcome:
+    """Return the result of an element of which no string covers the request."""
+    if Cover.AMBIGUOUS in (found := set(covers)):
+        return Outcome.UNDEFINED
     if not negated:
-        return ElementMatch(element, Outcome.NOT_MATCHED)
+        return Outcome.NOT_MATCHED
     # A variable without a value matches nothing; its effect in a NotResource is not documented.
-    unknown = any(covered is None for covered in covers.values())
-    return ElementMatch(element, Outcome.UNDEFINED if unknown else Outcome.MATCHED)
+    return Outcome.UNDEFINED if Cover.UNRESOLVED in found else Outcome.MATCHED

@@ -24,7 +24,7 @@ from ssmgate.policy_language import (
     evaluate,
     parse_policy,
 )
-from ssmgate.policy_language.conditions import Reason
+from ssmgate.policy_language.conditions import Cause
 
 SHELL = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 START = "ssm:StartSession"
@@ -90,7 +90,7 @@ def test_reports_each_failing_element():
 
     assert [type(failure) for failure in miss.failures] == [ActionMiss, ResourceMiss, ConditionMiss]
     assert miss.failures[2] == ConditionMiss(
-        "StringEquals", "aws:PrincipalTag/Team", ("ops", "dev"), ("hr",), Reason.VALUE_DIFFERENT
+        "StringEquals", "aws:PrincipalTag/Team", ("ops", "dev"), ("hr",), Cause.VALUE_DIFFERENT
     )
 
 

@@ -12,6 +12,7 @@ from ssmgate.explain.sources import parse
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.question import ContextEntry
 from ssmgate.gate.decision.request import SessionRequest
+from ssmgate.policy_language import PolicyKind
 
 DIRECTORY = Path(__file__).parents[1] / "policy_language" / "documented"
 EXPECTED = json.loads((DIRECTORY / "expected.json").read_text())["decisions"]
@@ -24,6 +25,7 @@ DOCUMENTS = {
     5: "exampleAllowedSessionDocument",
 }
 TAGS = tuple(map(offline.entry, ("ssm:resourceTag/Finance=WebServers", "ssm:resourceTag/Team=ops")))
+NO_TAGS = tuple(offline.entry(f"{tag.key_name}=") for tag in TAGS)
 VERDICTS = {
     "allowed": Verdict.ALLOWED,
     "implicitDeny": Verdict.DENIED,
@@ -55,7 +57,8 @@ def when(operator, key, value):
 def test_the_documented_policies(name, column):
     policies = offline.PolicyFiles((parse((DIRECTORY / name).read_text(), name),))
 
-    report = offline.check(policies, scenario(DOCUMENTS[column], TAGS))
+    asked = scenario(DOCUMENTS[column], TAGS, document_context=NO_TAGS)
+    report = offline.check(policies, asked)
 
     assert report.document.verdict is VERDICTS[EXPECTED[name][column]]
     assert report.target.verdict is VERDICTS[EXPECTED[name][0]]
@@ -87,12 +90,35 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
          [f"{MFA}=false"], "denied", "denied"),
         # Nobody offline knows a unique id.
         ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "unknown", "unknown"),
-        # A document does not have the node's tags; the node may.
-        ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "denied", "unknown"),
+        # A document does not have the node's tags, and may have its own.
+        ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "unknown", "unknown"),
         ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))],
-         ["ssm:resourceTag/T=a"], "denied", "allowed"),
+         ["ssm:resourceTag/T=a"], "unknown", "allowed"),
         ([allow(**when("StringEquals", "aws:ResourceTag/T", "a"))],
-         ["aws:resourcetag/t=b"], "denied", "denied"),
+         ["aws:resourcetag/t=b"], "unknown", "denied"),
+        # A key that is absent for this caller or this action.
+        ([allow(**when("StringEquals", "aws:username", "ann"))], [], "denied", "denied"),
+        ([allow(), allow(Effect="Deny", **when("StringLike", "aws:CalledVia", "*"))],
+         [], "allowed", "allowed"),
+        ([allow(**when("StringEquals", "ec2:ResourceTag/T", "a"))], [], "denied", "denied"),
+        ([allow(**when("StringEquals", "ssm:resourceTags/T", "a"))], [], "denied", "denied"),
+        # A variable without a value, in a condition and in a Resource.
+        ([allow(**when("StringEquals", "ssm:resourceTag/T", "${aws:PrincipalTag/T}"))],
+         ["ssm:resourceTag/T=a"], "unknown", "unknown"),
+        ([allow(**when("StringEquals", "ssm:resourceTag/T", "${aws:PrincipalTag/T}"))],
+         ["ssm:resourceTag/T=a", "aws:PrincipalTag/T=a"], "unknown", "allowed"),
+        ([allow(), allow(Effect="Deny", **when("StringNotEqualsIfExists", "aws:ResourceOrgID",
+                                               "${aws:PrincipalOrgID}"))],
+         [], "unknown", "unknown"),
+        ([allow("arn:aws:ssm:*:*:document/${aws:PrincipalTag/T}"), allow("arn:aws:ec2:*:*:*")],
+         [], "unknown", "allowed"),
+        ([allow("arn:aws:ssm:*:*:document/${aws:PrincipalTag/T}-x"), allow("arn:aws:ec2")],
+         [], "denied", "allowed"),
+        # A deny that may apply.
+        ([allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))], [], "unknown", "unknown"),
+        # Incomplete ARNs.
+        ([allow(["arn:aws:ssm", "arn:aws:ec2:us-east-1:*"])], [], "allowed", "allowed"),
+        ([allow("arn:aws:ssm:*:document/SSM-SessionManagerRunShell")], [], "unknown", "denied"),
         ([allow(**when("ForAnyValue:StringEquals", "aws:PrincipalOrgPaths", "o/r/a"))],
          ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "allowed", "allowed"),
         # What is said outweighs what is assumed.
@@ -113,13 +139,179 @@ def test_what_an_answer_hangs_on(statements, context, document, target):
     assert (report.document.verdict.value, report.target.verdict.value) == (document, target)
 
 
-def test_an_allow_names_the_keys_with_which_a_deny_might_apply():
+def reasons_of(report):
+    return report.document.reason, report.target.reason
+
+
+def test_names_the_option_that_gives_each_key():
+    tag = when("StringEquals", "ssm:resourceTag/T", "${aws:PrincipalTag/T}")
+    document, target = reasons_of(offline.check(policy_files(allow(**tag)), scenario()))
+
+    assert target == (
+        "an allow depends on ssm:resourceTag/T, aws:PrincipalTag/T, which are not given:"
+        " --context ssm:resourceTag/T=VALUE --context aws:PrincipalTag/T=VALUE"
+    )
+    assert "--document-context ssm:resourceTag/T=VALUE --context aws:PrincipalTag/T" in document
+
+
+def test_unknown_answer_names_the_statement_that_it_depends_on():
     report = offline.check(
-        policy_files(allow(), allow(Effect="Deny", **when("Bool", MFA, "false"))), scenario()
+        policy_files(allow(), allow(Effect="Deny", Sid="Mfa", **when("Bool", MFA, "false"))),
+        scenario(),
     )
 
-    assert report.verdict is Verdict.ALLOWED
-    assert [missing.key_name for missing in report.document.missing] == [MFA]
+    assert [(s.sid, s.line) for s in report.target.statements] == [("Mfa", 1)]
+    assert report.target.reason.startswith(f"a deny depends on {MFA}, which is not given")
+    assert [missing.key_name for missing in report.target.missing] == [MFA]
+
+
+def test_names_incomplete_arn_that_has_two_readings():
+    arn = "arn:aws:ssm:*:document/SSM-SessionManagerRunShell"
+    report = offline.check(policy_files(allow(arn)), scenario())
+
+    assert report.document.reason == (
+        f"AWS's documentation has two readings of the incomplete ARN {arn}: write all six parts"
+    )
+
+
+def test_documents_of_aws_have_no_tags():
+    """No statement lists them: the tag of the node makes no difference."""
+    own = when("StringEquals", "ssm:resourceTag/team", "${aws:PrincipalTag/team}")
+    report = offline.check(policy_files(allow(**own)), scenario("AWS-StartSSHSession"))
+
+    assert report.document.verdict is Verdict.DENIED
+    assert report.target.verdict is Verdict.UNKNOWN
+
+
+CHECK = "ssm:SessionDocumentAccessCheck"
+
+
+@pytest.mark.parametrize(
+    ("document", "operator", "target"),
+    [
+        # A document of the account that is named: the key may be absent for the node.
+        ("Dev-Shell", "Bool", "unknown"),
+        ("SSM-SessionManagerRunShell", "Bool", "unknown"),
+        ("Dev-Shell", "StringEquals", "unknown"),
+        ("Dev-Shell", "BoolIfExists", "allowed"),
+        ("AWS-StartSSHSession", "Bool", "allowed"),
+        (None, "Bool", "allowed"),
+        (None, "BoolIfExists", "allowed"),
+    ],
+)
+def test_asks_about_the_target_as_the_service_does(document, operator, target):
+    policies = policy_files(allow(**when(operator, CHECK, "true")), allow("arn:aws:ssm:*:*:*"))
+    report = offline.check(policies, scenario(document))
+
+    assert report.target.verdict.value == target
+    assert report.document.verdict is Verdict.ALLOWED
+    if target == "unknown":
+        assert report.target.reason_code == "access_check_unknown"
+        assert "policy p.json, line 1" in report.target.reason
+        assert "write BoolIfExists in place of Bool" in report.target.reason
+    else:
+        assert report.target.enforced is True
+
+
+def test_key_that_is_given_is_not_asked_both_ways():
+    policies = policy_files(allow(**when("Bool", CHECK, "true")))
+    given = tuple(offline.entry(f"{CHECK}=true") for _ in range(1))
+
+    assert offline.check(policies, scenario("Dev-Shell", given)).verdict is Verdict.ALLOWED
+
+
+def test_key_false_decides_nothing():
+    """The service may set it to false where no document is named: reported, and no answer."""
+    policies = policy_files(allow(**when("Bool", CHECK, "false")), allow("arn:aws:ssm:*:*:*"))
+
+    assert offline.check(policies, scenario()).target.verdict is Verdict.DENIED
+
+
+SSO = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/"
+SESSION = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/ann"
+
+
+@pytest.mark.parametrize(
+    ("caller", "operator", "arn", "answer"),
+    [
+        (SESSION, "ArnLike", f"{SSO}*AWSReservedSSO_Ops_*", "allowed"),
+        (SESSION, "ArnLike", f"{SSO}*/AWSReservedSSO_Ops_*", "unknown"),
+        (SESSION, "ArnLike", f"{SSO}eu-west-1/AWSReservedSSO_Ops_0123456789abcdef", "unknown"),
+        (SESSION, "ArnLike", f"{SSO}*AWSReservedSSO_Dev_*", "denied"),
+        (SESSION, "ArnLike", "arn:aws:iam::111122223333:role/AWSReservedSSO_Ops_*", "denied"),
+        (SESSION, "ArnNotLike", "arn:aws:iam::*:role/aws-reserved/*", "denied"),
+        ("arn:aws:sts::111122223333:assumed-role/Ops/ann", "ArnLike",
+         "arn:aws:iam::111122223333:role/Ops", "unknown"),
+        ("arn:aws:sts::111122223333:assumed-role/Ops/ann", "ArnLike",
+         "arn:aws:iam::111122223333:role/*Ops", "allowed"),
+        ("arn:aws:iam::111122223333:role/Ops", "ArnLike",
+         "arn:aws:iam::111122223333:role/Ops", "allowed"),
+    ],
+)  # fmt: skip
+def test_path_of_a_role_session_is_not_known(caller, operator, arn, answer):
+    policies = policy_files(allow(**when(operator, "aws:PrincipalArn", arn)))
+    report = offline.check(policies, scenario(caller=caller))
+
+    assert report.document.verdict.value == answer
+    if answer == "unknown":
+        assert "--caller arn:aws:iam::111122223333:role/PATH/" in report.document.reason
+    given = (offline.entry(f"aws:PrincipalArn={arn.replace('*', 'x/')}"),)
+    likes = operator == "ArnLike"
+    known = offline.check(policies, scenario(caller=caller, context=given))
+    assert (known.document.verdict is Verdict.ALLOWED) is likes
+
+
+@pytest.mark.parametrize(
+    ("statement", "advice"),
+    [
+        (when("StringEquals", "ec2:ResourceTag/Env", "dev"),
+         "no condition key ec2:ResourceTag/Env; write aws:ResourceTag/Env in place"),
+        (when("StringEquals", "ssm:resourceTags/Env", "dev"),
+         "no condition key ssm:resourceTags/Env; write ssm:resourceTag/Env in place"),
+        (when("StringEquals", "aws:ResourceTag", "dev"),
+         "aws:ResourceTag: a tag's key has to follow; write aws:ResourceTag/TAG in place"),
+        (when("Bool", "ssm:SessionDocumentAcessCheck", "true"),
+         "write ssm:SessionDocumentAccessCheck in place"),
+        (when("BoolIfExists", CHECK, "ture"),
+         f"{CHECK} is compared with 'ture', which is neither true nor false"),
+    ],
+)  # fmt: skip
+def test_names_the_right_key_and_value(statement, advice):
+    report = offline.check(policy_files(allow(**statement)), scenario())
+
+    assert any(advice in one for one in report.target.advice), report.target.advice
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        when("StringEquals", "ssm:resourceTag/Env", "dev"),
+        when("StringEquals", "aws:PrincipalTag/Env", "dev"),
+        when("StringEquals", "aws:RequestTag/Env", "dev"),
+        when("Bool", CHECK, "${aws:PrincipalTag/Check}"),
+        when("StringEquals", "aws:SourceVpc", "vpc-1"),
+        when("StringEquals", "aws:ResourceOrgID", "o-1"),
+    ],
+)
+def test_right_keys_are_no_mistakes(statement):
+    report = offline.check(policy_files(allow(**statement)), scenario())
+
+    assert not [one for one in report.target.advice if "condition key" in one or "neither" in one]
+
+
+def test_warns_of_the_breadth_of_incomplete_arns():
+    guard = parse(
+        json.dumps({"Statement": allow("arn:aws:ssm:*")}), "guard.json", PolicyKind.SERVICE_CONTROL
+    )
+    report = offline.check(
+        policy_files(allow("arn:aws:ssm"), service_control=((guard,),)), scenario()
+    )
+
+    assert report.document.verdict is Verdict.ALLOWED
+    (broad,) = [one for one in report.document.advice if "p.json" in one]
+    assert "completes the incomplete ARN 'arn:aws:ssm' in Resource to arn:aws:ssm:*:*:*" in broad
+    (of_guard,) = [one for one in report.document.advice if "guard.json" in one]
+    assert "for identity-based policies only" in of_guard
 
 
 def test_tags_of_the_document_itself():
@@ -132,15 +324,17 @@ def test_tags_of_the_document_itself():
     assert report.target.verdict is Verdict.UNKNOWN
 
 
-def test_files_of_service_control_policies_are_one_level():
+def test_each_level_of_service_control_policies_has_to_allow():
     guard = parse(json.dumps({"Statement": allow(Effect="Deny", Action="s3:*")}), "guard.json")
     everything = parse(json.dumps({"Statement": allow(Action="*")}), "full.json")
 
-    both = offline.check(policy_files(allow(), service_control=(everything, guard)), scenario())
-    one = offline.check(policy_files(allow(), service_control=(guard,)), scenario())
+    def verdict(*levels):
+        return offline.check(policy_files(allow(), service_control=levels), scenario()).verdict
 
-    assert both.verdict is Verdict.ALLOWED
-    assert one.document.layer == "service control policy"
+    assert verdict((everything, guard)) is Verdict.ALLOWED
+    assert verdict((everything,), (guard, everything)) is Verdict.ALLOWED
+    assert verdict((guard,)) is Verdict.DENIED
+    assert verdict((everything,), (guard,)) is Verdict.DENIED
 
 
 @pytest.mark.parametrize(

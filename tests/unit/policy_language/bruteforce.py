@@ -61,6 +61,8 @@ def resource_answer(statement, request):
     """reference_policies_elements_resource.html, reference_policies_elements_notresource.html"""
     element = "Resource" if "Resource" in statement else "NotResource"
     answers = [arn_answer(text, request["resource"], request) for text in many(statement[element])]
+    if "either" in answers and True not in answers:
+        return None
     if element == "Resource":
         return True in answers
     return False if True in answers else None if None in answers else True
@@ -74,7 +76,9 @@ def arn_answer(text, arn, request):
     if expression is None:
         return None
     parts = expression.split(":", 5)
-    if len(parts) < 6 or parts[0] != "arn":  # a variable may bring in anything
+    if len(parts) < 6:
+        return incomplete_answer(text, arn)
+    if parts[0] != "arn":  # a variable may bring in anything
         return None
     names = ["partition", "service", "region", "account", "resource"]
     whole = re.fullmatch(
@@ -87,6 +91,16 @@ def arn_answer(text, arn, request):
         re.fullmatch(part, whole[name], re.DOTALL)
         for part, name in zip(parts[1:], names, strict=True)
     )
+
+
+def incomplete_answer(text, arn):
+    """reference-arns.html: "completes the ARN by adding wildcard characters to all missing fields";
+    reference_policies_elements_resource.html: a last * "can expand to match beyond" the colon.
+    """
+    completed = "arn" + text[3:] + ":*" * (5 - text.count(":"))
+    if arn_answer(completed, arn, {"context": {}}):
+        return True
+    return "either" if re.fullmatch(regex(text), arn, re.DOTALL) else False
 
 
 VARIABLE = re.compile(r"\$\{([*?$])\}|\$\{([^},]+)(?:, '([^']*)')?\}")

@@ -34,6 +34,10 @@ arns = st.builds(
     st.sampled_from(["a", "a/b", "a/a", "a:b", "b/ab", "a/*", "a/b:c:d"]),
 )
 part = st.sampled_from(["*", "?", "", "r1", "r*", "1", "1?", "?*"])
+incomplete = st.builds(
+    lambda parts: ":".join(["arn", "aws", *parts]),
+    st.lists(st.sampled_from(["ssm", "*", "r1", "1", "a*", "a/*"]), min_size=1, max_size=3),
+)
 arn_patterns = st.just("*") | st.builds(
     "arn:{}:{}:{}:{}:{}".format,
     st.sampled_from(["aws", "*"]),
@@ -134,7 +138,7 @@ def policies(draw, context):
                 action: draw(
                     one_or_list(st.sampled_from(["*", "x:*", "X:DO*", "x:D?", "y:Do", "x:Do"]))
                 ),
-                resource: draw(one_or_list(arn_patterns)),
+                resource: draw(one_or_list(arn_patterns | incomplete)),
                 "Condition": draw(conditions(context)),
             }
         )
@@ -209,7 +213,10 @@ contexts = st.dictionaries(
 
 @settings(max_examples=examples(400), deadline=None)
 @given(
-    st.sampled_from(["Resource", "NotResource"]), st.lists(arn_patterns, min_size=1), arns, contexts
+    st.sampled_from(["Resource", "NotResource"]),
+    st.lists(arn_patterns | incomplete, min_size=1),
+    arns,
+    contexts,
 )
 def test_both_readings_agree_on_resources(element, patterns, resource, context):
     request = {"action": "x:Do", "resource": resource, "context": context}

@@ -11,9 +11,9 @@ radkawar/stackd@9dc356f5.
 import pytest
 
 from ssmgate.policy_language.conditions import (
+    Cause,
     Condition,
     Outcome,
-    Reason,
     match_condition,
     parse_operator,
 )
@@ -178,7 +178,7 @@ class TestOperators:
         self, operator, negation, policy, equal, different
     ):
         """operators: "not present … the condition is false", negations "true", IfExists "true"."""
-        assert match(operator, policy, None).reason is Reason.KEY_ABSENT
+        assert match(operator, policy, None).cause is Cause.KEY_ABSENT
         assert outcome(operator, policy, None) is NO
         assert outcome(f"{operator}IfExists", policy, None) is YES
         if negation:
@@ -228,7 +228,7 @@ class TestOperators:
                 for suffix in ("", "IfExists"):
                     found = match(name + suffix, policy, [value])
                     assert found.outcome is NO
-                    assert found.reason is Reason.NEEDS_SET_OPERATOR
+                    assert found.cause is Cause.NEEDS_SET_OPERATOR
 
 
 @pytest.mark.parametrize(
@@ -408,6 +408,13 @@ class TestVariables:
         assert condition.variables(Version.V2008) == ()
 
 
+@pytest.mark.parametrize("prefix", ["ForAllValues:", "ForAnyValue:"])
+@pytest.mark.parametrize("request_", [None, [], "a", ["a"], ["a", "b"]])
+@pytest.mark.parametrize("policy", ["true", "false"])
+def test_set_operator_makes_no_difference_to_null(prefix, request_, policy):
+    assert outcome(f"{prefix}Null", policy, request_) is outcome("Null", policy, request_)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -419,7 +426,7 @@ class TestVariables:
         "StringEqualsIfExistsIfExists",
         "BinaryNotEquals",
         "NullIfExists",
-        "ForAnyValue:Null",
+        "ForAnyValue:NullIfExists",
         "ForAnyValues:StringEquals",
         "ForAllValues:",
         ":StringEquals",
@@ -475,5 +482,5 @@ def test_finds_keys_in_any_case():
 def test_result_has_request_values_for_explanation():
     found = match("ForAnyValue:StringEquals", "a", ["b", "c"])
     assert found.values == ("b", "c")
-    assert found.reason is Reason.VALUE_DIFFERENT
+    assert found.cause is Cause.VALUE_DIFFERENT
     assert str(found.condition.operator) == "ForAnyValue:StringEquals"

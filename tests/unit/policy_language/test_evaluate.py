@@ -7,12 +7,12 @@ import json
 import pytest
 
 from ssmgate.policy_language import (
+    Cause,
     Context,
     EvalDecision,
     Layer,
     Outcome,
     Policies,
-    Reason,
     Request,
     evaluate,
     parse_policy,
@@ -314,9 +314,9 @@ class TestNearMisses:
         assert (match.action.element, match.action.outcome) == ("Action", Outcome.MATCHED)
         assert match.action.text == "ssm:Start*"
         assert (match.resource.outcome, match.resource.text) == (Outcome.NOT_MATCHED, None)
-        assert [(one.condition.key, one.outcome, one.reason) for one in match.conditions] == [
-            ("ssm:SessionDocumentAccessCheck", Outcome.MATCHED, Reason.VALUE_EQUAL),
-            ("ssm:resourceTag/Team", Outcome.NOT_MATCHED, Reason.KEY_ABSENT),
+        assert [(one.condition.key, one.outcome, one.cause) for one in match.conditions] == [
+            ("ssm:SessionDocumentAccessCheck", Outcome.MATCHED, Cause.VALUE_EQUAL),
+            ("ssm:resourceTag/Team", Outcome.NOT_MATCHED, Cause.KEY_ABSENT),
         ]
 
     def test_not_element_excludes_values(self):

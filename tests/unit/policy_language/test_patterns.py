@@ -6,6 +6,8 @@ from ssmgate.gate.decision.wildcards import Wildcard, like
 from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
 from ssmgate.policy_language.patterns import (
+    Cover,
+    PolicyKind,
     action_matches,
     arn_like,
     check_action,
@@ -15,6 +17,8 @@ from ssmgate.policy_language.patterns import (
     split_arn,
 )
 from ssmgate.policy_language.variables import Version, parse_template
+
+C, N, A, U = Cover.COVERED, Cover.NOT_COVERED, Cover.AMBIGUOUS, Cover.UNRESOLVED
 
 
 def pattern(text):
@@ -114,11 +118,11 @@ def test_last_part_of_arn_keeps_its_colons():
 @pytest.mark.parametrize(
     ("text", "covered"),
     [
-        pytest.param("arn:aws:ssm:*:*:document/${ssm:Name}", True, id="variable"),
-        pytest.param("arn:aws:ssm:*:*:document/${ssm:Absent}", None, id="no value"),
-        pytest.param("arn:aws:ssm:*:*:document/${ssm:Absent, 'Shell'}", True, id="default"),
-        pytest.param("arn:aws:ssm:${aws:Region}:*:document/*", None, id="before the fifth colon"),
-        pytest.param("arn:aws:ssm:*:*:document/${ssm:Star}", False, id="a value's star is a star"),
+        pytest.param("arn:aws:ssm:*:*:document/${ssm:Name}", C, id="variable"),
+        pytest.param("arn:aws:ssm:*:*:document/${ssm:Absent}", U, id="no value"),
+        pytest.param("arn:aws:ssm:*:*:document/${ssm:Absent, 'Shell'}", C, id="default"),
+        pytest.param("arn:aws:ssm:${aws:Region}:*:document/*", U, id="before the fifth colon"),
+        pytest.param("arn:aws:ssm:*:*:document/${ssm:Star}", N, id="a value's star is a star"),
     ],
 )
 def test_substitutes_variables_in_resource(text, covered):
@@ -130,12 +134,12 @@ def test_value_with_colons_is_not_split():
     context = Context({"aws:userid": "AROAEXAMPLE:alice"})
     session = "arn:aws:ssm:us-east-1:111122223333:session/AROAEXAMPLE:alice-0a1b"
     text = "arn:aws:ssm:*:*:session/${aws:userid}-*"
-    assert resource_matches(text, Version.V2012, session, context) is True
+    assert resource_matches(text, Version.V2012, session, context) is Cover.COVERED
 
 
 def test_only_star_matches_unspecified_resource():
-    assert resource_matches("*", Version.V2012, "*", Context()) is True
-    assert resource_matches("arn:*:*:*:*:*", Version.V2012, "*", Context()) is False
+    assert resource_matches("*", Version.V2012, "*", Context()) is Cover.COVERED
+    assert resource_matches("arn:*:*:*:*:*", Version.V2012, "*", Context()) is Cover.NOT_COVERED
 
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
@@ -157,18 +161,53 @@ def test_matches_actions(text, action, matches):
     assert action_matches(text, action) is matches
 
 
-@pytest.mark.parametrize("text", ["", "ssm", "ssm:", ":StartSession", "ssm:Start:Session"])
+@pytest.mark.parametrize(
+    "text", ["", "ssm", "ssm:", ":StartSession", "ssm:Start:Session", "*:StartSession", "ss?:*"]
+)
 def test_rejects_invalid_action(text):
     with pytest.raises(PolicyError, match="action"):
         check_action(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "document/x", "arn:aws:ssm:*", "*:aws:ssm:*:*:x", "${ssm:Arn}", "arn:aws:s3::b"]
+    "text", ["", "document/x", "arn:aws", "*:aws:ssm:*:*:x", "${ssm:Arn}", "arn", "aws:ssm"]
 )
 def test_rejects_invalid_resource(text):
     with pytest.raises(PolicyError, match="ARN format"):
         check_resource(text, Version.V2012)
+
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+@pytest.mark.parametrize(
+    ("text", "identity", "service_control"),
+    [
+        ("arn:aws:ssm", C, A),
+        ("arn:aws:ssm:*", C, C),
+        ("arn:aws:ssm:us-east-1", C, A),
+        ("arn:aws:ssm:us-east-1:*", C, C),
+        ("arn:aws:ssm:us-east-1:111122223333", C, A),
+        ("arn:aws:ssm:us-east-1:1111*", C, C),
+        ("arn:aws:ssm:eu-*", N, N),
+        ("arn:aws:ssm:us-east-1:999999999999", N, N),
+        ("arn:aws:ec2", N, N),
+        ("arn:aws:ec2:*", N, N),
+        # The `*` of the region may match beyond it, or the missing name is `*`.
+        ("arn:aws:ssm:*:document/Shell", A, A),
+        ("arn:aws:ssm:*:document/Other", N, N),
+    ],
+)
+def test_completes_incomplete_arns(text, identity, service_control):
+    for kind, expected in (
+        (PolicyKind.IDENTITY, identity),
+        (PolicyKind.SERVICE_CONTROL, service_control),
+    ):
+        check_resource(text, Version.V2012, kind)
+        assert resource_matches(text, Version.V2012, ARN, Context(), kind) is expected
+
+
+def test_incomplete_arn_is_invalid_in_session_policy():
+    with pytest.raises(PolicyError, match="ARN format"):
+        check_resource("arn:aws:ssm:*", Version.V2012, PolicyKind.SESSION)
 
 
 @pytest.mark.parametrize("text", ["", "not-an-arn", "arn:aws:ssm", "a:b:c:d:e:f"])

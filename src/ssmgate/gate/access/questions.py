@@ -61,10 +61,10 @@ class QuestionBuilder:
         )
         return tuple(self._about(arn) for arn in arns)
 
-    def target(self, target: str, *, document_access_check: bool = True) -> Question | None:
+    def target(self, target: str, *, document_access_check: bool | None = True) -> Question | None:
         """Return the question about `target`, None for a kind of target that IAM does not list.
 
-        `document_access_check` is the value of ssm:SessionDocumentAccessCheck.
+        `document_access_check` is the value of ssm:SessionDocumentAccessCheck, None if absent.
         """
         arn = target_arn(
             target, partition=self.partition, region=self.region, account=self.caller.account

@@ -46,7 +46,7 @@ class Crowd:
         for process in self.processes:
             process.start()
 
-    def wait_until_asked(self) -> int:
+    def wait_for_leader(self) -> int:
         """The process that asks first, once all of them are there."""
         until(lambda: len(os.listdir(self.started)) == len(self.processes) and self.asked.exists())
         until(lambda: count_lock_owners(self.asked.parent) == len(self.processes))
@@ -65,7 +65,7 @@ def test_one_asks_for_all(home: Path) -> None:
 
 def test_when_the_one_that_asks_dies_another_one_asks(home: Path) -> None:
     crowd = Crowd(home, 6, seconds=2, answer=True)
-    os.kill(crowd.wait_until_asked(), 9)
+    os.kill(crowd.wait_for_leader(), 9)
 
     assert crowd.end() == 2
 
@@ -73,7 +73,7 @@ def test_when_the_one_that_asks_dies_another_one_asks(home: Path) -> None:
 @pytest.mark.parametrize("answer", [False, None], ids=["no", "an error"])
 def test_after_a_no_all_have_to_ask(home: Path, answer: bool | None) -> None:
     crowd = Crowd(home, 6, seconds=2, answer=answer)
-    crowd.wait_until_asked()
+    crowd.wait_for_leader()
 
     assert crowd.end() == 6
 
@@ -83,7 +83,7 @@ def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
 ) -> None:
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 1)
     crowd = Crowd(home, 4, seconds=0.5, answer=True)
-    leader = crowd.wait_until_asked()
+    leader = crowd.wait_for_leader()
     os.kill(leader, signal.SIGSTOP)
     try:
         for process in crowd.processes:

@@ -41,7 +41,7 @@ def test_what_was_kept(directory: DecisionCache, home: Path, told: list[object])
     assert told == []
 
 
-def lax_directory(home: Path) -> None:
+def insecure_directory(home: Path) -> None:
     (home / DIRECTORY).chmod(0o755)
 
 
@@ -81,7 +81,7 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files aw
 @pytest.mark.parametrize(
     "spoil",
     [
-        lax_directory, sticky_directory, writable_parent, writable_home, link, a_file,
+        insecure_directory, sticky_directory, writable_parent, writable_home, link, a_file,
         pytest.param(foreign_directory, marks=ROOT), pytest.param(foreign_parent, marks=ROOT),
     ],
 )  # fmt: skip

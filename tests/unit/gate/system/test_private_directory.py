@@ -87,11 +87,11 @@ def test_it_imports_next_to_nothing() -> None:
     ]  # fmt: skip
 
 
-def lax_home(home: Path) -> None:
+def insecure_home(home: Path) -> None:
     home.chmod(0o777)
 
 
-def lax_parent(home: Path) -> None:
+def insecure_parent(home: Path) -> None:
     (home / "a").chmod(0o777)
 
 
@@ -100,7 +100,7 @@ def linked(home: Path) -> None:
     (home / "a/b").symlink_to(home / "real")
 
 
-def linked_into_a_lax_one(home: Path) -> None:
+def linked_into_insecure_directory(home: Path) -> None:
     (home / "lax").mkdir()
     (home / "lax").chmod(0o777)
     (home / "a").rename(home / "lax/a")
@@ -112,7 +112,7 @@ def a_file(home: Path) -> None:
     (home / "a/b").write_text("")
 
 
-def lax_directory(home: Path) -> None:
+def insecure_directory(home: Path) -> None:
     (home / "a/b").chmod(0o705)
 
 
@@ -123,12 +123,15 @@ def closed_directory(home: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lax_home, r"a home can be written by others \(mode 0777\)"),
-        (lax_parent, r"a can be written by others \(mode 0777\)"),
+        (insecure_home, r"a home can be written by others \(mode 0777\)"),
+        (insecure_parent, r"a can be written by others \(mode 0777\)"),
         (linked, r"a home/a/b is a link, or not a directory"),
-        (linked_into_a_lax_one, r"a home/lax can be written by others"),
+        (linked_into_insecure_directory, r"a home/lax can be written by others"),
         (a_file, r"a home/a/b is a link, or not a directory"),
-        (lax_directory, rf"a/b must be owned by .* mode 0700 \(uid {os.geteuid()}, mode 0705\)"),
+        (
+            insecure_directory,
+            rf"a/b must be owned by .* mode 0700 \(uid {os.geteuid()}, mode 0705\)",
+        ),
         (closed_directory, r"a/b must be owned by"),
     ],
 )

@@ -173,21 +173,21 @@ def test_what_its_owner_alone_could_have_written(path: Path, tmp_path: Path) -> 
     require_trusted_directory(str(tmp_path), ME, base=str(tmp_path))
 
 
-def lax_base(path: Path) -> None:
+def insecure_base(path: Path) -> None:
     path.parents[2].chmod(0o777)
 
 
-def lax_above(path: Path) -> None:
+def insecure_above(path: Path) -> None:
     path.parents[1].chmod(0o777)
 
 
-def lax_directory(path: Path) -> None:
+def insecure_directory(path: Path) -> None:
     path.parent.chmod(0o777)
 
 
-def lax_directories(path: Path) -> None:
-    lax_above(path)
-    lax_directory(path)
+def insecure_directories(path: Path) -> None:
+    insecure_above(path)
+    insecure_directory(path)
 
 
 def link_above(path: Path) -> None:
@@ -208,10 +208,10 @@ def file_above(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lax_base, ". can be written by others (mode 0777)"),
-        (lax_above, "a can be written by others (mode 0777)"),
-        (lax_directory, "a/b can be written by others (mode 0777)"),
-        (lax_directories, "a can be written by others (mode 0777)"),
+        (insecure_base, ". can be written by others (mode 0777)"),
+        (insecure_above, "a can be written by others (mode 0777)"),
+        (insecure_directory, "a/b can be written by others (mode 0777)"),
+        (insecure_directories, "a can be written by others (mode 0777)"),
         (link_above, "a is a symbolic link"),
         (link_directory, "a/b is a symbolic link"),
         (file_above, "a is not a directory"),
@@ -244,7 +244,7 @@ def test_fifo_is_not_waited_for(path: Path, tmp_path: Path) -> None:
 def test_missing_file_is_missing_whatever_its_directorys_are_like(
     path: Path, tmp_path: Path
 ) -> None:
-    lax_directory(path)
+    insecure_directory(path)
     for missing in (path.parent / "none", path.parents[1] / "none" / "file"):
         with pytest.raises(FileNotFoundError):
             open_trusted(str(missing), owners=ME, base=str(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from ssmgate.explain.near_miss import (
     nearest,
 )
 from ssmgate.explain.report import DENY, Answer, NearMiss
-from ssmgate.explain.sources import Sources
+from ssmgate.explain.sources import Sources, place
 from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.question import Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
@@ -159,8 +160,22 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
 
 
 def sentence(advice: Advice) -> str:
-    """Return what is wrong and what to write, as one line of text."""
-    return f"{advice.what}; {advice.fix}"
+    """Return what is wrong and what to do, as one line of text.
+
+    A statement to write instead follows on a second line, as JSON.
+    """
+    text = f"{advice.what}; {advice.fix}" if advice.fix else advice.what
+    if advice.statement is None:
+        return text
+    return f"{text}; write instead:\n{json.dumps(advice.statement)}"
+
+
+def placed(advice: Advice) -> str:
+    """Return `sentence(advice)` after the location of its statement."""
+    where = advice.place
+    if where is None:
+        return sentence(advice)
+    return f"{place(where.source_policy_id, where.sid, where.line)}: {sentence(advice)}"
 
 
 def _is_about(miss: Miss) -> bool:

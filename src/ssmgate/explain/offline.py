@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ssmgate.explain import evidence, reasons, sources
+from ssmgate.explain import data_channel, evidence, listing, proposals, reasons, sources
 from ssmgate.explain.report import LOCAL, SIMULATED, Answer, MissingKey, Report, Statement, Verdict
 from ssmgate.explain.simulate_custom import simulate_custom
 from ssmgate.explain.sources import Source, Sources
@@ -20,7 +20,6 @@ from ssmgate.gate.decision.context import context_entry
 from ssmgate.gate.decision.decision import Unknown, verdict
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY
 from ssmgate.gate.decision.grant import Grant
-from ssmgate.gate.decision.messages import least_statement
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
@@ -38,12 +37,6 @@ from ssmgate.policy_language import (
 _ROLE = re.compile(
     r"arn:(aws[a-z-]*):iam::([0-9]{12}):role/(?:[\x21-\x7e]*/)?[\w+=,.@-]+\Z", re.ASCII
 )
-_LAYERS = {
-    Layer.RESOURCE_TYPE: "the action's kinds of resource",
-    Layer.ORGANIZATIONS: "service control policy",
-    Layer.IDENTITY: "identity-based policy",
-    Layer.BOUNDARY: "permissions boundary",
-}
 _POLICY_TYPES = {
     Layer.ORGANIZATIONS: "Service Control Policy",
     Layer.IDENTITY: "IAM Policy",
@@ -153,10 +146,12 @@ def check(policy_files: PolicyFiles, scenario: Scenario) -> Report:
         )
     of_target = ("check-not-enforced", "condition-missing")
     return replace(
-        _report(scenario, document, target),
+        _report(scenario, policy_files.policies, document, target),
         document=_with_advice(document, [w for w in weak if w.code not in of_target]),
         target=_with_advice(target, [w for w in weak if w.code in of_target]),
-        data_channel=_answer(_data_channel(scenario), policy_files),
+        data_channel=data_channel.combined(
+            _data_channel(scenario), lambda asked: _answer(asked, policy_files)
+        ),
         evaluated_by=LOCAL,
     )
 
@@ -198,22 +193,21 @@ def simulate(policy_files: PolicyFiles, scenario: Scenario, iam: Any) -> Report:
     return replace(
         _report(
             scenario,
+            policy_files.policies,
             replace(document, questions=questions),
             _unknown_target(scenario) if target is None else answer_to(target),
         ),
-        data_channel=answer_to(_data_channel(scenario)),
+        data_channel=data_channel.combined(_data_channel(scenario), answer_to),
         evaluated_by=SIMULATED,
     )
 
 
-def _report(scenario: Scenario, document: Answer, target: Answer) -> Report:
+def _report(scenario: Scenario, policies: Policies, document: Answer, target: Answer) -> Report:
     report = Report(scenario.request, scenario.region, scenario.caller, document, target)
-    codes = {document.reason_code, target.reason_code}
-    if Reason.IMPLICIT_DENY not in codes or Reason.EXPLICIT_DENY in codes:
-        return report  # an allow cannot override a deny
-    # The context may name another region: the statement has to be for the region of the request.
-    plain = _builder(scenario).documents(scenario.request.document_name)[0]
-    return replace(report, ask_for=json.loads(least_statement(plain, scenario.request)))
+    remedy = proposals.in_memory(
+        report, policies, scenario.caller.account, listing.without_aws(scenario.region)
+    )
+    return proposals.with_remedy(report, remedy)
 
 
 def _builder(scenario: Scenario) -> QuestionBuilder:
@@ -239,8 +233,12 @@ def _target(scenario: Scenario) -> Question | None:
     return None if question is None else _with_context(question, scenario.context)
 
 
-def _data_channel(scenario: Scenario) -> Question:
-    return _with_context(_builder(scenario).data_channel(), scenario.context)
+def _data_channel(scenario: Scenario) -> tuple[Question, ...]:
+    given = [
+        e.values[0] for e in scenario.context if e.key_name.lower() == "aws:userid" and e.values
+    ]
+    asked = data_channel.questions(_builder(scenario), given[-1] if given else "no-such-user-id")
+    return tuple(_with_context(question, scenario.context) for question in asked)
 
 
 def _unknown_target(scenario: Scenario) -> Answer:
@@ -270,7 +268,7 @@ def _with_context(question: Question, context: Sequence[ContextEntry]) -> Questi
 def _answer(question: Question, policy_files: PolicyFiles) -> Answer:
     evaluation = evaluate(evidence.request_of(question), policy_files.policies)
     shown = tuple(_statement(match, evaluation, policy_files) for match in _deciding(evaluation))
-    layer = _LAYERS[evaluation.decided_by]
+    layer = proposals.LAYERS[evaluation.decided_by]
     if evaluation.eval_decision is EvalDecision.ALLOWED:
         by = ", ".join(dict.fromkeys(s.policy for s in shown))
         return Answer(
@@ -368,15 +366,7 @@ def _statement(
 
 
 def _with_advice(answer: Answer, weak: Sequence[Any]) -> Answer:
-    return replace(answer, advice=(*answer.advice, *(_placed(advice) for advice in weak)))
-
-
-def _placed(advice: Any) -> str:
-    location = advice.place
-    return (
-        f"{sources.place(location.source_policy_id, location.sid, location.line)}: "
-        + evidence.sentence(advice)
-    )
+    return replace(answer, advice=(*answer.advice, *(evidence.placed(advice) for advice in weak)))
 
 
 def _renamed(source: Source, name: str) -> Source:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from ssmgate.explain.advice import Advice, advise
 from ssmgate.explain.arn_mistakes import is_document
 from ssmgate.explain.near_miss import (
     ActionMiss,
@@ -26,6 +26,9 @@ from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.question import Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, EvalDecision, Evaluation, Request, evaluate
+
+if TYPE_CHECKING:
+    from ssmgate.explain.advice import Advice
 
 DENIES = {Reason.EXPLICIT_DENY, Reason.LIVE_DENY, Reason.TAGS_DENY}
 """Reason codes of an explicit deny, including possible ones: no allow can override it."""
@@ -58,6 +61,9 @@ def explained(answer: Answer, known: Sources) -> Answer:
 
 def with_explanation(answer: Answer, evaluation: Evaluation) -> Answer:
     """Return `answer` with the near misses and the advice from `evaluation`, a denial."""
+    # Imported only here, as a denied start shows the nearest statement alone.
+    from ssmgate.explain.advice import advise
+
     explanation = nearest(evaluation)
     return replace(
         answer,
@@ -147,9 +153,7 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
             DENY,
             _why_denied(denial),
         )
-    about = [miss for miss in explanation.misses if _is_about(miss)]
-    near = [miss for miss in about if miss.distance < _FAR]
-    for miss in (near or about[:1])[:MAX_SHOWN]:
+    for miss in nearest_misses(explanation):
         yield NearMiss(
             miss.place.source_policy_id,
             miss.place.sid,
@@ -157,6 +161,13 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
             " and ".join(dict.fromkeys(_part(failure) for failure in miss.failures)),
             "; ".join(_why(failure) for failure in miss.failures),
         )
+
+
+def nearest_misses(explanation: Explanation) -> Sequence[Miss]:
+    """Return the statements that came close enough to be shown, the nearest first."""
+    about = [miss for miss in explanation.misses if _is_about(miss)]
+    near = [miss for miss in about if miss.distance < _FAR]
+    return (near or about[:1])[:MAX_SHOWN]
 
 
 def sentence(advice: Advice) -> str:

@@ -66,20 +66,27 @@ def deciding(iam: Any, answer: Answer) -> str:
     return ""
 
 
-def with_everything_allowed(iam: Any, question: Question) -> set[EvalDecision]:
-    """Return IAM's decisions with a further policy that allows everything."""
-    return _simulate(iam, question, {"PolicyInputList": [_EVERYTHING]})
+def is_evaluated(iam: Any, question: Question) -> bool:
+    """Return whether IAM evaluates policies for the resource of `question` at all.
+
+    If not, it reports an implicit deny, even if a policy and the boundary allow everything.
+    """
+    everything = {"PolicyInputList": [_EVERYTHING]}
+    decisions = _simulate(iam, question, everything, boundary=_EVERYTHING)
+    return bool(decisions - {EvalDecision.IMPLICIT_DENY})
 
 
 def _without(iam: Any, question: Question, name: str) -> set[EvalDecision]:
     return _simulate(iam, question, {"PolicyExclusionList": [name]})
 
 
-def _simulate(iam: Any, question: Question, inputs: dict[str, Any]) -> set[EvalDecision]:
+def _simulate(
+    iam: Any, question: Question, inputs: dict[str, Any], boundary: str | None = None
+) -> set[EvalDecision]:
     """Return IAM's decisions about `question` with `inputs`, none if it did not answer."""
     who = {"PolicySourceArn": question.policy_source_arn, **inputs}
     now = datetime.now(UTC)
-    answer = simulate.ask(iam.simulate_principal_policy, who, (question,), now, None)
+    answer = simulate.ask(iam.simulate_principal_policy, who, (question,), now, boundary)
     if isinstance(answer, Unknown):
         return set()
     return {e.eval_decision for e in answer if e.resource_arn == question.resource_arn}

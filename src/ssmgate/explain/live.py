@@ -31,7 +31,7 @@ from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.aws.clients import Clients, open_clients
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Denial, Outcome, Permit, Unknown, verdict
-from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
+from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Grant, grant, statements
 from ssmgate.gate.decision.messages import simulate_statement
 from ssmgate.gate.decision.question import Caller, Question
@@ -245,12 +245,10 @@ def _add_data_channel(found: _Found) -> None:
             return reasons.answer(evaluations, (question,), ())
         return reasons.answer(verdict(question, evaluations), (question,), evaluations)
 
-    def placeable(question: Question) -> bool:
-        tried = exclusion.with_everything_allowed(iam, question)
-        return EvalDecision.ALLOWED in tried
-
     asked = data_channel.questions(found.builder, found.caller.user_id)
-    answer = data_channel.combined(asked, answer_to, placeable)
+    answer = data_channel.combined(
+        asked, answer_to, lambda question: exclusion.is_evaluated(iam, question)
+    )
     found.report = replace(found.report, data_channel=answer)
 
 

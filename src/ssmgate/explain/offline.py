@@ -144,9 +144,13 @@ def check(policy_files: PolicyFiles, scenario: Scenario) -> Report:
         target = replace(
             target, enforced=enforced(evidence.request_of(question), policy_files.policies)
         )
-    of_target = ("check-not-enforced", "condition-missing")
+    of_target = ("check-not-enforced", "condition-missing", "condition-differs")
+    report = _report(scenario, policy_files.policies, document, target)
+    if report.verdict is not Verdict.ALLOWED:
+        # What is missing comes first, and may change the same statements.
+        weak = tuple(replace(w, statement=None) for w in weak)
     return replace(
-        _report(scenario, policy_files.policies, document, target),
+        report,
         document=_with_advice(document, [w for w in weak if w.code not in of_target]),
         target=_with_advice(target, [w for w in weak if w.code in of_target]),
         data_channel=data_channel.combined(

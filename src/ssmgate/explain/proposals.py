@@ -74,6 +74,8 @@ def in_memory(report: Report, policies: Policies, account: str, lister: Lister) 
 def with_check_enforced(report: Report, policies: Policies) -> Report:
     """Return `report` with the statements that make the service check the document too."""
     target = report.target
+    if report.verdict is not Verdict.ALLOWED:
+        return report  # what is missing comes first, and may change the same statements
     if target.enforced is not False or not target.questions:
         return report
     weak = not_enforced(request_of(target.questions[-1]), policies)

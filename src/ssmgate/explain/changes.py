@@ -29,13 +29,14 @@ class Change:
     """A change of one policy of `layer`.
 
     `statements` are whole. They replace `old`, the statement at `place`, or are added if there is
-    none. If `statements` is empty, `old` is removed.
+    none. If `statements` is empty, `old` is removed. `note` is a sentence about what else changes.
     """
 
     layer: Layer
     statements: tuple[Json, ...]
     place: Place | None = None
     old: Statement | None = None
+    note: str = ""
 
 
 def grant(resources: Sequence[str], conditions: Mapping[str, Mapping[str, Any]]) -> Json:

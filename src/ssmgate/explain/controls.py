@@ -49,17 +49,21 @@ def controls(requests: Sequence[Request], account: str) -> list[Control]:
     for request in requests:
         _, partition, _, region, _, _ = request.resource.split(":", 5)
         here = f"{region}:{account}"
-        arns = [
+        documents = [
             f"arn:{partition}:ssm:{here}:document/NoSuchDocument-ssmgate",
             f"arn:{partition}:ssm:{region}::document/AWS-NoSuchDocument-ssmgate",
+        ]
+        if is_document(request.resource):
+            documents.append(control_arn(request.resource))
+        nodes = [
             f"arn:{partition}:ec2:{here}:instance/i-00000000000000000",
             f"arn:{partition}:ssm:{here}:managed-instance/mi-00000000000000000",
             f"arn:{partition}:ecs:{here}:task/none/00000000000000000000000000000000",
         ]
-        if is_document(request.resource):
-            arns.append(control_arn(request.resource))
-        for arn in arns:
-            found += [Control(r) for r in _variants(replace(request, resource=arn), {})]
+        for arn in (*documents, *nodes):
+            variants = _variants(replace(request, resource=arn), {})
+            # A narrowed deny may cover new documents until they are listed in it.
+            found += [Control(r, may_be_denied=arn in documents) for r in variants]
         for at, key, value in (
             (3, "aws:RequestedRegion", "us-none-1"),
             (4, "aws:ResourceAccount", "999999999999"),

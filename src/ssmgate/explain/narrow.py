@@ -16,6 +16,8 @@ from ssmgate.policy_language.patterns import action_matches
 MAX_LISTED = 20
 """How many ARNs a narrowed statement lists at most."""
 
+_NEW_ONES = "a document or node that is created later is denied until it is listed there"
+
 _REGION, _ACCOUNT, _NAME = 3, 4, 5
 
 
@@ -50,21 +52,32 @@ def kinds(partition: str, account: str) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """The statements that replace a denying one, none if nothing remains to be denied.
+
+    `note` is a sentence about what else changes, empty if nothing does.
+    """
+
+    statements: tuple[Json, ...]
+    note: str = ""
+
+
 def narrow(
     denial: DenyingStatement, resources: Sequence[str], account: str, lister: Lister
-) -> tuple[Json, ...]:
+) -> Narrowed:
     """Return the statements that replace `denial` and deny all that it denies but `resources`.
 
     `resources` are literal ARNs that the statement covers, `account` is the caller's. Only
-    ssm:StartSession on `resources` is exempted: other actions stay denied. The result is empty
-    if nothing remains to be denied. Raises `CannotNarrow` if no exact narrowing is known.
+    ssm:StartSession on `resources` is exempted: other actions stay denied. Raises `CannotNarrow`
+    if no exact narrowing is known.
     """
     statement = denial.match.statement
     _check_conditions(denial, resources)
     rest, only = _split_actions(statement)
     if statement.negated_resource:
         listed = (*statement.resources, *resources)
-        return (*rest, _plain(statement, only, NotResource=listed))
+        return Narrowed((*rest, _plain(statement, only, NotResource=listed)))
     if any("${" in text for text in statement.resources):
         raise CannotNarrow("it has a policy variable in its Resource")
     if any(text != "*" and text.count(":") < _NAME for text in statement.resources):
@@ -75,8 +88,12 @@ def narrow(
     if all(text.split(":", 5)[-1] in names for text in covering):
         kept = (_plain(statement, only, Resource=others),) if others else ()
         elsewhere = _elsewhere(statement, only, covering, resources)
-        return (*rest, *kept, *elsewhere)
-    return (*rest, _all_but(statement, only, resources, account, lister))
+        return Narrowed((*rest, *kept, *elsewhere))
+    exempt, condition = _exempted(statement, resources, account, lister)
+    merged = _with(statement, condition) or None
+    but = _plain(statement, only, Resource=None, NotResource=exempt, Condition=merged)
+    added = {arn for arn in exempt if "*" not in arn} - set(resources)
+    return Narrowed((*rest, but), _NEW_ONES if added else "")
 
 
 def _check_conditions(denial: DenyingStatement, resources: Sequence[str]) -> None:
@@ -135,10 +152,10 @@ def _elsewhere(
                 yield _unnamed(_plain(statement, split, Resource=text, Condition=condition))
 
 
-def _all_but(
-    statement: Statement, split: bool, resources: Sequence[str], account: str, lister: Lister
-) -> Json:
-    """Return the statement that denies with NotResource what `statement` denies with Resource.
+def _exempted(
+    statement: Statement, resources: Sequence[str], account: str, lister: Lister
+) -> tuple[list[str], Mapping[str, Mapping[str, str]]]:
+    """Return a NotResource element that denies what `statement` denies, and its condition.
 
     A kind of resource that it does not cover at all is listed there by its pattern, and one of
     which it covers a part by the ARNs of the others.
@@ -170,8 +187,7 @@ def _all_but(
             exempt += [arn for arn in not_denied if arn not in exempt]
     if len(exempt) > MAX_LISTED:
         raise CannotNarrow(f"more than {MAX_LISTED} resources would have to be listed")
-    merged = _with(statement, condition) or None
-    return _plain(statement, split, Resource=None, NotResource=exempt, Condition=merged)
+    return exempt, condition
 
 
 def _reserved(pattern: str, kind: str) -> bool:

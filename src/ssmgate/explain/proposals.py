@@ -139,4 +139,6 @@ def _shown(change: Change) -> PolicyChange:
     if change.place is None:
         return PolicyChange(layer, change.statements)
     where = change.place
-    return PolicyChange(layer, change.statements, where.source_policy_id, where.sid, where.line)
+    return PolicyChange(
+        layer, change.statements, where.source_policy_id, where.sid, where.line, change.note
+    )

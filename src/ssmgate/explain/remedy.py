@@ -99,7 +99,9 @@ def _lift(requests: Sequence[Request], policies: Policies, account: str, lister:
         resources = tuple(dict.fromkeys(request.resource for request, _ in denials))
         try:
             narrowed = narrow(first, resources, account, lister)
-            changes.append(Change(first.layer, narrowed, first.place, statement))
+            changes.append(
+                Change(first.layer, narrowed.statements, first.place, statement, narrowed.note)
+            )
         except CannotNarrow as error:
             where = location(first.place.source_policy_id, first.place.sid, first.place.line)
             obstacles.append(

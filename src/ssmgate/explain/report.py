@@ -117,7 +117,8 @@ class PolicyChange:
     """A change of a policy that was tried: whole statements to add to a policy of `layer`.
 
     `policy`, `sid` and `line` are those of the statement that they replace, None if they replace
-    none. `statements` is empty if that statement is to be removed.
+    none. `statements` is empty if that statement is to be removed. `note` is a sentence about what
+    else changes, empty if nothing does.
     """
 
     layer: str
@@ -125,6 +126,7 @@ class PolicyChange:
     policy: str | None = None
     sid: str | None = None
     line: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,7 @@ def _change(change: PolicyChange) -> dict[str, Any]:
         "sid": change.sid,
         "line": change.line,
         "statements": [dict(statement) for statement in change.statements],
+        "note": change.note,
     }
 
 

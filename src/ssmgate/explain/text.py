@@ -259,6 +259,8 @@ def _changes(report: Report, indent: str) -> Iterator[str]:
         yield from _wrapped(what, indent)
         for statement in change.statements:
             yield _json(statement, indent + "  ")
+        if change.note:
+            yield from _wrapped(f"note: {change.note}", indent + "  ")
     if report.obstacles:
         yield "what stands in the way:"
         for obstacle in report.obstacles:

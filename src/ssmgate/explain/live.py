@@ -269,8 +269,11 @@ def _add_changes(found: _Found, known: sources.Sources) -> None:
     """Add the changes of policies that allow the session, after they have been tried."""
     report, clients = found.report, found.clients
     if Reason.NOT_ALLOWED_TO_SIMULATE in (report.document.reason_code, report.target.reason_code):
-        statement = json.loads(simulate_statement(found.caller))
-        found.report = replace(report, ask_for=statement)
+        if why := proposals.simulation_denied(_about_simulation(found), known):
+            found.report = replace(report, obstacles=(why,))
+        else:
+            statement = json.loads(simulate_statement(found.caller))
+            found.report = replace(report, ask_for=statement)
         return
     evaluations = (*found.authorization.attempt.evaluations, *found.target.evaluations)
     if proposals.is_complete(report, known, evaluations):
@@ -280,6 +283,21 @@ def _add_changes(found: _Found, known: sources.Sources) -> None:
     else:
         remedy = proposals.with_iam(clients.iam, report)
     found.report = proposals.with_remedy(report, remedy)
+
+
+def _about_simulation(found: _Found) -> Question:
+    """Return the question whether the caller may simulate its own policies."""
+    builder = found.builder
+    return Question.about(
+        found.caller,
+        found.caller.policy_source_arn,
+        region=builder.region,
+        secure_transport=builder.secure_transport,
+        mfa_done=builder.mfa_done,
+        configured=builder.configured,
+        document_access_check=None,
+        action="iam:SimulatePrincipalPolicy",
+    )
 
 
 def _add_keys(found: _Found, known: sources.Sources) -> None:

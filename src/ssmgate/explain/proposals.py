@@ -10,12 +10,13 @@ from ssmgate.explain import tried
 from ssmgate.explain.changes import Change, grant
 from ssmgate.explain.evidence import placed, request_of
 from ssmgate.explain.narrow import Lister
+from ssmgate.explain.near_miss import nearest
 from ssmgate.explain.remedy import Remedy, find
 from ssmgate.explain.report import Answer, PolicyChange, Report, Verdict
-from ssmgate.explain.sources import Sources
+from ssmgate.explain.sources import Sources, place
 from ssmgate.explain.weakness import not_enforced
 from ssmgate.gate.decision.evaluation import Evaluation as SimulatedEvaluation
-from ssmgate.gate.decision.question import Question, is_resource_tag
+from ssmgate.gate.decision.question import MFA_KEY, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import EvalDecision, Layer, Policies, evaluate
 
@@ -69,6 +70,30 @@ def in_memory(report: Report, policies: Policies, account: str, lister: Lister) 
     named = grant([question.resource_arn for question in report.document.questions], {})
     changes = (*remedy.changes, Change(Layer.IDENTITY, (named,)))
     return Remedy(changes, remedy.obstacles)
+
+
+def simulation_denied(question: Question, known: Sources) -> str:
+    """Return which deny covers iam:SimulatePrincipalPolicy, empty if none is known.
+
+    `question` is about that action on the caller itself. Policies that require MFA deny it as they
+    deny everything else, so that another allow does not help.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_examples_aws_my-sec-creds-self-manage-mfa-only.html
+    """
+    evaluation = evaluate(request_of(question), known.policies)
+    for denial in nearest(evaluation).denials[:1]:
+        where = denial.place
+        keys = [condition.condition.key for condition in denial.conditions]
+        what = (
+            f"{place(where.source_policy_id, where.sid, where.line)} denies"
+            f" {question.action} too, and no allow overrides it"
+        )
+        if any(key.lower() == MFA_KEY.lower() for key in keys):
+            return (
+                f"{what}: it requires MFA. Use a profile with mfa_serial, or credentials of"
+                " 'aws sts get-session-token' with --serial-number and --token-code"
+            )
+        return f"{what}{': it depends on ' if keys else ''}{', '.join(keys)}"
+    return ""
 
 
 def with_check_enforced(report: Report, policies: Policies) -> Report:

@@ -93,10 +93,8 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
     --redact       replace account IDs, names and resource IDs with placeholders
     -q, --quiet    print nothing: the exit code is the answer
     --output json  for machines; --query takes JMESPath on it
-    --without POLICY      answer as if the caller did not have this policy: an ARN, the
-                          name of an inline policy, boundary or scp; may be given again
-    --fail-on-unenforced  exit with 3 if the policies do not make the service check the
-                          session document
+    --without POLICY  leave out an ARN, an inline policy, boundary or scp; may be given again
+    --fail-on-unenforced  exit 3 if the service may start without checking the document
 
     Policy files are checked by `ssmgate policy check`.
     """

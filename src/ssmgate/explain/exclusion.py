@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,19 +31,58 @@ _EVERYTHING = (
 
 _WORDS = {"boundary": "permission-boundary"}
 
+Identifier = dict[str, Any]
+
 
 def exclude(iam: Any, policies: Sequence[str]) -> None:
     """Make the client `iam` simulate without `policies` from now on.
 
-    Each is `boundary`, `scp`, another of `TYPES`, the name of an inline policy, or an ARN.
+    Each is `boundary`, `scp`, another of `TYPES`, the ARN of a managed policy, or a name (see
+    `identifiers`).
     """
-    excluded = [_WORDS.get(name, name) for name in policies]
 
     def add(params: dict[str, Any], **_: object) -> dict[str, Any]:
+        source = str(params["PolicySourceArn"])
+        excluded = [one for name in policies for one in identifiers(name, source)]
         return {**params, "PolicyExclusionList": excluded}
 
-    if excluded:
+    if policies:
         iam.meta.events.register("provide-client-params.iam.SimulatePrincipalPolicy", add)
+
+
+def identifiers(name: str, policy_source_arn: str) -> Iterator[Identifier]:
+    """Yield what identifies the policy `name` of the user or role `policy_source_arn`.
+
+    A name is that of an inline policy, of a managed policy without a path, or the one that IAM's
+    simulation reports, such as `user_NAME_INLINE`. IAM ignores an identifier that matches no
+    policy, so a name may have several.
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_PolicyIdentifier.html
+    """
+    word = _WORDS.get(name, name)
+    if word in TYPES:
+        yield {"PolicyType": word}
+        return
+    if name.startswith("arn:"):
+        yield {"PolicyArn": name}
+        return
+    _, partition, _, _, account, entity = policy_source_arn.split(":", 5)
+    kind, own = entity.partition("/")[0], entity.rpartition("/")[2]
+    yield _inline(name, kind, own)
+    if kind == "user":
+        yield _inline(name, "group", "*")
+    if name.startswith(reported := f"{kind}_{own}_"):
+        yield _inline(name.removeprefix(reported), kind, own)
+    if name.startswith("group_"):
+        words = name.removeprefix("group_").split("_")
+        for at in range(1, len(words)):
+            yield _inline("_".join(words[at:]), "group", "_".join(words[:at]))
+    for owner in (account, "aws"):
+        yield {"PolicyArn": f"arn:{partition}:iam::{owner}:policy/{name}"}
+
+
+def _inline(policy: str, kind: str, entity: str) -> Identifier:
+    attached = {"AttachmentType": kind, "AttachmentName": entity}
+    return {"InlinePolicyIdentifier": {"PolicyName": policy, **attached}}
 
 
 def deciding(iam: Any, answer: Answer) -> str:
@@ -77,7 +116,7 @@ def is_evaluated(iam: Any, question: Question) -> bool:
 
 
 def _without(iam: Any, question: Question, name: str) -> set[EvalDecision]:
-    return _simulate(iam, question, {"PolicyExclusionList": [name]})
+    return _simulate(iam, question, {"PolicyExclusionList": [{"PolicyType": name}]})
 
 
 def _simulate(

@@ -20,7 +20,7 @@ from ssmgate.explain import (
 )
 from ssmgate.explain.evidence import explained
 from ssmgate.explain.policies import PolicyReader
-from ssmgate.explain.report import PRINCIPAL, Answer, Report, Verdict
+from ssmgate.explain.report import Answer, Report, Verdict
 from ssmgate.explain.target import TargetAttempt, simulate_target
 from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.access.evaluate import simulate_controls
@@ -105,7 +105,7 @@ def check(
             reasons.answer(target.obstacle, target.questions, target.evaluations),
             enforced=target.demanded,
         ),
-        evaluated_by=f"{PRINCIPAL}, without {', '.join(without)}" if without else PRINCIPAL,
+        without=tuple(without),
         endpoints=authorization.endpoints,
     )
     found = _Found(report, authorization, builder, target)

@@ -134,7 +134,8 @@ class Report:
     """The result of a check. `ask_for` is the statement to request, None if no statement helps.
 
     `changes` together allow the session and nothing else, once `obstacles`, a sentence each, are
-    removed. `notes` are sentences about anything else.
+    removed. `notes` are sentences about anything else. `without` are the policies that were
+    excluded from the simulation.
     `unread` are the policies that could not be read, None if no attempt was made. `endpoints` are
     those of the calls to STS and IAM and of StartSession, None if no call was made.
     """
@@ -149,6 +150,7 @@ class Report:
     changes: tuple[PolicyChange, ...] = ()
     obstacles: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     unread: tuple[str, ...] | None = None
     evaluated_by: str = PRINCIPAL
     endpoints: Endpoints | None = None
@@ -231,6 +233,7 @@ def to_json(report: Report | DocumentsReport) -> dict[str, Any]:
             "changes": [_change(change) for change in report.changes],
             "obstacles": list(report.obstacles),
             "notes": list(report.notes),
+            "without": list(report.without),
             "unread": None if report.unread is None else list(report.unread),
             "endpoints": None if report.endpoints is None else report.endpoints.shown(),
         }

@@ -86,6 +86,8 @@ def _reason(answer: Answer, between: str) -> str:
 
 def _first(report: Report, style: Style) -> str:
     word = style.verdict(report.verdict)
+    if report.without:
+        return f"{word} (without {line(', '.join(report.without))})"
     return word if report.evaluated_by == PRINCIPAL else f"{word} ({report.evaluated_by})"
 
 

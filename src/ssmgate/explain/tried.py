@@ -64,7 +64,7 @@ def _simulate(
         if Layer.IDENTITY in layers:
             who["PolicyInputList"] = [text]
         if Layer.ORGANIZATIONS in layers:
-            who["PolicyExclusionList"] = ["scp"]
+            who["PolicyExclusionList"] = [{"PolicyType": "scp"}]
         boundary = text if Layer.BOUNDARY in layers else None
         answer = simulate.ask(
             iam.simulate_principal_policy, who, (question,), datetime.now(UTC), boundary

@@ -37,7 +37,7 @@ class Iam:
         self.asked.append({**request, "PolicyExclusionList": list(PolicyExclusionList)})
         layers = self.layers
         for name in PolicyExclusionList:
-            match name:
+            match name["PolicyType"]:
                 case "scp":
                     layers = replace(layers, service_control=())
                 case "permission-boundary":
@@ -149,13 +149,39 @@ def test_excludes_policies_from_every_simulation():
             class events:
                 register = staticmethod(registered.__setitem__)
 
-    exclusion.exclude(Client, ["boundary", "scp", "Sessions"])
+    exclusion.exclude(Client, ["boundary", "scp"])
 
     (add,) = registered.values()
     assert list(registered) == ["provide-client-params.iam.SimulatePrincipalPolicy"]
     assert add(params={"PolicySourceArn": ANN}, model=None) == {
-        "PolicySourceArn": ANN, "PolicyExclusionList": ["permission-boundary", "scp", "Sessions"],
-    }  # fmt: skip
+        "PolicySourceArn": ANN,
+        "PolicyExclusionList": [{"PolicyType": "permission-boundary"}, {"PolicyType": "scp"}],
+    }
+
+
+def inline(name, kind, entity):
+    attached = {"AttachmentType": kind, "AttachmentName": entity}
+    return {"InlinePolicyIdentifier": {"PolicyName": name, **attached}}
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "expected"),
+    [
+        ("boundary", ANN, {"PolicyType": "permission-boundary"}),
+        ("aws-managed", ANN, {"PolicyType": "aws-managed"}),
+        ("arn:aws:iam::aws:policy/ReadOnlyAccess", ANN,
+         {"PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
+        ("Sessions", ANN, inline("Sessions", "user", "ann")),
+        ("Sessions", ANN, inline("Sessions", "group", "*")),
+        ("Sessions", ANN, {"PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/Sessions"}),
+        ("user_ann_My_Sessions", ANN, inline("My_Sessions", "user", "ann")),
+        ("group_Ops_All_Nodes", ANN, inline("All_Nodes", "group", "Ops")),
+        ("group_Ops_All_Nodes", ANN, inline("Nodes", "group", "Ops_All")),
+        ("Sessions", f"arn:aws:iam::{ACCOUNT}:role/team/Ops", inline("Sessions", "role", "Ops")),
+    ],
+)  # fmt: skip
+def test_identifies_policy_by_type_arn_or_name(name, source, expected):
+    assert expected in list(exclusion.identifiers(name, source))
 
 
 def channel_answer(iam):

@@ -125,9 +125,14 @@ def _explain(found: _Found) -> None:
         reader.read(found.caller)
     known = sources.read(reader.texts)
     _add_policies(found, known)
+    tried = False
     with _at_most(EXPLAIN_SECONDS):
         _add_changes(found, known)
         _add_keys(found, known)
+        tried = True
+    if not tried:
+        note = f"changes of policies could not be tried within {EXPLAIN_SECONDS} s"
+        found.report = replace(found.report, notes=(*found.report.notes, note))
 
 
 def _not_asked(invocation: Invocation, region: str, why: Outcome) -> Report:

@@ -176,6 +176,7 @@ def sentence(advice: Advice) -> str:
     A statement to write instead follows on a second line, as JSON.
     """
     text = f"{advice.what}; {advice.fix}" if advice.fix else advice.what
+    text = text.replace("\n", "\\n")  # a value in a policy may have one
     if advice.statement is None:
         return text
     return f"{text}; write instead:\n{json.dumps(advice.statement)}"
@@ -186,7 +187,8 @@ def placed(advice: Advice) -> str:
     where = advice.place
     if where is None:
         return sentence(advice)
-    return f"{place(where.source_policy_id, where.sid, where.line)}: {sentence(advice)}"
+    found = place(where.source_policy_id, where.sid, where.line).replace("\n", "\\n")
+    return f"{found}: {sentence(advice)}"
 
 
 def _is_about(miss: Miss) -> bool:

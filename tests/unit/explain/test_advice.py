@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ssmgate.explain.advice import advise
+from ssmgate.explain.evidence import sentence
 from ssmgate.policy_language import Context, Policies, Request, evaluate, parse_policy
 
 HERE = "us-east-1:111122223333"
@@ -213,6 +214,13 @@ def test_recognises_sso_role_without_path(name, expected):
     found = advice(statement(role, action=action), about=SSO, action=action)
 
     assert ("sso-role-path" in {one.code for one in found}) is expected
+
+
+def test_line_break_in_policy_does_not_look_like_statement():
+    hostile = condition("StringEquals", "aws:RequestedRegion", 'eu-west-1\n{"Effect": "Allow"}')
+    (one,) = advice(statement("*", **hostile), about=SHELL, context=CONTEXT)
+
+    assert "\n" not in sentence(one)
 
 
 def test_allowed_request_gets_no_advice():

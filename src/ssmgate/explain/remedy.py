@@ -219,7 +219,7 @@ def _kept_conditions(evaluation: Evaluation, layer: Layer) -> Mapping[str, Mappi
     for match in _conditional(evaluation, layer):
         failed = [c for c in match.conditions if c.outcome is not Outcome.MATCHED]
         if all(_is_mistake(evaluation, c) for c in failed):
-            return _without_mistakes(match, failed)
+            return _without_mistakes(match, failed, is_document(evaluation.request.resource))
         fences.append((match, failed))
     if fences:
         match, failed = fences[0]
@@ -251,8 +251,9 @@ def _is_mistake(evaluation: Evaluation, match: Any) -> bool:
 
 
 def _without_mistakes(
-    match: StatementMatch, failed: Sequence[Any]
+    match: StatementMatch, failed: Sequence[Any], document: bool
 ) -> Mapping[str, Mapping[str, Any]]:
+    """Return the conditions of `match` without those of `failed`, and without a document's tags."""
     conditions = conditions_of(match.statement)
     for one in failed:
         operator, key = str(one.condition.operator), one.condition.key
@@ -261,13 +262,11 @@ def _without_mistakes(
             conditions[operator][key] = value
         else:
             del conditions[operator][key]
-    document_tags = [
-        (operator, key) for operator in conditions for key in conditions[operator]
-        if is_resource_tag(key)
-    ]  # fmt: skip
-    for operator, key in document_tags:
-        del conditions[operator][key]
-    return {operator: keys for operator, keys in conditions.items() if keys}
+    kept = {
+        operator: {k: v for k, v in keys.items() if not (document and is_resource_tag(k))}
+        for operator, keys in conditions.items()
+    }
+    return {operator: keys for operator, keys in kept.items() if keys}
 
 
 def _fence(evaluation: Evaluation, match: StatementMatch, failed: Sequence[Any]) -> str:

@@ -200,6 +200,18 @@ def test_keeps_conditions_that_close_the_target(statements, obstacle):
         assert NODE not in json.dumps(change.statements)
 
 
+def test_keeps_tag_condition_of_target():
+    conditions = {"StringEquals": {"ssm:resourceTag/Env": "dev"}, "Bool": {KEY: "true"}}
+    node = replace(request(NODE), context=Context(TAGGED))
+
+    remedy = find([node], layers(allow(NODES, Condition=conditions)), ACCOUNT, exist)
+
+    (change,) = remedy.changes
+    assert change.statements[0]["Condition"] == {
+        "StringEquals": {"ssm:resourceTag/Env": "dev"}, **CHECK,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("statements", "why"),
     [

@@ -292,15 +292,9 @@ def _add_changes(found: _Found, known: sources.Sources) -> None:
 
 def _about_simulation(found: _Found) -> Question:
     """Return the question whether the caller may simulate its own policies."""
-    builder = found.builder
-    return Question.about(
-        found.caller,
-        found.caller.policy_source_arn,
-        region=builder.region,
-        secure_transport=builder.secure_transport,
-        mfa_done=builder.mfa_done,
-        configured=builder.configured,
-        document_access_check=None,
+    return replace(
+        found.builder.data_channel(),  # it has no key of StartSession either
+        resource_arn=found.caller.policy_source_arn,
         action="iam:SimulatePrincipalPolicy",
     )
 

@@ -149,6 +149,7 @@ def test_target_of_named_document_is_unknown_if_it_depends_on_the_key(
         (("--documentname", "x"), {}, 252),
         (("--document-name", "x"), {}, 252),
         (("--no-sign-request",), {}, 252),
+        (("--without",), {}, 252),
         ((), {"AWS_REGION": None}, 253),
         ((), {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, 253),
         ((), {"SSMGATE_ALLOW_WILDCARD_GRANTS": "perhaps"}, 253),
@@ -162,6 +163,33 @@ def test_usage_and_configuration_errors(
     assert (ended.returncode, ended.stdout) == (code, ""), ended.stderr
     assert "ssmgate: [ERROR]: " in ended.stderr
     assert "SimulatePrincipalPolicy" not in machine.aws.operations
+
+
+def test_simulates_without_policies(machine: Machine) -> None:
+    words = ("--document-name", "Dev-Shell", "--without", "boundary", "--without=Sessions")
+    ended = check(machine, *words)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first = ended.stdout.splitlines()[0]
+    assert first == "allowed (without boundary, Sessions)"
+    for call in machine.aws.calls("SimulatePrincipalPolicy"):
+        prefix = "PolicyExclusionList.member."
+        excluded = {k.removeprefix(prefix): v for k, v in call.parameters.items() if prefix in k}
+        assert excluded["1.PolicyType"] == "permission-boundary"
+        assert excluded["2.InlinePolicyIdentifier.PolicyName"] == "Sessions"
+
+
+def test_says_that_region_has_no_default_document(machine: Machine) -> None:
+    missing = json_error("InvalidDocument", "Document does not exist.")
+    machine.aws.script("GetDocument", missing, missing)
+
+    ended = check(machine)
+    named = check(machine, "--document-name", "Dev-Shell")
+
+    assert ended.returncode == named.returncode == 0
+    note = "region us-east-1 has no document SSM-SessionManagerRunShell"
+    assert note in ended.stdout
+    assert "has no document" not in named.stdout
 
 
 def test_target_is_required(machine: Machine) -> None:
@@ -253,7 +281,7 @@ def test_denial_at_terminal_names_the_nearest_statement_and_the_next_step(
     ]
     assert rows[5].startswith("  nearest   policy user_node-tags-cover-documents_")
     assert "statement ByTag" in rows[5]
-    assert "ssm:resourceTag/Env" in rows[5]
+    assert rows[5].endswith(": requires ssm:resourceTag/Env dev, which a document lacks")
     assert rows[-4:] == [
         "  code      AccessDeniedException (IAM simulation; no session was started)",
         "",
@@ -261,7 +289,9 @@ def test_denial_at_terminal_names_the_nearest_statement_and_the_next_step(
         f"    ssmgate check --request --target {NODE} --region us-east-1",
     ]
     requested = check(machine, "--request", **who).stdout
-    assert "The least statement that permits it" in requested
+    assert "to allow this session and nothing else, after the obstacles" in " ".join(
+        requested.split()
+    )
 
 
 def test_denial_of_ssh_document_at_terminal_makes_no_extra_calls(machine: Machine) -> None:

@@ -21,12 +21,14 @@ FLAGS = {
     "--quiet": "quiet",
     "--request": "request",
     "--redact": "redact",
+    "--fail-on-unenforced": "fail on unenforced",
 }
 
 _EPILOG = """\b
 Exit codes:
   0    allowed: IAM allows the document and the target
-  3    denied
+  3    denied; with --fail-on-unenforced also an allowed target that the service may
+       start without checking the document
   4    unknown: access could not be checked, or not completely
   252  the command line is not valid
   253  no region, no credentials, or a broken ssmgate configuration
@@ -42,6 +44,32 @@ def own_flags(words: tuple[str, ...], known: dict[str, str]) -> tuple[set[str], 
     end = words.index("--") if "--" in words else len(words)
     flags = {known[word] for word in words[:end] if word in known}
     return flags, [word for word in words[:end] if word not in known] + list(words[end:])
+
+
+def take_values(name: str, words: tuple[str, ...]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the values of every option `name` in `words`, up to `--`, and the other words.
+
+    Raises `InvalidRequest` for an option without a value.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    values: list[str] = []
+    rest: list[str] = []
+    at = 0
+    while at < end:
+        word = words[at]
+        at += 1
+        if word.startswith(f"{name}="):
+            values.append(word.partition("=")[2])
+        elif word != name:
+            rest.append(word)
+        elif at == end:
+            from ssmgate.gate.decision.errors import InvalidRequest
+
+            raise InvalidRequest(f"argument {name}: expected one argument", code="ParamValidation")
+        else:
+            values.append(words[at])
+            at += 1
+    return values, (*rest, *words[end:])
 
 
 @click.command(
@@ -65,9 +93,12 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
     --redact       replace account IDs, names and resource IDs with placeholders
     -q, --quiet    print nothing: the exit code is the answer
     --output json  for machines; --query takes JMESPath on it
+    --without POLICY  leave out an ARN, an inline policy, boundary or scp; may be given again
+    --fail-on-unenforced  exit 3 if the service may start without checking the document
 
     Policy files are checked by `ssmgate policy check`.
     """
+    without, words = take_values("--without", words)
     flags, rest = own_flags(words, FLAGS)
     from ssmgate.explain import live
 
@@ -77,6 +108,7 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
         invocation,
         configuration(),
         explain=machine or bool(flags & {"explain", "request"}),
+        without=without,
     )
     ctx.exit(show(report, flags, invocation))
 
@@ -86,11 +118,12 @@ def show(report: Report, flags: set[str], invocation: Invocation) -> int:
     from ssmgate.explain import text
 
     mask = redactor(report) if "redact" in flags else None
+    status = exit_status(report, flags)
     if "quiet" in flags:
-        return report.verdict.exit_code
+        return status
     if wants_json(invocation):
         print_json(report, invocation, mask)
-        return report.verdict.exit_code
+        return status
     style = text.Style(colour=colour(invocation))
     if "request" in flags:
         output = text.request(report)
@@ -99,7 +132,21 @@ def show(report: Report, flags: set[str], invocation: Invocation) -> int:
     else:
         output = text.brief(report, style)
     printer.echo_lines(output if mask is None else mask.text(output), colour=style.colour)
-    return report.verdict.exit_code
+    return status
+
+
+def exit_status(report: Report, flags: set[str]) -> int:
+    """Return the exit status of the answer.
+
+    With --fail-on-unenforced an allowed session exits with 3 if the policies do not make the
+    service check the document, and with 4 if that is not known.
+    """
+    from ssmgate.explain.report import Verdict
+
+    if report.verdict is not Verdict.ALLOWED or "fail on unenforced" not in flags:
+        return report.verdict.exit_code
+    enforced = {True: Verdict.ALLOWED, False: Verdict.DENIED, None: Verdict.UNKNOWN}
+    return enforced[report.target.enforced].exit_code
 
 
 def read(words: list[str]) -> Invocation:

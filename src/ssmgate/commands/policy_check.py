@@ -71,6 +71,7 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
     --redact       replace account IDs, names and resource IDs with placeholders
     -q, --quiet    print nothing: the exit code is the answer
     --output json  for machines; --query takes JMESPath on it
+    --fail-on-unenforced  exit 3 if the service may start without checking the document
     """
     report, flags, invocation = check_policies(words)
     ctx.exit(live.show(report, flags, invocation))

@@ -1,12 +1,16 @@
-"""Recognize the common mistakes in policies for Session Manager, and suggest a fix for each."""
+"""Recognize the common mistakes in policies for Session Manager.
+
+What to write instead is in `remedy`, which tries each change before it is shown.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from ssmgate.explain.arn_mistakes import NEAR, difference, fix, is_document, what_is
+from ssmgate.explain.arn_mistakes import NEAR, difference, is_document, principal_value, what_is
+from ssmgate.explain.changes import CHECK_KEY
 from ssmgate.explain.near_miss import (
     ActionMiss,
     ConditionMiss,
@@ -23,32 +27,33 @@ from ssmgate.gate.decision.evaluation import EvalDecision
 from ssmgate.gate.decision.question import is_resource_tag
 from ssmgate.policy_language.conditions import Cause, Outcome
 from ssmgate.policy_language.evaluate import Evaluation, Layer
-from ssmgate.policy_language.statements import Request
-
-CHECK_KEY = "ssm:SessionDocumentAccessCheck"
+from ssmgate.policy_language.patterns import Cover, resource_matches
+from ssmgate.policy_language.statements import Request, StatementMatch
 
 _MOST = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A mistake in a policy: its code, what is wrong, and what to write instead.
+    """A mistake in a policy: its code, what is wrong, and what to do apart from the policy.
 
-    `code` is stable. `what` and `fix` are one sentence each. `place` is the statement with the
-    mistake, None if there is none.
+    `code` is stable. `what` is a sentence, and `fix` another, or empty. `place` is the statement
+    with the mistake, None if there is none. `statement` is the whole statement to write in its
+    place, None if none was tried.
     """
 
     code: str
     what: str
-    fix: str
+    fix: str = ""
     place: Place | None = None
+    statement: Mapping[str, Any] | None = None
 
 
 def advise(evaluation: Evaluation, explanation: Explanation | None = None) -> tuple[Advice, ...]:
     """Return the probable mistakes behind a denial: at most four, of the nearest statement first.
 
     `explanation` is `nearest(evaluation)` if the caller has it already. The result is empty for
-    an allowed request. Each fix grants the request; whether it should be granted is not checked.
+    an allowed request.
     """
     if evaluation.eval_decision is EvalDecision.ALLOWED:
         return ()
@@ -78,11 +83,6 @@ def advise(evaluation: Evaluation, explanation: Explanation | None = None) -> tu
     return tuple(advice_by_code.values())[:_MOST]
 
 
-def statement_for(request: Request) -> str:
-    """Return the smallest statement that allows `request`, as one line of JSON."""
-    return json.dumps({"Effect": "Allow", "Action": request.action, "Resource": request.resource})
-
-
 def _of_layers(evaluation: Evaluation, advised_layers: set[Layer]) -> Iterator[Advice]:
     request = evaluation.request
     what = what_is(request.resource)
@@ -90,23 +90,19 @@ def _of_layers(evaluation: Evaluation, advised_layers: set[Layer]) -> Iterator[A
     if Layer.IDENTITY in lacking and Layer.IDENTITY not in advised_layers:
         code = "document-not-listed" if what == "document" else "resource-not-listed"
         yield Advice(
-            code,
-            f"no identity-based policy lists {request.resource} for {request.action}",
-            f"add {statement_for(request)}",
+            code, f"no identity-based policy lists {request.resource} for {request.action}"
         )
     if Layer.BOUNDARY in lacking:
         yield Advice(
             f"boundary-without-{what}",
             f"the permissions boundary does not allow {request.action} on {request.resource},"
             " whatever the caller's own policies say",
-            f"add to the boundary {statement_for(request)}",
         )
     if Layer.ORGANIZATIONS in lacking:
         yield Advice(
             f"scp-without-{what}",
             f"the organization's service control policies do not allow {request.action} on"
             f" {request.resource}",
-            f"add to the service control policy {statement_for(request)}",
         )
 
 
@@ -132,9 +128,7 @@ def _action(miss: Miss, failure: ActionMiss) -> Advice | None:
         return Advice(
             "under-not-action",
             f"the statement allows everything but what NotAction lists, {failure.closest} among it",
-            f"take {failure.closest} out of NotAction, or allow {failure.request} in a statement"
-            " of its own",
-            miss.place,
+            place=miss.place,
         )
     service, _, name = failure.closest.partition(":")
     request_service, _, request_name = failure.request.partition(":")
@@ -147,8 +141,7 @@ def _action(miss: Miss, failure: ActionMiss) -> Advice | None:
     return Advice(
         "action-misspelt",
         f"the statement's Action is {failure.closest}, and the action is {failure.request}",
-        f"write {failure.request} in place of {failure.closest}",
-        miss.place,
+        place=miss.place,
     )
 
 
@@ -160,8 +153,7 @@ def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
                 "under-not-resource",
                 "the statement allows everything but what NotResource lists, and"
                 f" {failure.closest} covers the {what_is(arn)}",
-                f"take it out of NotResource, or add {statement_for(request_for_miss(miss, arn))}",
-                miss.place,
+                place=miss.place,
             )
         return
     if failure.unresolved:
@@ -169,20 +161,13 @@ def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
             "variable-without-value",
             f"a policy variable in {failure.closest} has no value in this request, or stands"
             " before the ARN's fifth colon, where variables do not work",
-            f"write {arn}, or a variable that the caller has",
-            miss.place,
+            place=miss.place,
         )
         return
     mistake = difference(failure, arn)
     if mistake is not None:
         code, what = mistake
-        yield Advice(code, what, fix(failure, code), miss.place)
-
-
-def request_for_miss(miss: Miss, arn: str) -> Request:
-    """Return the request for `arn` with the action that the statement names."""
-    action = miss.match.action.text or "*"
-    return Request(action if ":" in action and "*" not in action else "ssm:StartSession", arn)
+        yield Advice(code, what, place=miss.place)
 
 
 def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
@@ -193,60 +178,60 @@ def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
         return Advice(
             "tag-condition-on-document",
             f"the statement has a condition on {key}, and a session document does not have the"
-            " node's tags",
-            f"list the document in a statement without that condition: {statement_for(request)}",
-            miss.place,
+            " node's tags: it has to be listed in a statement without that condition",
+            place=miss.place,
         )
     if lowered == CHECK_KEY.lower() and failure.values is None:
         return Advice(
             "bool-not-if-exists",
-            f"{failure.operator} on {CHECK_KEY} fails where the request does not have the key",
-            f'write "Condition": {{"BoolIfExists": {{"{CHECK_KEY}": "true"}}}}',
-            miss.place,
+            f"{failure.operator} on {CHECK_KEY} fails where the request does not have the key;"
+            " BoolIfExists does not",
+            place=miss.place,
         )
-    if lowered == "aws:principalarn" and failure.values and _same_role(failure):
+    if role := principal_value(key, failure.wanted, failure.values):
         return Advice(
             "sso-role-path",
-            f"the condition on {key} wants {wanted}, without the path that the role has",
-            f"write {failure.values[0]}",
-            miss.place,
+            f"the condition on {key} wants {wanted}, without the path that the role has: {role}",
+            place=miss.place,
         )
     if failure.values is None:
         return Advice(
             "key-absent",
             f"the condition {failure.operator} on {key} wants {wanted}, and the request does not"
             " have that key",
-            f"if the service will see it, say so ({key}=…); else the statement does not apply",
+            f"if the service will see it, give its value ({key}=VALUE); otherwise the statement"
+            " does not apply",
             miss.place,
         )
     if failure.cause is Cause.NEEDS_SET_OPERATOR:
         return Advice(
             "needs-set-operator",
-            f"{key} has several values, and {failure.operator} compares one",
-            f"write ForAnyValue:{failure.operator} or ForAllValues:{failure.operator}",
-            miss.place,
+            f"{key} has several values, and {failure.operator} compares one: the operator has to"
+            f" be ForAnyValue:{failure.operator} or ForAllValues:{failure.operator}",
+            place=miss.place,
         )
     has = ", ".join(repr(value) for value in failure.values)
     return Advice(
         "condition-differs",
         f"the condition {failure.operator} on {key} wants {wanted}, and the request has {has}",
-        "let the condition take that too, or allow it in a statement of its own",
-        miss.place,
-    )
-
-
-def _same_role(failure: ConditionMiss) -> bool:
-    role = (failure.values or ("",))[0]
-    if "AWSReservedSSO_" not in role:
-        return False
-    name = role.rpartition("/")[2]
-    return any(
-        text.partition(":role/")[2].rstrip("*") in (name, name[:-16]) for text in failure.wanted
+        place=miss.place,
     )
 
 
 def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
-    resource, what = request.resource, what_is(request.resource)
+    what = what_is(request.resource)
+    for condition in denial.conditions:
+        role = principal_value(
+            condition.condition.key, condition.condition.values, condition.values
+        )
+        if condition.condition.operator.negated and role:
+            yield Advice(
+                "sso-role-path",
+                f"the deny exempts {' or '.join(condition.condition.values)}, without the path"
+                f" that the role has: {role}",
+                place=denial.place,
+            )
+            return
     absent = [
         c.condition.key
         for c in denial.conditions
@@ -256,7 +241,7 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
         yield Advice(
             "deny-hangs-on-key",
             f"the deny applies because the request does not have {', '.join(absent)}",
-            f"if the service will see it, say so ({'=…, '.join(absent)}=…)",
+            f"if the service will see it, give its value ({'=VALUE, '.join(absent)}=VALUE)",
             denial.place,
         )
         return
@@ -266,26 +251,29 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
             + ("absent" if c.values is None else ", ".join(repr(v) for v in c.values))
             for c in denial.conditions
         )
-        yield Advice(
-            "denied-by-condition",
-            f"the deny applies because {seen}",
-            "ask where its condition does not hold, or have its owner except you",
-            denial.place,
-        )
+        yield Advice("denied-by-condition", f"the deny applies because {seen}", place=denial.place)
         return
     if denial.match.statement.negated_resource:
         yield _of_not_resource(denial, request)
         return
-    text = denial.resource or "*"
-    by_name = "*" not in text and "?" not in text
+    patterns = covering(denial.match, request)
+    names = request.resource.split(":", 5)[5]
+    by_name = all(text.split(":", 5)[-1] == names for text in patterns)
     yield Advice(
         "denied-by-name" if by_name else "denied-by-wildcard",
-        f"a deny {'names' if by_name else 'covers'} the {what} with {text}, and a deny outweighs"
-        " every allow",
-        f"take it out there, or use another {what}"
-        if by_name
-        else f"exempt the {what} there, with NotResource {resource}",
-        denial.place,
+        f"a deny {'names' if by_name else 'covers'} the {what} with {' and '.join(patterns)}, and a"
+        " deny overrides every allow",
+        place=denial.place,
+    )
+
+
+def covering(match: StatementMatch, request: Request) -> tuple[str, ...]:
+    """Return every string of the Resource element of `match` that covers the request."""
+    return tuple(
+        text
+        for text in match.statement.resources
+        if resource_matches(text, match.policy.version, request.resource, request.context)
+        is Cover.COVERED
     )
 
 
@@ -298,13 +286,12 @@ def _of_not_resource(denial: DenyingStatement, request: Request) -> Advice:
             missed = ResourceMiss("NotResource", text, resource, different)
             if (found := difference(missed, resource)) is not None:
                 code, what = found
-                return Advice(code, what, fix(missed, code), denial.place)
+                return Advice(code, what, place=denial.place)
     unknown = denial.match.resource.outcome is Outcome.UNDEFINED
     why = " (one of its variables has no value)" if unknown else ""
     return Advice(
         "denied-by-not-resource",
         f"the deny covers everything but what its NotResource lists, and the {what_is(resource)}"
-        f" is not listed{why}",
-        f"add {resource} to its NotResource",
-        denial.place,
+        f" {resource} is not listed{why}",
+        place=denial.place,
     )

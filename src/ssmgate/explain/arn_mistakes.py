@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ssmgate.explain.near_miss import ArnPart, Difference, ResourceMiss, likeness
 from ssmgate.explain.session_documents import WELL_KNOWN
@@ -45,28 +46,20 @@ def difference(failure: ResourceMiss, arn: str) -> tuple[str, str] | None:
     return None
 
 
-_FIELDS = {
-    ArnPart.PARTITION: 1,
-    ArnPart.SERVICE: 2,
-    ArnPart.REGION: 3,
-    ArnPart.ACCOUNT: 4,
-}
+def principal_value(key: str, wanted: Sequence[str], values: Sequence[str] | None) -> str | None:
+    """Return the ARN that a condition on aws:PrincipalArn lacks the path of, None if it does not.
 
-
-def fix(failure: ResourceMiss, code: str) -> str:
-    """Return what to write: the closest pattern with its mistake corrected, or the ARN itself."""
-    closest, corrected = failure.closest or "", failure.request
-    fields = closest.split(":", 5)
-    first = failure.differences[0]
-    if len(failure.differences) == 1 and len(fields) == 6 and "$" not in ":".join(fields[:5]):
-        if first.part in _FIELDS:
-            fields[_FIELDS[first.part]] = first.request
-            corrected = ":".join(fields)
-        elif first.part is ArnPart.TYPE and "/" in fields[5]:
-            fields[5] = f"{first.request}/{fields[5].partition('/')[2]}"
-            corrected = ":".join(fields)
-    beside = ", or beside it" if code in ("wrong-region", "wrong-account") else ""
-    return f"write {corrected} in place of {closest}{beside}"
+    `wanted` are the values in the policy, `values` those of the request. The roles of IAM Identity
+    Center always have a path.
+    """
+    role = (values or ("",))[0]
+    if key.lower() != "aws:principalarn" or "AWSReservedSSO_" not in role:
+        return None
+    name = role.rpartition("/")[2]
+    without_path = (name, name[:-16])
+    if any(text.partition(":role/")[2].rstrip("*") in without_path for text in wanted):
+        return role
+    return None
 
 
 def _account(difference: Difference, arn: str, closest: str | None) -> tuple[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from ssmgate.explain.advice import Advice, advise
 from ssmgate.explain.near_miss import (
     ActionMiss,
     ConditionMiss,
@@ -19,11 +20,14 @@ from ssmgate.explain.near_miss import (
     nearest,
 )
 from ssmgate.explain.report import DENY, Answer, NearMiss
-from ssmgate.explain.sources import Sources
+from ssmgate.explain.sources import Sources, place
 from ssmgate.gate.decision.arn import account_of
 from ssmgate.gate.decision.question import Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, EvalDecision, Evaluation, Request, evaluate
+
+if TYPE_CHECKING:
+    from ssmgate.explain.advice import Advice
 
 DENIES = {
     Reason.EXPLICIT_DENY,
@@ -61,6 +65,9 @@ def explained(answer: Answer, known: Sources) -> Answer:
 
 def with_explanation(answer: Answer, evaluation: Evaluation) -> Answer:
     """Return `answer` with the near misses and the advice from `evaluation`, a denial."""
+    # Imported only here, as a denied start shows the nearest statement alone.
+    from ssmgate.explain.advice import advise
+
     explanation = nearest(evaluation)
     return replace(
         answer,
@@ -103,9 +110,7 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
             DENY,
             _why_denied(denial),
         )
-    about = [miss for miss in explanation.misses if _is_about(miss)]
-    near = [miss for miss in about if miss.distance < _FAR]
-    for miss in (near or about[:1])[:MAX_SHOWN]:
+    for miss in nearest_misses(explanation):
         yield NearMiss(
             miss.place.source_policy_id,
             miss.place.sid,
@@ -115,9 +120,32 @@ def near_misses(explanation: Explanation) -> Iterable[NearMiss]:
         )
 
 
+def nearest_misses(explanation: Explanation) -> Sequence[Miss]:
+    """Return the statements that came close enough to be shown, the nearest first."""
+    about = [miss for miss in explanation.misses if _is_about(miss)]
+    near = [miss for miss in about if miss.distance < _FAR]
+    return (near or about[:1])[:MAX_SHOWN]
+
+
 def sentence(advice: Advice) -> str:
-    """Return what is wrong and what to write, as one line of text."""
-    return f"{advice.what}; {advice.fix}"
+    """Return what is wrong and what to do, as one line of text.
+
+    A statement to write instead follows on a second line, as JSON.
+    """
+    text = f"{advice.what}; {advice.fix}" if advice.fix else advice.what
+    text = text.replace("\n", "\\n")  # a value in a policy may have one
+    if advice.statement is None:
+        return text
+    return f"{text}; write instead:\n{json.dumps(advice.statement)}"
+
+
+def placed(advice: Advice) -> str:
+    """Return `sentence(advice)` after the location of its statement."""
+    where = advice.place
+    if where is None:
+        return sentence(advice)
+    found = place(where.source_policy_id, where.sid, where.line).replace("\n", "\\n")
+    return f"{found}: {sentence(advice)}"
 
 
 def _is_about(miss: Miss) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ssmgate.explain.advice import CHECK_KEY, Advice
+from ssmgate.explain.advice import Advice
+from ssmgate.explain.changes import CHECK_KEY
 from ssmgate.explain.near_miss import likeness, place
 from ssmgate.gate.decision.question import RESOURCE_TAG_PREFIXES, is_resource_tag
 from ssmgate.gate.decision.wildcards import Wildcard

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ssmgate.explain import reasons, sources
-from ssmgate.explain.evidence import DENIES, explained
+from ssmgate.explain import (
+    data_channel,
+    depends,
+    exclusion,
+    listing,
+    proposals,
+    reasons,
+    session_documents,
+    sources,
+)
+from ssmgate.explain.evidence import explained
 from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import Answer, Report, Verdict
 from ssmgate.explain.target import TargetAttempt, simulate_target
@@ -17,16 +26,17 @@ from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.access.controls import simulate_controls
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
-from ssmgate.gate.aws import errors, simulate, simulate_several
+from ssmgate.gate.aws import errors, simulate, simulate_several, tags
 from ssmgate.gate.aws.asking_session import only_ask
-from ssmgate.gate.aws.clients import open_clients
+from ssmgate.gate.aws.clients import Clients, open_clients
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.decision import Decision, Denial, Permit, Unknown, decide_about
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Grant, grant, statements
-from ssmgate.gate.decision.messages import least_statement, simulate_statement
-from ssmgate.gate.decision.question import Question
+from ssmgate.gate.decision.messages import simulate_statement
+from ssmgate.gate.decision.question import Caller, Question
 from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.gate.system import signals
 
 TARGET_SECONDS = 30
@@ -44,108 +54,106 @@ class _Found:
     """An unfinished report, with the evidence that its explanation needs."""
 
     report: Report
-    matched: tuple[MatchedStatement, ...] = ()
-    target_matched: tuple[MatchedStatement, ...] = ()
+    authorization: Authorization
+    builder: QuestionBuilder
+    target: TargetAttempt
+
+    @property
+    def clients(self) -> Clients:
+        return self.authorization.clients
+
+    @property
+    def caller(self) -> Caller:
+        return self.builder.caller
 
 
-def check(invocation: Invocation, config: Config, *, explain: bool) -> Report:
+def check(
+    invocation: Invocation, config: Config, *, explain: bool, without: Sequence[str] = ()
+) -> Report:
     """Return whether the caller may start the session: the document and the target separately.
 
     With `explain`, the report also has how explicit the grant is, whether the policies make the
-    service check the document, the data channel, and the caller's policies if they can be read.
-    An explanation cannot change an answer. Raises `GateError` and botocore's errors for an
-    invalid command line or configuration; an error of a service is an unknown answer instead.
+    service check the document, the data channel, the caller's policies if they can be read, and
+    what has to be changed. An explanation cannot change an answer. `without` are policies to
+    exclude from every simulation (`exclusion.exclude`). Raises `GateError` and botocore's errors
+    for an invalid command line or configuration; an error of a service is an unknown answer
+    instead.
     """
     only_ask(invocation.session)
     try:
         clients = open_clients(invocation.session, invocation.options, config)
-        examination = authorize(invocation, clients, config)
+        if without:
+            clients.resolve_checker()
+            exclusion.exclude(clients.iam, without)
+        authorization = authorize(invocation, clients, config)
     except Exception as error:
         if not errors.of_a_service(error):
             raise errors.translate(error) from error
         return _not_asked(invocation, "", errors.cannot_ask(error))
-    clients, caller = examination.clients, examination.caller
+    clients, caller = authorization.clients, authorization.caller
     if caller is None:
-        report = _not_asked(invocation, clients.region, examination.decision)
-        return replace(report, endpoints=examination.endpoints)
+        report = _not_asked(invocation, clients.region, authorization.decision)
+        return replace(report, endpoints=authorization.endpoints)
     builder = QuestionBuilder.live(caller, invocation, clients, config)
-    target = simulate_target_of(examination, builder)
-    look = examination.attempt
-    obstacle = None if isinstance(look.decision, Permit) else look.decision
-    document = reasons.of_attempt(look)
+    target = simulate_target_of(authorization, builder)
     report = Report(
         invocation.request,
         clients.region,
         caller,
-        document,
+        reasons.of_attempt(authorization.attempt),
         replace(
             reasons.answer(target.obstacle, target.questions, target.evaluations),
             enforced=target.demanded,
         ),
-        endpoints=examination.endpoints,
+        without=tuple(without),
+        endpoints=authorization.endpoints,
     )
-    report = replace(report, ask_for=_ask_for(examination, report))
-    if not explain:
-        return report
-    found = _Found(
-        report,
-        _matched(obstacle, look.evaluations),
-        _matched(target.obstacle, target.evaluations),
-    )
+    found = _Found(report, authorization, builder, target)
     with _at_most(EXPLAIN_SECONDS):
-        _add_grant(found, examination)
-        _add_data_channel(found, examination, builder)
-    reader = PolicyReader(clients.iam, MAX_CALLS)
-    with _at_most(EXPLAIN_SECONDS):
-        reader.read(caller)
-    _add_policies(found, sources.read(reader.texts))
+        _add_missing_default(found, explain=explain)
+    if explain:
+        _explain(found)
     return found.report
 
 
+def _explain(found: _Found) -> None:
+    with _at_most(EXPLAIN_SECONDS):
+        _add_grant(found)
+        _add_data_channel(found)
+    reader = PolicyReader(found.clients.iam, MAX_CALLS)
+    with _at_most(EXPLAIN_SECONDS):
+        reader.read(found.caller)
+    known = sources.read(reader.texts)
+    _add_policies(found, known)
+    tried = False
+    with _at_most(EXPLAIN_SECONDS):
+        _add_changes(found, known)
+        _add_keys(found, known)
+        tried = True
+    if not tried:
+        note = f"changes of policies could not be tried within {EXPLAIN_SECONDS} s"
+        found.report = replace(found.report, notes=(*found.report.notes, note))
+
+
 def _not_asked(invocation: Invocation, region: str, why: Decision) -> Report:
-    unknown = Unknown(Reason.IDENTITY, "nobody knows who asks")
+    unknown = Unknown(Reason.IDENTITY, "the caller could not be identified")
     answer = reasons.answer(why if isinstance(why, Unknown) else unknown, (), ())
     return Report(invocation.request, region, None, answer, answer)
 
 
-def simulate_target_of(examination: Authorization, builder: QuestionBuilder) -> TargetAttempt:
+def simulate_target_of(authorization: Authorization, builder: QuestionBuilder) -> TargetAttempt:
     """Return what IAM answers about the target of the request, within `TARGET_SECONDS`."""
-    request = examination.invocation.request
+    request = authorization.invocation.request
     try:
         with signals.time_limit(TARGET_SECONDS):
             return simulate_target(
-                examination.clients,
+                authorization.clients,
                 builder,
                 request.target,
                 request.document_name,
             )
     except signals.TimeLimitExceeded:
         return TargetAttempt(Unknown(Reason.TIMED_OUT, f"IAM took longer than {TARGET_SECONDS} s"))
-
-
-# With these reasons, another allow statement would help.
-_LACKS_AN_ALLOW = {
-    Reason.IMPLICIT_DENY,
-    Reason.NOT_NAMED,
-    Reason.LIVE_CONTEXT,
-    Reason.TAGS_UNKNOWN,
-    Reason.ACCESS_CHECK_UNKNOWN,
-}
-
-
-def _ask_for(examination: Authorization, report: Report) -> dict[str, object] | None:
-    codes = {report.document.reason_code, report.target.reason_code}
-    if report.caller is not None and Reason.NOT_ALLOWED_TO_SIMULATE in codes:
-        return _parsed(simulate_statement(report.caller))
-    if not examination.attempt.questions or codes & DENIES or not codes & _LACKS_AN_ALLOW:
-        return None
-    request = examination.invocation.request
-    return _parsed(least_statement(examination.attempt.questions[0], request))
-
-
-def _parsed(statement: str) -> dict[str, object]:
-    parsed: dict[str, object] = json.loads(statement)
-    return parsed
 
 
 def _matched(
@@ -167,15 +175,35 @@ def _at_most(seconds: float) -> Iterator[None]:
         return
 
 
-def _add_grant(found: _Found, examination: Authorization) -> None:
-    look, answer = examination.attempt, found.report.document
-    not_named = isinstance(look.decision, Denial) and look.decision.reason_code == Reason.NOT_NAMED
-    if not (isinstance(look.decision, Permit) or not_named):
+def _add_missing_default(found: _Found, *, explain: bool) -> None:
+    """Say that the region has no default document, if none was named and that is the case."""
+    report = found.report
+    if report.request.document_name is not None:
         return
-    controls = look.controls
+    if not explain and report.verdict is not Verdict.ALLOWED:
+        return
+    if session_documents.is_missing(found.clients.ssm, DEFAULT_DOCUMENT_NAME):
+        note = (
+            f"region {report.region} has no document {DEFAULT_DOCUMENT_NAME}: it is created when"
+            " the preferences of Session Manager are saved for the first time. Without it a start"
+            " that has to name the default document fails"
+        )
+        found.report = replace(report, notes=(*report.notes, note))
+
+
+def _add_grant(found: _Found) -> None:
+    attempt, answer = found.authorization.attempt, found.report.document
+    decision = attempt.decision
+    not_named = isinstance(decision, Denial) and decision.reason_code == Reason.NOT_NAMED
+    if not (isinstance(decision, Permit) or not_named):
+        return
+    controls = attempt.controls
     if not controls:
-        ((controls, _),) = simulate_controls(examination.clients.iam, [look])
-    how = [_how(examination, question, look.evaluations, controls) for question in look.questions]
+        ((controls, _),) = simulate_controls(found.clients.iam, [attempt])
+    how = [
+        _how(found.authorization, question, attempt.evaluations, controls)
+        for question in attempt.questions
+    ]
     # A request may mean two documents: the result is the less explicit of the two grants.
     order = (Grant.UNKNOWN, Grant.ANY, Grant.WILDCARD, Grant.NAMED)
     found.report = replace(
@@ -184,7 +212,7 @@ def _add_grant(found: _Found, examination: Authorization) -> None:
 
 
 def _how(
-    examination: Authorization,
+    authorization: Authorization,
     question: Question,
     evaluations: tuple[Evaluation, ...],
     controls: tuple[Evaluation, ...],
@@ -202,7 +230,7 @@ def _how(
         f"arn:{partition}:ecs:{region}:{account}:task/none/00000000000000000000000000000000",
     )
     controls_elsewhere = simulate_several.simulate_together(
-        examination.clients.iam,
+        authorization.clients.iam,
         [replace(question, resource_arn=arn) for arn in elsewhere],
         datetime.now(UTC),
     )
@@ -212,28 +240,85 @@ def _how(
     return Grant.ANY if everywhere else how
 
 
-def _add_data_channel(found: _Found, examination: Authorization, builder: QuestionBuilder) -> None:
-    question = builder.data_channel()
-    evaluations = simulate.simulate(examination.clients.iam, question, datetime.now(UTC))
-    if isinstance(evaluations, Unknown):
-        answer = reasons.answer(evaluations, (question,), ())
-    else:
-        answer = reasons.answer(decide_about(question, evaluations), (question,), evaluations)
+def _add_data_channel(found: _Found) -> None:
+    iam = found.clients.iam
+
+    def answer_to(question: Question) -> Answer:
+        evaluations = simulate.simulate(iam, question, datetime.now(UTC))
+        if isinstance(evaluations, Unknown):
+            return reasons.answer(evaluations, (question,), ())
+        return reasons.answer(decide_about(question, evaluations), (question,), evaluations)
+
+    asked = data_channel.questions(found.builder, found.caller.user_id)
+    answer = data_channel.combined(
+        asked, answer_to, lambda question: exclusion.is_evaluated(iam, question)
+    )
     found.report = replace(found.report, data_channel=answer)
 
 
 def _add_policies(found: _Found, known: sources.Sources) -> None:
-    report = found.report
+    report, attempt, target = found.report, found.authorization.attempt, found.target
+    obstacle = None if isinstance(attempt.decision, Permit) else attempt.decision
+    document = _matched(obstacle, attempt.evaluations)
+    on_target = _matched(target.obstacle, target.evaluations)
     found.report = replace(
         report,
         unread=known.unread,
-        document=_explained(report.document, found.matched, known),
-        target=_explained(report.target, found.target_matched, known),
+        document=_explained(found, report.document, document, known),
+        target=_explained(found, report.target, on_target, known),
+    )
+
+
+def _add_changes(found: _Found, known: sources.Sources) -> None:
+    """Add the changes of policies that allow the session, after they have been tried."""
+    report, clients = found.report, found.clients
+    if Reason.NOT_ALLOWED_TO_SIMULATE in (report.document.reason_code, report.target.reason_code):
+        if why := proposals.simulation_denied(_about_simulation(found), known):
+            found.report = replace(report, obstacles=(why,))
+        else:
+            statement = json.loads(simulate_statement(found.caller))
+            found.report = replace(report, ask_for=statement)
+        return
+    evaluations = (*found.authorization.attempt.evaluations, *found.target.evaluations)
+    if proposals.is_complete(report, known, evaluations):
+        lister = listing.lister(clients.ssm, clients.region, found.caller.account)
+        remedy = proposals.in_memory(report, known.policies, found.caller.account, lister)
+        report = proposals.with_check_enforced(report, known.policies)
+    else:
+        remedy = proposals.with_iam(clients.iam, report)
+    found.report = proposals.with_remedy(report, remedy)
+
+
+def _about_simulation(found: _Found) -> Question:
+    """Return the question whether the caller may simulate its own policies."""
+    return replace(
+        found.builder.data_channel(),  # it has no key of StartSession either
+        resource_arn=found.caller.policy_source_arn,
+        action="iam:SimulatePrincipalPolicy",
+    )
+
+
+def _add_keys(found: _Found, known: sources.Sources) -> None:
+    report = found.report
+    if Verdict.ALLOWED not in (report.document.verdict, report.target.verdict):
+        return
+    complete = not known.unread
+    mentioned: tuple[str, ...] = ()
+    if not complete:
+        mentioned = tags.Lookups(found.clients.iam, found.caller).mentioned() or ()
+    policies = known.policies if complete else None
+    found.report = replace(
+        report,
+        document=depends.with_keys(report.document, policies, mentioned),
+        target=depends.with_keys(report.target, policies, mentioned),
     )
 
 
 def _explained(
-    answer: Answer, matched: tuple[MatchedStatement, ...], known: sources.Sources
+    found: _Found,
+    answer: Answer,
+    matched: tuple[MatchedStatement, ...],
+    known: sources.Sources,
 ) -> Answer:
     answer = sources.with_text(answer, matched, known)
     if answer.verdict is Verdict.ALLOWED:
@@ -242,8 +327,9 @@ def _explained(
     denies = answer.reason_code in (Reason.EXPLICIT_DENY, Reason.KEYS_NOT_LISTABLE)
     if denies and answer.layer and not answer.advice:
         exempt = (
-            f"an explicit deny outweighs every allow: ask the owner of that {answer.layer} to"
+            f"an explicit deny overrides every allow: ask the owner of that {answer.layer} to"
             f" exempt {answer.questions[-1].resource_arn}"
         )
-        return replace(answer, advice=(exempt,))
+        why = exclusion.deciding(found.clients.iam, answer)
+        return replace(answer, advice=(*((why,) if why else ()), exempt))
     return answer

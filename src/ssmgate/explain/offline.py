@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ssmgate.explain import evidence, local_answer, reasons, sources
+from ssmgate.explain import (
+    data_channel,
+    evidence,
+    listing,
+    local_answer,
+    proposals,
+    reasons,
+    sources,
+)
 from ssmgate.explain.key_mistakes import key_mistakes
 from ssmgate.explain.known_context import PRINCIPAL_ARN
 from ssmgate.explain.policy_files import PolicyFiles, Scenario, entry, parse_caller
@@ -20,9 +27,9 @@ from ssmgate.explain.weakness import grant, weaknesses
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.decision.decision import Unknown, decide_about
 from ssmgate.gate.decision.grant import Grant
-from ssmgate.gate.decision.messages import least_statement
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
+from ssmgate.policy_language import Policies
 
 __all__ = ["PolicyFiles", "Scenario", "check", "entry", "parse_caller", "simulate"]
 
@@ -53,12 +60,25 @@ def check(policy_files: PolicyFiles, scenario: Scenario) -> Report:
     if target.verdict is Verdict.ALLOWED:
         checked = local_answer.enforced(asked[0], caller, policy_files)
         target = replace(target, enforced=checked)
-    of_target = ("check-not-enforced", "condition-missing", "no-such-key", "not-a-boolean")
+    of_target = (
+        "check-not-enforced",
+        "condition-missing",
+        "condition-differs",
+        "no-such-key",
+        "not-a-boolean",
+    )
+    report = _report(scenario, policy_files.policies, document, target)
+    if report.verdict is not Verdict.ALLOWED:
+        # What is missing comes first, and may change the same statements.
+        weak = [replace(w, statement=None) for w in weak]
     return replace(
-        _report(scenario, document, target),
+        report,
         document=_with_advice(document, [w for w in weak if w.code not in of_target]),
         target=_with_advice(target, [w for w in weak if w.code in of_target]),
-        data_channel=local_answer.answer(_data_channel(scenario), caller, policy_files),
+        data_channel=data_channel.combined(
+            _data_channel(scenario),
+            lambda question: local_answer.answer(question, caller, policy_files),
+        ),
         evaluated_by=LOCAL,
     )
 
@@ -108,20 +128,18 @@ def simulate(policy_files: PolicyFiles, scenario: Scenario, iam: Any) -> Report:
     if asked := _target(scenario):
         target = local_answer.of_answers([answer_to(question) for question in asked])
     return replace(
-        _report(scenario, replace(document, questions=questions), target),
-        data_channel=answer_to(_data_channel(scenario)),
+        _report(scenario, policy_files.policies, replace(document, questions=questions), target),
+        data_channel=data_channel.combined(_data_channel(scenario), answer_to),
         evaluated_by=SIMULATED,
     )
 
 
-def _report(scenario: Scenario, document: Answer, target: Answer) -> Report:
+def _report(scenario: Scenario, policies: Policies, document: Answer, target: Answer) -> Report:
     report = Report(scenario.request, scenario.region, scenario.caller, document, target)
-    codes = {document.reason_code, target.reason_code}
-    if Reason.IMPLICIT_DENY not in codes or Reason.EXPLICIT_DENY in codes:
-        return report  # an allow cannot override a deny
-    # The context may name another region: the statement has to be for the region of the request.
-    plain = _builder(scenario).documents(scenario.request.document_name)[0]
-    return replace(report, ask_for=json.loads(least_statement(plain, scenario.request)))
+    remedy = proposals.in_memory(
+        report, policies, scenario.caller.account, listing.without_aws(scenario.region)
+    )
+    return proposals.with_remedy(report, remedy)
 
 
 def _builder(scenario: Scenario) -> QuestionBuilder:
@@ -152,8 +170,12 @@ def _target(scenario: Scenario) -> tuple[Question, ...]:
     )
 
 
-def _data_channel(scenario: Scenario) -> Question:
-    return _with_context(_builder(scenario).data_channel(), scenario.caller, scenario.context)
+def _data_channel(scenario: Scenario) -> tuple[Question, ...]:
+    given = [
+        e.values[0] for e in scenario.context if e.key_name.lower() == "aws:userid" and e.values
+    ]
+    asked = data_channel.questions(_builder(scenario), given[-1] if given else "no-such-user-id")
+    return tuple(_with_context(question, scenario.caller, scenario.context) for question in asked)
 
 
 def _unknown_target(scenario: Scenario) -> Answer:
@@ -183,15 +205,7 @@ def _with_context(question: Question, caller: Caller, context: Sequence[ContextE
 
 
 def _with_advice(answer: Answer, weak: Sequence[Any]) -> Answer:
-    return replace(answer, advice=(*answer.advice, *(_placed(advice) for advice in weak)))
-
-
-def _placed(advice: Any) -> str:
-    location = advice.place
-    return (
-        f"{sources.place(location.source_policy_id, location.sid, location.line)}: "
-        + evidence.sentence(advice)
-    )
+    return replace(answer, advice=(*answer.advice, *(evidence.placed(advice) for advice in weak)))
 
 
 def _renamed(source: Source, name: str) -> Source:

@@ -92,7 +92,8 @@ class NearMiss:
 class Answer:
     """The answer about the document, the target or the data channel.
 
-    `questions` are those of the last simulation. `layer` is the kind of policy that decided, None
+    `questions` are those of the last simulation. `depends_on` are the condition keys because of
+    which an allowed answer might change. `layer` is the kind of policy that decided, None
     if it is not known. `grant` is how explicitly a document is allowed. `enforced` is whether the
     policies make the service check the document too. Both are None if not applicable or unknown.
     """
@@ -108,12 +109,33 @@ class Answer:
     enforced: bool | None = None
     nearest: tuple[NearMiss, ...] = ()
     advice: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """A change of a policy that was tried: whole statements to add to a policy of `layer`.
+
+    `policy`, `sid` and `line` are those of the statement that they replace, None if they replace
+    none. `statements` is empty if that statement is to be removed. `note` is a sentence about what
+    else changes, empty if nothing does.
+    """
+
+    layer: str
+    statements: tuple[Mapping[str, Any], ...]
+    policy: str | None = None
+    sid: str | None = None
+    line: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of a check. `ask_for` is the smallest statement to request, None if none helps.
+    """The result of a check. `ask_for` is the statement to request, None if no statement helps.
 
+    `changes` together allow the session and nothing else, once `obstacles`, a sentence each, are
+    removed. `notes` are sentences about anything else. `without` are the policies that were
+    excluded from the simulation.
     `unread` are the policies that could not be read, None if no attempt was made. `endpoints` are
     those of the calls to STS and IAM and of StartSession, None if no call was made.
     """
@@ -125,6 +147,10 @@ class Report:
     target: Answer
     data_channel: Answer | None = None
     ask_for: Mapping[str, Any] | None = None
+    changes: tuple[PolicyChange, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     unread: tuple[str, ...] | None = None
     evaluated_by: str = PRINCIPAL
     endpoints: Endpoints | None = None
@@ -204,6 +230,10 @@ def to_json(report: Report | DocumentsReport) -> dict[str, Any]:
             "target": _answer(report.target),
             "data_channel": None if report.data_channel is None else _answer(report.data_channel),
             "ask_for": report.ask_for,
+            "changes": [_change(change) for change in report.changes],
+            "obstacles": list(report.obstacles),
+            "notes": list(report.notes),
+            "without": list(report.without),
             "unread": None if report.unread is None else list(report.unread),
             "endpoints": None if report.endpoints is None else report.endpoints.shown(),
         }
@@ -232,6 +262,17 @@ def _caller(caller: Caller) -> dict[str, Any]:
         "arn": caller.caller_arn,
         "account": caller.account,
         "policy_source_arn": caller.policy_source_arn,
+    }
+
+
+def _change(change: PolicyChange) -> dict[str, Any]:
+    return {
+        "layer": change.layer,
+        "policy": change.policy,
+        "sid": change.sid,
+        "line": change.line,
+        "statements": [dict(statement) for statement in change.statements],
+        "note": change.note,
     }
 
 
@@ -264,6 +305,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
             for n in answer.nearest
         ],
         "advice": list(answer.advice),
+        "depends_on": list(answer.depends_on),
     }
 
 

@@ -75,3 +75,13 @@ def content(ssm: Any, name: str) -> Mapping[str, Any] | None:
     except Exception:
         return None
     return parsed if isinstance(parsed, dict) else None
+
+
+def is_missing(ssm: Any, name: str) -> bool:
+    """Return whether the region has no document `name`: ssm:GetDocument says InvalidDocument."""
+    try:
+        ssm.get_document(Name=name)
+    except Exception as error:
+        code = getattr(error, "response", {}).get("Error", {}).get("Code")
+        return bool(code == "InvalidDocument")
+    return False

@@ -23,7 +23,6 @@ from ssmgate.explain.report import (
 from ssmgate.explain.sources import place
 from ssmgate.gate.decision.endpoints import NAMES
 from ssmgate.gate.decision.printable import line
-from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 
 WIDTH = 80
@@ -50,6 +49,7 @@ def brief(report: Report, style: Style) -> str:
     lines = [_first(report, style)]
     for name, answer in (("document", report.document), ("target", report.target)):
         lines.append(f"{name}: {style.verdict(answer.verdict)}{line(_reason(answer, ' - '))}")
+    lines += [line(note) for note in report.notes]
     return "\n".join(lines)
 
 
@@ -67,7 +67,11 @@ def explained(report: Report, style: Style) -> str:
         blocks.append([*_data_channel(report.data_channel, style)])
     if report.unread:
         blocks.append([*_unread(report.unread)])
-    if report.verdict is not Verdict.ALLOWED and report.ask_for is not None:
+    if report.notes:
+        blocks.append([row for note in report.notes for row in _wrapped(note)])
+    if changes := [*_changes(report, "  ")]:
+        blocks.append(changes)
+    elif report.verdict is not Verdict.ALLOWED and report.ask_for is not None:
         blocks.append(["ask for:", _json(report.ask_for, "  ")])
     return "\n\n".join("\n".join(block) for block in blocks)
 
@@ -82,6 +86,8 @@ def _reason(answer: Answer, between: str) -> str:
 
 def _first(report: Report, style: Style) -> str:
     word = style.verdict(report.verdict)
+    if report.without:
+        return f"{word} (without {line(', '.join(report.without))})"
     return word if report.evaluated_by == PRINCIPAL else f"{word} ({report.evaluated_by})"
 
 
@@ -112,13 +118,15 @@ def request(report: Report) -> str:
         *_wrapped(f"Of the target: {report.target.verdict.value}{_reason(report.target, ', ')}."),
     ]
     if advice := [*dict.fromkeys((*report.document.advice, *report.target.advice))]:
-        lines += ["", *(row for text in advice for row in _wrapped(text))]
-    if report.ask_for is not None:
+        lines += ["", *(row for text in advice for row in _with_statement(text, ""))]
+    if report.notes:
+        lines += ["", *(row for note in report.notes for row in _wrapped(note))]
+    if changes := [*_changes(report, "")]:
+        lines += ["", *changes]
+    elif report.ask_for is not None:
         lines += [
             "",
-            "The least statement that lets me ask IAM about myself:"
-            if report.document.reason_code == Reason.NOT_ALLOWED_TO_SIMULATE
-            else "The least statement that permits it, both resources in one:",
+            "The least statement that lets me simulate my own policies:",
             "",
             _json(report.ask_for, ""),
         ]
@@ -210,7 +218,9 @@ def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
         if near.part != DENY or not in_full:
             yield from _near(near)
     for advice in answer.advice:
-        yield from _wrapped(f"advice: {advice}", "  ")
+        yield from _with_statement(f"advice: {advice}", "  ")
+    if answer.depends_on:
+        yield from _wrapped(f"depends on {', '.join(answer.depends_on)}", "  ")
     if answer.questions:
         yield from _context(answer)
 
@@ -226,6 +236,37 @@ def _near(near: NearMiss) -> Iterator[str]:
     what = "denied by" if near.part == DENY else "nearest"
     yield from _wrapped(f"{what}: {place(near.policy, near.sid, near.line)}", "  ")
     yield from _wrapped(near.sentence, "    ")
+
+
+def _with_statement(text: str, indent: str) -> Iterator[str]:
+    """Yield the lines of an advice. A second line of it is a statement, as JSON."""
+    sentence, _, statement = text.partition("\n")
+    yield from _wrapped(sentence, indent)
+    if statement:
+        yield _json(json.loads(statement), indent + "  ")
+
+
+def _changes(report: Report, indent: str) -> Iterator[str]:
+    """Yield what has to be changed, each statement whole, and then what stands in the way."""
+    if report.changes:
+        then = ", after the obstacles below are removed" if report.obstacles else ""
+        yield from _wrapped(f"to allow this session and nothing else{then}:")
+    for change in report.changes:
+        article = "an" if change.layer[0] in "aeiou" else "the"
+        if change.policy is None:
+            what = f"add to {article} {change.layer}:"
+        else:
+            where = f"{place(change.policy, change.sid, change.line)} ({change.layer})"
+            what = f"replace {where} with:" if change.statements else f"remove {where}"
+        yield from _wrapped(what, indent)
+        for statement in change.statements:
+            yield _json(statement, indent + "  ")
+        if change.note:
+            yield from _wrapped(f"note: {change.note}", indent + "  ")
+    if report.obstacles:
+        yield "what stands in the way:"
+        for obstacle in report.obstacles:
+            yield from _wrapped(obstacle, indent or "  ")
 
 
 def _context(answer: Answer) -> Iterator[str]:
@@ -251,7 +292,7 @@ def _enforced(answer: Answer) -> Iterator[str]:
         case False:
             yield from _wrapped(
                 "allowed with ssm:SessionDocumentAccessCheck false too: by AWS's older text the"
-                " service lets the caller in without the document; add the condition",
+                " service starts a session without checking the document",
                 "  ",
             )
 

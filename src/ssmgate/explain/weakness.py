@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ssmgate.explain.advice import CHECK_KEY, Advice
+from ssmgate.explain.advice import Advice
+from ssmgate.explain.changes import (
+    CHECK_CONDITION,
+    CHECK_KEY,
+    Change,
+    Json,
+    conditions_of,
+    merge,
+    written,
+)
+from ssmgate.explain.controls import allowed, attempt
 from ssmgate.explain.near_miss import place
 from ssmgate.gate.decision.controls import control_arn
 from ssmgate.gate.decision.evaluation import EvalDecision
@@ -16,8 +26,6 @@ from ssmgate.policy_language.document import Effect, Statement
 from ssmgate.policy_language.evaluate import Evaluation, Layer, Policies, evaluate
 from ssmgate.policy_language.patterns import action_matches
 from ssmgate.policy_language.statements import Request, StatementMatch
-
-_CONDITION = f'"Condition": {{"BoolIfExists": {{"{CHECK_KEY}": "true"}}}}'
 
 
 def grant(request: Request, policies: Policies) -> Grant:
@@ -83,7 +91,7 @@ def weaknesses(document: Request, target: Request | None, policies: Policies) ->
     """
     advice = [*_enumeration(document, policies), *_bool(policies)]
     if target is not None:
-        advice = [*_not_enforced(target, policies), *advice]
+        advice = [*not_enforced(target, policies), *advice]
     return tuple(advice)
 
 
@@ -93,33 +101,58 @@ def _allowing(evaluation: Evaluation) -> tuple[StatementMatch, ...]:
     return next(layer for layer in evaluation.layers if layer.layer is Layer.IDENTITY).allows
 
 
-def _not_enforced(target: Request, policies: Policies) -> Iterator[Advice]:
+def not_enforced(target: Request, policies: Policies) -> Iterator[Advice]:
+    """Yield the statements that allow `target` without the document check.
+
+    Each has the whole statement to write instead if all of them together make the service check
+    the document and still allow `target`.
+    """
     passing = _allowing(evaluate(without_check(target), policies))
-    if not passing:
-        return
     conditioned = any(
         _has_check(statement) and statement.effect is Effect.ALLOW
         for policy in policies.identity
         for statement in policy.statements
         if any(action_matches(text, target.action) for text in statement.actions)
     )
-    for match in passing:
-        if conditioned:
-            yield Advice(
+    checked = [(match, _with_check(match.statement)) for match in passing]
+    changes = [Change(Layer.IDENTITY, (new,), None, match.statement) for match, new in checked]
+    changed = attempt(policies, changes)
+    proven = allowed(target, changed) and not allowed(without_check(target), changed)
+    for match, statement in checked:
+        if _has_check(match.statement):
+            code, what = (
+                "condition-differs",
+                f"the condition of this statement on {CHECK_KEY} does not require true",
+            )
+        elif conditioned:
+            code, what = (
                 "condition-missing",
                 f"this statement allows {target.action} without the condition on {CHECK_KEY} that"
-                " another has, so the check can be passed by",
-                f"add to it {_CONDITION}",
-                place(match.policy, match.statement),
+                " another has, so the check can be bypassed",
             )
         else:
-            yield Advice(
+            code, what = (
                 "check-not-enforced",
                 f"this statement allows {target.action} whatever {CHECK_KEY} is: the service may"
-                " let the caller in without looking at the document",
-                f"add to it {_CONDITION}",
-                place(match.policy, match.statement),
+                " start a session without checking the document",
             )
+        yield Advice(
+            code,
+            what,
+            place=place(match.policy, match.statement),
+            statement=statement if proven else None,
+        )
+
+
+def _with_check(statement: Statement) -> Json:
+    """Return `statement` with the condition that requires the document check."""
+    own = conditions_of(statement)
+    kept = {
+        operator: {k: v for k, v in keys.items() if k.lower() != CHECK_KEY.lower()}
+        for operator, keys in own.items()
+    }
+    condition = merge({operator: keys for operator, keys in kept.items() if keys}, CHECK_CONDITION)
+    return written(statement, Condition=condition)
 
 
 def _enumeration(document: Request, policies: Policies) -> Iterator[Advice]:
@@ -162,8 +195,8 @@ def _bool(policies: Policies) -> Iterator[Advice]:
                     "bool-not-if-exists",
                     f"only ssm:StartSession has the key {CHECK_KEY}: with this condition"
                     f" {', '.join(others)} is never allowed",
-                    f"write {_CONDITION}",
-                    place(policy, statement),
+                    place=place(policy, statement),
+                    statement=_with_check(statement),
                 )
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from ssmgate.explain.advice import advise
+from ssmgate.explain.evidence import sentence
 from ssmgate.policy_language import Context, Policies, Request, evaluate, parse_policy
 
 HERE = "us-east-1:111122223333"
@@ -42,70 +43,66 @@ def condition(operator, key, value):
 
 ALL_NODES = f"arn:aws:ec2:{HERE}:instance/*"
 
-# code, statements, resource, what the fix says
+# code, statements, resource
 FIRES = [
-    ("document-not-listed", [statement(ALL_NODES)], SHELL, SHELL),
-    ("document-not-listed", [statement("*", action="s3:*")], SSH, SSH),
-    ("document-not-listed", [statement(CUSTOM)], SHELL, SHELL),
-    ("resource-not-listed", [statement(SHELL)], NODE, NODE),
-    ("aws-document-with-account", [statement(f"arn:aws:ssm:{HERE}:document/AWS-*")], SSH,
-     "write arn:aws:ssm:us-east-1::document/AWS-* in place"),
+    ("document-not-listed", [statement(ALL_NODES)], SHELL),
+    ("document-not-listed", [statement("*", action="s3:*")], SSH),
+    ("document-not-listed", [statement(CUSTOM)], SHELL),
+    ("resource-not-listed", [statement(SHELL)], NODE),
+    ("aws-document-with-account", [statement(f"arn:aws:ssm:{HERE}:document/AWS-*")], SSH),
     ("aws-document-with-account", [statement([ALL_NODES, SSH.replace("::", ":111122223333:")])],
-     SSH, f"write {SSH} in place of {SSH.replace('::', ':111122223333:')}"),
+     SSH),
     ("aws-document-with-account",
      [statement("*"), statement(None, effect="Deny",
                                 NotResource=[ALL_NODES, SSH.replace("::", ":111122223333:")])],
-     SSH, SSH),
-    ("document-without-account", [statement(SHELL.replace(":111122223333:", "::"))], SHELL, SHELL),
-    ("wrong-account", [statement(SHELL.replace("1111", "4444"))], SHELL, SHELL),
-    ("wrong-account", [statement(NODE.replace("1111", "4444"))], NODE, NODE),
-    ("wrong-region", [statement(SSH.replace("us-east-1", "eu-*"))], SSH, SSH),
-    ("wrong-region", [statement(NODE.replace("us-east-1", "us-east-2"))], NODE, NODE),
-    ("wrong-partition", [statement(SSH.replace("aws:", "aws-cn:"))], SSH, SSH),
-    ("name-case", [statement(CUSTOM.replace("Ops", "ops"))], CUSTOM, CUSTOM),
-    ("name-misspelt", [statement(SSH.replace("SSHS", "SshS").replace("Ssh", "SHH"))], SSH, SSH),
-    ("name-misspelt", [statement(SHELL.replace("Manager", "Manger"))], SHELL, SHELL),
-    ("wildcard-past-name", [statement(f"{SHELL}/*")], SHELL, SHELL),
-    ("wildcard-past-name", [statement(f"{SHELL}:*")], SHELL, SHELL),
-    ("wrong-type", [statement(SHELL.replace("document/", "documents/"))], SHELL, SHELL),
-    ("wrong-type", [statement(SHELL.replace(":ssm:", ":ec2:"))], SHELL, SHELL),
-    ("wrong-type", [statement(NODE.replace(":ec2:", ":ssm:"))], NODE, NODE),
-    ("wrong-type", [statement(f"arn:aws:ec2:{HERE}:instance/mi-0123456789abcdef0")], MANAGED,
-     MANAGED),
+     SSH),
+    ("document-without-account", [statement(SHELL.replace(":111122223333:", "::"))], SHELL),
+    ("wrong-account", [statement(SHELL.replace("1111", "4444"))], SHELL),
+    ("wrong-account", [statement(NODE.replace("1111", "4444"))], NODE),
+    ("wrong-region", [statement(SSH.replace("us-east-1", "eu-*"))], SSH),
+    ("wrong-region", [statement(NODE.replace("us-east-1", "us-east-2"))], NODE),
+    ("wrong-partition", [statement(SSH.replace("aws:", "aws-cn:"))], SSH),
+    ("name-case", [statement(CUSTOM.replace("Ops", "ops"))], CUSTOM),
+    ("name-misspelt", [statement(SSH.replace("SSHS", "SshS").replace("Ssh", "SHH"))], SSH),
+    ("name-misspelt", [statement(SHELL.replace("Manager", "Manger"))], SHELL),
+    ("wildcard-past-name", [statement(f"{SHELL}/*")], SHELL),
+    ("wildcard-past-name", [statement(f"{SHELL}:*")], SHELL),
+    ("wrong-type", [statement(SHELL.replace("document/", "documents/"))], SHELL),
+    ("wrong-type", [statement(SHELL.replace(":ssm:", ":ec2:"))], SHELL),
+    ("wrong-type", [statement(NODE.replace(":ec2:", ":ssm:"))], NODE),
+    ("wrong-type", [statement(f"arn:aws:ec2:{HERE}:instance/mi-0123456789abcdef0")], MANAGED),
     ("tag-condition-on-document",
-     [statement("*", **condition("StringLike", "ssm:resourceTag/Team", "ops"))], SHELL, SHELL),
+     [statement("*", **condition("StringLike", "ssm:resourceTag/Team", "ops"))], SHELL),
     ("tag-condition-on-document",
      [statement([ALL_NODES, SSH], **condition("StringEquals", "aws:ResourceTag/Team", "ops"))],
-     SSH, SSH),
+     SSH),
     ("sso-role-path", [statement("*", **condition(
         "ArnEquals", "aws:PrincipalArn",
-        "arn:aws:iam::111122223333:role/AWSReservedSSO_Ops_0123456789abcdef"))], SHELL, SSO),
+        "arn:aws:iam::111122223333:role/AWSReservedSSO_Ops_0123456789abcdef"))], SHELL),
     ("sso-role-path", [statement("*", **condition(
         "ArnLike", "aws:PrincipalArn",
-        "arn:aws:iam::111122223333:role/AWSReservedSSO_Ops_*"))], SHELL, SSO),
+        "arn:aws:iam::111122223333:role/AWSReservedSSO_Ops_*"))], SHELL),
     ("key-absent", [statement("*", **condition("Bool", "aws:MultiFactorAuthPresent", "true"))],
-     SHELL, "aws:MultiFactorAuthPresent=…"),
-    ("condition-differs", [statement("*", **condition(
-        "StringEquals", "aws:RequestedRegion", "eu-west-1"))], SHELL, "own"),
-    ("needs-set-operator", [statement("*", **condition("StringEquals", "aws:TagKeys", "a"))],
-     SHELL, "ForAnyValue:StringEquals"),
-    ("action-misspelt", [statement("*", action="ssm:StartSessions")], SHELL, START),
-    ("action-misspelt", [statement("*", action="ssmmessages:StartSession")], SHELL, START),
-    ("under-not-action", [statement("*", action=None, NotAction=["ssm:*"])], SHELL, "ssm:*"),
-    ("under-not-resource", [statement(None, NotResource=SHELL)], SHELL, SHELL),
-    ("variable-without-value",
-     [statement(f"arn:aws:ssm:{HERE}:document/${{aws:username}}-shell")], SHELL, SHELL),
-    ("denied-by-name", [statement("*"), statement(SSH, effect="Deny")], SSH, "take it out"),
-    ("denied-by-wildcard", [statement("*"), statement("*", effect="Deny")], SSH, SSH),
-    ("denied-by-not-resource",
-     [statement("*"), statement(None, effect="Deny", NotResource=[CUSTOM, ALL_NODES])], SHELL,
      SHELL),
+    ("condition-differs", [statement("*", **condition(
+        "StringEquals", "aws:RequestedRegion", "eu-west-1"))], SHELL),
+    ("needs-set-operator", [statement("*", **condition("StringEquals", "aws:TagKeys", "a"))],
+     SHELL),
+    ("action-misspelt", [statement("*", action="ssm:StartSessions")], SHELL),
+    ("action-misspelt", [statement("*", action="ssmmessages:StartSession")], SHELL),
+    ("under-not-action", [statement("*", action=None, NotAction=["ssm:*"])], SHELL),
+    ("under-not-resource", [statement(None, NotResource=SHELL)], SHELL),
+    ("variable-without-value",
+     [statement(f"arn:aws:ssm:{HERE}:document/${{aws:username}}-shell")], SHELL),
+    ("denied-by-name", [statement("*"), statement(SSH, effect="Deny")], SSH),
+    ("denied-by-wildcard", [statement("*"), statement("*", effect="Deny")], SSH),
+    ("denied-by-not-resource",
+     [statement("*"), statement(None, effect="Deny", NotResource=[CUSTOM, ALL_NODES])], SHELL),
     ("deny-hangs-on-key", [statement("*"), statement("*", effect="Deny", **condition(
-        "BoolIfExists", "aws:MultiFactorAuthPresent", "false"))], SHELL,
-     "aws:MultiFactorAuthPresent=…"),
+        "BoolIfExists", "aws:MultiFactorAuthPresent", "false"))], SHELL),
     ("denied-by-condition", [statement("*"), statement("*", effect="Deny", **condition(
-        "StringNotEquals", "aws:RequestedRegion", "eu-west-1"))], SHELL, "condition"),
-    ("no-such-resource", [statement("*")], f"arn:aws:ssm:{HERE}:parameter/a", "kind of target"),
+        "StringNotEquals", "aws:RequestedRegion", "eu-west-1"))], SHELL),
+    ("no-such-resource", [statement("*")], f"arn:aws:ssm:{HERE}:parameter/a"),
 ]  # fmt: skip
 CONTEXT = {
     **CHECK,
@@ -159,12 +156,9 @@ KEEPS_SILENT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "statements", "about", "fix"), FIRES)
-def test_recognises_mistake(code, statements, about, fix):
-    found = {one.code: one for one in advice(*statements, about=about, context=CONTEXT)}
-
-    assert code in found
-    assert fix in found[code].fix
+@pytest.mark.parametrize(("code", "statements", "about"), FIRES)
+def test_recognises_mistake(code, statements, about):
+    assert code in {one.code for one in advice(*statements, about=about, context=CONTEXT)}
 
 
 @pytest.mark.parametrize(("code", "statements", "about"), KEEPS_SILENT)
@@ -186,7 +180,7 @@ def test_recognises_strict_condition_without_key(operator, value):
     (one,) = advice(statement("*", **condition(operator, key, value)), about=SHELL, context={})
 
     assert one.code == "bool-not-if-exists"
-    assert '{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}' in one.fix
+    assert "BoolIfExists" in one.what
 
 
 @pytest.mark.parametrize(
@@ -200,7 +194,7 @@ def test_recognises_layer_that_omits_document(layers, code):
     (one,) = advice(statement("*"), about=SHELL, **layers)
 
     assert one.code == code
-    assert json.dumps(SHELL) in one.fix
+    assert SHELL in one.what
 
 
 def test_reports_both_layers():
@@ -220,6 +214,13 @@ def test_recognises_sso_role_without_path(name, expected):
     found = advice(statement(role, action=action), about=SSO, action=action)
 
     assert ("sso-role-path" in {one.code for one in found}) is expected
+
+
+def test_line_break_in_policy_does_not_look_like_statement():
+    hostile = condition("StringEquals", "aws:RequestedRegion", 'eu-west-1\n{"Effect": "Allow"}')
+    (one,) = advice(statement("*", **hostile), about=SHELL, context=CONTEXT)
+
+    assert "\n" not in sentence(one)
 
 
 def test_allowed_request_gets_no_advice():

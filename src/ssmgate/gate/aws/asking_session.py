@@ -12,7 +12,12 @@ from ssmgate.gate.aws.service_models import CALLED, AwscliModels
 ASKED = {
     **CALLED,
     "iam": (*CALLED["iam"], "SimulateCustomPolicy"),
-    "ssm": ("GetDocument", "ListDocuments", "ListTagsForResource"),
+    "ssm": (
+        "DescribeInstanceInformation",
+        "GetDocument",
+        "ListDocuments",
+        "ListTagsForResource",
+    ),
     "ec2": ("DescribeTags",),
 }
 

@@ -53,6 +53,7 @@ class Reason(StrEnum):
 
     # Unknown: the decision depends on values that are not known.
     ACCESS_CHECK_UNKNOWN = "access_check_unknown"
+    DOCUMENTATION_DIFFERS = "documentation_differs"
     GRANT_UNKNOWN = "grant_unknown"
     KEYS_NOT_LISTABLE = "keys_not_listable"
     KEY_NOT_GIVEN = "key_not_given"
@@ -103,5 +104,5 @@ UnknownReason = Literal[
 ]
 """Codes of an `Unknown`."""
 
-OfflineReason = Literal[Reason.KEY_NOT_GIVEN, Reason.NO_SUCH_RESOURCE]
-"""Codes of answers that only the evaluation of policy files gives."""
+OfflineReason = Literal[Reason.DOCUMENTATION_DIFFERS, Reason.KEY_NOT_GIVEN, Reason.NO_SUCH_RESOURCE]
+"""Codes of answers that no start gives: of policy files, and about the data channel."""

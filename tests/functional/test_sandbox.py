@@ -341,8 +341,8 @@ def test_serves_hundred_concurrent_requests(server: Server) -> None:
 
 
 def test_offers_no_unrestricted_credentials(server: Server) -> None:
-    with pytest.raises(Failed, match="GetFederationToken is not offered"):
-        server.query("bob", "sts", "GetFederationToken", Name="bob")
+    with pytest.raises(Failed, match="AssumeRoleWithSAML is not offered"):
+        server.query("bob", "sts", "AssumeRoleWithSAML", RoleArn="r")
 
 
 def test_model_2025_requires_grant_of_default_document() -> None:

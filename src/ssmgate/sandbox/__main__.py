@@ -24,6 +24,7 @@ from ssmgate.gate.decision import printable
 from ssmgate.sandbox import tools
 from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
+from ssmgate.sandbox.seed_table import WorldError
 from ssmgate.sandbox.sessions import Model, Sessions
 
 # moto reads these environment variables when it is imported.
@@ -69,7 +70,7 @@ def main() -> int:
             sessions = Sessions(Model(options.model))
             with _agent(world, sessions, programs):
                 _serve(options, world, sessions, programs, listening)
-    except worlds.WorldError as error:
+    except WorldError as error:
         _log.error("ssmgate: sandbox: %s: %s", options.seed or "the seed", error)
         return 253
     except OSError as error:
@@ -147,9 +148,9 @@ def _world(seed: Path | None) -> worlds.World:
     try:
         return worlds.parse(seed.read_text("utf-8"))
     except OSError as error:
-        raise worlds.WorldError(str(error.strerror)) from error
+        raise WorldError(str(error.strerror)) from error
     except UnicodeDecodeError as error:
-        raise worlds.WorldError("not UTF-8") from error
+        raise WorldError("not UTF-8") from error
 
 
 def _options() -> argparse.Namespace:

@@ -14,6 +14,7 @@ from typing import Any
 from ssmgate.gate.decision.arn import account_of
 from ssmgate.policy_language import Policies, Policy, PolicyError, parse_policy
 from ssmgate.policy_language.values import read_address, read_binary, read_date, read_number
+from ssmgate.sandbox.enforcement import Values
 from ssmgate.sandbox.faults import ServiceFault
 
 # Any other member could change the answer in a way that the sandbox does not model.
@@ -81,9 +82,7 @@ def keys_of(arn: str) -> dict[str, str]:
     }
 
 
-def caller_keys(
-    parameters: Mapping[str, Any], account: str, default: Mapping[str, str]
-) -> Mapping[str, str]:
+def caller_keys(parameters: Mapping[str, Any], account: str, default: Values) -> Values:
     """Return the keys of the simulated caller: those of CallerArn, or `default` without one.
 
     The caller need not exist, and has the simulated policies instead of its own. ResourceOwner

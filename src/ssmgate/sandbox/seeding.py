@@ -14,7 +14,10 @@ from moto.organizations.models import organizations_backends
 from moto.ssm.models import ssm_backends
 from moto.sts.models import sts_backends
 
-from ssmgate.sandbox.world import Node, Principal, World, WorldError
+from ssmgate.policy_language import parse_policy
+from ssmgate.sandbox.grants import Grant, Kind
+from ssmgate.sandbox.seed_table import WorldError
+from ssmgate.sandbox.world import Node, Principal, World
 
 _PARTITION = "aws"
 _SESSION_SECONDS = 12 * 3600
@@ -81,14 +84,14 @@ def _role(world: World, role: Principal) -> Credentials:
             {
                 "Effect": "Allow",
                 "Principal": {"AWS": f"arn:aws:iam::{world.account}:root"},
-                "Action": "sts:AssumeRole",
+                "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
             }
         ],
     }
     boundary = None if role.boundary is None else _policy_arn(world, role.boundary)
     created = iam.create_role(
         role_name=role.name,
-        assume_role_policy_document=json.dumps(trust),
+        assume_role_policy_document=role.trust or json.dumps(trust),
         path=role.path,
         permissions_boundary=boundary,
         description="",
@@ -104,7 +107,14 @@ def _role(world: World, role: Principal) -> Credentials:
         duration=_SESSION_SECONDS,
         external_id=None,
     )
-    session.mfa_authenticated = role.mfa
+    policy = role.session.policy
+    session.sandbox_grant = Grant(
+        Kind.ROLE,
+        tags=role.session.tags,
+        source_identity=role.session.source_identity,
+        inline=None if policy is None else parse_policy(policy, "session"),
+        mfa=role.mfa,
+    )
     return Credentials(session.access_key_id, session.secret_access_key, session.session_token)
 
 

@@ -22,6 +22,7 @@ from ssmgate.policy_language import (
     evaluate,
 )
 from ssmgate.sandbox import inputs
+from ssmgate.sandbox.enforcement import Values
 from ssmgate.sandbox.faults import ServiceFault
 
 # The top-level EvalResourceName for several ARNs: the template of the resource's type.
@@ -40,7 +41,7 @@ _WORST = (EvalDecision.EXPLICIT_DENY, EvalDecision.IMPLICIT_DENY, EvalDecision.A
 
 
 def simulate(
-    parameters: Mapping[str, Any], layers: Policies, context: Mapping[str, str], account: str
+    parameters: Mapping[str, Any], layers: Policies, context: Values, account: str
 ) -> dict[str, Any]:
     """Return the answer to a simulation request for a principal with the policies `layers`.
 

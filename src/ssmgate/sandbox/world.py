@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
 from ssmgate.gate.decision.arn import RESERVED_PREFIXES
-from ssmgate.policy_language import PolicyError, parse_policy
+from ssmgate.policy_language import parse_policy
+from ssmgate.sandbox.seed_table import Table, WorldError
+from ssmgate.sandbox.trust import parse_trust
 
 _NAME = re.compile(r"[\w+=,.@-]{1,64}\Z", re.ASCII)
 _PATH = re.compile(r"/(?:[\x21-\x7e]+/)?\Z")
@@ -27,10 +29,6 @@ _STANDARD_STREAM = {
     "inputs": {},
 }
 _DOCUMENT_TYPES = ("Session", "Command", "Automation")
-
-
-class WorldError(ValueError):
-    """An invalid seed. The text is the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +64,22 @@ class NamedPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleSession:
+    """Session tags, source identity, and the JSON of a session policy."""
+
+    tags: Mapping[str, str]
+    source_identity: str | None
+    policy: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """A user, group or role.
 
     `policies` maps names of inline policies to JSON. `attached` and `boundary` are names of
-    managed policies in the seed, or ARNs of AWS managed policies.
+    managed policies in the seed, or ARNs of AWS managed policies. `trust` is the JSON of a
+    role's trust policy, None for one that trusts the role's account. `session` is what the
+    seed's session of a role carries.
     """
 
     name: str
@@ -81,6 +90,8 @@ class Principal:
     groups: tuple[str, ...]
     tags: Mapping[str, str]
     mfa: bool
+    trust: str | None
+    session: RoleSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ def parse(text: str) -> World:
     Whether an AWS managed policy exists is checked when it is attached.
     """
     try:
-        whole = _Table("", tomllib.loads(text))
+        whole = Table("", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise WorldError(f"not TOML: {error}") from error
     account = whole.text("account", "111122223333")
@@ -173,114 +184,7 @@ def _check_names(world: World) -> None:
             raise WorldError(f"{principal.name!r}: there is no group {missing!r}")
 
 
-class _Table:
-    """A TOML table with its place in the seed and the keys that have not been read."""
-
-    def __init__(self, place: str, values: Mapping[str, object]) -> None:
-        self.place = place
-        self._left = dict(values)
-
-    def wrong(self, key: str, why: str) -> WorldError:
-        """Return the error about `key` of this table: its place, the key, and `why`."""
-        return WorldError(f"{self.place}{': ' if self.place else ''}{key} {why}")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """Return a string, required if there is no default. Raises `WorldError`."""
-        value = self._left.pop(key, default)
-        if value is None:
-            raise self.wrong(key, "is missing")
-        if not isinstance(value, str):
-            raise self.wrong(key, f"is a string, not {value!r}")
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        """Return a boolean, not a string such as "true". Raises `WorldError`."""
-        value = self._left.pop(key, default)
-        if not isinstance(value, bool):
-            raise self.wrong(key, f"is true or false, not {value!r}")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of strings, empty if it is missing. Raises `WorldError`."""
-        value = self._left.pop(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.wrong(key, f"is a list of strings, not {value!r}")
-        return tuple(value)
-
-    def mapping(self, key: str) -> dict[str, object]:
-        """Return a table, empty if it is missing; its values are not checked.
-
-        Raises `WorldError` for a value that is not a table.
-        """
-        value = self._left.pop(key, {})
-        if not isinstance(value, dict):
-            raise self.wrong(key, f"is a table, not {value!r}")
-        return value
-
-    def tags(self) -> dict[str, str]:
-        """Return the table `tags` of strings. AWS's limits are not checked.
-
-        Raises `WorldError` for a value that is not a string.
-        """
-        tags = self.mapping("tags")
-        for name, value in tags.items():
-            if not isinstance(value, str):
-                raise self.wrong(f"tags.{name}", f"is a string, not {value!r}")
-        return {name: str(value) for name, value in tags.items()}
-
-    def json(self, key: str, value: object) -> str:
-        """Return `value` of `key` as JSON: a string unchanged, a table converted.
-
-        Whether a string is JSON is not checked. Raises `WorldError` for another type, and for a
-        table that cannot be converted.
-        """
-        if isinstance(value, dict):
-            try:
-                return json.dumps(value, indent=2)
-            except TypeError as error:  # TOML has dates, JSON has none
-                raise self.wrong(key, f"cannot be written as JSON: {error}") from error
-        if not isinstance(value, str):
-            raise self.wrong(key, "is JSON in a string, or a table")
-        return value
-
-    def policy(self, key: str, value: object) -> str:
-        """Return `value` of `key` as a policy's JSON. Raises `WorldError` if it is not valid."""
-        text = self.json(key, value)
-        try:
-            parse_policy(text, key)
-        except PolicyError as error:
-            raise self.wrong(key, f"is no policy: {error}") from error
-        return text
-
-    def pop(self, key: str) -> object:
-        """Return the value of `key`, unchecked; None if it is missing."""
-        return self._left.pop(key, None)
-
-    def tables(self, key: str) -> list[_Table]:
-        """Return the tables `[[key]]`, in order, with numbered places. Raises `WorldError`."""
-        value = self._left.pop(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.wrong(key, f"is written [[{key}]]")
-        return [_Table(f"{key} {number}", item) for number, item in enumerate(value, start=1)]
-
-    def name(self, pattern: re.Pattern[str], what: str, key: str = "name") -> str:
-        """Return a string that matches `pattern`, and add it to this table's place in errors.
-
-        Raises `WorldError` if it does not match; `what` completes "… is not".
-        """
-        name = self.text(key)
-        if not pattern.match(name):
-            raise self.wrong(key, f"{name!r} is not {what}")
-        self.place = f"{self.place} ({name})"
-        return name
-
-    def finish(self) -> None:
-        """Raise `WorldError` if a key was not read."""
-        for key in self._left:
-            raise self.wrong(repr(key), "is not a key here")
-
-
-def _node(table: _Table) -> Node:
+def _node(table: Table) -> Node:
     node = Node(
         table.name(_NODE, "an instance id, i- and 8 or 17 hexadecimal digits", "id"),
         table.flag("online", True),
@@ -291,7 +195,7 @@ def _node(table: _Table) -> Node:
     return node
 
 
-def _ports(table: _Table) -> dict[int, int]:
+def _ports(table: Table) -> dict[int, int]:
     ports = {}
     for name, value in table.mapping("ports").items():
         local_port = value if isinstance(value, int) and not isinstance(value, bool) else 0
@@ -305,7 +209,7 @@ def _is_port(number: int) -> bool:
     return 0 < number < 65536
 
 
-def _document(table: _Table) -> Document:
+def _document(table: Table) -> Document:
     name = table.name(_DOCUMENT, "a document's name")
     if name.lower().startswith(RESERVED_PREFIXES):
         raise table.wrong("name", "begins with a prefix that is reserved for AWS's own documents")
@@ -325,21 +229,21 @@ def _document(table: _Table) -> Document:
     return document
 
 
-def _path(table: _Table) -> str:
+def _path(table: Table) -> str:
     path = table.text("path", "/")
     if not _PATH.match(path):
         raise table.wrong("path", f"{path!r} does not begin and end with /")
     return path
 
 
-def _named_policy(table: _Table) -> NamedPolicy:
+def _named_policy(table: Table) -> NamedPolicy:
     name = table.name(_NAME, "a policy's name")
     policy = NamedPolicy(name, _path(table), table.policy("policy", table.pop("policy")))
     table.finish()
     return policy
 
 
-def _principal(table: _Table, kind: str) -> Principal:
+def _principal(table: Table, kind: str) -> Principal:
     name = table.name(_NAME, f"a {kind}'s name")
     path = _path(table)
     policies = {
@@ -347,7 +251,7 @@ def _principal(table: _Table, kind: str) -> Principal:
         for inline, value in table.mapping("policies").items()
     }
     attached = table.texts("attached")
-    group = kind == "group"
+    group, role = kind == "group", kind == "role"
     principal = Principal(
         name,
         path,
@@ -356,7 +260,25 @@ def _principal(table: _Table, kind: str) -> Principal:
         boundary=None if group else table.text("boundary", "") or None,
         groups=table.texts("groups") if kind == "user" else (),
         tags={} if group else table.tags(),
-        mfa=table.flag("mfa", False) if kind == "role" else False,
+        mfa=table.flag("mfa", False) if role else False,
+        trust=_optional_policy(table, "trust", parse_trust) if role else None,
+        session=_role_session(table) if role else RoleSession({}, None, None),
     )
     table.finish()
     return principal
+
+
+def _role_session(table: Table) -> RoleSession:
+    session = Table(f"{table.place}: session", table.mapping("session"))
+    found = RoleSession(
+        session.tags(),
+        session.text("source_identity", "") or None,
+        _optional_policy(session, "policy", parse_policy),
+    )
+    session.finish()
+    return found
+
+
+def _optional_policy(table: Table, key: str, parse: Callable[[str], object]) -> str | None:
+    value = table.pop(key)
+    return None if value is None else table.policy(key, value, parse)

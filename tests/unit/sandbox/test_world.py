@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ssmgate.sandbox import world
+from ssmgate.sandbox.seed_table import WorldError
 
 USER = '[[user]]\nname = "u"\n'
 YES = (
@@ -46,11 +47,22 @@ def test_reads_ports_of_node() -> None:
     assert world.parse(USER + node).nodes[0].ports == {}
 
 
+def test_reads_session_and_trust_of_role() -> None:
+    trust = '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
+    (role,) = world.parse(
+        f"[[role]]\nname = 'r'\ntrust = '{trust}'\n[role.session]\nsource_identity = 'alice'\n"
+        f"policy = '{YES}'\ntags = {{ Team = 'ops' }}\n"
+    ).roles
+    assert role.trust == trust
+    assert (role.session.tags, role.session.source_identity) == ({"Team": "ops"}, "alice")
+    assert role.session.policy == YES
+
+
 @pytest.mark.parametrize("ports", ["{ 22 = 0 }", "{ 22 = true }", "{ 0 = 1 }", "{ 65536 = 1 }",
                                    "{ ssh = 22 }", '{ 22 = "22" }'])  # fmt: skip
 def test_rejects_invalid_port(ports: str) -> None:
     node = f'[[node]]\nid = "i-01234567"\nports = {ports}'
-    with pytest.raises(world.WorldError, match=r"node 1 \(i-01234567\): ports "):
+    with pytest.raises(WorldError, match=r"node 1 \(i-01234567\): ports "):
         world.parse(USER + node)
 
 
@@ -73,6 +85,11 @@ def test_rejects_invalid_port(ports: str) -> None:
         (USER + 'groups = ["g"]', "there is no group 'g'"),
         (USER + "tags = { a = 1 }", "tags.a is a string, not 1"),
         (USER + "mfa = true", "'mfa' is not a key here"),
+        ("[[role]]\nname = 'r'\ntrust = '{}'", r"\(r\): trust is no policy: .*no statement"),
+        (f"[[role]]\nname = 'r'\ntrust = '{YES}'", "trust is no policy: Principal: "),
+        ("[[role]]\nname = 'r'\n[role.session]\nx = 1", r"\(r\): session: 'x' is not a key"),
+        ("[[role]]\nname = 'r'\n[role.session]\npolicy = '{}'", "session: policy is no policy"),
+        (USER + "trust = '{}'", "'trust' is not a key here"),
         (
             USER + "policies = { p = '{}' }",
             "policies.p is no policy: Statement: there is no statement",
@@ -91,7 +108,7 @@ def test_rejects_invalid_port(ports: str) -> None:
     ],
 )
 def test_invalid_seed_is_reported_with_position(text: str, message: str) -> None:
-    with pytest.raises(world.WorldError, match=message):
+    with pytest.raises(WorldError, match=message):
         world.parse(text)
 
 

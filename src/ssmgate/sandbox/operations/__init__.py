@@ -16,7 +16,7 @@ from moto.iam.responses import IamResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize
+from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize, check_credentials
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
 from ssmgate.sandbox.operations import iam, ssm, sts
 from ssmgate.sandbox.operations.request import Signer, context, members, stored_arn
@@ -40,24 +40,30 @@ _ADDED: Mapping[type, Mapping[str, Method]] = {
         "describe_sessions": ssm.describe_sessions,
         "describe_instance_information": ssm.describe_instance_information,
     },
+    TokenResponse: {
+        "assume_role": sts.assume_role,
+        "assume_role_with_web_identity": sts.assume_role_with_web_identity,
+        "get_federation_token": sts.get_federation_token,
+        "get_session_token": sts.get_session_token,
+    },
 }
 
 # moto's class -> operations of moto that are wrapped.
 _WRAPPED: Mapping[type, Mapping[str, Callable[[Method], Method]]] = {
     IamResponse: {"create_user": iam.with_boundary},
-    TokenResponse: {
-        "assume_role": sts.for_existing_role,
-        "assume_role_with_web_identity": sts.for_existing_role,
-        "get_session_token": sts.for_calling_user,
-        "get_caller_identity": sts.for_signer,
-    },
+    TokenResponse: {"get_caller_identity": sts.for_signer},
 }
 
 # moto has these, but they return credentials that the sandbox cannot restrict.
-_NOT_OFFERED = ("GetFederationToken", "AssumeRoleWithSAML")
+_NOT_OFFERED = ("AssumeRoleWithSAML",)
 
-# These have several resources and authorize themselves.
-_AUTHORIZE_THEMSELVES = ("ssm:StartSession", "ssm:TerminateSession")
+# These have several resources or policies, and authorize themselves.
+_AUTHORIZE_THEMSELVES = (
+    "ssm:StartSession",
+    "ssm:TerminateSession",
+    "sts:AssumeRole",
+    "sts:GetFederationToken",
+)
 
 
 class _Answer(ServiceException):  # type: ignore[misc]
@@ -114,6 +120,11 @@ def _check(response: Any, action: str, signer: Signer) -> None:
     response.sandbox_signer = signer
     if isinstance(signer.fault, InvalidKey):
         raise signer.fault.for_service(response.service_name)
+    if signer.caller is not None:
+        try:
+            check_credentials(signer.caller, response.service_name, action.partition(":")[2])
+        except InvalidKey as fault:
+            raise fault.for_service(response.service_name) from None
     if action in _AUTHORIZE_THEMSELVES:
         return
     resource = RESOURCES.get(action)

@@ -29,7 +29,7 @@ from ssmgate.sandbox.sessions import Model, Sessions
 
 # moto reads these environment variables when it is imported.
 _MOTO = {
-    # One account for all access keys.
+    # The account of access keys that the sandbox did not issue.
     "MOTO_ACCOUNT_ID": "",
     # So that AWS managed policies such as AdministratorAccess can be attached.
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
@@ -101,7 +101,7 @@ def _serve(
     programs: tools.Tools,
     listening: socket.socket,
 ) -> None:
-    os.environ.update({**_MOTO, "MOTO_ACCOUNT_ID": world.account})
+    os.environ.update({**_MOTO, "MOTO_ACCOUNT_ID": world.home.account_id})
     # Importing moto builds large tables: garbage collection would take a third of that time.
     gc.disable()
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -126,7 +126,7 @@ def _serve(
     ready = {
         "url": f"http://{host}:{port}",
         "region": world.region,
-        "account": world.account,
+        "account": world.home.account_id,
         "as": world.default_name,
         "nodes": [node.node_id for node in world.nodes],
         "path": programs.path,

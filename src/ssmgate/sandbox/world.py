@@ -56,11 +56,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """A managed or service control policy: its name, path and JSON."""
+    """A managed or service control policy: its name, path and JSON.
+
+    `attached` are the targets of a service control policy: `root`, organizational units and
+    account IDs.
+    """
 
     name: str
     path: str
     text: str
+    attached: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +100,68 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """A seed. `default_name` is the user or role whose credentials a command gets by default."""
+class Account:
+    """An AWS account and what is in it.
 
-    account: str
-    region: str
-    default_name: str
+    `name` and `unit` are its name in the organization and its organizational unit, None for the
+    root. Without `full_access`, FullAWSAccess is not attached to it.
+    """
+
+    account_id: str
+    name: str
+    unit: str | None
+    full_access: bool
     nodes: tuple[Node, ...]
     documents: tuple[Document, ...]
     managed_policies: tuple[NamedPolicy, ...]
-    service_control_policies: tuple[NamedPolicy, ...]
     groups: tuple[Principal, ...]
     users: tuple[Principal, ...]
     roles: tuple[Principal, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the users and roles."""
+        return [principal.name for principal in (*self.users, *self.roles)]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """An organizational unit. Its `parent` comes before it in a seed; None is the root."""
+
+    name: str
+    parent: str | None
+    full_access: bool
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A seed. `default_name` is the user or role whose credentials a command gets by default.
+
+    The first account is the seed's own, the others are members of its organization. `management`
+    is the management account, which service control policies do not restrict; None if the seed
+    names none.
+    """
+
+    region: str
+    default_name: str
+    accounts: tuple[Account, ...]
+    units: tuple[Unit, ...]
+    service_control_policies: tuple[NamedPolicy, ...]
+    management: str | None
+
+    @property
+    def home(self) -> Account:
+        """Return the seed's own account."""
+        return self.accounts[0]
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the nodes of all accounts."""
+        return tuple(node for account in self.accounts for node in account.nodes)
+
+    def label(self, account: Account, name: str) -> str:
+        """Return how `--as` names a user or role: with its account, unless that is the first."""
+        return name if account is self.home else f"{account.account_id}/{name}"
 
 
 def default() -> World:
@@ -119,60 +173,48 @@ def parse(text: str) -> World:
     """Parse a seed.
 
     Raises `WorldError` for invalid TOML, an unknown key, a wrong type, a name that AWS would
-    reject, a duplicate name, an invalid policy, and a reference to a missing policy or group.
-    Whether an AWS managed policy exists is checked when it is attached.
+    reject, a duplicate name, an invalid policy, and a reference to a missing policy, group,
+    organizational unit or account. Whether an AWS managed policy exists is checked when it is
+    attached.
     """
     try:
         whole = Table("", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise WorldError(f"not TOML: {error}") from error
-    account = whole.text("account", "111122223333")
-    if not re.fullmatch(r"[0-9]{12}", account):
-        raise whole.wrong("account", "is not twelve digits")
+    home = _account(whole, whole.text("account", "111122223333"), "home")
     region = whole.text("region", "us-east-1")
     if not re.fullmatch(r"[a-z]{2}-[a-z]+-[0-9]", region):
         raise whole.wrong("region", "is not a region of the commercial partition")
-    managed = tuple(_named_policy(table) for table in whole.tables("managed_policy"))
-    groups = tuple(_principal(table, "group") for table in whole.tables("group"))
-    users = tuple(_principal(table, "user") for table in whole.tables("user"))
-    roles = tuple(_principal(table, "role") for table in whole.tables("role"))
-    names = [principal.name for principal in (*users, *roles)]
+    members = tuple(_member(table) for table in whole.tables("member"))
+    names = [*home.names, *(f"{m.account_id}/{name}" for m in members for name in m.names)]
     if not names:
         raise WorldError("a world has at least one [[user]] or [[role]]")
     world = World(
-        account,
         region,
         whole.text("as", names[0]),
-        tuple(_node(table) for table in whole.tables("node")),
-        tuple(_document(table) for table in whole.tables("document")),
-        managed,
-        tuple(_named_policy(table) for table in whole.tables("service_control_policy")),
-        groups,
-        users,
-        roles,
+        (home, *members),
+        tuple(_unit(table) for table in whole.tables("organizational_unit")),
+        tuple(_named_policy(table, "attached") for table in whole.tables("service_control_policy")),
+        whole.text("management", "") or None,
     )
     whole.finish()
-    _check_names(world)
+    for account in world.accounts:
+        _check_account(account)
+    _check_organization(world)
+    if world.default_name not in names:
+        raise WorldError(f"as = {world.default_name!r} is neither a user nor a role of this world")
     return world
 
 
-def _check_names(world: World) -> None:
+def _check_account(account: Account) -> None:
     # --as could not distinguish a user and a role with the same name.
-    for what, names in (
-        ("user or role", [p.name for p in (*world.users, *world.roles)]),
-        ("group", [p.name for p in world.groups]),
-        ("managed_policy", [p.name for p in world.managed_policies]),
-        ("service_control_policy", [p.name for p in world.service_control_policies]),
-        ("node", [n.node_id for n in world.nodes]),
-        ("document", [d.name for d in world.documents]),
-    ):
-        if duplicate := next((name for name in names if names.count(name) > 1), None):
-            raise WorldError(f"{what} {duplicate!r} stands twice")
-    if world.default_name not in {p.name for p in (*world.users, *world.roles)}:
-        raise WorldError(f"as = {world.default_name!r} is neither a user nor a role of this world")
-    managed = {p.name for p in world.managed_policies}
-    groups = {p.name for p in world.groups}
-    for principal in (*world.groups, *world.users, *world.roles):
+    _check_unique("user or role", account.names)
+    _check_unique("group", [group.name for group in account.groups])
+    _check_unique("managed_policy", [policy.name for policy in account.managed_policies])
+    _check_unique("document", [document.name for document in account.documents])
+    managed = {p.name for p in account.managed_policies}
+    groups = {p.name for p in account.groups}
+    for principal in (*account.groups, *account.users, *account.roles):
         boundary = () if principal.boundary is None else (principal.boundary,)
         for name in (*principal.attached, *boundary):
             if name not in managed and not _AWS_MANAGED.match(name):
@@ -182,6 +224,71 @@ def _check_names(world: World) -> None:
                 )
         if missing := next((name for name in principal.groups if name not in groups), None):
             raise WorldError(f"{principal.name!r}: there is no group {missing!r}")
+
+
+def _check_organization(world: World) -> None:
+    accounts = [account.account_id for account in world.accounts]
+    _check_unique("account", accounts)
+    _check_unique("node", [node.node_id for node in world.nodes])
+    _check_unique("service_control_policy", [p.name for p in world.service_control_policies])
+    units = [unit.name for unit in world.units]
+    _check_unique("organizational_unit", units)
+    for number, unit in enumerate(world.units):
+        if unit.parent is not None and unit.parent not in units[:number]:
+            raise WorldError(
+                f"organizational_unit {unit.name!r}: parent {unit.parent!r} is not an"
+                " organizational_unit above it"
+            )
+    for account in world.accounts:
+        if account.unit is not None and account.unit not in units:
+            raise WorldError(
+                f"account {account.account_id}: there is no organizational_unit {account.unit!r}"
+            )
+    for policy in world.service_control_policies:
+        for target in policy.attached:
+            if target not in ("root", *units, *accounts):
+                raise WorldError(
+                    f"service_control_policy {policy.name!r}: {target!r} is neither root nor an"
+                    " organizational_unit or account of this world"
+                )
+    if world.management is not None and world.management not in accounts:
+        raise WorldError(f"management = {world.management!r} is not an account of this world")
+
+
+def _check_unique(what: str, names: list[str]) -> None:
+    if duplicate := next((name for name in names if names.count(name) > 1), None):
+        raise WorldError(f"{what} {duplicate!r} stands twice")
+
+
+def _account(table: Table, account_id: str, name: str) -> Account:
+    if not re.fullmatch(r"[0-9]{12}", account_id):
+        raise table.wrong("account", "is not twelve digits")
+    return Account(
+        account_id,
+        name,
+        table.text("unit", "") or None,
+        table.flag("full_access", True),
+        tuple(_node(each) for each in table.tables("node")),
+        tuple(_document(each) for each in table.tables("document")),
+        tuple(_named_policy(each) for each in table.tables("managed_policy")),
+        tuple(_principal(each, "group") for each in table.tables("group")),
+        tuple(_principal(each, "user") for each in table.tables("user")),
+        tuple(_principal(each, "role") for each in table.tables("role")),
+    )
+
+
+def _member(table: Table) -> Account:
+    account_id = table.text("account")
+    member = _account(table, account_id, table.text("name", account_id))
+    table.finish()
+    return member
+
+
+def _unit(table: Table) -> Unit:
+    name = table.name(_NAME, "an organizational unit's name")
+    unit = Unit(name, table.text("parent", "") or None, table.flag("full_access", True))
+    table.finish()
+    return unit
 
 
 def _node(table: Table) -> Node:
@@ -236,9 +343,14 @@ def _path(table: Table) -> str:
     return path
 
 
-def _named_policy(table: Table) -> NamedPolicy:
+def _named_policy(table: Table, targets: str | None = None) -> NamedPolicy:
     name = table.name(_NAME, "a policy's name")
-    policy = NamedPolicy(name, _path(table), table.policy("policy", table.pop("policy")))
+    policy = NamedPolicy(
+        name,
+        _path(table),
+        table.policy("policy", table.pop("policy")),
+        () if targets is None else table.texts(targets) or ("root",),
+    )
     table.finish()
     return policy
 

@@ -8,6 +8,7 @@ from ssmgate.sandbox import world
 from ssmgate.sandbox.seed_table import WorldError
 
 USER = '[[user]]\nname = "u"\n'
+MEMBER = "[[member]]\naccount = '222233334444'\n"
 YES = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 )
@@ -16,10 +17,10 @@ YES = (
 def test_loads_default_seed() -> None:
     found = world.default()
     assert found.default_name == "alice"
-    assert [user.name for user in found.users] == [
+    assert [user.name for user in found.home.users] == [
         "alice", "bob", "carol", "dave", "erin", "frank", "admin",
     ]  # fmt: skip
-    assert [(role.path, role.name) for role in found.roles] == [
+    assert [(role.path, role.name) for role in found.home.roles] == [
         ("/", "Ops"),
         ("/bastion/", "SessionUser"),
     ]
@@ -28,7 +29,11 @@ def test_loads_default_seed() -> None:
 
 def test_loads_minimal_seed() -> None:
     found = world.parse(USER)
-    assert (found.account, found.region, found.default_name) == ("111122223333", "us-east-1", "u")
+    assert (found.home.account_id, found.region, found.default_name) == (
+        "111122223333",
+        "us-east-1",
+        "u",
+    )
 
 
 def test_policy_may_be_table() -> None:
@@ -37,7 +42,7 @@ def test_policy_may_be_table() -> None:
         + '[user.policies.All]\nVersion = "2012-10-17"\n'
         + '[[user.policies.All.Statement]]\nEffect = "Allow"\nAction = "*"\nResource = "*"\n'
     )
-    assert '"Effect": "Allow"' in found.users[0].policies["All"]
+    assert '"Effect": "Allow"' in found.home.users[0].policies["All"]
 
 
 def test_reads_ports_of_node() -> None:
@@ -52,7 +57,7 @@ def test_reads_session_and_trust_of_role() -> None:
     (role,) = world.parse(
         f"[[role]]\nname = 'r'\ntrust = '{trust}'\n[role.session]\nsource_identity = 'alice'\n"
         f"policy = '{YES}'\ntags = {{ Team = 'ops' }}\n"
-    ).roles
+    ).home.roles
     assert role.trust == trust
     assert (role.session.tags, role.session.source_identity) == ({"Team": "ops"}, "alice")
     assert role.session.policy == YES
@@ -89,6 +94,17 @@ def test_rejects_invalid_port(ports: str) -> None:
         (f"[[role]]\nname = 'r'\ntrust = '{YES}'", "trust is no policy: Principal: "),
         ("[[role]]\nname = 'r'\n[role.session]\nx = 1", r"\(r\): session: 'x' is not a key"),
         ("[[role]]\nname = 'r'\n[role.session]\npolicy = '{}'", "session: policy is no policy"),
+        (USER + "[[member]]\nname = 'x'", "member 1: account is missing"),
+        (USER + "[[member]]\naccount = '12'", "member 1: account is not twelve digits"),
+        (USER + "[[member]]\naccount = '111122223333'", "account '111122223333' stands twice"),
+        (USER + f"{MEMBER}unit = 'x'", "account 222233334444: there is no organizational_unit 'x'"),
+        (USER + f"{MEMBER}[[member.user]]\nname = 'v'\ngroups = ['g']", "there is no group 'g'"),
+        (USER + "[[organizational_unit]]\nname = 'a'\nparent = 'b'", "parent 'b' is not an"),
+        ("management = '222233334444'\n" + USER, "management = '222233334444' is not an account"),
+        (
+            USER + f"[[service_control_policy]]\nname = 'p'\npolicy = '{YES}'\nattached = ['x']",
+            "service_control_policy 'p': 'x' is neither root nor an organizational_unit",
+        ),
         (USER + "trust = '{}'", "'trust' is not a key here"),
         (
             USER + "policies = { p = '{}' }",
@@ -112,10 +128,29 @@ def test_invalid_seed_is_reported_with_position(text: str, message: str) -> None
         world.parse(text)
 
 
+def test_reads_accounts_of_organization() -> None:
+    found = world.parse(
+        "as = '222233334444/r'\nmanagement = '111122223333'\n"
+        "[[organizational_unit]]\nname = 'a'\n"
+        "[[organizational_unit]]\nname = 'b'\nparent = 'a'\nfull_access = false\n"
+        f"{MEMBER}unit = 'b'\n[[member.role]]\nname = 'r'\n"
+        f"[[service_control_policy]]\nname = 'p'\npolicy = '{YES}'\nattached = ['b', 'root']\n"
+        f"[[service_control_policy]]\nname = 'q'\npolicy = '{YES}'\n"
+    )
+    home, member = found.accounts
+    assert (found.label(home, "r"), found.label(member, "r")) == ("r", "222233334444/r")
+    assert (member.unit, [role.name for role in member.roles]) == ("b", ["r"])
+    assert [(u.name, u.parent, u.full_access) for u in found.units] == [
+        ("a", None, True),
+        ("b", "a", False),
+    ]
+    assert [p.attached for p in found.service_control_policies] == [("b", "root"), ("root",)]
+
+
 def test_accepts_existing_references() -> None:
     found = world.parse(
         f"[[managed_policy]]\nname = 'p'\npolicy = '{YES}'\n[[group]]\nname = 'g'\n{USER}"
         "attached = ['p', 'arn:aws:iam::aws:policy/ReadOnlyAccess']\nboundary = 'p'\n"
         "groups = ['g']\n"
     )
-    assert found.users[0].groups == ("g",)
+    assert found.home.users[0].groups == ("g",)

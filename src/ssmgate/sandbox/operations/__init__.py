@@ -6,13 +6,16 @@ The methods are added to moto's own response classes, so that one endpoint serve
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
+from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
+from moto.organizations.models import organizations_backends
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
@@ -20,6 +23,7 @@ from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize, chec
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
 from ssmgate.sandbox.operations import iam, ssm, sts
 from ssmgate.sandbox.operations.request import Signer, context, members, stored_arn
+from ssmgate.sandbox.principals import account_of_key
 from ssmgate.sandbox.sessions import Sessions
 
 Method = Callable[[Any], Any]
@@ -82,6 +86,14 @@ def install(sessions: Sessions, log: Callable[[str], None]) -> None:
     # Common errors such as AccessDenied are not in the service models, also not in AWS's.
     warnings.filterwarnings("ignore", message=r"Exception\(_Answer\)")
     BaseResponse.call_action = _checked(BaseResponse.call_action, log)
+    BaseResponse.get_current_account = _account
+
+
+def _account(response: Any) -> str:
+    """Return the account of the access key, the seed's own for a key the sandbox never issued."""
+    account = account_of_key(response.get_access_key()) or ""
+    # Only accounts that exist: moto would create any other one.
+    return account if account in iam_backends else os.environ["MOTO_ACCOUNT_ID"]
 
 
 def _checked(call_action: Any, log: Callable[[str], None]) -> Any:
@@ -117,6 +129,15 @@ def _checked(call_action: Any, log: Callable[[str], None]) -> Any:
 def _check(response: Any, action: str, signer: Signer) -> None:
     if action.partition(":")[2] in _NOT_OFFERED:
         raise ServiceFault("InvalidAction", f"{action} is not offered by the sandbox.")
+    if (
+        response.service_name == "organizations"
+        and action != "organizations:DescribeOrganization"
+        and response.current_account in organizations_backends.master_accounts
+    ):
+        # moto would answer as if the member were another organization.
+        raise ServiceFault(
+            "AccessDeniedException", "You don't have permissions to access this resource."
+        )
     response.sandbox_signer = signer
     if isinstance(signer.fault, InvalidKey):
         raise signer.fault.for_service(response.service_name)

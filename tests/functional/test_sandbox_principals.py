@@ -178,6 +178,7 @@ def keys(server: Server) -> dict[str, str]:
 
 
 IDENTITY, BOUNDARY = "identity-based policy", "permissions boundary"
+OWNER_OF_MEMBER = f"{MEMBER}/Ops"
 SESSION, SCP = "session policy", "service control policy"
 LEVELS = {f"Level-{level}": SCP for level in ("root", "Outer", "Inner", MEMBER)}
 USER = {"Identity": IDENTITY, "Group": IDENTITY, "Boundary": BOUNDARY, **LEVELS}
@@ -231,6 +232,62 @@ def test_simulator_knows_neither_session_tags_nor_session_policies(
         for entry in answer.findall(".//ResourceSpecificResults/member")
     ]
     assert decisions == ["explicitDeny" if name in denied else "allowed" for name in DOCUMENTS]
+
+
+@pytest.mark.parametrize(
+    ("excluded", "allowed"),
+    [
+        ({"PolicyType": "scp"}, set(LEVELS)),
+        ({"PolicyType": "permission-boundary"}, {"Boundary"}),
+        (
+            {
+                "InlinePolicyIdentifier": {
+                    "PolicyName": "Group",
+                    "AttachmentType": "group",
+                    "AttachmentName": "all",
+                }
+            },
+            {"Group"},
+        ),
+    ],
+)
+def test_simulates_without_excluded_policies(
+    server: Server, excluded: dict[str, Any], allowed: set[str]
+) -> None:
+    answer = server.query(
+        OWNER_OF_MEMBER,
+        "iam",
+        "SimulatePrincipalPolicy",
+        PolicySourceArn=f"arn:aws:iam::{MEMBER}:user/eve",
+        ActionNames=["ssm:StartSession"],
+        ResourceArns=[f"arn:aws:ssm:us-east-1:{MEMBER}:document/{name}" for name in USER],
+        PolicyExclusionList=[excluded],
+    )
+    entries = answer.findall(".//ResourceSpecificResults/member")
+    found = dict(zip(USER, (text(e, "EvalResourceDecision") for e in entries), strict=True))
+    assert {name for name, decision in found.items() if decision == "allowed"} == allowed
+    assert text(answer, "AllowedByOrganizations") == (
+        None if excluded == {"PolicyType": "scp"} else "false"
+    )
+
+
+def test_condition_keys_name_organization(server: Server) -> None:
+    organization = server.organizations("alice", "DescribeOrganization")["Organization"]["Id"]
+
+    def matches(**keys: str) -> bool:
+        conditions = {"StringEquals": {key.replace("_", ":"): value for key, value in keys.items()}}
+        answer = server.query(
+            OWNER_OF_MEMBER,
+            "iam",
+            "SimulatePrincipalPolicy",
+            PolicySourceArn=f"arn:aws:iam::{MEMBER}:role/Ops",
+            ActionNames=["ssm:GetParameter"],
+            PolicyInputList=[policy({**ALLOW, "Effect": "Deny", "Condition": conditions})],
+        )
+        return text(answer, "EvalDecision") == "explicitDeny"
+
+    assert matches(aws_PrincipalOrgID=organization, aws_PrincipalOrgMasterAccountId=ACCOUNT)
+    assert not matches(aws_PrincipalOrgID="o-other")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ssmgate.gate.decision import printable
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.sandbox import tools
 from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
@@ -59,6 +60,7 @@ def main() -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO if options.log else logging.ERROR)
+    _log.setLevel(logging.INFO if options.log else logging.WARNING)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
         world = _world(options.seed)
@@ -112,6 +114,7 @@ def _serve(
     host, port = listening.getsockname()[:2]
     operations.install(sessions, _log.info)
     credentials = seeding.seed(world)
+    _warn_of_missing_document(world)
     gc.enable()
     server = make_server(
         host,
@@ -140,6 +143,20 @@ def _serve(
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def _warn_of_missing_document(world: worlds.World) -> None:
+    for account in world.accounts:
+        named = {document.name for document in account.documents}
+        if DEFAULT_DOCUMENT_NAME not in named and (account.nodes or account is world.home):
+            _log.warning(
+                "ssmgate: sandbox: note: account %s has no document %s, which sessions without a"
+                " document name do not need, but those that name it do. To create it: [[document]]"
+                ' name = "%s"',
+                account.account_id,
+                DEFAULT_DOCUMENT_NAME,
+                DEFAULT_DOCUMENT_NAME,
+            )
 
 
 def _world(seed: Path | None) -> worlds.World:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.ec2.models import ec2_backends, instances
+from moto.iam.exceptions import MalformedPolicyDocument
 from moto.iam.models import iam_backends
 from moto.ssm.models import ssm_backends
 from moto.sts.models import sts_backends
@@ -36,11 +37,18 @@ def seed(world: World) -> dict[str, Credentials]:
     """Create what `world` describes, in the accounts and the region that this process serves.
 
     Returns the credentials of each user and of a session of each role, by the names of `--as`.
-    Raises `WorldError` for an attached AWS managed policy that moto does not have.
+    Raises `WorldError` for an attached AWS managed policy that moto does not have, and for a policy
+    that IAM would not store.
     """
     credentials: dict[str, Credentials] = {}
     for account in world.accounts:
-        for name, value in _account(account, world.region).items():
+        try:
+            created = _account(account, world.region)
+        except MalformedPolicyDocument as error:
+            raise WorldError(
+                f"IAM refuses a policy of account {account.account_id}: {error}"
+            ) from error
+        for name, value in created.items():
             credentials[world.label(account, name)] = value
     if world.service_control_policies or world.units or len(world.accounts) > 1:
         organization.create(world)

@@ -16,12 +16,13 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 from moto.organizations.models import organizations_backends
+from moto.organizations.responses import OrganizationsResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
 from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize, check_credentials
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
-from ssmgate.sandbox.operations import iam, ssm, sts
+from ssmgate.sandbox.operations import iam, policies, ssm, sts
 from ssmgate.sandbox.operations.request import Signer, context, members, stored_arn
 from ssmgate.sandbox.principals import account_of_key
 from ssmgate.sandbox.sessions import Sessions
@@ -54,7 +55,15 @@ _ADDED: Mapping[type, Mapping[str, Method]] = {
 
 # moto's class -> operations of moto that are wrapped.
 _WRAPPED: Mapping[type, Mapping[str, Callable[[Method], Method]]] = {
-    IamResponse: {"create_user": iam.with_boundary},
+    IamResponse: {
+        "create_role": policies.with_readable_trust,
+        "create_user": iam.with_boundary,
+        "delete_policy": policies.unless_in_use,
+    },
+    OrganizationsResponse: {
+        "create_policy": policies.with_readable_content,
+        "update_policy": policies.with_readable_content,
+    },
     TokenResponse: {"get_caller_identity": sts.for_signer},
 }
 
@@ -82,6 +91,7 @@ def install(sessions: Sessions, log: Callable[[str], None]) -> None:
     for response, wrappers in _WRAPPED.items():
         for name, wrapper in wrappers.items():
             setattr(response, name, wrapper(getattr(response, name)))
+    policies.install_validators()
     SimpleSystemManagerResponse.sandbox_sessions = sessions
     # Common errors such as AccessDenied are not in the service models, also not in AWS's.
     warnings.filterwarnings("ignore", message=r"Exception\(_Answer\)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,11 @@ tags = {{ Blocked = "no", Team = "ops" }}
 trust = '''{trust}'''
 
 [[member.role]]
+name = "Web"
+attached = ["Rights"]
+trust = '''{trust_web}'''
+
+[[member.role]]
 name = "Next"
 path = "/a/"
 attached = ["Rights"]
@@ -102,6 +108,15 @@ def trust(*principals: str) -> str:
     return policy({"Effect": "Allow", "Action": actions, "Principal": {"AWS": list(principals)}})
 
 
+PROVIDER = "oidc.example.com/id/A"
+TRUST_WEB = policy(
+    {
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
+        "Principal": {"Federated": f"arn:aws:iam::{MEMBER}:oidc-provider/{PROVIDER}"},
+        "Condition": {"StringEquals": {f"{PROVIDER}:sub": "pod"}},
+    }
+)
 NO_SESSION = policy(ALLOW, deny("Session"))
 BLOCKED = {"StringEquals": {"aws:PrincipalTag/Blocked": "yes"}}
 SOURCED = {"StringEquals": {"aws:SourceIdentity": "mallory"}}
@@ -126,6 +141,7 @@ def seed(directory: Path) -> Path:
         rights=RIGHTS,
         trust=trust(ACCOUNT, MEMBER),
         trust_role=trust(OPS),
+        trust_web=TRUST_WEB,
     )
     for level in ("root", "Outer", "Inner", MEMBER):
         content += (
@@ -334,6 +350,10 @@ def test_caller_identity_names_account_of_credentials(
             "alice", f"arn:aws:iam::{MEMBER}:role/OrganizationAccountAccessRole", {}, None,
             id="role that the organization has created",
         ),
+        pytest.param(
+            "alice", f"arn:aws:iam::{MEMBER}:role/OrganizationAccountAccessRole",
+            {"DurationSeconds": "7200"}, "exceeds the MaxSessionDuration", id="long session",
+        ),
     ],
 )  # fmt: skip
 def test_assumes_roles_across_accounts(
@@ -350,6 +370,49 @@ def test_assumes_roles_across_accounts(
     with pytest.raises(Failed) as raised:
         assume(server, keys.get(who, who), role, **members)
     assert message in raised.value.message
+
+
+def token(**claims: Any) -> str:
+    """Return a JWT without a valid signature."""
+    payload = json.dumps({"iss": f"https://{PROVIDER}", **claims}).encode()
+    return f"e30.{base64.urlsafe_b64encode(payload).decode().rstrip('=')}.e30"
+
+
+def test_web_identity_assumes_role_that_trusts_its_issuer(server: Server) -> None:
+    def ask(web_token: str) -> str:
+        answer = server.query(
+            "",
+            "sts",
+            "AssumeRoleWithWebIdentity",
+            RoleArn=f"arn:aws:iam::{MEMBER}:role/Web",
+            RoleSessionName="s1",
+            WebIdentityToken=web_token,
+        )
+        return str(text(answer, "AccessKeyId"))
+
+    tags = {"https://aws.amazon.com/tags": {"principal_tags": {"Blocked": ["yes"]}}}
+    key = ask(token(sub="pod", **tags))
+    with pytest.raises(Failed, match="explicit deny in an identity-based policy"):
+        server.ssm(key, "StartSession", Target=NODE, DocumentName="Tag")
+    with pytest.raises(Failed, match="InvalidDocument"):
+        server.ssm(ask(token(sub="pod")), "StartSession", Target=NODE, DocumentName="Tag")
+    with pytest.raises(Failed, match="AccessDenied: Not authorized to perform sts:AssumeRoleWith"):
+        ask(token(sub="other"))
+    with pytest.raises(Failed, match="InvalidIdentityToken"):
+        ask("x")
+
+
+def test_owner_keeps_its_rights_in_session_and_loses_them_as_federated_user(
+    server: Server,
+) -> None:
+    session = server.query(OWNER, "sts", "GetSessionToken")
+    server.query(str(text(session, "AccessKeyId")), "iam", "ListUsers")
+    federated = server.query(OWNER, "sts", "GetFederationToken", Name="fed")
+    key = str(text(federated, "AccessKeyId"))
+    with pytest.raises(Failed, match="because no session policy allows the ssm:StartSession"):
+        server.ssm(key, "StartSession", Target=NODE)
+    with pytest.raises(Failed, match="InvalidClientTokenId"):
+        server.query(key, "iam", "ListUsers")
 
 
 def test_management_account_lists_accounts(server: Server, keys: dict[str, str]) -> None:

@@ -90,7 +90,8 @@ def caller_of(access_key: str, account: str, partition: str = "aws") -> Caller |
     if user is not None:
         return _user(backend, user, grant)
     if grant is not None and key.user_name is None:
-        return _federated_owner(backend, grant)
+        # The owner has asked for them: a session is the owner as well, a federated user is not.
+        return _federated_owner(backend, grant) if grant.kind is Kind.FEDERATION else None
     # A deleted key must not have the owner's permissions.
     if account_of_key(access_key) == account:
         raise InvalidKey

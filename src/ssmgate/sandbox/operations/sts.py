@@ -228,12 +228,18 @@ def _tag_keys(grant: Grant) -> dict[str, str | Sequence[str]]:
 
 def _answer(response: Any, role: Any, grant: Grant, **more: str) -> Any:
     parameters = response.params
+    seconds = int(parameters.get("DurationSeconds") or _HOUR)
+    if seconds > int(role.max_session_duration or _HOUR):
+        raise ServiceFault(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        )
     assumed = response.backend.assume_role(
         region_name=response.region,
         role_session_name=parameters.get("RoleSessionName"),
         role_arn=role.arn,
         policy=parameters.get("Policy"),
-        duration=int(parameters.get("DurationSeconds") or _HOUR),
+        duration=seconds,
         external_id=parameters.get("ExternalId"),
     )
     assumed.sandbox_grant = grant

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-acc
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -79,6 +80,7 @@ def requested(parameters: Mapping[str, Any], kind: Kind, previous: Grant | None)
     Raises `ServiceFault`: ValidationError, InvalidParameterValue, MalformedPolicyDocument,
     PackedPolicyTooLarge, and AccessDenied for a second source identity.
     """
+    _check_name(parameters, kind)
     tags = _tags(parameters.get("Tags") or ())
     keys = {key.lower() for key in tags}
     inherited = {} if previous is None else previous.inherited
@@ -113,6 +115,20 @@ def merged_tags(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str,
     overridden = {key.lower() for key in session}
     kept = {key: value for key, value in own.items() if key.lower() not in overridden}
     return {f"aws:PrincipalTag/{key}": value for key, value in {**kept, **session}.items()}
+
+
+def _check_name(parameters: Mapping[str, Any], kind: Kind) -> None:
+    if kind is Kind.USER:
+        return
+    member, longest = ("RoleSessionName", 64) if kind is Kind.ROLE else ("Name", 32)
+    name = str(parameters.get(member) or "")
+    if not re.fullmatch(rf"[\w+=,.@-]{{2,{longest}}}", name, re.ASCII):
+        raise ServiceFault(
+            "ValidationError",
+            f"1 validation error detected: Value '{name}' at '{member[0].lower()}{member[1:]}'"
+            " failed to satisfy constraint: Member must satisfy regular expression pattern:"
+            rf" [\w+=,.@-]{{2,{longest}}}",
+        )
 
 
 def _check_duration(parameters: Mapping[str, Any], previous: Grant | None) -> None:

@@ -29,7 +29,7 @@ def tags(**values: str) -> list[dict[str, str]]:
 
 
 def ask(previous: Grant | None = None, **parameters: Any) -> Grant:
-    return requested(parameters, Kind.ROLE, previous)
+    return requested({"RoleSessionName": "s1", **parameters}, Kind.ROLE, previous)
 
 
 def test_session_tags_override_tags_of_role_in_any_case() -> None:
@@ -88,6 +88,14 @@ def test_credentials_set_condition_keys() -> None:
         pytest.param(
             None, {"Tags": tags(k="v" * 257)}, "ValidationError",
             "'tags.1.member.value' failed", id="long value",
+        ),
+        pytest.param(
+            None, {"RoleSessionName": "a b"}, "ValidationError", "at 'roleSessionName' failed",
+            id="name",
+        ),
+        pytest.param(
+            None, {"RoleSessionName": "x" * 65}, "ValidationError", "at 'roleSessionName' failed",
+            id="long name",
         ),
         pytest.param(
             FIRST, {"SourceIdentity": "bob"}, "AccessDenied", "cannot be changed",

@@ -23,9 +23,6 @@ from ssmgate.sandbox.operations.request import context
 from ssmgate.sandbox.principals import role_named
 
 _HOUR, _HALF_A_DAY = 3600, 43200
-# The session tags in a token of an OpenID Connect provider.
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
-_TAGS_CLAIM = "https://aws.amazon.com/tags"
 
 Parameters = Mapping[str, Any]
 
@@ -54,21 +51,13 @@ def assume_role_with_web_identity(self: Any) -> Any:
     role = _role(self, None)
     claims = _claims(str(parameters.get("WebIdentityToken") or ""))
     provider = str(claims.get("iss", "")).removeprefix("https://")
-    tagged = claims.get(_TAGS_CLAIM) or {}
-    tags = [
-        {"Key": key, "Value": value[0] if isinstance(value, list) else value}
-        for key, value in tagged.get("principal_tags", {}).items()
-    ]
-    given = {**parameters, "Tags": tags, "TransitiveTagKeys": tagged.get("transitive_tag_keys")}
-    grant = grants.requested(given, Kind.ROLE, None)
+    grant = grants.requested({**parameters, **_token_tags(claims)}, Kind.ROLE, None)
     keys: dict[str, str | Sequence[str]] = {
-        f"{provider}:{claim}": value
-        for claim, value in claims.items()
-        if isinstance(value, str) or (isinstance(value, list) and claim == "amr")
+        f"{provider}:{claim}": value for claim, value in _single_values(claims).items()
     }
     keys |= _keys(self, role, grant, parameters)
     action = "sts:AssumeRoleWithWebIdentity"
-    actions = [action, *(["sts:TagSession"] if tags else [])]
+    actions = [action, *(["sts:TagSession"] if grant.tags else [])]
     for each in actions:
         request = trust.request_for(each, role.arn, keys)
         if not trust.decide_federated(_trust_policy(role), provider, request):
@@ -280,3 +269,28 @@ def _claims(token: str) -> dict[str, Any]:
             "InvalidIdentityToken", "The ID Token provided is not a valid JWT."
         ) from error
     return claims if isinstance(claims, dict) else {}
+
+
+def _single_values(claims: Mapping[str, Any]) -> dict[str, str]:
+    """Return the claims with one string, also in a list."""
+    found = {}
+    for claim, value in claims.items():
+        single = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(single, str):
+            found[claim] = single
+    return found
+
+
+def _token_tags(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Tags and TransitiveTagKeys, as in AssumeRole, of a web identity token.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+    """
+    tagged = claims.get("https://aws.amazon.com/tags")
+    if not isinstance(tagged, dict):
+        return {"Tags": (), "TransitiveTagKeys": ()}
+    tags = _single_values(tagged.get("principal_tags") or {})
+    return {
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        "TransitiveTagKeys": tagged.get("transitive_tag_keys") or (),
+    }

@@ -14,6 +14,7 @@ from fakes.sandbox import ACCOUNT, NODE, OWNER, Failed, Server, serving, text
 
 MEMBER = "222233334444"
 OPS, NEXT = (f"arn:aws:iam::{MEMBER}:role/a/{name}" for name in ("Ops", "Next"))
+DIRECT = f"arn:aws:iam::{MEMBER}:role/Direct"
 
 # Each layer denies the document that has its name. Everything else is allowed.
 SEED = """
@@ -78,6 +79,13 @@ boundary = "Limits"
 tags = {{ Blocked = "no", Team = "ops" }}
 trust = '''{trust}'''
 
+[[member.user]]
+name = "ann"
+
+[[member.role]]
+name = "Direct"
+trust = '''{trust_direct}'''
+
 [[member.role]]
 name = "Web"
 attached = ["Rights"]
@@ -117,6 +125,21 @@ TRUST_WEB = policy(
         "Condition": {"StringEquals": {f"{PROVIDER}:sub": "pod"}},
     }
 )
+# It allows neither sts:TagSession nor sts:SetSourceIdentity.
+TRUST_DIRECT = policy(
+    {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {
+            "AWS": [
+                f"arn:aws:iam::{ACCOUNT}:user/alice",
+                f"arn:aws:iam::{ACCOUNT}:user/bob",
+                f"arn:aws:iam::{MEMBER}:user/ann",
+                OPS,
+            ]
+        },
+    }
+)
 NO_SESSION = policy(ALLOW, deny("Session"))
 BLOCKED = {"StringEquals": {"aws:PrincipalTag/Blocked": "yes"}}
 SOURCED = {"StringEquals": {"aws:SourceIdentity": "mallory"}}
@@ -141,6 +164,7 @@ def seed(directory: Path) -> Path:
         rights=RIGHTS,
         trust=trust(ACCOUNT, MEMBER),
         trust_role=trust(OPS),
+        trust_direct=TRUST_DIRECT,
         trust_web=TRUST_WEB,
     )
     for level in ("root", "Outer", "Inner", MEMBER):
@@ -332,6 +356,25 @@ def test_caller_identity_names_account_of_credentials(
             "bob", OPS, {}, "because no identity-based policy allows the sts:AssumeRole action",
             id="no own permission",
         ),
+        pytest.param(f"{MEMBER}/ann", DIRECT, {}, None, id="named user of same account"),
+        pytest.param(
+            "bob", DIRECT, {}, "because no identity-based policy allows the sts:AssumeRole action",
+            id="named user of another account without own permission",
+        ),
+        pytest.param(
+            "alice", DIRECT, {"Tags": TAGS},
+            "because no role trust policy allows the sts:TagSession action", id="tags not trusted",
+        ),
+        pytest.param(
+            "alice", DIRECT, {"SourceIdentity": "alice"},
+            "because no role trust policy allows the sts:SetSourceIdentity action",
+            id="source identity not trusted",
+        ),
+        pytest.param(
+            "tagged", DIRECT, {}, "because no role trust policy allows the sts:TagSession action",
+            id="inherited tags not trusted",
+        ),
+        pytest.param("role", DIRECT, {}, None, id="chained session without tags"),
         pytest.param(
             "alice", NEXT, {}, "because no role trust policy allows the sts:AssumeRole action",
             id="not trusted",

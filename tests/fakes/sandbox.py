@@ -51,13 +51,19 @@ class Server:
         return {variable: value for variable, value in found.items() if value is not None}
 
     def ssm(self, who: str, operation: str, region: str = "us-east-1", **members: Any) -> Any:
-        headers = {
-            "X-Amz-Target": f"AmazonSSM.{operation}",
-            "Content-Type": "application/x-amz-json-1.1",
-        }
+        return self._json(who, "ssm", f"AmazonSSM.{operation}", members, region)
+
+    def organizations(self, who: str, operation: str, **members: Any) -> Any:
+        target = f"AWSOrganizationsV20161128.{operation}"
+        return self._json(who, "organizations", target, members)
+
+    def _json(
+        self, who: str, service: str, target: str, members: Any, region: str = "us-east-1"
+    ) -> Any:
+        headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
         body = json.dumps(members).encode()
         try:
-            return json.loads(self._send(who, "ssm", body, headers, region))
+            return json.loads(self._send(who, service, body, headers, region))
         except urllib.error.HTTPError as error:
             error_body = json.loads(error.read())
             message = error_body.get("message") or error_body["Message"]
@@ -65,12 +71,7 @@ class Server:
 
     def query(self, who: str, service: str, operation: str, **members: Any) -> ET.Element:
         version = {"iam": "2010-05-08", "sts": "2011-06-15", "ec2": "2016-11-15"}[service]
-        pairs = {"Action": operation, "Version": version}
-        for name, value in members.items():
-            for number, item in enumerate(value if isinstance(value, list) else [], start=1):
-                pairs[f"{name}.member.{number}"] = item
-            if not isinstance(value, list):
-                pairs[name] = value
+        pairs = {"Action": operation, "Version": version, **dict(_flattened(members))}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         body = urllib.parse.urlencode(pairs).encode()
         try:
@@ -108,6 +109,18 @@ class Server:
             ActionNames=["ssm:StartSession"],
             ResourceArns=list(arns),
         )
+
+
+def _flattened(members: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of the query protocol."""
+    for name, value in members.items():
+        if isinstance(value, list):
+            numbered = {f"member.{number}": item for number, item in enumerate(value, start=1)}
+            yield from ((f"{name}.{key}", item) for key, item in _flattened(numbered))
+        elif isinstance(value, dict):
+            yield from ((f"{name}.{key}", item) for key, item in _flattened(value))
+        else:
+            yield name, value
 
 
 def parsed(content: bytes) -> ET.Element:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -341,8 +342,8 @@ def test_serves_hundred_concurrent_requests(server: Server) -> None:
 
 
 def test_offers_no_unrestricted_credentials(server: Server) -> None:
-    with pytest.raises(Failed, match="GetFederationToken is not offered"):
-        server.query("bob", "sts", "GetFederationToken", Name="bob")
+    with pytest.raises(Failed, match="AssumeRoleWithSAML is not offered"):
+        server.query("bob", "sts", "AssumeRoleWithSAML", RoleArn="r")
 
 
 def test_model_2025_requires_grant_of_default_document() -> None:
@@ -529,6 +530,31 @@ def test_loads_another_seed(shell: Shell) -> None:
     assert ended.stdout == "arn:aws:sts::999988887777:assumed-role/r/sandbox\n"
 
 
+def test_warns_of_seed_without_default_document(shell: Shell) -> None:
+    (shell.home / "world.toml").write_text('[[user]]\nname = "u"\n')
+    (shell.home / "old.toml").write_text(
+        '[[user]]\nname = "u"\n[user.policies]\np = \'{"Version": "2008-10-17", "Statement":'
+        ' {"Effect": "Allow", "Action": "*", "Resource": "*"}}\'\n'
+    )
+    ended = shell.run("--seed", "world.toml", "--", "true")
+    assert ended.returncode == 0
+    assert ended.stderr.startswith(
+        f"ssmgate: sandbox: note: account {ACCOUNT} has no document {DEFAULT}, "
+    )
+    assert shell.run("--", "true").stderr == ""
+    ended = shell.run("--seed", "old.toml", "--", "true")
+    assert ended.returncode == 253
+    assert "old.toml: IAM refuses a policy of account" in ended.stderr
+
+
+def test_env_inside_sandbox_names_this_sandbox(shell: Shell) -> None:
+    words = (sys.executable, "-m", "ssmgate", "sandbox", "env", "bob")
+    ended = shell.run("--", "sh", "-c", f"echo $AWS_ENDPOINT_URL; {shlex.join(words)}")
+    url, *exports = ended.stdout.splitlines()
+    assert (ended.stderr, ended.returncode) == ("", 0)
+    assert f"export AWS_ENDPOINT_URL={url}" in exports
+
+
 def test_boto3_seeds_sandbox_and_reads_answers(shell: Shell) -> None:
     code = """
 import boto3, json
@@ -541,6 +567,23 @@ answer = iam.simulate_principal_policy(
     ResourceArns=["arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"])
 (result,) = answer["EvaluationResults"]
 print(answer["IsTruncated"], result["EvalDecision"], result["MatchedStatements"][0])
+answer = iam.simulate_custom_policy(
+    PolicyInputList=[json.dumps({"Version": "2012-10-17", "Statement": [grant]})],
+    OrderedOrganizationPolicyInputList=[{"ServiceControlPolicyInputList": [json.dumps(
+        {"Version": "2012-10-17", "Statement": [{**grant, "Effect": "Deny"}]})]}],
+    ActionNames=["ssm:StartSession"])
+print(answer["EvaluationResults"][0]["OrganizationsDecisionDetail"])
+answer = iam.simulate_principal_policy(
+    PolicySourceArn="arn:aws:iam::111122223333:role/Ops", ActionNames=["ssm:StartSession"],
+    PolicyExclusionList=[{"PolicyType": "inline"}])
+print(answer["EvaluationResults"][0]["EvalDecision"])
+session = sts.assume_role(
+    RoleArn="arn:aws:iam::111122223333:role/Ops", RoleSessionName="s1", SourceIdentity="admin",
+    Tags=[{"Key": "Team", "Value": "x"}], TransitiveTagKeys=["Team"])
+print(session["SourceIdentity"], session["AssumedRoleUser"]["Arn"])
+federated = sts.get_federation_token(Name="fed", Policy=json.dumps(
+    {"Version": "2012-10-17", "Statement": [grant]}))
+print(federated["FederatedUser"]["Arn"], federated["Credentials"]["Expiration"].year > 2000)
 try:
     ssm.start_session(Target="i-0aa")
 except ssm.exceptions.TargetNotConnected as error:
@@ -552,29 +595,110 @@ except ssm.exceptions.TargetNotConnected as error:
     assert ended.stdout.splitlines() == [
         "False allowed {'SourcePolicyId': 'role_Ops_More', 'SourcePolicyType': 'IAM Policy',"
         " 'StartPosition': {'Line': 1, 'Column': 41}, 'EndPosition': {'Line': 1, 'Column': 107}}",
+        "{'AllowedByOrganizations': False}",
+        "implicitDeny",
+        f"admin arn:aws:sts::{ACCOUNT}:assumed-role/Ops/s1",
+        f"arn:aws:sts::{ACCOUNT}:federated-user/fed True",
         "i-0aa is not connected.",
     ]
 
 
-def test_unreadable_policy_is_never_allow(server: Server) -> None:
+# moto alone would store each of them.
+UNREADABLE = {
+    "Effect": "Allow",
+    "Action": "*",
+    "Resource": "*",
+    "Condition": {"NumericEquals": {"aws:MultiFactorAuthAge": "young"}},
+}
+TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNT}}
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("PutUserPolicy", {"UserName": "carol", "PolicyName": "p", "PolicyDocument": UNREADABLE}),
+        ("PutRolePolicy", {"RoleName": "Ops", "PolicyName": "p", "PolicyDocument": UNREADABLE}),
+        ("CreatePolicy", {"PolicyName": "p", "PolicyDocument": UNREADABLE}),
+        (
+            "CreatePolicyVersion",
+            {
+                "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/NoSshDocument",
+                "PolicyDocument": UNREADABLE,
+            },
+        ),
+        (
+            "CreateRole",
+            {"RoleName": "r", "AssumeRolePolicyDocument": {**TRUST, "Effect": "Maybe"}},
+        ),
+        (
+            "UpdateAssumeRolePolicy",
+            {"RoleName": "Ops", "PolicyDocument": {**TRUST, "Principal": "everyone"}},
+        ),
+    ],
+)
+def test_policy_that_cannot_be_read_is_refused(
+    server: Server, operation: str, members: dict[str, Any]
+) -> None:
+    given = {
+        name: document(value) if isinstance(value, dict) else value
+        for name, value in members.items()
+    }
+    with pytest.raises(Failed, match="MalformedPolicyDocument: ") as raised:
+        server.query(OWNER, "iam", operation, **given)
+    assert raised.value.status == 400
+
+
+def test_service_control_policy_that_cannot_be_read_is_refused(server: Server) -> None:
+    with pytest.raises(Failed, match="MalformedPolicyDocumentException: "):
+        server.organizations(
+            OWNER,
+            "CreatePolicy",
+            Name="p",
+            Description="",
+            Type="SERVICE_CONTROL_POLICY",
+            Content=document(UNREADABLE),
+        )
+
+
+def test_numbers_in_conditions_are_accepted(server: Server) -> None:
+    old = {**UNREADABLE, "Condition": {"NumericLessThan": {"aws:EpochTime": [1, 2.5]}}}
+    new = {**UNREADABLE, "Condition": {"NumericGreaterThan": {"aws:EpochTime": 1700000000}}}
+
     def own(operation: str, **members: Any) -> ET.Element:
         return server.query(OWNER, "iam", operation, **members)
 
-    # IAM would not store it; moto does.
-    strange = {
-        "Effect": "Allow",
-        "Action": "*",
-        "Resource": "*",
-        "Condition": {"NumericEquals": {"aws:MultiFactorAuthAge": "young"}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [strange]})
-    own("CreateUser", UserName="mallory")
-    key = str(text(own("CreateAccessKey", UserName="mallory"), "AccessKeyId"))
-    own("PutUserPolicy", UserName="mallory", PolicyName="p", PolicyDocument=policy)
-    with pytest.raises(Failed, match=r"cannot read policy user_mallory_p: .*NumericEquals"):
+    own("CreateUser", UserName="numbers")
+    key = str(text(own("CreateAccessKey", UserName="numbers"), "AccessKeyId"))
+    own("PutUserPolicy", UserName="numbers", PolicyName="p", PolicyDocument=document(old))
+    with pytest.raises(Failed, match="no identity-based policy allows"):
         server.ssm(key, "StartSession", Target=NODE)
-    with pytest.raises(Failed, match=r"cannot read policy user_mallory_p: .*NumericEquals"):
-        server.simulate("admin", user("mallory"), DEFAULT_ARN)
+    own("PutUserPolicy", UserName="numbers", PolicyName="p", PolicyDocument=document(new))
+    server.ssm(key, "StartSession", Target=NODE)
+
+
+def test_policy_in_use_is_not_deleted(server: Server) -> None:
+    def own(operation: str, **members: Any) -> ET.Element:
+        return server.query(OWNER, "iam", operation, **members)
+
+    grant = document({**UNREADABLE, "Condition": {}})
+    arn = str(text(own("CreatePolicy", PolicyName="used", PolicyDocument=grant), "Arn"))
+    own("CreateUser", UserName="holder")
+    own("AttachUserPolicy", UserName="holder", PolicyArn=arn)
+    own("AttachUserPolicy", UserName="holder", PolicyArn=arn)
+    with pytest.raises(Failed, match="DeleteConflict: Cannot delete a policy attached") as raised:
+        own("DeletePolicy", PolicyArn=arn)
+    assert raised.value.status == 409
+    own("DetachUserPolicy", UserName="holder", PolicyArn=arn)
+    own("CreatePolicyVersion", PolicyArn=arn, PolicyDocument=grant)
+    with pytest.raises(Failed, match="DeleteConflict: This policy has more than one version"):
+        own("DeletePolicy", PolicyArn=arn)
+    own("DeletePolicyVersion", PolicyArn=arn, VersionId="v2")
+    own("DeletePolicy", PolicyArn=arn)
+    own("DeleteUser", UserName="holder")
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from ssmgate.gate import exits
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _MODELS = ("2021", "2023", "2025")
 _SECONDS_TO_STOP = 10
+# The environment variable with the path of the file that describes the sandbox of a command.
+_STATE = "_SSMGATE_SANDBOX"
 
 # Environment variables of the user that would select another AWS.
 _UNSET = (
@@ -178,6 +180,9 @@ def sandbox(
         else:
             # The sandbox's programs, such as its ssh, are for this command only.
             variables["PATH"] = f"{running.path}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+            # `sandbox env` in it must find this sandbox, not one that stays.
+            variables[_STATE] = os.path.join(running.path, "sandbox.json")
+            _write(variables[_STATE], running.to_json())
             ctx.exit(_run(command, variables))
 
 
@@ -310,9 +315,11 @@ def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
     except KeyboardInterrupt:
         return
     finally:
-        with contextlib.suppress(SandboxProblem, OSError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
             # A sandbox started later has replaced the file.
-            if _find().pid == running.pid:
+            with open(path) as file:
+                latest = Running.read(file.read())
+            if latest.pid == running.pid:
                 os.unlink(path)
     raise SandboxProblem("the server has ended by itself")
 
@@ -336,7 +343,8 @@ def _write(path: str, text: str) -> None:
 
 
 def _find() -> Running:
-    path = _state_path()
+    """Return the sandbox in which this process runs, else the latest one that stays."""
+    path = os.environ.get(_STATE) or _state_path()
     try:
         with open(path) as file:
             return Running.read(file.read())

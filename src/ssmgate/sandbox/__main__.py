@@ -21,14 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from ssmgate.gate.decision import printable
+from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.sandbox import tools
 from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
+from ssmgate.sandbox.seed_table import WorldError
 from ssmgate.sandbox.sessions import Model, Sessions
 
 # moto reads these environment variables when it is imported.
 _MOTO = {
-    # One account for all access keys.
+    # The account of access keys that the sandbox did not issue.
     "MOTO_ACCOUNT_ID": "",
     # So that AWS managed policies such as AdministratorAccess can be attached.
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
@@ -58,6 +60,7 @@ def main() -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO if options.log else logging.ERROR)
+    _log.setLevel(logging.INFO if options.log else logging.WARNING)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
         world = _world(options.seed)
@@ -69,7 +72,7 @@ def main() -> int:
             sessions = Sessions(Model(options.model))
             with _agent(world, sessions, programs):
                 _serve(options, world, sessions, programs, listening)
-    except worlds.WorldError as error:
+    except WorldError as error:
         _log.error("ssmgate: sandbox: %s: %s", options.seed or "the seed", error)
         return 253
     except OSError as error:
@@ -100,7 +103,7 @@ def _serve(
     programs: tools.Tools,
     listening: socket.socket,
 ) -> None:
-    os.environ.update({**_MOTO, "MOTO_ACCOUNT_ID": world.account})
+    os.environ.update({**_MOTO, "MOTO_ACCOUNT_ID": world.home.account_id})
     # Importing moto builds large tables: garbage collection would take a third of that time.
     gc.disable()
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -111,6 +114,7 @@ def _serve(
     host, port = listening.getsockname()[:2]
     operations.install(sessions, _log.info)
     credentials = seeding.seed(world)
+    _warn_of_missing_document(world)
     gc.enable()
     server = make_server(
         host,
@@ -125,7 +129,7 @@ def _serve(
     ready = {
         "url": f"http://{host}:{port}",
         "region": world.region,
-        "account": world.account,
+        "account": world.home.account_id,
         "as": world.default_name,
         "nodes": [node.node_id for node in world.nodes],
         "path": programs.path,
@@ -141,15 +145,29 @@ def _serve(
     server.server_close()
 
 
+def _warn_of_missing_document(world: worlds.World) -> None:
+    for account in world.accounts:
+        named = {document.name for document in account.documents}
+        if DEFAULT_DOCUMENT_NAME not in named and (account.nodes or account is world.home):
+            _log.warning(
+                "ssmgate: sandbox: note: account %s has no document %s, which sessions without a"
+                " document name do not need, but those that name it do. To create it: [[document]]"
+                ' name = "%s"',
+                account.account_id,
+                DEFAULT_DOCUMENT_NAME,
+                DEFAULT_DOCUMENT_NAME,
+            )
+
+
 def _world(seed: Path | None) -> worlds.World:
     if seed is None:
         return worlds.default()
     try:
         return worlds.parse(seed.read_text("utf-8"))
     except OSError as error:
-        raise worlds.WorldError(str(error.strerror)) from error
+        raise WorldError(str(error.strerror)) from error
     except UnicodeDecodeError as error:
-        raise worlds.WorldError("not UTF-8") from error
+        raise WorldError("not UTF-8") from error
 
 
 def _options() -> argparse.Namespace:

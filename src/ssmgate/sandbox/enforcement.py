@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ssmgate.gate.decision.evaluation import EvalDecision
 from ssmgate.policy_language import Context, Evaluation, Layer, Policies, Policy, Request, evaluate
 from ssmgate.policy_language.resources import has_resource
-from ssmgate.sandbox.faults import ServiceFault
+from ssmgate.sandbox.faults import InvalidKey, ServiceFault
+from ssmgate.sandbox.grants import Grant, Kind
+
+Values = Mapping[str, str | Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +21,17 @@ class Caller:
 
     `name` is the name of the user or role. `arn` is the ARN in AWS's messages, for a role that
     of its session. `session` are the session policies, which restrict what `layers` allow; None
-    if there are none. `context` are the condition keys about the principal.
+    if there are none. `context` are the condition keys about the principal. `grant` is what
+    temporary credentials carry, None for a user's own access key.
     """
 
     name: str
     arn: str
     user_id: str
     layers: Policies
-    context: Mapping[str, str]
+    context: Values
     session: tuple[Policy, ...] | None = None
+    grant: Grant | None = None
 
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
@@ -57,7 +62,7 @@ def request_context(
     }
 
 
-def authorize(caller: Caller, action: str, resource_arn: str, context: Mapping[str, str]) -> None:
+def authorize(caller: Caller, action: str, resource_arn: str, context: Values) -> None:
     """Raise unless the caller's policies allow `action` on `resource_arn`.
 
     `context` has the keys of the request and the resource; those of the principal are added.
@@ -69,12 +74,38 @@ def authorize(caller: Caller, action: str, resource_arn: str, context: Mapping[s
     resource = resource_arn if has_resource(action, resource_arn) else "*"
     request = Request(action, resource, Context(keys))
     decision = evaluate(request, caller.layers)
-    if decision.eval_decision is not EvalDecision.ALLOWED:
-        raise _denied(caller, action, resource_arn, decision, _LAYER_WORDS[decision.decided_by])
+    decisions = [(decision, _LAYER_WORDS[decision.decided_by])]
     if caller.session is not None:
-        decision = evaluate(request, Policies(caller.session))
-        if decision.eval_decision is not EvalDecision.ALLOWED:
-            raise _denied(caller, action, resource_arn, decision, "session policy")
+        decisions.append((evaluate(request, Policies(caller.session)), "session policy"))
+    # An explicit deny in any layer comes before an implicit one.
+    for refusal in (EvalDecision.EXPLICIT_DENY, EvalDecision.IMPLICIT_DENY):
+        for decision, layer in decisions:
+            if decision.eval_decision is refusal:
+                raise _denied(caller, action, resource_arn, decision, layer)
+
+
+def check_credentials(caller: Caller, service: str, operation: str) -> None:
+    """Raise for an operation that the caller's kind of temporary credentials cannot call.
+
+    Sessions of GetFederationToken, and those of GetSessionToken without MFA, cannot call IAM.
+    They can call few operations of STS.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_sts-comparison.html
+
+    Raises `ServiceFault` with the service's code. The message for AssumeRole is an assumption.
+    """
+    grant = caller.grant
+    if grant is None or service not in ("iam", "sts"):
+        return
+    if service == "iam":
+        if grant.kind is Kind.FEDERATION or (grant.kind is Kind.USER and not grant.mfa):
+            raise InvalidKey
+        return
+    allowed = {"GetCallerIdentity"}
+    if grant.kind is Kind.USER:
+        allowed.add("AssumeRole")
+    refused = {"GetFederationToken", "GetSessionToken"}
+    if operation not in allowed if grant.kind is not Kind.ROLE else operation in refused:
+        raise ServiceFault("AccessDenied", f"Cannot call {operation} with session credentials", 403)
 
 
 def _denied(
@@ -93,7 +124,8 @@ def _denied(
             f"You are not authorized to perform this operation. {sentence} {because}",
             403,
         )
-    code, status = ("AccessDenied", 403) if service == "iam" else ("AccessDeniedException", 400)
+    query = service in ("iam", "sts")
+    code, status = ("AccessDenied", 403) if query else ("AccessDeniedException", 400)
     return ServiceFault(code, f"{sentence} on resource: {resource_arn} {because}", status)
 
 
@@ -187,9 +219,12 @@ RESOURCES: Mapping[str, Resource] = {
     "ssm:DescribeSessions": _region,
     "ec2:DescribeInstances": _any,
     "ec2:DescribeTags": _any,
+    "organizations:DescribeOrganization": _any,
+    "organizations:ListAccounts": _any,
+    "organizations:ListRoots": _any,
 }
 """The operations that are authorized, with the resource of each.
 
-StartSession and TerminateSession, which have several resources, are in `sessions`. All other
-operations are not restricted.
+StartSession and TerminateSession, which have several resources, are in `sessions`, those that
+issue credentials in `operations.sts`. All other operations are not restricted.
 """

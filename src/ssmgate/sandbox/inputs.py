@@ -14,6 +14,7 @@ from typing import Any
 from ssmgate.gate.decision.arn import account_of
 from ssmgate.policy_language import Policies, Policy, PolicyError, parse_policy
 from ssmgate.policy_language.values import read_address, read_binary, read_date, read_number
+from ssmgate.sandbox.enforcement import Values
 from ssmgate.sandbox.faults import ServiceFault
 
 # Any other member could change the answer in a way that the sandbox does not model.
@@ -32,6 +33,16 @@ _KNOWN = frozenset(
     }
 )
 
+_ORGANIZATION_KEYS = (
+    "aws:PrincipalOrgID",
+    "aws:PrincipalOrgMasterAccountId",
+    "aws:PrincipalOrgPaths",
+)
+_TYPE_KEYS = ("aws:PrincipalType", "aws:Type")
+
+# The root, five levels of organizational units, the account.
+_MAX_LEVELS = 7
+
 _ENTITY = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(user|group|role)/(?:.*/)?([\w+=,.@-]+)\Z")
 
 # ContextKeyType without `List` -> the parser of its values, and IAM's name for the format.
@@ -46,14 +57,14 @@ _TYPES: Mapping[str, tuple[Callable[[str], object], str]] = {
 }
 
 
-def reject_unknown(parameters: Mapping[str, Any]) -> None:
+def reject_unknown(parameters: Mapping[str, Any], also_known: str) -> None:
     """Raise `ServiceFault` InvalidInput for a member that the sandbox does not model.
 
-    ResourcePolicy, ResourceHandlingOption, PolicyExclusionList and
-    OrderedOrganizationPolicyInputList are among them.
+    `also_known` is the member that only this operation has. ResourcePolicy and
+    ResourceHandlingOption are not modelled.
     """
     for member, value in parameters.items():
-        if member not in _KNOWN and value not in (None, "", [], {}):
+        if member not in _KNOWN and member != also_known and value not in (None, "", [], {}):
             raise ServiceFault("InvalidInput", f"{member} is not modelled by the sandbox.")
 
 
@@ -72,18 +83,22 @@ def entity(arn: str) -> tuple[str, str]:
 def keys_of(arn: str) -> dict[str, str]:
     """Return the condition keys that IAM derives from the ARN of a user, group or role, as sent."""
     kind, name = entity(arn)
+    # The names are documented. These values are assumed to be those of a request by the principal.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html
+    principal_type = {"user": "User", "role": "AssumedRole"}.get(kind)
+    types = {} if principal_type is None else dict.fromkeys(_TYPE_KEYS, principal_type)
     return {
         "aws:PrincipalArn": arn,
         "aws:PrincipalAccount": account_of(arn),
         # Recorded: the value is the ARN, not the unique ID.
         "aws:userid": arn,
+        "aws:PrincipalId": arn,
+        **types,
         **({"aws:username": name} if kind == "user" else {}),
     }
 
 
-def caller_keys(
-    parameters: Mapping[str, Any], account: str, default: Mapping[str, str]
-) -> Mapping[str, str]:
+def caller_keys(parameters: Mapping[str, Any], account: str, default: Values) -> Values:
     """Return the keys of the simulated caller: those of CallerArn, or `default` without one.
 
     The caller need not exist, and has the simulated policies instead of its own. ResourceOwner
@@ -100,7 +115,9 @@ def caller_keys(
     )
     if owner and not re.match(r"arn:[a-z-]+:iam::[0-9]{12}:.+", owner):
         raise ServiceFault("InvalidInput", f"Invalid ARN provided in the request: {owner}")
-    keys = keys_of(caller) if caller else default
+    # The organization is that of the account.
+    organization = {key: value for key, value in default.items() if key in _ORGANIZATION_KEYS}
+    keys = {**organization, **keys_of(caller)} if caller else default
     for member, arn in (("ResourceOwner", owner), ("CallerArn", caller)):
         if arn and account_of(arn) != account:
             raise ServiceFault(
@@ -116,10 +133,9 @@ def with_policies(parameters: Mapping[str, Any], layers: Policies) -> Policies:
     replaces the boundary. Raises `ServiceFault` InvalidInput for an invalid policy, and for a
     second boundary.
     """
-    added = _policies(parameters, "PolicyInputList", "Policy input list")
-    boundary = _policies(
-        parameters, "PermissionsBoundaryPolicyInputList", "Permissions boundary policy input list"
-    )
+    added = _policies(parameters.get("PolicyInputList"), "PolicyInputList", "Policy input list")
+    member = "PermissionsBoundaryPolicyInputList"
+    boundary = _policies(parameters.get(member), member, "Permissions boundary policy input list")
     if len(boundary) > 1:
         raise ServiceFault(
             "InvalidInput", "The list of Permissions Boundary policies cannot exceed 1 items."
@@ -128,11 +144,36 @@ def with_policies(parameters: Mapping[str, Any], layers: Policies) -> Policies:
     return replace(layers, boundary=boundary[0]) if boundary else layers
 
 
-def _policies(parameters: Mapping[str, Any], member: str, what: str) -> tuple[Policy, ...]:
+def with_organization(parameters: Mapping[str, Any], layers: Policies) -> Policies:
+    """Return `layers` with the levels of OrderedOrganizationPolicyInputList, if there are any.
+
+    A level without a policy allows nothing. Raises `ServiceFault`: InvalidInput for an invalid
+    policy, ValidationError for more than seven levels.
+    """
+    member = "OrderedOrganizationPolicyInputList"
+    levels = parameters.get(member) or ()
+    if len(levels) > _MAX_LEVELS:
+        raise ServiceFault(
+            "ValidationError",
+            "1 validation error detected: Value at 'orderedOrganizationPolicyInputList' failed to"
+            f" satisfy constraint: Member must have length less than or equal to {_MAX_LEVELS}",
+        )
+    read = tuple(
+        _policies(
+            level.get("ServiceControlPolicyInputList"),
+            f"{member}.{number}",
+            "Service control policy input list",
+        )
+        for number, level in enumerate(levels, start=1)
+    )
+    return replace(layers, service_control=read) if read else layers
+
+
+def _policies(texts: Any, source: str, what: str) -> tuple[Policy, ...]:
     policies = []
-    for number, text in enumerate(parameters.get(member) or (), start=1):
+    for number, text in enumerate(texts or (), start=1):
         try:
-            policies.append(parse_policy(text, f"{member}.{number}"))
+            policies.append(parse_policy(text, f"{source}.{number}"))
         except PolicyError as error:
             # IAM's own message does not contain the error.
             raise ServiceFault(

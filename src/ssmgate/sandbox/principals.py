@@ -1,21 +1,27 @@
-"""Look up IAM principals and their policies in moto's state."""
+"""Look up IAM principals, by ARN and by access key, in moto's state."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from moto.iam.models import iam_backends
-from moto.iam.utils import generate_access_key_id_from_account_id
-from moto.organizations.models import organizations_backends
 from moto.sts.models import sts_backends
 
 from ssmgate.gate.decision.arn import account_of
-from ssmgate.policy_language import Policies, Policy, PolicyError, Version, parse_policy
-from ssmgate.sandbox.enforcement import Caller
+from ssmgate.policy_language import Policies, Policy
+from ssmgate.sandbox.attached import (
+    Attachment,
+    layers_of,
+    managed_policy,
+    organization_keys,
+    read_policy,
+)
+from ssmgate.sandbox.enforcement import Caller, Values
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
+from ssmgate.sandbox.grants import Grant, Kind, merged_tags
 from ssmgate.sandbox.inputs import entity, keys_of
 
 
@@ -28,11 +34,18 @@ class Principal:
 
     arn: str
     layers: Policies
-    context: Mapping[str, str]
+    context: Values
 
 
-def source_of(policy_source_arn: str, account: str, partition: str = "aws") -> Principal:
+def source_of(
+    policy_source_arn: str,
+    account: str,
+    partition: str = "aws",
+    excluded: Callable[[Attachment], bool] = lambda _: False,
+) -> Principal:
     """Return the user, group or role with the name in `policy_source_arn`; its path is ignored.
+
+    Policies for which `excluded` returns true are left out.
 
     Raises `ServiceFault`: InvalidInput for any other ARN (including assumed-role and root) or
     another account, NoSuchEntity if there is no such principal, and ServiceFailure for an
@@ -49,157 +62,160 @@ def source_of(policy_source_arn: str, account: str, partition: str = "aws") -> P
     backend = iam_backends[account][partition]
     found = {"user": backend.users, "group": backend.groups}.get(kind, {}).get(name)
     if kind == "role":
-        found = _role(backend, name)
+        found = role_named(backend, name)
     if found is None:
         raise ServiceFault("NoSuchEntity", "Unable to retrieve specified IAM entity.", 404)
-    layers = _layers(backend, kind, found, account)
-    return Principal(policy_source_arn, layers, keys_of(policy_source_arn))
+    context = {**keys_of(policy_source_arn), **organization_keys(account, partition)}
+    return Principal(policy_source_arn, layers_of(backend, kind, found, excluded), context)
 
 
 def caller_of(access_key: str, account: str, partition: str = "aws") -> Caller | None:
     """Return the principal that signs with `access_key`; None for a key the sandbox never issued.
 
-    Signatures are not verified. Raises `InvalidKey` for a key of the account that is deleted,
-    inactive, or whose user or role was deleted, and `ServiceFault` ServiceFailure for an attached
-    policy that cannot be parsed.
+    Signatures and the expiry of sessions are not verified. Raises `InvalidKey` for a key of the
+    account that is deleted, inactive, or whose user or role was deleted, and `ServiceFault`
+    ServiceFailure for an attached policy that cannot be parsed.
     """
     backend = iam_backends[account][partition]
     assumed = sts_backends[account][partition].get_assumed_role_from_access_key(access_key)
     if assumed is not None:
-        return _assumed(backend, assumed, account)
-    session = backend.access_keys.get(access_key)
+        return _assumed(backend, assumed)
+    key = backend.access_keys.get(access_key)
     user = backend.get_user_from_access_key_id(access_key)
-    if getattr(session, "status", "Active") != "Active":
+    if getattr(key, "status", "Active") != "Active":
         raise InvalidKey
-    if user is None and getattr(session, "user_name", None) is not None:
-        user = backend.users.get(session.user_name)
-    if user is None:
-        # A deleted key must not have the owner's permissions.
-        if access_key.startswith(_key_prefixes(account)):
-            raise InvalidKey
+    if user is None and getattr(key, "user_name", None) is not None:
+        user = backend.users.get(key.user_name)
+    grant: Grant | None = getattr(key, "sandbox_grant", None)
+    if user is not None:
+        return _user(backend, user, grant)
+    if grant is not None and key.user_name is None:
+        # The owner has asked for them: a session is the owner as well, a federated user is not.
+        return _federated_owner(backend, grant) if grant.kind is Kind.FEDERATION else None
+    # A deleted key must not have the owner's permissions.
+    if account_of_key(access_key) == account:
+        raise InvalidKey
+    return None
+
+
+def account_of_key(access_key: str) -> str | None:
+    """Return the account that moto has encoded in an access key ID, None for any other text.
+
+    Whether the account and the key exist is not checked.
+    """
+    if len(access_key) != 20 or not access_key.startswith(("AKIA", "ASIA")):
         return None
-    # aws:MultiFactorAuthPresent is absent with a user's access key, present with temporary ones.
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-    mfa = getattr(session, "mfa_authenticated", None)
+    try:
+        number = int.from_bytes(base64.b32decode(access_key[4:12]))
+    except ValueError:
+        return None
+    # moto's encoding, generate_access_key_id_from_account_id: half of the number from an offset,
+    # and its last bit in the half of the alphabet that the next letter is from.
+    account = (number - 0x8000000000) * 2 + (access_key[12] in "QRSTUVWXYZ234567")
+    return f"{account:012}" if 0 <= account < 10**12 else None
+
+
+def _user(backend: Any, user: Any, grant: Grant | None) -> Caller:
+    """Return a user, or the session of a user or a federated user that `grant` describes."""
+    tags = {tag["Key"]: tag["Value"] for tag in user.tags or ()}
+    layers = layers_of(backend, "user", user)
+    if grant is not None and grant.kind is Kind.FEDERATION:
+        return _federated(backend, user.name, layers, tags, grant)
     return Caller(
         name=user.name,
         arn=user.arn,
         user_id=user.id,
-        layers=_layers(backend, "user", user, account),
+        layers=layers,
         context={
             "aws:PrincipalArn": user.arn,
-            "aws:PrincipalAccount": account,
+            "aws:PrincipalAccount": backend.account_id,
             "aws:PrincipalType": "User",
             "aws:userid": user.id,
             "aws:username": user.name,
-            **_tags(user.tags or ()),
-            **({} if mfa is None else {"aws:MultiFactorAuthPresent": _word(mfa)}),
+            **organization_keys(backend.account_id, backend.partition),
+            **merged_tags(tags, {}),
+            # aws:MultiFactorAuthPresent is absent with a user's own access key.
+            # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+            **({} if grant is None else grant.context()),
         },
+        grant=grant,
     )
 
 
-def _assumed(backend: Any, assumed: Any, account: str) -> Caller:
-    role = _role(backend, assumed.role_arn.rpartition("/")[2])
+def _federated_owner(backend: Any, grant: Grant) -> Caller:
+    """Return the federated session that the owner of the sandbox, the root user, has asked for."""
+    everything = read_policy(
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*",'
+        ' "Resource": "*"}}',
+        "root",
+    )
+    return _federated(backend, "owner", Policies((everything,)), {}, grant)
+
+
+def _federated(
+    backend: Any, name: str, layers: Policies, tags: Mapping[str, str], grant: Grant
+) -> Caller:
+    """Return a federated user: what the user and the session policies allow.
+
+    Without session policies it may do nothing.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_getfederationtoken.html
+    """
+    account = backend.account_id
+    arn = f"arn:{backend.partition}:sts::{account}:federated-user/{grant.name}"
+    return Caller(
+        name=f"{name}/{grant.name}",
+        arn=arn,
+        user_id=f"{account}:{grant.name}",
+        layers=layers,
+        session=_session_policies(backend, grant) or (),
+        context={
+            "aws:PrincipalArn": arn,
+            "aws:PrincipalAccount": account,
+            "aws:PrincipalType": "FederatedUser",
+            "aws:userid": f"{account}:{grant.name}",
+            **organization_keys(account, backend.partition),
+            **merged_tags(tags, grant.tags),
+            **grant.context(),
+        },
+        grant=grant,
+    )
+
+
+def _assumed(backend: Any, assumed: Any) -> Caller:
+    role = role_named(backend, assumed.role_arn.rpartition("/")[2])
     if role is None:
         raise InvalidKey
-    session = (_read(assumed.policy, "session"),) if assumed.policy else None
+    grant: Grant = assumed.sandbox_grant
+    tags = {tag["Key"]: tag["Value"] for tag in role.tags or ()}
     return Caller(
         name=role.name,
         arn=assumed.arn,
         user_id=assumed.user_id,
-        layers=_layers(backend, "role", role, account),
-        session=session,
+        layers=layers_of(backend, "role", role),
+        session=_session_policies(backend, grant),
         context={
             "aws:PrincipalArn": role.arn,
-            "aws:PrincipalAccount": account,
+            "aws:PrincipalAccount": backend.account_id,
             "aws:PrincipalType": "AssumedRole",
             "aws:userid": assumed.user_id,
-            "aws:MultiFactorAuthPresent": _word(getattr(assumed, "mfa_authenticated", False)),
-            **_tags(role.tags or ()),
+            **organization_keys(backend.account_id, backend.partition),
+            **merged_tags(tags, grant.tags),
+            **grant.context(),
         },
+        grant=grant,
     )
 
 
-@lru_cache(maxsize=16)
-def _key_prefixes(account: str) -> tuple[str, ...]:
-    """Return how the account's access keys begin: the account is encoded after the prefix."""
-    return tuple(
-        generate_access_key_id_from_account_id(account, prefix)[:12] for prefix in ("AKIA", "ASIA")
-    )
+def _session_policies(backend: Any, grant: Grant) -> tuple[Policy, ...] | None:
+    """Return the session policies, None if there are none.
 
-
-def _role(backend: Any, name: str) -> Any:
-    return next((role for role in backend.roles.values() if role.name == name), None)
-
-
-def _layers(backend: Any, kind: str, entity: Any, account: str) -> Policies:
-    identity = [*_attached(kind, entity)]
-    if kind == "user":
-        for group in backend.groups.values():
-            if any(member.name == entity.name for member in group.users):
-                identity += _attached("group", group)
-    boundary_arn = getattr(entity, "permissions_boundary_arn", None)
-    boundary: Policy | None = None
-    if boundary_arn:
-        managed = backend.managed_policies.get(boundary_arn)
-        # A boundary whose policy was deleted allows nothing.
-        boundary = Policy(Version.V2012, ()) if managed is None else _managed(managed)
-    return Policies(tuple(identity), boundary, _organizations(account, backend.partition))
-
-
-def _attached(kind: str, entity: Any) -> Iterable[Policy]:
-    for name, text in entity.policies.items():
-        yield _read(text, f"{kind}_{entity.name}_{name}")
-    for managed in entity.managed_policies.values():
-        yield _managed(managed)
-
-
-def _managed(policy: Any) -> Policy:
-    version = next(v for v in policy.versions if v.version_id == policy.default_version_id)
-    return _read(version.document, policy.name)
-
-
-def _organizations(account: str, partition: str) -> tuple[tuple[Policy, ...], ...]:
-    """Return the service control policies of each level, from the root to the account.
-
-    The sandbox's only account is treated as a member account, although SCPs do not restrict a
-    management account in AWS.
+    Managed ones are read at each request; one that was deleted allows nothing.
     """
-    backend = organizations_backends[account][partition]
-    if backend.org is None:
-        return ()
-    level: Any = next((item for item in backend.accounts if item.id == account), None)
-    levels: list[tuple[Policy, ...]] = []
-    while level is not None:
-        levels.append(
-            tuple(
-                _read(policy.content, policy.name)
-                for policy in level.attached_policies
-                if policy.type == "SERVICE_CONTROL_POLICY"
-            )
-        )
-        parent = getattr(level, "parent_id", None)
-        level = next((unit for unit in backend.ou if unit.id == parent), None) if parent else None
-    return tuple(reversed(levels))
+    managed = [managed_policy(backend, arn) for arn in grant.policy_arns]
+    inline = [] if grant.inline is None else [grant.inline]
+    return tuple(inline + managed) or None
 
 
-def _read(text: str, source_policy_id: str) -> Policy:
-    try:
-        return _parsed(text, source_policy_id)
-    except PolicyError as error:
-        raise ServiceFault(
-            "ServiceFailure", f"The sandbox cannot read policy {source_policy_id}: {error}", 500
-        ) from error
-
-
-@lru_cache(maxsize=1024)
-def _parsed(text: str, source_policy_id: str) -> Policy:
-    return parse_policy(text, source_policy_id)
-
-
-def _tags(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {f"aws:PrincipalTag/{tag['Key']}": tag["Value"] for tag in tags}
-
-
-def _word(flag: bool) -> str:
-    return "true" if flag else "false"
+def role_named(backend: Any, name: str) -> Any:
+    """Return moto's role `name`, None if there is none."""
+    return next((role for role in backend.roles.values() if role.name == name), None)

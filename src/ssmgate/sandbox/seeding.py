@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.ec2.models import ec2_backends, instances
+from moto.iam.exceptions import MalformedPolicyDocument
 from moto.iam.models import iam_backends
-from moto.organizations.models import organizations_backends
 from moto.ssm.models import ssm_backends
 from moto.sts.models import sts_backends
 
-from ssmgate.sandbox.world import Node, Principal, World, WorldError
+from ssmgate.policy_language import parse_policy
+from ssmgate.sandbox import organization
+from ssmgate.sandbox.grants import Grant, Kind
+from ssmgate.sandbox.seed_table import WorldError
+from ssmgate.sandbox.world import Account, Node, Principal, World
 
 _PARTITION = "aws"
 _SESSION_SECONDS = 12 * 3600
@@ -30,40 +34,55 @@ class Credentials:
 
 
 def seed(world: World) -> dict[str, Credentials]:
-    """Create what `world` describes, in the account and region that this process serves.
+    """Create what `world` describes, in the accounts and the region that this process serves.
 
-    Returns the credentials of each user and of a session of each role, by name.
-    Raises `WorldError` for an attached AWS managed policy that moto does not have.
+    Returns the credentials of each user and of a session of each role, by the names of `--as`.
+    Raises `WorldError` for an attached AWS managed policy that moto does not have, and for a policy
+    that IAM would not store.
     """
-    iam = iam_backends[world.account][_PARTITION]
-    for policy in world.managed_policies:
-        iam.create_policy("", policy.path, policy.text, policy.name, [])
-    for group in world.groups:
-        iam.create_group(group.name, group.path)
-        _put_policies(world, group, iam.put_group_policy, iam.attach_group_policy)
-    credentials = {user.name: _user(world, user) for user in world.users}
-    credentials |= {role.name: _role(world, role) for role in world.roles}
-    for node in world.nodes:
-        _node(world, node)
-    ssm = ssm_backends[world.account][world.region]
-    for document in world.documents:
-        tags = [{"Key": key, "Value": value} for key, value in document.tags.items()]
-        ssm.create_document(
-            document.content, [], [], document.name, "", document.document_type, "JSON", "", tags
-        )
-    if world.service_control_policies:
-        _organization(world)
+    credentials: dict[str, Credentials] = {}
+    for account in world.accounts:
+        try:
+            created = _account(account, world.region)
+        except MalformedPolicyDocument as error:
+            raise WorldError(
+                f"IAM refuses a policy of account {account.account_id}: {error}"
+            ) from error
+        for name, value in created.items():
+            credentials[world.label(account, name)] = value
+    if world.service_control_policies or world.units or len(world.accounts) > 1:
+        organization.create(world)
     return credentials
 
 
-def _user(world: World, user: Principal) -> Credentials:
-    iam = iam_backends[world.account][_PARTITION]
-    created = iam.create_user(world.region, user.name, user.path, _tags(user))
-    _put_policies(world, user, iam.put_user_policy, iam.attach_user_policy)
+def _account(account: Account, region: str) -> dict[str, Credentials]:
+    iam = iam_backends[account.account_id][_PARTITION]
+    for policy in account.managed_policies:
+        iam.create_policy("", policy.path, policy.text, policy.name, [])
+    for group in account.groups:
+        iam.create_group(group.name, group.path)
+        _put_policies(account, group, iam.put_group_policy, iam.attach_group_policy)
+    credentials = {user.name: _user(account, region, user) for user in account.users}
+    credentials |= {role.name: _role(account, region, role) for role in account.roles}
+    for node in account.nodes:
+        _node(account, region, node)
+    if account.documents:
+        ssm = ssm_backends[account.account_id][region]
+        for document in account.documents:
+            tags = [{"Key": key, "Value": value} for key, value in document.tags.items()]
+            content, kind = document.content, document.document_type
+            ssm.create_document(content, [], [], document.name, "", kind, "JSON", "", tags)
+    return credentials
+
+
+def _user(account: Account, region: str, user: Principal) -> Credentials:
+    iam = iam_backends[account.account_id][_PARTITION]
+    created = iam.create_user(region, user.name, user.path, _tags(user))
+    _put_policies(account, user, iam.put_user_policy, iam.attach_user_policy)
     for group in user.groups:
         iam.add_user_to_group(group, user.name)
     if user.boundary is not None:
-        arn = _policy_arn(world, user.boundary)
+        arn = _policy_arn(account, user.boundary)
         created.permissions_boundary_arn = arn
         created.permissions_boundary = {
             "PermissionsBoundaryType": "PermissionsBoundaryPolicy",
@@ -73,53 +92,60 @@ def _user(world: World, user: Principal) -> Credentials:
     return Credentials(key.access_key_id, key.secret_access_key, None)
 
 
-def _role(world: World, role: Principal) -> Credentials:
-    iam = iam_backends[world.account][_PARTITION]
+def _role(account: Account, region: str, role: Principal) -> Credentials:
+    iam = iam_backends[account.account_id][_PARTITION]
     trust = {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{world.account}:root"},
-                "Action": "sts:AssumeRole",
+                "Principal": {"AWS": f"arn:aws:iam::{account.account_id}:root"},
+                "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
             }
         ],
     }
-    boundary = None if role.boundary is None else _policy_arn(world, role.boundary)
+    boundary = None if role.boundary is None else _policy_arn(account, role.boundary)
     created = iam.create_role(
         role_name=role.name,
-        assume_role_policy_document=json.dumps(trust),
+        assume_role_policy_document=role.trust or json.dumps(trust),
         path=role.path,
         permissions_boundary=boundary,
         description="",
         tags=_tags(role),
         max_session_duration="43200",
     )
-    _put_policies(world, role, iam.put_role_policy, iam.attach_role_policy)
-    session = sts_backends[world.account][_PARTITION].assume_role(
-        region_name=world.region,
+    _put_policies(account, role, iam.put_role_policy, iam.attach_role_policy)
+    session = sts_backends[account.account_id][_PARTITION].assume_role(
+        region_name=region,
         role_session_name="sandbox",
         role_arn=created.arn,
         policy=None,
         duration=_SESSION_SECONDS,
         external_id=None,
     )
-    session.mfa_authenticated = role.mfa
+    policy = role.session.policy
+    session.sandbox_grant = Grant(
+        Kind.ROLE,
+        tags=role.session.tags,
+        source_identity=role.session.source_identity,
+        inline=None if policy is None else parse_policy(policy, "session"),
+        mfa=role.mfa,
+    )
     return Credentials(session.access_key_id, session.secret_access_key, session.session_token)
 
 
-def _put_policies(world: World, principal: Principal, put: Any, attach: Any) -> None:
+def _put_policies(account: Account, principal: Principal, put: Any, attach: Any) -> None:
     for name, text in principal.policies.items():
         put(principal.name, name, text)
     for name in principal.attached:
-        attach(_policy_arn(world, name), principal.name)
+        attach(_policy_arn(account, name), principal.name)
 
 
-def _policy_arn(world: World, name: str) -> str:
-    for policy in world.managed_policies:
+def _policy_arn(account: Account, name: str) -> str:
+    for policy in account.managed_policies:
         if policy.name == name:
-            return f"arn:aws:iam::{world.account}:policy{policy.path}{name}"
-    if name not in iam_backends[world.account][_PARTITION].managed_policies:
+            return f"arn:aws:iam::{account.account_id}:policy{policy.path}{name}"
+    if name not in iam_backends[account.account_id][_PARTITION].managed_policies:
         raise WorldError(f"{name!r} is not known to moto as a policy of AWS's")
     return name
 
@@ -128,8 +154,8 @@ def _tags(principal: Principal) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in principal.tags.items()]
 
 
-def _node(world: World, node: Node) -> None:
-    backend = ec2_backends[world.account][world.region]
+def _node(account: Account, region: str, node: Node) -> None:
+    backend = ec2_backends[account.account_id][region]
     with _instance_id(node.node_id):
         backend.run_instances(
             "ami-00000000000000000",
@@ -138,7 +164,7 @@ def _node(world: World, node: Node) -> None:
             [],
             instance_type="t3.micro",
             is_instance_type_default=False,
-            region_name=world.region,
+            region_name=region,
             tags={"instance": dict(node.tags)},
         )
     if not node.online:
@@ -154,18 +180,3 @@ def _instance_id(node_id: str) -> Iterator[None]:
         yield
     finally:
         instances.random_instance_id = original
-
-
-def _organization(world: World) -> None:
-    backend = organizations_backends[world.account][_PARTITION]
-    backend.create_organization(region=world.region, FeatureSet="ALL")
-    root = next(unit for unit in backend.ou if unit.id.startswith("r-"))
-    for policy in world.service_control_policies:
-        created = backend.create_policy(
-            Name=policy.name,
-            Description="",
-            Type="SERVICE_CONTROL_POLICY",
-            Content=policy.text,
-        )
-        policy_id = created["Policy"]["PolicySummary"]["Id"]
-        backend.attach_policy(PolicyId=policy_id, TargetId=root.id)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ssmgate.gate.decision.arn import document_arns
+from ssmgate.gate.decision.arn import RESERVED_PREFIXES, document_arns
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.question import RESOURCE_TAG_PREFIXES
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
@@ -30,8 +30,10 @@ _DOCUMENT_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:([0-9]*):document/([a-zA
 class Model(enum.Enum):
     """The version of AWS's documented behaviour that StartSession has.
 
-    In every model, a custom document that is named is authorized as well as the target, with
-    ssm:SessionDocumentAccessCheck true.
+    In every model, a document other than the default one that is named is authorized as well as
+    the target, with ssm:SessionDocumentAccessCheck true. The target is authorized with the key
+    true if the document is AWS's own, and without the key if it is a custom document: `Bool` on
+    the target's statement refuses and `BoolIfExists` allows, as observed in 2026.
 
     `2023` (documentation of 2021 to 2023): without a name only the target is authorized, with
     the key false; a statement with the condition therefore matches only if a name is given.
@@ -162,8 +164,8 @@ class Sessions:
             raise ServiceFault("TargetNotConnected", f"{target} is not connected.")
         node = region.node(target)
         if caller is not None:
-            key = {_CHECK: "true" if self._is_checked(name) else "false"}
             node_tags = _tags({} if node is None else node.tags)
+            key = self._target_key(name)
             authorize(caller, "ssm:StartSession", resource, {**context, **node_tags, **key})
             if self._needs_document(name):
                 self._authorize_document(name or DEFAULT_DOCUMENT_NAME, caller, region, context)
@@ -272,8 +274,14 @@ class Sessions:
             if session.region == region and (session.ended is None) is (state == "Active")
         ]
 
-    def _is_checked(self, name: str | None) -> bool:
-        return name is not None or self.model is Model.Y2025
+    def _target_key(self, name: str | None) -> dict[str, str]:
+        """Return ssm:SessionDocumentAccessCheck for the authorization of the target."""
+        if name is None:
+            return {_CHECK: "true" if self.model is Model.Y2025 else "false"}
+        bare = name.rpartition("/")[2]
+        if bare == DEFAULT_DOCUMENT_NAME or bare.lower().startswith(RESERVED_PREFIXES):
+            return {_CHECK: "true"}
+        return {}
 
     def _needs_document(self, name: str | None) -> bool:
         if name is None:

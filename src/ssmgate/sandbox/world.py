@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
 from ssmgate.gate.decision.arn import RESERVED_PREFIXES
-from ssmgate.policy_language import PolicyError, parse_policy
+from ssmgate.policy_language import parse_policy
+from ssmgate.sandbox.seed_table import Table, WorldError
+from ssmgate.sandbox.trust import parse_trust
 
 _NAME = re.compile(r"[\w+=,.@-]{1,64}\Z", re.ASCII)
 _PATH = re.compile(r"/(?:[\x21-\x7e]+/)?\Z")
@@ -27,10 +29,6 @@ _STANDARD_STREAM = {
     "inputs": {},
 }
 _DOCUMENT_TYPES = ("Session", "Command", "Automation")
-
-
-class WorldError(ValueError):
-    """An invalid seed. The text is the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +56,25 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """A managed or service control policy: its name, path and JSON."""
+    """A managed or service control policy: its name, path and JSON.
+
+    `attached` are the targets of a service control policy: `root`, organizational units and
+    account IDs.
+    """
 
     name: str
     path: str
     text: str
+    attached: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSession:
+    """Session tags, source identity, and the JSON of a session policy."""
+
+    tags: Mapping[str, str]
+    source_identity: str | None
+    policy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,9 @@ class Principal:
     """A user, group or role.
 
     `policies` maps names of inline policies to JSON. `attached` and `boundary` are names of
-    managed policies in the seed, or ARNs of AWS managed policies.
+    managed policies in the seed, or ARNs of AWS managed policies. `trust` is the JSON of a
+    role's trust policy, None for one that trusts the role's account. `session` is what the
+    seed's session of a role carries.
     """
 
     name: str
@@ -81,22 +95,73 @@ class Principal:
     groups: tuple[str, ...]
     tags: Mapping[str, str]
     mfa: bool
+    trust: str | None
+    session: RoleSession
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An AWS account and what is in it.
+
+    `name` and `unit` are its name in the organization and its organizational unit, None for the
+    root. Without `full_access`, FullAWSAccess is not attached to it.
+    """
+
+    account_id: str
+    name: str
+    unit: str | None
+    full_access: bool
+    nodes: tuple[Node, ...]
+    documents: tuple[Document, ...]
+    managed_policies: tuple[NamedPolicy, ...]
+    groups: tuple[Principal, ...]
+    users: tuple[Principal, ...]
+    roles: tuple[Principal, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the users and roles."""
+        return [principal.name for principal in (*self.users, *self.roles)]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """An organizational unit. Its `parent` comes before it in a seed; None is the root."""
+
+    name: str
+    parent: str | None
+    full_access: bool
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A seed. `default_name` is the user or role whose credentials a command gets by default."""
+    """A seed. `default_name` is the user or role whose credentials a command gets by default.
 
-    account: str
+    The first account is the seed's own, the others are members of its organization. `management`
+    is the management account, which service control policies do not restrict; None if the seed
+    names none.
+    """
+
     region: str
     default_name: str
-    nodes: tuple[Node, ...]
-    documents: tuple[Document, ...]
-    managed_policies: tuple[NamedPolicy, ...]
+    accounts: tuple[Account, ...]
+    units: tuple[Unit, ...]
     service_control_policies: tuple[NamedPolicy, ...]
-    groups: tuple[Principal, ...]
-    users: tuple[Principal, ...]
-    roles: tuple[Principal, ...]
+    management: str | None
+
+    @property
+    def home(self) -> Account:
+        """Return the seed's own account."""
+        return self.accounts[0]
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the nodes of all accounts."""
+        return tuple(node for account in self.accounts for node in account.nodes)
+
+    def label(self, account: Account, name: str) -> str:
+        """Return how `--as` names a user or role: with its account, unless that is the first."""
+        return name if account is self.home else f"{account.account_id}/{name}"
 
 
 def default() -> World:
@@ -108,60 +173,48 @@ def parse(text: str) -> World:
     """Parse a seed.
 
     Raises `WorldError` for invalid TOML, an unknown key, a wrong type, a name that AWS would
-    reject, a duplicate name, an invalid policy, and a reference to a missing policy or group.
-    Whether an AWS managed policy exists is checked when it is attached.
+    reject, a duplicate name, an invalid policy, and a reference to a missing policy, group,
+    organizational unit or account. Whether an AWS managed policy exists is checked when it is
+    attached.
     """
     try:
-        whole = _Table("", tomllib.loads(text))
+        whole = Table("", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise WorldError(f"not TOML: {error}") from error
-    account = whole.text("account", "111122223333")
-    if not re.fullmatch(r"[0-9]{12}", account):
-        raise whole.wrong("account", "is not twelve digits")
+    home = _account(whole, whole.text("account", "111122223333"), "home")
     region = whole.text("region", "us-east-1")
     if not re.fullmatch(r"[a-z]{2}-[a-z]+-[0-9]", region):
         raise whole.wrong("region", "is not a region of the commercial partition")
-    managed = tuple(_named_policy(table) for table in whole.tables("managed_policy"))
-    groups = tuple(_principal(table, "group") for table in whole.tables("group"))
-    users = tuple(_principal(table, "user") for table in whole.tables("user"))
-    roles = tuple(_principal(table, "role") for table in whole.tables("role"))
-    names = [principal.name for principal in (*users, *roles)]
+    members = tuple(_member(table) for table in whole.tables("member"))
+    names = [*home.names, *(f"{m.account_id}/{name}" for m in members for name in m.names)]
     if not names:
         raise WorldError("a world has at least one [[user]] or [[role]]")
     world = World(
-        account,
         region,
         whole.text("as", names[0]),
-        tuple(_node(table) for table in whole.tables("node")),
-        tuple(_document(table) for table in whole.tables("document")),
-        managed,
-        tuple(_named_policy(table) for table in whole.tables("service_control_policy")),
-        groups,
-        users,
-        roles,
+        (home, *members),
+        tuple(_unit(table) for table in whole.tables("organizational_unit")),
+        tuple(_named_policy(table, "attached") for table in whole.tables("service_control_policy")),
+        whole.text("management", "") or None,
     )
     whole.finish()
-    _check_names(world)
+    for account in world.accounts:
+        _check_account(account)
+    _check_organization(world)
+    if world.default_name not in names:
+        raise WorldError(f"as = {world.default_name!r} is neither a user nor a role of this world")
     return world
 
 
-def _check_names(world: World) -> None:
+def _check_account(account: Account) -> None:
     # --as could not distinguish a user and a role with the same name.
-    for what, names in (
-        ("user or role", [p.name for p in (*world.users, *world.roles)]),
-        ("group", [p.name for p in world.groups]),
-        ("managed_policy", [p.name for p in world.managed_policies]),
-        ("service_control_policy", [p.name for p in world.service_control_policies]),
-        ("node", [n.node_id for n in world.nodes]),
-        ("document", [d.name for d in world.documents]),
-    ):
-        if duplicate := next((name for name in names if names.count(name) > 1), None):
-            raise WorldError(f"{what} {duplicate!r} stands twice")
-    if world.default_name not in {p.name for p in (*world.users, *world.roles)}:
-        raise WorldError(f"as = {world.default_name!r} is neither a user nor a role of this world")
-    managed = {p.name for p in world.managed_policies}
-    groups = {p.name for p in world.groups}
-    for principal in (*world.groups, *world.users, *world.roles):
+    _check_unique("user or role", account.names)
+    _check_unique("group", [group.name for group in account.groups])
+    _check_unique("managed_policy", [policy.name for policy in account.managed_policies])
+    _check_unique("document", [document.name for document in account.documents])
+    managed = {p.name for p in account.managed_policies}
+    groups = {p.name for p in account.groups}
+    for principal in (*account.groups, *account.users, *account.roles):
         boundary = () if principal.boundary is None else (principal.boundary,)
         for name in (*principal.attached, *boundary):
             if name not in managed and not _AWS_MANAGED.match(name):
@@ -173,114 +226,72 @@ def _check_names(world: World) -> None:
             raise WorldError(f"{principal.name!r}: there is no group {missing!r}")
 
 
-class _Table:
-    """A TOML table with its place in the seed and the keys that have not been read."""
-
-    def __init__(self, place: str, values: Mapping[str, object]) -> None:
-        self.place = place
-        self._left = dict(values)
-
-    def wrong(self, key: str, why: str) -> WorldError:
-        """Return the error about `key` of this table: its place, the key, and `why`."""
-        return WorldError(f"{self.place}{': ' if self.place else ''}{key} {why}")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """Return a string, required if there is no default. Raises `WorldError`."""
-        value = self._left.pop(key, default)
-        if value is None:
-            raise self.wrong(key, "is missing")
-        if not isinstance(value, str):
-            raise self.wrong(key, f"is a string, not {value!r}")
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        """Return a boolean, not a string such as "true". Raises `WorldError`."""
-        value = self._left.pop(key, default)
-        if not isinstance(value, bool):
-            raise self.wrong(key, f"is true or false, not {value!r}")
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of strings, empty if it is missing. Raises `WorldError`."""
-        value = self._left.pop(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.wrong(key, f"is a list of strings, not {value!r}")
-        return tuple(value)
-
-    def mapping(self, key: str) -> dict[str, object]:
-        """Return a table, empty if it is missing; its values are not checked.
-
-        Raises `WorldError` for a value that is not a table.
-        """
-        value = self._left.pop(key, {})
-        if not isinstance(value, dict):
-            raise self.wrong(key, f"is a table, not {value!r}")
-        return value
-
-    def tags(self) -> dict[str, str]:
-        """Return the table `tags` of strings. AWS's limits are not checked.
-
-        Raises `WorldError` for a value that is not a string.
-        """
-        tags = self.mapping("tags")
-        for name, value in tags.items():
-            if not isinstance(value, str):
-                raise self.wrong(f"tags.{name}", f"is a string, not {value!r}")
-        return {name: str(value) for name, value in tags.items()}
-
-    def json(self, key: str, value: object) -> str:
-        """Return `value` of `key` as JSON: a string unchanged, a table converted.
-
-        Whether a string is JSON is not checked. Raises `WorldError` for another type, and for a
-        table that cannot be converted.
-        """
-        if isinstance(value, dict):
-            try:
-                return json.dumps(value, indent=2)
-            except TypeError as error:  # TOML has dates, JSON has none
-                raise self.wrong(key, f"cannot be written as JSON: {error}") from error
-        if not isinstance(value, str):
-            raise self.wrong(key, "is JSON in a string, or a table")
-        return value
-
-    def policy(self, key: str, value: object) -> str:
-        """Return `value` of `key` as a policy's JSON. Raises `WorldError` if it is not valid."""
-        text = self.json(key, value)
-        try:
-            parse_policy(text, key)
-        except PolicyError as error:
-            raise self.wrong(key, f"is no policy: {error}") from error
-        return text
-
-    def pop(self, key: str) -> object:
-        """Return the value of `key`, unchecked; None if it is missing."""
-        return self._left.pop(key, None)
-
-    def tables(self, key: str) -> list[_Table]:
-        """Return the tables `[[key]]`, in order, with numbered places. Raises `WorldError`."""
-        value = self._left.pop(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.wrong(key, f"is written [[{key}]]")
-        return [_Table(f"{key} {number}", item) for number, item in enumerate(value, start=1)]
-
-    def name(self, pattern: re.Pattern[str], what: str, key: str = "name") -> str:
-        """Return a string that matches `pattern`, and add it to this table's place in errors.
-
-        Raises `WorldError` if it does not match; `what` completes "… is not".
-        """
-        name = self.text(key)
-        if not pattern.match(name):
-            raise self.wrong(key, f"{name!r} is not {what}")
-        self.place = f"{self.place} ({name})"
-        return name
-
-    def finish(self) -> None:
-        """Raise `WorldError` if a key was not read."""
-        for key in self._left:
-            raise self.wrong(repr(key), "is not a key here")
+def _check_organization(world: World) -> None:
+    accounts = [account.account_id for account in world.accounts]
+    _check_unique("account", accounts)
+    _check_unique("node", [node.node_id for node in world.nodes])
+    _check_unique("service_control_policy", [p.name for p in world.service_control_policies])
+    units = [unit.name for unit in world.units]
+    _check_unique("organizational_unit", units)
+    for number, unit in enumerate(world.units):
+        if unit.parent is not None and unit.parent not in units[:number]:
+            raise WorldError(
+                f"organizational_unit {unit.name!r}: parent {unit.parent!r} is not an"
+                " organizational_unit above it"
+            )
+    for account in world.accounts:
+        if account.unit is not None and account.unit not in units:
+            raise WorldError(
+                f"account {account.account_id}: there is no organizational_unit {account.unit!r}"
+            )
+    for policy in world.service_control_policies:
+        for target in policy.attached:
+            if target not in ("root", *units, *accounts):
+                raise WorldError(
+                    f"service_control_policy {policy.name!r}: {target!r} is neither root nor an"
+                    " organizational_unit or account of this world"
+                )
+    if world.management is not None and world.management not in accounts:
+        raise WorldError(f"management = {world.management!r} is not an account of this world")
 
 
-def _node(table: _Table) -> Node:
+def _check_unique(what: str, names: list[str]) -> None:
+    if duplicate := next((name for name in names if names.count(name) > 1), None):
+        raise WorldError(f"{what} {duplicate!r} stands twice")
+
+
+def _account(table: Table, account_id: str, name: str) -> Account:
+    if not re.fullmatch(r"[0-9]{12}", account_id):
+        raise table.wrong("account", "is not twelve digits")
+    return Account(
+        account_id,
+        name,
+        table.text("unit", "") or None,
+        table.flag("full_access", True),
+        tuple(_node(each) for each in table.tables("node")),
+        tuple(_document(each) for each in table.tables("document")),
+        tuple(_named_policy(each) for each in table.tables("managed_policy")),
+        tuple(_principal(each, "group") for each in table.tables("group")),
+        tuple(_principal(each, "user") for each in table.tables("user")),
+        tuple(_principal(each, "role") for each in table.tables("role")),
+    )
+
+
+def _member(table: Table) -> Account:
+    account_id = table.text("account")
+    member = _account(table, account_id, table.text("name", account_id))
+    table.finish()
+    return member
+
+
+def _unit(table: Table) -> Unit:
+    name = table.name(_NAME, "an organizational unit's name")
+    unit = Unit(name, table.text("parent", "") or None, table.flag("full_access", True))
+    table.finish()
+    return unit
+
+
+def _node(table: Table) -> Node:
     node = Node(
         table.name(_NODE, "an instance id, i- and 8 or 17 hexadecimal digits", "id"),
         table.flag("online", True),
@@ -291,7 +302,7 @@ def _node(table: _Table) -> Node:
     return node
 
 
-def _ports(table: _Table) -> dict[int, int]:
+def _ports(table: Table) -> dict[int, int]:
     ports = {}
     for name, value in table.mapping("ports").items():
         local_port = value if isinstance(value, int) and not isinstance(value, bool) else 0
@@ -305,7 +316,7 @@ def _is_port(number: int) -> bool:
     return 0 < number < 65536
 
 
-def _document(table: _Table) -> Document:
+def _document(table: Table) -> Document:
     name = table.name(_DOCUMENT, "a document's name")
     if name.lower().startswith(RESERVED_PREFIXES):
         raise table.wrong("name", "begins with a prefix that is reserved for AWS's own documents")
@@ -325,21 +336,26 @@ def _document(table: _Table) -> Document:
     return document
 
 
-def _path(table: _Table) -> str:
+def _path(table: Table) -> str:
     path = table.text("path", "/")
     if not _PATH.match(path):
         raise table.wrong("path", f"{path!r} does not begin and end with /")
     return path
 
 
-def _named_policy(table: _Table) -> NamedPolicy:
+def _named_policy(table: Table, targets: str | None = None) -> NamedPolicy:
     name = table.name(_NAME, "a policy's name")
-    policy = NamedPolicy(name, _path(table), table.policy("policy", table.pop("policy")))
+    policy = NamedPolicy(
+        name,
+        _path(table),
+        table.policy("policy", table.pop("policy")),
+        () if targets is None else table.texts(targets) or ("root",),
+    )
     table.finish()
     return policy
 
 
-def _principal(table: _Table, kind: str) -> Principal:
+def _principal(table: Table, kind: str) -> Principal:
     name = table.name(_NAME, f"a {kind}'s name")
     path = _path(table)
     policies = {
@@ -347,7 +363,7 @@ def _principal(table: _Table, kind: str) -> Principal:
         for inline, value in table.mapping("policies").items()
     }
     attached = table.texts("attached")
-    group = kind == "group"
+    group, role = kind == "group", kind == "role"
     principal = Principal(
         name,
         path,
@@ -356,7 +372,25 @@ def _principal(table: _Table, kind: str) -> Principal:
         boundary=None if group else table.text("boundary", "") or None,
         groups=table.texts("groups") if kind == "user" else (),
         tags={} if group else table.tags(),
-        mfa=table.flag("mfa", False) if kind == "role" else False,
+        mfa=table.flag("mfa", False) if role else False,
+        trust=_optional_policy(table, "trust", parse_trust) if role else None,
+        session=_role_session(table) if role else RoleSession({}, None, None),
     )
     table.finish()
     return principal
+
+
+def _role_session(table: Table) -> RoleSession:
+    session = Table(f"{table.place}: session", table.mapping("session"))
+    found = RoleSession(
+        session.tags(),
+        session.text("source_identity", "") or None,
+        _optional_policy(session, "policy", parse_policy),
+    )
+    session.finish()
+    return found
+
+
+def _optional_policy(table: Table, key: str, parse: Callable[[str], object]) -> str | None:
+    value = table.pop(key)
+    return None if value is None else table.policy(key, value, parse)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from ssmgate.policy_language import Policies, Policy, Version, parse_policy
-from ssmgate.sandbox.enforcement import RESOURCES, Caller, RequestScope, authorize, request_context
+from ssmgate.sandbox.enforcement import (
+    RESOURCES,
+    Caller,
+    RequestScope,
+    authorize,
+    check_credentials,
+    request_context,
+)
 from ssmgate.sandbox.faults import ServiceFault
+from ssmgate.sandbox.grants import Grant, Kind
 
 ALICE = "arn:aws:iam::111122223333:user/alice"
 ROLE = "arn:aws:iam::111122223333:role/bastion/Ops"
@@ -73,6 +82,12 @@ def caller(layers: Policies, session: tuple[Policy, ...] | None = None) -> Calle
             " because no session policy allows the iam:GetRole action",
             id="session policy",
         ),
+        pytest.param(
+            "iam:GetRole", Policies(()), NO, "AccessDenied", 403,
+            f"User: {ALICE} is not authorized to perform: iam:GetRole on resource: {ROLE}"
+            " with an explicit deny in a session policy",
+            id="explicit deny of session policy",
+        ),
     ],
 )  # fmt: skip
 def test_denial_names_layer(
@@ -93,6 +108,34 @@ def test_allows_if_each_layer_allows() -> None:
     assert authorize(everything, "iam:GetRole", ROLE, {}) is None
     with pytest.raises(ServiceFault, match="no identity-based policy"):
         authorize(nothing, "iam:GetRole", ROLE, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "mfa", "service", "operation", "code"),
+    [
+        (Kind.FEDERATION, False, "iam", "SimulatePrincipalPolicy", "InvalidClientTokenId"),
+        (Kind.USER, False, "iam", "SimulatePrincipalPolicy", "InvalidClientTokenId"),
+        (Kind.USER, True, "iam", "SimulatePrincipalPolicy", None),
+        (Kind.ROLE, False, "iam", "SimulatePrincipalPolicy", None),
+        (Kind.FEDERATION, False, "sts", "GetCallerIdentity", None),
+        (Kind.FEDERATION, False, "sts", "AssumeRole", "AccessDenied"),
+        (Kind.USER, False, "sts", "AssumeRole", None),
+        (Kind.USER, True, "sts", "GetFederationToken", "AccessDenied"),
+        (Kind.ROLE, False, "sts", "AssumeRole", None),
+        (Kind.ROLE, False, "sts", "GetSessionToken", "AccessDenied"),
+        (Kind.FEDERATION, False, "ssm", "StartSession", None),
+    ],
+)
+def test_temporary_credentials_cannot_call_some_operations(
+    kind: Kind, mfa: bool, service: str, operation: str, code: str | None
+) -> None:
+    who = replace(caller(Policies(YES)), grant=Grant(kind, mfa=mfa))
+    if code is None:
+        check_credentials(who, service, operation)
+        return
+    with pytest.raises(ServiceFault) as raised:
+        check_credentials(who, service, operation)
+    assert raised.value.code == code
 
 
 def test_request_cannot_set_keys_of_principal() -> None:

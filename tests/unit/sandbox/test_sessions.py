@@ -104,6 +104,33 @@ def test_named_custom_document_is_always_checked(model: Model) -> None:
     assert start(caller(allow(NODES, SSH_ARN)), model, DocumentName=SSH) == "yes"
 
 
+@pytest.mark.parametrize("model", Model)
+@pytest.mark.parametrize(
+    ("name", "with_bool"),
+    [
+        pytest.param("Tagged", f"AccessDeniedException {NODE}", id="custom"),
+        pytest.param(
+            f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Tagged",
+            f"AccessDeniedException {NODE}",
+            id="custom, by ARN",
+        ),
+        pytest.param(DEFAULT, "yes", id="default"),
+        pytest.param(SSH, "yes", id="AWS's own"),
+        pytest.param(SSH_ARN, "yes", id="AWS's own, by ARN"),
+    ],
+)
+def test_access_check_key_is_absent_for_target_of_custom_document(
+    model: Model, name: str, with_bool: str
+) -> None:
+    documents = allow("arn:aws:ssm:*:*:document/*")
+    key = {"ssm:SessionDocumentAccessCheck": "true"}
+    strict = caller(documents, allow(NODES, Condition={"Bool": key}))
+    lenient = caller(documents, allow(NODES, Condition={"BoolIfExists": key}))
+
+    assert start(strict, model, DocumentName=name) == with_bool
+    assert start(lenient, model, DocumentName=name) == "yes"
+
+
 def test_node_tags_do_not_apply_to_documents() -> None:
     by_tag = caller(
         allow("*", Condition={"StringEquals": {"ssm:resourceTag/Env": "dev"}}),

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from ssmgate.policy_language import Policies, Policy, parse_policy
+from ssmgate.sandbox.attached import Attachment
+from ssmgate.sandbox.exclusions import exclusions
 from ssmgate.sandbox.faults import ServiceFault
+from ssmgate.sandbox.inputs import keys_of
 from ssmgate.sandbox.simulator import context_keys, simulate
 
 DOC = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
@@ -99,7 +102,6 @@ def test_several_arns_keep_order_and_duplicates_below_template() -> None:
     assert result["EvalResourceName"] == (
         "arn:aws:ssm:${Region}:${Account}:document/${DocumentName}"
     )
-    assert result["EvalDecision"] == "implicitDeny"
     assert [
         (entry["EvalResourceName"], entry["EvalResourceDecision"])
         for entry in result["ResourceSpecificResults"]
@@ -128,18 +130,20 @@ def test_template_depends_on_resource_type(arn: str, template: str) -> None:
     assert one(GRANTED, arn, arn)["EvalResourceName"] == template
 
 
-@pytest.mark.parametrize(
-    ("arns", "decision"),
-    [
-        ((DOC,), "allowed"),
-        ((DOC, SSH), "implicitDeny"),
-        ((SSH, DOC), "implicitDeny"),
-        ((DOC, SSH, DOC + "2"), "explicitDeny"),
-    ],
-)
-def test_top_level_has_worst_decision(arns: tuple[str, ...], decision: str) -> None:
-    layers = Policies((policy(allow(DOC), deny(DOC + "2")),))
-    assert one(layers, *arns)["EvalDecision"] == decision
+@pytest.mark.parametrize("decisions", [("allowed", "implicitDeny"), ("implicitDeny",), ("allowed",),
+                                       ("allowed", "implicitDeny", "explicitDeny")])  # fmt: skip
+def test_top_level_has_worst_or_best_decision_of_several_arns(decisions: tuple[str, ...]) -> None:
+    """Both were recorded, so no client can rely on it. The entries are always right."""
+    layers = Policies((policy(allow(DOC + "/allowed/*"), deny(DOC + "/explicitDeny/*")),))
+    found = set()
+    for number in range(20):
+        arns = [f"{DOC}/{word}/{number}" for word in decisions]
+        result = one(layers, *arns, arns[0])
+        specific = result["ResourceSpecificResults"]
+        assert [entry["EvalResourceDecision"] for entry in specific[:-1]] == list(decisions)
+        assert one(layers, *arns, arns[0]) == result
+        found.add(result["EvalDecision"])
+    assert found == {decisions[0], decisions[-1]}
 
 
 def test_each_action_has_one_result_and_pages_split_actions() -> None:
@@ -388,7 +392,6 @@ def test_resource_owner_may_be_account() -> None:
         ),
         ({"ResourcePolicy": "{}"}, "ResourcePolicy is not modelled by the sandbox."),
         ({"ResourceHandlingOption": "EC2-VPC"}, "ResourceHandlingOption is not modelled by"),
-        ({"PolicyExclusionList": [{}]}, "PolicyExclusionList is not modelled by the sandbox."),
         (
             {"OrderedOrganizationPolicyInputList": [{}]},
             "OrderedOrganizationPolicyInputList is not modelled by the sandbox.",
@@ -424,6 +427,134 @@ def test_service_model_violation_is_validation_error(asked: dict[str, Any], mess
     with pytest.raises(ServiceFault, match=message) as raised:
         simulate({"ActionNames": [ACTION], **asked}, GRANTED, {}, ACCOUNT)
     assert raised.value.code == "ValidationError"
+
+
+DENY_SSH = text({**allow(), "Action": "*"}, deny(SSH))
+EVERYTHING = text({**allow(), "Action": "*"})
+
+
+@pytest.mark.parametrize(
+    ("levels", "decision", "allowed"),
+    [
+        pytest.param([[EVERYTHING], [EVERYTHING, DENY_SSH]], "explicitDeny", False, id="deny"),
+        pytest.param([[EVERYTHING], [text(allow(DOC))]], "implicitDeny", False, id="not allowed"),
+        pytest.param([[EVERYTHING], []], "implicitDeny", False, id="empty level"),
+        pytest.param([[EVERYTHING]] * 7, "allowed", True, id="allowed"),
+    ],
+)
+def test_custom_policy_obeys_levels_of_organization(
+    levels: list[list[str]], decision: str, allowed: bool
+) -> None:
+    asked = {
+        "ActionNames": [ACTION],
+        "ResourceArns": [SSH],
+        "PolicyInputList": [EVERYTHING],
+        "OrderedOrganizationPolicyInputList": [
+            {"ServiceControlPolicyInputList": level} for level in levels
+        ],
+    }
+    (result,) = simulate(asked, Policies(), {}, ACCOUNT, custom=True)["EvaluationResults"]
+    assert result["EvalDecision"] == decision
+    assert result["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": allowed}
+    # Service control policies have no statements in an answer.
+    assert len(result["MatchedStatements"]) == (decision == "allowed")
+
+
+@pytest.mark.parametrize(
+    ("levels", "code"),
+    [
+        ([[EVERYTHING]] * 8, "ValidationError"),
+        ([["{"]], "InvalidInput"),
+    ],
+)
+def test_rejects_impossible_organizations(levels: list[list[str]], code: str) -> None:
+    listed = [{"ServiceControlPolicyInputList": level} for level in levels]
+    asked = {"ActionNames": [ACTION], "OrderedOrganizationPolicyInputList": listed}
+    with pytest.raises(ServiceFault) as raised:
+        simulate(asked, Policies(), {}, ACCOUNT, custom=True)
+    assert raised.value.code == code
+
+
+def test_exclusions_are_for_principals_only() -> None:
+    asked = {"ActionNames": [ACTION], "PolicyExclusionList": [{"PolicyType": "inline"}]}
+    with pytest.raises(ServiceFault, match="PolicyExclusionList is not modelled"):
+        simulate(asked, Policies(), {}, ACCOUNT, custom=True)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "excluded"),
+    [
+        ({"PolicyType": "inline"}, {"own", "group"}),
+        ({"PolicyType": "aws-managed"}, {"aws"}),
+        ({"PolicyType": "user-managed"}, {"managed"}),
+        ({"PolicyType": "permission-boundary"}, {"boundary"}),
+        ({"PolicyType": "scp"}, {"scp"}),
+        ({"PolicyType": "rcp"}, set()),
+        ({"PolicyArn": "arn:aws:iam::aws:policy/Admin*Access"}, {"aws"}),
+        ({"PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p/Right?"}, {"managed"}),
+        ({"PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/Rights"}, set()),
+        (
+            {"InlinePolicyIdentifier": {
+                "PolicyName": "Own", "AttachmentType": "user", "AttachmentName": "al*"}},
+            {"own"},
+        ),
+        (
+            {"InlinePolicyIdentifier": {
+                "PolicyName": "Own", "AttachmentType": "role", "AttachmentName": "alice"}},
+            set(),
+        ),
+    ],
+)  # fmt: skip
+def test_identifier_excludes_policies(identifier: dict[str, Any], excluded: set[str]) -> None:
+    attachments = {
+        "own": Attachment("inline", inline=("Own", "user", "alice")),
+        "group": Attachment("inline", inline=("Own", "group", "all")),
+        "aws": Attachment("aws-managed", "arn:aws:iam::aws:policy/AdministratorAccess"),
+        "managed": Attachment("user-managed", f"arn:aws:iam::{ACCOUNT}:policy/p/Rights"),
+        "boundary": Attachment("permission-boundary"),
+        "scp": Attachment("scp"),
+    }
+    test = exclusions({"PolicyExclusionList": [identifier]})
+    assert {name for name, attachment in attachments.items() if test(attachment)} == excluded
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "code"),
+    [
+        ([{}], "InvalidInput"),
+        ([{"PolicyType": "scp", "PolicyArn": "arn:aws:iam::aws:policy/X"}], "InvalidInput"),
+        ([{"PolicyArn": "arn:aws:iam::*:policy/X"}], "InvalidInput"),
+        ([{"PolicyArn": "arn:aws:iam::aws:policy/a*/X"}], "InvalidInput"),
+        ([{"PolicyArn": "arn:aws:iam::aws:policy/X*Y*"}], "InvalidInput"),
+        ([{"PolicyType": "all"}], "ValidationError"),
+        ([{"PolicyType": "scp"}] * 257, "ValidationError"),
+        (
+            [{"InlinePolicyIdentifier": {
+                "PolicyName": "*", "AttachmentType": "user", "AttachmentName": "a"}}],
+            "InvalidInput",
+        ),
+    ],
+)  # fmt: skip
+def test_rejects_impossible_identifiers(identifiers: list[dict[str, Any]], code: str) -> None:
+    with pytest.raises(ServiceFault) as raised:
+        exclusions({"PolicyExclusionList": identifiers})
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("arn", "keys"),
+    [
+        (MALLORY, {"aws:PrincipalType": "User", "aws:Type": "User", "aws:username": "mallory"}),
+        (
+            f"arn:aws:iam::{ACCOUNT}:role/Ops",
+            {"aws:PrincipalType": "AssumedRole", "aws:Type": "AssumedRole"},
+        ),
+        (f"arn:aws:iam::{ACCOUNT}:group/all", {}),
+    ],
+)
+def test_fills_in_keys_of_principal(arn: str, keys: dict[str, str]) -> None:
+    same = dict.fromkeys(("aws:PrincipalArn", "aws:userid", "aws:PrincipalId"), arn)
+    assert keys_of(arn) == {**same, "aws:PrincipalAccount": ACCOUNT, **keys}
 
 
 def test_does_not_validate_booleans_and_empty_text() -> None:

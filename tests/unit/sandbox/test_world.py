@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ssmgate.sandbox import world
+from ssmgate.sandbox.seed_table import WorldError
 
 USER = '[[user]]\nname = "u"\n'
+MEMBER = "[[member]]\naccount = '222233334444'\n"
 YES = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 )
@@ -15,10 +17,10 @@ YES = (
 def test_loads_default_seed() -> None:
     found = world.default()
     assert found.default_name == "alice"
-    assert [user.name for user in found.users] == [
+    assert [user.name for user in found.home.users] == [
         "alice", "bob", "carol", "dave", "erin", "frank", "admin",
     ]  # fmt: skip
-    assert [(role.path, role.name) for role in found.roles] == [
+    assert [(role.path, role.name) for role in found.home.roles] == [
         ("/", "Ops"),
         ("/bastion/", "SessionUser"),
     ]
@@ -27,7 +29,11 @@ def test_loads_default_seed() -> None:
 
 def test_loads_minimal_seed() -> None:
     found = world.parse(USER)
-    assert (found.account, found.region, found.default_name) == ("111122223333", "us-east-1", "u")
+    assert (found.home.account_id, found.region, found.default_name) == (
+        "111122223333",
+        "us-east-1",
+        "u",
+    )
 
 
 def test_policy_may_be_table() -> None:
@@ -36,7 +42,7 @@ def test_policy_may_be_table() -> None:
         + '[user.policies.All]\nVersion = "2012-10-17"\n'
         + '[[user.policies.All.Statement]]\nEffect = "Allow"\nAction = "*"\nResource = "*"\n'
     )
-    assert '"Effect": "Allow"' in found.users[0].policies["All"]
+    assert '"Effect": "Allow"' in found.home.users[0].policies["All"]
 
 
 def test_reads_ports_of_node() -> None:
@@ -46,11 +52,22 @@ def test_reads_ports_of_node() -> None:
     assert world.parse(USER + node).nodes[0].ports == {}
 
 
+def test_reads_session_and_trust_of_role() -> None:
+    trust = '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
+    (role,) = world.parse(
+        f"[[role]]\nname = 'r'\ntrust = '{trust}'\n[role.session]\nsource_identity = 'alice'\n"
+        f"policy = '{YES}'\ntags = {{ Team = 'ops' }}\n"
+    ).home.roles
+    assert role.trust == trust
+    assert (role.session.tags, role.session.source_identity) == ({"Team": "ops"}, "alice")
+    assert role.session.policy == YES
+
+
 @pytest.mark.parametrize("ports", ["{ 22 = 0 }", "{ 22 = true }", "{ 0 = 1 }", "{ 65536 = 1 }",
                                    "{ ssh = 22 }", '{ 22 = "22" }'])  # fmt: skip
 def test_rejects_invalid_port(ports: str) -> None:
     node = f'[[node]]\nid = "i-01234567"\nports = {ports}'
-    with pytest.raises(world.WorldError, match=r"node 1 \(i-01234567\): ports "):
+    with pytest.raises(WorldError, match=r"node 1 \(i-01234567\): ports "):
         world.parse(USER + node)
 
 
@@ -73,6 +90,22 @@ def test_rejects_invalid_port(ports: str) -> None:
         (USER + 'groups = ["g"]', "there is no group 'g'"),
         (USER + "tags = { a = 1 }", "tags.a is a string, not 1"),
         (USER + "mfa = true", "'mfa' is not a key here"),
+        ("[[role]]\nname = 'r'\ntrust = '{}'", r"\(r\): trust is no policy: .*no statement"),
+        (f"[[role]]\nname = 'r'\ntrust = '{YES}'", "trust is no policy: Principal: "),
+        ("[[role]]\nname = 'r'\n[role.session]\nx = 1", r"\(r\): session: 'x' is not a key"),
+        ("[[role]]\nname = 'r'\n[role.session]\npolicy = '{}'", "session: policy is no policy"),
+        (USER + "[[member]]\nname = 'x'", "member 1: account is missing"),
+        (USER + "[[member]]\naccount = '12'", "member 1: account is not twelve digits"),
+        (USER + "[[member]]\naccount = '111122223333'", "account '111122223333' stands twice"),
+        (USER + f"{MEMBER}unit = 'x'", "account 222233334444: there is no organizational_unit 'x'"),
+        (USER + f"{MEMBER}[[member.user]]\nname = 'v'\ngroups = ['g']", "there is no group 'g'"),
+        (USER + "[[organizational_unit]]\nname = 'a'\nparent = 'b'", "parent 'b' is not an"),
+        ("management = '222233334444'\n" + USER, "management = '222233334444' is not an account"),
+        (
+            USER + f"[[service_control_policy]]\nname = 'p'\npolicy = '{YES}'\nattached = ['x']",
+            "service_control_policy 'p': 'x' is neither root nor an organizational_unit",
+        ),
+        (USER + "trust = '{}'", "'trust' is not a key here"),
         (
             USER + "policies = { p = '{}' }",
             "policies.p is no policy: Statement: there is no statement",
@@ -91,8 +124,27 @@ def test_rejects_invalid_port(ports: str) -> None:
     ],
 )
 def test_invalid_seed_is_reported_with_position(text: str, message: str) -> None:
-    with pytest.raises(world.WorldError, match=message):
+    with pytest.raises(WorldError, match=message):
         world.parse(text)
+
+
+def test_reads_accounts_of_organization() -> None:
+    found = world.parse(
+        "as = '222233334444/r'\nmanagement = '111122223333'\n"
+        "[[organizational_unit]]\nname = 'a'\n"
+        "[[organizational_unit]]\nname = 'b'\nparent = 'a'\nfull_access = false\n"
+        f"{MEMBER}unit = 'b'\n[[member.role]]\nname = 'r'\n"
+        f"[[service_control_policy]]\nname = 'p'\npolicy = '{YES}'\nattached = ['b', 'root']\n"
+        f"[[service_control_policy]]\nname = 'q'\npolicy = '{YES}'\n"
+    )
+    home, member = found.accounts
+    assert (found.label(home, "r"), found.label(member, "r")) == ("r", "222233334444/r")
+    assert (member.unit, [role.name for role in member.roles]) == ("b", ["r"])
+    assert [(u.name, u.parent, u.full_access) for u in found.units] == [
+        ("a", None, True),
+        ("b", "a", False),
+    ]
+    assert [p.attached for p in found.service_control_policies] == [("b", "root"), ("root",)]
 
 
 def test_accepts_existing_references() -> None:
@@ -101,4 +153,4 @@ def test_accepts_existing_references() -> None:
         "attached = ['p', 'arn:aws:iam::aws:policy/ReadOnlyAccess']\nboundary = 'p'\n"
         "groups = ['g']\n"
     )
-    assert found.users[0].groups == ("g",)
+    assert found.home.users[0].groups == ("g",)

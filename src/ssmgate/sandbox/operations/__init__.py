@@ -6,20 +6,25 @@ The methods are added to moto's own response classes, so that one endpoint serve
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
+from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
+from moto.organizations.models import organizations_backends
+from moto.organizations.responses import OrganizationsResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize
+from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize, check_credentials
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
-from ssmgate.sandbox.operations import iam, ssm, sts
+from ssmgate.sandbox.operations import iam, policies, ssm, sts
 from ssmgate.sandbox.operations.request import Signer, context, members, stored_arn
+from ssmgate.sandbox.principals import account_of_key
 from ssmgate.sandbox.sessions import Sessions
 
 Method = Callable[[Any], Any]
@@ -40,24 +45,38 @@ _ADDED: Mapping[type, Mapping[str, Method]] = {
         "describe_sessions": ssm.describe_sessions,
         "describe_instance_information": ssm.describe_instance_information,
     },
+    TokenResponse: {
+        "assume_role": sts.assume_role,
+        "assume_role_with_web_identity": sts.assume_role_with_web_identity,
+        "get_federation_token": sts.get_federation_token,
+        "get_session_token": sts.get_session_token,
+    },
 }
 
 # moto's class -> operations of moto that are wrapped.
 _WRAPPED: Mapping[type, Mapping[str, Callable[[Method], Method]]] = {
-    IamResponse: {"create_user": iam.with_boundary},
-    TokenResponse: {
-        "assume_role": sts.for_existing_role,
-        "assume_role_with_web_identity": sts.for_existing_role,
-        "get_session_token": sts.for_calling_user,
-        "get_caller_identity": sts.for_signer,
+    IamResponse: {
+        "create_role": policies.with_readable_trust,
+        "create_user": iam.with_boundary,
+        "delete_policy": policies.unless_in_use,
     },
+    OrganizationsResponse: {
+        "create_policy": policies.with_readable_content,
+        "update_policy": policies.with_readable_content,
+    },
+    TokenResponse: {"get_caller_identity": sts.for_signer},
 }
 
 # moto has these, but they return credentials that the sandbox cannot restrict.
-_NOT_OFFERED = ("GetFederationToken", "AssumeRoleWithSAML")
+_NOT_OFFERED = ("AssumeRoleWithSAML",)
 
-# These have several resources and authorize themselves.
-_AUTHORIZE_THEMSELVES = ("ssm:StartSession", "ssm:TerminateSession")
+# These have several resources or policies, and authorize themselves.
+_AUTHORIZE_THEMSELVES = (
+    "ssm:StartSession",
+    "ssm:TerminateSession",
+    "sts:AssumeRole",
+    "sts:GetFederationToken",
+)
 
 
 class _Answer(ServiceException):  # type: ignore[misc]
@@ -72,10 +91,19 @@ def install(sessions: Sessions, log: Callable[[str], None]) -> None:
     for response, wrappers in _WRAPPED.items():
         for name, wrapper in wrappers.items():
             setattr(response, name, wrapper(getattr(response, name)))
+    policies.install_validators()
     SimpleSystemManagerResponse.sandbox_sessions = sessions
     # Common errors such as AccessDenied are not in the service models, also not in AWS's.
     warnings.filterwarnings("ignore", message=r"Exception\(_Answer\)")
     BaseResponse.call_action = _checked(BaseResponse.call_action, log)
+    BaseResponse.get_current_account = _account
+
+
+def _account(response: Any) -> str:
+    """Return the account of the access key, the seed's own for a key the sandbox never issued."""
+    account = account_of_key(response.get_access_key()) or ""
+    # Only accounts that exist: moto would create any other one.
+    return account if account in iam_backends else os.environ["MOTO_ACCOUNT_ID"]
 
 
 def _checked(call_action: Any, log: Callable[[str], None]) -> Any:
@@ -111,9 +139,23 @@ def _checked(call_action: Any, log: Callable[[str], None]) -> Any:
 def _check(response: Any, action: str, signer: Signer) -> None:
     if action.partition(":")[2] in _NOT_OFFERED:
         raise ServiceFault("InvalidAction", f"{action} is not offered by the sandbox.")
+    if (
+        response.service_name == "organizations"
+        and action != "organizations:DescribeOrganization"
+        and response.current_account in organizations_backends.master_accounts
+    ):
+        # moto would answer as if the member were another organization.
+        raise ServiceFault(
+            "AccessDeniedException", "You don't have permissions to access this resource."
+        )
     response.sandbox_signer = signer
     if isinstance(signer.fault, InvalidKey):
         raise signer.fault.for_service(response.service_name)
+    if signer.caller is not None:
+        try:
+            check_credentials(signer.caller, response.service_name, action.partition(":")[2])
+        except InvalidKey as fault:
+            raise fault.for_service(response.service_name) from None
     if action in _AUTHORIZE_THEMSELVES:
         return
     resource = RESOURCES.get(action)

@@ -9,6 +9,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from ssmgate.policy_language import Policies
 from ssmgate.sandbox import inputs, simulator
+from ssmgate.sandbox.exclusions import exclusions
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.principals import source_of
 
@@ -16,7 +17,12 @@ from ssmgate.sandbox.principals import source_of
 def simulate_principal_policy(self: Any) -> Any:
     """Answer SimulatePrincipalPolicy with `simulator.simulate` for the stored principal."""
     parameters = self.params
-    source = source_of(parameters.get("PolicySourceArn", ""), self.current_account, self.partition)
+    source = source_of(
+        parameters.get("PolicySourceArn", ""),
+        self.current_account,
+        self.partition,
+        exclusions(parameters),
+    )
     answer = simulator.simulate(parameters, source.layers, source.context, self.current_account)
     return _simulation(self, answer)
 
@@ -25,7 +31,9 @@ def simulate_custom_policy(self: Any) -> Any:
     """Answer SimulateCustomPolicy with the request's policies only, without a principal's."""
     # Recorded: the value without a CallerArn.
     default_context = {"aws:userid": "STUB_PRINCIPAL_FOR_POLICY_SIMULATOR"}
-    answer = simulator.simulate(self.params, Policies(()), default_context, self.current_account)
+    answer = simulator.simulate(
+        self.params, Policies(()), default_context, self.current_account, custom=True
+    )
     return _simulation(self, answer)
 
 

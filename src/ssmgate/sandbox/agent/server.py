@@ -22,7 +22,7 @@ from ssmgate.sandbox.agent.plan import Plan, WorkError, plan
 from ssmgate.sandbox.agent.work import Program, Terminal, Work
 from ssmgate.sandbox.channel.codec import CodecError
 from ssmgate.sandbox.channel.payloads import ChannelClosed, OpenDataChannel, SessionType
-from ssmgate.sandbox.sessions import ChannelDenied, Session
+from ssmgate.sandbox.session import ChannelDenied, Session
 
 PATH = "/v1/data-channel/"
 TERMINATED = "The session was terminated."

@@ -18,7 +18,7 @@ from moto.sts.responses import TokenResponse
 
 from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
-from ssmgate.sandbox.operations import iam, ssm, sts
+from ssmgate.sandbox.operations import iam, offered, ssm, sts
 from ssmgate.sandbox.operations.request import Signer, context, members, stored_arn
 from ssmgate.sandbox.sessions import Sessions
 
@@ -36,8 +36,11 @@ _ADDED: Mapping[type, Mapping[str, Method]] = {
     },
     SimpleSystemManagerResponse: {
         "start_session": ssm.start_session,
+        "resume_session": ssm.resume_session,
         "terminate_session": ssm.terminate_session,
         "describe_sessions": ssm.describe_sessions,
+        "get_connection_status": ssm.get_connection_status,
+        "list_documents": ssm.list_documents,
         "describe_instance_information": ssm.describe_instance_information,
     },
 }
@@ -56,8 +59,25 @@ _WRAPPED: Mapping[type, Mapping[str, Callable[[Method], Method]]] = {
 # moto has these, but they return credentials that the sandbox cannot restrict.
 _NOT_OFFERED = ("GetFederationToken", "AssumeRoleWithSAML")
 
-# These have several resources and authorize themselves.
-_AUTHORIZE_THEMSELVES = ("ssm:StartSession", "ssm:TerminateSession")
+# Their resources have tags, or there are several of them: these authorize themselves.
+_AUTHORIZE_THEMSELVES = (
+    "ssm:GetConnectionStatus",
+    "ssm:ResumeSession",
+    "ssm:StartSession",
+    "ssm:TerminateSession",
+)
+
+
+def operations() -> dict[str, tuple[list[str], list[str]]]:
+    """Return for each service the operations that are offered, and those that are not.
+
+    For the documentation: call `install` first.
+    """
+    found = {}
+    for service, (response, names) in offered.models().items():
+        yes = [n for n in names if offered.is_offered(response, n) and n not in _NOT_OFFERED]
+        found[service] = (yes, [name for name in names if name not in yes])
+    return found
 
 
 class _Answer(ServiceException):  # type: ignore[misc]
@@ -75,6 +95,7 @@ def install(sessions: Sessions, log: Callable[[str], None]) -> None:
     SimpleSystemManagerResponse.sandbox_sessions = sessions
     # Common errors such as AccessDenied are not in the service models, also not in AWS's.
     warnings.filterwarnings("ignore", message=r"Exception\(_Answer\)")
+    BaseResponse.parse_parameters = offered.with_faults(BaseResponse.parse_parameters)
     BaseResponse.call_action = _checked(BaseResponse.call_action, log)
 
 
@@ -92,25 +113,29 @@ def _checked(call_action: Any, log: Callable[[str], None]) -> Any:
             if int(status) >= 400:
                 self.sandbox_notes.append(f"error {status}")
         except ServiceFault as fault:
-            self.sandbox_notes.append(f"{fault.code}: {fault.message}")
-            status, headers, body = self.serialized(
-                ActionResult(_Answer(fault.code, fault.message))
-            )
-            headers, body = self._enrich_response(headers, body)
-            status = fault.status
-            headers["status"] = str(status)
+            status, headers, body = _answer(self, fault)
         except Exception as error:
-            log(f"{signer.name} {action} {type(error).__name__}: {error}")
-            raise
+            status, headers, body = _answer(self, offered.failed(self, error))
         log(f"{signer.name} {action} {'; '.join(self.sandbox_notes)}")
         return status, headers, body
 
     return checked
 
 
+def _answer(response: Any, fault: ServiceFault) -> Any:
+    response.sandbox_notes.append(f"{fault.code}: {fault.message}")
+    _, headers, body = response.serialized(ActionResult(_Answer(fault.code, fault.message)))
+    headers, body = response._enrich_response(headers, body)
+    headers["status"] = str(fault.status)
+    return fault.status, headers, body
+
+
 def _check(response: Any, action: str, signer: Signer) -> None:
     if action.partition(":")[2] in _NOT_OFFERED:
         raise ServiceFault("InvalidAction", f"{action} is not offered by the sandbox.")
+    offered.require(response)
+    if (fault := offered.unread(response)) is not None:
+        raise fault
     response.sandbox_signer = signer
     if isinstance(signer.fault, InvalidKey):
         raise signer.fault.for_service(response.service_name)

@@ -12,7 +12,7 @@ __ssmgate_options() {
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
         policy) __ssmgate_found='--help' ;;
-        sandbox) __ssmgate_found='--as --seed --session-document-model --port --help' ;;
+        sandbox) __ssmgate_found='--as --seed --session-document-model --session-logs --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
         start-session) __ssmgate_found='--target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         *) __ssmgate_found= ;;
@@ -38,6 +38,7 @@ __ssmgate_value() {
         'sandbox --as') __ssmgate_kind='any' ;;
         'sandbox --seed') __ssmgate_kind='files' ;;
         'sandbox --session-document-model') __ssmgate_kind='=2021 2023 2025' ;;
+        'sandbox --session-logs') __ssmgate_kind='any' ;;
         'sandbox --port') __ssmgate_kind='any' ;;
         'ssh-config --host') __ssmgate_kind='any' ;;
         'ssh-config --user') __ssmgate_kind='any' ;;

@@ -5,18 +5,20 @@ boto3's botocore and awscli's cannot be loaded together, so that each script has
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
 import subprocess
 import sys
+import threading
+import urllib.parse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fakes.sandbox import Server, serving
-
-ROOT = Path(__file__).parent.parent.parent
+from fakes.sandbox import NODE, Server, serving
 
 # What each script begins with: `refused` calls and prints nothing, or returns code and message.
 PRELUDE = """
@@ -97,7 +99,7 @@ def test_failure_of_moto_is_answered_once_without_traceback(server: Server) -> N
     (found,) = boto3(
         server,
         "admin",
-        'show(refused(ssm.list_tags_for_resource, ResourceType="Document", ResourceId="None-Such"))',
+        'show(refused(ssm.list_tags_for_resource, ResourceType="Document", ResourceId="None"))',
     )
     assert found[2] == 1
     assert server.log is not None
@@ -147,3 +149,79 @@ show(refused(ssm.list_documents, Filters=[{"Key": "Colour", "Values": ["red"]}])
         ["SSM-SessionManagerRunShell"],
         ["InvalidFilterKey", "The filter key Colour is not valid.", 1],
     ]
+
+
+# The stub plugin
+
+
+class Proxy:
+    """A TCP proxy to a port, whose connections can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._port))
+            self._sockets += [client, server]
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self._copy, args=pair, daemon=True).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+
+    def cut(self) -> None:
+        """End all connections, and accept no other ones."""
+        self._listening.close()
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+def test_stub_plugin_resumes_lost_session(server: Server) -> None:
+    started = server.ssm("admin", "StartSession", Target=NODE)
+    port = urllib.parse.urlsplit(started["StreamUrl"]).port
+    assert port is not None
+    proxy = Proxy(port)
+    through = {
+        **started,
+        "StreamUrl": started["StreamUrl"].replace(f":{port}/", f":{proxy.port}/"),
+    }
+    plugin = subprocess.Popen(
+        [
+            sys.executable, "-m", "ssmgate.sandbox.plugin", json.dumps(through),
+            "us-east-1", "StartSession", "", json.dumps({"Target": NODE}), server.url,
+        ],
+        env={**os.environ, **server.variables("admin")},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with plugin:
+        assert plugin.stdin is not None
+        assert plugin.stdout is not None
+
+        def typed(line: bytes, wanted: bytes) -> None:
+            assert plugin.stdin is not None
+            assert plugin.stdout is not None
+            plugin.stdin.write(line)
+            plugin.stdin.flush()
+            while wanted not in plugin.stdout.readline():
+                pass
+
+        typed(b"x=kept; echo first-$((1 + 1))\r", b"first-2")
+        proxy.cut()
+        typed(b"echo second-$x\r", b"second-kept")
+        _, errors = plugin.communicate(b"exit\r", timeout=60)
+        assert (plugin.returncode, errors.count(b"\n")) == (0, 1)
+    assert server.log is not None
+    assert f"{started['SessionId']} is resumed" in server.log.read_text()
+    assert "admin ssm:ResumeSession allowed" in server.log.read_text()

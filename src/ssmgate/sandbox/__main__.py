@@ -36,6 +36,7 @@ _MOTO = {
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
 }
 
+_UNUSED_PLUGIN = "ssmgate: sandbox: session-manager-plugin %s connects to AWS only: the stub plugin in %s is used"
 _LOOPBACK = "127.0.0.1"
 _log = logging.getLogger("ssmgate.sandbox")
 
@@ -66,8 +67,10 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix="ssmgate-sandbox-") as directory,
         ):
             programs = tools.make(Path(directory), dict(os.environ))
+            if programs.unused_plugin is not None:
+                _log.error(_UNUSED_PLUGIN, programs.unused_plugin, programs.path)
             sessions = Sessions(Model(options.model))
-            with _agent(world, sessions, programs):
+            with _agent(world, sessions, programs, options.session_logs):
                 _serve(options, world, sessions, programs, listening)
     except worlds.WorldError as error:
         _log.error("ssmgate: sandbox: %s: %s", options.seed or "the seed", error)
@@ -79,11 +82,13 @@ def main() -> int:
 
 
 @contextmanager
-def _agent(world: worlds.World, sessions: Sessions, programs: tools.Tools) -> Iterator[None]:
+def _agent(
+    world: worlds.World, sessions: Sessions, programs: tools.Tools, logs: str | None
+) -> Iterator[None]:
     """Run the agent of all nodes, which serves the data channels of `sessions`, in the block."""
     nodes = Nodes({node.node_id: node.ports for node in world.nodes}, programs.serve)
     with socket.create_server((_LOOPBACK, 0)) as listening:
-        agent = Agent(listening, sessions, nodes, _log.info)
+        agent = Agent(listening, sessions, nodes, _log.info, logs)
         sessions.stream_host = "{}:{}".format(*listening.getsockname())
         sessions.on_terminate = agent.terminate
         agent.start()
@@ -159,6 +164,7 @@ def _options() -> argparse.Namespace:
         "--model", choices=[model.value for model in Model], default=Model.Y2025.value
     )
     parser.add_argument("--seed", type=Path)
+    parser.add_argument("--session-logs", type=os.path.abspath)
     parser.add_argument("--log", action="store_true")
     parser.add_argument("--ready-fd", type=int, required=True)
     return parser.parse_args()

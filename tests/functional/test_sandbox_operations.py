@@ -14,6 +14,7 @@ import sys
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +149,36 @@ show(refused(ssm.list_documents, Filters=[{"Key": "Colour", "Values": ["red"]}])
         ["connected", "notconnected", "notconnected"],
         ["SSM-SessionManagerRunShell"],
         ["InvalidFilterKey", "The filter key Colour is not valid.", 1],
+    ]
+
+
+def test_instance_types_are_loaded_when_needed(server: Server) -> None:
+    def megabytes() -> int:
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) // 1024
+
+    server.query("admin", "ec2", "DescribeInstances")
+    assert megabytes() <= 150
+    lines = boto3(
+        server,
+        "admin",
+        """
+types = ec2.describe_instance_types(InstanceTypes=["t3.micro", "m7g.large"])["InstanceTypes"]
+show(sorted(each["InstanceType"] for each in types))
+offered = ec2.describe_instance_type_offerings(
+    Filters=[{"Name": "instance-type", "Values": ["m7g.large"]}])["InstanceTypeOfferings"]
+show(offered)
+for zone in ("us-east-1a", "eu-west-1a"):
+    show(refused(
+        ec2.run_instances, ImageId="ami-0", MinCount=1, MaxCount=1, InstanceType="m7g.large",
+        Placement={"AvailabilityZone": zone}))
+""",
+    )
+    assert lines == [
+        ["m7g.large", "t3.micro"],
+        [{"InstanceType": "m7g.large", "LocationType": "region", "Location": "us-east-1"}],
+        "answered",
+        ["InvalidParameterValue", "Invalid Availability Zone (eu-west-1a)", 1],
     ]
 
 

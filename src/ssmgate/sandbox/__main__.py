@@ -111,11 +111,16 @@ def _serve(
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
+    from ssmgate.sandbox import lighter
+
+    lighter.prepare()
     from ssmgate.sandbox import operations, seeding
 
     host, port = listening.getsockname()[:2]
     operations.install(sessions, _log.info)
     credentials = seeding.seed(world)
+    # None of this becomes garbage, so that no collection has to visit it.
+    gc.freeze()
     gc.enable()
     server = make_server(
         host,

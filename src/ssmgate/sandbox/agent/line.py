@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 
 from ssmgate.sandbox.agent.channel import WireClosed
 
-RESUME_SECONDS = 3.0
+RESUME_SECONDS = 2.0
 """How long a session waits for a client that has disconnected without closing the websocket.
 
 AWS waits until the idle time-out. Here a client that was killed takes its session with it.

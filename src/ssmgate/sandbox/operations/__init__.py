@@ -16,6 +16,7 @@ from moto.iam.responses import IamResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
+from ssmgate.sandbox import lighter
 from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
 from ssmgate.sandbox.operations import iam, offered, ssm, sts
@@ -109,6 +110,7 @@ def _checked(call_action: Any, log: Callable[[str], None]) -> Any:
             if isinstance(self, SimpleSystemManagerResponse):
                 ssm.put_aws_documents(self.ssm_backend)
             _check(self, action, signer)
+            lighter.load_for(*action.split(":", 1))
             status, headers, body = call_action(self)
             if int(status) >= 400:
                 self.sandbox_notes.append(f"error {status}")

@@ -1,0 +1,119 @@
+"""Load less of moto and boto3: the sandbox has to be up soon, and small.
+
+moto's EC2 loads AWS's list of instance types, 100 MB in memory, and boto3 loads a service's whole
+model and all endpoints, once for each question about regions. The sandbox rarely needs the former
+and asks about few services. `prepare` has to be called before moto's EC2 is imported.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+# The prefixes of these services' endpoints, which boto3 would read from their models.
+_PREFIXES = {name: name for name in ("ec2", "iam", "organizations", "ssm", "sts")}
+
+_SERVICES_WITHOUT_INSTANCES = ("iam", "organizations", "ssm", "sts")
+_WITHOUT_TYPES = frozenset(
+    (
+        "CreateTags",
+        "DeleteTags",
+        "DescribeInstanceStatus",
+        "DescribeInstances",
+        "DescribeRegions",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeTags",
+        "DescribeVpcs",
+        "StartInstances",
+        "StopInstances",
+        "TerminateInstances",
+    )
+)
+_TYPES = "ec2/resources/instance_types.json"
+_OFFERINGS = "ec2/resources/instance_type_offerings/"
+_SEEDED_TYPE = "t3.micro"
+
+_filling = threading.Lock()
+_offerings: dict[str, list[dict[str, str]]] = {}
+
+
+def prepare() -> None:
+    """Change moto and boto3 in this process, and import moto's EC2 without its instance types.
+
+    moto.utilities.utils.load_resource returns stubs during that import. Afterwards
+    boto3.session.Session answers get_available_partitions and, for the services of the sandbox,
+    get_available_regions from a table.
+    """
+    from boto3.session import Session
+    from moto.utilities import utils
+
+    _tabulate_regions(Session)
+    load_resource = utils.load_resource
+
+    def load_less(resource: str) -> Any:
+        if resource == _TYPES:
+            return {}
+        if resource.startswith(_OFFERINGS):
+            # The nodes of a seed have this type, which moto looks up.
+            region = resource.rpartition("/")[2].partition(".")[0]
+            stub = [{"InstanceType": _SEEDED_TYPE, "Location": region}]
+            return _offerings.setdefault(resource, stub)
+        return load_resource(resource)
+
+    utils.load_resource = load_less
+    try:
+        import moto.ec2.models  # noqa: F401
+    finally:
+        utils.load_resource = load_resource
+
+
+def _tabulate_regions(session_class: Any) -> None:
+    from botocore.loaders import create_loader
+    from botocore.regions import EndpointResolver
+
+    resolver = EndpointResolver(create_loader().load_data("endpoints"))
+    partitions = resolver.get_available_partitions()
+    regions = {
+        (service, partition): resolver.get_available_endpoints(prefix, partition)
+        for service, prefix in _PREFIXES.items()
+        for partition in partitions
+    }
+    original = session_class.get_available_regions
+
+    def get_available_regions(
+        self: Any, service_name: str, partition_name: str = "aws", allow_non_regional: bool = False
+    ) -> Any:
+        key = (service_name, partition_name)
+        if allow_non_regional or key not in regions:
+            return original(self, service_name, partition_name, allow_non_regional)
+        return list(regions[key])
+
+    session_class.get_available_regions = get_available_regions
+    session_class.get_available_partitions = lambda self: list(partitions)
+
+
+def load_for(service: str, operation: str) -> None:
+    """Load the instance types, once, unless the operation certainly does not need them."""
+    if service in _SERVICES_WITHOUT_INSTANCES or (
+        service == "ec2" and operation in _WITHOUT_TYPES
+    ):
+        return
+    with _filling:
+        if _offerings:
+            _fill()
+
+
+def _fill() -> None:
+    from moto.ec2.models import instance_types as types
+    from moto.utilities.utils import load_resource
+
+    types.INSTANCE_TYPES.update(load_resource(_TYPES))
+    types.INSTANCE_FAMILIES += {name.split(".")[0] for name in types.INSTANCE_TYPES}
+    types.InstanceTypeBackend.instance_types += map(types.InstanceType, types.INSTANCE_TYPES)
+    for resource, offered in _offerings.items():
+        location_type = offered[0]["LocationType"]
+        offered[:] = load_resource(resource)
+        for each in offered:
+            each["LocationType"] = location_type
+    _offerings.clear()

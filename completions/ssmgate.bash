@@ -38,7 +38,7 @@ __ssmgate_value() {
         'sandbox --as') __ssmgate_kind='any' ;;
         'sandbox --seed') __ssmgate_kind='files' ;;
         'sandbox --session-document-model') __ssmgate_kind='=2021 2023 2025' ;;
-        'sandbox --session-logs') __ssmgate_kind='any' ;;
+        'sandbox --session-logs') __ssmgate_kind='files' ;;
         'sandbox --port') __ssmgate_kind='any' ;;
         'ssh-config --host') __ssmgate_kind='any' ;;
         'ssh-config --user') __ssmgate_kind='any' ;;

@@ -29,6 +29,7 @@ VALUES = {
     "--document-name": "documents",
     "--ca-bundle": "files",
     "--seed": "files",
+    "--session-logs": "files",
 }
 # Used instead of the first sentence of the program's help, if that is too short or too long.
 HELP = {

@@ -21,6 +21,8 @@ import pytest
 
 from fakes.sandbox import NODE, Server, serving
 
+ROOT = Path(__file__).parent.parent.parent
+
 # What each script begins with: `refused` calls and prints nothing, or returns code and message.
 PRELUDE = """
 import json, logging
@@ -150,6 +152,20 @@ show(refused(ssm.list_documents, Filters=[{"Key": "Colour", "Values": ["red"]}])
         ["SSM-SessionManagerRunShell"],
         ["InvalidFilterKey", "The filter key Colour is not valid.", 1],
     ]
+
+
+def test_page_of_operations_is_current() -> None:
+    code = "import sandbox_operations as o; print(o.releases(), o.page(), sep='\\n', end='')"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+        capture_output=True, text=True, timeout=100, check=True,
+    )  # fmt: skip
+    releases, _, expected = ended.stdout.partition("\n")
+    page = (ROOT / "docs" / "sandbox-operations.md").read_text()
+    if releases not in page:
+        pytest.skip(f"docs/sandbox-operations.md is not of {releases}")
+    assert page == expected, "run: make sandbox-operations"
 
 
 def test_instance_types_are_loaded_when_needed(server: Server) -> None:

@@ -36,7 +36,10 @@ _MOTO = {
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
 }
 
-_UNUSED_PLUGIN = "ssmgate: sandbox: session-manager-plugin %s connects to AWS only: the stub plugin in %s is used"
+_UNUSED_PLUGIN = (
+    "ssmgate: sandbox: session-manager-plugin %s connects to AWS only:"
+    " the stub plugin in %s is used"
+)
 _LOOPBACK = "127.0.0.1"
 _log = logging.getLogger("ssmgate.sandbox")
 

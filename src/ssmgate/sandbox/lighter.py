@@ -95,9 +95,7 @@ def _tabulate_regions(session_class: Any) -> None:
 
 def load_for(service: str, operation: str) -> None:
     """Load the instance types, once, unless the operation certainly does not need them."""
-    if service in _SERVICES_WITHOUT_INSTANCES or (
-        service == "ec2" and operation in _WITHOUT_TYPES
-    ):
+    if service in _SERVICES_WITHOUT_INSTANCES or (service == "ec2" and operation in _WITHOUT_TYPES):
         return
     with _filling:
         if _offerings:

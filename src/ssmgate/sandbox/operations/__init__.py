@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
+from moto.core.utils import camelcase_to_underscores
 from moto.iam.responses import IamResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
@@ -34,6 +35,7 @@ _ADDED: Mapping[type, Mapping[str, Method]] = {
         "get_context_keys_for_custom_policy": iam.get_context_keys_for_custom_policy,
         "put_user_permissions_boundary": iam.put_user_permissions_boundary,
         "delete_user_permissions_boundary": iam.delete_user_permissions_boundary,
+        "list_service_specific_credentials": iam.list_service_specific_credentials,
     },
     SimpleSystemManagerResponse: {
         "start_session": ssm.start_session,
@@ -61,7 +63,7 @@ _WRAPPED: Mapping[type, Mapping[str, Callable[[Method], Method]]] = {
 _NOT_OFFERED = ("GetFederationToken", "AssumeRoleWithSAML")
 
 # Their resources have tags, or there are several of them: these authorize themselves.
-_AUTHORIZE_THEMSELVES = (
+AUTHORIZE_THEMSELVES = (
     "ssm:GetConnectionStatus",
     "ssm:ResumeSession",
     "ssm:StartSession",
@@ -79,6 +81,13 @@ def operations() -> dict[str, tuple[list[str], list[str]]]:
         yes = [n for n in names if offered.is_offered(response, n) and n not in _NOT_OFFERED]
         found[service] = (yes, [name for name in names if name not in yes])
     return found
+
+
+def changed(service: str) -> list[str]:
+    """Return the operations of `service` that are added to moto or extend moto's own."""
+    response, names = offered.models()[service]
+    own = {**_ADDED.get(response, {}), **_WRAPPED.get(response, {})}
+    return [name for name in names if camelcase_to_underscores(name) in own]
 
 
 class _Answer(ServiceException):  # type: ignore[misc]
@@ -141,7 +150,7 @@ def _check(response: Any, action: str, signer: Signer) -> None:
     response.sandbox_signer = signer
     if isinstance(signer.fault, InvalidKey):
         raise signer.fault.for_service(response.service_name)
-    if action in _AUTHORIZE_THEMSELVES:
+    if action in AUTHORIZE_THEMSELVES:
         return
     resource = RESOURCES.get(action)
     if resource is None:

@@ -13,6 +13,7 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import camelcase_to_underscores
+from moto.iam.models import ManagedPolicy
 from moto.iam.responses import IamResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
@@ -20,7 +21,7 @@ from moto.sts.responses import TokenResponse
 from ssmgate.sandbox import lighter
 from ssmgate.sandbox.enforcement import RESOURCES, RequestScope, authorize
 from ssmgate.sandbox.faults import InvalidKey, ServiceFault
-from ssmgate.sandbox.operations import iam, offered, ssm, sts
+from ssmgate.sandbox.operations import corrections, iam, offered, ssm, sts
 from ssmgate.sandbox.operations.request import Signer, context, members, stored_arn
 from ssmgate.sandbox.sessions import Sessions
 
@@ -50,7 +51,13 @@ _ADDED: Mapping[type, Mapping[str, Method]] = {
 
 # moto's class -> operations of moto that are wrapped.
 _WRAPPED: Mapping[type, Mapping[str, Callable[[Method], Method]]] = {
-    IamResponse: {"create_user": iam.with_boundary},
+    IamResponse: {
+        "create_user": iam.with_boundary,
+        "delete_user": corrections.with_conflicts,
+        "update_role": corrections.with_kept_members,
+        "update_user": corrections.with_kept_tags,
+    },
+    ManagedPolicy: {"update_default_version": corrections.with_one_default},
     TokenResponse: {
         "assume_role": sts.for_existing_role,
         "assume_role_with_web_identity": sts.for_existing_role,

@@ -13,7 +13,8 @@ from typing import Any
 # The prefixes of these services' endpoints, which boto3 would read from their models.
 _PREFIXES = {name: name for name in ("ec2", "iam", "organizations", "ssm", "sts")}
 
-_SERVICES_WITHOUT_INSTANCES = ("iam", "organizations", "ssm", "sts")
+# moto's other services that launch instances.
+_WITH_INSTANCES = ("autoscaling", "batch", "cloudformation", "ecs", "eks", "emr")
 _WITHOUT_TYPES = frozenset(
     (
         "CreateTags",
@@ -43,11 +44,14 @@ def prepare() -> None:
 
     moto.utilities.utils.load_resource returns stubs during that import. Afterwards
     boto3.session.Session answers get_available_partitions and, for the services of the sandbox,
-    get_available_regions from a table.
+    get_available_regions from a table. moto does not track its objects for its dashboard.
     """
     from boto3.session import Session
+    from moto.core.common_models import BaseModel
     from moto.utilities import utils
 
+    # An object that is tracked is never freed.
+    BaseModel.__new__ = staticmethod(_untracked)
     _tabulate_regions(Session)
     load_resource = utils.load_resource
 
@@ -66,6 +70,10 @@ def prepare() -> None:
         import moto.ec2.models  # noqa: F401
     finally:
         utils.load_resource = load_resource
+
+
+def _untracked(cls: type, *_args: Any, **_members: Any) -> Any:
+    return object.__new__(cls)
 
 
 def _tabulate_regions(session_class: Any) -> None:
@@ -94,8 +102,9 @@ def _tabulate_regions(session_class: Any) -> None:
 
 
 def load_for(service: str, operation: str) -> None:
-    """Load the instance types, once, unless the operation certainly does not need them."""
-    if service in _SERVICES_WITHOUT_INSTANCES or (service == "ec2" and operation in _WITHOUT_TYPES):
+    """Load the instance types, once, if the operation may need them."""
+    needed = operation not in _WITHOUT_TYPES if service == "ec2" else service in _WITH_INSTANCES
+    if not needed:
         return
     with _filling:
         if _offerings:

@@ -26,7 +26,7 @@ _CHECK = "ssm:SessionDocumentAccessCheck"
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/session-preferences-run-as.html
 _RUN_AS_TAG = "aws:PrincipalTag/SSMSessionRunAs"
 # AWS keeps ended sessions for 30 days, the sandbox keeps the last ones.
-_HISTORY = 1000
+_HISTORY = 500
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
 _DOCUMENT_NAME = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")

@@ -252,13 +252,13 @@ def test_resuming_replaces_token_of_open_session() -> None:
         open_sessions.resume({"SessionId": session_id}, None, REGION, {})
 
 
-def test_keeps_last_thousand_ended_sessions() -> None:
+def test_keeps_last_500_ended_sessions() -> None:
     open_sessions = sessions()
     first = open_sessions.start({"Target": NODE}, None, REGION, {})["SessionId"]
-    for _ in range(1100):
+    for _ in range(600):
         open_sessions.leave(open_sessions.start({"Target": NODE}, None, REGION, {})["SessionId"])
     assert first in open_sessions.opened
-    assert len(open_sessions.opened) == 1002
+    assert len(open_sessions.opened) == 502
 
 
 PREFERENCES = {

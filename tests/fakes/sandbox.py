@@ -186,5 +186,11 @@ def _lines(server: Server) -> list[str]:
 
 
 def _open(server: Server) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = server.ssm(OWNER, "DescribeSessions", State="Active")["Sessions"]
-    return found
+    found: list[dict[str, Any]] = []
+    members = {"State": "Active"}
+    while True:
+        answer = server.ssm(OWNER, "DescribeSessions", **members)
+        found += answer["Sessions"]
+        if "NextToken" not in answer:
+            return found
+        members["NextToken"] = answer["NextToken"]

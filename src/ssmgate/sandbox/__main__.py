@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ssmgate.gate.decision import printable
-from ssmgate.sandbox import tools
+from ssmgate.sandbox import lighter, tools
 from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
 from ssmgate.sandbox.sessions import Model, Sessions
@@ -59,6 +59,7 @@ class _Printable(logging.Formatter):
 def main() -> int:
     """Serve. Returns 0 after standard input has ended, 253 for an invalid seed or a used port."""
     options = _options()
+    lighter.share_heap()
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO if options.log else logging.ERROR)
@@ -113,8 +114,6 @@ def _serve(
     gc.disable()
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
-
-    from ssmgate.sandbox import lighter
 
     lighter.prepare()
     from ssmgate.sandbox import operations, seeding

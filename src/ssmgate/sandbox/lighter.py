@@ -7,6 +7,8 @@ and asks about few services. `prepare` has to be called before moto's EC2 is imp
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 from typing import Any
 
@@ -31,12 +33,24 @@ _WITHOUT_TYPES = frozenset(
         "TerminateInstances",
     )
 )
+# glibc's malloc.h
+_M_ARENA_MAX = -8
 _TYPES = "ec2/resources/instance_types.json"
 _OFFERINGS = "ec2/resources/instance_type_offerings/"
 _SEEDED_TYPE = "t3.micro"
 
 _filling = threading.Lock()
 _offerings: dict[str, list[dict[str, str]]] = {}
+
+
+def share_heap() -> None:
+    """Let all threads of this process allocate from one heap. Call it before they start.
+
+    glibc gives each thread a heap of its own, whose free memory no other thread uses. moto's server
+    starts a thread for each request. Other C libraries are left as they are.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def prepare() -> None:

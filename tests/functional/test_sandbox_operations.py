@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from fakes.sandbox import NODE, Server, serving
+from fakes.sandbox import NODE, Failed, Server, serving
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -152,6 +153,37 @@ show(refused(ssm.list_documents, Filters=[{"Key": "Colour", "Values": ["red"]}])
         ["SSM-SessionManagerRunShell"],
         ["InvalidFilterKey", "The filter key Colour is not valid.", 1],
     ]
+
+
+@pytest.mark.parametrize(
+    ("service", "title"), [("ssm", "Systems Manager"), ("iam", "IAM"), ("sts", "STS")]
+)
+def test_every_operation_answers_in_form_of_service(
+    server: Server, service: str, title: str
+) -> None:
+    """Each of them is sent without members. Clients do not retry 501."""
+    page = (ROOT / "docs" / "sandbox-operations.md").read_text()
+    section = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    offered, _, others = section.partition("Not offered:")
+
+    def answer(operation: str) -> tuple[int, str]:
+        try:
+            if service == "ssm":
+                server.ssm("bob", operation)
+            else:
+                server.query("bob", service, operation)
+        except Failed as failed:
+            return failed.status, failed.message
+        return 200, ""
+
+    for operation in re.findall(r"`([A-Za-z]+)`", section):
+        status, message = answer(operation)
+        assert status < 500 or status == 501, operation
+        refused = "is not offered by the sandbox" in message
+        assert refused is (f"`{operation}`" in others), operation
+        assert refused is not (f"`{operation}`" in offered), operation
+    assert server.log is not None
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_page_of_operations_is_current() -> None:

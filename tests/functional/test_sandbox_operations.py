@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from fakes.sandbox import NODE, Failed, Server, serving
+from fakes.sandbox import ACCOUNT, NODE, OWNER, Failed, Server, serving, text
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -153,6 +153,29 @@ show(refused(ssm.list_documents, Filters=[{"Key": "Colour", "Values": ["red"]}])
         ["SSM-SessionManagerRunShell"],
         ["InvalidFilterKey", "The filter key Colour is not valid.", 1],
     ]
+
+
+def test_connection_status_is_authorized_with_tags_of_node(server: Server) -> None:
+    grant = {
+        "Effect": "Allow",
+        "Action": "ssm:GetConnectionStatus",
+        "Resource": f"arn:aws:ec2:*:{ACCOUNT}:instance/*",
+        "Condition": {"StringEquals": {"ssm:resourceTag/Env": "dev"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [grant]})
+    server.query(OWNER, "iam", "CreateUser", UserName="watcher")
+    server.query(
+        OWNER, "iam", "PutUserPolicy", UserName="watcher", PolicyName="p", PolicyDocument=policy
+    )
+    key = str(
+        text(server.query(OWNER, "iam", "CreateAccessKey", UserName="watcher"), "AccessKeyId")
+    )
+    assert server.ssm(key, "GetConnectionStatus", Target=NODE)["Status"] == "connected"
+    for target in ("i-0fedcba9876543210", "i-0aa"):
+        with pytest.raises(
+            Failed, match=f"ssm:GetConnectionStatus on resource: .*instance/{target} "
+        ):
+            server.ssm(key, "GetConnectionStatus", Target=target)
 
 
 @pytest.mark.parametrize(

@@ -556,9 +556,24 @@ echo 'Cannot perform start session: invalid stream URL'
 """
 
 
-def test_stub_plugin_replaces_one_that_connects_to_aws_only(tmp_path: Path) -> None:
+# The command's session has no preferences of its own.
+LOGGED = """
+[[node]]
+id = "i-0123456789abcdef0"
+[[document]]
+name = "SSM-SessionManagerRunShell"
+content = '''{"schemaVersion": "1.0", "sessionType": "Standard_Stream",
+  "inputs": {"s3BucketName": "bucket", "s3KeyPrefix": "prefix"}}'''
+[[user]]
+name = "admin"
+attached = ["arn:aws:iam::aws:policy/AdministratorAccess"]
+"""
+
+
+def test_newer_plugin_is_replaced_and_session_is_logged(tmp_path: Path) -> None:
     (tmp_path / PLUGIN).write_text(VALIDATING)
     (tmp_path / PLUGIN).chmod(0o755)
+    (tmp_path / "seed.toml").write_text(LOGGED)
     environ = {
         "PATH": os.pathsep.join((str(tmp_path), str(Path(sys.executable).parent), os.defpath)),
         "HOME": str(tmp_path),
@@ -569,9 +584,9 @@ def test_stub_plugin_replaces_one_that_connects_to_aws_only(tmp_path: Path) -> N
         "--parameters", "command=echo a-$((1 + 1))",
     )  # fmt: skip
     process = subprocess.Popen(
-        ["ssmgate", "sandbox", "--as", "admin", "--", *command],
+        ["ssmgate", "sandbox", "--seed", "seed.toml", "--session-logs", "logs", "--", *command],
         env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
+        text=True, cwd=tmp_path,
     )  # fmt: skip
     with process:
         # The end of standard input would end the session.
@@ -582,3 +597,5 @@ def test_stub_plugin_replaces_one_that_connects_to_aws_only(tmp_path: Path) -> N
     notice = "ssmgate: sandbox: session-manager-plugin 1.2.889.0 connects to AWS only: the stub"
     assert errors.startswith(notice)
     assert errors.count(notice) == 1
+    (log,) = (tmp_path / "logs/s3/bucket/prefix").iterdir()
+    assert log.read_text() == "a-2\n"

@@ -27,6 +27,7 @@ class Session:
     document_name: str
     owner: str
     user_id: str
+    account: str
     region: str
     reason: str | None
     started: datetime

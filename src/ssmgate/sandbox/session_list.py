@@ -30,9 +30,9 @@ _FILTERS: Mapping[str, Test] = {
 
 
 def describe(
-    sessions: Iterable[Session], members: Mapping[str, Any], region: str
+    sessions: Iterable[Session], members: Mapping[str, Any], account: str, region: str
 ) -> dict[str, object]:
-    """Answer DescribeSessions for the sessions of a region, the newest first.
+    """Answer DescribeSessions for the sessions of an account in a region, the newest first.
 
     `Active` are those that have not ended, connected or not; `History` are the others. A session
     has to match all filters. AWS does not document the order, nor how many sessions a page
@@ -49,7 +49,7 @@ def describe(
             f" constraint: Member must satisfy enum value set: [{', '.join(_STATES)}]",
         )
     filters = _filters(members.get("Filters") or [])
-    known = [session for session in sessions if session.region == region]
+    known = [each for each in sessions if (each.account, each.region) == (account, region)]
     known.reverse()
 
     def matches(session: Session) -> bool:

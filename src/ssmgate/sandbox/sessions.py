@@ -165,6 +165,7 @@ class Sessions:
             if caller is None
             else caller.arn,
             user_id=region.account if caller is None else caller.user_id,
+            account=region.account,
             region=region.name,
             reason=None if members.get("Reason") is None else str(members["Reason"]),
             started=datetime.now(UTC),
@@ -252,7 +253,10 @@ class Sessions:
         """
         session_id = str(members.get("SessionId") or "")
         session = self.opened.get(session_id)
-        if session is not None and (session.region != region.name or session.ended is not None):
+        if session is not None and (
+            (session.account, session.region) != (region.account, region.name)
+            or session.ended is not None
+        ):
             session = None
         if caller is not None:
             tags = {} if session is None else resource_tags(

@@ -24,6 +24,7 @@ def session(number: int, **changed: Any) -> Session:
         "document_name": "SSM-SessionManagerRunShell",
         "owner": ALICE,
         "user_id": "AIDA",
+        "account": ACCOUNT,
         "region": "us-east-1",
         "reason": None,
         "started": datetime(2026, 1, 1, number, tzinfo=UTC),
@@ -42,6 +43,7 @@ SESSIONS = [
     session(3, target="i-2", lost=True),
     session(4, ended=ENDED),
     session(5, region="eu-west-1"),
+    session(6, account="444455556666"),
 ]
 
 
@@ -49,6 +51,7 @@ def found(*filters: tuple[str, str], state: str = "Active", **members: Any) -> l
     answer = describe(
         SESSIONS,
         {"State": state, "Filters": [{"key": k, "value": v} for k, v in filters], **members},
+        ACCOUNT,
         "us-east-1",
     )
     shown: Any = answer["Sessions"]
@@ -100,22 +103,22 @@ def test_history_has_ended_sessions() -> None:
 )
 def test_refuses_invalid_requests(members: dict[str, Any], code: str) -> None:
     with pytest.raises(ServiceFault) as raised:
-        describe(SESSIONS, {"State": "Active", **members}, "us-east-1")
+        describe(SESSIONS, {"State": "Active", **members}, ACCOUNT, "us-east-1")
     assert raised.value.code == code
 
 
 def test_pages_of_sessions_survive_changes() -> None:
     sessions = [session(number) for number in range(1, 6)]
     members: dict[str, Any] = {"State": "Active", "MaxResults": 2}
-    first = describe(sessions, members, "us-east-1")
+    first = describe(sessions, members, ACCOUNT, "us-east-1")
     assert [each["SessionId"] for each in first["Sessions"]] == ["s-5", "s-4"]  # type: ignore[attr-defined]
     sessions[3].ended = ENDED
     sessions.append(session(6))
     members["NextToken"] = first["NextToken"]
-    second = describe(sessions, members, "us-east-1")
+    second = describe(sessions, members, ACCOUNT, "us-east-1")
     assert [each["SessionId"] for each in second["Sessions"]] == ["s-3", "s-2"]  # type: ignore[attr-defined]
     members["NextToken"] = second["NextToken"]
-    last = describe(sessions, members, "us-east-1")
+    last = describe(sessions, members, ACCOUNT, "us-east-1")
     assert [each["SessionId"] for each in last["Sessions"]] == ["s-1"]  # type: ignore[attr-defined]
     assert "NextToken" not in last
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -63,7 +64,7 @@ def start(who: Caller | None, model: Model = Model.Y2023, target: str = NODE, **
 
 
 def listed(open_sessions: Sessions, state: str) -> list[Any]:
-    answer = describe(open_sessions.opened.values(), {"State": state}, "us-east-1")
+    answer = describe(open_sessions.opened.values(), {"State": state}, ACCOUNT, "us-east-1")
     found = answer["Sessions"]
     assert isinstance(found, list)
     return found
@@ -250,6 +251,20 @@ def test_resuming_replaces_token_of_open_session() -> None:
     open_sessions.terminate({"SessionId": session_id}, who, REGION, {})
     with pytest.raises(ServiceFault, match="does not exist"):
         open_sessions.resume({"SessionId": session_id}, None, REGION, {})
+
+
+def test_session_belongs_to_account_and_region() -> None:
+    open_sessions = sessions()
+    members = {"SessionId": open_sessions.start({"Target": NODE}, None, REGION, {})["SessionId"]}
+    for other in (
+        dataclasses.replace(REGION, account="444455556666"),
+        dataclasses.replace(REGION, name="eu-west-1"),
+    ):
+        with pytest.raises(ServiceFault, match="does not exist"):
+            open_sessions.resume(members, None, other, {})
+        with pytest.raises(ServiceFault, match="is not active"):
+            open_sessions.terminate(members, None, other, {})
+    open_sessions.terminate(members, None, REGION, {})
 
 
 def test_keeps_last_500_ended_sessions() -> None:

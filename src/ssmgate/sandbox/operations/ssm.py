@@ -47,7 +47,9 @@ def resume_session(self: Any) -> Any:
 def describe_sessions(self: Any) -> Any:
     """Answer DescribeSessions with `session_list.describe`."""
     found = list(self.sandbox_sessions.opened.values())
-    return ActionResult(session_list.describe(found, members(self), self.region))
+    return ActionResult(
+        session_list.describe(found, members(self), self.current_account, self.region)
+    )
 
 
 def get_connection_status(self: Any) -> Any:

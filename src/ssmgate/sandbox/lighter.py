@@ -58,14 +58,17 @@ def prepare() -> None:
 
     moto.utilities.utils.load_resource returns stubs during that import. Afterwards
     boto3.session.Session answers get_available_partitions and, for the services of the sandbox,
-    get_available_regions from a table. moto does not track its objects for its dashboard.
+    get_available_regions from a table. moto does not track its objects for its dashboard, and reads
+    AWS's managed policies once for all accounts.
     """
     from boto3.session import Session
     from moto.core.common_models import BaseModel
+    from moto.iam.models import IAMBackend
     from moto.utilities import utils
 
     # An object that is tracked is never freed.
     BaseModel.__new__ = staticmethod(_untracked)
+    _share_policies(IAMBackend)
     _tabulate_regions(Session)
     load_resource = utils.load_resource
 
@@ -88,6 +91,27 @@ def prepare() -> None:
 
 def _untracked(cls: type, *_args: Any, **_members: Any) -> Any:
     return object.__new__(cls)
+
+
+def _share_policies(backend_class: Any) -> None:
+    """Read AWS's managed policies once for all accounts of a partition, not for each of them."""
+    original = backend_class._init_aws_policies
+    known: dict[str, list[Any]] = {}
+
+    def policies(self: Any) -> list[Any]:
+        if self.partition not in known:
+            known[self.partition] = original(self)
+        return [_copied(policy, self.account_id) for policy in known[self.partition]]
+
+    backend_class._init_aws_policies = policies
+
+
+def _copied(policy: Any, account: str) -> Any:
+    """Return a policy of another account with the same versions."""
+    copied = object.__new__(type(policy))
+    own = {"account_id": account, "tags": {}, "versions": list(policy.versions)}
+    vars(copied).update(vars(policy), attachment_count=0, **own)
+    return copied
 
 
 def _tabulate_regions(session_class: Any) -> None:

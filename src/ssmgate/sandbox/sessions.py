@@ -173,7 +173,7 @@ class Sessions:
             parameters=parameters,
             token_value=secrets.token_urlsafe(64),
             preferences=preferences,
-            run_as="" if caller is None else caller.context.get(_RUN_AS_TAG, ""),
+            run_as="" if caller is None else "".join(caller.context.get(_RUN_AS_TAG, "")),
         )
         with self._changing:
             self._forget()

@@ -152,8 +152,8 @@ def _check(response: Any, action: str, signer: Signer) -> None:
     if action.partition(":")[2] in _NOT_OFFERED:
         raise ServiceFault("InvalidAction", f"{action} is not offered by the sandbox.")
     offered.require(response)
-    if (fault := offered.unread(response)) is not None:
-        raise fault
+    if (unread := offered.unread(response)) is not None:
+        raise unread
     response.sandbox_signer = signer
     if isinstance(signer.fault, InvalidKey):
         raise signer.fault.for_service(response.service_name)

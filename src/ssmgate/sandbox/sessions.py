@@ -154,27 +154,7 @@ class Sessions:
             content = default.content
         if node is None or not node.online:
             raise ServiceFault("TargetNotConnected", f"{target} is not connected.")
-        parameters = _parameters(members.get("Parameters"))
-        preferences = _preferences(content, name or DEFAULT_DOCUMENT_NAME, parameters, region)
-        owner = "root" if caller is None else caller.arn.rpartition("/")[2]
-        session = Session(
-            session_id=f"{owner}-{secrets.token_hex(9)[:17]}",
-            target=target,
-            document_name=name or DEFAULT_DOCUMENT_NAME,
-            owner=f"arn:{region.partition}:iam::{region.account}:root"
-            if caller is None
-            else caller.arn,
-            user_id=region.account if caller is None else caller.user_id,
-            account=region.account,
-            region=region.name,
-            reason=None if members.get("Reason") is None else str(members["Reason"]),
-            started=datetime.now(UTC),
-            content=content,
-            parameters=parameters,
-            token_value=secrets.token_urlsafe(64),
-            preferences=preferences,
-            run_as="" if caller is None else "".join(caller.context.get(_RUN_AS_TAG, "")),
-        )
+        session = _session(members, caller, region, target, name, content)
         with self._changing:
             self._forget()
             self.opened[session.session_id] = session
@@ -355,6 +335,36 @@ def _session_document(name: str, region: Region) -> SessionDocument:
             " supported for Session Manager.",
         )
     return document
+
+
+def _session(
+    members: Mapping[str, object],
+    caller: Caller | None,
+    region: Region,
+    target: str,
+    name: str | None,
+    content: str,
+) -> Session:
+    """Return a new session. Raises `ServiceFault` for preferences that cannot be obeyed."""
+    parameters = _parameters(members.get("Parameters"))
+    owner = f"arn:{region.partition}:iam::{region.account}:root" if caller is None else caller.arn
+    prefix = "root" if caller is None else owner.rpartition("/")[2]
+    return Session(
+        session_id=f"{prefix}-{secrets.token_hex(9)[:17]}",
+        target=target,
+        document_name=name or DEFAULT_DOCUMENT_NAME,
+        owner=owner,
+        user_id=region.account if caller is None else caller.user_id,
+        account=region.account,
+        region=region.name,
+        reason=None if members.get("Reason") is None else str(members["Reason"]),
+        started=datetime.now(UTC),
+        content=content,
+        parameters=parameters,
+        token_value=secrets.token_urlsafe(64),
+        preferences=_preferences(content, name or DEFAULT_DOCUMENT_NAME, parameters, region),
+        run_as="" if caller is None else "".join(caller.context.get(_RUN_AS_TAG, "")),
+    )
 
 
 def _preferences(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import threading
+from collections.abc import Callable
 from typing import Any
 
 # The prefixes of these services' endpoints, which boto3 would read from their models.
@@ -58,10 +60,11 @@ def prepare() -> None:
 
     moto.utilities.utils.load_resource returns stubs during that import. Afterwards
     boto3.session.Session answers get_available_partitions and, for the services of the sandbox,
-    get_available_regions from a table. moto does not track its objects for its dashboard, and reads
-    AWS's managed policies once for all accounts.
+    get_available_regions from a table. moto does not track its objects for its dashboard, and loads
+    AWS's managed policies and each service's model once.
     """
     from boto3.session import Session
+    from moto.core import utils as core_utils
     from moto.core.common_models import BaseModel
     from moto.iam.models import IAMBackend
     from moto.utilities import utils
@@ -70,6 +73,7 @@ def prepare() -> None:
     BaseModel.__new__ = staticmethod(_untracked)
     _share_policies(IAMBackend)
     _tabulate_regions(Session)
+    core_utils._load_service_model = _once(core_utils._load_service_model)
     load_resource = utils.load_resource
 
     def load_less(resource: str) -> Any:
@@ -91,6 +95,20 @@ def prepare() -> None:
 
 def _untracked(cls: type, *_args: Any, **_members: Any) -> Any:
     return object.__new__(cls)
+
+
+def _once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function`, whose results are kept, and which runs in one thread at a time.
+
+    The first requests to a service come at once, and each would load its model.
+    """
+    cached, lock = functools.cache(function), threading.Lock()
+
+    def call(*arguments: str) -> Any:
+        with lock:
+            return cached(*arguments)
+
+    return call
 
 
 def _share_policies(backend_class: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ssmgate.gate.decision.question import RESOURCE_TAG_PREFIXES
 from ssmgate.sandbox.preferences import Preferences
 
 
@@ -46,3 +47,8 @@ class Session:
         if self.ended is not None:
             return "Terminated"
         return "Disconnected" if self.lost else "Connected"
+
+
+def resource_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the condition keys of a resource's own tags."""
+    return {prefix + key: value for key, value in tags.items() for prefix in RESOURCE_TAG_PREFIXES}

@@ -14,13 +14,12 @@ from datetime import UTC, datetime
 
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.errors import InvalidRequest
-from ssmgate.gate.decision.question import RESOURCE_TAG_PREFIXES
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.gate.decision.target import target_arn
 from ssmgate.sandbox.enforcement import Caller, authorize
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.preferences import Preferences, has_preferences, read
-from ssmgate.sandbox.session import ChannelDenied, Session
+from ssmgate.sandbox.session import ChannelDenied, Session, resource_tags
 
 _CHECK = "ssm:SessionDocumentAccessCheck"
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/session-preferences-run-as.html
@@ -386,8 +385,3 @@ def _parameters(parameters: object) -> dict[str, list[str]]:
         for name, values in parameters.items()
         if isinstance(values, list)
     }
-
-
-def resource_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the condition keys of a resource's own tags."""
-    return {prefix + key: value for key, value in tags.items() for prefix in RESOURCE_TAG_PREFIXES}

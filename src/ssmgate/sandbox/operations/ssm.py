@@ -17,7 +17,8 @@ from ssmgate.sandbox.documents import AWS_SESSION_DOCUMENTS
 from ssmgate.sandbox.enforcement import authorize
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.operations.request import context, members
-from ssmgate.sandbox.sessions import Node, Region, SessionDocument, resource_tags
+from ssmgate.sandbox.session import resource_tags
+from ssmgate.sandbox.sessions import Node, Region, SessionDocument
 
 
 def start_session(self: Any) -> Any:

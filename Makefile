@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz mutants fresh lint bench completions format clean
+.PHONY: demo test test-all fuzz mutants fresh lint soak bench completions models sandbox-operations format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -34,6 +34,11 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Random traffic to one sandbox, whose memory must not grow. MINUTES: 10 by default.
+MINUTES ?= 10
+soak: .venv/installed-test
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
+
 bench: .venv/installed-test
 	$(BIN)/python benchmarks/run.py
 
@@ -43,6 +48,10 @@ completions: .venv/installed-test
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test
 	$(BIN)/python tools/cut_models.py
+
+# After a change of the sandbox's operations, or a new release of moto.
+sandbox-operations: .venv/installed-test
+	$(BIN)/python tools/sandbox_operations.py
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix

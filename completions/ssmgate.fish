@@ -212,6 +212,7 @@ complete -c ssmgate -n "__ssmgate_at ''" -a policy -d 'Check policy files before
 complete -c ssmgate -n "__ssmgate_at sandbox" -l as -x -d 'Whose credentials COMMAND gets'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l seed -r -F -d 'Another world than the one that comes along (TOML)'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l session-document-model -x -a '2021 2023 2025' -d 'Which of AWS\'s published behaviours StartSession has'
+complete -c ssmgate -n "__ssmgate_at sandbox" -l session-logs -r -F -d 'Where session logs go that a document sends to S3 or CloudWatch'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l port -x -d 'Default: a free one'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l help -s h -d 'Show this message and exit'
 complete -c ssmgate -n "__ssmgate_at sandbox" -a 'env'

@@ -31,6 +31,7 @@ VALUES = {
     "--seed": "files",
     "--boundary": "files",
     "--scp": "files",
+    "--session-logs": "files",
 }
 # Used instead of the first sentence of the program's help, if that is too short or too long.
 HELP = {

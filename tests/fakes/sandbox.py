@@ -38,6 +38,7 @@ class Server:
     url: str
     principals: dict[str, dict[str, str | None]]
     log: Path | None = None
+    pid: int = 0
 
     def key(self, name: str) -> str:
         return str(self.principals[name]["access_key_id"]) if name in self.principals else name
@@ -149,7 +150,7 @@ def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
     with os.fdopen(reading) as pipe:
         ready = json.loads(pipe.read())
     try:
-        yield Server(ready["url"], ready["principals"], log)
+        yield Server(ready["url"], ready["principals"], log, process.pid)
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -198,5 +199,11 @@ def _lines(server: Server) -> list[str]:
 
 
 def _open(server: Server) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = server.ssm(OWNER, "DescribeSessions", State="Active")["Sessions"]
-    return found
+    found: list[dict[str, Any]] = []
+    members = {"State": "Active"}
+    while True:
+        answer = server.ssm(OWNER, "DescribeSessions", **members)
+        found += answer["Sessions"]
+        if "NextToken" not in answer:
+            return found
+        members["NextToken"] = answer["NextToken"]

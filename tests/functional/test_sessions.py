@@ -32,6 +32,7 @@ from fakes.capabilities import with_capabilities
 from fakes.channel_client import Client
 from fakes.processes import is_running
 from fakes.waiting import until
+from ssmgate.sandbox import tools
 
 pytestmark = pytest.mark.starts
 
@@ -44,13 +45,19 @@ STARTED = re.compile(r"\r?\nStarting session with SessionId: (\S+)\r?\n")
 needs_ssh = needs("ssh", "scp", "sftp", "sshd")
 
 
-def real_plugin() -> str | None:
-    """Return the directory of the real plugin: it is a binary, and the stubs are scripts."""
+def without_real_plugin() -> str:
+    """Return why the tests cannot run with the real plugin; empty if they can.
+
+    It is a binary, and the stubs are scripts. One that connects to AWS only is not used.
+    """
     found = shutil.which(PLUGIN)
     if found is None:
-        return None
+        return "the real session-manager-plugin is not installed"
     with open(found, "rb") as file:
-        return None if file.read(2) == b"#!" else os.path.dirname(found)
+        if file.read(2) == b"#!":
+            return "the session-manager-plugin on PATH is not the real one"
+    version = tools.unusable_plugin(dict(os.environ))
+    return f"session-manager-plugin {version} connects to AWS only" if version else ""
 
 
 @dataclass(frozen=True)
@@ -127,9 +134,7 @@ PLUGINS = [
         "real",
         marks=[
             pytest.mark.real_plugin,
-            pytest.mark.skipif(
-                real_plugin() is None, reason="the real session-manager-plugin is not installed"
-            ),
+            pytest.mark.skipif(bool(without_real_plugin()), reason=without_real_plugin()),
         ],
     ),
 ]
@@ -532,3 +537,58 @@ def test_does_not_shadow_real_plugin(tmp_path: Path) -> None:
         env=environ, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert ended.stdout == f"{tmp_path}/{PLUGIN}\n"
+
+
+# What plugins from 1.2.889.0 on do before they connect.
+VALIDATING = """#!/bin/sh
+[ "$1" = --version ] && echo 1.2.889.0 && exit 0
+case $1$AWS_SSM_START_SESSION_RESPONSE in
+    *wss://ssmmessages.*) exit 0 ;;
+esac
+echo 'Cannot perform start session: invalid stream URL'
+"""
+
+
+# The command's session has no preferences of its own.
+LOGGED = """
+[[node]]
+id = "i-0123456789abcdef0"
+[[document]]
+name = "SSM-SessionManagerRunShell"
+content = '''{"schemaVersion": "1.0", "sessionType": "Standard_Stream",
+  "inputs": {"s3BucketName": "bucket", "s3KeyPrefix": "prefix"}}'''
+[[user]]
+name = "admin"
+attached = ["arn:aws:iam::aws:policy/AdministratorAccess"]
+"""
+
+
+def test_newer_plugin_is_replaced_and_session_is_logged(tmp_path: Path) -> None:
+    (tmp_path / PLUGIN).write_text(VALIDATING)
+    (tmp_path / PLUGIN).chmod(0o755)
+    (tmp_path / "seed.toml").write_text(LOGGED)
+    environ = {
+        "PATH": os.pathsep.join((str(tmp_path), str(Path(sys.executable).parent), os.defpath)),
+        "HOME": str(tmp_path),
+    }
+    command = (
+        "ssm-start-session", "--target", NODE,
+        "--document-name", "AWS-StartNonInteractiveCommand",
+        "--parameters", "command=echo a-$((1 + 1))",
+    )  # fmt: skip
+    process = subprocess.Popen(
+        ["ssmgate", "sandbox", "--seed", "seed.toml", "--session-logs", "logs", "--", *command],
+        env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, cwd=tmp_path,
+    )  # fmt: skip
+    with process:
+        # The end of standard input would end the session.
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "a-2" in process.stdout.read()
+        errors = process.stderr.read()
+    notice = "ssmgate: sandbox: session-manager-plugin 1.2.889.0 connects to AWS only: the stub"
+    assert errors.startswith(notice)
+    assert errors.count(notice) == 1
+    (log,) = (tmp_path / "logs/s3/bucket/prefix").iterdir()
+    assert log.read_text() == "a-2\n"

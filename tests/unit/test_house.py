@@ -32,7 +32,7 @@ OUTSIDE = {
     "gate.aws": {"awscli", "botocore"},
     "gate.argv": {"awscli", "botocore", "ruamel"},
     "commands": {"click"},
-    "sandbox": {"moto", "werkzeug", "websockets"},
+    "sandbox": {"boto3", "botocore", "moto", "werkzeug", "websockets"},
 }
 
 # Beyond these nothing of ssmgate's or of a library's is loaded by a start.

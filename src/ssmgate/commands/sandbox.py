@@ -150,6 +150,12 @@ class _Command(click.Command):
     show_default=True,
     help="Which of AWS's published behaviours StartSession has.",
 )
+@click.option(
+    "--session-logs",
+    "logs",
+    metavar="DIR",
+    help="Where session logs go that a document sends to S3 or CloudWatch.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
 @click.argument("words", nargs=-1, metavar="[env NAME | -- COMMAND...]")
 @click.pass_context
@@ -158,6 +164,7 @@ def sandbox(
     name: str | None,
     seed: str | None,
     model: str,
+    logs: str | None,
     port: int,
     words: tuple[str, ...],
 ) -> None:
@@ -173,7 +180,7 @@ def sandbox(
             raise click.UsageError("write 'sandbox env NAME' or 'sandbox -- COMMAND...'", ctx)
         echo_exactly(_exports(_find().variables(words[1])))
         return
-    with _server(seed, model, port, log=command is None) as (server, running):
+    with _server(seed, model, port, logs, log=command is None) as (server, running):
         variables = running.variables(name)
         if command is None:
             _stay(server, running, name or running.default_name)
@@ -188,7 +195,7 @@ def sandbox(
 
 @contextlib.contextmanager
 def _server(
-    seed: str | None, model: str, port: int, *, log: bool
+    seed: str | None, model: str, port: int, logs: str | None, *, log: bool
 ) -> Iterator[tuple[subprocess.Popen[bytes], Running]]:
     """Run the server in a process of its own while the block runs; yield it when it is ready.
 
@@ -201,6 +208,7 @@ def _server(
     # awscli and moto cannot share a process: each needs its own botocore.
     argv = [sys.executable, "-m", "ssmgate.sandbox", "--model", model, "--port", str(port)]
     argv += ["--seed", seed] if seed is not None else []
+    argv += ["--session-logs", logs] if logs is not None else []
     argv += ["--log"] if log else []
     reading, writing = os.pipe()
     try:

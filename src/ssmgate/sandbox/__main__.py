@@ -22,7 +22,7 @@ from typing import Any
 
 from ssmgate.gate.decision import printable
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
-from ssmgate.sandbox import tools
+from ssmgate.sandbox import lighter, tools
 from ssmgate.sandbox import world as worlds
 from ssmgate.sandbox.agent.server import Agent, Nodes
 from ssmgate.sandbox.seed_table import WorldError
@@ -38,6 +38,10 @@ _MOTO = {
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
 }
 
+_UNUSED_PLUGIN = (
+    "ssmgate: sandbox: session-manager-plugin %s connects to AWS only:"
+    " the stub plugin in %s is used"
+)
 _LOOPBACK = "127.0.0.1"
 _log = logging.getLogger("ssmgate.sandbox")
 
@@ -57,6 +61,7 @@ class _Printable(logging.Formatter):
 def main() -> int:
     """Serve. Returns 0 after standard input has ended, 253 for an invalid seed or a used port."""
     options = _options()
+    lighter.share_heap()
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO if options.log else logging.ERROR)
@@ -69,8 +74,10 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix="ssmgate-sandbox-") as directory,
         ):
             programs = tools.make(Path(directory), dict(os.environ))
+            if programs.unused_plugin is not None:
+                _log.error(_UNUSED_PLUGIN, programs.unused_plugin, programs.path)
             sessions = Sessions(Model(options.model))
-            with _agent(world, sessions, programs):
+            with _agent(world, sessions, programs, options.session_logs):
                 _serve(options, world, sessions, programs, listening)
     except WorldError as error:
         _log.error("ssmgate: sandbox: %s: %s", options.seed or "the seed", error)
@@ -82,11 +89,13 @@ def main() -> int:
 
 
 @contextmanager
-def _agent(world: worlds.World, sessions: Sessions, programs: tools.Tools) -> Iterator[None]:
+def _agent(
+    world: worlds.World, sessions: Sessions, programs: tools.Tools, logs: str | None
+) -> Iterator[None]:
     """Run the agent of all nodes, which serves the data channels of `sessions`, in the block."""
     nodes = Nodes({node.node_id: node.ports for node in world.nodes}, programs.serve)
     with socket.create_server((_LOOPBACK, 0)) as listening:
-        agent = Agent(listening, sessions, nodes, _log.info)
+        agent = Agent(listening, sessions, nodes, _log.info, logs)
         sessions.stream_host = "{}:{}".format(*listening.getsockname())
         sessions.on_terminate = agent.terminate
         agent.start()
@@ -109,12 +118,15 @@ def _serve(
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
+    lighter.prepare()
     from ssmgate.sandbox import operations, seeding
 
     host, port = listening.getsockname()[:2]
     operations.install(sessions, _log.info)
     credentials = seeding.seed(world)
     _warn_of_missing_document(world)
+    # None of this becomes garbage, so that no collection has to visit it.
+    gc.freeze()
     gc.enable()
     server = make_server(
         host,
@@ -177,6 +189,7 @@ def _options() -> argparse.Namespace:
         "--model", choices=[model.value for model in Model], default=Model.Y2025.value
     )
     parser.add_argument("--seed", type=Path)
+    parser.add_argument("--session-logs", type=os.path.abspath)
     parser.add_argument("--log", action="store_true")
     parser.add_argument("--ready-fd", type=int, required=True)
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""ssm:StartSession and TerminateSession: authorization, errors, and open sessions."""
+"""ssm:StartSession, ResumeSession and TerminateSession: authorization, errors, and sessions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from datetime import UTC, datetime
 
 from ssmgate.gate.decision.arn import RESERVED_PREFIXES, document_arns
 from ssmgate.gate.decision.errors import InvalidRequest
-from ssmgate.gate.decision.question import RESOURCE_TAG_PREFIXES
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.gate.decision.target import target_arn
 from ssmgate.sandbox.enforcement import Caller, authorize
 from ssmgate.sandbox.faults import ServiceFault
+from ssmgate.sandbox.preferences import Preferences, has_preferences, read
+from ssmgate.sandbox.session import ChannelDenied, Session, resource_tags
 
 _CHECK = "ssm:SessionDocumentAccessCheck"
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/session-preferences-run-as.html
+_RUN_AS_TAG = "aws:PrincipalTag/SSMSessionRunAs"
+# AWS keeps ended sessions for 30 days, the sandbox keeps the last ones.
+_HISTORY = 500
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_StartSession.html
 _DOCUMENT_NAME = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")
@@ -100,32 +105,6 @@ class Region:
         return f"arn:{self.partition}:ssm:{self.name}:{account}:document/{name}"
 
 
-class ChannelDenied(Exception):
-    """A data channel is not opened. The text is the reason, without the token."""
-
-
-@dataclass(slots=True)
-class Session:
-    """A started session, with the `content` of its document and the request's `parameters`.
-
-    `joined` is true after its data channel was opened. `ended` is None while it is open.
-    """
-
-    session_id: str
-    target: str
-    document_name: str
-    owner: str
-    user_id: str
-    region: str
-    reason: str | None
-    started: datetime
-    content: str
-    parameters: Mapping[str, Sequence[str]]
-    token_value: str = field(repr=False)
-    joined: bool = False
-    ended: datetime | None = None
-
-
 @dataclass(slots=True)
 class Sessions:
     """The sessions of the account, and the rules for starting and ending one.
@@ -138,7 +117,7 @@ class Sessions:
     stream_host: str = ""
     opened: dict[str, Session] = field(default_factory=dict)
     on_terminate: Callable[[str], object] = lambda _: None
-    _joining: threading.Lock = field(default_factory=threading.Lock)
+    _changing: threading.Lock = field(default_factory=threading.Lock)
 
     def start(
         self,
@@ -164,9 +143,8 @@ class Sessions:
             raise ServiceFault("TargetNotConnected", f"{target} is not connected.")
         node = region.node(target)
         if caller is not None:
-            node_tags = _tags({} if node is None else node.tags)
-            key = self._target_key(name)
-            authorize(caller, "ssm:StartSession", resource, {**context, **node_tags, **key})
+            keys = resource_tags({} if node is None else node.tags) | self._target_key(name)
+            authorize(caller, "ssm:StartSession", resource, {**context, **keys})
             if self._needs_document(name):
                 self._authorize_document(name or DEFAULT_DOCUMENT_NAME, caller, region, context)
         content = _PLAIN_SHELL
@@ -176,29 +154,46 @@ class Sessions:
             content = default.content
         if node is None or not node.online:
             raise ServiceFault("TargetNotConnected", f"{target} is not connected.")
-        owner = "root" if caller is None else caller.arn.rpartition("/")[2]
-        session = Session(
-            session_id=f"{owner}-{secrets.token_hex(9)[:17]}",
-            target=target,
-            document_name=name or DEFAULT_DOCUMENT_NAME,
-            owner=f"arn:{region.partition}:iam::{region.account}:root"
-            if caller is None
-            else caller.arn,
-            user_id=region.account if caller is None else caller.user_id,
-            region=region.name,
-            reason=None if members.get("Reason") is None else str(members["Reason"]),
-            started=datetime.now(UTC),
-            content=content,
-            parameters=_parameters(members.get("Parameters")),
-            token_value=secrets.token_urlsafe(64),
+        session = _session(members, caller, region, target, name, content)
+        with self._changing:
+            self._forget()
+            self.opened[session.session_id] = session
+        return self._answer(session)
+
+    def resume(
+        self,
+        members: Mapping[str, object],
+        caller: Caller | None,
+        region: Region,
+        context: Mapping[str, str],
+    ) -> dict[str, str]:
+        """Answer ResumeSession with a new token, which replaces the last one.
+
+        Raises `ServiceFault`: AccessDeniedException, and DoesNotExistException for a session that
+        is not open in this region.
+        """
+        session_id, session = self._authorized(
+            "ssm:ResumeSession", members, caller, region, context
         )
-        self.opened[session.session_id] = session
+        if session is None:
+            raise ServiceFault("DoesNotExistException", f"Session {session_id} does not exist.")
+        with self._changing:
+            session.token_value = secrets.token_urlsafe(64)
+            session.joined = False
+        return self._answer(session)
+
+    def _answer(self, session: Session) -> dict[str, str]:
         return {
             "SessionId": session.session_id,
             "TokenValue": session.token_value,
             "StreamUrl": f"ws://{self.stream_host}/v1/data-channel/{session.session_id}"
             "?role=publish_subscribe",
         }
+
+    def _forget(self) -> None:
+        ended = [name for name, session in self.opened.items() if session.ended is not None]
+        for name in ended[:-_HISTORY]:
+            del self.opened[name]
 
     def terminate(
         self,
@@ -209,18 +204,42 @@ class Sessions:
     ) -> dict[str, str]:
         """Answer TerminateSession.
 
-        The context has the two tags that policies for sessions use:
-        https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html
-
         Raises `ServiceFault`: AccessDeniedException, and ValidationException for a session that
         is not open in this region.
         """
+        session_id, session = self._authorized(
+            "ssm:TerminateSession", members, caller, region, context
+        )
+        if session is None:
+            raise ServiceFault("ValidationException", f"Session {session_id} is not active.")
+        session.ended = datetime.now(UTC)
+        self.on_terminate(session_id)
+        return {"SessionId": session_id}
+
+    def _authorized(
+        self,
+        action: str,
+        members: Mapping[str, object],
+        caller: Caller | None,
+        region: Region,
+        context: Mapping[str, str],
+    ) -> tuple[str, Session | None]:
+        """Return the session ID of a request, and the session if it is open in this region.
+
+        The context has the two tags that policies for sessions use:
+        https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-examples.html
+
+        Raises `ServiceFault` AccessDeniedException.
+        """
         session_id = str(members.get("SessionId") or "")
         session = self.opened.get(session_id)
-        if session is not None and (session.region != region.name or session.ended is not None):
+        if session is not None and (
+            (session.account, session.region) != (region.account, region.name)
+            or session.ended is not None
+        ):
             session = None
         if caller is not None:
-            tags = {} if session is None else _tags(
+            tags = {} if session is None else resource_tags(
                 {
                     "aws:ssmmessages:session-id": session.user_id,
                     "aws:ssmmessages:target-id": session.target,
@@ -229,19 +248,15 @@ class Sessions:
             resource = (
                 f"arn:{region.partition}:ssm:{region.name}:{region.account}:session/{session_id}"
             )
-            authorize(caller, "ssm:TerminateSession", resource, {**context, **tags})
-        if session is None:
-            raise ServiceFault("ValidationException", f"Session {session_id} is not active.")
-        session.ended = datetime.now(UTC)
-        self.on_terminate(session_id)
-        return {"SessionId": session_id}
+            authorize(caller, action, resource, {**context, **tags})
+        return session_id, session
 
     def join(self, session_id: str, token_value: str) -> Session:
-        """Open the session's data channel, once. May be called from any thread.
+        """Open the session's data channel, once for each token. May be called from any thread.
 
         Raises `ChannelDenied` if the session is not open or was joined, or the token is wrong.
         """
-        with self._joining:
+        with self._changing:
             session = self.opened.get(session_id)
             if session is None or session.ended is not None:
                 raise ChannelDenied("there is no such session")
@@ -250,29 +265,18 @@ class Sessions:
             if session.joined:
                 raise ChannelDenied("the token has been used")
             session.joined = True
+            session.lost = False
             return session
+
+    def lose(self, session_id: str) -> None:
+        """Note that the session's data channel was lost. May be called from any thread."""
+        if (session := self.opened.get(session_id)) is not None:
+            session.lost = True
 
     def leave(self, session_id: str) -> None:
         """End the session after its data channel was closed. May be called from any thread."""
         if (session := self.opened.get(session_id)) is not None:
             session.ended = session.ended or datetime.now(UTC)
-
-    def describe(self, state: str, region: str) -> list[dict[str, object]]:
-        """Return the sessions of a region, `Active` or `History`, in DescribeSessions's form."""
-        return [
-            {
-                "SessionId": session.session_id,
-                "Target": session.target,
-                "Status": "Connected" if session.ended is None else "Terminated",
-                "StartDate": session.started,
-                "DocumentName": session.document_name,
-                "Owner": session.owner,
-                **({} if session.reason is None else {"Reason": session.reason}),
-                **({} if session.ended is None else {"EndDate": session.ended}),
-            }
-            for session in self.opened.values()
-            if session.region == region and (session.ended is None) is (state == "Active")
-        ]
 
     def _target_key(self, name: str | None) -> dict[str, str]:
         """Return ssm:SessionDocumentAccessCheck for the authorization of the target."""
@@ -292,7 +296,7 @@ class Sessions:
         self, name: str, caller: Caller, region: Region, context: Mapping[str, str]
     ) -> None:
         document = _find_document(name, region)
-        tags = _tags({} if document is None else document.tags)
+        tags = resource_tags({} if document is None else document.tags)
         key = {_CHECK: "true"}
         resource = region.document_arn(name)
         authorize(caller, "ssm:StartSession", resource, {**context, **tags, **key})
@@ -339,6 +343,46 @@ def _session_document(name: str, region: Region) -> SessionDocument:
     return document
 
 
+def _session(
+    members: Mapping[str, object],
+    caller: Caller | None,
+    region: Region,
+    target: str,
+    name: str | None,
+    content: str,
+) -> Session:
+    """Return a new session. Raises `ServiceFault` for preferences that cannot be obeyed."""
+    parameters = _parameters(members.get("Parameters"))
+    owner = f"arn:{region.partition}:iam::{region.account}:root" if caller is None else caller.arn
+    prefix = "root" if caller is None else owner.rpartition("/")[2]
+    return Session(
+        session_id=f"{prefix}-{secrets.token_hex(9)[:17]}",
+        target=target,
+        document_name=name or DEFAULT_DOCUMENT_NAME,
+        owner=owner,
+        user_id=region.account if caller is None else caller.user_id,
+        account=region.account,
+        region=region.name,
+        reason=None if members.get("Reason") is None else str(members["Reason"]),
+        started=datetime.now(UTC),
+        content=content,
+        parameters=parameters,
+        token_value=secrets.token_urlsafe(64),
+        preferences=_preferences(content, name or DEFAULT_DOCUMENT_NAME, parameters, region),
+        run_as="" if caller is None else "".join(caller.context.get(_RUN_AS_TAG, "")),
+    )
+
+
+def _preferences(
+    content: str, name: str, parameters: Mapping[str, Sequence[str]], region: Region
+) -> Preferences:
+    """Return the preferences of a document, or those of the region's if it has none."""
+    default = region.document(DEFAULT_DOCUMENT_NAME)
+    if default is None or has_preferences(content):
+        return read(content, name, parameters)
+    return read(default.content, DEFAULT_DOCUMENT_NAME, {})
+
+
 def _parameters(parameters: object) -> dict[str, list[str]]:
     """Return a map of lists of strings. Other values are left out."""
     if not isinstance(parameters, dict):
@@ -348,7 +392,3 @@ def _parameters(parameters: object) -> dict[str, list[str]]:
         for name, values in parameters.items()
         if isinstance(values, list)
     }
-
-
-def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return {prefix + key: value for key, value in tags.items() for prefix in RESOURCE_TAG_PREFIXES}

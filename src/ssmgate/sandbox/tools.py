@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import shlex
 import shutil
 import subprocess
@@ -17,6 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PLUGIN = "session-manager-plugin"
+# From this version on, the plugin connects to endpoints of Session Manager only.
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/plugin-version-history.html
+_VALIDATES_STREAM_URL = (1, 2, 889)
+_SECONDS_TO_ANSWER = 5
 _SSHD_DIRECTORYS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 # sshd started by root needs this directory for privilege separation.
 _SSHD_EMPTY = "/run/sshd"
@@ -28,37 +33,63 @@ class Tools:
 
     `path` is their directory. `serve` is the command of the sshd that serves one connection on
     its standard input. `ssh_config` is the client's configuration. Both are None without OpenSSH.
+    `unused_plugin` is the version of the installed plugin if the stub plugin is used in its place.
     """
 
     path: str
     serve: tuple[str, ...] | None
     ssh_config: str | None
+    unused_plugin: str | None = None
 
 
 def make(directory: Path, environ: dict[str, str]) -> Tools:
     """Create the programs in `directory`, which is private and empty.
 
-    A program that is on the PATH in `environ` is not created. Raises OSError.
+    A program that is on the PATH in `environ` is not created, except for the stub plugin where
+    the real one does not connect to the sandbox. Raises OSError.
     """
     programs = directory / "bin"
     programs.mkdir()
     search = environ.get("PATH", os.defpath)
+    unused = unusable_plugin(environ)
     for name, module in (
         ("ssm-start-session", "ssmgate start-session"),
         ("ssmgate", "ssmgate"),
         (_PLUGIN, "ssmgate.sandbox.plugin"),
     ):
-        if shutil.which(name, path=search) is None:
+        if shutil.which(name, path=search) is None or (name == _PLUGIN and unused):
             _script(programs / name, f'{shlex.quote(sys.executable)} -m {module} "$@"')
     serve = _sshd(directory, search)
     if serve is None:
-        return Tools(str(programs), None, None)
+        return Tools(str(programs), None, None, unused)
     config = directory / "ssh_config"
     config.write_text(_client(directory))
     for name in ("ssh", "scp", "sftp"):
         if (real := shutil.which(name, path=search)) is not None:
             _script(programs / name, f'{shlex.quote(real)} -F {shlex.quote(str(config))} "$@"')
-    return Tools(str(programs), serve, str(config))
+    return Tools(str(programs), serve, str(config), unused)
+
+
+def unusable_plugin(environ: dict[str, str]) -> str | None:
+    """Return the version of the plugin on the PATH if it refuses the sandbox's stream URLs.
+
+    A plugin that does not state its version is used.
+    """
+    found = shutil.which(_PLUGIN, path=environ.get("PATH", os.defpath))
+    if found is None:
+        return None
+    try:
+        ended = subprocess.run(
+            [found, "--version"],
+            env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=_SECONDS_TO_ANSWER, check=False,
+        )  # fmt: skip
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    version = re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)(\.[0-9]+)?", ended.stdout.strip())
+    if version is None or tuple(map(int, version.groups()[:3])) < _VALIDATES_STREAM_URL:
+        return None
+    return ended.stdout.strip()
 
 
 def _script(path: Path, command: str) -> None:

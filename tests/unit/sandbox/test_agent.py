@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import re
 import socket
@@ -11,109 +9,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from fakes.agents import FORWARD, Running
 from fakes.channel_client import Client, connected
 from fakes.processes import is_running
 from fakes.waiting import until
-from ssmgate.sandbox.agent.server import TERMINATED, Agent, Nodes
+from ssmgate.sandbox.agent.server import TERMINATED
 from ssmgate.sandbox.channel import codec, payloads
 from ssmgate.sandbox.channel.codec import AgentMessage, MessageType, PayloadType
 from ssmgate.sandbox.channel.payloads import Flag, SessionType, Size
 from ssmgate.sandbox.channel.sequence import WINDOW
-from ssmgate.sandbox.documents import AWS_SESSION_DOCUMENTS
-from ssmgate.sandbox.sessions import Model, Node, Region, SessionDocument, Sessions
-
-NODE = "i-0123456789abcdef0"
-FORWARD = "AWS-StartPortForwardingSession"
-
-
-def document(name: str) -> SessionDocument | None:
-    content = AWS_SESSION_DOCUMENTS.get(name)
-    if content is None:
-        return None
-    return SessionDocument(name, "Session", "Amazon", {}, json.dumps(content))
-
-
-REGION = Region(
-    "aws", "us-east-1", "111122223333", {NODE: Node(NODE, {}, online=True)}.get, document
-)
-
-
-@dataclass
-class Running:
-    """An agent, its sessions, and the lines of its log."""
-
-    sessions: Sessions
-    agent: Agent
-    log: list[str] = field(default_factory=list)
-
-    def start(self, name: str | None = None, **parameters: str) -> dict[str, str]:
-        members: dict[str, object] = {"Target": NODE} if name is None else {
-            "Target": NODE,
-            "DocumentName": name,
-            "Parameters": {key: [value] for key, value in parameters.items()},
-        }  # fmt: skip
-        return self.sessions.start(members, None, REGION, {})
-
-    def client(self, name: str | None = None, **parameters: str) -> Client:
-        client = Client.open(self.start(name, **parameters))
-        client.shake_hands()
-        return client
-
-    def terminate(self, started: dict[str, str]) -> None:
-        self.sessions.terminate({"SessionId": started["SessionId"]}, None, REGION, {})
-
-    @property
-    def open(self) -> list[str]:
-        return [name for name, session in self.sessions.opened.items() if not session.ended]
-
-
-@pytest.fixture
-def running() -> Iterator[Running]:
-    sessions = Sessions(Model.Y2023)
-    log: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        nodes = Nodes({NODE: {7: echo_port()}})
-        agent = Agent(listening, sessions, nodes, log.append)
-        sessions.stream_host = "{}:{}".format(*listening.getsockname())
-        sessions.on_terminate = agent.terminate
-        agent.start()
-        yield Running(sessions, agent, log)
-        agent.stop()
-    assert not any(thread.name == "agent" for thread in threading.enumerate())
-
-
-@functools.cache
-def echo_port() -> int:
-    """Run a server that returns its input, and closes the connection after `bye`."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve(connection: socket.socket) -> None:
-        with connection:
-            while data := connection.recv(65536):
-                if data == b"bye":
-                    return
-                connection.sendall(data)
-
-    def accept() -> None:
-        while True:
-            connection, _ = listening.accept()
-            threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    return int(listening.getsockname()[1])
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    until(holds)
-
 
 # A shell
 
@@ -126,7 +36,7 @@ def test_shell_session_starts_and_ends(running: Running) -> None:
     client.until_output(b"a-2\r\n/dev/")
     client.send(b"exit\r")
     assert client.until_closed() == ""
-    wait_until(lambda: running.open == [])
+    until(lambda: running.open == [])
 
 
 def test_terminal_has_requested_size(running: Running) -> None:
@@ -205,7 +115,7 @@ def test_ctrl_c_ends_command_without_terminal(running: Running) -> None:
 def test_document_without_commands_closes_session(running: Running) -> None:
     client = Client.open(running.start("AWS-PasswordReset", username="x"))
     assert client.until_closed() == "the document has no commands for Linux"
-    wait_until(lambda: running.open == [])
+    until(lambda: running.open == [])
 
 
 # Ports
@@ -237,7 +147,7 @@ def test_forwarded_port_outlives_its_connections(running: Running) -> None:
     client.until_output(b"again")
     client.send(payloads.flag_payload(Flag.TERMINATE_SESSION), PayloadType.FLAG)
     assert client.until_closed() == ""
-    wait_until(lambda: running.open == [])
+    until(lambda: running.open == [])
 
 
 def test_reports_closed_port(running: Running) -> None:
@@ -277,7 +187,7 @@ def test_log_contains_no_token(running: Running) -> None:
     client = Client.open(started)
     client.shake_hands()
     client.wire.close()
-    wait_until(lambda: running.open == [])
+    until(lambda: running.open == [])
     assert running.log
     log = "\n".join(running.log)
     assert started["TokenValue"] not in log
@@ -432,8 +342,8 @@ def test_leaves_nothing_behind(running: Running, how: str) -> None:
         assert client.until_closed() == "The sandbox has ended."
         stopping.join()
         running.agent.stop = lambda: None  # type: ignore[method-assign]
-    wait_until(lambda: not any(is_running(process) for process in left))
-    wait_until(lambda: running.open == [])
+    until(lambda: not any(is_running(process) for process in left))
+    until(lambda: running.open == [])
 
 
 def test_background_job_does_not_keep_session_open(running: Running) -> None:

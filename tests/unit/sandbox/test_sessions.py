@@ -1,7 +1,8 @@
-"""StartSession and TerminateSession: a table of the three models, then errors of AWS."""
+"""StartSession, ResumeSession and TerminateSession: the three models, then errors of AWS."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from ssmgate.policy_language import Policies, parse_policy
 from ssmgate.sandbox.enforcement import Caller
 from ssmgate.sandbox.faults import ServiceFault
+from ssmgate.sandbox.preferences import Preferences
+from ssmgate.sandbox.session import ChannelDenied, Session
+from ssmgate.sandbox.session_list import describe
 from ssmgate.sandbox.sessions import Model, Node, Region, SessionDocument, Sessions
 
 ACCOUNT = "111122223333"
@@ -57,6 +61,13 @@ def start(who: Caller | None, model: Model = Model.Y2023, target: str = NODE, **
         refused = fault.message.partition("on resource: ")[2].partition(" ")[0]
         return f"{fault.code} {refused.rpartition('/')[2]}".strip()
     return "yes"
+
+
+def listed(open_sessions: Sessions, state: str) -> list[Any]:
+    answer = describe(open_sessions.opened.values(), {"State": state}, ACCOUNT, "us-east-1")
+    found = answer["Sessions"]
+    assert isinstance(found, list)
+    return found
 
 
 DENIED_NODE = f"AccessDeniedException {NODE}"
@@ -194,13 +205,13 @@ def test_own_session_can_be_terminated_once() -> None:
     answer = open_sessions.start({"Target": NODE, "Reason": "r"}, who, REGION, {})
     session_id = answer["SessionId"]
     assert answer["StreamUrl"].startswith(f"ws://127.0.0.1:1/v1/data-channel/{session_id}")
-    (shown,) = open_sessions.describe("Active", "us-east-1")
+    (shown,) = listed(open_sessions, "Active")
     assert (shown["SessionId"], shown["Reason"]) == (session_id, "r")
 
     asked = {"SessionId": session_id}
     assert open_sessions.terminate(asked, who, REGION, {}) == asked
-    assert open_sessions.describe("Active", "us-east-1") == []
-    assert [s["Status"] for s in open_sessions.describe("History", "us-east-1")] == ["Terminated"]
+    assert listed(open_sessions, "Active") == []
+    assert [s["Status"] for s in listed(open_sessions, "History")] == ["Terminated"]
     with pytest.raises(ServiceFault, match="is not active") as raised:
         open_sessions.terminate(asked, who, REGION, {})
     assert raised.value.code == "ValidationException"
@@ -215,3 +226,139 @@ def test_session_tags_allow_termination_as_documented() -> None:
     open_sessions.terminate({"SessionId": mine}, who, REGION, {})
     with pytest.raises(ServiceFault, match="not authorized to perform: ssm:TerminateSession"):
         open_sessions.terminate({"SessionId": others}, who, REGION, {})
+
+
+@pytest.mark.parametrize("action", ["ResumeSession", "TerminateSession"])
+@pytest.mark.parametrize(
+    ("resource", "session_id", "allowed"),
+    [
+        ("session/${aws:username}-*", "alice-0a1", True),
+        ("session/${aws:username}-*", "bob-0a1", False),
+        # A session ID begins with the user name, and for a role session with its session name.
+        ("session/${aws:userid}-*", "alice-0a1", False),
+        ("session/${aws:userid}-*", "AIDA-0a1", True),
+        ("session/*", "bob-0a1", True),
+        ("document/*", "alice-0a1", False),
+    ],
+)
+def test_own_sessions_are_authorized_by_arn(
+    action: str, resource: str, session_id: str, allowed: bool
+) -> None:
+    """The ARN is authorized whether or not there is such a session."""
+    who = caller(allow(f"arn:aws:ssm:*:*:{resource}", action=f"ssm:{action}"))
+    method = sessions().resume if action == "ResumeSession" else sessions().terminate
+    with pytest.raises(ServiceFault) as raised:
+        method({"SessionId": session_id}, who, REGION, {})
+    missing = {"ResumeSession": "DoesNotExistException", "TerminateSession": "ValidationException"}
+    assert raised.value.code == (missing[action] if allowed else "AccessDeniedException")
+
+
+def test_resuming_replaces_token_of_open_session() -> None:
+    tag = {"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": "${aws:userid}"}}
+    who = caller(
+        allow(NODES),
+        allow("*", action="ssm:ResumeSession", Condition=tag),
+        allow("*", action="ssm:TerminateSession"),
+    )
+    open_sessions = sessions()
+    first = open_sessions.start({"Target": NODE}, who, REGION, {})
+    session_id = first["SessionId"]
+    open_sessions.join(session_id, first["TokenValue"])
+    open_sessions.lose(session_id)
+    assert [s["Status"] for s in listed(open_sessions, "Active")] == ["Disconnected"]
+
+    second = open_sessions.resume({"SessionId": session_id}, who, REGION, {})
+    assert second["SessionId"] == session_id
+    assert second["StreamUrl"] == first["StreamUrl"]
+    with pytest.raises(ChannelDenied, match="the token is not this session's"):
+        open_sessions.join(session_id, first["TokenValue"])
+    open_sessions.join(session_id, second["TokenValue"])
+    assert [s["Status"] for s in listed(open_sessions, "Active")] == ["Connected"]
+
+    open_sessions.terminate({"SessionId": session_id}, who, REGION, {})
+    with pytest.raises(ServiceFault, match="does not exist"):
+        open_sessions.resume({"SessionId": session_id}, None, REGION, {})
+
+
+def test_session_belongs_to_account_and_region() -> None:
+    open_sessions = sessions()
+    members = {"SessionId": open_sessions.start({"Target": NODE}, None, REGION, {})["SessionId"]}
+    for other in (
+        dataclasses.replace(REGION, account="444455556666"),
+        dataclasses.replace(REGION, name="eu-west-1"),
+    ):
+        with pytest.raises(ServiceFault, match="does not exist"):
+            open_sessions.resume(members, None, other, {})
+        with pytest.raises(ServiceFault, match="is not active"):
+            open_sessions.terminate(members, None, other, {})
+    open_sessions.terminate(members, None, REGION, {})
+
+
+def test_keeps_last_500_ended_sessions() -> None:
+    open_sessions = sessions()
+    first = open_sessions.start({"Target": NODE}, None, REGION, {})["SessionId"]
+    for _ in range(600):
+        open_sessions.leave(open_sessions.start({"Target": NODE}, None, REGION, {})["SessionId"])
+    assert first in open_sessions.opened
+    assert len(open_sessions.opened) == 502
+
+
+PREFERENCES = {
+    "idleSessionTimeout": "5",
+    "maxSessionDuration": "60",
+    "runAsEnabled": True,
+    "runAsDefaultUser": "operator",
+    "s3BucketName": "logs",
+    "s3KeyPrefix": "prefix",
+    "cloudWatchLogGroupName": "group",
+    "kmsKeyId": "",
+}
+
+
+def started_with(
+    inputs: dict[str, Any] | None, name: str | None = None, default: dict[str, Any] | None = None
+) -> Session:
+    """Return a session of the document `name` with `inputs`; `default` are the region's."""
+    documents = {
+        DEFAULT: SessionDocument(DEFAULT, "Session", ACCOUNT, {}, document(default)),
+        "Own": SessionDocument("Own", "Session", ACCOUNT, {}, document(inputs)),
+    }
+    region = Region("aws", "us-east-1", ACCOUNT, FLEET.get, documents.get)
+    open_sessions = sessions()
+    named = {} if name is None else {"DocumentName": name}
+    members = {"Target": NODE, "Parameters": {"minutes": ["7"]}, **named}
+    return open_sessions.opened[open_sessions.start(members, None, region, {})["SessionId"]]
+
+
+def document(inputs: dict[str, Any] | None) -> str:
+    content: dict[str, Any] = {"schemaVersion": "1.0", "sessionType": "Standard_Stream"}
+    return json.dumps(content if inputs is None else {**content, "inputs": inputs})
+
+
+def test_preferences_are_those_of_document() -> None:
+    whole = Preferences(5, "60", True, "operator", "logs", "prefix", "group")
+    assert started_with(None, default=PREFERENCES).preferences == whole
+    assert started_with(PREFERENCES, "Own").preferences == whole
+    own = started_with({"idleSessionTimeout": "{{ minutes }}"}, "Own", default=PREFERENCES)
+    assert own.preferences == Preferences(7)
+
+
+def test_document_without_inputs_has_preferences_of_region() -> None:
+    assert started_with(None, "Own", default=PREFERENCES).preferences.idle_minutes == 5
+    assert started_with(None, "Own").preferences == Preferences(20)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"idleSessionTimeout": "0"}, "idleSessionTimeout of Own is '0', not a number of minutes"),
+        ({"idleSessionTimeout": "61"}, "from 1 to 60"),
+        ({"idleSessionTimeout": "{{ other }}"}, "idleSessionTimeout of Own"),
+        ({"maxSessionDuration": "1441"}, "from 1 to 1440"),
+        ({"kmsKeyId": "alias/sessions"}, "KMS key .* is not offered by the sandbox"),
+    ],
+)
+def test_refuses_preferences_that_cannot_be_obeyed(inputs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ServiceFault, match=message) as raised:
+        started_with(inputs, "Own")
+    assert raised.value.code == "ValidationException"

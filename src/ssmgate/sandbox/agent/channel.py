@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from ssmgate.sandbox.agent.plan import Plan, WorkError
@@ -30,6 +31,8 @@ _HANDSHAKE_SECONDS = 30
 _FLUSH_SECONDS = 10
 _MAX_PENDING_BYTES = 1 << 20
 _INBOX = 4096
+# The longest sleep: a sleep for ever is an error.
+_TURN_SECONDS = 3600.0
 
 
 class Wire(Protocol):
@@ -46,6 +49,14 @@ class WireClosed(Exception):
     """The client has disconnected."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """After how many seconds a session ends: without input of the client, and in any case."""
+
+    idle: float = float("inf")
+    total: float = float("inf")
+
+
 class _Over(Exception):
     """The session has ended. The text is sent to the client."""
 
@@ -54,12 +65,19 @@ class Channel:
     """A session from the opening of its data channel to its end, in one event loop."""
 
     def __init__(
-        self, session_id: str, target: str, wire: Wire, log: Callable[[str], object]
+        self,
+        session_id: str,
+        target: str,
+        wire: Wire,
+        log: Callable[[str], object],
+        limits: Limits | None = None,
     ) -> None:
         self._session_id = session_id
         self._target = target
         self._wire = wire
         self._log = log
+        self._limits = limits or Limits()
+        self._last_input = time.monotonic()
         self._outgoing = Outgoing(MessageType.OUTPUT_STREAM_DATA)
         self._incoming = Incoming()
         self._acknowledged = asyncio.Event()
@@ -78,6 +96,14 @@ class Channel:
         if not self._end_text.done():
             self._end_text.set_result(text)
 
+    def resumed(self) -> None:
+        """Note that the client has connected again: its acknowledgements may have been lost.
+
+        https://docs.aws.amazon.com/systems-manager/latest/userguide/session-preferences-timeout.html
+        """
+        self._last_input = time.monotonic()
+        self._outgoing.send_again()
+
     async def run(self, plan: Plan, start: Callable[[], Awaitable[Work]]) -> None:
         """Do the handshake, `start` the work, and transfer data until either side ends.
 
@@ -91,6 +117,7 @@ class Channel:
                 tasks.create_task(self._acknowledge())
                 tasks.create_task(self._resend())
                 tasks.create_task(self._end_on_request())
+                tasks.create_task(self._end_in_time())
                 tasks.create_task(self._converse(plan, start, tasks))
         except ExceptionGroup as group:
             match group.exceptions[0]:
@@ -140,11 +167,22 @@ class Channel:
     async def _resend(self) -> NoReturn:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            if (frame := self._outgoing.overdue(time.time())) is not None:
+            while (frame := self._outgoing.overdue(time.time())) is not None:
                 await self._wire.send(frame)
 
     async def _end_on_request(self) -> NoReturn:
         raise _Over(await self._end_text)
+
+    async def _end_in_time(self) -> NoReturn:
+        end = time.monotonic() + self._limits.total
+        while True:
+            now = time.monotonic()
+            idle_end = self._last_input + self._limits.idle
+            if now >= end:
+                raise _Over("The session has reached its maximum duration.")
+            if now >= idle_end:
+                raise _Over("The session has timed out because of inactivity.")
+            await asyncio.sleep(min(end, idle_end, now + _TURN_SECONDS) - now)
 
     async def _acknowledge(self) -> NoReturn:
         # In a task of its own: a client that does not read must not stop us from reading.
@@ -166,6 +204,7 @@ class Channel:
                 continue
             if message.message_type is not MessageType.INPUT_STREAM_DATA:
                 continue
+            self._last_input = time.monotonic()
             delivery = self._incoming.take(message)
             if delivery.duplicate is not None:
                 self._acknowledgements.put_nowait(delivery.duplicate)

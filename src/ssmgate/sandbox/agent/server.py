@@ -10,19 +10,21 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
 
 from ssmgate.sandbox.agent.channel import Channel, WireClosed
+from ssmgate.sandbox.agent.line import Line
 from ssmgate.sandbox.agent.listener import Listener, Port, Sshd, Tcp
 from ssmgate.sandbox.agent.peer import is_ours
 from ssmgate.sandbox.agent.plan import Plan, WorkError, plan
+from ssmgate.sandbox.agent.preferred import Logged, limits, log_files, run_as
 from ssmgate.sandbox.agent.work import Program, Terminal, Work
 from ssmgate.sandbox.channel.codec import CodecError
 from ssmgate.sandbox.channel.payloads import ChannelClosed, OpenDataChannel, SessionType
-from ssmgate.sandbox.sessions import ChannelDenied, Session
+from ssmgate.sandbox.session import ChannelDenied, Session
 
 PATH = "/v1/data-channel/"
 TERMINATED = "The session was terminated."
@@ -37,6 +39,9 @@ class SessionRegistry(Protocol):
 
     def join(self, session_id: str, token_value: str) -> Session:
         """Use the token, once. Raises `ChannelDenied` if it is used, or not of this session."""
+
+    def lose(self, session_id: str) -> None:
+        """Note that the client has disconnected and may come back."""
 
     def leave(self, session_id: str) -> None:
         """Note the end of the session."""
@@ -70,12 +75,16 @@ class Agent:
         registry: SessionRegistry,
         nodes: Nodes,
         log: Callable[[str], object],
+        logs: str | None = None,
     ) -> None:
         self._listening = listening
         self._registry = registry
         self._nodes = nodes
         self._log = log
+        self.logs = logs
+        """The directory for session logs, in place of S3 and CloudWatch."""
         self._channels: dict[str, Channel] = {}
+        self._lines: dict[str, Line] = {}
         self._loop = asyncio.new_event_loop()
         self._stop: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="agent", daemon=True)
@@ -124,23 +133,30 @@ class Agent:
                 await asyncio.sleep(0.01)
 
     async def _connected(self, connection: ServerConnection) -> None:
-        wire = _Wire(connection)
+        session_id = _session_id(connection)
+        line = Line(connection, lambda: self._registry.lose(session_id))
         with contextlib.suppress(WireClosed):
             try:
-                session = await self._opened(connection, wire)
+                session = await self._opened(connection, line)
             except ChannelDenied as denied:
                 self._log(f"data channel refused: {denied}")
-                session_id = _session_id(connection)
-                await wire.send(ChannelClosed(session_id, "", str(denied)).frame(1))
+                await line.send(ChannelClosed(session_id, "", str(denied)).frame(1))
                 return
+            if (live := self._lines.get(session_id)) is not None:
+                self._log(f"{session_id} is resumed")
+                await live.replace(connection)
+                return
+            self._lines[session_id] = line
             try:
-                await self._live(session, wire)
+                await self._live(session, line)
             finally:
-                self._channels.pop(session.session_id, None)
-                self._registry.leave(session.session_id)
-                self._log(f"{session.session_id} has ended")
+                line.finish()
+                self._lines.pop(session_id, None)
+                self._channels.pop(session_id, None)
+                self._registry.leave(session_id)
+                self._log(f"{session_id} has ended")
 
-    async def _opened(self, connection: ServerConnection, wire: _Wire) -> Session:
+    async def _opened(self, connection: ServerConnection, wire: Line) -> Session:
         if not is_ours(connection.remote_address[:2], connection.local_address[:2]):
             raise ChannelDenied("the process is of another user")
         try:
@@ -154,58 +170,56 @@ class Agent:
             raise ChannelDenied(f"not OpenDataChannel: {error}") from error
         return self._registry.join(_session_id(connection), opening.token_value)
 
-    async def _live(self, session: Session, wire: _Wire) -> None:
-        channel = Channel(session.session_id, session.target, wire, self._log)
+    async def _live(self, session: Session, wire: Line) -> None:
+        channel = Channel(
+            session.session_id, session.target, wire, self._log, limits(session.preferences)
+        )
         try:
             session_plan = plan(session.content, session.parameters)
         except WorkError as error:
             end = ChannelClosed(session.session_id, session.target, str(error))
             await wire.send(end.frame(1))
             return
+        wire.on_replaced = channel.resumed
         self._channels[session.session_id] = channel
         self._log(f"{session.session_id} is live: {session_plan.session_type} on {session.target}")
         await channel.run(session_plan, lambda: self._start(session, session_plan))
 
     async def _start(self, session: Session, session_plan: Plan) -> Work:
+        if session_plan.session_type is SessionType.PORT:
+            return await self._port(session, session_plan)
+        user = run_as(session.preferences, session.run_as)
         starting: Coroutine[Any, Any, Work]
         match session_plan.session_type:
             case SessionType.STANDARD_STREAM:
-                starting = Terminal.start(["sh"], session_plan.profile)
+                starting = Terminal.start(["sh"], session_plan.profile, user)
             case SessionType.INTERACTIVE_COMMANDS:
-                starting = Terminal.start(["sh", "-c", session_plan.command])
-            case SessionType.NON_INTERACTIVE_COMMANDS:
-                starting = Program.start(["sh", "-c", session_plan.command])
-            case SessionType.PORT:
-                starting = self._port(session, session_plan)
+                starting = Terminal.start(["sh", "-c", session_plan.command], user=user)
+            case _:
+                starting = Program.start(["sh", "-c", session_plan.command], user)
         try:
-            return await starting
+            work = await starting
         except OSError as error:
             raise WorkError(f"the node cannot start it: {error.strerror}") from error
+        try:
+            return self._logged(session, work)
+        except WorkError:
+            await work.end()
+            raise
+
+    def _logged(self, session: Session, work: Work) -> Work:
+        names = log_files(session.preferences, session.session_id)
+        if names and self.logs is None:
+            self._log(f"{session.session_id} is not logged: start the sandbox with --session-logs")
+        if not names or self.logs is None:
+            return work
+        return Logged(work, [Path(self.logs, name) for name in names])
 
     async def _port(self, session: Session, session_plan: Plan) -> Port:
         forwarded = session_plan.properties.get("type") == "LocalPortForwarding"
         port = Port(self._nodes.listener(session.target, session_plan.port), forwarded)
         await port.connect()
         return port
-
-
-class _Wire:
-    """A websocket as a `Wire`."""
-
-    def __init__(self, connection: ServerConnection) -> None:
-        self._connection = connection
-
-    async def send(self, frame: bytes) -> None:
-        try:
-            await self._connection.send(frame)
-        except ConnectionClosed as error:
-            raise WireClosed from error
-
-    async def receive(self) -> str | bytes:
-        try:
-            return await self._connection.recv()
-        except ConnectionClosed as error:
-            raise WireClosed from error
 
 
 def _session_id(connection: ServerConnection) -> str:

@@ -1,6 +1,7 @@
 """Run the work of a session on its node: a program with or without a terminal, or a port.
 
-The node is this machine, and programs run as the user who runs the sandbox.
+The node is this machine, and programs run as the user who runs the sandbox, or as another user
+where that is root.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import contextlib
 import fcntl
 import os
 import pty
+import pwd
 import signal
 import struct
 import termios
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ssmgate.sandbox.channel.payloads import Size
 from ssmgate.sandbox.channel.sequence import PAYLOAD_BYTES
@@ -57,15 +59,20 @@ class Terminal:
         self._reads_left = _READS_AFTER_EXIT
 
     @classmethod
-    async def start(cls, argv: list[str], typed: str = "") -> Terminal:
-        """Start `argv` on a new pty, and type the line `typed` first. Raises OSError."""
+    async def start(
+        cls, argv: list[str], typed: str = "", user: pwd.struct_passwd | None = None
+    ) -> Terminal:
+        """Start `argv` on a new pty as `user`, and type the line `typed` first. Raises OSError."""
         master, slave = pty.openpty()
         try:
             os.set_blocking(master, False)
+            if user is not None:
+                # The program opens its terminal by name.
+                os.fchown(slave, user.pw_uid, -1)
             process = await asyncio.create_subprocess_exec(
                 "sh", "-c", _TAKE_TERMINAL, os.ttyname(slave), *argv,
                 stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                env=_environment(), cwd=_home(),
+                **_login(user),
             )  # fmt: skip
         except BaseException:
             os.close(master)
@@ -128,12 +135,11 @@ class Program:
         self._exited = asyncio.ensure_future(process.wait())
 
     @classmethod
-    async def start(cls, argv: list[str]) -> Program:
-        """Start `argv`. Raises OSError."""
+    async def start(cls, argv: list[str], user: pwd.struct_passwd | None = None) -> Program:
+        """Start `argv` as `user`, by default as the user of this process. Raises OSError."""
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT, start_new_session=True,
-            env=_environment(), cwd=_home(),
+            stderr=asyncio.subprocess.STDOUT, start_new_session=True, **_login(user),
         )  # fmt: skip
         return cls(process)
 
@@ -153,6 +159,21 @@ class Program:
 
     async def end(self) -> None:
         await _end(self._process.pid, self._exited)
+
+
+def _login(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    """Return the arguments of a process that is started as `user`, or as the current user."""
+    if user is None:
+        return {"env": _environment(), "cwd": _home()}
+    own = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
+    login: dict[str, Any] = {
+        "env": _environment() | own,
+        "cwd": user.pw_dir if os.path.isdir(user.pw_dir) else "/",
+    }
+    if user.pw_uid != os.getuid():
+        groups = os.getgrouplist(user.pw_name, user.pw_gid)
+        login |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": groups}
+    return login
 
 
 def _environment() -> dict[str, str]:

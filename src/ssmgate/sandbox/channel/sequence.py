@@ -18,6 +18,7 @@ WINDOW = 128
 RESEND_SECONDS = 0.2
 TICK_SECONDS = 0.1
 _MAX_EARLY = 10000
+_AT_ONCE = float("-inf")
 
 
 @dataclass(slots=True)
@@ -66,9 +67,17 @@ class Outgoing:
         """Return whether that message was sent and not yet acknowledged."""
         return sequence_number in self._unacknowledged
 
+    def send_again(self) -> None:
+        """Make all unacknowledged messages overdue, because the connection is another one."""
+        for sent in self._unacknowledged.values():
+            sent.sent = _AT_ONCE
+
     def overdue(self, now: float) -> bytes | None:
         """Return the frame of the oldest message if it has to be sent again now, else None."""
-        oldest = next(iter(self._unacknowledged.values()), None)
+        waiting = list(self._unacknowledged.values())
+        # After a reconnection, each of them is sent once before the oldest is sent again.
+        oldest = next((sent for sent in waiting if sent.sent == _AT_ONCE), None)
+        oldest = oldest or next(iter(waiting), None)
         if oldest is None or now - oldest.sent < RESEND_SECONDS:
             return None
         oldest.sent = now

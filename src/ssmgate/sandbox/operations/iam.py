@@ -77,6 +77,17 @@ def delete_user_permissions_boundary(self: Any) -> Any:
     return EmptyResult()
 
 
+def list_service_specific_credentials(self: Any) -> Any:
+    """Answer ListServiceSpecificCredentials: the sandbox has none.
+
+    Terraform calls it before it deletes a user. Raises NoSuchEntity for a missing user.
+    """
+    name = self._get_param("UserName")
+    if name:
+        self.backend.get_user(name)
+    return ActionResult({"ServiceSpecificCredentials": []})
+
+
 def with_boundary(create_user: Any) -> Any:
     """Return CreateUser with PermissionsBoundary, which moto's own ignores.
 

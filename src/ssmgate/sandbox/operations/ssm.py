@@ -10,9 +10,14 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
 from moto.ssm.models import Document, Documents, ssm_backends
 
+from ssmgate.gate.decision.target import target_arn
+from ssmgate.sandbox import document_list, session_list
+from ssmgate.sandbox.document_list import Listed
 from ssmgate.sandbox.documents import AWS_SESSION_DOCUMENTS
+from ssmgate.sandbox.enforcement import authorize
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.operations.request import context, members
+from ssmgate.sandbox.session import resource_tags
 from ssmgate.sandbox.sessions import Node, Region, SessionDocument
 
 
@@ -32,10 +37,60 @@ def terminate_session(self: Any) -> Any:
     return ActionResult(answer)
 
 
+def resume_session(self: Any) -> Any:
+    """Answer ResumeSession with `Sessions.resume`."""
+    caller = self.sandbox_signer.known()
+    answer = self.sandbox_sessions.resume(members(self), caller, region_of(self), context(self))
+    self.sandbox_notes.append("not restricted" if caller is None else "allowed")
+    return ActionResult(answer)
+
+
 def describe_sessions(self: Any) -> Any:
-    """Answer DescribeSessions with all sessions of this region, without filters and pages."""
-    state = str(members(self).get("State"))
-    return ActionResult({"Sessions": self.sandbox_sessions.describe(state, self.region)})
+    """Answer DescribeSessions with `session_list.describe`."""
+    found = list(self.sandbox_sessions.opened.values())
+    return ActionResult(
+        session_list.describe(found, members(self), self.current_account, self.region)
+    )
+
+
+def get_connection_status(self: Any) -> Any:
+    """Answer GetConnectionStatus: `notconnected` also for a node that does not exist.
+
+    Raises AccessDeniedException, and ValidationException without a target.
+    """
+    target = str(members(self).get("Target") or "")
+    region = region_of(self)
+    resource = target_arn(
+        target, partition=region.partition, region=region.name, account=region.account
+    )
+    node = region.node(target)
+    caller = self.sandbox_signer.known()
+    if caller is not None and resource is not None:
+        tags = resource_tags({} if node is None else node.tags)
+        authorize(caller, "ssm:GetConnectionStatus", resource, {**context(self), **tags})
+    self.sandbox_notes.append("not restricted" if caller is None else "allowed")
+    connected = node is not None and node.online
+    return ActionResult({"Target": target, "Status": "connected" if connected else "notconnected"})
+
+
+def list_documents(self: Any) -> Any:
+    """Answer ListDocuments with `document_list.list_documents`."""
+    backend = self.ssm_backend
+    found = []
+    for documents in list(backend._documents.values()):
+        current = documents.get_default_version()
+        found.append(
+            Listed(
+                current.name,
+                current.owner,
+                current.document_type,
+                current.platform_types or (),
+                current.target_type or "",
+                dict(backend._resource_tags.get("Document", {}).get(current.name, {})),
+                current.list_describe(tags=backend._get_documents_tags(current.name)),
+            )
+        )
+    return ActionResult(document_list.list_documents(found, members(self), self.current_account))
 
 
 def describe_instance_information(self: Any) -> Any:

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) < _ARGUMENTS:
         _print(f"\n{_NAME}: a stand-in for session-manager-plugin, started by the AWS CLI\n\n")
         return 0
-    response, _region, operation, _profile, _request, _endpoint = arguments[:_ARGUMENTS]
+    response, region, operation, _profile, _request, endpoint = arguments[:_ARGUMENTS]
     if operation != "StartSession":
         _print("Invalid Operation")
         return 0
@@ -46,6 +46,12 @@ def main(arguments: list[str]) -> int:
     from ssmgate.sandbox.plugin.session import Session
     from ssmgate.sandbox.plugin.wire import NotLoopback, Wire, WireClosed
 
+    def reconnect() -> tuple[Wire, str]:
+        # Its imports would make every session slower.
+        from ssmgate.sandbox.plugin.resume import resume
+
+        return resume(endpoint, region, session_id)
+
     try:
         wire = Wire.open(stream_url)
     except NotLoopback as error:
@@ -56,7 +62,7 @@ def main(arguments: list[str]) -> int:
         return 1
     _print(f"\nStarting session with SessionId: {session_id}\n")
     try:
-        _print(Session(session_id, token, VERSION, wire).run())
+        _print(Session(session_id, token, VERSION, wire, reconnect).run())
     except WireClosed as error:
         _print_error(f"{_NAME}: {error}\n")
         return 1

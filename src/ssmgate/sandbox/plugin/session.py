@@ -7,6 +7,7 @@ import select
 import signal
 import time
 import uuid
+from collections.abc import Callable
 from typing import NoReturn
 
 from ssmgate.sandbox.channel import codec, payloads
@@ -21,7 +22,9 @@ from ssmgate.sandbox.channel.payloads import (
 )
 from ssmgate.sandbox.channel.sequence import TICK_SECONDS, Incoming, Outgoing, milliseconds
 from ssmgate.sandbox.plugin.local_io import Ended, Forward, LocalEndpoint, Shell, Stdio
-from ssmgate.sandbox.plugin.wire import Wire
+from ssmgate.sandbox.plugin.wire import Wire, WireClosed
+
+Reconnect = Callable[[], tuple[Wire, str]]
 
 _MAX_UNSENT_BYTES = 1 << 20
 _MAX_UNWRITTEN_BYTES = 1 << 20
@@ -30,16 +33,21 @@ _MAX_UNWRITTEN_BYTES = 1 << 20
 class Session:
     """A session from the open websocket to its end, in one thread without an event loop."""
 
-    def __init__(self, session_id: str, token: str, version: str, wire: Wire) -> None:
+    def __init__(
+        self, session_id: str, token: str, version: str, wire: Wire, reconnect: Reconnect
+    ) -> None:
+        """`reconnect` returns another wire and its token. It raises `WireClosed`."""
         self._session_id = session_id
         self._version = version
         self._wire = wire
+        self._reconnect = reconnect
+        self._client_id = str(uuid.uuid4())
         self._outgoing = Outgoing(MessageType.INPUT_STREAM_DATA)
         self._incoming = Incoming()
         self._request: HandshakeRequest | None = None
         self._endpoint: LocalEndpoint | None = None
         self._unacknowledged: list[AgentMessage] = []
-        wire.send(OpenDataChannel(token, str(uuid.uuid4()), version).text())
+        self._open(token)
 
     def run(self) -> str:
         """Transfer data until the session ends. Returns the last text for stdout.
@@ -52,13 +60,25 @@ class Session:
         signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
         try:
             while True:
-                self._turn(woken)
+                try:
+                    self._turn(woken)
+                except WireClosed:
+                    self._resume()
         except Ended as ended:
-            self._wire.flush()
+            self._wire.close()
             return ended.text
         finally:
             if self._endpoint is not None:
                 self._endpoint.leave()
+
+    def _open(self, token: str) -> None:
+        self._wire.send(OpenDataChannel(token, self._client_id, self._version).text())
+
+    def _resume(self) -> None:
+        self._wire.abandon()
+        self._wire, token = self._reconnect()
+        self._open(token)
+        self._outgoing.send_again()
 
     def _turn(self, woken: int) -> None:
         endpoint = self._endpoint
@@ -85,7 +105,7 @@ class Session:
                 if descriptor not in (woken, self._wire.fileno()):
                     endpoint.read(descriptor)
             self._acknowledge(endpoint)
-        if (late := self._outgoing.overdue(time.time())) is not None:
+        while (late := self._outgoing.overdue(time.time())) is not None:
             self._wire.send(late)
         self._wire.flush()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidURI
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -93,6 +93,18 @@ class Wire:
             return
         except OSError as error:
             raise WireClosed(f"the data channel was lost: {error}") from error
+
+    def close(self) -> None:
+        """Tell the other end that the session is over, as far as that is possible at once."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            self._collect()
+        with contextlib.suppress(WireClosed):
+            self.flush()
+
+    def abandon(self) -> None:
+        """Close the connection of a wire that was lost."""
+        self._connection.close()
 
     def receive(self) -> Iterator[bytes]:
         """Yield the messages that have arrived. Raises `WireClosed` after the last."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ssmgate.gate.config.load import (
@@ -191,18 +191,3 @@ def _locked(setting: tuple[str, Any]) -> frozenset[str]:
                 hints=(f"the keys are {', '.join(KEYS)}, and {EVERY_KEY!r} for all",),
             )
     return frozenset(KEYS if EVERY_KEY in names else names)
-
-
-def lines(found: Mapping[str, Setting], locked: frozenset[str]) -> Iterator[str]:
-    """Yield each key as a line of TOML, with its origins after `#`."""
-    for name, setting in found.items():
-        origins = ", then ".join(setting.origins) or "default"
-        yield f"{name} = {_shown(setting.value)}  # {origins}{', locked' * (name in locked)}"
-
-
-def _shown(value: Any) -> str:
-    import json
-
-    if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], tuple):
-        value = value[0]
-    return "unset" if value in (None, ()) else json.dumps(value)

@@ -8,6 +8,7 @@ __ssmgate_options() {
         check) __ssmgate_found='--help --explain --request --redact --quiet --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         config) __ssmgate_found='--help --origin' ;;
         daemon) __ssmgate_found='--help --idle' ;;
+        doctor) __ssmgate_found='--help --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         documents) __ssmgate_found='--help --redact --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
@@ -21,7 +22,7 @@ __ssmgate_options() {
 
 __ssmgate_argument() {
     case $1 in
-        ssmgate) __ssmgate_kind='=cache check config daemon documents init login policy sandbox ssh-config start-session' ;;
+        ssmgate) __ssmgate_kind='=cache check config daemon doctor documents init login policy sandbox ssh-config start-session' ;;
         cache) __ssmgate_kind='=clear show' ;;
         config) __ssmgate_kind='=check show' ;;
         daemon) __ssmgate_kind='=run status stop' ;;
@@ -55,6 +56,24 @@ __ssmgate_value() {
         'check --cli-binary-format') __ssmgate_kind='=base64 raw-in-base64-out' ;;
         'check --cli-error-format') __ssmgate_kind='=legacy json yaml text table enhanced' ;;
         'daemon --idle') __ssmgate_kind='any' ;;
+        'doctor --target') __ssmgate_kind='targets' ;;
+        'doctor --document-name') __ssmgate_kind='documents' ;;
+        'doctor --reason') __ssmgate_kind='any' ;;
+        'doctor --parameters') __ssmgate_kind='any' ;;
+        'doctor --cli-input-json') __ssmgate_kind='any' ;;
+        'doctor --cli-input-yaml') __ssmgate_kind='any' ;;
+        'doctor --generate-cli-skeleton') __ssmgate_kind='=input output yaml-input' ;;
+        'doctor --endpoint-url') __ssmgate_kind='any' ;;
+        'doctor --output') __ssmgate_kind='=json text table yaml yaml-stream off' ;;
+        'doctor --query') __ssmgate_kind='any' ;;
+        'doctor --profile') __ssmgate_kind='profiles' ;;
+        'doctor --region') __ssmgate_kind='regions' ;;
+        'doctor --color') __ssmgate_kind='=on off auto' ;;
+        'doctor --ca-bundle') __ssmgate_kind='files' ;;
+        'doctor --cli-read-timeout') __ssmgate_kind='any' ;;
+        'doctor --cli-connect-timeout') __ssmgate_kind='any' ;;
+        'doctor --cli-binary-format') __ssmgate_kind='=base64 raw-in-base64-out' ;;
+        'doctor --cli-error-format') __ssmgate_kind='=legacy json yaml text table enhanced' ;;
         'documents --target') __ssmgate_kind='targets' ;;
         'documents --document-name') __ssmgate_kind='documents' ;;
         'documents --reason') __ssmgate_kind='any' ;;

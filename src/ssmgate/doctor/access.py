@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -121,20 +122,21 @@ def default_document(call: Call, content: Mapping[str, Any] | None, arn: str) ->
     return ok(name, "; ".join(settings) or "sets no logs, key, user or time-outs")
 
 
-def document_check(attempt: TargetAttempt, *, target: str | None, options: str = "") -> Result:
+def document_check(attempt: TargetAttempt, *, target: str | None) -> Result:
     """Check whether the service itself checks the document for this caller.
 
-    `attempt` simulated a node, an imaginary one if `target` is None. `options` end the command
-    that explains.
+    `attempt` simulated a node, an imaginary one if `target` is None.
     """
     name = "document check"
     if attempt.demanded:
         return ok(name, "the service checks the document for this caller too")
     if attempt.demanded is False:
-        text = "the service need not check the document for this caller; add to the statement"
+        text = "the service need not check the document for this caller: no condition requires it"
         return warning(name, text, CONDITION)
     if isinstance(attempt.obstacle, Unknown) and target is not None:
-        return unknown(name, attempt.obstacle.reason, f"ssmgate check --target {target}{options}")
+        return unknown(
+            name, attempt.obstacle.reason, f"ssmgate check --target {shlex.quote(target)}"
+        )
     if target is None:
         text = "not known without a node: name one that you use"
         return unknown(name, text, "ssmgate doctor --target i-0123456789abcdef0")

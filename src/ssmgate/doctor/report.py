@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ssmgate import __version__
@@ -14,6 +15,7 @@ from ssmgate.doctor.lines import NAMES, Lines
 from ssmgate.doctor.results import Result, State, exit_status, not_checked, problem
 from ssmgate.explain.report import SCHEMA_VERSION
 from ssmgate.gate.config.load import Config, ConfigSource
+from ssmgate.gate.decision.messages import command
 from ssmgate.gate.decision.printable import line
 from ssmgate.gate.plugin.find import Plugin
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from ssmgate.gate.argv.parse import Invocation
 
 _PLUGIN_SECONDS = 10
+
+_TAKES_OPTIONS = ("ssmgate doctor", "ssmgate documents", "ssmgate check")
 _COLOURS = {State.OK: "32", State.WARNING: "33", State.PROBLEM: "31", State.UNKNOWN: "33"}
 
 
@@ -65,7 +69,7 @@ def examine(machine: Machine) -> tuple[Result, ...]:
     aws, only_here = _aws(machine, config, files, lambda: _plugin(finding)[0])
     plugin, plugin_result = _plugin(finding)
     credentials = next(result for result in aws if result.name == "credentials")
-    return (
+    results = (
         program.python(),
         program.awscli(machine.awscli),
         plugin_result,
@@ -73,6 +77,15 @@ def examine(machine: Machine) -> tuple[Result, ...]:
         *local,
         *aws,
     )
+    return tuple(_with_options(result, machine.invocation) for result in results)
+
+
+def _with_options(result: Result, invocation: Invocation | None) -> Result:
+    """Return `result`; its fix repeats the user's options if it is a command that takes them."""
+    if invocation is None or not result.fix.startswith(_TAKES_OPTIONS):
+        return result
+    words = shlex.split(result.fix)[1:]
+    return replace(result, fix=command(words, invocation.options.repeated()))
 
 
 def _plugin(finding: Step[tuple[Plugin | None, Result]]) -> tuple[Plugin | None, Result]:

@@ -421,6 +421,15 @@ def test_finds_nothing_wrong_with(row: Row, world: World) -> None:
     assert [result for result in results.values() if result.state != "ok"] == []
 
 
+def test_fix_repeats_options(world: World) -> None:
+    world.words += ["--profile", "other", "--region", "eu-west-1", "--target", NODE]
+    world.aws.script("SimulatePrincipalPolicy", denied("ssm:StartSession"))
+
+    assert world.results()["document access"].fix == (
+        f"ssmgate check --request --target {NODE} --profile other --region eu-west-1"
+    )
+
+
 def test_starts_and_changes_nothing(world: World) -> None:
     before = sorted(str(path) for path in world.directory.rglob("*"))
 

@@ -105,3 +105,24 @@ def test_page_documents_each_line(healthy: Machine) -> None:
 
     documented = re.findall(r"^\| `([\w ]+)` \|", page, re.MULTILINE)
     assert documented == [result["name"] for result in json.loads(output)["results"]]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "from ssmgate.gate.argv import parse; parse.Driver._get_argument_table = None",
+        "from ssmgate.gate.argv import parse; parse.MEMBERS = ()",
+        "import sys; sys.modules['ssmgate.gate.argv.parse'] = None",
+    ],
+    ids=["renamed method", "new parameter", "not importable"],
+)
+def test_blames_awscli_that_cannot_be_used(healthy: Machine, patch: str) -> None:
+    code = f"import sys; from ssmgate.__main__ import ssmgate; {patch}; ssmgate()"
+    ended = healthy.python("-c", code, "doctor", "--output", "json")
+
+    results = {result["name"]: result for result in json.loads(ended.stdout)["results"]}
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert results["awscli"]["state"] == "problem"
+    assert "cannot be" in results["awscli"]["text"]
+    assert results["credentials"]["text"] == "not checked: see 'awscli'"
+    assert results["plugin"]["state"] == "ok"

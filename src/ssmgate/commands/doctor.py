@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import click
 
@@ -55,8 +56,14 @@ def doctor(ctx: click.Context, words: tuple[str, ...]) -> None:
             machine = wants_json(invocation)
         except InvalidRequest:
             raise
-        except GateError as error:
-            failure = error.message
+        except Exception as error:
+            # botocore's own errors are about the AWS files. Any other is about awscli: this release
+            # has other private methods, or another model.
+            about_files = type(error.__cause__).__module__ == "botocore.exceptions"
+            if isinstance(error, GateError) and about_files:
+                failure = error.message
+            else:
+                awscli = replace(awscli, error=f"{awscli.version} cannot be used: {error}")
     if invocation is not None and invocation.request.document_name is not None:
         raise InvalidRequest("to check one document, use 'ssmgate check'")
     results = report.examine(

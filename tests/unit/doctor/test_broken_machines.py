@@ -31,7 +31,9 @@ from fakes.scripted_aws import (
     text,
     xml_error,
 )
-from ssmgate.doctor import program
+from ssmgate.daemon.peer import Unproven
+from ssmgate.daemon.protocol import Broken
+from ssmgate.doctor import program, settings
 from ssmgate.doctor.shell import Terminal
 
 SHELL = "SSM-SessionManagerRunShell"
@@ -93,6 +95,18 @@ def nowhere() -> str:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+
+def daemon(world: World, error: Exception | None) -> None:
+    """Let a daemon run, to which a connection fails with `error`."""
+
+    def connected(*_: object) -> socket.socket:
+        if error is not None:
+            raise error
+        return socket.socket(socket.AF_UNIX)
+
+    world.monkeypatch.setattr(settings.peer, "own_facts", dict)
+    world.monkeypatch.setattr(settings.client, "connected", connected)
 
 
 def expiring(world: World, seconds: float) -> None:
@@ -170,6 +184,11 @@ SETTINGS = [
         0o755, parents=True), "cache", "warning", "mode 0700", "chmod 700 "),
     Row("HOME that others can write", lambda w: w.home.chmod(0o777),
         "cache", "warning", "can be written by others", "chmod go-w "),
+    Row("daemon that does not answer", lambda w: daemon(w, Broken()),
+        "daemon", "warning", "does not answer", "ssmgate daemon stop"),
+    Row("daemon that cannot be used", lambda w: (
+        w.set(SSMGATE_DAEMON="auto"), daemon(w, Unproven("another namespace"))),
+        "daemon", "warning", "cannot be used here: another namespace"),
     Row("HOME that cannot be written", lambda w: w.home.chmod(0o555),
         "cache", "warning", "cannot be written", "ls -ld ", unless_root=True),
 ]  # fmt: skip
@@ -210,6 +229,9 @@ USER = [
 NETWORK = [
     Row("AWS file invalid", lambda w: w.write(".aws/config", "[default\n"),
         "AWS files", "problem", "/.aws/config: ", "${EDITOR:-vi} "),
+    Row("AWS file unreadable", lambda w: (
+        w.set(AWS_REGION="us-east-1"), (w.home / ".aws/config").chmod(0)),
+        "AWS files", "warning", "Permission denied", "ls -l ", unless_root=True),
     Row("AWS file missing", lambda w: w.set(AWS_CONFIG_FILE="/none", AWS_REGION="us-east-1"),
         "AWS files", "warning", "AWS_CONFIG_FILE names /none", "unset AWS_CONFIG_FILE"),
     Row("credentials that others can read",
@@ -394,6 +416,7 @@ HEALTHY = [
     Row("function of the shell", lambda w: w.set(
         PATH=f"{w.directory}/bin:/usr/bin:/bin", _ssmgate_aws_in=str(os.getppid())),
         "shim", "ok", "aws is a function of this shell"),
+    Row("a daemon", lambda w: daemon(w, None), "daemon", "ok", "running"),
     Row("another shell", lambda w: w.set(SHELL="/bin/dash"),
         "completion", "ok", "none for dash"),
     Row("no ssh", lambda w: (w.home / ".ssh/config").unlink(), "ssh", "ok", "does not exist"),

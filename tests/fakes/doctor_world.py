@@ -80,13 +80,14 @@ class World:
         command = f"{self.directory}/bin/ssm-start-session --target '%h'"
         self.write(".ssh/config", f"Host i-*\n    ProxyCommand {command}\n", 0o600)
         for name in list(os.environ):
-            if name.lower() in ("https_proxy", "http_proxy", "no_proxy", "term", "zdotdir"):
+            if name.lower() in ("https_proxy", "http_proxy", "no_proxy", "requests_ca_bundle"):
                 self.monkeypatch.delenv(name)
         self.set(
             PATH=f"{ROOT / 'bin'}:{self.directory}/bin:/usr/bin:/bin",
             HOME=str(self.home),
             SHELL="/bin/bash",
             TERM="xterm-256color",
+            ZDOTDIR=None,
             AWS_ENDPOINT_URL=self.aws.url,
             AWS_EC2_METADATA_DISABLED="true",
         )

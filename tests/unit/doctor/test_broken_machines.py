@@ -109,6 +109,11 @@ def daemon(world: World, error: Exception | None) -> None:
     world.monkeypatch.setattr(settings.client, "connected", connected)
 
 
+def user_record(world: World, name: str | None) -> None:
+    world.monkeypatch.setattr(settings.delivery, "_name", lambda _uid: name)
+    world.configure('[record]\nfile = "@/records/{user}"')
+
+
 def expiring(world: World, seconds: float) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
     keys = {"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "s", "SessionToken": "t",
@@ -178,6 +183,8 @@ SETTINGS = [
     Row("records that others can read", lambda w: (
         (w.directory / "records/a").touch(0o644), w.configure('[record]\nfile = "@/records/a"')),
         "records", "warning", "not 0600", "chmod 600 "),
+    Row("record of a user without a name", lambda w: user_record(w, None),
+        "records", "warning", "this user has no name", "id"),
     Row("no syslog", lambda w: w.configure('[record]\nsyslog = "@/log"'),
         "records", "warning", "No such file", "systemctl status"),
     Row("cache that others can read", lambda w: (w.home / ".cache/ssmgate/answers").mkdir(
@@ -404,8 +411,8 @@ HEALTHY = [
     Row("a record can be appended", lambda w: (
         (w.directory / "records/a").touch(0o600), w.configure('[record]\nfile = "@/records/a"')),
         "records", "ok", "can be written: "),
-    Row("a record can be created", lambda w: w.configure('[record]\nfile = "@/records/{user}"'),
-        "records", "ok", "/records/"),
+    Row("a record can be created", lambda w: user_record(w, "alice"),
+        "records", "ok", "/records/alice"),
     Row("syslog listens", listening, "records", "ok", "can be written: syslog ("),
     Row("the plugin gets the credentials", lambda w: w.set(SSMGATE_PLUGIN_PASS_CREDENTIALS="true"),
         "plugin credentials", "ok", "passes the checked credentials"),

@@ -12,8 +12,8 @@ from ssmgate.gate.config.load import Config
 def unusable(config: Config) -> Iterator[tuple[str, str]]:
     """Yield each key of `config` whose file or directory cannot be used, and why, as one clause.
 
-    This is about the user who runs this process. Owners and permissions of others are not
-    checked: whether a file is trusted depends on what it is used for.
+    Owners and permissions are not checked: other users than that of this process may have to read
+    the file, and whether it is trusted depends on what it is used for.
     """
     login, records = config.login, config.records
     for key, path, check in (
@@ -57,9 +57,7 @@ def _file(path: str) -> str:
     kind = _kind(path)
     if isinstance(kind, str):
         return kind
-    if kind != stat.S_IFREG:
-        return f"{path} is not a file"
-    return "" if os.access(path, os.R_OK) else f"{path} cannot be read by this user"
+    return "" if kind == stat.S_IFREG else f"{path} is not a file"
 
 
 def _directory(path: str) -> str:

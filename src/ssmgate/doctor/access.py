@@ -200,7 +200,7 @@ def data_channel(iam: Any, builder: QuestionBuilder, plugin: Callable[[], Plugin
             result = warning if found is not None and not found.signs_channel else problem
             text = f"{DATA_CHANNEL_ACTION} is denied ({answer.layer.value})"
             return result(name, text, statement(DATA_CHANNEL_ACTION, "*"))
-    return _not_simulated(name, answer)
+    return not_simulated(name, answer)
 
 
 def termination(iam: Any, builder: QuestionBuilder) -> Result:
@@ -224,12 +224,15 @@ def termination(iam: Any, builder: QuestionBuilder) -> Result:
             text = f"{TERMINATE_ACTION} is denied: a failed start leaves its session open"
             own = arn.removesuffix("0abcdef0") + "*"
             return warning(name, text, statement(TERMINATE_ACTION, own))
-    return _not_simulated(name, answer)
+    return not_simulated(name, answer)
 
 
-def _not_simulated(name: str, answer: Unknown) -> Result:
-    if answer.reason_code in (Reason.TIMED_OUT, Reason.UNREACHABLE):
-        return not_checked(name, "IAM")
-    if answer.reason_code is Reason.NOT_ALLOWED_TO_SIMULATE:
+def not_simulated(name: str, why: Unknown) -> Result:
+    """Return the result of the check `name` if IAM's answer is unknown."""
+    if why.reason_code is Reason.NOT_ALLOWED_TO_SIMULATE:
         return not_checked(name, "simulation")
-    return unknown(name, answer.reason)
+    return unknown(name, why.reason, "ssmgate doctor" if why.reason_code in _AGAIN else "")
+
+
+_AGAIN = (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.THROTTLED)
+"""With these reasons another try may have an answer."""

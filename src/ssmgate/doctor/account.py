@@ -40,7 +40,6 @@ SECONDS = 15
 # How long before that the credentials and the caller have to be known.
 _CREDENTIALS_BEFORE = 8
 _CALLER_BEFORE = 4
-_LATE = Unknown(Reason.TIMED_OUT, "IAM took too long")
 
 
 def look(
@@ -163,13 +162,13 @@ def _call(
     clients = connected.clients
     content = Step(partial(session_documents.content, clients.ssm, DEFAULT_DOCUMENT_NAME))
     identity = Step(partial(identify, clients.sts, clients.iam, clients.partition))
-    who = _result(identity, until - _CALLER_BEFORE, _LATE)
+    who = _result(identity, until - _CALLER_BEFORE, _same)
     asked = None
     if isinstance(who, Caller) and connected.iam is not None and not _unreachable(connected.iam):
         builder = QuestionBuilder.live(who, invocation, clients, config)
         asked = _Asked(clients, builder, connected.iam, invocation, config, plugin=plugin)
-    outcome = _LATE if asked is None else _result(asked.document, until, _LATE)
-    document = _result(content, until, None)
+    outcome = None if asked is None else _result(asked.document, until, _same)
+    document = _result(content, until, lambda _: None)
     _services(connected, environ, lines)
     caller = _caller(who, connected, invocation, lines)
     (arn,) = document_arns(
@@ -180,22 +179,30 @@ def _call(
     if connected.iam is not None:
         lines.add(access.role_path(caller, connected.iam.calls))
     lines.stop_if("IAM" if lines.is_problem("IAM") else "")
-    if asked is None:
+    if asked is None or outcome is None:
         raise StopError("simulation")
     lines.add(access.simulation(outcome, caller))
     lines.stop_if("" if lines.results["simulation"].state is State.OK else "simulation")
     lines.add(access.document_access(outcome, asked.command))
-    check = _result(asked.check, until, TargetAttempt(_LATE))
+    check = _result(asked.check, until, TargetAttempt)
     lines.add(access.document_check(check, target=asked.target))
     for name, step in (("data channel", asked.channel), ("termination", asked.termination)):
-        lines.add(_result(step, until, not_checked(name, "IAM")))
+        lines.add(_result(step, until, partial(access.not_simulated, name)))
 
 
-def _result(step: Step[T], until: float, late: T) -> T:
+def _result(step: Step[T], until: float, instead: Callable[[Unknown], T]) -> T:
+    """Return the result of `step`, or that of `instead` for why there is none."""
     try:
         return step.result(until)
     except OutOfTimeError:
-        return late
+        return instead(Unknown(Reason.TIMED_OUT, "AWS took too long"))
+    except Exception as error:  # no answer may end the report
+        why = f"an answer of AWS cannot be read ({type(error).__name__})"
+        return instead(Unknown(Reason.UNREADABLE, why))
+
+
+def _same(why: Unknown) -> Any:
+    return why
 
 
 def _unreachable(client: Watched) -> bool:

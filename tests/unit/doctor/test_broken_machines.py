@@ -69,6 +69,16 @@ def denied(*actions: str) -> Answer:
     return simulated(lambda action, _: "implicitDeny" if action in actions else "allowed")
 
 
+def throttled(action: str) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler, received: Received) -> None:
+        if received.parameters["ActionNames.member.1"] == action:
+            xml_error("Throttling", "Rate exceeded")(handler, received)
+        else:
+            simulated()(handler, received)
+
+    return answer
+
+
 def at(seconds: float, answer: Answer) -> Answer:
     """Return `answer` with the Date header of a clock that is `seconds` ahead."""
 
@@ -310,6 +320,9 @@ NETWORK = [
     Row("a web page instead of STS",
         lambda w: w.aws.script("GetCallerIdentity", text("<html>log in</html>")),
         "STS", "problem", "cannot be read", "curl -sv"),
+    Row("a web page instead of IAM",
+        lambda w: w.aws.script("SimulatePrincipalPolicy", text("<html>log in</html>")),
+        "IAM", "problem", "cannot be read", "curl -sv"),
 ]  # fmt: skip
 
 ACCESS = [
@@ -356,6 +369,13 @@ ACCESS = [
             lambda action, arn: "implicitDeny"
             if action == "ssmmessages:OpenDataChannel" and arn == "*" else "allowed")),
         "data channel", "unknown", "allowed for sessions only", '"Resource": "*"'),
+    Row("termination throttled", lambda w: w.aws.script(
+        "SimulatePrincipalPolicy", throttled("ssm:TerminateSession")),
+        "termination", "unknown", "Throttling", "ssmgate doctor"),
+    Row("answer about termination lacks a decision", lambda w: w.aws.script(
+        "SimulatePrincipalPolicy",
+        simulated(lambda action, _: "perhaps" if "Terminate" in action else "allowed")),
+        "termination", "unknown", "'perhaps' is not a decision"),
     Row("termination denied", lambda w: w.aws.script(
         "SimulatePrincipalPolicy", denied("ssm:TerminateSession")),
         "termination", "warning", "leaves its session open",

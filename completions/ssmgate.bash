@@ -5,14 +5,14 @@ __ssmgate_options() {
     case $1 in
         ssmgate) __ssmgate_found='--version --help' ;;
         cache) __ssmgate_found='--help --output' ;;
-        check) __ssmgate_found='--help --explain --request --redact --quiet --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
+        check) __ssmgate_found='--help --explain --request --redact --quiet --without --fail-on-unenforced --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         config) __ssmgate_found='--help --origin' ;;
         daemon) __ssmgate_found='--help --idle' ;;
         doctor) __ssmgate_found='--help --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         documents) __ssmgate_found='--help --redact --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
-        policy) __ssmgate_found='--help --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --redact --quiet --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
+        policy) __ssmgate_found='--help --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --redact --quiet --fail-on-unenforced --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --session-logs --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
         start-session) __ssmgate_found='--target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
@@ -37,6 +37,7 @@ __ssmgate_argument() {
 __ssmgate_value() {
     case "$1 $2" in
         'cache --output') __ssmgate_kind='=text json' ;;
+        'check --without') __ssmgate_kind='any' ;;
         'check --target') __ssmgate_kind='targets' ;;
         'check --document-name') __ssmgate_kind='documents' ;;
         'check --reason') __ssmgate_kind='any' ;;

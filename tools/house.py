@@ -44,6 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policy_language": {"gate.decision"},
     "explain": {*_ASKS, "policy_language"},
     "sandbox": {"gate.decision", "policy_language"},
+    "doctor": {
+        *_ASKS, "gate.exits", "gate.plugin", "gate.records", "explain", "daemon.client",
+    },
     # Loaded before the gate: it must import very little.
     "daemon.client": {"gate.exits", "gate.system", "gate.plugin"},
     "daemon": {
@@ -54,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "commands": {
         *_ASKS, "gate.process", "gate.print_error", "gate.exits", "explain", "policy_language",
-        "daemon", "daemon.client",
+        "daemon", "daemon.client", "doctor",
     },
     "cold_start": {"gate.access", "gate.shim", "gate.start", "gate.decision", "daemon", "explain"},
     "__main__": {"daemon.client", "login", "commands", "gate.process", "cold_start"},

@@ -32,6 +32,8 @@ COLD = {
     "functional/test_oracle.py::test_does_what_aws_does": 1 / 2,
     # Four runs each. Unit tests of `explain` and `policy_language` test the texts too.
     "functional/test_gallery.py::test_gallery": 1 / 2,
+    # Each makes the clients of three services. Each line of the report has several rows.
+    "unit/doctor/test_broken_machines.py::test_finds_what_is_broken": 1 / 2,
 }
 """The share of the cold rows of a file, or of a test. What is not named runs always."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
 from ssmgate.commands.printer import echo
+from ssmgate.doctor import named_files
+from ssmgate.gate import exits
 from ssmgate.gate.config import merge
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.config.schema import KEYS, USER_PLACEHOLDER
@@ -23,23 +26,59 @@ def config() -> None:
 @config.command()
 @click.option("--origin", is_flag=True, help="Also show the source of each value.")
 def show(origin: bool) -> None:
-    """Print the effective configuration.
+    """Print the effective configuration as TOML; keys that are not set are comments.
 
-    A line is TOML, unless it says unset. --origin names the files and environment variables that
-    set the value, the last one at the end, and the keys that the system file locks.
+    --origin names the files and environment variables that set the value, the last one at the end,
+    and the keys that the system file locks.
     """
     found, locked = merge.settings(os.environ)
-    for line in merge.lines(found, locked):
-        echo(line if origin else line.rpartition("  # ")[0])
+    for name, setting in found.items():
+        where = ", then ".join(setting.origins) or "default"
+        comment = f"  # {where}{', locked' * (name in locked)}"
+        echo(f"{_shown(name, setting.value)}{comment if origin else ''}")
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return the line of a key: TOML, and a comment if the key is not set."""
+    if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], tuple):
+        value = value[0]
+    return f"# {name} = (not set)" if value in (None, ()) else f"{name} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    """Return `value` as TOML on one line, in ASCII."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{"".join(map(_character, value))}"'
+        case list() | tuple():
+            return f"[{', '.join(map(_toml, value))}]"
+        case Mapping():
+            return (
+                f"{{{', '.join(f'{_toml(key)} = {_toml(item)}' for key, item in value.items())}}}"
+            )
+    return str(value)
+
+
+def _character(char: str) -> str:
+    """Return one character of a basic string. https://toml.io/en/v1.0.0#string"""
+    if char in '"\\':
+        return f"\\{char}"
+    if " " <= char <= "~":
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
 
 
 @config.command()
 @click.argument("file", type=click.Path())
-def check(file: str) -> None:
+@click.pass_context
+def check(ctx: click.Context, file: str) -> None:
     """Read FILE as the system's configuration, without using it.
 
-    Exits 253 for what would keep ssmgate from starting anything. Prints what is valid and
-    probably not meant.
+    Prints settings that are valid and probably not intended, and the files and directories named
+    in FILE that cannot be used. Exit code: 0 valid, 3 if one of those cannot be used, 253 if FILE
+    is not valid.
     """
     found, locked = merge.check(file)
     path = os.path.abspath(file)
@@ -47,9 +86,14 @@ def check(file: str) -> None:
         os.close(trusted_open.open_trusted(path))
     except (InsecurePermissions, OSError) as error:
         echo(f"note: as {SYSTEM_FILE} it would be refused: {error}")
-    for note in notes(merge.made(found, locked)):
+    settings = merge.made(found, locked)
+    for note in notes(settings):
         echo(f"note: {note}")
     echo(f"{file}: valid; {len(locked)} of {len(KEYS)} keys are locked")
+    unusable = list(named_files.unusable(settings))
+    for key, why in unusable:
+        echo(f"problem: {key}: {why}")
+    ctx.exit(exits.DENIED if unusable else exits.OK)
 
 
 def notes(config: Config) -> Iterator[str]:

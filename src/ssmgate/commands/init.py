@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import sysconfig
-from collections.abc import Iterator
 
 import click
 
 from ssmgate.commands.common import Problem, Verb, data_directory, installed
 from ssmgate.commands.printer import echo, echo_exactly
 from ssmgate.commands.ssh_config import for_shell
+from ssmgate.doctor import shim
 from ssmgate.gate import exits
 from ssmgate.gate.config.load import load
 from ssmgate.gate.decision.printable import is_printable
 
 _SHELLS = ("bash", "zsh", "fish")
-
-_V1 = "that is the AWS CLI v1 that was installed with ssmgate, not your own"
-_OWN = "put your own on PATH, or name it in SSMGATE_AWS_PATH or as aws.path in the configuration"
-
-# Holds the process ID of the shell with our function `aws`. SSMGATE_… is for configuration.
-_MARK = "_ssmgate_aws_in"
 
 # @…@ are replaced by quoted words. The code must be idempotent, print nothing, and work under
 # `set -eu`.
@@ -145,7 +138,7 @@ def _shell_code(shell: str, function: bool, shims: str) -> str:
     for path in words.values():
         if not is_printable(path):
             raise Problem(f"{path!r} cannot be printed", "install ssmgate into another directory")
-    quoted = {name: for_shell(path) for name, path in words.items()} | {"MARK": _MARK}
+    quoted = {name: for_shell(path) for name, path in words.items()} | {"MARK": shim.MARK}
     return re.sub(r"@([A-Z]+)@", lambda match: quoted[match[1]], text)
 
 
@@ -154,65 +147,28 @@ def _check(shell: str, shims: str) -> int:
 
     Aliases and other functions of the shell are not visible to a program.
     """
-    ours = os.path.join(shims, "aws")
-    if not os.path.isfile(ours):
-        raise Problem(f"there is no {ours}", "install ssmgate again")
-    candidates = list(_on_path("aws"))
-    others = [path for path in candidates if not os.path.samefile(path, ours)]
-    # As in the shim, the AWS CLI installed with ssmgate is the last choice.
-    real = load(os.environ).aws_path or min(
-        others, key=lambda path: _is_bundled(path, shims), default=None
-    )
-    first = candidates[0] if candidates else None
-    if os.environ.get(_MARK) == str(os.getppid()):
-        echo(f"in force: aws is a function of this shell, which runs {ours}")
-    elif first is not None and os.path.samefile(first, ours):
-        echo(f"in force: aws is {first}")
-    else:
-        echo(f"not in force: aws is {first or 'not on PATH'}")
-        _warn_of_v1(first, shims, "'aws' runs it")
+    configured = load(os.environ).aws_path
+    try:
+        found = shim.find_shim(os.environ, shims, configured)
+    except OSError:
+        raise Problem(
+            f"there is no {os.path.join(shims, 'aws')}", "install ssmgate again"
+        ) from None
+    if not found.in_force:
+        echo(f"not in force: aws is {found.first or 'not on PATH'}")
+        for line in shim.warn_of_v1(found, found.first, "'aws' runs it"):
+            echo(line)
         evaluate = f'eval "$(ssmgate init {shell})"'
         if shell == "fish":
             evaluate = "ssmgate init fish | source"
         echo(f"to change that: {evaluate}")
         return exits.DENIED
-    echo(f"the real aws: {real or 'there is none on PATH'}")
-    _warn_of_v1(real, shims, "commands that start no session run it")
+    if found.function:
+        echo(f"in force: aws is a function of this shell, which runs {found.ours}")
+    else:
+        echo(f"in force: aws is {found.first}")
+    echo(f"the real aws: {found.real or 'there is none on PATH'}")
+    for line in shim.warn_of_v1(found, found.real, "commands that start no session run it"):
+        echo(line)
     echo("an alias or another function named aws would come first: 'type aws' shows it")
-    return 0
-
-
-def _warn_of_v1(path: str | None, shims: str, effect: str) -> None:
-    """Print a warning if the AWS CLI at `path` is the one that was installed with ssmgate."""
-    # An editable installation may be in another environment than the checkout's .venv.
-    own = os.path.join(sysconfig.get_path("scripts"), "aws")
-    if path is not None and (_is_bundled(path, shims) or _is_script(path, own)):
-        echo(f"warning: {_V1}")
-        echo(f"warning: {effect}; {_OWN}")
-
-
-def _is_bundled(path: str, shims: str) -> bool:
-    """Return whether the shim in `shims` considers the AWS CLI at `path` to be ssmgate's own."""
-    locations = ("../../../../../bin/aws", "../.venv/bin/aws")
-    return any(_is_script(path, os.path.join(shims, own)) for own in locations)
-
-
-def _is_script(path: str, own: str) -> bool:
-    """Return whether `path` is the script `own` or a link to it.
-
-    AWS CLI v2, which may have been installed over the script, is a binary.
-    """
-    try:
-        if not os.path.samefile(path, own):
-            return False
-        with open(path, "rb") as file:
-            return file.read(2) == b"#!"
-    except OSError:
-        return False
-
-
-def _on_path(program: str) -> Iterator[str]:
-    for directory in os.get_exec_path():
-        path = os.path.abspath(os.path.join(directory, program))
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            yield path
+    return exits.OK

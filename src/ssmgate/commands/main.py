@@ -13,6 +13,7 @@ from ssmgate.commands.cache import cache
 from ssmgate.commands.check import check
 from ssmgate.commands.config import config
 from ssmgate.commands.daemon import daemon
+from ssmgate.commands.doctor import doctor
 from ssmgate.commands.documents import documents
 from ssmgate.commands.init import init
 from ssmgate.commands.policy import policy
@@ -38,7 +39,7 @@ variables. What the first one locks, the others can only tighten.
 
 GROUPS = {
     "Start a session": ("start-session",),
-    "Check access, starting no session": ("check", "documents"),
+    "Check access, starting no session": ("check", "documents", "doctor"),
     "Set up, by printing only": ("init", "ssh-config"),
     "Configuration and state": ("config", "cache", "daemon"),
     "Policy files": ("policy",),
@@ -115,6 +116,7 @@ def complete() -> None:
 main.add_command(cache)
 main.add_command(check)
 main.add_command(documents)
+main.add_command(doctor)
 main.add_command(init)
 main.add_command(daemon)
 main.add_command(config)

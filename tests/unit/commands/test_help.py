@@ -11,7 +11,7 @@ from ssmgate.commands.main import GROUPS, main
 
 VERBS = [
     ["start-session"],
-    ["check", "documents"],
+    ["check", "documents", "doctor"],
     ["init", "ssh-config"],
     ["config", "cache", "daemon"],
     ["policy"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.config import Config as ClientConfig
 from botocore.handlers import json_decode_policies
 
 from ssmgate.gate.aws.service_models import CALLED, AwscliModels
@@ -20,6 +21,11 @@ ASKED = {
     ),
     "ec2": ("DescribeTags",),
 }
+
+DIAGNOSE = ClientConfig(
+    connect_timeout=3, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 1}
+)
+"""How services are called to find out whether they can be reached: once, and not for long."""
 
 
 def only_ask(session: Any) -> None:

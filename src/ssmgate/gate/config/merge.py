@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ssmgate.gate.config.load import (
@@ -202,18 +202,3 @@ def _similar(name: str, known: Iterable[str]) -> str:
     # A key without its table is the end of a known one: `ttl` is `cache.ttl`.
     near = [one for one in known if one.endswith(f".{name}")] or get_close_matches(name, known, 1)
     return f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
-
-
-def lines(found: Mapping[str, Setting], locked: frozenset[str]) -> Iterator[str]:
-    """Yield each key as a line of TOML, with its origins after `#`."""
-    for name, setting in found.items():
-        origins = ", then ".join(setting.origins) or "default"
-        yield f"{name} = {_shown(setting.value)}  # {origins}{', locked' * (name in locked)}"
-
-
-def _shown(value: Any) -> str:
-    import json
-
-    if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], tuple):
-        value = value[0]
-    return "unset" if value in (None, ()) else json.dumps(value)

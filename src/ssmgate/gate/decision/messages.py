@@ -45,6 +45,15 @@ _REQUEST = "To request access, send your administrator the output of:"
 _REQUEST_SIMULATION = "To request permission for the check, send your administrator the output of:"
 _EXPLAIN = "To find out why:"
 
+_NOT_ANSWERED = {
+    Reason.EXPIRED,
+    Reason.FAILED,
+    Reason.TIMED_OUT,
+    Reason.UNREACHABLE,
+    Reason.UNREADABLE,
+}
+"""With these reasons `ssmgate check` would fail as well; `ssmgate doctor` finds out why."""
+
 
 def explain(
     decision: Denial | Unknown | LocalDenial,
@@ -158,7 +167,9 @@ def _unknown(
     elif decision.reason_code == Reason.LIVE_CONTEXT and question is not None:
         # IAM names the keys of every statement, so there may be no grant at all.
         heading, flag = _REQUEST, "--request"
-    command = check_command(flag, request, options)
+    step = check_command(flag, request, options)
+    if decision.reason_code in _NOT_ANSWERED:
+        step = command(("doctor",), options)
     return AccessUnknown(
         DenialFacts(
             decision.reason_code,
@@ -172,8 +183,8 @@ def _unknown(
             missing=decision.live_context,
             remarks=remarks,
             heading=heading,
-            command=command,
-            hint=command if heading == _REQUEST_SIMULATION or not remarks else remarks[0],
+            command=step,
+            hint=step if heading == _REQUEST_SIMULATION or not remarks else remarks[0],
         )
     )
 
@@ -186,18 +197,23 @@ def _asked(request: SessionRequest) -> tuple[str, bool, str]:
 
 def check_command(flag: str, request: SessionRequest, options: Sequence[Option] = ()) -> str:
     """Return the `ssmgate check` command about `request`, with `options`, quoted for a shell."""
+    document = ("--document-name", request.document_name)
+    return command(("check", flag), (("--target", request.target), document, *options))
+
+
+def command(words: Sequence[str], options: Sequence[Option]) -> str:
+    """Return the command `ssmgate WORDS` with `options`, quoted for a shell."""
     import shlex  # here alone: an allowed session does not load it
 
-    words = ["ssmgate", "check", flag]
-    document = ("--document-name", request.document_name)
-    for name, value in (("--target", request.target), document, *options):
+    quoted = ["ssmgate", *words]
+    for name, value in options:
         if value is True:
-            words.append(name)
+            quoted.append(name)
         elif value is not None and value.startswith("-"):
-            words.append(f"{name}={value}")  # else it would be read as an option
+            quoted.append(f"{name}={value}")  # else it would be read as an option
         elif value is not None:
-            words += [name, value]
-    return shlex.join(words)
+            quoted += [name, value]
+    return shlex.join(quoted)
 
 
 def _short(arn: str) -> str:

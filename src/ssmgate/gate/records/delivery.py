@@ -155,7 +155,7 @@ def _to_file(path: str, user: str | None, line: bytes) -> str:
 
 def _to_syslog(where: bool | str, line: bytes, notable: bool) -> str:
     """Send `line` to the system's log. Unlike libc's syslog, return the error, empty if none."""
-    address = where if isinstance(where, str) else _syslog_socket()
+    address = where if isinstance(where, str) else syslog_socket()
     stamp = time.strftime("%b %e %H:%M:%S").encode()
     priority = _WARNING if notable else _INFORMATIONAL
     message = b"<%d>%s ssmgate[%d]: %s" % (priority, stamp, os.getpid(), line)
@@ -169,5 +169,6 @@ def _to_syslog(where: bool | str, line: bytes, notable: bool) -> str:
     return ""
 
 
-def _syslog_socket() -> str:
+def syslog_socket() -> str:
+    """Return the path of the system's log socket, that of Linux if there is none."""
     return next((path for path in _SYSLOG_SOCKETS if os.path.exists(path)), _SYSLOG_SOCKETS[0])

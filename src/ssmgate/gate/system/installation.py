@@ -25,7 +25,12 @@ def adding(extra: str) -> str:
         requirement, _, marker = line.partition(";")
         if f"extra=={extra}" in marker.translate({ord(sign): None for sign in " '\""}):
             packages.append(requirement.strip())
-    return shlex.join([*_installer(), *(packages or [f".[{extra}]"])])
+    return installing(*(packages or [f".[{extra}]"]))
+
+
+def installing(*requirements: str) -> str:
+    """Return a shell command that installs `requirements` in the environment ssmgate runs in."""
+    return shlex.join([*_installer(), *requirements])
 
 
 def _installer() -> list[str]:

@@ -125,7 +125,7 @@ ssmgate: [ERROR]: could not check access to session document Dev-Shell
   session   not started
 
   To find out why:
-    ssmgate check --explain --target i-0123456789abcdef0 --document-name Dev-Shell""",
+    ssmgate doctor""",
     restricted: """\
 ssmgate: [ERROR]: access denied by this machine's rules: session document Dev-Shell
   reason    session document 'Dev-Shell' is denied
@@ -168,7 +168,7 @@ ssmgate: hint: ssmgate check --explain --target i-0123456789abcdef0 --document-n
     timed_out: """\
 ssmgate: [ERROR]: could not check access to session document Dev-Shell: i-0123456789abcdef0
 ssmgate: reason: IAM did not answer within 10 s (iam.amazonaws.com)
-ssmgate: hint: ssmgate check --explain --target i-0123456789abcdef0 --document-name Dev-Shell""",
+ssmgate: hint: ssmgate doctor""",
     restricted: """\
 ssmgate: [ERROR]: access denied by this machine's rules: i-0123456789abcdef0: session document\
  Dev-Shell

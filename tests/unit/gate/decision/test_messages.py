@@ -157,6 +157,7 @@ def test_missing_key_has_hint(key: str, remark: str) -> None:
 
 
 EXPLAIN = "ssmgate check --explain --target i-0a1"
+DOCTOR = "ssmgate doctor"
 ASK = "ssmgate check --request --target i-0a1"
 MFA = "aws:MultiFactorAuthPresent"
 
@@ -167,8 +168,8 @@ MFA = "aws:MultiFactorAuthPresent"
         (unknown(Reason.ROOT), None, "use an IAM user or role", "", EXPLAIN),
         (unknown(Reason.FEDERATED_USER), None, "GetFederationToken", "", EXPLAIN),
         (unknown(Reason.THROTTLED), USER, "try again in a moment", "", EXPLAIN),
-        (unknown(Reason.TIMED_OUT), None, "HTTPS_PROXY", "", EXPLAIN),
-        (unknown(Reason.EXPIRED), None, "aws sso login", "", EXPLAIN),
+        (unknown(Reason.TIMED_OUT), None, "HTTPS_PROXY", "", DOCTOR),
+        (unknown(Reason.EXPIRED), None, "aws sso login", "", DOCTOR),
         (unknown(Reason.OTHER_ACCOUNT), USER, "caller's own account", "", EXPLAIN),
         (unknown(Reason.NOT_ALLOWED_TO_SIMULATE), USER, "checker.profile", ASK, ASK),
         (unknown(Reason.NOT_ALLOWED_TO_SIMULATE), USER, 'on_unknown = "service"', ASK, ASK),
@@ -178,7 +179,7 @@ MFA = "aws:MultiFactorAuthPresent"
         (unknown(Reason.FEDERATED_USER), None, 'on_unknown = "service"', "", EXPLAIN),
         (unknown(Reason.LIVE_CONTEXT, MFA), USER, f'"{MFA}" = true', "", ASK),
         (unknown(Reason.LIVE_DENY, MFA), USER, f'"{MFA}" = true', "", EXPLAIN),
-        (unknown(Reason.FAILED), USER, "", EXPLAIN, EXPLAIN),
+        (unknown(Reason.FAILED), USER, "", DOCTOR, DOCTOR),
     ],
 )
 def test_unknown_has_next_step(
@@ -235,6 +236,12 @@ def test_tags_of_a_role_are_read_with_get_role() -> None:
     assert json.loads(hint.partition(": ")[2]) == {
         "Effect": "Allow", "Action": "iam:GetRole", "Resource": ROLE.policy_source_arn,
     }  # fmt: skip
+
+
+def test_doctor_gets_options_of_user() -> None:
+    error = explain(unknown(Reason.FAILED), REQUEST, USER, [("--profile", "a b"), ("--x", True)])
+
+    assert error.facts.command == "ssmgate doctor --profile 'a b' --x"
 
 
 def every_outcome() -> list[Denial | Unknown | LocalDenial]:

@@ -1,0 +1,101 @@
+"""`ssmgate doctor`: whether this machine is ready to start sessions, and what to do if not."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+
+import click
+
+from ssmgate.commands.check import colour, read, wants_json
+from ssmgate.commands.common import Problem, data_directory
+from ssmgate.commands.printer import echo_lines
+
+_EPILOG = """\b
+Exit codes:
+  0    no problem; there may be warnings
+  3    at least one problem
+  4    no problem, but something could not be checked
+  252  the command line is not valid
+"""
+
+
+@click.command(
+    "doctor",
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    options_metavar="[OPTIONS]",
+    epilog=_EPILOG,
+    short_help="Check whether this machine can start sessions.",
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--target TARGET]")
+@click.pass_context
+def doctor(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Check everything that a session start needs: programs, files, credentials, permissions.
+
+    Prints a line for each check: ok, warning, problem or unknown, and below it what to do, as a
+    command or as a policy statement. Starts nothing, writes nothing, and needs no more permissions
+    than a session start. Takes at most 15 seconds. With --target also whether the service itself
+    checks the document of sessions on that node.
+
+    \b
+    --output json  for machines; --query takes JMESPath on it
+    --region, --profile and the other options of aws
+    """
+    from ssmgate.doctor import program, report, shell
+    from ssmgate.doctor.lines import IMAGINARY_TARGET
+    from ssmgate.doctor.results import exit_status
+    from ssmgate.gate.decision.errors import GateError, InvalidRequest
+
+    awscli = program.find_awscli()
+    invocation, failure = None, ""
+    machine = _names_json(words)
+    if not awscli.error:
+        try:
+            invocation = read(["--target", IMAGINARY_TARGET, *words])
+            machine = wants_json(invocation)
+        except InvalidRequest:
+            raise
+        except Exception as error:
+            # botocore's own errors are about the AWS files. Any other is about awscli: this release
+            # has other private methods, or another model.
+            about_files = type(error.__cause__).__module__ == "botocore.exceptions"
+            if isinstance(error, GateError) and about_files:
+                failure = error.message
+            else:
+                awscli = replace(awscli, error=f"{awscli.version} cannot be used: {error}")
+    if invocation is not None and invocation.request.document_name is not None:
+        raise InvalidRequest("to check one document, use 'ssmgate check'")
+    results = report.examine(
+        report.Machine(
+            dict(os.environ),
+            awscli,
+            invocation,
+            failure,
+            _directory("shims", "bin"),
+            _directory("completions", "completions"),
+            shell.Terminal.here(),
+        )
+    )
+    if machine:
+        shown = report.to_json(results)
+        if invocation is not None and invocation.options.query is not None:
+            shown = invocation.options.query.search(shown)
+        echo_lines(json.dumps(shown, indent=2))
+    else:
+        style = colour(invocation) if invocation is not None else False
+        echo_lines(report.text(results, colour=style), colour=style)
+    ctx.exit(exit_status(results))
+
+
+def _names_json(words: tuple[str, ...]) -> bool:
+    """Return whether `words` ask for JSON, for when the AWS CLI's parser cannot be used."""
+    text = " ".join(words)
+    return any(f"--output{sign}{form}" in text for sign in " =" for form in ("json", "yaml"))
+
+
+def _directory(name: str, in_checkout: str) -> str | None:
+    try:
+        return data_directory(name, in_checkout)
+    except Problem:
+        return None

@@ -205,7 +205,7 @@ class Daemon:
     @property
     def socket(self) -> Path:
         """Return the path of the daemon's socket."""
-        (path,) = (p for p in self.directory.iterdir() if p.suffix != ".lock")
+        (path,) = (p for p in self.directory.iterdir() if p.is_socket())
         return path
 
     @property
@@ -219,6 +219,26 @@ class Daemon:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.communicate(timeout=30)
+
+
+_NAME = f"""
+import os
+from ssmgate.daemon import instance_lock, location, peer
+directory = os.open(os.path.join(os.environ["HOME"], "{DIRECTORY}"), os.O_RDONLY)
+fingerprint = location.environment_fingerprint(os.environ, peer.own_facts())
+print(instance_lock.socket_name(fingerprint, directory))
+"""
+
+
+def socket_name(environ: Mapping[str, str]) -> str:
+    """Return the name of the socket that a start with `environ` connects to. HOME must have the
+    directory.
+    """
+    return subprocess.run(
+        [sys.executable, "-P", "-c", _NAME],
+        env=environ, capture_output=True, text=True, check=True,
+        preexec_fn=drop_bounding_set,
+    ).stdout.strip()  # fmt: skip
 
 
 @contextmanager

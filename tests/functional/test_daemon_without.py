@@ -7,8 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,13 +17,14 @@ import pytest
 
 import ssmgate
 from conftest import Machine
-from fakes.capabilities import drop_bounding_set, drop_capabilities
+from fakes.capabilities import drop_capabilities
 from fakes.daemon_client import (
     BY_DAEMON,
     COLD,
     DIRECTORY,
     Daemon,
     running,
+    socket_name,
     start,
     state,
     until,
@@ -80,13 +79,7 @@ def bind_socket(machine: Machine) -> Iterator[socket.socket]:
     """Bind a socket at the path of the machine's daemon, without listening."""
     directory = Path(machine.environ["HOME"]) / DIRECTORY
     directory.mkdir(parents=True, mode=0o700)
-    code = "import os; from ssmgate.daemon import peer, location as p\n"
-    code += "print(p.socket_name(p.environment_fingerprint(os.environ, peer.own_facts())))"
-    name = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        env=machine.variables(), capture_output=True, text=True, check=True,
-        preexec_fn=drop_bounding_set,
-    ).stdout.strip()  # fmt: skip
+    name = socket_name(machine.variables())
     with socket.socket(socket.AF_UNIX) as sock:
         descriptor = os.open(directory, os.O_RDONLY)
         sock.bind(location.address(descriptor, str(directory), name))
@@ -264,7 +257,7 @@ def test_full_queue_falls_back_at_once(machine_without_daemon: Machine, tmp_path
     directory = Path(machine_without_daemon.environ["HOME"]) / DIRECTORY
     with listening(machine_without_daemon):
         descriptor = os.open(directory, os.O_RDONLY)
-        (path,) = directory.iterdir()
+        (path,) = (path for path in directory.iterdir() if path.is_socket())
         address = location.address(descriptor, str(directory), path.name)
         waiting = []
         with suppress(BlockingIOError):

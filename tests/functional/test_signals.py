@@ -10,11 +10,12 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,7 @@ def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else str(number)
 
 
+ENDING_FIRST = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 SOME = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM, signal.SIGRTMIN)
 # Of the real-time signals, which are all alike, the first, one more, and the last.
 EACH = tuple(
@@ -237,6 +239,57 @@ def test_ends_by_signal_when_termination_fails(machine: Machine, forking: Forkin
 
     assert forking.end() == -signal.SIGUSR1
     assert counts(machine) == (1, 1)
+
+
+# Before anything was sent.
+
+
+@contextmanager
+def unaccepting() -> Iterator[str]:
+    """Yield the URL of a port that accepts no connection: its queue is full."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with suppress(TimeoutError):
+            while True:
+                sock = waiting.enter_context(socket.socket())
+                sock.settimeout(0.3)
+                sock.connect(listener.getsockname())
+        host, port = listener.getsockname()
+        yield f"http://{host}:{port}"
+
+
+def connects(pid: int, url: str) -> bool:
+    """Return whether the process, which holds signals, waits for a connection to `url`."""
+    if signal.SIGUSR1 not in masks(pid)["SigCgt"]:
+        return False
+    port = f"{int(url.rpartition(':')[2]):04X}"
+    sockets = {
+        fields[9]
+        for fields in map(str.split, Path(f"/proc/{pid}/net/tcp").read_text().splitlines())
+        if fields[2].endswith(f":{port}") and fields[3] == "02"  # SYN_SENT
+    }
+    opened = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            opened.add(os.readlink(descriptor).removeprefix("socket:[").rstrip("]"))
+    return bool(sockets & opened)
+
+
+@pytest.mark.parametrize("number", ENDING_FIRST, ids=signal_name)
+def test_signal_ends_start_that_has_no_connection(
+    machine: Machine, forking: Forking, number: int
+) -> None:
+    with unaccepting() as url:
+        machine.environ["AWS_ENDPOINT_URL_SSM"] = url
+        pid = forking.begin(machine)
+        machine.aws.wait_for("SimulatePrincipalPolicy")
+        wait_until(lambda: connects(pid, url))
+
+        os.kill(pid, number)
+
+        assert forking.end() == expected(number)
+    assert machine.aws.calls("TerminateSession") == []
 
 
 # The alarm of the caller.

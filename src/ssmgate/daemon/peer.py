@@ -132,8 +132,7 @@ def own_facts() -> dict[str, str]:
         finally:
             os.close(pidfd)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise Unproven(f"this system does not show which process it is ({why})") from error
+        raise Unproven(f"this system does not show which process it is ({error})") from error
     if why := obstacle(facts):
         raise Unproven(why)
     return facts

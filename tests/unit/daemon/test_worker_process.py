@@ -233,7 +233,7 @@ def test_ignores_other_process_after_verification(pair: Pair, kind: bytes) -> No
     worker = Worker(pair, lambda sock: (
         speak(sock), os.waitpid(forked(lambda: sock.sendall(protocol.packed(kind, ["0"]))), 0)
     ))  # fmt: skip
-    asking = client._Request(worker.sock, own())
+    asking = client._Request(worker.sock, own(), print)
     asking._worker, _ = client.worker(worker.sock, own())
 
     with pytest.raises(protocol.Broken):
@@ -312,4 +312,4 @@ def test_client_with_unproven_confinement_sends_nothing(
     monkeypatch.setattr(client, "may_ask", lambda *_: True)
     monkeypatch.setattr(client, "connected", None)  # it would fail
 
-    assert client.try_daemon([]) is False
+    assert client.try_daemon([], None, print) is False

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz mutants fresh lint bench completions format clean
+.PHONY: demo test test-all fuzz soak soak-signals mutants fresh lint bench completions format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -20,6 +20,14 @@ FUZZ ?= 20
 fuzz: .venv/installed-test
 	$(BIN)/python -m pytest -n auto -m hypothesis --full --examples $(FUZZ) --timeout 0 \
 	    -o faulthandler_timeout=0
+
+# For hours: what ends in the end, and what is left then.
+soak: soak-signals
+
+# Session starts whose processes are killed at random; counts the sessions left. For about an hour.
+STARTS ?= 10000
+soak-signals: .venv/installed-test
+	PYTHONPATH=tests nice -n 19 $(BIN)/python tests/soak_signals.py $(STARTS)
 
 # MUTANTS: modules such as gate/decision/arn.py, all that are listed by default.
 mutants: .venv/installed-test

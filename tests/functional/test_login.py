@@ -206,11 +206,12 @@ def test_caches_no_assumed_roles(bastion: Bastion, scripted: ScriptedAws) -> Non
 
 NODES = {
     "InstanceInformationList": [
+        {"PingStatus": "Online"},
         {"InstanceId": NODE, "Name": "web", "PingStatus": "Online"},
         {"InstanceId": "i-0fedcba9876543210", "Name": "db\x1b[2J", "PingStatus": "Online"},
     ]
 }
-DOCUMENTS = {"DocumentIdentifiers": [{"Name": "Dev-Shell"}, {"Name": "Ops-Shell"}]}
+DOCUMENTS = {"DocumentIdentifiers": [{"Name": "Dev-Shell"}, {}, {"Name": 5}, {"Name": "Ops-Shell"}]}
 
 
 @pytest.fixture

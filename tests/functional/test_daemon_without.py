@@ -29,7 +29,7 @@ from fakes.daemon_client import (
     state,
     until,
 )
-from fakes.processes import fork_beside_threads
+from fakes.processes import challenge, fork_beside_threads, nonce_for
 from fakes.scripted_aws import ACCOUNT, credentials
 from ssmgate.daemon import location, protocol, requests
 from ssmgate.daemon.protocol import packed
@@ -123,14 +123,14 @@ def listening(
 
 
 GREETING = packed(protocol.HELLO, [protocol.PROTOCOL])
-HELLO = GREETING + packed(protocol.CHALLENGE, ["nonce"])
+HELLO = GREETING + challenge("nonce")
 
 
 def prove(sock: socket.socket) -> None:
     """Answer the client's challenge, so that it sends its request."""
     kind, lists = requests.receive(sock)
     assert kind == protocol.CHALLENGE
-    sock.sendall(packed(protocol.PROOF, *lists))
+    sock.sendall(packed(protocol.PROOF, [nonce_for(sock, lists)]))
 
 
 Part = bytes | Callable[[socket.socket], None]
@@ -185,6 +185,12 @@ FALSE = [
     pytest.param(says(HELLO, packed(protocol.PROOF, ["nonce"])), id="a false proof"),
     pytest.param(is_silent_after(HELLO, packed(protocol.PROOF, ["x"])[:6]), id="half a proof"),
     pytest.param(is_silent_after(GREETING, packed(protocol.CHALLENGE)), id="an odd challenge"),
+    *(
+        pytest.param(
+            says(GREETING, packed(protocol.CHALLENGE, [text]), prove), id=f"a challenge of {text!r}"
+        )
+        for text in ("", "x", "../cwd", "0/../1", "999999", "-1", "\u0661")
+    ),
     pytest.param(says(GREETING, packed(protocol.COLD, ["why"])), id="cold before a challenge"),
     pytest.param(is_silent_after(HELLO[:3]), id="half a greeting"),
     pytest.param(is_silent_after(HELLO, prove, b"e\0\0"), id="half a head"),

@@ -93,8 +93,7 @@ def connected(
 def _opened(home: str, path: str) -> int:
     """Return a descriptor of the socket's directory. Raise `Broken` or `OSError` if insecure.
 
-    The rule is that of `private_directory`. Its usual case, without links and without write
-    permission for others, is decided here, as importing that module takes time.
+    `private_directory` decides that; the usual case is decided here, as its import takes time.
     """
     at, plain = path, os.path.realpath(path) == path
     while plain and at != "/":
@@ -123,16 +122,13 @@ def _greet(sock: _socket.socket, own: Mapping[str, str]) -> None:
 
 
 def worker(sock: _socket.socket, own: Mapping[str, str]) -> tuple[int, str]:
-    """Wait for the worker, verify it, and return its process id and its nonce for the request.
-
-    Raises `Broken`, `peer.Unproven` or `OSError` where it is not verified to be as `own` says.
-    """
+    """Wait for the worker, verify it, and return its process id and its nonce for the request."""
     until = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < until:
         match protocol.receive_noted(sock):
-            case protocol.CHALLENGE, [[nonce]], pid, _:
+            case protocol.CHALLENGE, [[challenge]], pid, _:
                 peer.verify_worker(sock, pid, own)
-                return pid, nonce
+                return pid, peer.nonce(pid, challenge)
             case kind, _, _, _ if kind != protocol.BEAT:
                 break
     raise Broken

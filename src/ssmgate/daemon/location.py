@@ -57,10 +57,7 @@ def environment_fingerprint(environ: Mapping[str, str], facts: Mapping[str, str]
 
 
 def socket_name(fingerprint: list[str], directory: int) -> str:
-    """Return the file name of the socket in the open `directory`. Raises `OSError` without a key.
-
-    Without the key in `directory`, it does not tell whether a guessed fingerprint is the daemon's.
-    """
+    """Return the name of the socket in `directory`, a hash with the key there. Raises `OSError`."""
     file = os.open(KEY, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         key = os.read(file, KEY_BYTES)

@@ -25,7 +25,7 @@ STARTED = b"i"  # the id of the session that was started
 HANDOVER = b"o"  # path, arguments and environment of the plugin
 GO = b"g"  # the client has to execute the plugin
 # From either side, before the request.
-CHALLENGE = b"n"  # a nonce, which the next message of the other side has to contain
+CHALLENGE = b"n"  # a descriptor: the other side has to send its name in /proc, a nonce
 PROOF = b"p"  # the client's nonce. From the worker
 # From the client.
 REQUEST = b"r"  # nonce; fingerprint; shim; arguments; environment. With three descriptors

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz soak soak-signals mutants fresh lint bench completions format clean
+.PHONY: demo test test-all fuzz fuzz-parsers soak soak-signals mutants fresh lint bench completions format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -15,11 +15,18 @@ test: .venv/installed-test
 test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --full --durations 15
 
-# For hours: many examples of everything that hypothesis tries.
+# For hours: many examples of everything that hypothesis tries, and each parser of text from outside
+# for FUZZ_SECONDS, guided by coverage. The latter needs atheris, which PyPI has for Linux only.
 FUZZ ?= 20
+FUZZ_SECONDS ?= 600
+fuzz: fuzz-parsers
 fuzz: .venv/installed-test
 	$(BIN)/python -m pytest -n auto -m hypothesis --full --examples $(FUZZ) --timeout 0 \
 	    -o faulthandler_timeout=0
+
+fuzz-parsers: .venv/installed-test
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --disable-pip-version-check atheris
+	PYTHONPATH=tests nice -n 19 $(BIN)/python tests/fuzz_parsers.py $(FUZZ_SECONDS)
 
 # For hours: what ends in the end, and what is left then.
 soak: soak-signals

@@ -63,6 +63,8 @@ class Start:
     delay: float
     arrived: threading.Event = field(default_factory=threading.Event)
     killed: bool = False
+    killed_at: float = 0
+    answered_at: float = 0  # when the first session's id was sent
     status: int = 0
 
     @property
@@ -98,6 +100,7 @@ class Soak:
         json_ok({"SessionId": session_id, "TokenValue": "t", "StreamUrl": "wss://x"})(
             handler, received
         )
+        start.answered_at = start.answered_at or time.monotonic()
 
     def environ(self, start: Start) -> dict[str, str]:
         return {
@@ -144,7 +147,7 @@ class Soak:
         for pid in self._victims(start, process):
             with suppress(ProcessLookupError):
                 os.kill(pid, start.signal)
-                start.killed = True
+                start.killed, start.killed_at = True, time.monotonic()
         start.status = process.wait(120)
 
     def _victims(self, start: Start, client: subprocess.Popen[bytes]) -> list[int]:
@@ -240,6 +243,9 @@ def report(soak: Soak, plans: list[Start]) -> int:
     excused = {id_: s for id_, s in left.items() if s.killed and s.signal == signal.SIGKILL}
     for what, number in Counter(f"{s.way}, {s.victim}" for s in excused.values()).items():
         print(f"{number:6} left by SIGKILL of the process that had the id: {what}")
+    late = [s.killed_at - s.answered_at for s in excused.values() if s.victim == "worker"]
+    if late:
+        print(f"       (at most {1000 * max(late):.0f} ms after the worker's answer was sent)")
     others = {id_: s for id_, s in left.items() if id_ not in excused}
     print(f"{len(others):6} left otherwise")
     for id_, start in others.items():

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz mutants fresh lint soak bench completions models sandbox-operations format clean
+.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions models sandbox-operations format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -15,11 +15,31 @@ test: .venv/installed-test
 test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --full --durations 15
 
-# For hours: many examples of everything that hypothesis tries.
+# For hours: many examples of everything that hypothesis tries, and each parser of text from outside
+# for FUZZ_SECONDS, guided by coverage. The latter needs atheris, which PyPI has for Linux only.
 FUZZ ?= 20
+FUZZ_SECONDS ?= 600
+fuzz: fuzz-parsers
 fuzz: .venv/installed-test
 	$(BIN)/python -m pytest -n auto -m hypothesis --full --examples $(FUZZ) --timeout 0 \
 	    -o faulthandler_timeout=0
+
+fuzz-parsers: .venv/installed-test
+	$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --disable-pip-version-check atheris
+	PYTHONPATH=tests nice -n 19 $(BIN)/python tests/fuzz_parsers.py $(FUZZ_SECONDS)
+
+# For hours: what ends in the end, and what is left then.
+soak: soak-sandbox soak-signals
+
+# Random traffic to one sandbox, whose memory must not grow. MINUTES: 10 by default.
+MINUTES ?= 10
+soak-sandbox: .venv/installed-test
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
+
+# Session starts whose processes are killed at random; counts the sessions left. For about an hour.
+STARTS ?= 10000
+soak-signals: .venv/installed-test
+	PYTHONPATH=tests nice -n 19 $(BIN)/python tests/soak_signals.py $(STARTS)
 
 # MUTANTS: modules such as gate/decision/arn.py, all that are listed by default.
 mutants: .venv/installed-test
@@ -33,11 +53,6 @@ lint: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-
-# Random traffic to one sandbox, whose memory must not grow. MINUTES: 10 by default.
-MINUTES ?= 10
-soak: .venv/installed-test
-	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
 bench: .venv/installed-test
 	$(BIN)/python benchmarks/run.py

@@ -6,7 +6,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
 def ssm_start_session() -> NoReturn:
@@ -46,7 +46,7 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
     try:
         from ssmgate.daemon import client
 
-        start_daemon = client.try_daemon(argv, shim)
+        start_daemon = client.try_daemon(argv, shim, _terminate)
         from ssmgate import cold_start
         from ssmgate.gate import process
     except KeyboardInterrupt:
@@ -56,6 +56,12 @@ def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
         explain=cold_start.explain,
         debug=any(len(word) > 2 and "--debug".startswith(word) for word in argv),
     )
+
+
+def _terminate(*session: Any) -> None:
+    from ssmgate.gate import abandoned
+
+    abandoned.terminate(*session)
 
 
 if __name__ == "__main__":

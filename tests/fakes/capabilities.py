@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
+
+ORDINARY = 12347
+"""The number of a user, and of a group, that no other process here has."""
 
 T = TypeVar("T")
 
@@ -30,6 +39,48 @@ def drop_bounding_set(*, but: int = -1) -> None:
         prctl = ctypes.CDLL(None).prctl
         # It fails at the first invalid capability, and where CAP_SETPCAP is missing.
         next(n for n in count() if n != but and prctl(_PR_CAPBSET_DROP, n, 0, 0, 0))
+
+
+def become_ordinary() -> None:
+    """Become the user `ORDINARY`, without capabilities, where the tests run as root."""
+    if os.geteuid() == 0:
+        drop_bounding_set()
+        os.setgroups([])
+        os.setgid(ORDINARY)
+        os.setuid(ORDINARY)
+
+
+def ordinary_python() -> tuple[str, dict[str, str]]:
+    """Return a Python that the user `ORDINARY` can execute, and its environment variables.
+
+    It is this one, or the system's with the libraries of this one. Skips the test without either.
+    """
+    if os.geteuid() != 0:
+        return sys.executable, {}
+    libraries = os.pathsep.join(path for path in sys.path if path.endswith(("src", "-packages")))
+    for path, environ in (
+        (sys.executable, {}),
+        ("/usr/bin/python3", {"PYTHONPATH": libraries}),
+    ):
+        with suppress(OSError):
+            command = [path, "-P", "-c", "import ssmgate.daemon.server"]
+            subprocess.run(
+                command, env=environ, check=True, preexec_fn=become_ordinary, stderr=-3, cwd="/"
+            )
+            return path, environ
+    pytest.skip("no Python that users other than root can execute")
+
+
+def ordinary_directory() -> Path:
+    """Return a new directory of the user `ORDINARY`, or of this one where it is not root.
+
+    Directories of pytest are below one that only their user can enter.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="ssmgate-test-"))
+    directory.chmod(0o755)
+    if os.geteuid() == 0:
+        os.chown(directory, ORDINARY, ORDINARY)
+    return directory
 
 
 _before = ThreadPoolExecutor(1)

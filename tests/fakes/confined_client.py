@@ -20,8 +20,9 @@ if __name__ == "__main__":
     # As with -P, but for the other fakes.
     sys.path[0] = str(Path(__file__).parent.parent)
 
-from fakes.capabilities import drop_capabilities
-from ssmgate.daemon import protocol, requests
+from fakes.capabilities import drop_bounding_set, drop_capabilities
+from fakes.processes import challenge
+from ssmgate.daemon import peer, protocol, requests
 
 SPACES = {
     "time": 0x80, "mnt": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000,
@@ -63,14 +64,27 @@ def filter_calls() -> None:
     call("prctl", 22, 2, program, 0, 0)
 
 
-def sandbox(*, home_is_writable: bool = False) -> None:
-    """Apply all confinements that an unprivileged user can combine."""
+def landlock(handled: int = 1) -> None:
+    """Enter a Landlock domain that denies what `handled` has bits for: executing files."""
+    attributes = ctypes.c_uint64(handled)
+    ruleset = _libc.syscall(444, ctypes.byref(attributes), 8, 0)
+    if ruleset < 0 or _libc.syscall(446, ruleset, 0) < 0:
+        raise OSError(ctypes.get_errno(), "landlock")
+
+
+def read_only_home() -> None:
+    """Mount HOME read-only, in a namespace of its own."""
     home = os.fsencode(os.environ["HOME"])
-    unshare("user", "mnt", "net", "pid")
     call("mount", None, b"/", None, _REC | _PRIVATE, None)
     call("mount", home, home, None, _BIND, None)
+    call("mount", None, home, None, _REMOUNT | _BIND | _RDONLY, None)
+
+
+def sandbox(*, home_is_writable: bool = False) -> None:
+    """Apply all confinements that an unprivileged user can combine."""
+    unshare("user", "mnt", "net", "pid")
     if not home_is_writable:
-        call("mount", None, home, None, _REMOUNT | _BIND | _RDONLY, None)
+        read_only_home()
     drop_capabilities()
     no_new_privs()
 
@@ -90,12 +104,18 @@ CONFINED: dict[str, Callable[[], object]] = {
     "sandbox": sandbox,
     "sandbox, HOME is writable": lambda: sandbox(home_is_writable=True),
     "no_new_privs": no_new_privs,
+    "no_new_privs, seccomp": lambda: (no_new_privs(), filter_calls()),
+    "no_new_privs, landlock": lambda: (no_new_privs(), landlock()),
+    "user, read-only HOME": lambda: (unshare("user", "mnt"), read_only_home()),
+    "user, root": lambda: (unshare("user"), os.chroot(os.environ["ROOT"])),
     "thread": start_thread,
     **{f"user, {name}": lambda name=name: unshare("user", name) for name in SPACES},
     # By root, who then loses all capabilities.
     **{name: lambda name=name: unshare(name) for name in SPACES if name != "user"},
     "capability": lambda: None,
     "seccomp": filter_calls,
+    "landlock": landlock,
+    "read-only HOME": lambda: (unshare("mnt"), read_only_home()),
     "root": lambda: os.chroot(os.environ["ROOT"]),
     "group": lambda: os.setgroups([12345]),
     "gid": lambda: os.setgid(12345),
@@ -105,6 +125,8 @@ CONFINED: dict[str, Callable[[], object]] = {
 BY_ROOT = {
     **{name: f"different ns/{name}" for name in SPACES if name != "user"},
     "seccomp": "different Seccomp",
+    "landlock": "it has not read the nonce",
+    "read-only HOME": "different ns/mnt",
     "root": "different root",
     "group": "different Groups",
     "capability": "different CapBnd",
@@ -115,9 +137,19 @@ BY_ROOT = {
 
 
 def confine(how: str) -> None:
-    """Confine this process in the way `how`, and drop all capabilities."""
+    """Confine this process in the way `how`, become the user UID if that is set, and drop all
+    capabilities.
+    """
+    user = int(os.environ.get("UID", os.geteuid()))
+    if changes := os.geteuid() != user:
+        os.setgroups([])
+        os.setgid(user)
     CONFINED[how]()
-    drop_capabilities(but=13 if how == "capability" else -1)  # CAP_NET_RAW
+    but = 13 if how == "capability" else -1  # CAP_NET_RAW
+    if changes:
+        drop_bounding_set(but=but)
+        os.setuid(user)
+    drop_capabilities(but=but)
     call("prctl", 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: /proc may be read, in spite of another gid
 
 
@@ -127,12 +159,17 @@ def nonce(sock: socket.socket) -> str:
     Raises `Refused` where the daemon rejects the client.
     """
     found = ""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     while True:
+        part, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(12), socket.MSG_PEEK)
         kind, lists = requests.receive(sock)
-        if kind == protocol.CHALLENGE:
-            ((found,),) = lists
-            sock.sendall(protocol.packed(protocol.CHALLENGE, ["nonce"]))
-        elif kind == protocol.PROOF and found:
+        if part and kind == protocol.CHALLENGE:
+            # 0 in another PID namespace.
+            pid = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
+            with suppress(OSError):  # the worker may not be traced
+                found = peer.nonce(pid, lists[0][0])
+            sock.sendall(challenge("nonce"))
+        elif kind == protocol.PROOF:
             return found
         elif kind not in (protocol.HELLO, protocol.BEAT):
             raise Refused(kind, lists)
@@ -160,7 +197,7 @@ def main() -> None:
             request = protocol.packed(protocol.REQUEST, [nonce(sock)], *options["lists"])
             protocol.send_with_descriptors(sock, request, (nothing, stderr, directory))
             kind, lists = protocol.BEAT, []
-            while kind == protocol.BEAT:
+            while kind in (protocol.BEAT, protocol.STARTED):
                 kind, lists = requests.receive(sock)
         except Refused as refused:
             kind, lists = refused.args

@@ -20,6 +20,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parent.parent)
 
 from fakes.confined_client import confine
+from fakes.processes import challenge, nonce_for
 from ssmgate.daemon import protocol, requests
 
 Heard = list[tuple[str, list[list[str]]]]
@@ -33,12 +34,15 @@ def attack(sock: socket.socket, program: str) -> Heard:
     # It closed the connection, or executed the program.
     with suppress(protocol.Broken, OSError):
         sock.sendall(protocol.packed(protocol.HELLO, [protocol.PROTOCOL]))
-        sock.sendall(protocol.packed(protocol.CHALLENGE, ["nonce"]))
+        sock.sendall(challenge("nonce"))
         while True:
             kind, lists = requests.receive(sock)
             heard.append((kind.decode(), lists))
             if kind == protocol.CHALLENGE:
-                sock.sendall(protocol.packed(protocol.PROOF, *lists))
+                nonce = ""
+                with suppress(OSError):  # the client may not be traced
+                    nonce = nonce_for(sock, lists)
+                sock.sendall(protocol.packed(protocol.PROOF, [nonce]))
             elif kind == protocol.REQUEST:
                 sock.sendall(protocol.packed(protocol.HANDOVER, [program], ["program"], []))
             elif kind == protocol.STATUS:

@@ -101,8 +101,12 @@ class Daemon:
         *options: str,
         constants: str = "",
         before: tuple[str, ...] = (),
+        become: Callable[[], None] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.environ = dict(environ)
+        self._become = become or drop_bounding_set
+        self.python = python
         self.directory = Path(environ["HOME"]) / DIRECTORY
         program = ["-m", "ssmgate", "daemon", "run", *options]
         if constants:
@@ -113,13 +117,13 @@ class Daemon:
             )
             program = ["-c", code, "daemon", "run", "--in-place", *options]
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-P", *program],
+            [*before, self.python, "-P", *program],
             env=self.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=drop_bounding_set,
+            preexec_fn=self._become,
         )
         until(lambda: self.process.poll() is not None or self._answers(), 30)
 
@@ -134,9 +138,9 @@ class Daemon:
         code = "from ssmgate.daemon import peer, location as place; import json, os\n"
         code += "print(json.dumps(place.environment_fingerprint(os.environ, peer.own_facts())))"
         said = subprocess.run(
-            [sys.executable, "-P", "-c", code],
+            [self.python, "-P", "-c", code],
             env=self.environ, capture_output=True, text=True, check=True,
-            preexec_fn=drop_bounding_set,
+            preexec_fn=self._become,
         )  # fmt: skip
         return json.loads(said.stdout)
 
@@ -189,9 +193,9 @@ class Daemon:
     def ask(self, verb: str) -> subprocess.CompletedProcess[str]:
         """Run `ssmgate daemon VERB`."""
         return subprocess.run(
-            [sys.executable, "-P", "-m", "ssmgate", "daemon", verb],
+            [self.python, "-P", "-m", "ssmgate", "daemon", verb],
             env=self.environ, capture_output=True, text=True, timeout=30, check=False,
-            preexec_fn=drop_bounding_set,
+            preexec_fn=self._become,
         )  # fmt: skip
 
     @property
@@ -205,7 +209,7 @@ class Daemon:
     @property
     def socket(self) -> Path:
         """Return the path of the daemon's socket."""
-        (path,) = (p for p in self.directory.iterdir() if p.suffix != ".lock")
+        (path,) = (p for p in self.directory.iterdir() if p.is_socket())
         return path
 
     @property
@@ -221,15 +225,42 @@ class Daemon:
         self.process.communicate(timeout=30)
 
 
+_NAME = f"""
+import os
+from ssmgate.daemon import instance_lock, location, peer
+directory = os.open(os.path.join(os.environ["HOME"], "{DIRECTORY}"), os.O_RDONLY)
+fingerprint = location.environment_fingerprint(os.environ, peer.own_facts())
+print(instance_lock.socket_name(fingerprint, directory))
+"""
+
+
+def socket_name(environ: Mapping[str, str]) -> str:
+    """Return the name of the socket that a start with `environ` connects to. HOME must have the
+    directory.
+    """
+    return subprocess.run(
+        [sys.executable, "-P", "-c", _NAME],
+        env=environ, capture_output=True, text=True, check=True,
+        preexec_fn=drop_bounding_set,
+    ).stdout.strip()  # fmt: skip
+
+
 @contextmanager
 def running(
     environ: Mapping[str, str],
     *options: str,
     constants: str = "",
     before: tuple[str, ...] = (),
+    become: Callable[[], None] | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Daemon]:
-    """Run a daemon until the block ends. `constants` are lines of Python that it executes first."""
-    daemon = Daemon(environ, *options, constants=constants, before=before)
+    """Run a daemon until the block ends. `constants` are lines of Python that it executes first.
+
+    `become` is called in each process before it executes its program, which `python` runs.
+    """
+    daemon = Daemon(
+        environ, *options, constants=constants, before=before, become=become, python=python
+    )
     try:
         yield daemon
     finally:
@@ -267,6 +298,7 @@ def main() -> None:
     if words[0] == "unverified":
         del words[0]
         client.peer.difference = lambda *_: ""
+        client.peer.Peer.verify = lambda *_: {}
     run = process.run
 
     def cold(*args: object, **options: object) -> None:

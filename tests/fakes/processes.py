@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from ssmgate.daemon import peer
+from ssmgate.daemon import peer, protocol
 
 
 def forked(speak: Callable[[], object]) -> int:
@@ -30,6 +32,17 @@ def fork_beside_threads() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
+
+
+def challenge(nonce: str) -> bytes:
+    """Return a CHALLENGE of this process and of those that it forks."""
+    return protocol.packed(protocol.CHALLENGE, [str(os.memfd_create(nonce))])
+
+
+def nonce_for(sock: socket.socket, lists: list[list[str]]) -> str:
+    """Return the nonce in a CHALLENGE with `lists` of the process that SO_PEERCRED names."""
+    known = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return peer.nonce(int.from_bytes(known[:4], sys.byteorder), lists[0][0])
 
 
 def own() -> dict[str, str]:

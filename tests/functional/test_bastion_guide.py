@@ -24,7 +24,14 @@ from fakes import sshd
 from fakes.bastion import REPOSITORY, Bastion
 from fakes.log import Log
 from fakes.needs import missing, require
-from fakes.scripted_aws import SESSION_ID, ScriptedAws, credentials, evaluation, identity
+from fakes.scripted_aws import (
+    SESSION_ID,
+    ScriptedAws,
+    credentials,
+    evaluation,
+    identity,
+    xml_error,
+)
 from fakes.waiting import until
 
 OBSTACLE = bastions.obstacle() or missing("ssh", "scp", "sftp", "sshd")
@@ -37,6 +44,7 @@ BLOCKS = {
 }
 NODE = "i-02573cafcf0123456"
 ALICE = f"ssmg{os.getpid() % 100000}g"
+BOB = f"{ALICE}b"  # has no role
 GROUP = f"{ALICE}s"
 START = f"start-session --target {NODE} --reason TICKET-1"
 
@@ -96,13 +104,17 @@ def localized(text: str, root: Path) -> str:
     return text
 
 
-def run_block(name: str, root: Path, cwd: Path, **environ: str) -> None:
-    subprocess.run(
-        ["sh", "-eu", "-c", localized(BLOCKS[name], root)],
+def run_block(name: str, root: Path, cwd: Path, **environ: str) -> int:
+    """Run a block as a script, and return its exit status."""
+    script = localized(BLOCKS[name], root)
+    is_file = script.startswith("#!")
+    ended = subprocess.run(
+        ["sh", *([] if is_file else ["-eu"]), "-c", script],
         cwd=cwd,
-        check=True,
+        check=not is_file,
         env={"PATH": f"/usr/sbin:/usr/bin:/sbin:/bin:{environ.pop('MORE', '')}", **environ},
     )
+    return ended.returncode
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +133,14 @@ def followed() -> Iterator[tuple[Bastion, sshd.Sshd]]:
         with server:
             shutil.copy(keys / "user_key.pub", root / f"{ALICE}.pub")
             run_block("person", root, root)
+            subprocess.run(["useradd", "--no-create-home", BOB], check=True)
+            subprocess.run(["gpasswd", "-M", f"{BOB},{ALICE}", GROUP], check=True)
             yield bastion, server
     finally:
         records = root / "var" / "records" / f"{ALICE}.jsonl"
         subprocess.run(["chattr", "-a", str(records)], check=False, capture_output=True)
-        subprocess.run(["userdel", "-f", ALICE], check=False, capture_output=True)
+        for user in (ALICE, BOB):
+            subprocess.run(["userdel", "-f", user], check=False, capture_output=True)
         subprocess.run(["groupdel", GROUP], check=False, capture_output=True)
         bastion.remove()
 
@@ -138,8 +153,12 @@ def renewed(
     bastion, _ = followed
     empty = tmp_path_factory.mktemp("renewed")
     with ScriptedAws() as aws:
-        aws.script("AssumeRole", credentials("AKIACHECKER"), credentials("AKIAALICE"))
-        run_block(
+        aws.script(
+            "AssumeRole",
+            xml_error("AccessDenied", "no such role", 403),
+            credentials("AKIAALICE"),
+        )
+        status = run_block(
             "credentials",
             bastion.root,
             empty,
@@ -150,6 +169,7 @@ def renewed(
             AWS_DEFAULT_REGION="us-east-1",
             HOME=str(empty),
         )
+        assert status == 1
         return [call.parameters["RoleArn"] for call in aws.calls("AssumeRole")]
 
 
@@ -166,7 +186,7 @@ def host(
     allowed = f'\n[aws]\nallowed_endpoints = ["{scripted.url}"]\n'
     bastion.config_file.write_text(localized(BLOCKS["config"], bastion.root) + allowed)
     # The scripted AWS is nowhere but here.
-    file = bastion.root / "etc" / "credentials"
+    file = bastion.root / "etc" / "credentials" / ALICE
     lines = [line for line in file.read_text().splitlines() if "endpoint_url" not in line]
     endpoint = f"endpoint_url = {scripted.url}\nregion ="
     file.write_text("\n".join(line.replace("region =", endpoint) for line in lines))
@@ -187,16 +207,20 @@ def at() -> str:
 
 
 def test_each_user_has_own_credentials(host: Host, renewed: list[str]) -> None:
-    file = host.bastion.root / "etc" / "credentials"
-    assert oct(file.stat().st_mode & 0o7777) == oct(0o640)
-    assert [arn.rpartition("/")[2] for arn in renewed] == ["SsmChecker", f"session-{ALICE}"]
+    """Another user of the group has no role, which keeps nothing from this one."""
+    directory = host.bastion.root / "etc" / "credentials"
+    known = (directory / ALICE).stat()
+    assert oct(known.st_mode & 0o7777) == oct(0o640)
+    assert (known.st_uid, known.st_gid) == (0, pwd.getpwnam(ALICE).pw_gid)
+    assert [arn.rpartition("/")[2] for arn in renewed] == [f"session-{BOB}", f"session-{ALICE}"]
+    assert sorted(path.name for path in directory.iterdir()) == [ALICE]
 
 
 def test_user_starts_session(host: Host, at: str) -> None:
     ended = host.ssh(at, START)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-    assert host.aws.calls("SimulatePrincipalPolicy")[0].access_key == "AKIACHECKER"
+    assert host.aws.calls("SimulatePrincipalPolicy")[0].access_key == "AKIAALICE"
     assert host.aws.calls("StartSession")[0].access_key == "AKIAALICE"
     decision, start = host.records
     assert start["session_id"] == SESSION_ID

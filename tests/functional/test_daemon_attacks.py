@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from conftest import TARGET, Machine
+from conftest import TARGET, Machine, needs
 from fakes import confined_client
-from fakes.capabilities import drop_bounding_set
+from fakes.capabilities import become_ordinary, ordinary_directory, ordinary_python
 from fakes.daemon_client import DIRECTORY, Daemon, running, until
 from ssmgate.daemon import protocol
 
@@ -25,13 +25,18 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can confine a pro
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    home = tmp_path_factory.mktemp("user") / "home"
+def daemon() -> Iterator[Daemon]:
+    """Run the daemon of an ordinary user, also where the tests run as root."""
+    directory = ordinary_directory()
+    home = directory / "home"
     home.mkdir()
-    environ = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
-    with running(environ) as daemon:
+    shutil.chown(home, directory.stat().st_uid, directory.stat().st_gid)
+    python, environ = ordinary_python()
+    environ |= {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+    with running(environ, become=become_ordinary, python=python) as daemon:
         assert daemon.process.poll() is None
         yield daemon
+    shutil.rmtree(directory)
 
 
 @dataclass
@@ -58,9 +63,18 @@ class Attack:
         return [self.daemon.environment_fingerprint, [], argv, variables]
 
     def run(
-        self, how: str, lists: list[list[str]], *, as_root: bool = False
+        self,
+        how: str,
+        lists: list[list[str]],
+        *,
+        as_root: bool = False,
+        before: tuple[str, ...] = (),
     ) -> tuple[str, list[list[str]]]:
-        """Send the request from a process that is confined in this way, and return the answer."""
+        """Send the request from a process that is confined in this way, and return the answer.
+
+        It is an ordinary user's when it connects. `as_root`: it is root's when it confines itself.
+        `before` is a program that executes it.
+        """
         self.planted.unlink(missing_ok=True)
         home = Path(self.daemon.environ["HOME"])
         arguments = {
@@ -69,13 +83,17 @@ class Attack:
             "program": self.program,
         }
         ended = subprocess.run(
-            [sys.executable, confined_client.__file__, how, json.dumps(arguments)],
-            env={**self.daemon.environ, "ROOT": str(home.parent)},
+            [*before, self.daemon.python, confined_client.__file__, how, json.dumps(arguments)],
+            env={
+                **self.daemon.environ,
+                "ROOT": str(home.parent),
+                **({"UID": str(home.stat().st_uid)} if as_root else {}),
+            },
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-            preexec_fn=None if as_root else drop_bounding_set,
+            preexec_fn=None if as_root else become_ordinary,
         )
         if ended.returncode and "OSError: [Errno 1] unshare" in ended.stderr:
             pytest.skip("users may make no namespaces here")
@@ -132,6 +150,8 @@ def assert_refused(attack: Attack, how: str, fact: str, path: Path, *, as_root: 
     ("how", "fact"),
     [
         pytest.param("no_new_privs", "different NoNewPrivs", id="no_new_privs"),
+        pytest.param("no_new_privs, seccomp", "different NoNewPrivs", id="seccomp"),
+        pytest.param("no_new_privs, landlock", "different NoNewPrivs", id="landlock"),
         pytest.param("thread", "it has several threads", id="threads"),
     ],
 )
@@ -141,12 +161,25 @@ def test_rejects_client_with_any_confinement(
     assert_refused(attack, how, fact, path, as_root=False)
 
 
-@pytest.mark.parametrize("space", confined_client.SPACES)
+@pytest.mark.parametrize("space", [*confined_client.SPACES, "read-only HOME", "root"])
 def test_rejects_client_in_user_namespace(attack: Attack, path: Path, space: str) -> None:
     """With another namespace or alone. The process has all capabilities in it."""
     lists = attack.lists(SSMGATE_PLUGIN_PATH=str(path))
 
     kind, why = attack.run(f"user, {space}", lists)
+
+    assert kind == COLD, why
+    assert not attack.planted.exists()
+
+
+@needs("bwrap")
+@pytest.mark.parametrize("options", [(), ("--unshare-all", "--share-net"), ("--unshare-all",)])
+def test_rejects_client_in_bubblewrap(attack: Attack, path: Path, options: tuple[str, ...]) -> None:
+    """A new root directory, a mount namespace and no_new_privs, and further namespaces."""
+    lists = attack.lists(SSMGATE_PLUGIN_PATH=str(path))
+    bwrap = ("bwrap", "--dev-bind", "/", "/", *options)
+
+    kind, why = attack.run("nothing", lists, before=bwrap)
 
     assert kind == COLD, why
     assert not attack.planted.exists()

@@ -262,8 +262,8 @@ class RawClient:
         self.sock = self._stack.enter_context(self.daemon.connected_by_other_process(speak))
 
     def receive(self, kind: bytes) -> list[list[str]]:
-        """Return the next message that is not a beat; it has to be of `kind`."""
-        while (heard := requests.receive(self.sock))[0] == protocol.BEAT:
+        """Return the next message that is no beat and no session's id; it has to be of `kind`."""
+        while (heard := requests.receive(self.sock))[0] in (protocol.BEAT, protocol.STARTED):
             pass
         assert heard[0] == kind
         return heard[1]
@@ -483,7 +483,7 @@ def test_killed_daemon_leaves_its_starts_running(machine: Machine, tmp_path: Pat
     ("operation", "expected"),
     [
         pytest.param("GetCallerIdentity", (1, 0), id="before StartSession"),
-        # Who had to terminate it was killed.
+        # Its id is in no process.
         pytest.param("StartSession", (2, 0), id="while StartSession"),
     ],
 )
@@ -508,6 +508,74 @@ def test_killed_worker_falls_back_to_cold_start(
     assert (process.returncode, stderr, mark.exists()) == (0, "", True)
     assert counts(machine) == expected
     assert machine.plugin.started
+
+
+# A worker that never ends its handover; it writes its process id to a file.
+HANGS = """
+import os, time
+from ssmgate.daemon import worker
+def hang(*_):
+    with open(os.environ["HANGS"], "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(600)
+worker._Client.hand_over = hang
+"""
+
+
+@pytest.fixture(scope="module")
+def hanging_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def hanging(hanging_home: Path) -> Iterator[Daemon]:
+    environ = {"HOME": str(hanging_home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+    with running(environ, constants=HANGS) as daemon:
+        yield daemon
+
+
+@pytest.mark.usefixtures("hanging")
+@pytest.mark.parametrize("verb", ["start-session", "shim"])
+@pytest.mark.parametrize("number", [0, *SIGNALS], ids=lambda number: str(int(number)))
+def test_client_terminates_session_of_killed_worker(
+    machine: Machine, hanging_home: Path, tmp_path: Path, number: int, verb: str
+) -> None:
+    """The client knows the session before it is handed over. Without a signal it starts another."""
+    machine.environ |= {"HOME": str(hanging_home), "HANGS": str(tmp_path / "hangs")}
+    words = ("start-session", "--target", TARGET)
+    if verb == "shim":
+        words = ("shim", str(tmp_path), "/nonexistent", "ssm", *words)
+    process, mark = begin(machine, tmp_path, verb=words)
+    until(lambda: (tmp_path / "hangs").exists() and (tmp_path / "hangs").read_text())
+    if number:
+        process.send_signal(number)
+        until(partial(is_signal_delivered, process.pid, number))
+    os.kill(int((tmp_path / "hangs").read_text()), signal.SIGKILL)
+
+    _, stderr = process.communicate("", timeout=60)
+
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert f"ssmgate: session {SESSION_ID} was terminated\n" in stderr
+    assert mark.exists() == (not number)
+    assert counts(machine) == ((1, 1) if number else (2, 1))
+    assert machine.plugin.started == (not number)
+
+
+@pytest.mark.usefixtures("hanging")
+def test_client_names_session_that_it_cannot_terminate(
+    machine: Machine, hanging_home: Path, tmp_path: Path
+) -> None:
+    machine.environ |= {"HOME": str(hanging_home), "HANGS": str(tmp_path / "hangs")}
+    machine.aws.script("TerminateSession", json_error("AccessDeniedException", "not you"))
+    process, _ = begin(machine, tmp_path)
+    until(lambda: (tmp_path / "hangs").exists() and (tmp_path / "hangs").read_text())
+    os.kill(int((tmp_path / "hangs").read_text()), signal.SIGKILL)
+
+    _, stderr = process.communicate("", timeout=60)
+
+    assert process.returncode == 0
+    assert f"session {SESSION_ID} could not be terminated: " in stderr
+    assert f"hint: aws ssm terminate-session --session-id {SESSION_ID}\n" in stderr
 
 
 def test_stopped_worker_falls_back_to_cold_start(

@@ -7,8 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,18 +17,19 @@ import pytest
 
 import ssmgate
 from conftest import Machine
-from fakes.capabilities import drop_bounding_set, drop_capabilities
+from fakes.capabilities import drop_capabilities
 from fakes.daemon_client import (
     BY_DAEMON,
     COLD,
     DIRECTORY,
     Daemon,
     running,
+    socket_name,
     start,
     state,
     until,
 )
-from fakes.processes import fork_beside_threads
+from fakes.processes import challenge, fork_beside_threads, nonce_for
 from fakes.scripted_aws import ACCOUNT, credentials
 from ssmgate.daemon import location, protocol, requests
 from ssmgate.daemon.protocol import packed
@@ -80,13 +79,7 @@ def bind_socket(machine: Machine) -> Iterator[socket.socket]:
     """Bind a socket at the path of the machine's daemon, without listening."""
     directory = Path(machine.environ["HOME"]) / DIRECTORY
     directory.mkdir(parents=True, mode=0o700)
-    code = "import os; from ssmgate.daemon import peer, location as p\n"
-    code += "print(p.socket_name(p.environment_fingerprint(os.environ, peer.own_facts())))"
-    name = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        env=machine.variables(), capture_output=True, text=True, check=True,
-        preexec_fn=drop_bounding_set,
-    ).stdout.strip()  # fmt: skip
+    name = socket_name(machine.variables())
     with socket.socket(socket.AF_UNIX) as sock:
         descriptor = os.open(directory, os.O_RDONLY)
         sock.bind(location.address(descriptor, str(directory), name))
@@ -130,14 +123,14 @@ def listening(
 
 
 GREETING = packed(protocol.HELLO, [protocol.PROTOCOL])
-HELLO = GREETING + packed(protocol.CHALLENGE, ["nonce"])
+HELLO = GREETING + challenge("nonce")
 
 
 def prove(sock: socket.socket) -> None:
     """Answer the client's challenge, so that it sends its request."""
     kind, lists = requests.receive(sock)
     assert kind == protocol.CHALLENGE
-    sock.sendall(packed(protocol.PROOF, *lists))
+    sock.sendall(packed(protocol.PROOF, [nonce_for(sock, lists)]))
 
 
 Part = bytes | Callable[[socket.socket], None]
@@ -192,6 +185,12 @@ FALSE = [
     pytest.param(says(HELLO, packed(protocol.PROOF, ["nonce"])), id="a false proof"),
     pytest.param(is_silent_after(HELLO, packed(protocol.PROOF, ["x"])[:6]), id="half a proof"),
     pytest.param(is_silent_after(GREETING, packed(protocol.CHALLENGE)), id="an odd challenge"),
+    *(
+        pytest.param(
+            says(GREETING, packed(protocol.CHALLENGE, [text]), prove), id=f"a challenge of {text!r}"
+        )
+        for text in ("", "x", "../cwd", "0/../1", "999999", "-1", "\u0661")
+    ),
     pytest.param(says(GREETING, packed(protocol.COLD, ["why"])), id="cold before a challenge"),
     pytest.param(is_silent_after(HELLO[:3]), id="half a greeting"),
     pytest.param(is_silent_after(HELLO, prove, b"e\0\0"), id="half a head"),
@@ -264,7 +263,7 @@ def test_full_queue_falls_back_at_once(machine_without_daemon: Machine, tmp_path
     directory = Path(machine_without_daemon.environ["HOME"]) / DIRECTORY
     with listening(machine_without_daemon):
         descriptor = os.open(directory, os.O_RDONLY)
-        (path,) = directory.iterdir()
+        (path,) = (path for path in directory.iterdir() if path.is_socket())
         address = location.address(descriptor, str(directory), path.name)
         waiting = []
         with suppress(BlockingIOError):

@@ -416,6 +416,22 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
             "None is not a decision",
             id="no decision below",
         ),
+        *(
+            pytest.param(
+                page(more=f"<IsTruncated>{word}</IsTruncated><Marker>m</Marker>"),
+                "IAM's answer cannot be read",
+                id=f"IsTruncated is {word!r}",
+            )
+            for word in ("TRUE", "True", " true ", "1", "yes", "")
+        ),
+        pytest.param(
+            result(
+                f"{ACTION}{NAME}{ALLOWED}<OrganizationsDecisionDetail><AllowedByOrganizations>"
+                "FALSE</AllowedByOrganizations></OrganizationsDecisionDetail>"
+            ),
+            "IAM's answer cannot be read",
+            id="neither allowed by the organization nor not",
+        ),
         pytest.param(
             evaluation("allowed", specific="implicitDeny"),
             "allows at one level and denies at the other",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,36 @@ def test_each_unix_user_has_own_aws_profile(bastion: Bastion, scripted: Scripted
     assert scripted.calls("StartSession")[0].access_key == "AKIAALICE"
 
 
+def test_each_unix_user_has_own_credentials_file(bastion: Bastion, scripted: ScriptedAws) -> None:
+    text = bastion.config_file.read_text()
+    name = f'[login]\naws_credentials_file = "{bastion.root}/etc/credentials-{{user}}"'
+    bastion.config_file.write_text(text.replace("[login]", name))
+    line = f"start-session --target {NODE}"
+    file = bastion.root / "etc" / f"credentials-{ALICE}"
+    lines = bastion.aws_file.read_text().splitlines(keepends=True)
+    bastion.aws_file.write_text("".join(line for line in lines if "aws_" not in line))
+    try:
+        assert bastion.run(ALICE, "-c", line).returncode == 253
+        file.write_text("[default]\naws_access_key_id = AKIAALICE\naws_secret_access_key = x\n")
+        assert bastion.run(ALICE, "-c", line).returncode == 0
+    finally:
+        file.unlink(missing_ok=True)
+
+    assert scripted.calls("StartSession")[0].access_key == "AKIAALICE"
+    assert bastion.plugin.environ["AWS_SHARED_CREDENTIALS_FILE"] == str(file)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it has neither")
+def test_plugin_has_no_privileges_and_gains_none(bastion: Bastion) -> None:
+    assert bastion.run(ALICE, "-c", f"start-session --target {NODE}").returncode == 0
+
+    status = (bastion.plugin.directory / "status").read_text()
+    found = dict(line.split(":", 1) for line in status.splitlines())
+    assert found["NoNewPrivs"].strip() == "1"
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(found[name], 16) == 0
+
+
 def test_accepts_region_and_profile_where_permitted(
     bastion: Bastion, scripted: ScriptedAws
 ) -> None:
@@ -206,11 +237,12 @@ def test_caches_no_assumed_roles(bastion: Bastion, scripted: ScriptedAws) -> Non
 
 NODES = {
     "InstanceInformationList": [
+        {"PingStatus": "Online"},
         {"InstanceId": NODE, "Name": "web", "PingStatus": "Online"},
         {"InstanceId": "i-0fedcba9876543210", "Name": "db\x1b[2J", "PingStatus": "Online"},
     ]
 }
-DOCUMENTS = {"DocumentIdentifiers": [{"Name": "Dev-Shell"}, {"Name": "Ops-Shell"}]}
+DOCUMENTS = {"DocumentIdentifiers": [{"Name": "Dev-Shell"}, {}, {"Name": 5}, {"Name": "Ops-Shell"}]}
 
 
 @pytest.fixture

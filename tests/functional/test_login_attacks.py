@@ -280,7 +280,10 @@ ENVIRON: dict[str, dict[str, str]] = {
     "terminal": {"TERM": "../../evil", "TERMINFO": "{evil}"},
     "IFS": {"IFS": "/"},
     "ENV": {"ENV": "{evil}/evil.sh", "BASH_ENV": "{evil}/evil.sh"},
-    "functions": {"BASH_FUNC_exec%%": "() { touch {evil}/owned; }"},
+    "functions": {
+        f"BASH_FUNC_{name}%%": "() { touch {evil}/owned; }"
+        for name in ("exec", "umask", "ulimit", "set", "[", "unset", "env")
+    },
     "CDPATH": {"CDPATH": "{evil}", "PS4": "$(touch {evil}/owned)", "SHELLOPTS": "xtrace"},
     "SHELL": {"SHELL": "{evil}/evil.sh"},
     "SSH_CONNECTION": {"SSH_CONNECTION": 'x"}\n{"event": "start"}'},

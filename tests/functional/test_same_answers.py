@@ -427,7 +427,8 @@ def test_name_that_no_document_can_have_leaves_the_others(
     odd = "Dev-Shell:1"
 
     assert menu._permitted(Config(), [odd, DEV]) == [DEV]
-    names = {"DocumentIdentifiers": [{"Name": odd}, {"Name": DEV}]}
+    odd_ones = [{"Name": odd}, {}, {"Name": ""}, {"Name": 5}, {"Name": None}]
+    names = {"DocumentIdentifiers": [*odd_ones, {"Name": DEV}]}
     server.script("ListDocuments", json_ok(names), json_ok({"DocumentIdentifiers": []}))
     listing = documents.list_and_simulate(invocation(None), Config(), target=None)
     answers = {entry.name: entry.answer.verdict for entry in listing.documents}

@@ -136,6 +136,30 @@ def test_failing_handover_does_not_show_token(machine: Machine, version: str, en
     assert_secret(machine, ended)
 
 
+LONG = TOKEN * 5
+
+
+@pytest.mark.parametrize("error_format", ["legacy", "json", "text", "enhanced"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(json_error("AccessDeniedException", LONG), id="message"),
+        pytest.param(json_error("AccessDeniedException", f"Token: '{LONG}'."), id="in a sentence"),
+        pytest.param(json_error(LONG, "no"), id="code"),
+        pytest.param(text(LONG, 403), id="body"),
+    ],
+)
+def test_error_text_of_service_does_not_show_token(
+    machine: Machine, answer: Answer, error_format: str
+) -> None:
+    machine.aws.script("StartSession", answer)
+
+    ended = machine.run("--target", TARGET, "--cli-error-format", error_format, "--debug")
+
+    assert ended.returncode == 254
+    assert TOKEN not in ended.stderr
+
+
 def test_too_long_arguments_of_old_plugin_are_not_shown(machine: Machine) -> None:
     machine.plugin.version(OLD)
     (machine.home / "long.json").write_text(json.dumps({"a": ["x" * 150_000]}))

@@ -10,16 +10,20 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from conftest import TARGET, Machine
+from fakes import daemon_client, waiting
+from fakes.daemon_client import Daemon, running
 from fakes.log import Log
 from fakes.scripted_aws import (
     SESSION_ID,
@@ -31,6 +35,7 @@ from fakes.scripted_aws import (
     json_ok,
     slowly,
 )
+from plugins.ways import WAYS
 from ssmgate.gate.system import takeover
 
 # A loaded program that forks a process for each start, as loading takes most of the time. It reads
@@ -121,7 +126,7 @@ def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else str(number)
 
 
-SOME = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM, signal.SIGRTMIN)
+ENDING_FIRST = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 # Of the real-time signals, which are all alike, the first, one more, and the last.
 EACH = tuple(
     number
@@ -130,60 +135,117 @@ EACH = tuple(
 )
 
 
-@pytest.mark.parametrize("number", SOME, ids=signal_name)
-def test_signal_during_check_starts_nothing(
-    machine: Machine, forking: Forking, number: int
-) -> None:
-    go = threading.Event()
-    machine.aws.script("SimulatePrincipalPolicy", after(go, evaluation()))
-    pid = forking.begin(machine)
-    machine.aws.wait_for("SimulatePrincipalPolicy")
-
-    os.kill(pid, number)
-
-    assert forking.end() == expected(number)
-    go.set()
-    assert counts(machine) == (0, 0)
-
-
 def when_noted(pid: int, number: int) -> None:
     """Return when a signal that was sent is no longer pending."""
     wait_until(lambda: number not in masks(pid)["SigPnd"] | masks(pid)["ShdPnd"])
 
 
-@pytest.mark.parametrize("number", EACH, ids=signal_name)
-def test_signal_during_start_terminates_session(
-    machine: Machine, forking: Forking, number: int
-) -> None:
+@dataclass
+class Start:
+    """A start in one of the ways, until a signal ends it."""
+
+    machine: Machine
+    directory: Path
+    forking: Forking
+
+    def begin(self, way: str, marker: Path | None = None) -> int:
+        """Begin the start. With `marker` it waits where it would execute the plugin."""
+        self._client: subprocess.Popen[str] | None = None
+        if way != "daemon":
+            return self.forking.begin(self.machine, marker)
+        self._client, _ = daemon_client.begin(self.machine, self.directory)
+        return self._client.pid
+
+    def end(self) -> int:
+        """Return the exit status, or minus the number of the signal."""
+        if self._client is None:
+            return self.forking.end()
+        self._client.communicate("", timeout=waiting.seconds(60))
+        return self._client.returncode
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    home = tmp_path_factory.mktemp("home")
+    environ = {"HOME": str(home), "LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+    with running(environ) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def start(
+    machine: Machine, forking: Forking, tmp_path: Path, request: pytest.FixtureRequest, way: str
+) -> Start:
+    if way == "daemon":
+        machine.environ["HOME"] = request.getfixturevalue("daemon").environ["HOME"]
+    start = Start(machine, tmp_path, forking)
+    if way == "cached":
+        del machine.environ["SSMGATE_CACHE_TTL"]
+        start.begin(way)
+        assert start.end() == 0
+        machine.aws.received.clear()
+        machine.aws.answered.clear()
+        (machine.plugin.directory / "argv").unlink()
+    return start
+
+
+def during_check(start: Start, way: str) -> tuple[int, Callable[[], object]]:
     go = threading.Event()
-    machine.aws.script("StartSession", after(go, json_ok(STARTED)))
-    pid = forking.begin(machine)
-    machine.aws.wait_for("StartSession")
+    start.machine.aws.script("SimulatePrincipalPolicy", after(go, evaluation()))
+    pid = start.begin(way)
+    start.machine.aws.wait_for("SimulatePrincipalPolicy")
+    return pid, lambda: None
+
+
+def during_answer(start: Start, way: str) -> tuple[int, Callable[[], object]]:
+    go = threading.Event()
+    start.machine.aws.script("StartSession", after(go, json_ok(STARTED)))
+    pid = start.begin(way)
+    start.machine.aws.wait_for("StartSession")
+    return pid, go.set
+
+
+def during_handover(start: Start, way: str) -> tuple[int, Callable[[], object]]:
+    """The client of a daemon is stopped, and has not read what the worker hands over."""
+    marker = start.directory / "waits"
+    pid = start.begin(way, marker)
+    if way != "daemon":
+        wait_until(marker.exists)
+        return pid, lambda: None
+    start.machine.aws.wait_for("GetCallerIdentity")
+    os.kill(pid, signal.SIGSTOP)
+    start.machine.aws.wait_for("StartSession")
+    return pid, lambda: os.kill(pid, signal.SIGCONT)
+
+
+MOMENTS = {
+    # The function that waits for the moment, and how many sessions were started by then.
+    "check": (during_check, 0),
+    "answer": (during_answer, 1),
+    "handover": (during_handover, 1),
+}
+
+
+@pytest.mark.parametrize("number", EACH, ids=signal_name)
+@pytest.mark.parametrize(
+    ("way", "moment"),
+    [(way, moment) for way in WAYS for moment in MOMENTS if (way, moment) != ("cached", "check")],
+)
+def test_signal_leaves_no_session(start: Start, way: str, moment: str, number: int) -> None:
+    wait, sessions = MOMENTS[moment]
+    pid, go = wait(start, way)
 
     os.kill(pid, number)
-    when_noted(pid, number)
-    os.kill(pid, signal.SIGUSR2)  # what comes later changes nothing
-    go.set()
+    if moment == "answer":
+        when_noted(pid, number)
+        os.kill(pid, signal.SIGUSR2)  # what comes later changes nothing
+    go()
 
-    assert forking.end() == expected(number)
-    assert counts(machine) == (1, 1)
-    assert machine.aws.sessions_left() == []
-    assert not machine.plugin.started
-
-
-@pytest.mark.parametrize("number", SOME, ids=signal_name)
-def test_signal_before_exec_terminates_session(
-    machine: Machine, forking: Forking, tmp_path: Path, number: int
-) -> None:
-    marker = tmp_path / "waits"
-    pid = forking.begin(machine, marker)
-    wait_until(marker.exists)
-
-    os.kill(pid, number)
-
-    assert forking.end() == expected(number)
-    assert counts(machine) == (1, 1)
-    assert not machine.plugin.started
+    assert start.end() == expected(number)
+    wait_until(lambda: counts(start.machine)[1] == sessions)  # the worker may end after the client
+    assert counts(start.machine) == (sessions, sessions)
+    assert start.machine.aws.sessions_left() == []
+    assert not start.machine.plugin.started
 
 
 def masks(pid: int) -> dict[str, set[int]]:
@@ -237,6 +299,57 @@ def test_ends_by_signal_when_termination_fails(machine: Machine, forking: Forkin
 
     assert forking.end() == -signal.SIGUSR1
     assert counts(machine) == (1, 1)
+
+
+# Before anything was sent.
+
+
+@contextmanager
+def unaccepting() -> Iterator[str]:
+    """Yield the URL of a port that accepts no connection: its queue is full."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with suppress(TimeoutError):
+            while True:
+                sock = waiting.enter_context(socket.socket())
+                sock.settimeout(0.3)
+                sock.connect(listener.getsockname())
+        host, port = listener.getsockname()
+        yield f"http://{host}:{port}"
+
+
+def connects(pid: int, url: str) -> bool:
+    """Return whether the process, which holds signals, waits for a connection to `url`."""
+    if signal.SIGUSR1 not in masks(pid)["SigCgt"]:
+        return False
+    port = f"{int(url.rpartition(':')[2]):04X}"
+    sockets = {
+        fields[9]
+        for fields in map(str.split, Path(f"/proc/{pid}/net/tcp").read_text().splitlines())
+        if fields[2].endswith(f":{port}") and fields[3] == "02"  # SYN_SENT
+    }
+    opened = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            opened.add(os.readlink(descriptor).removeprefix("socket:[").rstrip("]"))
+    return bool(sockets & opened)
+
+
+@pytest.mark.parametrize("number", ENDING_FIRST, ids=signal_name)
+def test_signal_ends_start_that_has_no_connection(
+    machine: Machine, forking: Forking, number: int
+) -> None:
+    with unaccepting() as url:
+        machine.environ["AWS_ENDPOINT_URL_SSM"] = url
+        pid = forking.begin(machine)
+        machine.aws.wait_for("SimulatePrincipalPolicy")
+        wait_until(lambda: connects(pid, url))
+
+        os.kill(pid, number)
+
+        assert forking.end() == expected(number)
+    assert machine.aws.calls("TerminateSession") == []
 
 
 # The alarm of the caller.

@@ -30,6 +30,8 @@ COLD = {
     "functional/test_shim.py::test_installed_cli_answers_the_same": 1 / 2,
     # Both programs run for each; rows that ssmgate rejects or reads differently all run.
     "functional/test_oracle.py::test_does_what_aws_does": 1 / 2,
+    # Each signal at each moment of a start in each way. The handlers are the same for all signals.
+    "functional/test_signals.py::test_signal_leaves_no_session": 1 / 6,
     # Four runs each. Unit tests of `explain` and `policy_language` test the texts too.
     "functional/test_gallery.py::test_gallery": 1 / 2,
     # Each makes the clients of three services. Each line of the report has several rows.

@@ -218,6 +218,7 @@ EDGES = {
     "daemon/ending.py": {"os.write"},
     # No terminal: files and pipes; and the stand-in of the plugin, whose output is the session's.
     "gate/records/delivery.py": {"os.write"},
+    "daemon/instance_lock.py": {"os.write"},
     "sandbox/agent/work.py": {"os.write"},
     "sandbox/plugin/local_io.py": {"os.write"},
     "sandbox/plugin/session.py": {"os.write"},

@@ -12,7 +12,10 @@ from ssmgate.gate.system import SYSTEM_FILE, takeover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    Shim = tuple[str, str] | None
+    Terminate = Callable[[str, list[str], Shim], object]
 
 HELLO_SECONDS = 1.0  # how long a daemon may take to answer
 SILENT_SECONDS = 5.0  # how long a worker, which sends BEAT each second, may be silent
@@ -20,11 +23,12 @@ LONGEST_SECONDS = 300.0  # how long a worker may take; then this process starts 
 ENDING_SECONDS = 20.0  # how long a worker may take to end after a signal, session included
 
 
-def try_daemon(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
+def try_daemon(argv: list[str], shim: Shim, terminate: Terminate) -> bool:
     """Let the daemon start the session of `argv`, the arguments after `aws`, and become the plugin.
 
-    `shim` as for `ssmgate.__main__.run`. Exits as a cold start would if access is denied or the
-    start fails. Returns if this process has to start the session: True if no daemon is running.
+    `shim` as for `ssmgate.__main__.run`. `terminate` is called with the id of a session whose
+    worker died, and both. Exits as a cold start would if access is denied or the start fails.
+    Returns if this process has to start the session: True if no daemon is running.
     """
     environ = os.environ
     if not may_ask(environ):
@@ -42,7 +46,7 @@ def try_daemon(argv: list[str], shim: tuple[str, str] | None = None) -> bool:
         if sock is None:
             return True
         try:
-            _Request(sock, own).go(fingerprint, argv, shim, cwd)
+            _Request(sock, own, terminate).go(fingerprint, argv, shim, cwd)
         finally:
             sock.close()
     except (Broken, peer.Unproven, OSError):
@@ -71,7 +75,8 @@ def connected(
         # Set before connecting, so that the kernel attaches the sender's id to every message.
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
         try:
-            sock.connect(location.address(directory, path, location.socket_name(fingerprint)))
+            name = location.socket_name(fingerprint, directory)
+            sock.connect(location.address(directory, path, name))
         except (FileNotFoundError, ConnectionRefusedError):
             sock.close()
             return None
@@ -88,8 +93,7 @@ def connected(
 def _opened(home: str, path: str) -> int:
     """Return a descriptor of the socket's directory. Raise `Broken` or `OSError` if insecure.
 
-    The rule is that of `private_directory`. Its usual case, without links and without write
-    permission for others, is decided here, as importing that module takes time.
+    `private_directory` decides that; the usual case is decided here, as its import takes time.
     """
     at, plain = path, os.path.realpath(path) == path
     while plain and at != "/":
@@ -112,24 +116,19 @@ def _opened(home: str, path: str) -> int:
 
 
 def _greet(sock: _socket.socket, own: Mapping[str, str]) -> None:
-    if not protocol.peer_is_same_user(sock):
-        raise Broken
-    peer.connected(sock, own).close()
+    peer.connected(sock, own).close()  # which also has the ids of this user
     if protocol.receive_noted(sock)[:2] != (protocol.HELLO, [[protocol.PROTOCOL]]):
         raise Broken
 
 
 def worker(sock: _socket.socket, own: Mapping[str, str]) -> tuple[int, str]:
-    """Wait for the worker, verify it, and return its process id and its nonce for the request.
-
-    Raises `Broken`, `peer.Unproven` or `OSError` where it is not verified to be as `own` says.
-    """
+    """Wait for the worker, verify it, and return its process id and its nonce for the request."""
     until = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < until:
         match protocol.receive_noted(sock):
-            case protocol.CHALLENGE, [[nonce]], pid, _:
+            case protocol.CHALLENGE, [[challenge]], pid, _:
                 peer.verify_worker(sock, pid, own)
-                return pid, nonce
+                return pid, peer.nonce(pid, challenge)
             case kind, _, _, _ if kind != protocol.BEAT:
                 break
     raise Broken
@@ -166,18 +165,14 @@ def _nothing_is_locked() -> bool:
 class _Request:
     """The request for one start. Signals that arrive are forwarded to the worker."""
 
-    def __init__(self, sock: _socket.socket, own: Mapping[str, str]) -> None:
-        self._sock = sock
-        self._own = own
+    def __init__(self, sock: _socket.socket, own: Mapping[str, str], terminate: Terminate) -> None:
+        self._sock, self._own, self._terminate = sock, own, terminate
         self._worker = 0
+        self._session = ""  # the id of the session that the worker has started, and not terminated
         self._signal = 0  # the first that arrived
-        self._waits = False
-        self._forwarded = False
-        self._forwards = False
+        self._waits = self._forwards = self._forwarded = False
 
-    def go(
-        self, fingerprint: list[str], argv: list[str], shim: tuple[str, str] | None, cwd: int
-    ) -> None:
+    def go(self, fingerprint: list[str], argv: list[str], shim: Shim, cwd: int) -> None:
         """Become the plugin, exit, or return or raise with this process unchanged."""
         variables = [f"{name}={text}" for name, text in os.environ.items()]
         before = takeover.hold(self._note)
@@ -185,14 +180,15 @@ class _Request:
             self._waits = True
             self._worker, nonce = worker(self._sock, self._own)
             self._waits = False
-            request = protocol.packed(
-                protocol.REQUEST, [nonce], fingerprint, shim or (), argv, variables
-            )
+            lists = ([nonce], fingerprint, shim or (), argv, variables)
+            request = protocol.packed(protocol.REQUEST, *lists)
             protocol.send_with_descriptors(self._sock, request, (0, 2, cwd))
             self._forwards = True  # not earlier: SIGNAL would be sent in the middle of the request
             if not self._signal:
                 self._listen()
         finally:
+            if self._session:
+                self._terminate(self._session, argv, shim)
             takeover.restore(before)
             if self._signal:
                 from ssmgate.daemon import ending
@@ -224,7 +220,10 @@ class _Request:
 
                 ending.end(lists, self._signal)
             elif kind == protocol.COLD:
+                self._session = ""
                 return
+            elif kind == protocol.STARTED:
+                self._session = lists[0][0]
             elif kind == protocol.HANDOVER:
                 handover = _handover(lists)
                 if terminal := os.isatty(0):  # before TAKE: the import may fail
@@ -245,7 +244,7 @@ class _Request:
         try:
             takeover.execute(path, argv, environ, self._check)
         except Broken:
-            pass  # a signal arrived
+            pass
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", "invalid arguments") or str(error)
             self._sock.sendall(protocol.packed(protocol.FAILED, [why]))

@@ -37,7 +37,6 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
     except peer.Unproven as error:
         raise GateError(f"no daemon can run here: {error}") from error
     fingerprint = location.environment_fingerprint(environ, facts)
-    name = location.socket_name(fingerprint)
     try:
         directory = private_directory.open_directory(
             environ["HOME"], location.DIRECTORY, create=True
@@ -45,6 +44,7 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
     except (OSError, InsecurePermissions) as error:
         raise GateError(f"no daemon can be here: {error}") from error
     try:
+        name = socket_name(fingerprint, directory)
         lock = take_lock(directory, name) if lock is None else lock
         if lock is None:
             raise DaemonAlreadyRunning(
@@ -60,6 +60,28 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
             os.close(lock)
     finally:
         os.close(directory)
+
+
+def socket_name(fingerprint: list[str], directory: int) -> str:
+    """Return the name of the socket in the open `directory`, and make the directory's key if it is
+    missing. Raises `OSError`.
+    """
+    try:
+        return location.socket_name(fingerprint, directory)
+    except FileNotFoundError:
+        pass
+    temporary = f"{os.getpid()}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.open(temporary, flags, 0o600, dir_fd=directory)
+    try:
+        os.write(file, os.urandom(location.KEY_BYTES))
+        # Complete, or another process's: nobody reads half a key.
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, location.KEY, src_dir_fd=directory, dst_dir_fd=directory)
+    finally:
+        os.close(file)
+        os.unlink(temporary, dir_fd=directory)
+    return location.socket_name(fingerprint, directory)
 
 
 def take_lock(directory: int, name: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import zlib
+from _blake2 import blake2b  # hashlib would load more
 
 from ssmgate import __version__
 from ssmgate.daemon import protocol
@@ -13,7 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DIRECTORY = ".cache/ssmgate/daemon"  # in HOME: the sockets and their locks
+DIRECTORY = ".cache/ssmgate/daemon"  # in HOME: the sockets, their locks, and the key
+KEY = "sockets.key"
+KEY_BYTES = 32
 
 # Environment variables that the system's libraries and Python read once, when a process begins.
 _READ_ONCE = (
@@ -54,9 +56,15 @@ def environment_fingerprint(environ: Mapping[str, str], facts: Mapping[str, str]
     return fingerprint + [f"{name}={facts[name]}" for name in sorted(facts)]
 
 
-def socket_name(fingerprint: list[str]) -> str:
-    """Return the file name of the socket. Two fingerprints may share one: the worker compares."""
-    return f"{zlib.crc32(repr(fingerprint).encode('utf-8', 'surrogateescape')):08x}"
+def socket_name(fingerprint: list[str], directory: int) -> str:
+    """Return the name of the socket in `directory`, a hash with the key there. Raises `OSError`."""
+    file = os.open(KEY, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        key = os.read(file, KEY_BYTES)
+    finally:
+        os.close(file)
+    text = repr(fingerprint).encode("utf-8", "surrogateescape")
+    return blake2b(text, key=key, digest_size=16).hexdigest()
 
 
 def address(directory: int, path: str, name: str) -> str:

@@ -40,33 +40,36 @@ class Unproven(Exception):
 class Peer:
     """A process `pid`, pinned by `pidfd` and verified to be confined as this process.
 
-    `own` are this process's facts. Closes `pidfd`. The constructor raises `Unproven` or `OSError`.
+    `own` are this process's facts; `challenge` is for a CHALLENGE. Closes `pidfd`.
     """
 
     def __init__(self, pid: int, pidfd: int, own: Mapping[str, str]) -> None:
         self.pid, self._pidfd, self._own = pid, pidfd, own
+        self._nonce = os.urandom(16).hex()
+        self._file = os.memfd_create(self._nonce)
         try:
             self._compared("different")
         except BaseException:
             self.close()
             raise
-        self.nonce = os.urandom(16).hex()
+        self.challenge = str(self._file)
 
     def verify(self, answer: list[list[str]]) -> Mapping[str, str]:
         """Verify that the process wrote a message that begins with `answer`, and return its status.
 
         The kernel attached `pid` to every part of it. Raises `Unproven` or `OSError`.
         """
-        if answer != [[self.nonce]]:
-            raise Unproven("it wrote its answer before it was known")
+        if answer != [[self._nonce]]:
+            raise Unproven("it has not read the nonce")
         status = self._compared("by now different")
         if _number(self._pidfd) != self.pid:
             raise Unproven("it has ended")
         return status
 
     def close(self) -> None:
-        """Close the pidfd. Afterwards the verification is no longer valid."""
+        """Close the descriptors. Afterwards the verification is no longer valid."""
         os.close(self._pidfd)
+        os.close(self._file)
 
     def _compared(self, differs: str) -> Mapping[str, str]:
         facts, status = _known(self.pid, self._pidfd)
@@ -79,20 +82,30 @@ class Peer:
 
 
 def verify_worker(sock: _socket.socket, pid: int, own: Mapping[str, str]) -> None:
-    """Verify that process `pid` is at the other end, and is confined as `own` says.
+    """Verify that process `pid`, which wrote the CHALLENGE, is confined as `own` says.
 
-    `pid` wrote the worker's CHALLENGE. The caller has to verify that it writes what follows too.
-    Raises `Unproven`; `protocol.Broken`, `TimeoutError` or `OSError` if no proof arrives.
+    The caller has to verify that it writes what follows too. Raises `Unproven`, or `Broken` or
+    `OSError` if no proof arrives.
     """
     worker = Peer(pid, os.pidfd_open(pid), own)
     try:
-        sock.sendall(protocol.packed(protocol.CHALLENGE, [worker.nonce]))
+        sock.sendall(protocol.packed(protocol.CHALLENGE, [worker.challenge]))
         kind, lists, _, _ = protocol.receive_noted(sock, pid)
         if kind != protocol.PROOF:
             raise protocol.Broken
         worker.verify(lists)
     finally:
         worker.close()
+
+
+def nonce(pid: int, challenge: str) -> str:
+    """Return the nonce in `challenge`, from `pid`. Raises `OSError` or `protocol.Broken`.
+
+    It is a descriptor's name. Who may not trace `pid`, as with Landlock, cannot read it.
+    """
+    if not challenge.isdecimal():
+        raise protocol.Broken
+    return os.readlink(f"/proc/{pid}/fd/{challenge}").removeprefix("/memfd:").partition(" ")[0]
 
 
 def connected(sock: _socket.socket, own: Mapping[str, str]) -> Peer:
@@ -119,10 +132,7 @@ def _peer(sock: _socket.socket) -> int:
 
 
 def own_facts() -> dict[str, str]:
-    """Return the facts about this process, read like those about any other.
-
-    Raises `Unproven` if a comparison with them would prove nothing.
-    """
+    """Return the facts about this process. Raises `Unproven` if comparing them proves nothing."""
     if not hasattr(os, "pidfd_open"):
         raise Unproven("this system does not show which process it is (it has no pidfd)")
     try:
@@ -132,20 +142,16 @@ def own_facts() -> dict[str, str]:
         finally:
             os.close(pidfd)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise Unproven(f"this system does not show which process it is ({why})") from error
+        raise Unproven(f"this system does not show which process it is ({error})") from error
     if why := obstacle(facts):
         raise Unproven(why)
     return facts
 
 
 def obstacle(facts: Mapping[str, str]) -> str:
-    """Return why these facts may not show all that confines a process, or nothing if they do.
-
-    Root gains CAP_SYS_ADMIN by executing any program, unless its bounding set lacks it.
-    """
+    """Return why these facts may not show all that confines a process, or nothing if they do."""
     held = int(facts["CapEff"], 16) | int(facts["CapPrm"], 16)
-    if "0" in facts["Uid"].split():
+    if "0" in facts["Uid"].split():  # root gains them by executing any program
         held |= int(facts["CapBnd"], 16)
     if facts["NoNewPrivs"] != "0":
         return "with no_new_privs the kernel does not show what else confines a process"

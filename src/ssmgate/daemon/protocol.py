@@ -14,17 +14,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROTOCOL = "3"  # raised with every change of the messages
+PROTOCOL = "4"  # raised with every change of the messages
 
 # From the daemon, and from the worker that it forks for a start.
 HELLO = b"h"  # the protocol
 BEAT = b"b"  # the worker is still running
 COLD = b"c"  # why the client has to start the session itself
 END = b"e"  # the exit status, or minus the number of a signal; or the daemon's status
+STARTED = b"i"  # the id of the session that was started
 HANDOVER = b"o"  # path, arguments and environment of the plugin
 GO = b"g"  # the client has to execute the plugin
 # From either side, before the request.
-CHALLENGE = b"n"  # a nonce, which the next message of the other side has to contain
+CHALLENGE = b"n"  # a descriptor: the other side has to send its name in /proc, a nonce
 PROOF = b"p"  # the client's nonce. From the worker
 # From the client.
 REQUEST = b"r"  # nonce; fingerprint; shim; arguments; environment. With three descriptors
@@ -126,15 +127,6 @@ def unpacked(body: bytes) -> list[list[str]]:
     if texts:
         raise Broken
     return lists
-
-
-def peer_is_same_user(sock: _socket.socket) -> bool:
-    """Return whether the process at the other end is this user's, according to the kernel."""
-    try:
-        known = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-    except OSError:
-        return False
-    return int.from_bytes(known[4:8], sys.byteorder) == os.geteuid()  # struct ucred: pid, uid, gid
 
 
 def length(head: bytes) -> int:

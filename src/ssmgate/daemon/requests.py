@@ -12,8 +12,9 @@ and the client before it sends one:
    the worker is a child. A pidfd pins one process X of that number, which belongs to X until X is
    reaped.
 2. The facts about X are read through one descriptor of /proc/P.
-3. Only then a random nonce is sent. The answer has to contain it, so it was written after the
-   facts were read. The number that the kernel attaches to every part of the answer has to be P.
+3. Only then the number of a descriptor is sent, whose name in /proc is a random nonce. The answer
+   has to contain the nonce, so it was written after the facts were read. The number that the kernel
+   attaches to every part of the answer has to be P.
 4. When the answer is complete, the facts are read again, and the pidfd must still have the number
    P. So X had it all the time: X owns /proc/P, and X wrote the answer.
 
@@ -41,12 +42,17 @@ prevented: it could as well act itself.
 
 **What confines a process.** User and group ids, capability sets, no_new_privs, seccomp, all
 namespaces, the root directory, the labels of security modules, and the login uid, which records
-show. Landlock and a further seccomp filter of equal number do not show in /proc. A process can only
-add them after it has set no_new_privs, which cannot be undone, or with CAP_SYS_ADMIN. In either
-case nothing is proved (`peer.obstacle`).
+show. /proc does not show Landlock. But a process in a Landlock domain may trace only processes in
+the same or an inner domain, and only who may trace a process can read the names of its descriptors:
+as each side has read the other's nonce, both are in the same domain, or in none.
+https://docs.kernel.org/userspace-api/landlock.html#ptrace-restrictions
 
-Not detected: a launcher with CAP_SYS_ADMIN that applies Landlock without no_new_privs and then
-drops its privileges; limits and network rules of a control group; the audit session id.
+Which filters seccomp applies does not show in /proc, only their number. A process can only add one
+after it has set no_new_privs, which cannot be undone, or with CAP_SYS_ADMIN. In either case nothing
+is proved (`peer.obstacle`).
+
+Not detected: a launcher with CAP_SYS_ADMIN that applies other seccomp filters, of the same number,
+and then drops its privileges; limits and network rules of a control group; the audit session id.
 """
 
 from __future__ import annotations
@@ -86,11 +92,13 @@ def request(sock: _socket.socket, own: Mapping[str, str]) -> Request:
     sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     client = peer.connected(sock, own)
     try:
-        sock.sendall(protocol.packed(protocol.CHALLENGE, [client.nonce]))
-        kind, lists, _, _ = protocol.receive_noted(sock, client.pid)
-        if kind != protocol.CHALLENGE:
-            raise protocol.Broken
-        sock.sendall(protocol.packed(protocol.PROOF, *lists))
+        sock.sendall(protocol.packed(protocol.CHALLENGE, [client.challenge]))
+        match protocol.receive_noted(sock, client.pid)[:2]:
+            case protocol.CHALLENGE, [[challenge]]:
+                nonce = peer.nonce(client.pid, challenge)
+                sock.sendall(protocol.packed(protocol.PROOF, [nonce]))
+            case _:
+                raise protocol.Broken
         kind, lists, _, descriptors = protocol.receive_noted(sock, client.pid, 3)
         status = client.verify(lists[:1])
         try:

@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import time
 from collections import deque
 from typing import NoReturn
@@ -127,11 +128,7 @@ class Daemon:
             if preload.program() != self._program:
                 # Another release was installed, or a file was changed: the loaded one is outdated.
                 self._stops = True
-            if (
-                self._stops
-                or not protocol.peer_is_same_user(sock)
-                or len(self._waiting) >= MAX_QUEUED
-            ):
+            if self._stops or not _is_same_user(sock) or len(self._waiting) >= MAX_QUEUED:
                 sock.close()
             elif _send_at_once(sock, protocol.packed(protocol.HELLO, [protocol.PROTOCOL])):
                 self._waiting.append((self._last, sock))
@@ -188,6 +185,15 @@ class Daemon:
             str(self._made),
             str(len(self._workers) + len(self._waiting)),
         ]
+
+
+def _is_same_user(sock: socket.socket) -> bool:
+    """Return whether the process at the other end is this user's, according to the kernel."""
+    try:
+        known = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    except OSError:
+        return False
+    return int.from_bytes(known[4:8], sys.byteorder) == os.geteuid()  # struct ucred: pid, uid, gid
 
 
 def _send_at_once(sock: socket.socket, message: bytes) -> bool:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from ssmgate.daemon import location, peer
-from ssmgate.daemon.instance_lock import take_lock
+from ssmgate.daemon.instance_lock import socket_name, take_lock
 from ssmgate.gate.system import private_directory
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
@@ -28,9 +28,8 @@ def spawn_background_daemon(environ: Mapping[str, str]) -> None:
             environ["HOME"], location.DIRECTORY, create=True
         )
         try:
-            lock = take_lock(
-                directory, location.socket_name(location.environment_fingerprint(environ, facts))
-            )
+            fingerprint = location.environment_fingerprint(environ, facts)
+            lock = take_lock(directory, socket_name(fingerprint, directory))
         finally:
             os.close(directory)
         if lock is None:  # another daemon is just being started

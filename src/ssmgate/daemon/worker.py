@@ -126,7 +126,8 @@ def _made(
 def _started(
     invocation: Invocation, environ: dict[str, str], config: Config, client: _Client
 ) -> NoReturn:
-    with start.started(start.permit(invocation, environ, config=config)) as session:
+    permitted = start.permit(invocation, environ, config=config)
+    with start.started(permitted, lambda id_: client.send(protocol.STARTED, [id_])) as session:
         client.hand_over(session.handover)
 
 

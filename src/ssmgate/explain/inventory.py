@@ -47,13 +47,14 @@ class Listing:
         The name is the EC2 tag `Name` if the caller may read it. It may contain any characters.
         """
         nodes = {
-            node["InstanceId"]: node.get("Name") or node.get("ComputerName", "")
+            node["InstanceId"]: str(node.get("Name") or node.get("ComputerName") or "")
             for node in self._pages(
                 self._ssm,
                 "describe_instance_information",
                 "InstanceInformationList",
                 Filters=[{"Key": "PingStatus", "Values": ["Online"]}],
             )
+            if isinstance(node.get("InstanceId"), str)  # another hides no other nodes
         }
         if not self._elsewhere:
             # Names are optional: without them the ids are still useful.
@@ -69,7 +70,11 @@ class Listing:
             "DocumentIdentifiers",
             Filters=[{"Key": "DocumentType", "Values": ["Session"]}],
         )
-        return sorted((document["Name"], document.get("Owner", "")) for document in documents)
+        return sorted(
+            (document["Name"], str(document.get("Owner") or ""))
+            for document in documents
+            if isinstance(document.get("Name"), str)
+        )
 
     def _names(self, instance_ids: list[str]) -> dict[str, str]:
         if not instance_ids:

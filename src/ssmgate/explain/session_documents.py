@@ -57,7 +57,9 @@ def list_documents(ssm: Any, owner: str) -> Listed:
     try:
         while len(names) < MAX_DOCUMENTS:
             answer = ssm.list_documents(**arguments)
-            names += [str(document["Name"]) for document in answer.get("DocumentIdentifiers") or ()]
+            listed = answer.get("DocumentIdentifiers") or ()
+            # One without a name cannot be used, and does not hide the others.
+            names += [d["Name"] for d in listed if isinstance(d.get("Name"), str) and d["Name"]]
             if not answer.get("NextToken"):
                 return Listed(owner, tuple(sorted(names)), True)
             arguments["NextToken"] = answer["NextToken"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
 from ssmgate.gate import printer
-from ssmgate.gate.decision import printable
+from ssmgate.gate.decision import printable, tokens
 from ssmgate.gate.decision.access_errors import AccessError
 from ssmgate.gate.decision.errors import GateError
+from ssmgate.gate.system import signals
+
+LAST_WORDS_SECONDS = 1
+"""How long messages after a signal may take, where standard error is not read."""
 
 
 def print_error(error: GateError, environ: dict[str, str], *, debug: bool = False) -> None:
@@ -53,9 +58,15 @@ def _extras(error: BaseException) -> list[str]:
     return [*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())]
 
 
-def print_notes(error: BaseException) -> None:
-    """Print the notes of `error` about further errors."""
-    _print_lines(_extras(error))
+def print_interruption(interrupted: signals.Interrupted, environ: dict[str, str]) -> None:
+    """Print what is to say before this process ends by a signal."""
+    # The sender of the signal expects this process to end, even if standard error is full.
+    with contextlib.suppress(signals.TimeLimitExceeded), signals.time_limit(LAST_WORDS_SECONDS):
+        if isinstance(interrupted.__cause__, GateError):
+            print_error(interrupted.__cause__, environ)
+        _print_lines(_extras(interrupted))
+        if interrupted.number == signals.INTERRUPT:
+            printer.eprint("")
 
 
 def _print_lines(notes: list[str]) -> None:
@@ -81,4 +92,6 @@ def print_defect(error: Exception, *, debug: bool) -> None:
 def _traceback() -> None:
     import traceback
 
-    printer.eprint(printable.message(printable.Layout(traceback.format_exc().removesuffix("\n"))))
+    # It has the texts of botocore's errors.
+    text = tokens.masked(traceback.format_exc().removesuffix("\n"))
+    printer.eprint(printable.message(printable.Layout(text)))

@@ -14,9 +14,6 @@ from ssmgate.gate import exits, printer
 if TYPE_CHECKING:
     from ssmgate.gate.decision.errors import GateError
 
-LAST_WORDS_SECONDS = 1
-"""How long messages after a signal may take, where standard error is not read."""
-
 Explain = Callable[["GateError"], object]
 """Adds an explanation to an error before it is printed. It may fail without effect."""
 
@@ -79,15 +76,9 @@ def ended(
         printer.eprint("")
         status = exits.INTERRUPTED
     except signals.Interrupted as interrupted:
-        # The sender of the signal expects this process to end, even if standard error is full.
-        with contextlib.suppress(signals.TimeLimitExceeded), signals.time_limit(LAST_WORDS_SECONDS):
-            from ssmgate.gate import print_error
+        from ssmgate.gate import print_error
 
-            if isinstance(interrupted.__cause__, GateError):
-                print_error.print_error(interrupted.__cause__, environ)
-            print_error.print_notes(interrupted)
-            if interrupted.number == signals.INTERRUPT:
-                printer.eprint("")
+        print_error.print_interruption(interrupted, environ)
         status = (
             exits.INTERRUPTED if interrupted.number == signals.INTERRUPT else -interrupted.number
         )

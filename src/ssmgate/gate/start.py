@@ -5,13 +5,12 @@
     with started(permitted) as session:             # StartSession; terminated if the block fails
         session.exec()                              # session-manager-plugin
 
-Each step needs the value of the one before. `permit` raises the error that says why no session may
-start. The error does not depend on explanations, which are added outside the gate.
+Each step needs the value of the one before. Explanations of errors are added outside the gate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import field
 from typing import Any, NoReturn
@@ -38,7 +37,7 @@ from ssmgate.gate.system import signals
 __all__ = ["PermittedSession", "ReadySession", "permit", "read", "started"]
 
 WARNING_SECONDS = 1
-"""How long a warning may take while a session waits for its plugin."""
+"""How long a warning may take while a session waits for its plugin: a pipe may be full."""
 
 
 @frozen
@@ -112,22 +111,25 @@ class ReadySession:
 
 
 @contextmanager
-def started(permitted: PermittedSession) -> Iterator[ReadySession]:
+def started(
+    permitted: PermittedSession, on_start: Callable[[str], object] = lambda _: None
+) -> Iterator[ReadySession]:
     """Start the session that was permitted, and terminate it unless the block becomes the plugin.
 
-    Signals that would end this process are held in the block. Raises `GateError`, and
-    `signals.Interrupted` if a signal arrived.
+    `on_start` gets the session's id. Signals that would end this process are held in the block,
+    once there is a connection. Raises `GateError`, and `signals.Interrupted` if a signal arrived.
     """
     authorization = permitted.authorization
     ssm, recorder = authorization.clients.ssm, permitted.recorder
     with _translated(authorization.invocation), signals.held() as held:
+        ssm.meta.events.register_first("before-send.ssm.StartSession", lambda **_: held.check())
         session = _send(ssm, permitted.permit)
         with _terminated_on_failure(ssm, session):
+            on_start(session.session_id)
             ready = _handover(permitted, session)
             problem = recorder.start(
                 authorization.caller, session.request, session.session_id, authorization.endpoints
             )
-            # A full pipe must not hold the session open.
             with suppress(signals.TimeLimitExceeded), signals.time_limit(WARNING_SECONDS):
                 _warn_unrecorded(problem)
             yield ReadySession(ready, held)
@@ -152,9 +154,8 @@ def _translated(invocation: Invocation) -> Iterator[None]:
 def _restricted(authorization: Authorization, rules: Restrictions) -> Decision | LocalDenial:
     """Return the decision, or the denial by a rule of this machine if IAM allows."""
     attempt, caller = authorization.attempt, authorization.caller
-    if not isinstance(attempt.decision, Permit) or caller is None:
-        return attempt.decision
-    if rules == Restrictions():
+    allowed = isinstance(attempt.decision, Permit)
+    if not allowed or caller is None or rules == Restrictions():
         return attempt.decision
     # Imported only here, as most machines have no restrictions.
     from ssmgate.gate.decision import apply_restrictions
@@ -206,11 +207,7 @@ def _send(ssm: Any, permit: Permit) -> StartedSession:
 
 
 def _warn_of_what_follows(authorization: Authorization, plugin: Plugin, config: Config) -> None:
-    """Print the warnings about endpoints and about the plugin, whose errors may lack a reason.
-
-    Once the session exists, a slow reader of standard error would keep it open. The CLI prints its
-    warning about an outdated plugin after the start.
-    """
+    """Print the warnings about endpoints and about the plugin, whose errors may lack a reason."""
     clients, endpoints = authorization.clients, authorization.endpoints
     if plugin.warning:
         printer.eprint(plugin.warning)
@@ -220,18 +217,13 @@ def _warn_of_what_follows(authorization: Authorization, plugin: Plugin, config: 
     if only_here and plugin.signs_channel and not config.pass_credentials:
         from ssmgate.gate.decision import messages
 
-        printer.warn(
-            "session-manager-plugin looks for credentials of its own, and may not find those of"
-            f" {only_here}"
-        )
-        printer.eprint(
-            f"ssmgate: hint: plugin.pass_credentials = true in {messages.CONFIG_FILE}"
-            " passes them to it"
-        )
+        printer.warn(f"{messages.OTHER_CREDENTIALS} {only_here}")
+        printer.eprint(f"ssmgate: hint: {messages.PASS_CREDENTIALS}")
 
 
 def _handover(permitted: PermittedSession, session: StartedSession) -> Handover:
     clients = permitted.authorization.clients
+    passed = clients.credentials.for_environment() if permitted.config.pass_credentials else None
     return handover(
         permitted.plugin,
         response={
@@ -240,14 +232,11 @@ def _handover(permitted: PermittedSession, session: StartedSession) -> Handover:
             "StreamUrl": session.stream_url,
         },
         region=clients.ssm.meta.region_name,
-        # Only the option's value: AWS_PROFILE reaches the plugin through the environment.
-        profile=permitted.authorization.invocation.options.profile or "",
+        profile=permitted.authorization.invocation.options.profile or "",  # not AWS_PROFILE
         parameters=session.request.to_parameters(),
         endpoint_url=clients.ssm.meta.endpoint_url,
         environ=permitted.environ,
-        credentials=(
-            clients.credentials.for_environment() if permitted.config.pass_credentials else None
-        ),
+        credentials=passed,
     )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from ssmgate.gate.decision.errors import InvalidRequest
@@ -97,6 +97,8 @@ def parsed(options: dict[str, str]) -> ParsedCommand:
         # The CLI would read these files with this user's permissions.
         if re.match(r"\s*fileb?:", value, re.IGNORECASE):
             raise _invalid(f"--{name} takes no file here")
+    if not _is_printable_json(options.get("parameters", "")):
+        raise _invalid("--parameters has characters that cannot be printed")
     # name@=file://…, with spaces wherever the CLI's shorthand allows them.
     if re.search(r"@\s*=|\bfileb?:", options.get("parameters", ""), re.IGNORECASE):
         raise _invalid("--parameters takes no file here")
@@ -108,6 +110,33 @@ def parsed(options: dict[str, str]) -> ParsedCommand:
     if "document-name" in options:
         DocumentName.parse(options["document-name"])
     return ParsedCommand(**{name.replace("-", "_"): value for name, value in options.items()})
+
+
+def _is_printable_json(text: str) -> bool:
+    """Return whether a JSON text has no escapes of characters that cannot be printed.
+
+    A text that is not JSON has none: the CLI's shorthand has no such escapes.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return True
+    except RecursionError:
+        return False
+    return is_printable("".join(_texts(value)))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield each text in a JSON value, names included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _options(words: Sequence[str], permitted: Sequence[str]) -> dict[str, str]:

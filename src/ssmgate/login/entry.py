@@ -16,7 +16,7 @@ from ssmgate.gate.decision.access_errors import AccessError
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.records.writer import Recorder
 from ssmgate.gate.system import signals, takeover
-from ssmgate.login import command, environment
+from ssmgate.login import command, environment, privileges
 from ssmgate.login.command import ParsedCommand
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def login(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     recorder = Recorder(_SYSLOG, environment.trusted(environ))
     line: str | None = None
     try:
+        privileges.give_up()
         config = configuration.load({})
         recorder = _recorder(config, recorder)
         line = _line(arguments, environ)

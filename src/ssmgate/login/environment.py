@@ -43,7 +43,7 @@ def require_root_owned(config: Config) -> None:
             "this is not how a login is started", "use root's copy of bin/ssmgate-login, unchanged"
         )
     login = config.login
-    aws_files = [f for f in (login.aws_config_file, login.aws_credentials_file) if f]
+    aws_files = [f for f in (login.aws_config_file, _credentials_file(config)) if f]
     if not aws_files:
         raise _problem(
             "no AWS configuration is named",
@@ -68,14 +68,22 @@ def environment(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
         "HOME": config.login.home,
         "PATH": _PATH,
         "AWS_CONFIG_FILE": config.login.aws_config_file or os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": config.login.aws_credentials_file or os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": _credentials_file(config) or os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     if profile := config.login.profile:
-        variables["AWS_PROFILE"] = (
-            profile.replace(USER_PLACEHOLDER, _user()) if USER_PLACEHOLDER in profile else profile
-        )
+        variables["AWS_PROFILE"] = _for_user(profile)
     return variables
+
+
+def _credentials_file(config: Config) -> str | None:
+    path = config.login.aws_credentials_file
+    return None if path is None else _for_user(path)
+
+
+def _for_user(text: str) -> str:
+    """Return `text` with the name of the unix user in place of `{user}`."""
+    return text.replace(USER_PLACEHOLDER, _user()) if USER_PLACEHOLDER in text else text
 
 
 def _user() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ FACTS = {"Uid": "1000\t1000\t1000\t1000", "ns/mnt": "mnt:[1]", "attr/current": "
 
 def name(**environ: str | None) -> str:
     merged = {k: v for k, v in {**HERE, **environ}.items() if v is not None}
-    return location.socket_name(location.environment_fingerprint(merged, FACTS))
+    return repr(location.environment_fingerprint(merged, FACTS))
 
 
 @pytest.mark.parametrize(
@@ -100,8 +101,40 @@ def test_fingerprint_contains_confinement(monkeypatch: pytest.MonkeyPatch, fact:
     assert name() != before
 
 
-def test_undecodable_bytes_give_valid_name() -> None:
-    assert name(LC_X="\udcff\udc80").isalnum()
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "sockets").mkdir()
+    directory = os.open(tmp_path / "sockets", os.O_RDONLY)
+    yield directory
+    os.close(directory)
+
+
+def test_undecodable_bytes_give_valid_name(directory: int) -> None:
+    assert instance_lock.socket_name(["\udcff\udc80"], directory).isalnum()
+
+
+def test_name_of_socket_depends_on_fingerprint_and_key(directory: int) -> None:
+    """Without the key, the name tells nothing about the daemon's environment variables."""
+    name = instance_lock.socket_name(["a"], directory)
+
+    assert instance_lock.socket_name(["a"], directory) == name
+    assert instance_lock.socket_name(["b"], directory) != name
+    os.unlink(location.KEY, dir_fd=directory)
+    assert instance_lock.socket_name(["a"], directory) != name
+    assert os.listdir(directory) == [location.KEY]
+
+
+def test_key_is_readable_by_its_user_alone(directory: int) -> None:
+    instance_lock.socket_name(["a"], directory)
+
+    known = os.stat(location.KEY, dir_fd=directory)
+    assert (known.st_mode & 0o777, known.st_size) == (0o600, location.KEY_BYTES)
+
+
+def test_client_makes_no_key(directory: int) -> None:
+    with pytest.raises(FileNotFoundError):
+        location.socket_name(["a"], directory)
+    assert os.listdir(directory) == []
 
 
 def test_daemon_gets_only_variables_of_fingerprint() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.processes import forked, own
+from fakes.processes import challenge, forked, nonce_for, own
 from ssmgate.daemon import peer, protocol, requests
 from ssmgate.daemon.protocol import TAKE, packed
 
@@ -234,7 +234,7 @@ def test_system_without_proc_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> 
 # Which process it is. Both routes to a pidfd.
 
 REQUEST = ([["said"], [], ["argv"], ["A=b"]], (0, 0, 0))
-CHALLENGE = protocol.packed(protocol.CHALLENGE, ["client's"])
+CHALLENGE = challenge("client's")
 Speak = Callable[[socket.socket], object]
 
 
@@ -264,8 +264,9 @@ def connected(listener: socket.socket) -> socket.socket:
 
 def challenged(sock: socket.socket) -> str:
     """Return the nonce of the worker, which is not verified but has sent its proof."""
-    kind, ((nonce,),) = requests.receive(sock)
+    kind, lists = requests.receive(sock)
     assert kind == protocol.CHALLENGE
+    nonce = nonce_for(sock, lists)
     sock.sendall(CHALLENGE)
     assert requests.receive(sock) == (protocol.PROOF, [["client's"]])
     return nonce
@@ -370,7 +371,7 @@ def test_rejects_answer_sent_before_challenge(
         sock.recv(1)
 
     pid = forked(ask)
-    with pytest.raises(peer.Unproven, match="before it was known"):
+    with pytest.raises(peer.Unproven, match="has not read the nonce"):
         requested(listener)
     os.waitpid(pid, 0)
 

@@ -304,12 +304,3 @@ def test_creates_no_unexpected_descriptors(noted: Pair) -> None:
     with pytest.raises(protocol.Broken):
         protocol.receive_noted(here)
     assert os.listdir("/proc/self/fd") == before
-
-
-def test_recognises_peer_of_same_user(pair: Pair) -> None:
-    assert protocol.peer_is_same_user(pair[0])
-
-
-def test_other_socket_has_no_known_peer() -> None:
-    with socket.socket(socket.AF_INET) as alone:
-        assert not protocol.peer_is_same_user(alone)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from fakes.processes import forked, own
+from fakes.processes import challenge, forked, nonce_for, own
 from ssmgate.daemon import client, peer, protocol, requests
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 Speak = Callable[[socket.socket], object]
-CHALLENGE = protocol.packed(protocol.CHALLENGE, ["worker's"])
+CHALLENGE = challenge("worker's")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def start_thread() -> None:
 def prove(sock: socket.socket) -> None:
     kind, lists = requests.receive(sock)
     assert kind == protocol.CHALLENGE
-    sock.sendall(protocol.packed(protocol.PROOF, *lists))
+    sock.sendall(protocol.packed(protocol.PROOF, [nonce_for(sock, lists)]))
 
 
 def speak(sock: socket.socket) -> None:
@@ -106,8 +106,9 @@ def test_rejects_worker_confined_after_challenge(pair: Pair) -> None:
     def speak(sock: socket.socket) -> None:
         sock.sendall(CHALLENGE)
         _, lists = requests.receive(sock)
+        nonce = nonce_for(sock, lists)
         no_new_privs()
-        sock.sendall(protocol.packed(protocol.PROOF, *lists))
+        sock.sendall(protocol.packed(protocol.PROOF, [nonce]))
 
     with pytest.raises(peer.Unproven, match="by now different NoNewPrivs"):
         Worker(pair, speak).verified()
@@ -126,13 +127,13 @@ def test_rejects_proof_sent_before_challenge(pair: Pair) -> None:
     def speak(sock: socket.socket) -> None:
         sock.sendall(CHALLENGE + protocol.packed(protocol.PROOF, ["0" * 32]))
 
-    with pytest.raises(peer.Unproven, match="before it was known"):
+    with pytest.raises(peer.Unproven, match="has not read the nonce"):
         Worker(pair, speak).verified()
 
 
 @pytest.mark.parametrize("lists", [[], [[]], [["x", "y"]], [["x"], ["y"]]], ids=str)
 def test_rejects_proof_without_nonce(pair: Pair, lists: list[list[str]]) -> None:
-    with pytest.raises(peer.Unproven, match="before it was known"):
+    with pytest.raises(peer.Unproven, match="has not read the nonce"):
         Worker(
             pair, lambda s: s.sendall(CHALLENGE + protocol.packed(protocol.PROOF, *lists))
         ).verified()
@@ -233,7 +234,7 @@ def test_ignores_other_process_after_verification(pair: Pair, kind: bytes) -> No
     worker = Worker(pair, lambda sock: (
         speak(sock), os.waitpid(forked(lambda: sock.sendall(protocol.packed(kind, ["0"]))), 0)
     ))  # fmt: skip
-    asking = client._Request(worker.sock, own())
+    asking = client._Request(worker.sock, own(), print)
     asking._worker, _ = client.worker(worker.sock, own())
 
     with pytest.raises(protocol.Broken):
@@ -312,4 +313,4 @@ def test_client_with_unproven_confinement_sends_nothing(
     monkeypatch.setattr(client, "may_ask", lambda *_: True)
     monkeypatch.setattr(client, "connected", None)  # it would fail
 
-    assert client.try_daemon([]) is False
+    assert client.try_daemon([], None, print) is False

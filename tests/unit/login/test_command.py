@@ -102,3 +102,20 @@ def test_rejects_long_command_line() -> None:
 def test_rejects_invisible_characters(text: str) -> None:
     with pytest.raises(InvalidRequest, match="cannot be printed"):
         read(f"{START} --reason '{text}'", ())
+
+
+@pytest.mark.parametrize("text", ["\\u001b[2J", "\\n", "\\u202e", "\\u3164", "\\u0000", "\\ud800"])
+@pytest.mark.parametrize("form", ['{{"a": ["{0}"]}}', '{{"{0}": ["a"]}}', '{{"a": [["{0}"]]}}'])
+def test_rejects_escapes_of_invisible_characters_in_parameters(text: str, form: str) -> None:
+    with pytest.raises(InvalidRequest, match="--parameters has characters that cannot be printed"):
+        read(f"{START} --parameters '{form.format(text)}'", ())
+
+
+def test_rejects_parameters_nested_without_end() -> None:
+    with pytest.raises(InvalidRequest):
+        read(f"{START} --parameters '{'[' * 3000}'", ())
+
+
+@pytest.mark.parametrize("text", ['{"a": ["b\\\\\\\\u001b"]}', '{"é": ["日"]}', "a=b", '{"a": 1}'])
+def test_accepts_printable_parameters(text: str) -> None:
+    assert read(f"{START} --parameters '{text}'", ()).parameters

@@ -178,6 +178,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
         return seen.problem if recorder.records.file else ""
 
     monkeypatch.setattr(entry.configuration, "load", load)
+    monkeypatch.setattr(entry.privileges, "give_up", lambda: None)
     monkeypatch.setattr(entry.environment, "require_root_owned", seen.held.append)
     monkeypatch.setattr(gate, "read", read)
     monkeypatch.setattr(gate, "permit", permit)

@@ -7,6 +7,7 @@ import PyPI's botocore: awscli's botocore has the name only if it is imported fi
 import importlib.util
 import os
 import sys
+from typing import Any
 
 SET_ASIDE = (
     # Makes botocore import and run code that the user chooses, for every client.
@@ -30,6 +31,8 @@ def prepare() -> None:
       are imported.
     * awscli is imported before botocore, so that its own botocore has the name.
     * The modules in `_LOADED_LATE` are loaded when they are used: most starts never use them.
+    * Booleans in XML other than `true` and `false` are errors: botocore reads them as false, and
+      `TRUE` in IsTruncated would hide the next page.
 
     Two more changes are made elsewhere: `gate.argv.v2.prepare` makes awscli read file:// values
     as AWS CLI v2 does, and `gate.aws.session.prevent_prompts`, only in the daemon's workers,
@@ -47,6 +50,13 @@ def prepare() -> None:
         raise ImportError("botocore was imported before awscli: which one parses would be a guess")
     for name in _LOADED_LATE:
         _load_late(name)
+    from botocore import parsers
+
+    parsers.BaseXMLResponseParser._handle_boolean = _boolean
+
+
+def _boolean(_parser: object, _shape: object, node: Any) -> bool:
+    return {"true": True, "false": False}[getattr(node, "text", node)]
 
 
 def _load_late(name: str) -> None:

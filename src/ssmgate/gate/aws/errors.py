@@ -24,6 +24,7 @@ from botocore.parsers import ResponseParserError
 
 from ssmgate.gate.aws import hints
 from ssmgate.gate.aws.preconnect import CHECK
+from ssmgate.gate.decision import tokens
 from ssmgate.gate.decision.decision import Unknown
 from ssmgate.gate.decision.errors import (
     ConfigurationProblem,
@@ -111,10 +112,10 @@ def _translate(error: Exception) -> GateError:
 def _service_failed(error: ClientError) -> ServiceFailed:
     details = error.response.get("Error", {})
     return ServiceFailed(
-        str(error),
-        error_code=str(details.get("Code", "Unknown")),
+        tokens.masked(str(error)),
+        error_code=tokens.masked(str(details.get("Code", "Unknown"))),
         operation=error.operation_name,
-        details=str(details.get("Message", "")),
+        details=tokens.masked(str(details.get("Message", ""))),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -72,7 +74,10 @@ def check(path: str) -> tuple[dict[str, Setting], frozenset[str]]:
     Raises `ConfigurationProblem`.
     """
     try:
-        with open(path, "rb") as file:
+        # A FIFO that nothing writes to would block, and not end.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigurationProblem(f"{path} is not a regular file")
             text = file.read(trusted_open.LARGEST + 1)
     except OSError as error:
         raise ConfigurationProblem(f"{path}: {error.strerror}") from error
@@ -126,10 +131,14 @@ _Tier = dict[str, tuple[str, Any]]
 def _flat(table: Mapping[str, Any], origin: str) -> _Tier:
     tier: _Tier = {}
     for name, value in table.items():
+        given = {name: value}
         if name in TABLES and isinstance(value, dict):
-            tier |= {f"{name}.{inner}": (origin, item) for inner, item in value.items()}
-        else:
-            tier[name] = (origin, value)
+            given = {f"{name}.{inner}": item for inner, item in value.items()}
+        # "documents.deny" in quotes is a key, beside the one in the table [documents].
+        for key, item in given.items():
+            if key in tier:
+                raise ConfigurationProblem(f"{origin}: {key} is given twice")
+            tier[key] = (origin, item)
     return tier
 
 
@@ -148,6 +157,8 @@ def _from_variables(environ: Mapping[str, str]) -> _Tier:
             tier[key.name] = (variable, key.text(text))
         except ValueError as error:
             raise ConfigurationProblem(f"{variable}: {key.name} {error}") from error
+        except RecursionError:
+            raise ConfigurationProblem(f"{variable}: is nested too deeply") from None
     return tier
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssmgate.gate.decision.arn import account_of
+from ssmgate.gate.decision.printable import is_printable
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial, Restrictions
@@ -44,7 +45,10 @@ def denial_by(
                 "targets.allow",
                 f"target {request.target!r} is not among those allowed",
             )
-    if rules.require_reason and not any(c.isalnum() for c in request.reason or ""):
+    # Some letters have no glyph, such as U+3164.
+    if rules.require_reason and not any(
+        c.isalnum() and is_printable(c) for c in request.reason or ""
+    ):
         return LocalDenial(Reason.REASON_REQUIRED, "require_reason", "a session needs a --reason")
     return None
 

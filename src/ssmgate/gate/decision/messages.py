@@ -30,6 +30,12 @@ from ssmgate.gate.decision.target import target_arn
 
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 
+OTHER_CREDENTIALS = (
+    "session-manager-plugin looks for credentials of its own, and may not find those of"
+)
+
+PASS_CREDENTIALS = f"plugin.pass_credentials = true in {CONFIG_FILE} passes them to it"
+
 BEYOND_SIMULATION = (
     "this error came from AWS; IAM simulation allowed the session document",
     "AWS also evaluates the target ('ssmgate check' does too) and what simulation does not cover:"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from ssmgate.gate.decision.errors import ControlFlow
 from ssmgate.gate.system import takeover
@@ -19,6 +20,11 @@ INTERRUPT = signal.SIGINT
 _AT_ONCE = 1e-6
 _EARLY = 1e-3
 _AGAIN = 0.1
+
+# Functions that connect, before a request is written. StartSession is repeated only if there was no
+# connection: in these no session exists, unless one is being terminated.
+_CONNECTING = {("urllib3.connection", "connect"), ("ssmgate.gate.aws.preconnect", "join_in")}
+_TERMINATING = ("ssmgate.gate.aws.start_session", "terminate_session")
 
 
 class Interrupted(ControlFlow):
@@ -39,9 +45,15 @@ class HeldSignals:
     def __init__(self) -> None:
         self.number: int | None = None
 
-    def note(self, number: int, _frame: object) -> None:
-        """Handle a signal: store the first one."""
+    def note(self, number: int, frame: Any) -> None:
+        """Handle a signal: store the first one, and raise `Interrupted` if nothing was sent yet."""
         self.number = self.number or number
+        callers = set()
+        while frame:
+            callers.add((frame.f_globals.get("__name__"), frame.f_code.co_name))
+            frame = frame.f_back
+        if callers & _CONNECTING and _TERMINATING not in callers:
+            self.check()
 
     def check(self) -> None:
         """Raise `Interrupted` if a signal arrived."""

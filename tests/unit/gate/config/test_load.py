@@ -91,6 +91,8 @@ def test_later_source_overrides_single_keys(tmp_path: Path) -> None:
         ('[context]\n"SSM:sessiondocumentaccesscheck" = false', "ssmgate's own to fill in"),
         ('[context]\n"aws:userid" = "x"', "ssmgate's own to fill in"),
         ('[context]\n"a:b" = 1', "context.a:b is no condition key"),
+        ('"documents.deny" = []\n[documents]\ndeny = ["X"]', "documents.deny is given twice"),
+        ('"cache.ttl" = 1\ncache.ttl = 1', "cache.ttl is given twice"),
         ("mode = ", "Invalid value"),
         ("\udcff", "utf-8"),
     ],
@@ -111,6 +113,7 @@ def test_rejects_invalid_files(tmp_path: Path, text: str, words: str) -> None:
         ("SSMGATE_MODE", "", "mode is"),
         ("SSMGATE_CONTEXT", "{", "is a JSON object"),
         ("SSMGATE_CONTEXT", "[]", "context is a table"),
+        ("SSMGATE_CONTEXT", '{"a":' * 100_000, "SSMGATE_CONTEXT: is nested too deeply"),
         ("SSMGATE_CACHE_TTL", "60s", "cache.ttl is a number of seconds"),
         ("SSMGATE_CACHE_TTL", "-1", "cache.ttl is a number of seconds"),
         ("SSMGATE_CACHE_TTL", "", "cache.ttl is a number of seconds"),
@@ -121,6 +124,13 @@ def test_rejects_invalid_environment_variables(
 ) -> None:
     with pytest.raises(ConfigurationProblem, match=words):
         read(tmp_path, **{name: value})
+
+
+def test_check_does_not_wait_for_fifo(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    with pytest.raises(ConfigurationProblem, match="is not a regular file"):
+        merge.check(str(tmp_path / "fifo"))
 
 
 def test_unreadable_file_is_error(tmp_path: Path) -> None:

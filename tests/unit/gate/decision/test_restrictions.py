@@ -135,6 +135,9 @@ def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
         (" \t\n", False),
         ("\u200b\u00a0\u2060", False),
         ("---", False),
+        ("\u3164\uffa0\u115f", False),  # letters without a glyph
+        ("\u3164x", True),
+        ("\u202e1", True),
     ],
 )
 def test_require_reason(reason: str | None, enough: bool) -> None:

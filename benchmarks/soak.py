@@ -1,4 +1,4 @@
-"""Send random traffic to one sandbox for minutes, and fail if it grows: `make soak`.
+"""Send random traffic to one sandbox for minutes, and fail if it grows: `make soak-sandbox`.
 
     python benchmarks/soak.py [--minutes 10] [--clients 8] [--seed N]
 

@@ -91,7 +91,8 @@ def deciding(iam: Any, answer: Answer) -> str:
     `answer` is an explicit deny whose statements IAM does not report. One kind after the other is
     excluded, in at most five calls.
     """
-    if answer.reason_code != Reason.EXPLICIT_DENY or answer.statements or not answer.questions:
+    explicit = answer.reason_code in (Reason.EXPLICIT_DENY, Reason.KEYS_NOT_LISTABLE)
+    if not explicit or answer.statements or not answer.questions:
         return ""
     question = answer.questions[-1]
     for name, words in TYPES.items():

@@ -48,6 +48,12 @@ EXPLAIN_SECONDS = 30
 MAX_CALLS = 60
 """How many calls may be made to read policies, without retries."""
 
+_SIMULATION_DENIED = (
+    "a deny covers iam:SimulatePrincipalPolicy itself, and no allow overrides it: policies that"
+    " require MFA, or certain addresses, deny it so. Try again with MFA, or have its owner except"
+    " this action"
+)
+
 
 @dataclass(slots=True)
 class _Found:
@@ -272,9 +278,12 @@ def _add_policies(found: _Found, known: sources.Sources) -> None:
 def _add_changes(found: _Found, known: sources.Sources) -> None:
     """Add the changes of policies that allow the session, after they have been tried."""
     report, clients = found.report, found.clients
-    if Reason.NOT_ALLOWED_TO_SIMULATE in (report.document.reason_code, report.target.reason_code):
+    codes = {report.document.reason_code, report.target.reason_code}
+    if codes & {Reason.NOT_ALLOWED_TO_SIMULATE, Reason.SIMULATION_DENIED}:
         if why := proposals.simulation_denied(_about_simulation(found), known):
             found.report = replace(report, obstacles=(why,))
+        elif Reason.SIMULATION_DENIED in codes:
+            found.report = replace(report, obstacles=(_SIMULATION_DENIED,))
         else:
             statement = json.loads(simulate_statement(found.caller))
             found.report = replace(report, ask_for=statement)

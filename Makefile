@@ -62,7 +62,7 @@ completions: .venv/installed-test
 
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test
-	$(BIN)/python tools/cut_models.py
+	$(BIN)/ssmgate models build
 
 # After a change of the sandbox's operations, or a new release of moto.
 sandbox-operations: .venv/installed-test

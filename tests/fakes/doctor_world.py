@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ class World:
     terminal: shell.Terminal = field(default_factory=lambda: shell.Terminal(True))
     shims: str | None = str(ROOT / "bin")
     completions: str | None = str(ROOT / "completions")
-    awscli: Mapping[str, str] = field(default_factory=dict)
+    awscli: Mapping[str, Any] = field(default_factory=dict)
     held: list[socket.socket] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -329,22 +328,6 @@ def test_channel_does_no_input_or_output() -> None:
     for module in MODULES:
         if module.parent.name == "channel":
             assert not effects & {name.partition(".")[0] for name in imports(module)}, module
-
-
-def test_rejects_other_botocore_that_was_imported_first(tmp_path: Path) -> None:
-    (tmp_path / "botocore").mkdir()
-    (tmp_path / "botocore" / "__init__.py").write_text("")
-    code = "import botocore, ssmgate.gate.aws"
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        check=False,
-    )
-
-    assert ended.returncode == 1
-    assert "botocore was imported before awscli" in ended.stderr
 
 
 def test_start_imports_listed_packages(machine: Machine) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 
 import click
 
@@ -63,7 +62,7 @@ def doctor(ctx: click.Context, words: tuple[str, ...]) -> None:
             if isinstance(error, GateError) and about_files:
                 failure = error.message
             else:
-                awscli = replace(awscli, error=f"{awscli.version} cannot be used: {error}")
+                awscli = program.broken_awscli(awscli.version, error.__cause__ or error)
     if invocation is not None and invocation.request.document_name is not None:
         raise InvalidRequest("to check one document, use 'ssmgate check'")
     results = report.examine(

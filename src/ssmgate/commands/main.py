@@ -16,11 +16,12 @@ from ssmgate.commands.daemon import daemon
 from ssmgate.commands.doctor import doctor
 from ssmgate.commands.documents import documents
 from ssmgate.commands.init import init
+from ssmgate.commands.models import models
 from ssmgate.commands.policy import policy
 from ssmgate.commands.printer import Group
 from ssmgate.commands.sandbox import sandbox
 from ssmgate.commands.ssh_config import ssh_config
-from ssmgate.gate import exits, print_error
+from ssmgate.gate import print_error
 from ssmgate.gate.decision.errors import GateError
 
 _EPILOG = """\b
@@ -120,6 +121,7 @@ main.add_command(doctor)
 main.add_command(init)
 main.add_command(daemon)
 main.add_command(config)
+main.add_command(models)
 main.add_command(policy)
 main.add_command(sandbox)
 main.add_command(ssh_config)
@@ -133,6 +135,5 @@ def run() -> NoReturn:
         print_error.print_error(error, dict(os.environ))
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        print_error.print_defect(error, debug="--debug" in sys.argv)
-        raise SystemExit(exits.OTHER) from None
+        raise SystemExit(print_error.print_defect(error, debug="--debug" in sys.argv)) from None
     raise SystemExit

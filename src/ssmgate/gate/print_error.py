@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 
-from ssmgate.gate import printer
+from ssmgate.gate import exits, printer
 from ssmgate.gate.decision import printable, tokens
 from ssmgate.gate.decision.access_errors import AccessError
 from ssmgate.gate.decision.errors import GateError
@@ -80,13 +80,22 @@ def _print_error(text: str) -> None:
     printer.eprint(printable.Layout(f"\nssmgate: [ERROR]: {printable.message(error)}"))
 
 
-def print_defect(error: Exception, *, debug: bool) -> None:
-    """Print an exception that is a defect of ssmgate. `debug` adds a traceback."""
+def print_defect(error: Exception, *, debug: bool) -> int:
+    """Print an exception that is a defect of ssmgate, or due to an untested release of awscli.
+
+    `debug` adds a traceback. Returns the exit status.
+    """
+    from ssmgate.gate.system import awscli_release
+
+    if blamed := awscli_release.blamed(error):
+        print_error(blamed, dict(os.environ), debug=debug)
+        return blamed.exit_code
     _print_error(f"{type(error).__name__}: {error}")
     if debug:
         _traceback()
     else:
         printer.eprint("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
+    return exits.OTHER
 
 
 def _traceback() -> None:

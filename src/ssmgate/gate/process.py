@@ -34,8 +34,7 @@ def run(
     except Exception as error:
         from ssmgate.gate import print_error
 
-        print_error.print_defect(error, debug=debug)
-        status = exits.OTHER
+        status = print_error.print_defect(error, debug=debug)
     if status < 0:
         from ssmgate.gate.system import die
 

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -137,15 +137,19 @@ PROGRAM = [
     Row("Python too old",
         lambda w: w.monkeypatch.setattr(program.sys, "version_info", (3, 10, 4, "final", 0)),
         "python", "problem", "3.10.4 is older than 3.11", "pipx reinstall --python python3.11"),
-    Row("awscli above the bound", lambda w: setattr(w, "awscli", {"version": "1.47.0"}),
-        "awscli", "problem", "1.47.0 is not supported (<1.47,>=1.46.3)", "awscli"),
-    Row("awscli below the bound", lambda w: setattr(w, "awscli", {"version": "1.46.2"}),
-        "awscli", "problem", "1.46.2 is not supported", "'awscli<1.47,>=1.46.3'"),
-    Row("awscli with full models", lambda w: setattr(w, "awscli", {"version": "1.46.9"}),
-        "awscli", "warning", "1.46.9 is supported, but 1.46.3 starts faster", "awscli==1.46.3"),
-    Row("awscli missing",
-        lambda w: setattr(w, "awscli", {"version": "", "error": "it is not installed"}),
-        "awscli", "problem", "it is not installed", "awscli"),
+    Row("awscli outside the bound",
+        lambda w: setattr(w, "awscli", {
+            "version": "1.47.0", "error": "awscli 1.47.0 is not supported", "fix": "pip install it",
+        }),
+        "awscli", "problem", "1.47.0 is not supported", "pip install it"),
+    Row("awscli with full models", lambda w: setattr(w, "awscli", {"reduced": False}),
+        "awscli", "warning", "each start takes about 0.1 s longer", "models build"),
+    Row("awscli with a renamed method",
+        lambda w: setattr(w, "awscli", asdict(
+            program.broken_awscli("1.46.9", AttributeError("no attribute '_parse'"))
+        )),
+        "awscli", "problem", "1.46.9 cannot be used: no attribute '_parse' (supported: awscli",
+        "'awscli>=1.46.3,<1.47'"),
     Row("no plugin", lambda w: (w.directory / "bin/session-manager-plugin").unlink(),
         "plugin", "problem", "not on PATH", "install the plugin"),
     Row("plugin not executable",

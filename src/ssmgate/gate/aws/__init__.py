@@ -6,8 +6,11 @@ import PyPI's botocore: awscli's botocore has the name only if it is imported fi
 
 import importlib.util
 import os
+import re
 import sys
 from typing import Any
+
+from ssmgate.gate.system import SUPPORTED_AWSCLI
 
 SET_ASIDE = (
     # Makes botocore import and run code that the user chooses, for every client.
@@ -38,21 +41,40 @@ def prepare() -> None:
     as AWS CLI v2 does, and `gate.aws.session.prevent_prompts`, only in the daemon's workers,
     prevents prompts on the terminal.
 
-    Raises `ImportError` if another botocore was imported before.
+    Raises `ConfigurationProblem` if awscli is missing or not a supported release, or if another
+    botocore was imported before.
     """
     for name in SET_ASIDE:
         os.environ.pop(name, None)
-    import awscli
-    import botocore
+    if fault := _fault():
+        from ssmgate.gate.system import awscli_release
 
-    inside = os.path.dirname(os.path.abspath(awscli.__file__)) + os.sep
-    if not os.path.abspath(botocore.__file__).startswith(inside):
-        raise ImportError("botocore was imported before awscli: which one parses would be a guess")
+        raise awscli_release.unsupported(fault)
     for name in _LOADED_LATE:
         _load_late(name)
     from botocore import parsers
 
     parsers.BaseXMLResponseParser._handle_boolean = _boolean
+
+
+def _fault() -> str:
+    """Import awscli and its botocore. Returns what is wrong with them, empty if nothing is."""
+    try:
+        import awscli
+    except ModuleNotFoundError:
+        return "the Python package awscli is not installed"
+    oldest, newer, release = (
+        [int(number) for number in re.findall("[0-9]+", text)[:3]]
+        for text in (*SUPPORTED_AWSCLI, awscli.__version__)
+    )
+    if not oldest <= release < newer:
+        return f"awscli {awscli.__version__} is not supported"
+    import botocore
+
+    inside = os.path.dirname(os.path.abspath(awscli.__file__)) + os.sep
+    if not os.path.abspath(path := str(botocore.__file__)).startswith(inside):
+        return f"botocore was imported before awscli, from {path}: which one parses is unknown"
+    return ""
 
 
 def _boolean(_parser: object, _shape: object, node: Any) -> bool:

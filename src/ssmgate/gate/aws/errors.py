@@ -105,6 +105,11 @@ def _translate(error: Exception) -> GateError:
             return GateError("an answer of AWS's is no answer: it cannot be parsed")
         case KeyError():
             return GateError(f"an answer of AWS's lacks {error}")
+        case AttributeError() | ImportError() | TypeError():
+            from ssmgate.gate.system import awscli_release
+
+            if blamed := awscli_release.blamed(error):
+                return blamed
     # For example from an alias or a credential_process, with its output.
     return GateError(Layout(error) or type(error).__name__)
 

@@ -14,7 +14,7 @@ from botocore.loaders import Loader
 from ssmgate.gate.aws import AWSCLI_DIRECTORY
 
 CUT_DOWN = os.path.join(os.path.dirname(__file__), "service_models.json")
-"""The output of tools/cut_models.py for one release of awscli; a test compares them."""
+"""The output of `ssmgate models build`; a test compares the committed one."""
 
 _BOTOCORE_DATA = os.path.join(AWSCLI_DIRECTORY, "botocore", "data")
 
@@ -51,14 +51,14 @@ class AwscliModels(Loader):
 
     `called` has the operations that clients of a service offer. For those of a start the copy in
     `CUT_DOWN` is used, which has no documentation and is read in a fraction of the time, if it was
-    made from the installed release of awscli. `documented`: the copy is not used.
+    made from the installed awscli's files. `documented`: the copy is not used.
     """
 
     def __init__(
         self, called: Mapping[str, tuple[str, ...]] = CALLED, *, documented: bool = False
     ) -> None:
         self._called = called
-        self._cut = {} if documented or called is not CALLED else _read_cut_down(awscli.__version__)
+        self._cut = {} if documented or called is not CALLED else read_cut_down(awscli.__version__)
         super().__init__(
             extra_search_paths=[os.path.join(AWSCLI_DIRECTORY, "data"), _BOTOCORE_DATA],
             include_default_search_paths=False,
@@ -92,7 +92,12 @@ class AwscliModels(Loader):
 
 
 @cache
-def _read_cut_down(release: str) -> dict[str, Any]:
+def read_cut_down(release: str) -> dict[str, Any]:
+    """Return the copy, empty if it is not for the installed awscli, which is `release`."""
     with open(CUT_DOWN, "rb") as file:
         cut: dict[str, Any] = json.load(file)
-    return cut if cut["awscli"] == release else {}
+    if cut["awscli"] != release:
+        from ssmgate.gate.aws import model_files
+
+        return cut if cut["made_from"] == model_files.digest() else {}
+    return cut

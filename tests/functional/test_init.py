@@ -100,3 +100,52 @@ def test_function_is_not_inherited_by_other_shells(machine: Machine) -> None:
 def test_rejects_unsupported_shell(machine: Machine) -> None:
     ended = run("bash", "ssmgate init tcsh", machine)
     assert (ended.returncode, ended.stdout) == (252, "")
+
+
+def documented(shell: str) -> str:
+    """Return the lines that docs/shell.md has for the file that a `shell` reads at its start."""
+    page = (SHIMS.parent / "docs" / "shell.md").read_text()
+    return page.partition(f"```{shell}\n")[2].partition("```")[0]
+
+
+@shells
+def test_documented_lines_start_python_only_for_new_program(shell: str, machine: Machine) -> None:
+    programs = [machine.home / "one", machine.home / "two"]
+    for directory in programs:
+        directory.mkdir()
+        (directory / "ssmgate").write_text(
+            f'#!/bin/sh\necho started >> {machine.home}/log\nexec {BIN}/ssmgate "$@"\n'
+        )
+        (directory / "ssmgate").chmod(0o755)
+    log, lines = machine.home / "log", f"{STRICT[shell]}{documented(shell)}/usr/bin/env\n"
+    cache = machine.home / ".cache" / "ssmgate"
+
+    def starts(program: Path) -> int:
+        """Start a shell. Returns how often `program` was started."""
+        log.write_text("")
+        ended = run(shell, lines, machine, PATH=f"{program}:/usr/bin:/bin")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert f"\nPATH={SHIMS}:{program}:" in f"\n{ended.stdout}"
+        return len(log.read_text().splitlines())
+
+    for directory in programs:
+        os.utime(directory / "ssmgate", (1, 1))
+        assert starts(directory) == 1
+        assert starts(directory) == 0
+    os.utime(programs[0] / "ssmgate", (2**31, 2**31))
+    assert starts(programs[0]) == 1
+    assert starts(programs[1]) == 0
+    assert len(list(cache.iterdir())) == 2
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+@shells
+def test_documented_lines_complain_without_program(shell: str, machine: Machine) -> None:
+    """A file of an earlier program does not hide that it is gone."""
+    lines = f"{documented(shell)}echo went on\n"
+    assert run(shell, lines, machine).stderr == ""
+
+    ended = run(shell, lines, machine, PATH="/usr/bin:/bin")
+
+    assert "ssmgate" in ended.stderr
+    assert ended.stdout == "went on\n"

@@ -282,7 +282,10 @@ def aws_in(directory: str) -> Iterator[Aws]:
     path = [str(PROGRAMS), os.environ["PATH"]]
     if shutil.which(PLUGIN) is None:
         (Path(directory) / "bin").mkdir()
-        (Path(directory) / "bin" / PLUGIN).symlink_to(PROGRAMS / "ssmgate-sandbox-plugin")
+        stub = Path(directory) / "bin" / PLUGIN
+        python = shlex.quote(sys.executable)
+        stub.write_text(f'#!/bin/sh\nexec {python} -m ssmgate.sandbox.plugin "$@"\n')
+        stub.chmod(0o755)
         path.append(f"{directory}/bin")
     aws = Aws(
         Path(directory),

@@ -77,6 +77,30 @@ def test_wheel_has_no_program_called_aws(wheel: Path) -> None:
     assert "aws =" not in scripts
 
 
+def test_each_program_runs_without_extras(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        scripts = archive.read(name).decode()
+
+    assert "ssmgate.__main__:ssmgate\n" in scripts
+    assert "sandbox" not in scripts
+
+
+def test_same_source_is_same_sdist_and_wheel(source: Path, wheel: Path, tmp_path: Path) -> None:
+    """Neither when nor where it is built counts, nor the umask of whoever builds it."""
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(source, copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (10**9, 10**9))
+        if path.is_file():
+            path.chmod(0o700 if os.access(path, os.X_OK) else 0o600)
+    run(*HATCHLING, tmp_path, cwd=copy)
+
+    (sdist,) = source.parent.glob("*.tar.gz")
+    for built in (sdist, wheel):
+        assert (tmp_path / built.name).read_bytes() == built.read_bytes(), built.name
+
+
 def test_installed_shim_finds_its_program(prefix: Path, machine: Machine) -> None:
     (shim,) = prefix.glob("lib/python*/site-packages/ssmgate/shims/aws")
     fakes = machine.home / "real"

@@ -6,18 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
-PROGRAM = str(Path(sys.executable).with_name("ssmgate-sandbox-plugin"))
+PROGRAM = (sys.executable, "-m", "ssmgate.sandbox.plugin")
 REQUEST = json.dumps({"Target": "i-1"})
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PROGRAM, *arguments],
+        [*PROGRAM, *arguments],
         env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,
         capture_output=True,

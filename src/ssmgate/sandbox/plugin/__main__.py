@@ -1,4 +1,4 @@
-"""`ssmgate-sandbox-plugin`: the plugin's arguments, output and exit statuses.
+"""The stub of session-manager-plugin: the plugin's arguments, output and exit statuses.
 
 They are those of src/sessionmanagerplugin/session/session.go of session-manager-plugin. The
 arguments are the response (or the name of the environment variable that contains it), region,
@@ -80,7 +80,7 @@ def _print_error(text: str) -> None:
 
 
 def run() -> None:
-    """Run as the console script."""
+    """Run as a program."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(main(sys.argv[1:]))

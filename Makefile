@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions models sandbox-operations format clean
+.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions models awscli sandbox-operations format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -11,9 +11,10 @@ demo: .venv/installed-demo
 test: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --durations 15 --bare-starts 1000
 
-# Each night and before a release: every row, in all ways, in processes of its own.
+# Each night and before a release: every row, in all ways, in processes of its own; the installers.
 test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --full --durations 15
+	$(BIN)/python tests/installers.py
 
 # For hours: many examples of everything that hypothesis tries, and each parser of text from outside
 # for FUZZ_SECONDS, guided by coverage. The latter needs atheris, which PyPI has for Linux only.
@@ -63,6 +64,11 @@ completions: .venv/installed-test
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test
 	$(BIN)/ssmgate models build
+
+# Tries a release of awscli in an environment of its own, and prints what it changes.
+VERSION ?= $(error make awscli VERSION=1.46.4)
+awscli: .venv/installed-test
+	$(BIN)/python tools/try_awscli.py $(VERSION)
 
 # After a change of the sandbox's operations, or a new release of moto.
 sandbox-operations: .venv/installed-test

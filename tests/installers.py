@@ -1,6 +1,6 @@
 """Install the wheel as users do, each time with an empty HOME, and start what was installed.
 
-    python tests/installers.py          `make test-all` runs it
+    python tests/installers.py [twine|pip|pipx|uv]…         `make test-all` runs it
 
 Checks the metadata with twine, and installs with pip, pipx and uv. These come from the package
 index that pip is configured to use; one that cannot be had is named as "not run". Ends with 1 if
@@ -65,7 +65,8 @@ def clean(home: Path) -> dict[str, str]:
     ):
         if text := found.get(key):
             environ |= {pip: text.replace("\\n", " "), uv: text.replace("\\n", " ")}
-    return environ
+    # As pip does: of all indexes the best version.
+    return environ | {"UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
 def start_everything(wheel: Path, programs: Path, environ: dict[str, str]) -> None:
@@ -121,8 +122,8 @@ CHECKS: dict[str, Callable[[Path, Path, dict[str, str]], None]] = {
 }
 
 
-def main() -> int:
-    """Run every check. Returns the exit status."""
+def main(names: list[str]) -> int:
+    """Run the checks with `names`, all if there are none. Returns the exit status."""
     failed = False
     with tempfile.TemporaryDirectory(prefix="ssmgate-installers-") as directory:
         built, own = Path(directory, "built"), clean(Path(directory, "own"))
@@ -132,6 +133,8 @@ def main() -> int:
         )  # fmt: skip
         (wheel,) = built.glob("*.whl")
         for name, check in CHECKS.items():
+            if names and name not in names:
+                continue
             tools = Path(directory, f"{name}-tools")
             try:
                 if name != "pip":
@@ -152,4 +155,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ssmgate.gate.system import SUPPORTED_AWSCLI
+from ssmgate.gate.system import supported
 
 ROOT = Path(__file__).parents[1]
 MODELS = Path("src", "ssmgate", "gate", "aws", "service_models.json")
@@ -75,7 +75,7 @@ def _copy(tree: Path) -> None:
 
 def _widen(tree: Path, release: str) -> None:
     """Change the bound of `tree` to include `release`."""
-    oldest, newer = SUPPORTED_AWSCLI
+    oldest, newer = supported.AWSCLI
     numbers = _numbers(release)
     if numbers < _numbers(oldest):
         changed = (release, newer)

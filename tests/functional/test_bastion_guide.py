@@ -405,7 +405,7 @@ def test_configuration_is_as_in_guide(host: Host) -> None:
     program = [host.bastion.python, "-I", "-m", "ssmgate", "config", "check"]
     checked = host.bastion.run(ALICE, str(host.bastion.config_file), program=program)
 
-    assert (checked.returncode, checked.stderr) == (0, "")
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
     assert "note:" not in checked.stdout
 
 

@@ -86,4 +86,4 @@ def test_reports_unreachable_endpoint_once(tls_machine: Machine) -> None:
     ended = tls_machine.run("--target", TARGET, AWS_ENDPOINT_URL="https://127.0.0.1:1")
 
     assert ended.returncode == 254
-    assert ended.stderr.count("127.0.0.1") == 1
+    assert ended.stderr.count("Could not connect") == 1

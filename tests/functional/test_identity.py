@@ -561,8 +561,8 @@ def test_mfa_code_can_come_from_pipe(machine: Machine) -> None:
             ("--document-name", "AWS-StartSSHSession"), "SSH-2.0-x\r\n",
             "there is no terminal to ask on", id="ProxyCommand",
         ),
-        pytest.param((), "", "no MFA code was entered", id="no input"),
-        pytest.param((), "\n", "no MFA code was entered", id="an empty line"),
+        pytest.param((), "", "no terminal to ask on", id="no input"),
+        pytest.param((), "\n", "no terminal to ask on", id="an empty line"),
     ],
 )  # fmt: skip
 def test_mfa_without_code_is_configuration_error(

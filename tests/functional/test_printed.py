@@ -159,8 +159,9 @@ ROWS = [
             files={"p.json": CONDITION})
         for how in ([], ["--request"], ["--redact"])
     ),
-    Row("a policy's condition --explain", offline("p.json", "--explain"),
-        f"{JSON_SHOWN}\\x1b[2J\\u202e", 4, files={"p.json": CONDITION}),
+    Row("a policy's condition --explain",
+        offline("p.json", "--explain", "--context", "aws:PrincipalTag/team=x"),
+        f"{JSON_SHOWN}\\x1b[2J\\u202e", 3, files={"p.json": CONDITION}),
     Row("a policy's file", offline(WORD), WORD_SHOWN, 252),
     Row("a policy's file, in an answer", offline(WORD), WORD_SHOWN, 0,
         files={WORD: policy()}),

@@ -162,9 +162,9 @@ def test_error_text_of_service_does_not_show_token(
 
 def test_too_long_arguments_of_old_plugin_are_not_shown(machine: Machine) -> None:
     machine.plugin.version(OLD)
-    (machine.home / "long.json").write_text(json.dumps({"a": ["x" * 150_000]}))
+    machine.aws.script("StartSession", json_ok({**STARTED, "StreamUrl": "wss://" + "x" * 140_000}))
 
-    ended = machine.run("--target", TARGET, "--parameters", "file://long.json", "--debug")
+    ended = machine.run("--target", TARGET, "--debug")
 
     assert ended.returncode == 255
     assert "Argument list too long" in ended.stderr

@@ -19,7 +19,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 
-WAYS = {"cached": 1 / 4, "daemon": 1 / 6}
+WAYS = {"cached": 1 / 6, "daemon": 1 / 8}
 """The share of the rows that make starts in another way than the cold one, where all are run."""
 
 COLD = {
@@ -29,13 +29,21 @@ COLD = {
     "functional/test_shim.py::test_attack_command_lines_start_session_in_real_cli": 1 / 4,
     "functional/test_shim.py::test_installed_cli_answers_the_same": 1 / 2,
     # Both programs run for each; rows that ssmgate rejects or reads differently all run.
-    "functional/test_oracle.py::test_does_what_aws_does": 1 / 2,
+    "functional/test_oracle.py::test_does_what_aws_does": 1 / 4,
     # Each signal at each moment of a start in each way. The handlers are the same for all signals.
     "functional/test_signals.py::test_signal_leaves_no_session": 1 / 6,
-    # Four runs each. Unit tests of `explain` and `policy_language` test the texts too.
-    "functional/test_gallery.py::test_gallery": 1 / 2,
+    # Three and four runs each. Unit tests of `explain` and `policy_language` test the texts too.
+    "functional/test_policy_check.py::test_evaluates_policies_offline": 1 / 4,
+    "functional/test_gallery.py::test_gallery": 1 / 4,
+    # Each checks, changes a policy, and starts sessions. Unit tests have the same changes.
+    "functional/test_advice.py": 1 / 4,
+    # Each asks four verbs, or starts sessions of several callers.
+    "functional/test_same_answers.py": 1 / 2,
+    "functional/test_tag_policies.py": 1 / 2,
+    # Each waits until a start goes on without the daemon.
+    "functional/test_daemon_without.py": 1 / 2,
     # Each makes the clients of three services. Each line of the report has several rows.
-    "unit/doctor/test_broken_machines.py::test_finds_what_is_broken": 1 / 2,
+    "unit/doctor/test_broken_machines.py::test_finds_what_is_broken": 1 / 4,
 }
 """The share of the cold rows of a file, or of a test. What is not named runs always."""
 

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 
 from ssmgate.gate.config.load import Config
+from ssmgate.gate.config.schema import USER_PLACEHOLDER
 
 
 def unusable(config: Config) -> Iterator[tuple[str, str]]:
@@ -54,6 +55,8 @@ def _program(path: str) -> str:
 
 
 def _file(path: str) -> str:
+    if USER_PLACEHOLDER in path:  # one for each person
+        return _directory(os.path.dirname(path))
     kind = _kind(path)
     if isinstance(kind, str):
         return kind

@@ -57,6 +57,8 @@ UNUSABLE = [
      "login.aws_credentials_file: @/file/a: Not a directory"),
     (CREDENTIALS, 'credentials_file = "@"',
      "login.aws_credentials_file: @ is not a file"),
+    (CREDENTIALS, 'credentials_file = "@/none/{user}"',
+     "login.aws_credentials_file: @/none does not exist"),
     ('home = "@"', 'home = "@/none"', "login.home: @/none does not exist"),
     ('home = "@"', 'home = "@/file"', "login.home: @/file is not a directory"),
     ('"@/{user}.jsonl"', '"@/none/{user}.jsonl"', "record.file: @/none does not exist"),

@@ -10,7 +10,7 @@ import re
 import sys
 from typing import Any
 
-from ssmgate.gate.system import SUPPORTED_AWSCLI
+from ssmgate.gate.system import supported
 
 SET_ASIDE = (
     # Makes botocore import and run code that the user chooses, for every client.
@@ -65,7 +65,7 @@ def _fault() -> str:
         return "the Python package awscli is not installed"
     oldest, newer, release = (
         [int(number) for number in re.findall("[0-9]+", text)[:3]]
-        for text in (*SUPPORTED_AWSCLI, awscli.__version__)
+        for text in (*supported.AWSCLI, awscli.__version__)
     )
     if not oldest <= release < newer:
         return f"awscli {awscli.__version__} is not supported"

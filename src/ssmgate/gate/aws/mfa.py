@@ -18,18 +18,21 @@ def ask(prompt: str, *, stdin: bool) -> str:
     line of standard input, and the rest is left to the session. Raises `ConfigurationProblem` if
     there is no code.
     """
-    if not _has_terminal() and not stdin:
+    if _has_terminal() or (stdin and os.isatty(0)):
+        try:
+            # getpass uses the controlling terminal, or else standard input.
+            code = getpass.getpass(prompt)
+        except EOFError:
+            code = ""
+        if not code:
+            raise ConfigurationProblem("no MFA code was entered")
+        return code
+    code = _line() if stdin else ""
+    if not code:
         raise ConfigurationProblem(
             "the profile asks for an MFA code, and there is no terminal to ask on",
             hints=("run any aws command with this profile first: its credentials are cached",),
         )
-    try:
-        # getpass uses the controlling terminal, or else standard input.
-        code = getpass.getpass(prompt) if _has_terminal() or os.isatty(0) else _line()
-    except EOFError:
-        code = ""
-    if not code:
-        raise ConfigurationProblem("no MFA code was entered")
     return code
 
 

@@ -26,7 +26,6 @@ from ssmgate.gate.decision.question import (
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
-from ssmgate.gate.decision.target import target_arn
 
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 
@@ -225,31 +224,6 @@ def command(words: Sequence[str], options: Sequence[Option]) -> str:
 def _short(arn: str) -> str:
     """Return the name in an ARN, with its kind: `user/alice`."""
     return arn.split(":", 5)[-1]
-
-
-def least_statement(question: Question, request: SessionRequest) -> str:
-    """Return the smallest policy statement that allows `request`, as one line of JSON.
-
-    It names both resources that StartSession authorizes, and has the condition that makes the
-    service enforce the document check itself. For a kind of target that IAM does not list it has a
-    placeholder.
-    """
-    region = next(e.values[0] for e in question.context if e.key_name == "aws:RequestedRegion")
-    source = question.policy_source_arn
-    node = target_arn(
-        request.target,
-        partition=source.split(":")[1],
-        region=region,
-        account=account_of(source),
-    )
-    return json.dumps(
-        {
-            "Effect": "Allow",
-            "Action": ACTION,
-            "Resource": [question.resource_arn, node or f"ARN of target {request.target}"],
-            "Condition": {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}},
-        }
-    )
 
 
 _CHECKER = (

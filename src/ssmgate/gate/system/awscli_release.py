@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import metadata
 
 from ssmgate.gate.decision.errors import ConfigurationProblem
-from ssmgate.gate.system import SUPPORTED_AWSCLI
+from ssmgate.gate.system import supported
 from ssmgate.gate.system.installation import installing
 
-BOUND = ">={},<{}".format(*SUPPORTED_AWSCLI)
+BOUND = ">={},<{}".format(*supported.AWSCLI)
 
 
 def unsupported(fault: str) -> ConfigurationProblem:
@@ -32,7 +32,7 @@ def blamed(error: BaseException) -> ConfigurationProblem | None:
         release = metadata.version("awscli")
     except metadata.PackageNotFoundError:
         return unsupported("the Python package awscli is not installed")
-    tested = SUPPORTED_AWSCLI[0]
+    tested = supported.AWSCLI[0]
     if release == tested:
         return None
     return _error(f"awscli {release} cannot be used: {error}", f"awscli=={tested}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ssmgate.gate.system import SUPPORTED_AWSCLI, awscli_release
+from ssmgate.gate.system import awscli_release, supported
 
 ROOT = Path(__file__).parents[4]
 BOUND = "(supported: awscli >=1.46.3,<1.47)"
@@ -98,4 +98,4 @@ def test_bound_is_that_of_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert f"awscli{awscli_release.BOUND}" in project["dependencies"]
-    assert "awscli>={},<{}".format(*SUPPORTED_AWSCLI) in project["dependencies"]
+    assert "awscli>={},<{}".format(*supported.AWSCLI) in project["dependencies"]

@@ -19,7 +19,6 @@ from ssmgate.gate.decision.messages import (
     Option,
     check_command,
     explain,
-    least_statement,
     simulate_statement,
 )
 from ssmgate.gate.decision.question import Caller, Question
@@ -125,15 +124,6 @@ def test_denial_has_sentence_of_aws_and_reason(
     after = "; this machine requires a statement that names it" * (reason_code == Reason.NOT_NAMED)
     assert error.facts.reason == f"{reason} ssm:StartSession on it{after}"
     assert error.facts.full_reason == f"{reason} {DOCUMENT} for user/alice{after}"
-
-
-def test_requested_statement_has_both_resources_and_condition() -> None:
-    assert json.loads(least_statement(question(), REQUEST)) == {
-        "Effect": "Allow",
-        "Action": "ssm:StartSession",
-        "Resource": [DOCUMENT, "arn:aws:ec2:us-east-1:111122223333:instance/i-0a1"],
-        "Condition": {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}},
-    }
 
 
 def test_explicit_deny_requests_no_allow() -> None:

@@ -262,7 +262,7 @@ class RawClient:
         self.sock = self._stack.enter_context(self.daemon.connected_by_other_process(speak))
 
     def receive(self, kind: bytes) -> list[list[str]]:
-        """Return the next message that is no beat and no session's id; it has to be of `kind`."""
+        """Return the next message, of `kind`, that is neither a beat nor a session's id."""
         while (heard := requests.receive(self.sock))[0] in (protocol.BEAT, protocol.STARTED):
             pass
         assert heard[0] == kind

@@ -1,4 +1,4 @@
-"""ssmgate beside the real `aws`: the same arguments, the same requests, the same errors."""
+"""ssmgate compared with the real `aws`: the same arguments, the same requests, the same errors."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_each_program_runs_without_extras(wheel: Path) -> None:
 
 
 def test_same_source_is_same_sdist_and_wheel(source: Path, wheel: Path, tmp_path: Path) -> None:
-    """Neither when nor where it is built counts, nor the umask of whoever builds it."""
+    """Time, directory and umask of the build have no effect."""
     copy = tmp_path / "elsewhere"
     shutil.copytree(source, copy)
     for path in copy.rglob("*"):

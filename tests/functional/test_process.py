@@ -58,7 +58,7 @@ def test_plugin_gets_same_signal_dispositions_as_from_cli(machine: Machine) -> N
 
     status = machine.run("--target", NODE).stdout
 
-    # What whoever started the tests ignores, Python's own two aside, stays ignored.
+    # Signals that are ignored when the tests begin stay ignored, except Python's own two.
     inherited = mask(Path("/proc/self/status").read_text(), "SigIgn") - {
         signal.SIGPIPE,
         signal.SIGXFSZ,

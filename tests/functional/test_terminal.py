@@ -25,7 +25,7 @@ pytestmark = pytest.mark.starts
 SHELLS = ("dash", "bash", "busybox")
 READY, GO = "ready", "go"
 
-# A plugin in Python: it tells what the terminal sends, until it is told to go.
+# A plugin in Python that reports what the terminal sends, until it reads "go".
 TELLING = f"""exec {sys.executable} -c '
 import os, signal, sys, time
 def tell(number, frame):

@@ -22,7 +22,7 @@ from fakes.scripted_aws import ScriptedAws
 
 USUAL = 0.25
 MOST = 6.0
-"""What times are stretched by at most: what hangs is to be told in the end."""
+"""What times are stretched by at most: what hangs has to fail in the end."""
 
 
 def bare_start(runs: int = 5) -> float:

@@ -41,7 +41,7 @@ OUTSIDE = {
     "sandbox": {"boto3", "botocore", "moto", "werkzeug", "websockets"},
 }
 
-# Beyond these nothing of ssmgate's or of a library's is loaded by a start.
+# A start loads no other packages of libraries.
 START_PACKAGES = {
     "awscli", "botocore", "colorama", "dateutil", "docutils", "jmespath", "six", "ssmgate",
     "urllib3", "s3transfer",
@@ -215,7 +215,7 @@ EDGES = {
     "gate/argv/yaml.py": {"sys.stdout"},
     "gate/argv/help.py": {"sys.stderr"},  # one constant line
     "daemon/ending.py": {"os.write"},
-    # No terminal: files and pipes; and the stand-in of the plugin, whose output is the session's.
+    # No terminal: files and pipes; and the stub plugin, whose output is the session's.
     "gate/records/delivery.py": {"os.write"},
     "daemon/instance_lock.py": {"os.write"},
     "sandbox/agent/work.py": {"os.write"},

@@ -37,8 +37,8 @@ def daemon() -> None:
 def run(idle: int, in_place: bool, lock: int | None) -> None:
     """Run the daemon in the foreground.
 
-    The daemon holds what a start has to load, and neither credentials nor anything else that a
-    start is told. It serves this user, in this HOME and locale, and only where the system's
+    The daemon holds what a start has to load, and neither credentials nor anything else of a
+    session start. It serves this user, in this HOME and locale, and only where the system's
     configuration locks nothing. It runs until it has been idle for a while, or is stopped.
     """
     environ = _environ()

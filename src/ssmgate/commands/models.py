@@ -61,7 +61,7 @@ def _replace(path: str, text: str) -> None:
         try:
             file.write(text)
             file.flush()
-            os.fchmod(file.fileno(), 0o644)  # whoever starts sessions reads it
+            os.fchmod(file.fileno(), 0o644)  # every user who starts sessions reads it
             os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)

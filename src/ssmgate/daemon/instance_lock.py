@@ -75,7 +75,7 @@ def socket_name(fingerprint: list[str], directory: int) -> str:
     file = os.open(temporary, flags, 0o600, dir_fd=directory)
     try:
         os.write(file, os.urandom(location.KEY_BYTES))
-        # Complete, or another process's: nobody reads half a key.
+        # Complete, or another process's: no process reads half a key.
         with contextlib.suppress(FileExistsError):
             os.link(temporary, location.KEY, src_dir_fd=directory, dst_dir_fd=directory)
     finally:

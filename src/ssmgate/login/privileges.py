@@ -16,10 +16,10 @@ _CAPABILITY_VERSION_3 = 0x20080522
 def give_up() -> None:
     """Set no_new_privs and drop all capabilities, for this process and all that it executes.
 
-    Programs with the set-user-ID bit or file capabilities give nothing from then on: whoever
-    escapes into a shell cannot use a hole in one of them. The person's other processes are not
-    affected. On systems other than Linux there is neither. Raises `ConfigurationProblem` if the
-    kernel refuses.
+    Programs with the set-user-ID bit or file capabilities give nothing from then on: a
+    person who escapes into a shell cannot use a hole in one of them. The person's other processes
+    are not affected. On systems other than Linux there is neither. Raises `ConfigurationProblem` if
+    the kernel refuses.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""Condition keys that no request has, told from all that AWS documents."""
+"""Condition keys that no request has, and all keys that AWS documents."""
 
 import pytest
 

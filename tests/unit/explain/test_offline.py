@@ -1,4 +1,4 @@
-"""`policy check`: answers by the local evaluator alone, and what they hang on."""
+"""`policy check`: answers of the local evaluator, and what they depend on."""
 
 import json
 from pathlib import Path

@@ -68,6 +68,7 @@ class MfaPrompt:
         self.done = self.reads_stdin = False
 
     def ask(self, prompt: str) -> str:
+        """Return the code. Raises as `mfa.ask`."""
         from ssmgate.gate.aws import mfa
 
         return mfa.ask(prompt, stdin=self.reads_stdin)

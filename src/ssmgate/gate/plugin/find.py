@@ -117,6 +117,7 @@ def _unfit(path: str, why: str) -> GateError:
 
 
 def unusable(path: str, why: str, notes: tuple[str, ...] = ()) -> GateError:
+    """Return the error for the plugin at `path`. `why` completes "PATH …"."""
     return GateError(
         f"SessionManagerPlugin cannot be used: {path} {why}",
         notes=notes,

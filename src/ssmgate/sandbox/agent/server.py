@@ -112,7 +112,7 @@ class Agent:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        # The library logs every invalid handshake, whoever connects.
+        # The library logs every invalid handshake, of any client.
         logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
         async with serve(
             self._connected,

@@ -1,4 +1,4 @@
-"""`frozen` beside what it stands in for."""
+"""`frozen` compared with `dataclass(frozen=True)`."""
 
 from __future__ import annotations
 

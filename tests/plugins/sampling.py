@@ -19,17 +19,17 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 
-WAYS = {"cached": 1 / 6, "daemon": 1 / 8}
+WAYS = {"cached": 1 / 8, "daemon": 1 / 10}
 """The share of the rows that make starts in another way than the cold one, where all are run."""
 
 COLD = {
     # A fresh interpreter for each module of ssmgate.
-    "unit/test_house.py::test_each_module_declares_which_botocore_it_uses": 1 / 4,
+    "unit/test_house.py::test_each_module_declares_which_botocore_it_uses": 1 / 8,
     # These ask whether the attacks are attacks on the real `aws`.
     "functional/test_shim.py::test_attack_command_lines_start_session_in_real_cli": 1 / 4,
     "functional/test_shim.py::test_installed_cli_answers_the_same": 1 / 2,
     # Both programs run for each; rows that ssmgate rejects or reads differently all run.
-    "functional/test_oracle.py::test_does_what_aws_does": 1 / 4,
+    "functional/test_oracle.py::test_does_what_aws_does": 1 / 6,
     # Each signal at each moment of a start in each way. The handlers are the same for all signals.
     "functional/test_signals.py::test_signal_leaves_no_session": 1 / 6,
     # Three and four runs each. Unit tests of `explain` and `policy_language` test the texts too.
@@ -38,8 +38,8 @@ COLD = {
     # Each checks, changes a policy, and starts sessions. Unit tests have the same changes.
     "functional/test_advice.py": 1 / 4,
     # Each asks four verbs, or starts sessions of several callers.
-    "functional/test_same_answers.py": 1 / 2,
-    "functional/test_tag_policies.py": 1 / 2,
+    "functional/test_same_answers.py": 1 / 3,
+    "functional/test_tag_policies.py": 1 / 3,
     # Each waits until a start goes on without the daemon.
     "functional/test_daemon_without.py": 1 / 2,
     # Each makes the clients of three services. Each line of the report has several rows.

@@ -100,7 +100,7 @@ def _role(account: Account, region: str, role: Principal) -> Credentials:
             {
                 "Effect": "Allow",
                 "Principal": {"AWS": f"arn:aws:iam::{account.account_id}:root"},
-                "Action": "sts:AssumeRole",
+                "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
             }
         ],
     }

@@ -19,6 +19,8 @@ from ssmgate.gate.cache.store import DecisionCache
 def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str) -> None:
     directory = DecisionCache(home, print)
     Path(started, str(os.getpid())).touch()
+    if directory.read("a"):  # as `authorize` does: this process may begin after the first ended
+        return
     with contextlib.suppress(RuntimeError), directory.single_flight("a") as flight:
         if flight.waited and directory.read("a"):
             return

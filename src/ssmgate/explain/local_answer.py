@@ -11,6 +11,7 @@ from ssmgate.explain.advice import advise
 from ssmgate.explain.arn_mistakes import is_document
 from ssmgate.explain.known_context import PRINCIPAL_ARN, knowledge_of, likely_role
 from ssmgate.explain.policy_files import PolicyFiles
+from ssmgate.explain.proposals import LAYERS
 from ssmgate.explain.report import Answer, MissingKey, Statement, Verdict
 from ssmgate.explain.sources import place
 from ssmgate.explain.weakness import without_check
@@ -20,12 +21,6 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import Context, Evaluation, Layer, Request, StatementMatch
 from ssmgate.policy_language.decide import Certainty, Finding, decide
 
-LAYERS = {
-    Layer.RESOURCE_TYPE: "the action's kinds of resource",
-    Layer.ORGANIZATIONS: "service control policy",
-    Layer.IDENTITY: "identity-based policy",
-    Layer.BOUNDARY: "permissions boundary",
-}
 _POLICY_TYPES = {
     Layer.ORGANIZATIONS: "Service Control Policy",
     Layer.IDENTITY: "IAM Policy",

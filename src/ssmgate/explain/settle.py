@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ssmgate.explain.known_context import PRINCIPAL_ARN, knowledge_of
-from ssmgate.explain.local_answer import LAYERS, request_of
+from ssmgate.explain.local_answer import request_of
+from ssmgate.explain.proposals import LAYERS
 from ssmgate.explain.report import Answer, Verdict
 from ssmgate.explain.sources import Sources
 from ssmgate.gate.decision.question import Caller, Question

@@ -167,8 +167,7 @@ class _Request:
 
     def __init__(self, sock: _socket.socket, own: Mapping[str, str], terminate: Terminate) -> None:
         self._sock, self._own, self._terminate = sock, own, terminate
-        self._worker = 0
-        self._session = ""  # the id of the session that the worker has started, and not terminated
+        self._worker, self._session = 0, ""  # the session: started by it, and not terminated
         self._signal = 0  # the first that arrived
         self._waits = self._forwards = self._forwarded = False
 
@@ -204,11 +203,14 @@ class _Request:
 
     def _forward(self) -> None:
         self._forwarded = True
+        self._send(protocol.SIGNAL, [str(self._signal)])
+
+    def _send(self, kind: bytes, texts: list[str]) -> None:
         try:
-            self._sock.settimeout(ENDING_SECONDS)
-            self._sock.sendall(protocol.packed(protocol.SIGNAL, [str(self._signal)]))
+            self._sock.settimeout(ENDING_SECONDS if self._signal else SILENT_SECONDS)
+            self._sock.sendall(protocol.packed(kind, texts))
         except OSError:
-            pass  # `_listen` will fail too
+            pass  # `_listen` reads the worker's last message, and fails if there is none
 
     def _listen(self) -> None:
         handover = None
@@ -228,7 +230,7 @@ class _Request:
                 handover = _handover(lists)
                 if terminal := os.isatty(0):  # before TAKE: the import may fail
                     from ssmgate.gate.plugin import restore_terminal
-                self._sock.sendall(protocol.packed(protocol.TAKE))
+                self._send(protocol.TAKE, [])
             elif kind == protocol.GO and handover is not None:
                 path, argv, environ = handover
                 if terminal and restore_terminal.is_ours():
@@ -247,7 +249,7 @@ class _Request:
             pass
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", "invalid arguments") or str(error)
-            self._sock.sendall(protocol.packed(protocol.FAILED, [why]))
+            self._send(protocol.FAILED, [why])
         self._forwards = True
         if self._signal and not self._forwarded:
             self._forward()

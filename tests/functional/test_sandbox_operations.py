@@ -257,25 +257,23 @@ for zone in ("us-east-1a", "eu-west-1a"):
 
 
 class Proxy:
-    """A TCP proxy to a port, whose connections can be cut."""
+    """A TCP proxy to a port, for one connection that can be cut."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
+        self._to = port
         self._sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._port))
-            self._sockets += [client, server]
-            for pair in ((client, server), (server, client)):
-                threading.Thread(target=self._copy, args=pair, daemon=True).start()
+        client, _ = self._listening.accept()
+        server = socket.create_connection(("127.0.0.1", self._to))
+        self._sockets = [client, server]
+        for pair in ((client, server), (server, client)):
+            self._threads.append(threading.Thread(target=self._copy, args=pair))
+            self._threads[-1].start()
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -283,11 +281,14 @@ class Proxy:
                 target.sendall(data)
 
     def cut(self) -> None:
-        """End all connections, and accept no other ones."""
-        self._listening.close()
+        """End the connection, and leave no thread and no socket open."""
         for each in self._sockets:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in (self._listening, *self._sockets):
+            each.close()
 
 
 def test_stub_plugin_resumes_lost_session(server: Server) -> None:

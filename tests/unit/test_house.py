@@ -22,7 +22,7 @@ MODULES = house.modules()
 
 # Whose botocore a room sees when it is loaded: no room that is not named sees one.
 SEES_AWSCLI = {
-    "gate.aws", "gate.argv", "gate.start", "gate.shim",
+    "gate.aws", "gate.argv", "gate.start", "gate.shim", "gate.abandoned",
 }  # fmt: skip
 LAZILY = {
     "explain",

@@ -82,10 +82,10 @@ ROWS: dict[str, tuple[Any, dict[str, str], str]] = {
     "an untrusted certificate below": (
         lambda: unreachable(STS, OSError("[SSL: CERTIFICATE_VERIFY_FAILED] x")), {}, UNTRUSTED),
     "a CA bundle that is missing": (
-        lambda: unreachable(STS), {"AWS_CA_BUNDLE": "/nonexistent"},
-        "AWS_CA_BUNDLE is /nonexistent, which cannot be read"),
+        lambda: unreachable(STS), {"AWS_CA_BUNDLE": "/dev/null/ca"},
+        "AWS_CA_BUNDLE is /dev/null/ca, which cannot be read"),
     "another CA bundle that is missing": (
-        lambda: unreachable(STS), {"REQUESTS_CA_BUNDLE": "/nonexistent"}, "REQUESTS_CA_BUNDLE is"),
+        lambda: unreachable(STS), {"REQUESTS_CA_BUNDLE": "/dev/null/ca"}, "REQUESTS_CA_BUNDLE is"),
     "a line break in the key": (
         lambda: unreachable(STS), {"AWS_ACCESS_KEY_ID": "AKIA\n"},
         "AWS_ACCESS_KEY_ID contains a line break"),

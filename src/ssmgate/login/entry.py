@@ -73,12 +73,13 @@ def login(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         with start.started(start.permit(invocation, variables, recorder=recorder)) as session:
             return session.exec()
     except BaseException as error:
-        if isinstance(error, AccessError):
-            error.offers_commands = False  # the user has no shell
+        # First of all: a second signal could raise in any call before this `try`.
         try:
             _record_end(recorder, error, line)
         except signals.Interrupted:  # the signal arrived before signals were ignored
             _record_end(recorder, error, line)
+        if isinstance(error, AccessError):
+            error.offers_commands = False  # the user has no shell
         raise
 
 

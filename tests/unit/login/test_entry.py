@@ -371,6 +371,25 @@ def test_signal_during_recording_leaves_one_record(
         signal.raise_signal(number)
 
 
+def test_second_signal_at_once_leaves_a_record(logins: Logins) -> None:
+    """It arrives in the first call that looks at the exception of the first one."""
+
+    class First(signals.Interrupted):
+        @property
+        def __class__(self) -> type[signals.Interrupted]:  # type: ignore[override]
+            signal.raise_signal(signal.SIGHUP)
+            return signals.Interrupted
+
+        @__class__.setter
+        def __class__(self, _: object) -> None: ...
+
+    logins.ends = First(signal.SIGHUP)
+    with pytest.raises(signals.Interrupted):
+        login(logins, "-c", START)
+
+    assert end(logins)["error"] == "signal 1"
+
+
 def test_signal_during_menu_is_recorded(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> None:
     from ssmgate.login import menu
 

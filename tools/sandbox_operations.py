@@ -1,4 +1,4 @@
-"""Generate docs/sandbox-operations.md from the sandbox: `make sandbox-operations`.
+"""Generate docs/reference/sandbox-operations.md from the sandbox: `make sandbox-operations`.
 
 It names the releases of moto and botocore that it was made with: another one has other operations.
 Imports moto, which cannot share a process with awscli.
@@ -17,7 +17,7 @@ from ssmgate.sandbox import lighter, operations
 from ssmgate.sandbox.enforcement import RESOURCES
 from ssmgate.sandbox.sessions import Model, Sessions
 
-PAGE = Path(__file__).parents[1] / "docs" / "sandbox-operations.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "sandbox-operations.md"
 
 TITLES = {"ssm": "Systems Manager", "iam": "IAM", "sts": "STS", "ec2": "EC2"}
 

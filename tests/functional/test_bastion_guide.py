@@ -1,4 +1,4 @@
-"""The blocks of docs/bastion.md, executed and used, with other paths and names."""
+"""The blocks of docs/how-to/bastion.md, executed and used, with other paths and names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from fakes.waiting import until
 OBSTACLE = bastions.obstacle() or missing("ssh", "scp", "sftp", "sshd")
 pytestmark = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
 
-GUIDE = (REPOSITORY / "docs" / "bastion.md").read_text()
+GUIDE = (REPOSITORY / "docs" / "how-to" / "bastion.md").read_text()
 BLOCKS = {
     match[1]: match[2]
     for match in re.finditer(r"^```\w+ title=(\w+)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)

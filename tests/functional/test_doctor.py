@@ -100,7 +100,7 @@ def test_prints_text_of_others_as_escapes(healthy: Machine) -> None:
 
 
 def test_page_documents_each_line(healthy: Machine) -> None:
-    page = (ROOT / "docs" / "doctor.md").read_text().partition("## The lines")[2]
+    page = (ROOT / "docs" / "reference" / "doctor.md").read_text().partition("## The lines")[2]
     _, output = doctor(healthy, "--output", "json")
 
     documented = re.findall(r"^\| `([\w ]+)` \|", page, re.MULTILINE)

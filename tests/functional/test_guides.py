@@ -16,7 +16,7 @@ import pytest
 from conftest import FAKES, needs
 from fakes import sshd
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 
 
 def blocks(guide: str) -> list[tuple[str, str]]:

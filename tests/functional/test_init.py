@@ -103,8 +103,8 @@ def test_rejects_unsupported_shell(machine: Machine) -> None:
 
 
 def documented(shell: str) -> str:
-    """Return the lines that docs/shell.md has for the file that a `shell` reads at its start."""
-    page = (SHIMS.parent / "docs" / "shell.md").read_text()
+    """Return the lines that docs/how-to/shell.md has for the startup file of a `shell`."""
+    page = (SHIMS.parent / "docs" / "how-to" / "shell.md").read_text()
     return page.partition(f"```{shell}\n")[2].partition("```")[0]
 
 

@@ -185,7 +185,7 @@ def test_every_operation_answers_in_form_of_service(
     server: Server, service: str, title: str
 ) -> None:
     """Each of them is sent without members. Clients do not retry 501."""
-    page = (ROOT / "docs" / "sandbox-operations.md").read_text()
+    page = (ROOT / "docs" / "reference" / "sandbox-operations.md").read_text()
     section = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
     offered, _, others = section.partition("Not offered:")
 
@@ -217,9 +217,9 @@ def test_page_of_operations_is_current() -> None:
         capture_output=True, text=True, timeout=100, check=True,
     )  # fmt: skip
     releases, _, expected = ended.stdout.partition("\n")
-    page = (ROOT / "docs" / "sandbox-operations.md").read_text()
+    page = (ROOT / "docs" / "reference" / "sandbox-operations.md").read_text()
     if releases not in page:
-        pytest.skip(f"docs/sandbox-operations.md is not of {releases}")
+        pytest.skip(f"docs/reference/sandbox-operations.md is not of {releases}")
     assert page == expected, "run: make sandbox-operations"
 
 

@@ -113,7 +113,7 @@ def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
     It sets PATH so that 'aws' is ssmgate's, which runs the real one for all but session starts.
     Programs that you start see it too. With --function, only this shell does. It may be evaluated
     again, and in shells that are not interactive; it prints nothing and writes no file. It may also
-    be kept in a file, which a shell sources without starting ssmgate: docs/shell.md has the lines.
+    be kept in a file, which a shell sources without starting ssmgate: see docs/how-to/shell.md.
 
     --check says whether that has happened here and which aws runs. Exit code: 0 in force, 3 not,
     252 for a wrong command line.

@@ -91,7 +91,7 @@ def start_session() -> None:
 
 @main.command("login", short_help="What bin/ssmgate-login runs instead of a shell.")
 def login() -> None:
-    """What people get on a bastion instead of a shell: docs/bastion.md.
+    """What people get on a bastion instead of a shell: docs/how-to/bastion.md.
 
     Root's copy of bin/ssmgate-login starts it, as login shell and as sshd's ForceCommand. It takes
     SSH_ORIGINAL_COMMAND, or -c and a command: start-session with --target, --document-name,

@@ -12,7 +12,7 @@ from typing import Literal
 class Reason(StrEnum):
     """A reason code. Programs read the values: they stay the same between releases.
 
-    docs/check.md describes each code in a table.
+    docs/reference/check.md describes each code in a table.
     """
 
     ALLOWED = "allowed"

@@ -38,7 +38,9 @@ def test_schema_lists_each_code() -> None:
 
 
 def test_documentation_describes_each_code() -> None:
-    section = (ROOT / "docs" / "check.md").read_text().partition("### Reason codes\n")[2]
+    section = (
+        (ROOT / "docs" / "reference" / "check.md").read_text().partition("### Reason codes\n")[2]
+    )
     rows = re.findall(r"^\| `([a-z_]+)` \| .", section.partition("\n## ")[0], re.MULTILINE)
 
     assert sorted(rows) == sorted(Reason)

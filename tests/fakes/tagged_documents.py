@@ -55,6 +55,7 @@ class Aws:
         self.calls: list[str] = []
         self.partition, self.region = "aws", "us-east-1"
         self.iam = self.ssm = self
+        self.session: Any = None
 
     def simulate_principal_policy(self, **request: Any) -> Any:
         arns = request["ResourceArns"]

@@ -17,6 +17,7 @@ from fakes.scripted_aws import (
     ACCOUNT,
     Answer,
     context_keys,
+    credentials,
     document_tags,
     evaluation,
     identity,
@@ -215,6 +216,40 @@ def test_configured_session_tag_is_known(machine: Machine) -> None:
     assert "access denied (" in ended.stderr
     (asked,) = machine.aws.calls("SimulatePrincipalPolicy")
     assert asked.context["aws:principaltag/Team"] == ("string", ["web"])
+
+
+BASE_KEYS = "aws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
+OPS_PROFILE = f"[profile ops]\nrole_arn = {OPS}\nsource_profile = base\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "status"),
+    [
+        pytest.param(BASE_KEYS, 0, id="long-term keys"),
+        pytest.param(
+            BASE_KEYS + "aws_session_token = t\n", 254, id="session that may have transitive tags"
+        ),
+    ],
+)
+def test_role_that_ssmgate_assumed_without_tags_has_only_own_tags(
+    machine: Machine, source: str, status: int
+) -> None:
+    """Also with credentials from the AWS CLI's cache. Others may tag sessions of this role."""
+    directory = machine.home / ".aws"
+    directory.mkdir()
+    (directory / "config").write_text(f"[profile base]\n{source}{OPS_PROFILE}")
+    machine.aws.script("AssumeRole", credentials("ASIAOPS"))
+    machine.aws.script("GetCallerIdentity", OPS_SESSION)
+    machine.aws.script("GetRole", role(OPS, "sts:AssumeRole", "sts:TagSession", Team="ops"))
+
+    for assumed in (1, 1):
+        machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG), YES)
+        machine.aws.script("ListTagsForResource", document_tags())
+        ended = machine.run("--target", TARGET, "--profile", "ops")
+
+        assert ended.returncode == status, ended.stderr
+        assert ("could not check access" in ended.stderr) == (status == 254)
+        assert len(machine.aws.calls("AssumeRole")) == assumed
 
 
 INSTANCES = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/*"

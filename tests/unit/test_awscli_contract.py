@@ -264,3 +264,16 @@ def test_credential_providers_have_cache(name: str) -> None:
 
     assert hasattr(provider, "cache")
     assert name != "assume-role" or hasattr(provider, "_prompter")
+
+
+def test_assumed_role_has_fetcher_and_source() -> None:
+    """What `gate.aws.assumed_role` reads. That it works is tested there."""
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    fetcher = AssumeRoleCredentialFetcher(None, "source", "arn:aws:iam::111122223333:role/r")
+    credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+
+    assert credentials._refresh_using.__self__ is fetcher
+    assert fetcher._source_credentials == "source"
+    assert fetcher._assume_kwargs.keys() == {"RoleArn", "RoleSessionName"}
+    assert credentials._expiry_time is None

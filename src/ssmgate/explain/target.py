@@ -83,7 +83,7 @@ class _Simulation:
     """Simulates questions about one target, with the tags that were found for an earlier one."""
 
     def __init__(self, clients: Clients, builder: QuestionBuilder, target: str) -> None:
-        self._lookups = tags.Lookups(clients.iam, builder.caller)
+        self._lookups = tags.Lookups(clients.iam, builder.caller, clients.session)
         self._own = _source(clients, target)
         self._tags: tuple[ContextEntry, ...] = ()
 

@@ -47,7 +47,7 @@ def resimulate(
     """
     if not any(denied(attempt.decision) for attempt in attempts):
         return list(attempts)
-    lookups = tags.Lookups(clients.iam, caller)
+    lookups = tags.Lookups(clients.iam, caller, clients.session)
     sources = _Sources(clients, caller, most_tagged)
     last = list(attempts)
     for turn in range(max(len(attempt.questions) for attempt in attempts)):

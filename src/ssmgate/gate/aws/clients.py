@@ -66,9 +66,9 @@ class Clients:
 
     `partition` and `region` are those that StartSession goes to; `secure_transport`: whether it
     is sent over TLS. `home` is that partition in the endpoint data, None if the region belongs to
-    none. `another` makes a client of another service for the same identity, by its name. `asking`,
-    a cached function, makes those of STS and IAM, and `resolve_checker`, also cached, resolves
-    the credentials of the checker's profile, which may prompt for an MFA code.
+    none. `another` makes a client of another service for the same identity, by its name; `session`
+    is botocore's. `asking`, a cached function, makes those of STS and IAM, and `resolve_checker`,
+    also cached, the credentials of the checker's profile, which may prompt for an MFA code.
     """
 
     ssm: Any = field(repr=False)
@@ -77,6 +77,7 @@ class Clients:
     home: Partition | None
     secure_transport: bool
     another: Callable[[str], Any] = field(repr=False)
+    session: Any = field(repr=False)
     credentials: Credentials
     asking: Any = field(repr=False)
     resolve_checker: Any = field(repr=False)
@@ -144,6 +145,7 @@ def open_clients(session: Any, options: Options, config: Config = Config()) -> C
         home=home,
         secure_transport=ssm.meta.endpoint_url.startswith("https://"),
         another=partial(session.create_client, **common, **frozen),
+        session=session,
         credentials=credentials,
         asking=cache(partial(_open_asking, session, ssm, home, config, frozen, common, checker)),
         resolve_checker=checker,

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
+from ssmgate.gate.aws import assumed_role
 from ssmgate.gate.decision.arn import principal
 from ssmgate.gate.decision.context_keys import is_tag, unknown_keys
 from ssmgate.gate.decision.decision import Layer
@@ -70,12 +71,14 @@ class Found:
 class Lookups:
     """Lookups about one caller after a denial. Each call is made at most once.
 
-    `iam` has to exist already: another thread may use it.
+    `iam` has to exist already: another thread may use it. `session` is botocore's session with the
+    caller's credentials, None if it is not known how they were made.
     """
 
-    def __init__(self, iam: Any, caller: Caller) -> None:
+    def __init__(self, iam: Any, caller: Caller, session: Any = None) -> None:
         self.iam = iam
         self.caller = caller
+        self._session = session
 
     def keys_of(self, layer: Layer) -> tuple[tuple[str, ...] | None, str]:
         """Return the condition keys that an explicit deny in `layer` may depend on.
@@ -143,7 +146,7 @@ class Lookups:
 
         A user has only its own tags. Tags of a role session (AssumeRole, SAML, IAM Identity Center)
         override those of the role. Whoever passes them needs sts:TagSession in the role's trust
-        policy.
+        policy. A session that this process made without tags has only the role's.
         https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
         """
         entity = self._entity
@@ -153,7 +156,8 @@ class Lookups:
             return None, False
         if entity is None or self.caller.principal_type == "User":
             return tags, False
-        if lets_tag_sessions(_policy(entity.get("AssumeRolePolicyDocument"))):
+        trust = _policy(entity.get("AssumeRolePolicyDocument"))
+        if lets_tag_sessions(trust) and not assumed_role.is_untagged(self._session):
             return None, True
         return tags, False
 

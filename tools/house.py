@@ -37,7 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate.shim": {"gate.argv", "gate.config"},
     "gate.abandoned": _ASKS,
     "gate.start": {*_ASKS, "gate.plugin", "gate.records"},
-    "gate.print_error": {"gate.decision", "gate.exits", "gate.printer", "gate.system"},
+    "gate.print_error": {
+        "gate.decision", "gate.exits", "gate.printer", "gate.system", "gate.argv",
+    },
     # Its callers pass the function that it runs, and the one that explains a denial.
     "gate.process": {
         "gate.decision", "gate.system", "gate.printer", "gate.exits", "gate.print_error",

@@ -304,9 +304,7 @@ def test_fork_leaves_no_state_behind(ssmgate: Runner, machine: Machine) -> None:
         ),
     ],
 )
-@pytest.mark.parametrize(
-    "wrong", ["--reason ''", "--nonsense", "--doc 'a b'"], ids=["length", "option", "name"]
-)
+@pytest.mark.parametrize("wrong", ["--reason ''", "--doc 'a b'"], ids=["length", "name"])
 def test_errors_have_requested_format(
     words: str,
     environ: dict[str, str],

@@ -244,7 +244,6 @@ def test_escapes_control_characters_of_others(row: Row, printed: Callable[[Row],
     ("words", "text", "answers"),
     [
         pytest.param((*START, "--cli-error-format", "json"), XML, STS_ERROR, id="a refusal"),
-        pytest.param((*START, "--cli-error-format", "yaml"), JSON, SSM_ERROR, id="as yaml"),
         pytest.param((*CHECK, "--output", "json"), XML, explicit_deny(XML), id="check"),
         pytest.param(offline("p.json", "--output", "json"), JSON, {}, id="a policy"),
         pytest.param(

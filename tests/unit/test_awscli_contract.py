@@ -87,6 +87,13 @@ SIGNATURES = {
     ),
     "awscli.customizations.generatecliskeleton:GenerateCliSkeletonArgument"
     ".generate_json_skeleton": ("(self, call_parameters, parsed_args, parsed_globals, **kwargs)"),
+    "awscli.customizations.generatecliskeleton:StubbedCLIOperationCaller.invoke": (
+        "(self, service_name, operation_name, parameters, parsed_globals)"
+    ),
+    "awscli.customizations.generatecliskeleton:StubbedCLIOperationCaller._display_response": (
+        "(self, command_name, response, parsed_globals)"
+    ),
+    "awscli.formatter:TableFormatter.__call__": "(self, command_name, response, stream=None)",
     "awscli.customizations.addexamples:add_examples": "(help_command, **kwargs)",
     # Unregistered, as it would hand over parsed policies without their text.
     "botocore.handlers:json_decode_policies": "(parsed, model, **kwargs)",

@@ -212,7 +212,7 @@ EDGES = {
     "login/menu.py": {"os.write"},  # the person's terminal
     "sandbox/__main__.py": {"logging.basicConfig", "logging.StreamHandler"},
     # These texts are ssmgate's: a skeleton of the model's names, a line break.
-    "gate/argv/yaml.py": {"sys.stdout"},
+    "gate/argv/skeleton.py": {"sys.stdout"},
     "gate/argv/help.py": {"sys.stderr"},  # one constant line
     "daemon/ending.py": {"os.write"},
     # No terminal: files and pipes; and the stub plugin, whose output is the session's.

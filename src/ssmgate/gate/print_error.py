@@ -27,19 +27,20 @@ def print_error(error: GateError, environ: dict[str, str], *, debug: bool = Fals
 
 
 def _print_gate_error(error: GateError, environ: dict[str, str]) -> None:
-    error_format = error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")
+    error_format = (error.error_format or environ.get("AWS_CLI_ERROR_FORMAT", "")).lower()
     if isinstance(error, AccessError):
         from ssmgate.gate.decision import denial_text
 
         how = denial_text.form(error, error_format, terminal=os.isatty(2))
-        printer.eprint(printable.Layout(denial_text.render(error, how, _extras(error))))
+        if how is denial_text.Form.STRUCTURED:
+            _print_structured(denial_text.members(error), error, error_format)
+        else:
+            printer.eprint(printable.Layout(denial_text.render(error, how, _extras(error))))
         return
-    if error_format in ("json", "yaml"):  # JSON is YAML
+    # As AWS CLI v2, which prints errors without a code as they are.
+    if error.error_code and error_format in ("json", "yaml", "table"):
         shown: dict[str, object] = {"Code": error.error_code, "Message": error.details}
-        notes = [*error.notes, *_extras(error)]
-        shown |= {"Notes": notes} if notes else {}
-        shown |= {"Hints": error.hints} if error.hints else {}
-        printer.eprint(printable.Layout(json.dumps(shown, indent=4)))
+        _print_structured(shown, error, error_format)
         return
     if error.preamble:
         printer.eprint(printable.Layout(error.preamble))
@@ -51,6 +52,20 @@ def _print_gate_error(error: GateError, environ: dict[str, str]) -> None:
     _print_lines([*error.notes, *_extras(error)])
     for hint in error.hints:
         printer.eprint(f"ssmgate: hint: {hint}")
+
+
+def _print_structured(shown: dict[str, object], error: GateError, error_format: str) -> None:
+    """Print `shown` and the notes and hints of `error` as JSON, YAML or a table."""
+    notes = [*error.notes, *_extras(error)]
+    shown |= {"Notes": notes} if notes else {}
+    shown |= {"Hints": [*error.hints]} if error.hints else {}
+    if error_format == "json":
+        text = json.dumps(shown, indent=4)
+    else:
+        from ssmgate.gate.argv import error_formats
+
+        text = getattr(error_formats, error_format)(shown)
+    printer.eprint(printable.Layout(text))
 
 
 def _extras(error: BaseException) -> list[str]:

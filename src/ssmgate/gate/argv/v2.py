@@ -179,8 +179,13 @@ class _Skeleton(GenerateCliSkeletonArgument):
         self, call_parameters: Any, parsed_args: Namespace, parsed_globals: Namespace, **_: Any
     ) -> Any:
         """Print the requested skeleton, and return the exit status."""
-        if getattr(parsed_args, "generate_cli_skeleton", None) != "yaml-input":
+        kind = getattr(parsed_args, "generate_cli_skeleton", None)
+        if kind not in ("yaml-input", "output"):
             return super().generate_json_skeleton(call_parameters, parsed_args, parsed_globals)
-        from ssmgate.gate.argv import yaml
+        from ssmgate.gate.argv import skeleton
 
-        return yaml.print_skeleton(self._operation_model.input_shape)
+        if kind == "output":
+            return skeleton.print_output(
+                self._session, self._operation_model, call_parameters, parsed_globals
+            )
+        return skeleton.print_yaml_input(self._operation_model.input_shape)

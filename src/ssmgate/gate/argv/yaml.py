@@ -1,13 +1,12 @@
-"""YAML 1.2 on the command line: --cli-input-yaml, and the skeleton for it."""
+"""YAML 1.2: --cli-input-yaml, and output."""
 
 from __future__ import annotations
 
+import io
 import json
-import sys
 from typing import Any
 
 from awscli.argprocess import ParamError
-from botocore.utils import ArgumentGenerator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -20,12 +19,13 @@ def load(text: str | bytes) -> Any:
         raise ParamError("cli-input-yaml", "Invalid YAML received.") from error
 
 
-def print_skeleton(shape: Any) -> int:
-    """Print the skeleton for the members of `shape`, and return the exit status."""
-    skeleton = YAML().map()
-    # Through JSON, as YAML would write an OrderedDict with a tag.
-    skeleton.update(json.loads(json.dumps(ArgumentGenerator().generate_skeleton(shape))))
-    for name in shape.required_members:
-        skeleton.yaml_add_eol_comment("# [REQUIRED]", name)
-    YAML().dump(skeleton, sys.stdout)
-    return 0
+def dumped(value: Any) -> str:
+    """Return `value` as AWS CLI v2 writes it, but in ASCII, with a line break at its end."""
+    if not isinstance(value, dict | list):
+        return json.dumps(value) + "\n"  # YAML would mark the end of a scalar by a line "..."
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.allow_unicode = False
+    output = io.StringIO()
+    yaml.dump(json.loads(json.dumps(value)), output)  # an OrderedDict would have a tag
+    return output.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -26,7 +25,7 @@ class Form(Enum):
     LINES = auto()
     LEGACY = auto()
     TEXT = auto()
-    JSON = auto()
+    STRUCTURED = auto()
 
 
 def form(error: AccessError, error_format: str | None, *, terminal: bool) -> Form:
@@ -37,8 +36,8 @@ def form(error: AccessError, error_format: str | None, *, terminal: bool) -> For
     contains "ssh", as AWS-StartSSHSession does.
     """
     match error_format:
-        case "json" | "yaml":  # JSON is YAML
-            return Form.JSON
+        case "json" | "yaml" | "table":
+            return Form.STRUCTURED
         case "legacy":
             return Form.LEGACY
         case "text":
@@ -62,11 +61,9 @@ def has_time(error: AccessError, error_format: str | None, *, terminal: bool) ->
 def render(error: AccessError, how: Form, notes: Sequence[str] = ()) -> str:
     """Return the whole output for `error`, ready to print, without a line break at its end.
 
-    `notes` are other problems, each of one line. Text from outside ssmgate is escaped, so that none
-    of it can begin a line.
+    `how` is not `STRUCTURED`, for which there is `members`. `notes` are other problems, each of one
+    line. Text from outside ssmgate is escaped, so that none of it can begin a line.
     """
-    if how is Form.JSON:
-        return _json(error, notes)
     rows = _terminal(error) if how is Form.TERMINAL else _lines(error, how)
     return "\n".join([*rows, *(f"ssmgate: {line(note)}" for note in notes)])
 
@@ -132,9 +129,10 @@ def _first(error: AccessError) -> str:
     return error.title.replace(": ", f"{code}: {target}: ", 1) + document
 
 
-def _json(error: AccessError, notes: Sequence[str]) -> str:
+def members(error: AccessError) -> dict[str, object]:
+    """Return the members of `error` in structured output, unescaped: those of AWS, then ours."""
     facts = error.facts
-    shown: dict[str, object] = {
+    return {
         "Code": error.error_code,
         "Message": error.details,
         "decision": error.decision,
@@ -144,4 +142,3 @@ def _json(error: AccessError, notes: Sequence[str]) -> str:
         "caller": facts.caller_arn or None,
         "started": False,
     }
-    return json.dumps(shown | ({"Notes": [*notes]} if notes else {}), indent=4)

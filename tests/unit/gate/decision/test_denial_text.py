@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from fakes.hostile import FORGED, HOSTILE, SHOWN
 from ssmgate.gate.decision.access_errors import AccessDenied, AccessError, DenialFacts
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
-from ssmgate.gate.decision.denial_text import Form, form, has_time, render
+from ssmgate.gate.decision.denial_text import Form, form, has_time, members, render
 from ssmgate.gate.decision.evaluation import MatchedStatement
 from ssmgate.gate.decision.messages import explain
 from ssmgate.gate.decision.question import Caller, Question
@@ -264,9 +263,10 @@ def test_renders_each_form(error: AccessError, how: Form, text: str) -> None:
     ],
     ids=["denied", "unknown", "restricted"],
 )
-def test_json_has_the_members_of_aws_and_ours(error: AccessError, shown: dict[str, object]) -> None:
-    assert json.loads(render(error, Form.JSON)) == shown
-    assert json.loads(render(error, Form.JSON, ["n"])) == {**shown, "Notes": ["n"]}
+def test_structured_output_has_members_of_aws_and_ours(
+    error: AccessError, shown: dict[str, object]
+) -> None:
+    assert members(error) == shown
 
 
 @pytest.mark.parametrize("how", [Form.TERMINAL, Form.LINES, Form.LEGACY, Form.TEXT])
@@ -284,8 +284,9 @@ def test_notes_follow_with_the_prefix(how: Form) -> None:
         (None, "AWS-StartSSHSession", True, Form.LINES),
         (None, f"{AWSS}/AWS-StartSSHSession", True, Form.LINES),
         (None, f"{MINE}/our-ssh", True, Form.LINES),
-        ("json", "Dev-Shell", True, Form.JSON),
-        ("yaml", "AWS-StartSSHSession", False, Form.JSON),
+        ("json", "Dev-Shell", True, Form.STRUCTURED),
+        ("yaml", "AWS-StartSSHSession", False, Form.STRUCTURED),
+        ("table", "Dev-Shell", True, Form.STRUCTURED),
         ("legacy", "Dev-Shell", True, Form.LEGACY),
         ("text", "Dev-Shell", True, Form.TEXT),
     ],

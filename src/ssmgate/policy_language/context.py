@@ -51,6 +51,10 @@ class Context:
         """Return the values of `key`, or None if the request lacks it."""
         return self._entries.get(key.lower())
 
+    def get_lower(self, folded: str) -> Values | None:
+        """Return the values of the key whose name in lower case is `folded`, None if absent."""
+        return self._entries.get(folded)
+
     def single(self, key: str) -> str | None:
         """Return the value of `key` for a policy variable: None for a multivalued key as well."""
         found = self.get(key)

@@ -15,7 +15,7 @@ from ssmgate.policy_language.possible import condition_outcomes, resource_outcom
 from ssmgate.policy_language.resources import has_resource
 from ssmgate.policy_language.statements import Request, StatementMatch
 
-_MOST_MATCHES = 3_000
+MOST_MATCHES = 3_000
 """How many statements are matched under assumptions before the answer is unknown."""
 
 
@@ -50,7 +50,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class _Possible:
+class Possible:
     """Whether a statement may apply and may not, and what that depends on."""
 
     match: StatementMatch
@@ -70,16 +70,16 @@ def decide(request: Request, policies: Policies, knowledge: Knowledge) -> Findin
         return Finding(Certainty.DENIED, evaluation, layer=Layer.RESOURCE_TYPE)
     root = View(request.context, knowledge)
     layers = [
-        (layer.layer, [_possible(match, request, root) for match in layer.statements])
+        (layer.layer, [possible(match, request, root) for match in layer.statements])
         for layer in evaluation.layers
     ]
-    answer, undecided = _answer(layers)
+    answer, undecided = answer_of(layers)
     if answer is Certainty.UNKNOWN:
-        answer = _search(layers, request, root, [_MOST_MATCHES])
+        answer = search(layers, request, root, [MOST_MATCHES])
     if answer is Certainty.UNKNOWN:
         return _unknown(evaluation, root, undecided)
-    denying = [layer for layer, found in layers if any(_is_deny(p) and p.must for p in found)]
-    lacking = [layer for layer, found in layers if not any(_is_allow(p) and p.may for p in found)]
+    denying = [layer for layer, found in layers if any(is_deny(p) and p.must for p in found)]
+    lacking = [layer for layer, found in layers if not any(is_allow(p) and p.may for p in found)]
     explicit = bool(denying) if denying or lacking else _denies(evaluation)
     layer = next(iter((*denying, *lacking)), evaluation.decided_by)
     return Finding(answer, evaluation, answer is Certainty.DENIED and explicit, layer, undecided=())
@@ -89,7 +89,7 @@ def _denies(evaluation: Evaluation) -> bool:
     return any(layer.denies for layer in evaluation.layers)
 
 
-def _unknown(evaluation: Evaluation, root: View, undecided: Sequence[_Possible]) -> Finding:
+def _unknown(evaluation: Evaluation, root: View, undecided: Sequence[Possible]) -> Finding:
     splits = [split for possible in undecided for split in possible.splits]
     keys: dict[str, str] = {}
     for split in splits:
@@ -99,7 +99,7 @@ def _unknown(evaluation: Evaluation, root: View, undecided: Sequence[_Possible])
         Certainty.UNKNOWN,
         evaluation,
         keys=tuple(keys.values()),
-        denies=any(map(_is_deny, undecided)),
+        denies=any(map(is_deny, undecided)),
         undecided=tuple(possible.match for possible in undecided),
         two_readings=tuple(
             dict.fromkeys(s.atom[-1] for s in splits if s.key is None and s.atom is not None)
@@ -107,15 +107,15 @@ def _unknown(evaluation: Evaluation, root: View, undecided: Sequence[_Possible])
     )
 
 
-_Layers = list[tuple[Layer, list[_Possible]]]
+Layers = list[tuple[Layer, list[Possible]]]
 
 
-def _search(layers: _Layers, request: Request, view: View, budget: list[int]) -> Certainty:
+def search(layers: Layers, request: Request, view: View, budget: list[int]) -> Certainty:
     """Return the answer that all possible assumptions share, else UNKNOWN.
 
     `layers` are the statements in `view`. `budget` is how many more may be matched.
     """
-    answer, undecided = _answer(layers)
+    answer, undecided = answer_of(layers)
     if answer is not Certainty.UNKNOWN or budget[0] < 0:
         return answer
     for split in (split for possible in undecided for split in possible.splits):
@@ -123,29 +123,30 @@ def _search(layers: _Layers, request: Request, view: View, budget: list[int]) ->
             answers = set()
             for one in assumed:
                 refined = _refined(layers, request, one, budget)
-                answers.add(_search(refined, request, one, budget))
+                answers.add(search(refined, request, one, budget))
                 if len(answers) > 1 or Certainty.UNKNOWN in answers:
                     return Certainty.UNKNOWN
             return answers.pop()
     return Certainty.UNKNOWN
 
 
-def _refined(layers: _Layers, request: Request, view: View, budget: list[int]) -> _Layers:
+def _refined(layers: Layers, request: Request, view: View, budget: list[int]) -> Layers:
     """Return `layers` in `view`, which has more assumptions: what was decided remains decided."""
 
-    def again(possible: _Possible) -> _Possible:
-        if possible.may is possible.must:
-            return possible
+    def again(one: Possible) -> Possible:
+        if one.may is one.must:
+            return one
         budget[0] -= 1
-        return _possible(possible.match, request, view)
+        return possible(one.match, request, view)
 
-    return [(layer, [again(possible) for possible in found]) for layer, found in layers]
+    return [(layer, [again(one) for one in found]) for layer, found in layers]
 
 
-def _possible(match: StatementMatch, request: Request, view: View) -> _Possible:
+def possible(match: StatementMatch, request: Request, view: View) -> Possible:
+    """Return whether the statement of `match` may apply in `view`, and must."""
     policy, statement = match.policy, match.statement
     if match.action.outcome is Outcome.NOT_MATCHED:
-        return _Possible(match, may=False, must=False, splits=())
+        return Possible(match, may=False, must=False, splits=())
     splits: list[Split] = []
     elements = []
     for condition in (None, *statement.conditions):
@@ -155,23 +156,23 @@ def _possible(match: StatementMatch, request: Request, view: View) -> _Possible:
         else:
             outcomes = condition_outcomes(condition, policy.version, view, found)
         if outcomes == {Outcome.NOT_MATCHED}:
-            return _Possible(match, may=False, must=False, splits=())
+            return Possible(match, may=False, must=False, splits=())
         elements.append(outcomes)
         splits += found if len(outcomes) > 1 else ()
     if statement.effect is Effect.DENY:
-        return _Possible(
+        return Possible(
             match, True, not any(Outcome.NOT_MATCHED in o for o in elements), (*splits,)
         )
     may = all(Outcome.MATCHED in outcomes for outcomes in elements)
     must = may and all(len(outcomes) == 1 for outcomes in elements)
-    return _Possible(match, may, must, tuple(splits))
+    return Possible(match, may, must, tuple(splits))
 
 
-def _answer(layers: _Layers) -> tuple[Certainty, list[_Possible]]:
+def answer_of(layers: Layers) -> tuple[Certainty, list[Possible]]:
     """Return the answer, and the statements that it depends on if it is unknown."""
     everything = [possible for _, found in layers for possible in found]
-    denies = [p for p in everything if _is_deny(p) and p.may]
-    allows = [[p for p in found if _is_allow(p) and p.may] for _, found in layers]
+    denies = [p for p in everything if is_deny(p) and p.may]
+    allows = [[p for p in found if is_allow(p) and p.may] for _, found in layers]
     if any(p.must for p in denies) or not all(allows):
         return Certainty.DENIED, []
     undecided = [found for found in allows if not any(p.must for p in found)]
@@ -180,9 +181,11 @@ def _answer(layers: _Layers) -> tuple[Certainty, list[_Possible]]:
     return Certainty.UNKNOWN, [*denies, *(p for found in undecided for p in found)]
 
 
-def _is_deny(possible: _Possible) -> bool:
-    return possible.match.statement.effect is Effect.DENY
+def is_deny(one: Possible) -> bool:
+    """Return whether the statement is a Deny."""
+    return one.match.statement.effect is Effect.DENY
 
 
-def _is_allow(possible: _Possible) -> bool:
-    return possible.match.statement.effect is Effect.ALLOW
+def is_allow(one: Possible) -> bool:
+    """Return whether the statement is an Allow."""
+    return one.match.statement.effect is Effect.ALLOW

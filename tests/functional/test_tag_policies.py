@@ -252,6 +252,48 @@ def test_role_that_ssmgate_assumed_without_tags_has_only_own_tags(
         assert len(machine.aws.calls("AssumeRole")) == assumed
 
 
+TASK = f"arn:aws:ecs:us-east-1:{ACCOUNT}:task/shop/0f1e2d3c"
+TASK_TAGS = json_ok({"tags": [{"key": "Team", "value": "ops"}]})
+
+
+@pytest.mark.parametrize(
+    ("missing", "read", "after", "answer", "reason"),
+    [
+        pytest.param(DOCUMENT_TAG, TASK_TAGS, [YES], "allowed", "", id="a tag that allows"),
+        pytest.param(
+            DOCUMENT_TAG, TASK_TAGS, [NO], "denied", "no identity-based policy allows",
+            id="another tag",
+        ),
+        pytest.param(
+            DOCUMENT_TAG, NOT_LISTED, [], "unknown", "could not be read (ecs:ListTagsForResource)",
+            id="tags that may not be read",
+        ),
+        pytest.param(
+            "ssm:resourceTag/Team", TASK_TAGS, [], "unknown",
+            "ssm:resourceTag/Team, which AWS does not document for this kind of target",
+            id="a key that AWS does not list for tasks",
+        ),
+    ],
+)  # fmt: skip
+def test_task_is_simulated_with_its_tags(
+    machine: Machine, missing: str, read: Answer, after: list[Answer], answer: str, reason: str
+) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", YES, lacking(missing), *after, YES)
+    machine.aws.script("ListTagsForResource", read)
+    machine.aws.script("GetUser", user(ALICE))
+
+    result = report(machine, "check", "--target", "ecs:shop_0f1e2d3c_0f1e2d3c-1234")
+
+    assert (result["document"]["answer"], result["target"]["answer"]) == ("allowed", answer)
+    assert reason in result["target"]["reason"]
+    (listed,) = machine.aws.calls("ListTagsForResource")
+    assert listed.parameters == {"resourceArn": TASK}
+    if after:
+        asked = machine.aws.calls("SimulatePrincipalPolicy")[2].context
+        assert asked["aws:ResourceTag/Team"] == ("string", ["ops"])
+        assert "ssm:resourceTag/Team" not in asked
+
+
 INSTANCES = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/*"
 DOCUMENTS = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/*"
 READ = ["iam:Get*", "iam:Simulate*", "ssm:List*", "ec2:DescribeTags"]

@@ -134,4 +134,6 @@ def _whose_tags(arn: str) -> str:
         return "tags of the instance (ec2:DescribeTags)"
     if ":managed-instance/" in arn:
         return "tags of the managed node (ssm:ListTagsForResource)"
+    if ":task/" in arn:
+        return "tags of the task (ecs:ListTagsForResource), with aws:ResourceTag only"
     return "tags of the target"

@@ -14,7 +14,7 @@ from ssmgate.gate.aws import simulate, tags
 from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.decision.decision import Denial, Unknown, decide_about
 from ssmgate.gate.decision.evaluation import Evaluation
-from ssmgate.gate.decision.question import ContextEntry, Question
+from ssmgate.gate.decision.question import RESOURCE_TAG_PREFIXES, ContextEntry, Question
 from ssmgate.gate.decision.reason import Reason
 
 Obstacle = Denial | Unknown | None
@@ -84,7 +84,7 @@ class _Simulation:
 
     def __init__(self, clients: Clients, builder: QuestionBuilder, target: str) -> None:
         self._lookups = tags.Lookups(clients.iam, builder.caller, clients.session)
-        self._own = _source(clients, target)
+        self._own = _source(clients, builder, target)
         self._tags: tuple[ContextEntry, ...] = ()
 
     def of(self, question: Question) -> TargetAttempt:
@@ -116,33 +116,52 @@ def _resimulate(
     return replace(last, obstacle=refine.settled(lookups, question, last.obstacle, tag_lookup))
 
 
-def _source(clients: Clients, target: str) -> tags.Source:
-    """Return the source of the tags of `target`. They are read once, and only if needed."""
+def _source(clients: Clients, builder: QuestionBuilder, target: str) -> tags.Source:
+    """Return the source of the tags of `target`. They are read once, and only if needed.
+
+    For a task, the Service Authorization Reference lists aws:ResourceTag/KEY alone.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+    """
+    question = builder.target(target)
+    prefixes: tuple[str, ...] = RESOURCE_TAG_PREFIXES
 
     @cache
     def read() -> tags.Tags | None:
         try:
-            return reader(clients, target)
+            return reader(clients, target if question is None else question.resource_arn)
         except Exception:
             return None
 
-    match target.partition("-")[0]:
-        case "i":
+    match "" if question is None else question.resource_arn.split(":")[5].partition("/")[0]:
+        case "instance":
             reader, permission = _instance_tags, "ec2:DescribeTags"
-        case "mi":
+        case "managed-instance":
             reader, permission = _managed_node_tags, "ssm:ListTagsForResource"
+        case "task":
+            reader, permission = _task_tags, "ecs:ListTagsForResource"
+            prefixes = ("aws:ResourceTag/",)
         case _:
             return tags.Source(lambda: None, "ssmgate does not read for this kind of target")
-    return tags.Source(read, f"could not be read ({permission})")
+    return tags.Source(read, f"could not be read ({permission})", prefixes)
 
 
-def _instance_tags(clients: Clients, target: str) -> tags.Tags:
+def _instance_tags(clients: Clients, arn: str) -> tags.Tags:
     answer = clients.another("ec2").describe_tags(
-        Filters=[{"Name": "resource-id", "Values": [target]}]
+        Filters=[{"Name": "resource-id", "Values": [arn.rpartition("/")[2]]}]
     )
     return tuple((tag["Key"], tag["Value"]) for tag in answer.get("Tags") or ())
 
 
-def _managed_node_tags(clients: Clients, target: str) -> tags.Tags:
-    answer = clients.ssm.list_tags_for_resource(ResourceType="ManagedInstance", ResourceId=target)
+def _managed_node_tags(clients: Clients, arn: str) -> tags.Tags:
+    node = arn.rpartition("/")[2]
+    answer = clients.ssm.list_tags_for_resource(ResourceType="ManagedInstance", ResourceId=node)
     return tuple((tag["Key"], tag["Value"]) for tag in answer["TagList"])
+
+
+def _task_tags(clients: Clients, arn: str) -> tags.Tags:
+    """Return the tags of an ECS task. Its ARN has to be the one with the cluster's name.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTagsForResource.html
+    """
+    answer = clients.another("ecs").list_tags_for_resource(resourceArn=arn)
+    return tuple((tag["key"], tag["value"]) for tag in answer["tags"])

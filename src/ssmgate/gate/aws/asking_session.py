@@ -20,6 +20,7 @@ ASKED = {
         "ListTagsForResource",
     ),
     "ec2": ("DescribeTags",),
+    "ecs": ("ListTagsForResource",),
 }
 
 DIAGNOSE = ClientConfig(

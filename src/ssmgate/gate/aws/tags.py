@@ -30,6 +30,7 @@ __all__ = ["Found", "Lookups", "Source", "Tags", "document_tags", "is_tag", "unr
 Tags = tuple[tuple[str, str], ...]
 
 _NOT_READ = "was not read"
+_NOT_DOCUMENTED = "AWS does not document for this kind of target"
 
 
 @frozen
@@ -37,11 +38,13 @@ class Source:
     """A source of the tags of one resource.
 
     `read` makes at most one call and returns None if that fails. `unread` is the reason if there
-    are no tags: "the policies ask for KEY, which UNREAD".
+    are no tags: "the policies ask for KEY, which UNREAD". `prefixes` are those of the condition
+    keys that the resource's tags are known to have.
     """
 
     read: Callable[[], Tags | None]
     unread: str
+    prefixes: tuple[str, ...] = RESOURCE_TAG_PREFIXES
 
 
 @frozen
@@ -51,8 +54,8 @@ class Found:
     `keys` are the condition keys that the policies mention and whose value was not known before,
     as far as IAM reported them. `entries` are tags, empty if none of `keys` has a value.
     `resource_unread` and `principal_unread` are the reasons why the tags of that kind are not
-    known, empty if they are. `session_tags`: the role session may have tags of its own, which no
-    operation reports.
+    known, empty if they are. `prefixes` are those of `Source`. `session_tags`: the role session may
+    have tags of its own, which no operation reports.
     """
 
     keys: tuple[str, ...] = ()
@@ -60,10 +63,13 @@ class Found:
     resource_unread: str = _NOT_READ
     principal_unread: str = _NOT_READ
     session_tags: bool = False
+    prefixes: tuple[str, ...] = RESOURCE_TAG_PREFIXES
 
     def unread(self, key_name: str) -> str:
         """Return why the value of a tag's condition key is not known, empty if it is."""
         if is_resource_tag(key_name):
+            if not key_name.lower().startswith(tuple(p.lower() for p in self.prefixes)):
+                return _NOT_DOCUMENTED
             return self.resource_unread
         return self.principal_unread if is_principal_tag(key_name) else ""
 
@@ -189,8 +195,9 @@ class Lookups:
         if resource and of_principal:
             other.join()
         principal_tags, session_tags = self._principal() if of_principal else (None, False)
+        prefixes = RESOURCE_TAG_PREFIXES if own is None else own.prefixes
         entries = (
-            *_entries(RESOURCE_TAG_PREFIXES, own_tags),
+            *_entries(prefixes, own_tags),
             *_entries((PRINCIPAL_TAG_PREFIX,), principal_tags),
         )
         named = {key.lower() for key in wanted or ()}
@@ -202,6 +209,7 @@ class Lookups:
             "" if own is None or own_tags is not None else own.unread,
             "" if principal_tags is not None else _principal_unread(self.caller),
             session_tags,
+            prefixes,
         )
 
 

@@ -9,7 +9,8 @@ __ssmgate_options() {
         config) __ssmgate_found='--help --origin' ;;
         daemon) __ssmgate_found='--help --idle' ;;
         doctor) __ssmgate_found='--help --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
-        documents) __ssmgate_found='--help --redact --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
+        documents) __ssmgate_found='--help --target --redact --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
+        help) __ssmgate_found='--help' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
         policy) __ssmgate_found='--help --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --redact --quiet --fail-on-unenforced --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
@@ -22,10 +23,11 @@ __ssmgate_options() {
 
 __ssmgate_argument() {
     case $1 in
-        ssmgate) __ssmgate_kind='=cache check config daemon doctor documents init login policy sandbox ssh-config start-session' ;;
+        ssmgate) __ssmgate_kind='=cache check config daemon doctor documents help init login policy sandbox ssh-config start-session' ;;
         cache) __ssmgate_kind='=clear show' ;;
         config) __ssmgate_kind='=check show' ;;
         daemon) __ssmgate_kind='=run status stop' ;;
+        help) __ssmgate_kind='=cache check config daemon doctor documents help init login policy sandbox ssh-config start-session' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
         policy) __ssmgate_kind='=check' ;;
         sandbox) __ssmgate_kind='=env' ;;

@@ -122,11 +122,11 @@ def commands() -> list[Command]:
     own = tuple(_options(program, start).values())
     all_commands = [Command("ssmgate", "", own, f"={' '.join(sorted(verbs))}")]
     for name, verb in sorted(verbs.items()):
-        text = verb.get_short_help_str(70).rstrip(".")
+        text = verb.get_short_help_str(100).rstrip(".")
         if name == start.name:
             all_commands.append(Command(name, text, start.options, start.argument))
             continue
-        argument = "=env" if name == "sandbox" else ""
+        argument = {"sandbox": "=env", "help": f"={' '.join(sorted(verbs))}"}.get(name, "")
         options = _options(verb, start)
         if isinstance(verb, click.Group):
             argument = f"={' '.join(sorted(verb.commands))}"
@@ -152,22 +152,24 @@ def _options(verb: click.Command, start: Command) -> dict[tuple[str, ...], Optio
         value = "" if parameter.is_flag else _value(names[0], choices)
         help_text = (parameter.help or "").partition(". ")[0].rstrip(".")
         options.append(Option(tuple(names), value, help_text, parameter.multiple))
-    if verb.context_settings.get("ignore_unknown_options"):
-        # The verb passes its arguments to start-session's parser. Its help names its own options.
-        options += [*_in_help(verb), *start.options]
+    if verb.ignore_unknown_options:
+        options += [*_own(verb), *start.options]
     found: dict[tuple[str, ...], Option] = {}
     for option in options:
         found.setdefault(option.names, option)
     return found
 
 
-_IN_HELP = re.compile(r"^ *(?:(-\w), )?(--[\w-]+)( [A-Z=]+)?  +(.+)$", re.MULTILINE)
+_OWN = re.compile(r"(?:(-\w), )?(--[\w-]+)( [A-Z=]+)?")
 
 
-def _in_help(verb: click.Command) -> Iterator[Option]:
-    for short, name, value, text in _IN_HELP.findall(verb.help or ""):
-        names = (name, short) if short else (name,)
-        yield Option(names, value and VALUES.get(name, "any"), text, "given again" in text)
+def _own(verb: click.Command) -> Iterator[Option]:
+    """Yield the options that a verb takes before start-session's parser."""
+    for words, text in getattr(verb, "own", ()):
+        if option := _OWN.fullmatch(words):
+            short, name, value = option.groups("")
+            names = (name, short) if short else (name,)
+            yield Option(names, value and VALUES.get(name, "any"), text, "given again" in text)
 
 
 # The tables of each shell

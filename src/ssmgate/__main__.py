@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 def ssm_start_session() -> NoReturn:
     """Run `ssm-start-session ARGS…`, which is `aws ssm start-session ARGS…` with the check."""
-    run(["ssm", "start-session", *sys.argv[1:]])
+    sys.argv.insert(1, "start-session")
+    ssmgate()
 
 
 def ssmgate() -> NoReturn:
-    """Run `ssmgate VERB …`. start-session goes directly to the gate."""
-    if sys.argv[1:2] == ["start-session"]:
+    """Run `ssmgate VERB …`. start-session goes directly to the gate, except for its short help."""
+    if sys.argv[1:2] == ["start-session"] and not {"-h", "--help"} & set(sys.argv):
         run(["ssm", "start-session", *sys.argv[2:]])
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
         run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
@@ -37,11 +38,9 @@ def ssmgate() -> NoReturn:
 def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:
     """Start a session from `argv`, the arguments after `aws`, or exit.
 
-    `shim` is the directory of the `aws` that was called and the path of the real one, for a command
-    line that may be any of the CLI's.
-
-    stdout belongs to the plugin, and to ssh under ProxyCommand: only help, skeletons and
-    --version are printed there. The exit status is the plugin's after it took over.
+    `shim` is the directory of the called `aws` and the path of the real one; with it `argv` may be
+    any command line. Standard output belongs to the plugin, and to ssh under ProxyCommand: only
+    help, skeletons and --version are printed there. The exit status is the plugin's once it runs.
     """
     try:
         from ssmgate.daemon import client

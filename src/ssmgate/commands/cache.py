@@ -8,24 +8,25 @@ from collections.abc import Iterator
 
 import click
 
+from ssmgate.commands.help import Group
 from ssmgate.commands.printer import echo, echo_lines
 from ssmgate.gate.cache import entry, inspect, store
 from ssmgate.gate.config import load as configuration
 
 
-@click.group()
+@click.group(cls=Group)
 def cache() -> None:
     """Inspect or clear the cache of IAM allow decisions."""
 
 
-@cache.command()
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="How it looks.")
+@cache.command(short_help="Print the cached decisions.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="The format.")
 def show(output: str) -> None:
-    """Print each cached decision: seconds left, caller and documents.
+    """Print each cached decision: its remaining seconds, caller and documents.
 
-    A decision is used only with the credentials, configuration and endpoints that it was made
-    with, and never after the credentials expire. JSON is a list of objects with seconds_left,
-    caller and documents, both as ARNs; an entry without documents is the caller's identity.
+    A decision is used only with the same credentials, configuration and endpoints, and never after
+    the credentials expire. JSON is a list of objects with seconds_left, caller and documents, the
+    last two as ARNs. An entry without documents is the caller's identity.
     """
     config = configuration.load(os.environ)
     if config.locked or not config.cache_ttl:
@@ -49,7 +50,7 @@ def show(output: str) -> None:
 def clear() -> None:
     """Clear the cache.
 
-    A session being started meanwhile may still add its decision.
+    A session that is being started at the same time may still add its decision.
     """
     count = inspect.clear(_cache())
     echo(f"{count} {'entry' if count == 1 else 'entries'} deleted", err=True)

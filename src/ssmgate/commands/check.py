@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssmgate.commands import printer
+from ssmgate.commands.help import PassingVerb, Row
 
 if TYPE_CHECKING:
     from ssmgate.explain.redact import Redactor
@@ -25,13 +26,13 @@ FLAGS = {
 }
 
 _EPILOG = """\b
-Exit codes:
+Exit status:
   0    allowed: IAM allows the document and the target
-  3    denied; with --fail-on-unenforced also an allowed target that the service may
-       start without checking the document
+  3    denied; with --fail-on-unenforced also if AWS may start a session
+       on the target without checking the document
   4    unknown: access could not be checked, or not completely
-  252  the command line is not valid
-  253  no region, no credentials, or a broken ssmgate configuration
+  252  the command line is invalid
+  253  no region, no credentials, or an invalid configuration of ssmgate
 """
 
 
@@ -72,9 +73,32 @@ def take_values(name: str, words: tuple[str, ...]) -> tuple[list[str], tuple[str
     return values, (*rest, *words[end:])
 
 
+EXPLAIN: Row = ("--explain", "show statements, missing keys and near misses")
+REQUEST: Row = ("--request", "print a request to your administrator")
+REDACT: Row = ("--redact", "replace account IDs and names with placeholders")
+QUIET: Row = ("-q, --quiet", "print nothing: the exit status is the answer")
+JSON: Row = ("--output json", "print JSON; --query filters it")
+ENFORCED: Row = (
+    "--fail-on-unenforced",
+    "exit 3 if AWS may not check the document",
+)
+
+
 @click.command(
     "check",
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    cls=PassingVerb,
+    own=(
+        EXPLAIN,
+        REQUEST,
+        REDACT,
+        QUIET,
+        JSON,
+        (
+            "--without POLICY",
+            "ignore a policy: an ARN, a name, boundary or scp; may be given again",
+        ),
+        ENFORCED,
+    ),
     options_metavar="[OPTIONS]",
     epilog=_EPILOG,
     short_help="Check whether you may start a session, and why not.",
@@ -82,21 +106,12 @@ def take_values(name: str, words: tuple[str, ...]) -> tuple[list[str], tuple[str
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="START-SESSION-ARGUMENTS...")
 @click.pass_context
 def check(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Check the session document and the target of a start-session command, each by itself.
+    """Check whether the caller may use the session document and start sessions on the target.
 
-    Takes the arguments of `aws ssm start-session`, its global options among them. Prints
-    allowed, denied or unknown, and the reason of each answer.
+    Takes the arguments of `aws ssm start-session`. Prints allowed, denied or unknown for the
+    document and for the target, each with its reason. Starts nothing.
 
-    \b
-    --explain      everything: statements, missing keys, near misses, what to request
-    --request      a message to the administrator, with the statement to request
-    --redact       replace account IDs, names and resource IDs with placeholders
-    -q, --quiet    print nothing: the exit code is the answer
-    --output json  for machines; --query takes JMESPath on it
-    --without POLICY  leave out an ARN, an inline policy, boundary or scp; may be given again
-    --fail-on-unenforced  exit 3 if the service may start without checking the document
-
-    Policy files are checked by `ssmgate policy check`.
+    To check policy files: `ssmgate policy check`.
     """
     without, words = take_values("--without", words)
     flags, rest = own_flags(words, FLAGS)

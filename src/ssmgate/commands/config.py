@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ssmgate.commands.help import Group
 from ssmgate.commands.printer import echo
 from ssmgate.doctor import named_files
 from ssmgate.gate import exits
@@ -18,18 +19,18 @@ from ssmgate.gate.system import SYSTEM_FILE, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
-    """Show the configuration, or check a file."""
+    """Show the configuration, or check a configuration file."""
 
 
-@config.command()
+@config.command(short_help="Print the effective configuration.")
 @click.option("--origin", is_flag=True, help="Also show the source of each value.")
 def show(origin: bool) -> None:
-    """Print the effective configuration as TOML; keys that are not set are comments.
+    """Print the effective configuration as TOML. Keys that are not set are comments.
 
-    --origin names the files and environment variables that set the value, the last one at the end,
-    and the keys that the system file locks.
+    --origin adds a comment to each key: the files and environment variables that set it, in their
+    order, and whether the system's file locks it.
     """
     found, locked = merge.settings(os.environ)
     for name, setting in found.items():
@@ -70,15 +71,17 @@ def _character(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
 
 
-@config.command()
+@config.command(short_help="Check a configuration file.")
 @click.argument("file", type=click.Path())
 @click.pass_context
 def check(ctx: click.Context, file: str) -> None:
-    """Read FILE as the system's configuration, without using it.
+    """Check FILE as the system's configuration, without using it.
 
-    Prints settings that are valid and probably not intended, and the files and directories named
-    in FILE that cannot be used. Exit code: 0 valid, 3 if one of those cannot be used, 253 if FILE
-    is not valid.
+    Prints settings that are valid but probably not intended, and the files and directories named
+    in FILE that cannot be used.
+
+    Exit status: 0 if FILE is valid, 3 if a file or directory that it names cannot be used, 253 if
+    FILE is invalid.
     """
     found, locked = merge.check(file)
     path = os.path.abspath(file)

@@ -7,6 +7,7 @@ from _socket import socket
 
 import click
 
+from ssmgate.commands.help import Group
 from ssmgate.commands.printer import echo
 from ssmgate.daemon import client, instance_lock, location, peer, protocol, spawn
 from ssmgate.gate import exits
@@ -14,12 +15,12 @@ from ssmgate.gate.config import load as configuration
 from ssmgate.gate.decision.errors import ConfigurationProblem, GateError
 
 
-@click.group()
+@click.group(cls=Group)
 def daemon() -> None:
     """Run the fork server that speeds up session starts.
 
-    `daemon` in the configuration is "on" to use a daemon that runs, "auto" to start one in the
-    background as well, and "off".
+    The configuration key `daemon` is "on" to use a running daemon, "auto" to start one in the
+    background as well, or "off".
     """
 
 
@@ -30,16 +31,16 @@ def daemon() -> None:
     default=instance_lock.IDLE_SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="End after so long without a start; 0: never.",
+    help="Exit after this time without a session start; 0: never.",
 )
 @click.option("--in-place", is_flag=True, hidden=True)
 @click.option("--lock", type=int, hidden=True)
 def run(idle: int, in_place: bool, lock: int | None) -> None:
     """Run the daemon in the foreground.
 
-    The daemon holds what a start has to load, and neither credentials nor anything else of a
-    session start. It serves this user, in this HOME and locale, and only where the system's
-    configuration locks nothing. It runs until it has been idle for a while, or is stopped.
+    The daemon has the AWS CLI loaded, and forks a worker for each session start. It stores neither
+    credentials nor requests. It serves only this user, with the same HOME and locale, and only if
+    the system's configuration locks no keys. It runs until it is idle for a time, or stopped.
     """
     environ = _environ()
     if not in_place:
@@ -61,16 +62,16 @@ def run(idle: int, in_place: bool, lock: int | None) -> None:
         Daemon(here, idle or float("inf")).serve()
 
 
-@daemon.command()
+@daemon.command(short_help="Print whether the daemon is running.")
 def status() -> None:
-    """Print what the daemon does. Exits 3 if none is running."""
+    """Print the process ID and the number of session starts. Exits 3 if no daemon is running."""
     pid, seconds, made, under_way = _request(protocol.STATUS)
     echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
 
 
-@daemon.command()
+@daemon.command(short_help="Stop the daemon.")
 def stop() -> None:
-    """Stop the daemon; sessions being started continue. Exits 3 if none is running."""
+    """Stop the daemon. Sessions being started continue. Exits 3 if no daemon is running."""
     _request(protocol.STOP)
 
 

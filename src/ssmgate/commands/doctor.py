@@ -7,39 +7,39 @@ import os
 
 import click
 
-from ssmgate.commands.check import colour, read, wants_json
+from ssmgate.commands.check import JSON, colour, read, wants_json
 from ssmgate.commands.common import Problem, data_directory
+from ssmgate.commands.help import PassingVerb
 from ssmgate.commands.printer import echo_lines
 
 _EPILOG = """\b
-Exit codes:
+Exit status:
   0    no problem; there may be warnings
   3    at least one problem
   4    no problem, but something could not be checked
-  252  the command line is not valid
+  252  the command line is invalid
 """
 
 
 @click.command(
     "doctor",
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    cls=PassingVerb,
+    own=(
+        ("--target NODE", "also check whether AWS checks the document on it"),
+        JSON,
+    ),
     options_metavar="[OPTIONS]",
     epilog=_EPILOG,
     short_help="Check whether this machine can start sessions.",
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--target TARGET]")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--target NODE]")
 @click.pass_context
 def doctor(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Check everything that a session start needs: programs, files, credentials, permissions.
+    """Check everything that a session needs: programs, files, credentials and permissions.
 
-    Prints a line for each check: ok, warning, problem or unknown, and below it what to do, as a
-    command or as a policy statement. Starts nothing, writes nothing, and needs no more permissions
-    than a session start. Takes at most 15 seconds. With --target also whether the service itself
-    checks the document of sessions on that node.
-
-    \b
-    --output json  for machines; --query takes JMESPath on it
-    --region, --profile and the other options of aws
+    Prints one line for each check: ok, warning, problem or unknown. Below it stands what to do, as
+    a command or a policy statement. Starts no session, writes nothing, and needs no permission
+    that a session does not need. Takes at most 15 seconds.
     """
     from ssmgate.doctor import program, report, shell
     from ssmgate.doctor.lines import IMAGINARY_TARGET

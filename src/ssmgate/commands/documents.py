@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from ssmgate.commands.check import (
+    JSON,
+    REDACT,
     colour,
     configuration,
     own_flags,
@@ -13,6 +15,7 @@ from ssmgate.commands.check import (
     redactor,
     wants_json,
 )
+from ssmgate.commands.help import PassingVerb
 from ssmgate.commands.printer import echo_lines
 
 # The parser requires a target. This one is replaced by a --target on the command line, because
@@ -20,34 +23,29 @@ from ssmgate.commands.printer import echo_lines
 _NO_TARGET = "i-none"
 
 _EPILOG = """\b
-Exit codes:
+Exit status:
   0    every document is listed and its answer is known, allowed or denied
   4    an answer is unknown, or not all documents could be listed
-  252  the command line is not valid
-  253  no region, no credentials, or a broken ssmgate configuration
+  252  the command line is invalid
+  253  no region, no credentials, or an invalid configuration of ssmgate
 """
 
 
 @click.command(
     "documents",
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    cls=PassingVerb,
+    own=(("--target NODE", "also check whether sessions on it are allowed"), REDACT, JSON),
     options_metavar="[OPTIONS]",
     epilog=_EPILOG,
     short_help="List the session documents that you may use.",
 )
-@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--target TARGET]")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--target NODE]")
 @click.pass_context
 def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """List the session documents of this account and region and AWS's own, with IAM's answer.
+    """List the session documents of the account and of AWS, and whether you may use each.
 
-    Prints allowed, denied or unknown for each, its kind and its owner, and the preferences that the
-    default document sets, where they may be read. With --target also whether sessions on that
-    node are allowed: a session takes both.
-
-    \b
-    --redact       replace account IDs, names and resource IDs with placeholders
-    --output json  for machines; --query takes JMESPath on it
-    --region, --profile and the other options of aws
+    Prints allowed, denied or unknown for each document, its kind and its owner. Also prints the
+    session preferences that the default document sets, if the caller may read them.
     """
     from ssmgate.explain import documents as listing
     from ssmgate.explain import text

@@ -97,26 +97,26 @@ end
 """
 
 
-@click.command("init", cls=Verb, short_help="Print the shell code that puts ssmgate before 'aws'.")
+@click.command("init", cls=Verb, short_help="Print shell code that makes aws run ssmgate.")
 @click.argument("shell", type=click.Choice(_SHELLS))
-@click.option("--function", is_flag=True, help="A shell function instead of a directory on PATH.")
-@click.option("--check", is_flag=True, help="Say whether it is in force here.")
+@click.option("--function", is_flag=True, help="Define a shell function instead of changing PATH.")
+@click.option("--check", is_flag=True, help="Check whether this shell runs ssmgate as aws.")
 @click.pass_context
 def init(ctx: click.Context, shell: str, function: bool, check: bool) -> None:
-    """Print shell code that puts ssmgate before 'aws ssm start-session', and the completions.
+    """Print shell code that makes `aws ssm start-session` run ssmgate, and sets up completion.
 
     \b
       eval "$(ssmgate init bash)"      the last line of ~/.bashrc
       eval "$(ssmgate init zsh)"       the last line of ~/.zshrc
       ssmgate init fish | source       the last line of ~/.config/fish/config.fish
 
-    It sets PATH so that 'aws' is ssmgate's, which runs the real one for all but session starts.
-    Programs that you start see it too. With --function, only this shell does. It may be evaluated
-    again, and in shells that are not interactive; it prints nothing and writes no file. It may also
-    be kept in a file, which a shell sources without starting ssmgate: see docs/how-to/shell.md.
+    The code puts ssmgate's `aws` first on PATH, so that programs started from the shell use it too.
+    It checks `aws ssm start-session` and passes every other command to the real AWS CLI. With
+    --function only this shell uses it. The code prints nothing, writes no file, and can be
+    evaluated more than once and in shells that are not interactive. It can also be stored in a
+    file, which the shell sources without starting ssmgate: see docs/how-to/shell.md.
 
-    --check says whether that has happened here and which aws runs. Exit code: 0 in force, 3 not,
-    252 for a wrong command line.
+    --check prints which `aws` runs. Exit status: 0 if it is ssmgate's, 3 if not.
     """
     shims = data_directory("shims", "bin")
     if check:

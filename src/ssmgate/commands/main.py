@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from ssmgate import __version__
+from ssmgate.commands import help
 from ssmgate.commands.cache import cache
 from ssmgate.commands.check import check
 from ssmgate.commands.config import config
@@ -25,27 +26,24 @@ from ssmgate.gate import print_error
 from ssmgate.gate.decision.errors import GateError
 
 _EPILOG = """\b
-Exit codes of start-session (as AWS CLI v2; after the handover the plugin's own):
-  252  the command line is not valid
-  253  no region, no credentials, or a broken ssmgate configuration
-  254  denied, access could not be checked, or an error of the service
-  255  anything else
-  130  interrupted
+The help of a verb: ssmgate help VERB, or ssmgate VERB --help.
 
 \b
-Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml, then SSMGATE_…
-variables. What the first one locks, the others can only tighten.
-'ssmgate config show --origin' lists the keys, what they are, and where from.
+Configuration: /etc/ssmgate/config.toml, then ~/.config/ssmgate/config.toml,
+then environment variables. A key that the first file locks can only be made
+stricter. All keys with their values and sources:
+  ssmgate config show --origin
 """
 
 GROUPS = {
     "Start a session": ("start-session",),
-    "Check access, starting no session": ("check", "documents", "doctor"),
-    "Set up, by printing only": ("init", "ssh-config"),
+    "Check access, start nothing": ("check", "documents", "doctor"),
+    "Set up (print only)": ("init", "ssh-config"),
     "Configuration and state": ("config", "cache", "daemon"),
     "Policy files": ("policy",),
     "Local AWS": ("sandbox",),
     "Bastion": ("login",),
+    "Help": ("help",),
 }
 """The verbs as `ssmgate --help` groups them."""
 
@@ -57,60 +55,49 @@ class _Verbs(Group):
         """Write a section for each entry of `GROUPS`."""
         width = max(len(name) for names in GROUPS.values() for name in names)
         for title, names in GROUPS.items():
-            limit = formatter.width - 6 - width
-            rows = [
-                (name.ljust(width), self.commands[name].get_short_help_str(limit)) for name in names
-            ]
             with formatter.section(title):
-                formatter.write_dl(rows)
+                formatter.write_dl(help.rows(self, names, width))
 
 
 @click.group(
     cls=_Verbs,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": help.WIDTH},
     epilog=_EPILOG,
 )
 @click.version_option(__version__, prog_name="ssmgate")
 def main() -> None:
-    """aws ssm start-session, with the session-document permission check enforced.
+    """aws ssm start-session, plus a check that IAM explicitly allows the document.
 
-    Asks IAM whether you have explicit access (ssm:StartSession) to the session document that
-    you name, or to the default one when you name none, and refuses if not.
+    Asks IAM policy simulation whether the caller may use the session document, the default one
+    where none is given, and starts a session only if the answer is allowed.
     """
 
 
-@main.command(
-    "start-session",
-    add_help_option=False,
-    short_help="Start a session; takes what 'aws ssm start-session' takes.",
-)
-def start_session() -> None:
-    """Listed here for `--help`; `__main__` sends the verb straight to the gate."""
-    raise click.UsageError("write 'ssmgate start-session' with the verb first")
-
-
-@main.command("login", short_help="What bin/ssmgate-login runs instead of a shell.")
+@main.command("login", short_help="Run the login of a user on a bastion host.")
 def login() -> None:
-    """What people get on a bastion instead of a shell: docs/how-to/bastion.md.
+    """Run the login of a user on a bastion host, in place of a shell: see docs/how-to/bastion.md.
 
-    Root's copy of bin/ssmgate-login starts it, as login shell and as sshd's ForceCommand. It takes
-    SSH_ORIGINAL_COMMAND, or -c and a command: start-session with --target, --document-name,
-    --reason and --parameters, and nothing else. Without one it asks on the terminal.
+    Root installs bin/ssmgate-login, which runs this verb, as login shell and as ForceCommand of
+    sshd. It reads the command from SSH_ORIGINAL_COMMAND or from -c: start-session with --target,
+    --document-name, --reason and --parameters, and no other option. Without a command it shows a
+    menu at a terminal.
     """
     raise click.UsageError("write 'ssmgate login' with the verb first")
 
 
 @main.command("complete", hidden=True)
 def complete() -> None:
-    """Print the values that the shells' completions offer, one a line, a TAB before what it is.
+    """Print the values that the completions of the shells offer.
 
     \b
       ssmgate complete profiles|regions|targets|documents [--quoted] -- WORDS...
 
-    WORDS is the line up to the cursor, as --profile and --region on it count; --quoted where they
-    are as typed. Nodes and documents are asked of AWS for three seconds at most and kept for a
-    minute in ~/.cache/ssmgate. Nothing is ever printed on stderr. Exit code: 0, even when
-    nothing was found; 252 for other words.
+    Each line is a value, or a value, a TAB and a description. WORDS is the command line up to the
+    cursor, from which --profile and --region are used; --quoted if WORDS have the quotes that were
+    typed. Nodes and documents are listed by AWS within three seconds, and cached for a minute in
+    ~/.cache/ssmgate. Prints nothing to standard error.
+
+    Exit status: 0, also if nothing was found; 252 if WORDS are invalid.
     """
 
 
@@ -118,6 +105,7 @@ main.add_command(cache)
 main.add_command(check)
 main.add_command(documents)
 main.add_command(doctor)
+main.add_command(help.help_)
 main.add_command(init)
 main.add_command(daemon)
 main.add_command(config)
@@ -125,6 +113,7 @@ main.add_command(models)
 main.add_command(policy)
 main.add_command(sandbox)
 main.add_command(ssh_config)
+main.add_command(help.start_session)
 
 
 def run() -> NoReturn:

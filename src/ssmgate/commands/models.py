@@ -23,19 +23,19 @@ _PREFIXES = ("ec2", "iam", "oidc", "portal.sso", "signin", "ssm", "sts")
 
 @click.group(cls=Group, hidden=True)
 def models() -> None:
-    """Make session starts fast with another supported release of awscli than the tested one."""
+    """Speed up session starts with another release of awscli than the tested one."""
 
 
-@models.command(cls=Verb)
+@models.command(cls=Verb, short_help="Reduce the service models of the installed awscli.")
 def build() -> None:
     """Reduce the service models of the installed awscli to what a session start needs.
 
-    ssmgate comes with reduced models. They are used as long as awscli's data files are those that
-    they were made from; otherwise awscli's own are read, and a start takes about 0.1 s longer. This
-    command makes them again. It writes one file, in the directory in which ssmgate is installed,
-    so it needs the permissions of the user who installed ssmgate.
+    ssmgate includes reduced models, which it uses only with the data files of awscli that they were
+    made from. With others it reads the models of awscli, and a session start takes about 0.1 s
+    longer. This command reduces them again. It writes one file in the directory in which ssmgate is
+    installed, so run it as the user who installed ssmgate.
 
-    Exit code: 0, 253 if the file cannot be written or this awscli is not supported.
+    Exit status: 0, or 253 if the file cannot be written or this awscli is not supported.
     """
     from ssmgate.gate.aws.service_models import CUT_DOWN
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from ssmgate.commands import policy_check
+from ssmgate.commands.help import Group
 
 
-@click.group(short_help="Check policy files before you deploy them.")
+@click.group(cls=Group)
 def policy() -> None:
     """Check policy files before you deploy them."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssmgate.commands import check as live
+from ssmgate.commands.help import PassingVerb
 
 if TYPE_CHECKING:
     from ssmgate.explain.offline import Scenario
@@ -30,18 +31,33 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.htm
 
 
 _EPILOG = """\b
-Exit codes:
+Exit status:
   0    allowed: the policies allow the document and the target
   3    denied
-  4    unknown: the answer depends on a condition key that was not given
-  252  the command line or a policy is not valid
+  4    unknown: the answer depends on a condition key without a value
+  252  the command line or a policy is invalid
   253  no region is known
 """
 
 
 @click.command(
     "check",
-    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    cls=PassingVerb,
+    own=(
+        ("--caller ARN", "the caller: an IAM user or role; required"),
+        ("--boundary FILE", "the permissions boundary of the caller"),
+        ("--scp FILE", "a service control policy; may be given again"),
+        ("--scp-level", "begin the next lower level; the first is the root"),
+        ("--context KEY=VALUE", "a condition key; may be given again"),
+        ("--document-context KEY=VALUE", "the same, for the document only"),
+        ("--aws", "evaluate with iam:SimulateCustomPolicy"),
+        live.EXPLAIN,
+        live.REQUEST,
+        live.REDACT,
+        live.QUIET,
+        live.JSON,
+        live.ENFORCED,
+    ),
     options_metavar="",
     epilog=_EPILOG,
     short_help="Evaluate a start-session command against policy files.",
@@ -51,27 +67,11 @@ Exit codes:
 )
 @click.pass_context
 def check(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Evaluate the session document and the target against the identity-based policies in FILE...
+    """Evaluate policy files for a session document and a target, before they are deployed.
 
-    The files come before the arguments of start-session. Policies are evaluated locally: no AWS
-    calls are made, and no credentials are needed.
-
-    \b
-    --caller ARN                  the IAM user or role that the policies are for; required
-    --boundary FILE               its permissions boundary
-    --scp FILE                    a service control policy; may be given again
-    --scp-level                   the following --scp are one level lower; the root is first
-    --context KEY=VALUE           a condition key of the request; may be given again
-    --document-context KEY=VALUE  the same, for the document alone
-    --aws                         send the files to iam:SimulateCustomPolicy instead
-
-    \b
-    --explain      everything: statements, missing keys, near misses, what to request
-    --request      a message to the administrator, with the statement to request
-    --redact       replace account IDs, names and resource IDs with placeholders
-    -q, --quiet    print nothing: the exit code is the answer
-    --output json  for machines; --query takes JMESPath on it
-    --fail-on-unenforced  exit 3 if the service may start without checking the document
+    FILE... are the identity-based policies of the caller; they come before the arguments of `aws
+    ssm start-session`. Policies are evaluated locally: no AWS calls are made, and no credentials
+    are needed.
     """
     report, flags, invocation = check_policies(words)
     ctx.exit(live.show(report, flags, invocation))

@@ -140,23 +140,31 @@ class _Command(click.Command):
     options_metavar="[OPTIONS]",
     short_help="Run a local AWS that enforces permissions.",
 )
-@click.option("--as", "name", metavar="NAME", help="Whose credentials COMMAND gets.")
-@click.option("--seed", metavar="FILE", help="Another world than the one that comes along (TOML).")
+@click.option(
+    "--as", "name", metavar="NAME", help="The user or role whose credentials COMMAND gets."
+)
+@click.option("--seed", metavar="FILE", help="A TOML file to use instead of the included fixture.")
 @click.option(
     "--session-document-model",
     "model",
     type=click.Choice(_MODELS),
     default="2025",
     show_default=True,
-    help="Which of AWS's published behaviours StartSession has.",
+    help="The published behaviour of StartSession, by year.",
 )
 @click.option(
     "--session-logs",
     "logs",
     metavar="DIR",
-    help="Where session logs go that a document sends to S3 or CloudWatch.",
+    help="The directory for logs of sessions whose document logs to S3 or CloudWatch.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: a free one.")
+@click.option(
+    "--port",
+    metavar="NUMBER",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="The port to listen on. Default: a free one.",
+)
 @click.argument("words", nargs=-1, metavar="[env NAME | -- COMMAND...]")
 @click.pass_context
 def sandbox(
@@ -168,11 +176,13 @@ def sandbox(
     port: int,
     words: tuple[str, ...],
 ) -> None:
-    """Run a local AWS on loopback: IAM, STS, SSM and EC2, with permissions that are enforced.
+    """Run a local AWS on loopback that enforces permissions: IAM, STS, SSM and EC2.
 
-    With COMMAND, run it there as one user and exit with its status. Without, stay until
-    interrupted and log a line for each request; in another terminal,
-    `eval "$(ssmgate sandbox env NAME)"` points that shell at it.
+    With COMMAND, runs the command in the sandbox as one user, and exits with its exit status.
+    Without, runs until interrupted and logs each request. To use it in another terminal:
+
+    \b
+      eval "$(ssmgate sandbox env NAME)"
     """
     command = ctx.meta.get("command")
     if words:

@@ -77,13 +77,13 @@ def _printable(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     multiple=True,
     default=("i-*", "mi-*"),
     callback=_matching(_PATTERN, "a pattern of host names"),
-    help="Which hosts; may be given again. Default: 'i-*' and 'mi-*'.",
+    help="The hosts of the block; may be given again. Default: 'i-*' and 'mi-*'.",
 )
 @click.option(
     "--user",
     metavar="NAME",
     callback=_matching(_USER, "a user's name"),
-    help="Whom to log in as on the node.",
+    help="The user on the node.",
 )
 @click.option("--profile", metavar="NAME", callback=_printable, help="The AWS profile to use.")
 @click.option(
@@ -101,9 +101,9 @@ def ssh_config(
       ssmgate ssh-config >> ~/.ssh/config
       ssh ec2-user@i-0123456789abcdef0
 
-    Each connection is checked: the caller needs explicit access to AWS-StartSSHSession. scp,
-    sftp, rsync and git take the same way. Nothing is written but to stdout. For a name of your
-    own, print a block with --host NAME and put a HostName line with the node's id into it.
+    Each connection is checked: IAM must allow the caller AWS-StartSSHSession. scp, sftp, rsync and
+    git use the block too. To use a host name of your own, print a block with --host NAME and add a
+    line HostName with the ID of the node.
     """
     program = installed("ssm-start-session")
     if not printable.is_printable(program):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ssmgate.commands.config import config
+from ssmgate.commands.main import main
 from ssmgate.gate.config.load import USER_FILE
 
 
@@ -70,7 +70,7 @@ UNUSABLE = [
 
 def check(directory: Path, text: str) -> tuple[int, list[str]]:
     (directory / "new.toml").write_text(text.replace("@", str(directory)))
-    ended = CliRunner().invoke(config, ["check", str(directory / "new.toml")])
+    ended = CliRunner().invoke(main, ["config", "check", str(directory / "new.toml")])
     lines = ended.output.replace(str(directory), "@").splitlines()
     return ended.exit_code, [line for line in lines if line.startswith("problem: ")]
 
@@ -107,7 +107,7 @@ def test_show_prints_toml(
     path.write_text('plugin.path = "/a # b"\ndocuments.allow = ["a*", "b"]\ncache.ttl = 5\n')
     monkeypatch.setenv("SSMGATE_CONTEXT", json.dumps(CONTEXT))
 
-    output = CliRunner().invoke(config, ["show", *options]).output
+    output = CliRunner().invoke(main, ["config", "show", *options]).output
     found = tomllib.loads(output)
 
     assert found["context"] == CONTEXT
@@ -119,8 +119,10 @@ def test_show_prints_toml(
 
 def test_check_accepts_what_show_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSMGATE_CONTEXT", json.dumps(CONTEXT))
-    (tmp_path / "shown.toml").write_text(CliRunner().invoke(config, ["show", "--origin"]).output)
+    (tmp_path / "shown.toml").write_text(
+        CliRunner().invoke(main, ["config", "show", "--origin"]).output
+    )
 
-    ended = CliRunner().invoke(config, ["check", str(tmp_path / "shown.toml")])
+    ended = CliRunner().invoke(main, ["config", "check", str(tmp_path / "shown.toml")])
 
     assert (ended.exit_code, ended.exception) == (0, None)

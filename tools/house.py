@@ -53,7 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Loaded before the gate: it must import very little.
     "daemon.client": {"gate.exits", "gate.system", "gate.plugin"},
     "daemon": {
-        *_ASKS, "gate.plugin", "gate.start", "gate.process", "daemon.client", "explain",
+        *_ASKS, "gate.plugin", "gate.records", "gate.start", "gate.process", "daemon.client",
+        "explain",
     },
     "login": {
         *_ASKS, "gate.plugin", "gate.records", "gate.start", "gate.process", "explain",

@@ -59,6 +59,8 @@ class Received:
         return found
 
 
+JSON_REQUEST_ID = "r-2"
+
 Answer = Callable[[BaseHTTPRequestHandler, Received], None]
 
 
@@ -69,6 +71,8 @@ def send(
     handler.send_response(status)
     handler.send_header("Content-Type", content_type)
     handler.send_header("Content-Length", str(len(data)))
+    if "json" in content_type:  # XML has the id in the body
+        handler.send_header("x-amzn-RequestId", JSON_REQUEST_ID)
     handler.end_headers()
     handler.wfile.write(data)
 

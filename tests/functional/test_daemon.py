@@ -14,7 +14,7 @@ import pytest
 
 from conftest import TARGET, Ended, Machine
 from fakes.capabilities import drop_bounding_set
-from fakes.daemon_client import BY_DAEMON, COLD, Daemon, running, start
+from fakes.daemon_client import BY_DAEMON, COLD, Daemon, begin, running, start
 from fakes.log import Log
 from fakes.scripted_aws import (
     STARTED,
@@ -230,13 +230,16 @@ def test_records_same_as_cold_start(machine: Machine, tmp_path: Path, daemon: Da
     for way in (BY_DAEMON, COLD):
         log = Log(tmp_path / "log")
         off = {"SSMGATE_DAEMON": "off"} if way == COLD else {}
-        ended, went = start(
+        process, mark = begin(
             machine, tmp_path, SSMGATE_RECORD_SYSLOG=log.path, SSH_CONNECTION="a 1 b 2", **off
         )
-        assert (ended.returncode, ended.stderr, went) == (0, "", way)
+        _, stderr = process.communicate("", timeout=60)
+        assert (process.returncode, stderr) == (0, "")
+        assert mark.exists() is (way == COLD)
         records = log.records
         log.close()
         assert len({record["decision_id"] for record in records}) == 1
+        assert {record["process"].pop("pid") for record in records} == {process.pid}
         seen.append([{**record, "decision_id": "", "time": ""} for record in records])
 
     warm, cold = seen

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from conftest import TARGET, Machine
 from fakes.log import Log
 from fakes.scripted_aws import (
     ACCOUNT,
+    JSON_REQUEST_ID,
     SESSION_ID,
     STREAM_URL,
     TOKEN,
@@ -56,6 +61,75 @@ def test_start_records_decision_and_start(machine: Machine, log: Log) -> None:
     assert start["unix"]["ssh_connection"] == "a 1 b 2"
     assert start["versions"]["plugin"] == "1.2.804.0"
     assert start["versions"].keys() == {"ssmgate", "awscli", "plugin"}
+
+
+def test_records_who_and_what_to_find_in_cloudtrail(machine: Machine, log: Log) -> None:
+    machine.run("--target", TARGET, "--parameters", "portNumber=22")
+
+    decision, start = log.records
+    assert decision["request_ids"] == {"SimulatePrincipalPolicy": ["r-1"]}
+    assert start["request_ids"] == {"StartSession": [JSON_REQUEST_ID]}
+    assert start["access_key_id"] == machine.environ["AWS_ACCESS_KEY_ID"]
+    assert start["parameters"] == {"portNumber": ["22"]}
+    assert start["host"] == socket.gethostname()
+    assert start["process"] == decision["process"]
+    assert start["process"]["pid"] != os.getpid()
+
+
+def test_records_each_attempt_to_simulate(machine: Machine, log: Log) -> None:
+    """A throttled request has an id too, and CloudTrail lists it."""
+    machine.aws.script(
+        "SimulatePrincipalPolicy",
+        xml_error("Throttling", "Rate exceeded", 400),
+        *machine.aws.answers["SimulatePrincipalPolicy"],
+    )
+    assert machine.run("--target", TARGET).returncode == 0
+
+    assert log.records[0]["request_ids"] == {"SimulatePrincipalPolicy": ["r-1"]}
+
+
+def test_records_request_of_checker(machine: Machine, log: Log) -> None:
+    """Another client asks IAM then. The key is the caller's."""
+    (machine.home / ".aws").mkdir(exist_ok=True)
+    (machine.home / ".aws" / "credentials").write_text(
+        "[checker]\naws_access_key_id = AKIACHECKER\naws_secret_access_key = x\n"
+    )
+    credentials = str(machine.home / ".aws" / "credentials")
+    ended = machine.run(
+        "--target",
+        TARGET,
+        AWS_SHARED_CREDENTIALS_FILE=credentials,
+        SSMGATE_CHECKER_PROFILE="checker",
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    decision, _start = log.records
+    assert decision["request_ids"] == {"SimulatePrincipalPolicy": ["r-1"]}
+    assert decision["access_key_id"] == machine.environ["AWS_ACCESS_KEY_ID"]
+
+
+@pytest.mark.process
+def test_records_terminal_and_parent(machine: Machine, log: Log) -> None:
+    """A start in a session of its own has no terminal, one below script(1) has."""
+    program = [sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET]
+    environ = machine.variables()
+    subprocess.run(program, env=environ, start_new_session=True, check=True, timeout=60)
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execve(program[0], program, environ)
+    with suppress(OSError):  # the terminal's other end is closed
+        while os.read(master, 1 << 16):
+            pass
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(master)
+
+    alone, _, at_terminal, _ = (record["process"] for record in log.records)
+    assert (alone["tty"], alone["started_by"]) == (None, "program")
+    assert at_terminal["started_by"] == "person"
+    assert at_terminal["tty"].startswith("/dev/pts/")
+    assert at_terminal["pid"] == pid
+    own = Path("/proc/self/comm").read_text().rstrip("\n")
+    assert alone["parent"] == at_terminal["parent"] == own
 
 
 def test_denial_records_reason(machine: Machine, log: Log) -> None:

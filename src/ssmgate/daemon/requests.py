@@ -64,18 +64,20 @@ from ssmgate.daemon import peer, protocol
 
 
 class Request:
-    """A request, and facts about the process that verifiably wrote it.
+    """A request, and facts about the process `pid` that verifiably wrote it.
 
     `umask` and `ignored` (a mask, bit 0 for signal 1) are that process's, read from the kernel.
     """
 
     def __init__(
         self,
+        pid: int,
         status: Mapping[str, str],
         kind: bytes,
         lists: list[list[str]],
         descriptors: list[int],
     ) -> None:
+        self.pid = pid
         self.umask = int(status["Umask"], 8)
         self.ignored = int(status["SigIgn"], 16)
         self.kind = kind
@@ -102,7 +104,7 @@ def request(sock: _socket.socket, own: Mapping[str, str]) -> Request:
         kind, lists, _, descriptors = protocol.receive_noted(sock, client.pid, 3)
         status = client.verify(lists[:1])
         try:
-            return Request(status, kind, lists[1:], descriptors)
+            return Request(client.pid, status, kind, lists[1:], descriptors)
         except (KeyError, ValueError):
             raise peer.Unproven("its umask and signals are unknown") from None
     finally:

@@ -23,6 +23,7 @@ from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.errors import FallbackToColdStart, GateError
 from ssmgate.gate.plugin.handover import Handover
+from ssmgate.gate.records.optional import open_recorder
 from ssmgate.gate.system import signals, takeover
 
 BEAT_SECONDS = 1.0
@@ -67,7 +68,7 @@ def answer(sock: socket.socket, place: Place, status: list[str], driver: Driver)
             client.send(protocol.COLD, ["only the process that asks has what the start needs"])
             return False
         client.listen()
-        kind, text = _made(lambda: _read(argv, driver, bool(shim)), environ, client)
+        kind, text = _made(lambda: _read(argv, driver, bool(shim)), environ, client, request.pid)
         client.end(kind, text)
         return kind == protocol.END
     return False
@@ -102,14 +103,17 @@ def _take_over(request: requests.Request, environ: dict[str, str]) -> None:
 
 
 def _made(
-    read: Callable[[], object], environ: dict[str, str], client: _Client
+    read: Callable[[], object], environ: dict[str, str], client: _Client, pid: int
 ) -> tuple[bytes, str]:
-    """Make the start. Return END or COLD with its text if the client does not become the plugin."""
+    """Make the start. Return END or COLD with its text if the client does not become the plugin.
+
+    `pid` is the client's process.
+    """
     try:
         session.prevent_prompts(_would_prompt)
         config, invocation = _begun(read, environ)
         status = process.ended(
-            lambda variables: _started(invocation, variables, config, client),
+            lambda variables: _started(invocation, variables, config, client, pid),
             environ,
             explain=_explain,
         )
@@ -124,9 +128,10 @@ def _made(
 
 
 def _started(
-    invocation: Invocation, environ: dict[str, str], config: Config, client: _Client
+    invocation: Invocation, environ: dict[str, str], config: Config, client: _Client, pid: int
 ) -> NoReturn:
-    permitted = start.permit(invocation, environ, config=config)
+    recorder = open_recorder(config, environ, pid)
+    permitted = start.permit(invocation, environ, config=config, recorder=recorder)
     with start.started(permitted, lambda id_: client.send(protocol.STARTED, [id_])) as session:
         client.hand_over(session.handover)
 

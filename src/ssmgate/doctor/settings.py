@@ -16,7 +16,7 @@ from ssmgate.gate.config import merge
 from ssmgate.gate.config.load import Config, ConfigSource, user_path
 from ssmgate.gate.config.schema import USER_PLACEHOLDER
 from ssmgate.gate.decision.errors import ConfigurationProblem
-from ssmgate.gate.records import delivery
+from ssmgate.gate.records import delivery, local
 from ssmgate.gate.system import private_directory, trusted_files, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
@@ -120,7 +120,7 @@ def records(environ: Mapping[str, str], config: Config) -> Result:
 
 def _record_file(environ: Mapping[str, str], path: str) -> tuple[str, str, str]:
     """Return the path, why no record could be appended, and a command that repairs it."""
-    user = delivery.LocalUser.here(environ).user
+    user = local.LocalUser.here(environ).user
     if USER_PLACEHOLDER in path:
         if not user or "/" in user:
             return path, "this user has no name", "id"

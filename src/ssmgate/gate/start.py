@@ -19,7 +19,7 @@ from ssmgate.gate import printer
 from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.argv.parse import Invocation, read
 from ssmgate.gate.aws import AWSCLI_VERSION
-from ssmgate.gate.aws.clients import open_clients
+from ssmgate.gate.aws.clients import Clients, open_clients
 from ssmgate.gate.aws.start_session import StartedSession, start_session, terminate_session
 from ssmgate.gate.cache.cached_authorization import open_cache
 from ssmgate.gate.config import load as configuration
@@ -31,7 +31,7 @@ from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.restrictions import LocalDenial, Restrictions
 from ssmgate.gate.plugin.find import Plugin, find
 from ssmgate.gate.plugin.handover import Handover, handover, require_executable
-from ssmgate.gate.records.writer import Recorder
+from ssmgate.gate.records.optional import AnyRecorder, open_recorder
 from ssmgate.gate.system import signals
 
 __all__ = ["PermittedSession", "ReadySession", "permit", "read", "started"]
@@ -48,7 +48,7 @@ class PermittedSession:
     authorization: Authorization
     plugin: Plugin
     config: Config
-    recorder: Recorder = field(repr=False)
+    recorder: AnyRecorder = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
 
 
@@ -57,7 +57,7 @@ def permit(
     environ: Mapping[str, str],
     *,
     config: Config | None = None,
-    recorder: Recorder | None = None,
+    recorder: AnyRecorder | None = None,
 ) -> PermittedSession:
     """Decide about `invocation`, and record the decision.
 
@@ -71,9 +71,10 @@ def permit(
         config = config or configuration.load(environ)
         plugin = find(environ, config.plugin_path)
         require_executable(invocation.request.to_parameters())
-        recorder = recorder or Recorder(config.records, environ, config.permissive)
+        recorder = recorder or open_recorder(config, environ)
         recorder.versions.update(awscli=AWSCLI_VERSION, plugin=plugin.version_text)
-        clients = open_clients(invocation.session, invocation.options, config)
+        opened = open_clients(invocation.session, invocation.options, config)
+        clients: Clients = recorder.watch(opened)
         cache = open_cache(invocation, clients, config, environ, printer.eprint)
         authorization = authorize(invocation, clients, config, cache)
         if config.on_unknown == "service":
@@ -86,7 +87,7 @@ def permit(
                 authorization.caller,
                 authorization.attempt,
                 decision,
-                cached=authorization.cached,
+                cached_at=authorization.cached_at,
                 endpoints=authorization.endpoints,
             )
         )

@@ -120,7 +120,7 @@ def daemon(world: World, error: Exception | None) -> None:
 
 
 def user_record(world: World, name: str | None) -> None:
-    world.monkeypatch.setattr(settings.delivery, "_name", lambda _uid: name)
+    world.monkeypatch.setattr(settings.local, "_name", lambda _uid: name)
     world.configure('[record]\nfile = "@/records/{user}"')
 
 

@@ -29,16 +29,17 @@ SECOND_LOOK_SECONDS = 15
 class Authorization:
     """The decision, and what it is based on.
 
-    `caller` is None if it is unknown; `attempt` then has no questions. `cached`: IAM's answers are
-    from the cache. `endpoints` are where STS and IAM were called, if cached by the process that
-    wrote the entry, and where StartSession goes; None if neither was called.
+    `caller` is None if it is unknown; `attempt` then has no questions. `cached_at` is the time of
+    the entry, by the wall clock, if IAM's answers are from the cache. `endpoints` are where STS and
+    IAM were called, if cached by the process that wrote the entry, and where StartSession goes;
+    None if neither was called.
     """
 
     invocation: Invocation
     clients: Clients = field(repr=False)
     caller: Caller | None
     attempt: SimulationAttempt
-    cached: bool = False
+    cached_at: float | None = None
     endpoints: Endpoints | None = None
 
     @property
@@ -103,9 +104,8 @@ def _known(
     if not isinstance(decision, Permit):
         return None
     attempt = SimulationAttempt(request, questions, found.evaluations, decision, found.controls)
-    return Authorization(
-        invocation, clients, found.caller, attempt, cached=True, endpoints=found.endpoints
-    )
+    cached_at = found.created_at.wall
+    return Authorization(invocation, clients, found.caller, attempt, cached_at, found.endpoints)
 
 
 def _ask(

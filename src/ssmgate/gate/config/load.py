@@ -55,12 +55,14 @@ class Checker:
 class Records:
     """Where decisions are recorded. `syslog` is true for the system's socket, or a socket's path.
 
-    `required`: a session that cannot be recorded is not started.
+    `required`: a session that cannot be recorded is not started. `parameters`: whether records
+    contain the session's parameters, "all", their "names" or "none".
     """
 
     file: str | None = None
     syslog: bool | str = False
     required: bool = False
+    parameters: str = "all"
 
 
 @frozen

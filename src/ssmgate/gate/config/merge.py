@@ -111,7 +111,12 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
         ),
         cache_ttl=value["cache.ttl"],
         daemon=value["daemon"],
-        records=Records(value["record.file"], value["record.syslog"], value["record.required"]),
+        records=Records(
+            value["record.file"],
+            value["record.syslog"],
+            value["record.required"],
+            value["record.parameters"],
+        ),
         login=Login(
             value["login.aws_config_file"],
             value["login.aws_credentials_file"],

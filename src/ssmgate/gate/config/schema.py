@@ -254,6 +254,8 @@ KEYS = {
         Key("record.file", path, None, added),
         Key("record.syslog", syslog, False, added, _flag_text),
         Key("record.required", flag, False, tightest(True), _flag_text),
+        # Fewer parameters are safer if they contain secrets, and worse for an audit.
+        Key("record.parameters", one_of("all", "names", "none"), "all", same),
         Key("cache.ttl", seconds(900), 60, least, _number_text),
         Key("daemon", one_of("off", "on", "auto"), "on", tightest("off")),
         Key("aws.path", path, None, same),

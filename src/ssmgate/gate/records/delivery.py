@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
 import os
 import socket
@@ -13,12 +11,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ssmgate.gate.config.schema import USER_PLACEHOLDER
-from ssmgate.gate.decision.frozen import frozen
+from ssmgate.gate.records import local
+from ssmgate.gate.records import members as of
 from ssmgate.gate.system import trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 if TYPE_CHECKING:
-    from ssmgate.gate.records.writer import Recorder
+    from ssmgate.gate.records.writer import Members, Recorder
 
 LARGEST = 8000
 """Bytes of a record: common syslog daemons truncate longer ones, in the middle of the JSON."""
@@ -26,53 +25,18 @@ LARGEST = 8000
 SCHEMA_VERSION = 2
 """Increased if a member is removed or changes its meaning, not if one is added."""
 
+_UNBOUNDED = ("evidence", "parameters", "request_ids")
+"""Members that are null in a record that would be too long even with short texts."""
+
 _SYSLOG_SOCKETS = ("/dev/log", "/var/run/syslog")
 _SYSLOG_SECONDS = 5
 # RFC 3164: facility authpriv (10), severity informational and warning.
 _INFORMATIONAL, _WARNING = 10 * 8 + 6, 10 * 8 + 4
-_NO_LOGIN_UID = 4294967295
 
 
-@frozen
-class LocalUser:
-    """The user of this process, according to the system."""
-
-    user: str | None
-    uid: int
-    login_uid: int | None
-    ssh_connection: str | None
-
-    @classmethod
-    def here(cls, environ: Mapping[str, str]) -> LocalUser:
-        """Return the user of this process. `environ` has SSH_CONNECTION, which is not verified.
-
-        The login uid is the audit system's, which su and sudo do not change, None if there is none.
-        """
-        login_uid = None
-        with contextlib.suppress(OSError, ValueError), open("/proc/self/loginuid") as file:
-            login_uid = int(file.read())
-        return cls(
-            _name(os.getuid()),
-            os.getuid(),
-            None if login_uid == _NO_LOGIN_UID else login_uid,
-            environ.get("SSH_CONNECTION"),
-        )
-
-
-@functools.cache
-def _name(uid: int) -> str | None:
-    """Return the user's name. Cached, as a directory service may not answer later."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return None
-
-
-def write(recorder: Recorder, event: str, members: Mapping[str, object], *, notable: bool) -> str:
+def write(recorder: Recorder, event: str, members: Members, *, notable: bool) -> str:
     """Write a record to what `recorder` configures; arguments and result as `Recorder.write`."""
-    local = LocalUser.here(recorder.environ)
+    user = local.LocalUser.here(recorder.environ)
     record = {
         "schema_version": SCHEMA_VERSION,
         "event": event,
@@ -80,17 +44,19 @@ def write(recorder: Recorder, event: str, members: Mapping[str, object], *, nota
         "decision_id": recorder.decision_id,
         "mode": "permissive" if recorder.permissive else "enforce",
         "unix": {
-            "user": local.user,
-            "uid": local.uid,
-            "login_uid": local.login_uid,
-            "ssh_connection": local.ssh_connection,
+            "user": user.user,
+            "uid": user.uid,
+            "login_uid": user.login_uid,
+            "ssh_connection": user.ssh_connection,
         },
-        **members,
+        "host": local.host(),
+        "process": local.process(recorder.pid),
+        **(members(of) if callable(members) else members),
         "versions": recorder.versions,
     }
     line, records = _line(record), recorder.records
     problems = [
-        _to_file(records.file, local.user, line) if records.file else "",
+        _to_file(records.file, user.user, line) if records.file else "",
         _to_syslog(records.syslog, line, notable) if records.syslog else "",
     ]
     return "; ".join(problem for problem in problems if problem)
@@ -103,8 +69,8 @@ def _line(record: Mapping[str, object]) -> bytes:
         if len(line) <= LARGEST:
             return line
     # Nested lists are still too long: the size of the other members is bounded.
-    without = {name: value for name, value in record.items() if name != "evidence"}
-    return json.dumps(_clipped({**without, "evidence": None}, 16)).encode("ascii")
+    without = {name: None for name in _UNBOUNDED if name in record}
+    return json.dumps(_clipped({**record, **without}, 16)).encode("ascii")
 
 
 def _clipped(value: object, longest: int) -> object:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 from ssmgate.gate.decision.decision import Denial, Permit, SimulationAttempt, Unknown
 from ssmgate.gate.decision.endpoints import Endpoints
 from ssmgate.gate.decision.evaluation import Evaluation
@@ -10,26 +13,32 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 
+if TYPE_CHECKING:
+    from ssmgate.gate.records.writer import Recorder
+
 
 def decision(
+    recorder: Recorder,
     caller: Caller | None,
     attempt: SimulationAttempt,
     outcome: Permit | Denial | Unknown | LocalDenial,
     endpoints: Endpoints | None,
-    *,
-    starts: bool,
-    cached: bool,
+    cached_at: float | None,
 ) -> dict[str, object]:
     """Return the members of a decision's record; arguments as for `Recorder.decision`."""
+    starts = isinstance(outcome, Permit) or recorder.permissive
+    # Another process may have set the clock since.
+    age = None if cached_at is None else max(0.0, round(time.time() - cached_at, 1))
     return {
         "verdict": _verdict(outcome),
         "decided_by": _decided_by(outcome, starts=starts),
         "starts": starts,
-        **_asked(caller, attempt.request),
+        **_asked(recorder, caller, attempt.request),
         "endpoints": endpoints and endpoints.shown(),
+        "request_ids": _request_ids(recorder, "SimulatePrincipalPolicy"),
         "evidence": {
             **_why(outcome),
-            **({"cached": True} if cached else {}),
+            **({} if age is None else {"cached": True, "cache_age": age}),
             "evaluations": [_evaluation(evaluation) for evaluation in attempt.evaluations],
             # The same for all documents, except aws:ResourceAccount.
             "context": [_context(entry) for entry in attempt.questions[0].context]
@@ -40,13 +49,18 @@ def decision(
 
 
 def start(
-    caller: Caller | None, request: SessionRequest, session_id: str, endpoints: Endpoints | None
+    recorder: Recorder,
+    caller: Caller | None,
+    request: SessionRequest,
+    session_id: str,
+    endpoints: Endpoints | None,
 ) -> dict[str, object]:
     """Return the members of a start's record; arguments as for `Recorder.start`."""
     return {
         "session_id": session_id,
-        **_asked(caller, request),
+        **_asked(recorder, caller, request),
         "endpoints": endpoints and endpoints.shown(),
+        "request_ids": _request_ids(recorder, "StartSession"),
     }
 
 
@@ -65,7 +79,18 @@ def _decided_by(outcome: Permit | Denial | Unknown | LocalDenial, *, starts: boo
     return "rules" if isinstance(outcome, LocalDenial) else "simulation"
 
 
-def _asked(caller: Caller | None, request: SessionRequest) -> dict[str, object]:
+def _request_ids(recorder: Recorder, operation: str) -> dict[str, list[str]]:
+    return {operation: list(recorder.seen.get(operation, ()))}
+
+
+def _parameters(request: SessionRequest, wanted: str) -> dict[str, list[str] | None] | None:
+    """Return the session's parameters as `record.parameters` wants them, None for no parameters."""
+    if request.parameters is None or wanted == "none":
+        return None
+    return {name: list(values) if wanted == "all" else None for name, values in request.parameters}
+
+
+def _asked(recorder: Recorder, caller: Caller | None, request: SessionRequest) -> dict[str, object]:
     return {
         "caller": caller
         and {
@@ -77,6 +102,8 @@ def _asked(caller: Caller | None, request: SessionRequest) -> dict[str, object]:
         "document": request.document_name or DEFAULT_DOCUMENT_NAME,
         "document_named": request.document_name is not None,
         "reason": request.reason,
+        "parameters": _parameters(request, recorder.records.parameters),
+        "access_key_id": recorder.seen.get("access_key_id"),
     }
 
 

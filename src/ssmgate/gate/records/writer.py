@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
+from typing import Any
 
 from ssmgate import __version__
 from ssmgate.gate.config.load import Records
@@ -21,11 +22,16 @@ START_SECONDS = 10
 """How long the record of a start may take, while the session waits for its plugin."""
 
 
+Members = Mapping[str, object] | Callable[[Any], Mapping[str, object]]
+"""The members of a record, or what returns them, called with the module `records.members`."""
+
+
 @frozen
 class Recorder:
     """Writes the records of one start as `records` configures. They share `decision_id`.
 
-    `environ` is the caller's. Callers add to `versions` when further ones are known.
+    `environ` is the caller's, `pid` the process that becomes the plugin. Callers add to `versions`
+    when further ones are known. `seen` has what `watch` saw.
     """
 
     records: Records
@@ -33,6 +39,16 @@ class Recorder:
     permissive: bool = False
     decision_id: str = field(default_factory=lambda: os.urandom(16).hex())
     versions: dict[str, str] = field(default_factory=lambda: {"ssmgate": __version__})
+    pid: int = field(default_factory=os.getpid)
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def watch(self, clients: Any) -> Any:
+        """Return `clients`, whose access key id and request ids the records will contain."""
+        if not self._writes:
+            return clients
+        from ssmgate.gate.records import watch
+
+        return watch.watched(clients, self.seen)
 
     def decision(
         self,
@@ -40,23 +56,19 @@ class Recorder:
         attempt: SimulationAttempt,
         outcome: Permit | Denial | Unknown | LocalDenial,
         *,
-        cached: bool = False,
+        cached_at: float | None = None,
         endpoints: Endpoints | None = None,
     ) -> str:
         """Record a decision. Return the error, empty if there is none.
 
-        `outcome` is that of `attempt`, or a denial by a rule of this machine. `cached`: IAM's
-        answers are from the cache. `endpoints` are those that answered. Raises `RecordNotWritten`
-        if the session would start, and a record is required.
+        `outcome` is that of `attempt`, or a denial by a rule of this machine. `cached_at` is when
+        IAM's answers were cached, None if they were not. `endpoints` are those that answered.
+        Raises `RecordNotWritten` if the session would start, and a record is required.
         """
         permitted = isinstance(outcome, Permit)
         starts = permitted or self.permissive
-        members: Mapping[str, object] = {}
-        if self._writes:
-            from ssmgate.gate.records import members as of
-
-            members = of.decision(caller, attempt, outcome, endpoints, starts=starts, cached=cached)
-        problem = self.write("decision", members, notable=not permitted)
+        facts = (self, caller, attempt, outcome, endpoints, cached_at)
+        problem = self.write("decision", lambda of: of.decision(*facts), notable=not permitted)
         return self._raise_if_required(problem) if starts else problem
 
     def start(
@@ -67,19 +79,15 @@ class Recorder:
         endpoints: Endpoints | None = None,
     ) -> str:
         """Record a started session. Returns and raises as `decision`."""
-        members: Mapping[str, object] = {}
-        if self._writes:
-            from ssmgate.gate.records import members as of
-
-            members = of.start(caller, request, session_id, endpoints)
+        facts = (self, caller, request, session_id, endpoints)
         try:
             with signals.time_limit(START_SECONDS):
-                problem = self.write("start", members)
+                problem = self.write("start", lambda of: of.start(*facts))
         except signals.TimeLimitExceeded:
             problem = f"it took longer than {START_SECONDS} s"
         return self._raise_if_required(problem)
 
-    def write(self, event: str, members: Mapping[str, object], *, notable: bool = False) -> str:
+    def write(self, event: str, members: Members, *, notable: bool = False) -> str:
         """Write one record to the file and to syslog. Return the error, empty if there is none.
 
         `members` are written unchanged: they must not contain a token or credentials. `notable`

@@ -143,7 +143,7 @@ def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
     examined = authorized(Cache(KEPT))
 
     assert examined.decision == Permit(REQUEST)
-    assert (examined.cached, examined.caller, aws.asked) == (True, CALLER, [])
+    assert (examined.cached_at, examined.caller, aws.asked) == (KEPT.created_at.wall, CALLER, [])
     assert examined.attempt == SimulationAttempt(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
     assert examined.endpoints == KEPT.endpoints
 
@@ -159,10 +159,10 @@ def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) 
     named = Config(allow_wildcard_grants=False)
     kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
 
-    assert not authorized(Cache(kept), named).cached
-    assert not authorized(Cache(replace(kept, controls=CONTROLS[1:])), named).cached
+    assert authorized(Cache(kept), named).cached_at is None
+    assert authorized(Cache(replace(kept, controls=CONTROLS[1:])), named).cached_at is None
     examined = authorized(Cache(replace(kept, controls=CONTROLS)), named)
-    assert (examined.cached, examined.attempt.controls) == (True, CONTROLS)
+    assert (examined.cached_at, examined.attempt.controls) == (kept.created_at.wall, CONTROLS)
 
 
 TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
@@ -197,20 +197,21 @@ def test_simulates_unless_cached_answer_has_same_questions(
     examined = authorized(cache)
 
     assert isinstance(examined.decision, Denial)
-    assert (examined.cached, aws.asked) == (False, ["identity", "first", "second True"])
+    assert (examined.cached_at, aws.asked) == (None, ["identity", "first", "second True"])
     assert cache.calls == ["permit", (CALLER, examined.decision, (QUESTION,))]
 
 
 def test_waiting_process_uses_answer_of_leader(aws: Aws) -> None:
     examined = authorized(Cache(None, KEPT, waited=True))
 
-    assert (examined.cached, examined.decision, aws.asked) == (True, Permit(REQUEST), [])
+    assert (examined.cached_at, aws.asked) == (KEPT.created_at.wall, [])
+    assert examined.decision == Permit(REQUEST)
 
 
 def test_waiting_process_simulates_without_answer_of_leader(aws: Aws) -> None:
     examined = authorized(Cache(None, None, waited=True))
 
-    assert (examined.cached, examined.decision) == (False, Permit(REQUEST))
+    assert (examined.cached_at, examined.decision) == (None, Permit(REQUEST))
     assert examined.endpoints == ENDPOINTS
     assert aws.asked == ["identity", "first"]
 

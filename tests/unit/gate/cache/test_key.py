@@ -377,7 +377,7 @@ def test_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -
             assert result.caller.user_id == f"AIDA{who}"
             # Who it is, too, was true less than that long ago.
             assert began - left.get(result.caller, began) <= ttl
-            assert not (result.cached and ends is not None and ends <= 0)
+            assert not (result.cached_at is not None and ends is not None and ends <= 0)
             for question in result.attempt.questions:
                 assert question.policy_source_arn == result.caller.policy_source_arn
                 assert began - said_yes[who, question] <= ttl

@@ -22,6 +22,7 @@ TABLE: dict[str, tuple[str | None, Any]] = {
     "record.file": ("SSMGATE_RECORD_FILE", None),
     "record.syslog": ("SSMGATE_RECORD_SYSLOG", False),
     "record.required": ("SSMGATE_RECORD_REQUIRED", False),
+    "record.parameters": ("SSMGATE_RECORD_PARAMETERS", "all"),
     "cache.ttl": ("SSMGATE_CACHE_TTL", 60),
     "daemon": ("SSMGATE_DAEMON", "on"),
     "aws.path": ("SSMGATE_AWS_PATH", None),

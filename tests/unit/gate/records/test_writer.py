@@ -31,7 +31,7 @@ from ssmgate.gate.decision.question import Caller, ContextEntry, Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
-from ssmgate.gate.records import delivery
+from ssmgate.gate.records import local
 from ssmgate.gate.records.delivery import LARGEST
 from ssmgate.gate.records.writer import Recorder
 
@@ -91,7 +91,8 @@ def test_decision_and_start_share_id(tmp_path: Path, log: Path) -> None:
     assert decision.keys() == {
         "schema_version", "event", "time", "decision_id", "mode", "unix", "verdict",
         "decided_by", "starts", "caller", "target", "document", "document_named", "reason",
-        "evidence", "versions", "endpoints",
+        "evidence", "versions", "endpoints", "host", "process", "parameters", "access_key_id",
+        "request_ids",
     }  # fmt: skip
     assert (decision["event"], start["event"]) == ("decision", "start")
     assert decision["decision_id"] == start["decision_id"] != recorder(tmp_path).decision_id
@@ -140,6 +141,59 @@ def test_denial_records_reason(
     assert (record["verdict"], record["starts"], record["caller"]) == (verdict, False, None)
     assert record["evidence"]["reason_code"] == code
     assert record["evidence"]["reason"] == outcome.reason
+
+
+SECRET = SessionRequest("i-1", parameters=(("command", ("psql -W s3cret",)), ("port", ("1",))))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "recorded"),
+    [
+        ("all", {"command": ["psql -W s3cret"], "port": ["1"]}),
+        ("names", {"command": None, "port": None}),
+        ("none", None),
+    ],
+)
+def test_records_parameters_as_configured(
+    tmp_path: Path, log: Path, wanted: str, recorded: object
+) -> None:
+    one = Recorder(Records(str(log), parameters=wanted), {})
+    one.decision(CALLER, replace(LOOK, request=SECRET), NO)
+    one.start(CALLER, SECRET, "s-1")
+
+    assert [record["parameters"] for record in read(log)] == [recorded] * 2
+    assert (b"s3cret" in log.read_bytes()) is (wanted == "all")
+
+
+def test_too_many_parameters_are_omitted(tmp_path: Path, log: Path) -> None:
+    many = SessionRequest("i-1", parameters=tuple((f"p{n}", ("v",)) for n in range(5000)))
+    recorder(tmp_path).start(CALLER, many, "s-1")
+
+    assert log.stat().st_size <= LARGEST + 1
+    (record,) = read(log)
+    assert (record["parameters"], record["session_id"]) == (None, "s-1")
+
+
+def test_decision_records_age_of_cached_answer(tmp_path: Path, log: Path) -> None:
+    for at in (time.time() - 20, time.time() + 1000):  # the clock was set back since
+        recorder(tmp_path).decision(CALLER, LOOK, NO, cached_at=at)
+
+    ages = [record["evidence"]["cache_age"] for record in read(log)]
+    assert 20 <= ages[0] < 1000
+    assert ages[1] == 0
+
+
+def test_records_request_ids_by_operation(tmp_path: Path, log: Path) -> None:
+    one = recorder(tmp_path)
+    one.seen.update(access_key_id="AKIAEXAMPLE", SimulatePrincipalPolicy=["r-1", "r-2"])
+    one.decision(CALLER, LOOK, NO)
+    one.seen.update(StartSession=["r-3"])
+    one.start(CALLER, REQUEST, "s-1")
+
+    decision, start = read(log)
+    assert decision["request_ids"] == {"SimulatePrincipalPolicy": ["r-1", "r-2"]}
+    assert start["request_ids"] == {"StartSession": ["r-3"]}
+    assert decision["access_key_id"] == start["access_key_id"] == "AKIAEXAMPLE"
 
 
 UNASKED = Unknown(Reason.NOT_ALLOWED_TO_SIMULATE, "the caller may not simulate")
@@ -307,7 +361,7 @@ def test_path_contains_user_name(
     Recorder(Records(path), {}).decision(None, LOOK, NO)
     assert (log.parent / f"{pwd.getpwuid(os.getuid()).pw_name}.jsonl").exists()
 
-    monkeypatch.setattr(delivery, "_name", lambda uid: None)
+    monkeypatch.setattr(local, "_name", lambda uid: None)
     assert "has no name" in Recorder(Records(path), {}).decision(None, LOOK, NO)
 
 
@@ -398,7 +452,7 @@ def test_looks_up_user_name_before_session(
     asked: list[int] = []
     known = pwd.getpwuid(os.getuid())
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: asked.append(uid) or known)
-    delivery._name.cache_clear()
+    local._name.cache_clear()
 
     recorder(tmp_path).decision(None, LOOK, NO)
     recorder(tmp_path).start(None, REQUEST, "s-1")

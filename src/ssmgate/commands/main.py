@@ -75,12 +75,12 @@ def main() -> None:
 
 @main.command("login", short_help="Run the login of a user on a bastion host.")
 def login() -> None:
-    """Run the login of a user on a bastion host, in place of a shell: see docs/how-to/bastion.md.
+    """Run the login of a user on a bastion host, in place of a shell.
 
     Root installs bin/ssmgate-login, which runs this verb, as login shell and as ForceCommand of
     sshd. It reads the command from SSH_ORIGINAL_COMMAND or from -c: start-session with --target,
     --document-name, --reason and --parameters, and no other option. Without a command it shows a
-    menu at a terminal.
+    menu at a terminal. To set it up: docs/how-to/bastion.md.
     """
     raise click.UsageError("write 'ssmgate login' with the verb first")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -77,3 +80,71 @@ def test_check_says_which_endpoints_answered(split_machine: Machine) -> None:
     text = check("--explain")
     assert f"\nendpoint of IAM {split_machine.aws.url}\n" in text
     assert f"\nendpoint of StartSession {SSM}\n" in text
+
+
+class Proxy:
+    """An HTTP proxy that notes the hosts it is asked for, and connects to none."""
+
+    def __init__(self) -> None:
+        self.hosts: set[str] = set()
+        self._closed = False
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._socket.accept()
+            with connection:
+                words = connection.recv(4096).decode().split()
+                if self._closed:
+                    return
+                if not words:  # a client that changed its mind
+                    continue
+                self.hosts.add(words[1].removesuffix(":443"))
+                connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+    def close(self) -> None:
+        self._closed = True
+        socket.create_connection(self._socket.getsockname()).close()
+        self._thread.join()
+        self._socket.close()
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    proxy = Proxy()
+    yield proxy
+    proxy.close()
+
+
+@pytest.mark.parametrize(
+    ("region", "variant", "hosts"),
+    [
+        ("ca-central-1", "FIPS", "sts iam-fips ssm-fips"),
+        ("us-west-2", "FIPS", "sts-fips iam-fips ssm-fips"),
+        ("fips-ca-central-1", "", "sts iam ssm-fips"),
+        ("eu-west-1", "", "sts iam ssm"),
+    ],
+)
+def test_process_connects_only_to_existing_hosts(
+    machine: Machine, proxy: Proxy, region: str, variant: str, hosts: str
+) -> None:
+    del machine.environ["AWS_ENDPOINT_URL"]
+    machine.environ |= {"https_proxy": proxy.url, "AWS_MAX_ATTEMPTS": "1"}
+    if variant:
+        machine.environ[f"AWS_USE_{variant}_ENDPOINT"] = "true"
+
+    ended = machine.run("--target", TARGET, "--region", region)
+
+    assert ended.returncode == 254
+    name = region.removeprefix("fips-")
+    sts, iam, ssm = hosts.split()
+    expected = {
+        f"{sts}.{name}.amazonaws.com",
+        f"{iam}.amazonaws.com",
+        f"{ssm}.{name}.amazonaws.com",
+    }
+    assert proxy.hosts <= expected
+    assert f"{sts}.{name}.amazonaws.com" in proxy.hosts

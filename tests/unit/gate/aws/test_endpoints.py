@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 
 import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
+
+# isort: split
+import botocore.session
+from botocore.exceptions import BotoCoreError
+
 from ssmgate.gate.aws.endpoints import create_asking, partition_of, url_of
 from ssmgate.gate.aws.preconnect import CHECK
 from ssmgate.gate.aws.session import MfaPrompt, new_session
@@ -40,6 +45,11 @@ def regions() -> Iterator[tuple[str, str]]:
 
 
 REGIONS = list(regions())
+SSM_REGIONS = [
+    *(region for _partition, region in REGIONS),
+    "fips-ca-central-1", "ca-central-1-fips", "aws-global", "us-gov-west-1-fips", "mars-north-1",
+]  # fmt: skip
+AWSCLI_DATA = str(Path(botocore.__file__).parents[1] / "data")
 
 
 def existing(session: Any, service: str) -> set[str]:
@@ -115,13 +125,64 @@ IAM = {
 }
 
 
-@pytest.mark.parametrize(("fips", "dual_stack"), list(itertools.product((False, True), repeat=2)))
-def test_uses_only_existing_hosts(fips: bool, dual_stack: bool) -> None:
+VARIANTS = list(itertools.product((False, True), repeat=2))
+LEGACY_KEYS = {
+    "sts_regional_endpoints": "legacy",
+    "defaults_mode": "mobile",
+    "api_versions": "\n  sts = 2011-06-15",
+    "cli_follow_urlparam": "true",
+}
+"""Keys of the configuration that AWS CLI v1 obeys and v2 does not have."""
+
+
+def set_legacy_keys(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if where == "profile":
+        file = tmp_path / "config"
+        keys = "".join(f"{name} = {value}\n" for name, value in LEGACY_KEYS.items())
+        file.write_text(f"[default]\n{keys}")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    elif where == "environment":
+        for name in ("sts_regional_endpoints", "defaults_mode"):
+            monkeypatch.setenv(f"AWS_{name.upper()}", LEGACY_KEYS[name])
+
+
+@pytest.mark.parametrize("legacy", ["none", "profile", "environment"])
+@pytest.mark.parametrize(("fips", "dual_stack"), VARIANTS)
+def test_uses_only_existing_hosts(
+    fips: bool, dual_stack: bool, legacy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    set_legacy_keys(legacy, monkeypatch, tmp_path)
     session = session_for(fips=fips, dual_stack=dual_stack)
     for partition, region in REGIONS:
         for service in ("sts", "iam"):
             host = expected(session, service, partition, region, fips=fips, dual_stack=dual_stack)
             assert endpoint(session, service, region) == f"https://{host}", (region, service)
+
+
+def where_aws_cli_starts(session: Any, region: str) -> str:
+    """Return the URL of StartSession, or the name of the error if there is none."""
+    try:
+        return url_of(session.create_client("ssm", region, **DUMMY_KEYS))
+    except BotoCoreError as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize(("fips", "dual_stack"), VARIANTS)
+def test_session_starts_where_aws_cli_starts_it(
+    fips: bool, dual_stack: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the complete models and configuration variables of the AWS CLI's botocore."""
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", str(fips).lower())
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
+    standard = botocore.session.Session()
+    standard.get_component("data_loader").search_paths.insert(0, AWSCLI_DATA)
+    expected = {name: where_aws_cli_starts(standard, name) for name in SSM_REGIONS}
+    assert len(set(expected.values())) > len(REGIONS) / 2
+
+    set_legacy_keys("profile", monkeypatch, tmp_path)
+    session = new_session(MfaPrompt())
+
+    assert {name: where_aws_cli_starts(session, name) for name in SSM_REGIONS} == expected
 
 
 def test_botocore_lists_fips_endpoints_of_sts_in_these_regions() -> None:
@@ -131,7 +192,7 @@ def test_botocore_lists_fips_endpoints_of_sts_in_these_regions() -> None:
     assert asked == STS_FIPS
 
 
-@pytest.mark.parametrize(("fips", "dual_stack"), list(itertools.product((False, True), repeat=2)))
+@pytest.mark.parametrize(("fips", "dual_stack"), VARIANTS)
 def test_each_endpoint_belongs_to_aws(fips: bool, dual_stack: bool) -> None:
     session = session_for(fips=fips, dual_stack=dual_stack)
     for partition, region in REGIONS:

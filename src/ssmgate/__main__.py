@@ -21,18 +21,9 @@ def ssmgate() -> NoReturn:
         run(["ssm", "start-session", *sys.argv[2:]])
     if sys.argv[1:2] == ["shim"] and len(sys.argv) >= 4:  # what bin/aws calls
         run(sys.argv[4:], shim=(sys.argv[2], sys.argv[3]))
-    if sys.argv[1:2] == ["complete"] and sys.argv[2:3] not in (["--help"], ["-h"]):
-        from ssmgate.commands import completion
+    from ssmgate import verbs
 
-        completion.run(sys.argv[2:])
-    if sys.argv[1:2] == ["login"]:
-        from ssmgate import cold_start
-        from ssmgate.login import entry
-
-        entry.run(sys.argv[2:], cold_start.explain)
-    from ssmgate.commands import main
-
-    main.run()
+    verbs.run(sys.argv[1:])
 
 
 def run(argv: list[str], shim: tuple[str, str] | None = None) -> NoReturn:

@@ -18,7 +18,7 @@ from ssmgate.gate import printer, process, start
 from ssmgate.gate.argv import parse
 from ssmgate.gate.argv.aliases import read_line
 from ssmgate.gate.argv.parse import Driver, Invocation
-from ssmgate.gate.aws import SET_ASIDE, session
+from ssmgate.gate.aws import SET_ASIDE, no_prompts
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.errors import FallbackToColdStart, GateError
@@ -110,7 +110,7 @@ def _made(
     `pid` is the client's process.
     """
     try:
-        session.prevent_prompts(_would_prompt)
+        no_prompts.prevent_prompts(_would_prompt)
         config, invocation = _begun(read, environ)
         status = process.ended(
             lambda variables: _started(invocation, variables, config, client, pid),

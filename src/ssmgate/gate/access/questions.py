@@ -8,7 +8,6 @@ from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Caller, ContextEntry, Question
-from ssmgate.gate.decision.target import target_arn
 
 DATA_CHANNEL_ACTION = "ssmmessages:OpenDataChannel"
 """What session-manager-plugin 1.2.764.0 and later calls with the caller's credentials.
@@ -66,6 +65,9 @@ class QuestionBuilder:
 
         `document_access_check` is the value of ssm:SessionDocumentAccessCheck, None if absent.
         """
+        # Imported only here, as a start asks about documents.
+        from ssmgate.gate.decision.target import target_arn
+
         arn = target_arn(
             target, partition=self.partition, region=self.region, account=self.caller.account
         )

@@ -23,7 +23,6 @@ from ssmgate.gate.aws.options import Options
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.printable import Layout
 from ssmgate.gate.decision.request import MEMBERS, SessionRequest, is_for_ssh
 
 
@@ -60,7 +59,10 @@ def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -
 
     Reads the files that file:// names, as the CLI does. Calls no service.
     """
-    _reject_prompting(argv)
+    if "--cli-auto-prompt" in argv:
+        from ssmgate.gate.argv import usage
+
+        usage.reject_prompting(argv)
     driver = driver or driver_class()
     try:
         captured = driver.read(argv)
@@ -116,40 +118,21 @@ def _invocation(captured: _Captured, driver: Driver) -> Invocation:
     )
 
 
-def _reject_prompting(argv: list[str]) -> None:
-    """Raise for CLI v2's interactive prompt, which would change the command line."""
-    if "--cli-auto-prompt" not in argv:
-        return
-    if "--no-cli-auto-prompt" in argv:
-        raise InvalidRequest(
-            "Both --cli-auto-prompt and --no-cli-auto-prompt cannot be specified at the same time.",
-            code="ParamValidation",
-        )
-    if "help" in argv or "--version" in argv:
-        return  # v2 does not prompt if these words are anywhere in the command line
-    raise InvalidRequest("--cli-auto-prompt is not supported by ssmgate", code="ParamValidation")
-
-
 # The parsers. As in CLI v2, they raise instead of exiting, with v2's message for invalid choices.
 
 
 class _Raises:
     def error(self, message: str) -> NoReturn:
         """Raise a usage error with v2's text."""
-        from ssmgate.gate.aws import errors
+        from ssmgate.gate.argv import usage
 
-        text = Layout(f"{message}\n\nusage: {errors.USAGE}")
-        raise InvalidRequest(text, code="ParamValidation")
+        raise usage.invalid(message)
 
     def _check_value(self, action: Any, value: Any) -> None:
-        if action.choices is None or value in action.choices:
-            return
-        from difflib import get_close_matches
+        if action.choices is not None and value not in action.choices:
+            from ssmgate.gate.argv import usage
 
-        message = [f"Found invalid choice '{value}'\n"]
-        if possible := get_close_matches(value, action.choices, cutoff=0.8):
-            message += ["Maybe you meant:\n", *(f"  * {word}" for word in possible)]
-        raise ArgumentError(action, "\n".join(message))
+            raise ArgumentError(action, usage.invalid_choice(value, action.choices))
 
 
 class MainParser(_Raises, MainArgParser):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from argparse import Namespace
@@ -18,7 +17,6 @@ from awscli.customizations.cliinputjson import CliInputJSONArgument
 from awscli.customizations.generatecliskeleton import GenerateCliSkeletonArgument
 from awscli.paramfile import (
     LOCAL_PREFIX_MAP,
-    ResourceLoadingError,
     URIArgumentHandler,
     get_file,
     get_paramfile,
@@ -88,15 +86,9 @@ def _get_file(prefix: str, path: str, mode: str) -> str | bytes:
     encoding = os.environ.get("AWS_CLI_FILE_ENCODING")
     if encoding is None:
         return get_file(prefix, path, mode)  # type: ignore[no-any-return]
-    try:
-        text: bytes = get_file(prefix, path, "rb")
-        return io.TextIOWrapper(io.BytesIO(text), encoding=encoding).read()
-    except UnicodeDecodeError as error:
-        raise ResourceLoadingError(
-            f"Unable to load paramfile ({path.removeprefix(prefix)}), text contents could not be"
-            " decoded.  If this is a binary file, please use the fileb:// prefix instead of the"
-            " file:// prefix."
-        ) from error
+    from ssmgate.gate.argv import encoded_file
+
+    return encoded_file.read(prefix, path, encoding)
 
 
 def prepare() -> None:

@@ -38,7 +38,7 @@ def prepare() -> None:
       `TRUE` in IsTruncated would hide the next page.
 
     Two more changes are made elsewhere: `gate.argv.v2.prepare` makes awscli read file:// values
-    as AWS CLI v2 does, and `gate.aws.session.prevent_prompts`, only in the daemon's workers,
+    as AWS CLI v2 does, and `gate.aws.no_prompts.prevent_prompts`, only in the daemon's workers,
     prevents prompts on the terminal.
 
     Raises `ConfigurationProblem` if awscli is missing or not a supported release, or if another

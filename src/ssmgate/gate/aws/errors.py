@@ -34,7 +34,8 @@ from ssmgate.gate.decision.errors import (
 )
 from ssmgate.gate.decision.printable import Layout
 from ssmgate.gate.decision.question import Question
-from ssmgate.gate.decision.reason import Reason, UnknownReason
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.reason_kinds import UnknownReason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, DocumentName, SessionRequest
 
 USAGE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import awscli
 import botocore.session
@@ -16,7 +16,6 @@ from botocore.configprovider import (
     InstanceVarProvider,
     ScopedConfigProvider,
 )
-from botocore.credentials import ProcessProvider
 from botocore.exceptions import ProfileNotFound
 from botocore.handlers import (
     BUILTIN_HANDLERS,
@@ -46,16 +45,6 @@ _VARIABLES = {
 # The services for which clients are made, by botocore's ids: the last three are for credential
 # providers.
 _SERVICES = ("ec2", "iam", "ssm", "sts", "sso", "sso-oidc", "signin")
-
-
-def prevent_prompts(instead: Callable[..., NoReturn]) -> None:
-    """Make this process call `instead` where it would prompt for an MFA code.
-
-    It is also called instead of running a credential_process, which could prompt on the terminal
-    too. For a process that starts a session for another process.
-    """
-    MfaPrompt.ask = staticmethod(instead)  # type: ignore[method-assign]
-    ProcessProvider._retrieve_credentials_using = instead
 
 
 class MfaPrompt:

@@ -5,13 +5,11 @@ Each overrides the ones before. Keys that the system file locks can only be tigh
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import ContextEntry
 from ssmgate.gate.decision.restrictions import Restrictions
@@ -19,16 +17,6 @@ from ssmgate.gate.system import SYSTEM_FILE, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 USER_FILE = ".config/ssmgate/config.toml"
-
-# The errors of looking up a path if this uid cannot reach its last component. ESTALE and the
-# following are from unavailable network and FUSE file systems. An I/O error is not included: the
-# file may exist.
-_UNREACHABLE = frozenset(
-    {
-        *(errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG),
-        *(errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN),
-    }
-)
 
 
 @frozen
@@ -141,16 +129,13 @@ def read_system(system: ConfigSource) -> dict[str, Any]:
         file = trusted_open.open_trusted(
             system.path, owners=frozenset({0, system.owner}), base=system.base
         )
-        return parse_toml(trusted_open.read(file, system.path), system.path)
+        return _table(file, system.path)
     except FileNotFoundError:
         return {}
-    except InsecurePermissions as error:
-        raise ConfigurationProblem(
-            f"{system.path}: not trusted: {error}",
-            hints=("it and its directories have to be root's, and writable by root alone",),
-        ) from error
-    except OSError as error:
-        raise ConfigurationProblem(f"{system.path}: {error.strerror}") from error
+    except (InsecurePermissions, OSError) as error:
+        from ssmgate.gate.config import files
+
+        raise files.system_problem(system.path, error) from error
 
 
 def read_user(path: str) -> dict[str, Any]:
@@ -164,40 +149,19 @@ def read_user(path: str) -> dict[str, Any]:
         except InsecurePermissions:
             os.close(file)
             raise
-        return parse_toml(trusted_open.read(file, path), path)
+        return _table(file, path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except InsecurePermissions as error:
-        raise ConfigurationProblem(f"{path}: not trusted: {error}", hints=(_USABLE,)) from error
-    except OSError as error:
-        if not _is_reached(path):
-            return {}
-        raise ConfigurationProblem(f"{path}: {error.strerror}", hints=(_USABLE,)) from error
+    except (InsecurePermissions, OSError) as error:
+        from ssmgate.gate.config import files
+
+        if problem := files.user_problem(path, error):
+            raise problem from error
+        return {}
 
 
-_USABLE = (
-    "make it a regular file that belongs to you, that you can read and others cannot write; or"
-    " remove it"
-)
+def _table(file: int, path: str) -> dict[str, Any]:
+    # Imported only here: most machines have neither file.
+    from ssmgate.gate.config import files
 
-
-def _is_reached(path: str) -> bool:
-    """Return whether this uid can reach `path`, and a file or link exists there."""
-    try:
-        os.lstat(path)
-    except OSError as error:
-        return error.errno not in _UNREACHABLE
-    return True
-
-
-def parse_toml(text: bytes, path: str) -> dict[str, Any]:
-    """Return the table in the text of a file. Raises `ConfigurationProblem`."""
-    # Imported only here: most machines have neither file, and the import is slow.
-    import tomllib
-
-    try:
-        return tomllib.loads(text.decode())
-    except ValueError as error:  # TOML, or UTF-8
-        raise ConfigurationProblem(f"{path}: {error}") from error
-    except RecursionError:
-        raise ConfigurationProblem(f"{path}: is nested too deeply") from None
+    return files.parse_toml(trusted_open.read(file, path), path)

@@ -7,13 +7,13 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ssmgate.gate.config import files
 from ssmgate.gate.config.load import (
     Checker,
     Config,
     ConfigSource,
     Login,
     Records,
-    parse_toml,
     read_system,
     read_user,
     user_path,
@@ -83,7 +83,7 @@ def check(path: str) -> tuple[dict[str, Setting], frozenset[str]]:
         raise ConfigurationProblem(f"{path}: {error.strerror}") from error
     if len(text) > trusted_open.LARGEST:
         raise ConfigurationProblem(f"{path} has more than {trusted_open.LARGEST} bytes")
-    tier = _flat(parse_toml(text, path), path)
+    tier = _flat(files.parse_toml(text, path), path)
     locked = _locked(tier.pop("locked", (path, [])))
     found = {key.name: Setting(key.default) for key in KEYS.values()}
     _lay(found, tier, {})

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import Question
-from ssmgate.gate.decision.reason import DenialReason, Reason, UnknownReason
+from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
+
+if TYPE_CHECKING:
+    from ssmgate.gate.decision.reason_kinds import DenialReason, UnknownReason
 
 
 @frozen

@@ -11,7 +11,8 @@ from ssmgate.gate.decision.context_keys import is_tag, unknown_keys
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.evaluation import BOUNDARY_POLICY, EvalDecision, Evaluation
 from ssmgate.gate.decision.question import Question
-from ssmgate.gate.decision.reason import Reason, UnknownReason
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.reason_kinds import UnknownReason
 
 
 def denial_or_unknown_of(question: Question, answer: Evaluation) -> Denial | Unknown:

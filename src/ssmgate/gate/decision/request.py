@@ -8,7 +8,6 @@ from dataclasses import field, replace
 
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.printable import Layout
 
 DEFAULT_DOCUMENT_NAME = "SSM-SessionManagerRunShell"
 """The session document that StartSession uses when none is named.
@@ -27,9 +26,9 @@ _API_PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/]{3,128}\Z")
 
 # A customer's document can have no other name (CreateDocument, Name), and AWS's follow the rule.
 # The API's pattern allows ':' and '/' only because of ARNs.
-_NAME = r"[a-zA-Z0-9_\-.]{3,128}"
+NAME = r"[a-zA-Z0-9_\-.]{3,128}"
 _DOCUMENT = re.compile(
-    rf"(?:arn:(aws[a-z-]*):ssm:([a-z0-9-]+):([0-9]{{12}})?:document/)?({_NAME})\Z"
+    rf"(?:arn:(aws[a-z-]*):ssm:([a-z0-9-]+):([0-9]{{12}})?:document/)?({NAME})\Z"
 )
 
 
@@ -54,17 +53,9 @@ class DocumentName:
         """
         match = _DOCUMENT.match(text)
         if not _API_PATTERN.match(text) or match is None:
-            raise InvalidRequest(
-                f"Invalid value for --document-name: {text!r} is neither the name of a session"
-                " document nor its full ARN",
-                code="ParamValidation",
-                hints=(
-                    "StartSession has no document version: leave ':VERSION' out"
-                    if re.match(rf"{_NAME}:[^:/]*\Z", text)
-                    else "a name has 3 to 128 letters, digits and _ - . and a document of another"
-                    " account is named by its ARN, arn:PARTITION:ssm:REGION:ACCOUNT:document/NAME",
-                ),
-            )
+            from ssmgate.gate.decision import invalid_request
+
+            raise invalid_request.document_name(text)
         if match[1] is None:
             return cls(match[4])
         return cls(match[4], match[1], match[2], match[3] or "")
@@ -162,5 +153,6 @@ def _frozen(parameters: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _invalid(message: str) -> InvalidRequest:
-    text = Layout(f"Parameter validation failed:\n{message}")
-    return InvalidRequest(text, code="ParamValidation")
+    from ssmgate.gate.decision import invalid_request
+
+    return invalid_request.parameter(message)

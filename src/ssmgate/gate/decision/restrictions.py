@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.reason import RestrictionReason
+
+if TYPE_CHECKING:
+    from ssmgate.gate.decision.reason_kinds import RestrictionReason
 
 PATTERN = re.compile(r"[a-zA-Z0-9_\-.:/*?]{1,300}\Z")
 """The characters of a pattern. Others are rejected: a reader could take them for wildcards."""

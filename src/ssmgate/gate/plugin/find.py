@@ -9,22 +9,12 @@ from collections.abc import Mapping
 
 from ssmgate.gate.decision.errors import GateError
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.printable import Layout
 
 PROGRAM = "session-manager-plugin"
 
 # As in AWS CLI's customizations/sessionmanager.py.
 _LAST_WITHOUT_VARIABLE = (1, 2, 497, 0)
 _RECOMMENDED = _FIRST_THAT_SIGNS = (1, 2, 764, 0)
-_OUTDATED = Layout(
-    "\nWARNING: An outdated SessionManagerPlugin version detected. Please upgrade it to the latest"
-    " version. \nFor more information, refer:\n  https://docs.aws.amazon.com/systems-manager/"
-    "latest/userguide/session-manager-working-with-install-plugin.html\n"
-)
-_NOT_FOUND = (
-    "SessionManagerPlugin is not found. Please refer to SessionManager Documentation here:"
-    " http://docs.aws.amazon.com/console/systems-manager/session-manager-plugin-not-found"
-)
 _VERSION_SECONDS = 10
 
 
@@ -56,7 +46,11 @@ class Plugin:
     @property
     def warning(self) -> str:
         """Return the CLI's warning about an outdated plugin, empty for a current one."""
-        return _OUTDATED if self.version is not None and self.version < _RECOMMENDED else ""
+        if self.version is None or self.version >= _RECOMMENDED:
+            return ""
+        from ssmgate.gate.plugin import problems
+
+        return problems.OUTDATED
 
 
 def find(environ: Mapping[str, str], configured: str | None = None) -> Plugin:
@@ -99,9 +93,9 @@ def _on_path(environ: Mapping[str, str]) -> str:
             present = present or path
     if present:
         raise _unfit(present, "is not executable")
-    raise GateError(
-        _NOT_FOUND, hints=(f"no {PROGRAM} on PATH: {environ.get('PATH', '(PATH is not set)')}",)
-    )
+    from ssmgate.gate.plugin import problems
+
+    raise problems.not_found(PROGRAM, environ)
 
 
 def _at(path: str) -> str:
@@ -113,16 +107,9 @@ def _at(path: str) -> str:
 
 
 def _unfit(path: str, why: str) -> GateError:
-    return unusable(path, why, notes=("nothing was started",))
+    from ssmgate.gate.plugin import problems
 
-
-def unusable(path: str, why: str, notes: tuple[str, ...] = ()) -> GateError:
-    """Return the error for the plugin at `path`. `why` completes "PATH …"."""
-    return GateError(
-        f"SessionManagerPlugin cannot be used: {path} {why}",
-        notes=notes,
-        hints=("reinstall it, or put another one first on PATH",),
-    )
+    return problems.unusable(path, why, notes=("nothing was started",))
 
 
 def _version(text: str) -> tuple[int, ...] | None:

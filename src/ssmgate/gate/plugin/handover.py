@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from ssmgate.gate.decision.errors import GateError, InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.plugin.find import PROGRAM, Plugin, unusable
+from ssmgate.gate.plugin.find import PROGRAM, Plugin
 from ssmgate.gate.system import takeover
 
 LONGEST = 131_072
@@ -45,7 +45,9 @@ class Handover:
 
     def failed(self, why: str) -> GateError:
         """Return the error for a plugin that could not be executed. `why` is a clause."""
-        return unusable(self.path, f"cannot be executed: {why}")
+        from ssmgate.gate.plugin import problems
+
+        return problems.unusable(self.path, f"cannot be executed: {why}")
 
 
 def require_executable(parameters: Mapping[str, object]) -> None:

@@ -20,7 +20,8 @@ from ssmgate.gate.decision.decision import (
     leave_to_service,
 )
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation
-from ssmgate.gate.decision.reason import Reason, UnknownReason
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.reason_kinds import UnknownReason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 from ssmgate.gate.decision.restrictions import Restrictions
 

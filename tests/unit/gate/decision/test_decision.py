@@ -17,7 +17,8 @@ from ssmgate.gate.decision.decision import (
 from ssmgate.gate.decision.denial import keys_not_listable, unless_unknown, unless_unread
 from ssmgate.gate.decision.evaluation import EvalDecision, Evaluation, MatchedStatement
 from ssmgate.gate.decision.question import Question
-from ssmgate.gate.decision.reason import DenialReason, Reason
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.reason_kinds import DenialReason
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME, SessionRequest
 
 REQUEST = SessionRequest("i-1")

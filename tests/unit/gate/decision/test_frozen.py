@@ -17,6 +17,7 @@ import pytest
 
 import house
 import ssmgate.gate.aws  # noqa: F401 - first: it decides whose botocore is seen
+from ssmgate.gate.decision import reason_kinds
 from ssmgate.gate.decision.decision import Permit
 from ssmgate.gate.decision.errors import InvalidRequest
 from ssmgate.gate.decision.frozen import frozen
@@ -131,7 +132,7 @@ def value_of(kind: Any) -> Any:
 
 
 def example_of(cls: Any) -> Any:
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, localns=vars(reason_kinds))  # imported for mypy only
     return cls(*(value_of(hints[field.name]) for field in dataclasses.fields(cls)))
 
 

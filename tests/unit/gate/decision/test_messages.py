@@ -22,7 +22,8 @@ from ssmgate.gate.decision.messages import (
     simulate_statement,
 )
 from ssmgate.gate.decision.question import Caller, Question
-from ssmgate.gate.decision.reason import DenialReason, Reason, RestrictionReason, UnknownReason
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.reason_kinds import DenialReason, RestrictionReason, UnknownReason
 from ssmgate.gate.decision.request import SessionRequest
 from ssmgate.gate.decision.restrictions import LocalDenial
 

@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from ssmgate.gate.decision.reason import (
+from ssmgate.gate.decision.reason import Reason
+from ssmgate.gate.decision.reason_kinds import (
     DenialReason,
     OfflineReason,
-    Reason,
     RestrictionReason,
     UnknownReason,
 )

@@ -77,6 +77,13 @@ def test_wheel_has_no_program_called_aws(wheel: Path) -> None:
     assert "aws =" not in scripts
 
 
+def test_wheel_has_man_pages_where_man_looks(prefix: Path) -> None:
+    for page in (ROOT / "docs" / "reference" / "man").iterdir():
+        installed = prefix / "share" / "man" / f"man{page.suffix[1:]}" / page.name
+
+        assert installed.read_bytes() == page.read_bytes()
+
+
 def test_each_program_runs_without_extras(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))

@@ -8,16 +8,16 @@ about documents and nodes that differ in each question, so no answer can be used
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from ssmgate.policy_language import Context, Policies, Policy, Request, parse_policy
+from ssmgate.policy_language import Context, Policies, Request
 from ssmgate.policy_language.compiled import compile_policies
 from ssmgate.policy_language.decide import decide
 from ssmgate.policy_language.knowledge import Knowledge
+from ssmgate.policy_tools.gaad import read_accounts
+from ssmgate.policy_tools.problem import Problem
 
 QUESTIONS = 40
 INTERPRETED_QUESTIONS = 2
@@ -25,32 +25,14 @@ LEAST = 50
 """How many times faster the compiled evaluator has to be."""
 
 
-def principals(account: dict[str, Any]) -> Iterator[tuple[str, Policies]]:
-    """Yield each user and role with its identity-based policies, those of its groups included."""
-    parsed: dict[str, Policy] = {}
-
-    def policy(document: Any) -> Policy:
-        text = json.dumps(document)
-        if text not in parsed:
-            parsed[text] = parse_policy(text)
-        return parsed[text]
-
-    managed = {
-        one["Arn"]: policy(version["Document"])
-        for one in account["Policies"]
-        for version in one["PolicyVersionList"]
-        if version["IsDefaultVersion"]
-    }
-    groups = {one["GroupName"]: one for one in account["GroupDetailList"]}
-    for entity in account["UserDetailList"] + account["RoleDetailList"]:
-        found: list[Policy] = []
-        for holder in (entity, *(groups[name] for name in entity.get("GroupList", ()))):
-            for kind in ("UserPolicyList", "RolePolicyList", "GroupPolicyList"):
-                found += [policy(one["PolicyDocument"]) for one in holder.get(kind, ())]
-            for one in holder["AttachedManagedPolicies"]:
-                if one["PolicyArn"] in managed:
-                    found.append(managed[one["PolicyArn"]])
-        yield entity["Arn"], Policies(tuple(found))
+def principals(path: str) -> Iterator[tuple[str, Policies]]:
+    """Yield each user and role with its identity-based policies and its boundary."""
+    for account in read_accounts([path], lambda _: True):
+        if isinstance(account, Problem):
+            sys.exit(str(account))
+        for one in account.principals:
+            boundary = one.boundary.policy if one.boundary else None
+            yield one.arn, Policies(tuple(held.policy for held in one.policies), boundary)
 
 
 def requests(arn: str, count: int) -> list[Request]:
@@ -71,9 +53,7 @@ def seconds(run: Callable[[], None]) -> float:
 
 
 def main() -> None:
-    with open(sys.argv[1], encoding="utf-8") as file:
-        account = json.load(file)
-    held = list(principals(account))
+    held = list(principals(sys.argv[1]))
     knowledge = Knowledge()
     compiled = {arn: compile_policies(policies) for arn, policies in held}
     many = {arn: requests(arn, QUESTIONS) for arn in compiled}

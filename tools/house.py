@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "policy_language": {"gate.decision"},
     "explain": {*_ASKS, "policy_language"},
+    "policy_tools": {"gate.decision", "policy_language", "explain"},
     "sandbox": {"gate.decision", "policy_language"},
     "doctor": {
         *_ASKS, "gate.exits", "gate.plugin", "gate.records", "explain", "daemon.client",

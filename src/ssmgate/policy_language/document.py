@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -114,6 +114,49 @@ def parse_policy(
     if len(sids) != len(set(sids)):
         raise PolicyError("the Sids of a policy must be unique", "Statement")
     return Policy(version, tuple(statements), source_policy_id, kind)
+
+
+def policy_of(
+    document: object,
+    source_policy_id: str = "",
+    kind: PolicyKind = PolicyKind.IDENTITY,
+    about: Callable[[Mapping[str, object]], bool] | None = None,
+) -> tuple[Policy, tuple[int, ...]]:
+    """Return the policy of a decoded JSON document, and the numbers of its statements, from 0.
+
+    With `about`, statements for which it returns False are left out and not checked. Raises
+    PolicyError as `parse_policy` does. Not checked: duplicate members, which the decoder drops.
+    Positions are not known: all are line 0.
+    """
+    if not isinstance(document, dict):
+        raise PolicyError("a policy is an object")
+    _only(Object(document), _POLICY_ELEMENTS, "")
+    version = _word(document.get("Version", Version.V2008.value), Version, "Version")
+    found = document.get("Statement")
+    numbers, statements = [], []
+    for number, value in enumerate(found if isinstance(found, list) else [found]):
+        path = f"Statement[{number}]"
+        if not isinstance(value, dict):
+            raise PolicyError("a statement is an object", path)
+        if about is None or about(value):
+            numbers.append(number)
+            span = Span(_decoded(value), _NOWHERE, _NOWHERE, _NOWHERE)
+            statements.append(_statement(span, version, kind, path))
+    return Policy(version, tuple(statements), source_policy_id, kind), tuple(numbers)
+
+
+_NOWHERE = Position(0, 0)
+
+
+def _decoded(value: object) -> object:
+    """Return decoded JSON with the types of `read_document`."""
+    if isinstance(value, dict):
+        return Object({name: _decoded(member) for name, member in value.items()})
+    if isinstance(value, list):
+        return [_decoded(member) for member in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Number(str(value))
+    return value
 
 
 def _statement(span: Span, version: Version, kind: PolicyKind, path: str) -> Statement:

@@ -1,0 +1,339 @@
+"""Read iam:GetAccountAuthorizationDetails: users, roles, and the policies that apply to them.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from ssmgate.policy_language import Policy, PolicyError
+from ssmgate.policy_language.document import policy_of
+from ssmgate.policy_tools import json_files
+from ssmgate.policy_tools.problem import InputError, Problem
+
+LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+
+About = Callable[[Mapping[str, object]], bool]
+"""Whether a statement, as its JSON object, can be about anything that is asked."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldPolicy:
+    """A policy as principals hold it; compared by identity.
+
+    `arn` is that of a managed policy; the others are inline. `name` is the policy's, with its
+    holder's name before it if it is inline. `numbers` are the numbers of the parsed statements
+    in the document, from 0: those about something else are left out.
+    """
+
+    name: str
+    arn: str | None
+    policy: Policy
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An IAM user or role.
+
+    `missing` names policies and groups of its that the input does not have or that cannot be
+    read: whatever they might decide is unknown. `boundary_missing` is whether one of them is the
+    boundary, which is None then.
+    """
+
+    arn: str
+    kind: str
+    unique_id: str
+    policies: tuple[HeldPolicy, ...]
+    boundary: HeldPolicy | None = None
+    missing: tuple[str, ...] = ()
+    boundary_missing: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account: its principals in the order of the input, and what could not be read of it."""
+
+    account: str
+    partition: str
+    principals: tuple[Principal, ...]
+    policies: tuple[HeldPolicy, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(slots=True)
+class _Pages:
+    """Pages of one account, with the file and the place of each item."""
+
+    lists: dict[str, list[tuple[str, str, Any]]] = field(
+        default_factory=lambda: {name: [] for name in LISTS}
+    )
+    problems: list[Problem] = field(default_factory=list)
+    last: str = ""
+    truncated: bool = False
+
+    @classmethod
+    def of(cls, file: str, page: Mapping[str, Any], place: str) -> _Pages:
+        """Return one page; raises InputError if it is not one."""
+        if not any(name in page for name in LISTS):
+            raise InputError(f"has none of {', '.join(LISTS)}", place.rstrip("."))
+        one = cls(last=file, truncated=bool(page.get("IsTruncated")))
+        for name in LISTS:
+            items = page.get(name) or []
+            if not isinstance(items, list):
+                raise InputError("must be a list", f"{place}{name}")
+            for number, item in enumerate(items):
+                where = f"{place}{name}[{number}]"
+                if isinstance(item, dict):
+                    one.lists[name].append((file, where, item))
+                else:
+                    one.problems.append(Problem(file, where, "must be an object"))
+        return one
+
+    def then(self, page: _Pages) -> None:
+        """Add the next page."""
+        for name in LISTS:
+            self.lists[name] += page.lists[name]
+        self.problems += page.problems
+        self.last, self.truncated = page.last, page.truncated
+
+    def account(self) -> str:
+        """Return the account's ID from the ARNs, empty if there is none."""
+        for name in LISTS:
+            for _, _, item in self.lists[name]:
+                parts = str(item.get("Arn", "")).split(":")
+                if len(parts) > 4 and parts[4].isdigit():
+                    return parts[4]
+        return ""
+
+
+def read_accounts(paths: Iterable[str], about: About) -> Iterator[Account | Problem]:
+    """Yield the accounts in `paths`, files or directories, one at a time, and what is not one.
+
+    A file has one page or all of an account, or several pages, in a list or one after the other;
+    compressed with gzip or not. A truncated page goes on with the next page of that account, in
+    the same file or in one of the next. Policy documents are objects, or JSON text, URL-encoded
+    or not. An account that comes a second time is a problem.
+    """
+    seen: dict[str, str] = {}
+    pending: dict[str, _Pages] = {}
+
+    def finished(name: str, pages: _Pages) -> Iterator[Account | Problem]:
+        if name in seen:
+            yield Problem(pages.last, "", f"account {name} was already read from {seen[name]}")
+            return
+        seen[name] = pages.last
+        yield _Builder(pages, about).account(name)
+
+    for file, page in _pages(paths):
+        if isinstance(page, Problem):
+            yield page
+            continue
+        try:
+            one = _Pages.of(file, page[1], page[0])
+        except InputError as error:
+            yield error.problem(file)
+            continue
+        name = one.account()
+        if not name and not pending:
+            yield Problem(file, page[0].rstrip("."), "has no ARN of an account")
+            continue
+        # A page without an ARN belongs to the account before it.
+        name = name or next(reversed(pending))
+        pages = pending.pop(name, None) or _Pages()
+        pages.then(one)
+        if pages.truncated:
+            pending[name] = pages
+        else:
+            yield from finished(name, pages)
+    for name, pages in pending.items():
+        pages.problems.append(Problem(pages.last, "", "is truncated, and no further page follows"))
+        yield from finished(name, pages)
+
+
+def _pages(
+    paths: Iterable[str],
+) -> Iterator[tuple[str, tuple[str, Mapping[str, Any]] | Problem]]:
+    for path in paths:
+        for file in json_files.find(path):
+            if isinstance(file, Problem):
+                yield file.file, file
+                continue
+            try:
+                for document in json_files.documents(file):
+                    yield from _of_document(file, document)
+            except InputError as error:
+                yield file, error.problem(file)
+
+
+def _of_document(
+    file: str, document: Any
+) -> Iterator[tuple[str, tuple[str, Mapping[str, Any]] | Problem]]:
+    pages = document if isinstance(document, list) else [document]
+    for number, page in enumerate(pages):
+        place = f"[{number}]." if isinstance(document, list) else ""
+        if isinstance(page, dict):
+            yield file, (place, page)
+        else:
+            yield file, Problem(file, place.rstrip("."), "must be an object")
+
+
+class _Builder:
+    """Puts the principals of one account together."""
+
+    def __init__(self, pages: _Pages, about: About) -> None:
+        self._pages = pages
+        self._about = about
+        self._problems = pages.problems
+        self._by_text: dict[str, tuple[Policy, tuple[int, ...]]] = {}
+        self._managed: dict[str, HeldPolicy] = {}
+        self._inline: list[HeldPolicy] = []
+        self._groups: dict[str, tuple[tuple[HeldPolicy, ...], tuple[str, ...]]] = {}
+
+    def account(self, name: str) -> Account:
+        """Return the account, with a problem for each part that could not be read."""
+        partition = "aws"
+        for file, place, item in self._pages.lists["Policies"]:
+            self._guard(file, place, item, self._add_managed)
+        for file, place, item in self._pages.lists["GroupDetailList"]:
+            self._guard(file, place, item, self._add_group)
+        found: list[Principal] = []
+        for kind, members in (("user", "UserDetailList"), ("role", "RoleDetailList")):
+            for file, place, item in self._pages.lists[members]:
+                one = self._guard(file, place, item, functools.partial(self._principal, kind))
+                if one is not None:
+                    found.append(one)
+                    partition = one.arn.split(":")[1] or partition
+        held = (*self._managed.values(), *self._inline)
+        return Account(name, partition, tuple(found), held, tuple(self._problems))
+
+    def _guard(self, file: str, place: str, item: Any, use: Callable[[Any, str, str], Any]) -> Any:
+        try:
+            return use(item, file, place)
+        except InputError as error:
+            self._problems.append(Problem(file, error.place or place, str(error)))
+            return None
+
+    def _add_managed(self, item: Mapping[str, Any], file: str, place: str) -> None:
+        arn = _text(item, "Arn", place)
+        default = item.get("DefaultVersionId")
+        for version in _list(item, "PolicyVersionList", place):
+            if version.get("IsDefaultVersion") or (
+                default is not None and version.get("VersionId") == default
+            ):
+                document = self._policy(version.get("Document"), arn, f"{place}.PolicyVersionList")
+                name = str(item.get("PolicyName") or arn.rpartition("/")[2])
+                self._managed[arn] = HeldPolicy(name, arn, *document)
+                return
+        raise InputError("has no default version", place)
+
+    def _add_group(self, item: Mapping[str, Any], file: str, place: str) -> None:
+        name = _text(item, "GroupName", place)
+        self._groups[name] = self._held(item, "Group", name, file, place)
+
+    def _principal(self, kind: str, item: Mapping[str, Any], file: str, place: str) -> Principal:
+        title = kind.capitalize()
+        name, arn = _text(item, f"{title}Name", place), _text(item, "Arn", place)
+        if len(arn.split(":")) != 6:
+            raise InputError(f"{arn!r} is not an ARN", f"{place}.Arn")
+        policies, missing = self._held(item, title, name, file, place)
+        for group in _texts(item, "GroupList", place):
+            if group in self._groups:
+                policies += self._groups[group][0]
+                missing += self._groups[group][1]
+            else:
+                missing += (f"group {group}",)
+        attached = item.get("PermissionsBoundary")
+        boundary, boundary_missing = None, False
+        if isinstance(attached, dict):
+            of_boundary = str(attached.get("PermissionsBoundaryArn", ""))
+            boundary = self._managed.get(of_boundary)
+            if boundary is None:
+                boundary_missing = True
+                missing += (of_boundary,)
+        tags = {str(tag.get("Key")): str(tag.get("Value", "")) for tag in _tags(item)}
+        return Principal(
+            arn,
+            kind,
+            str(item.get(f"{title}Id", "")),
+            tuple(dict.fromkeys(policies)),
+            boundary,
+            tuple(dict.fromkeys(missing)),
+            boundary_missing,
+            tags,
+        )
+
+    def _held(
+        self, item: Mapping[str, Any], title: str, holder: str, file: str, place: str
+    ) -> tuple[tuple[HeldPolicy, ...], tuple[str, ...]]:
+        """Return the policies of a user, group or role, and the names of those that are missing."""
+        found: list[HeldPolicy] = []
+        missing: list[str] = []
+        member = f"{title}PolicyList"
+        for number, inline in enumerate(_list(item, member, place)):
+            name = f"{holder}/{inline.get('PolicyName', number)}"
+            where = f"{place}.{member}[{number}].PolicyDocument"
+            try:
+                document = self._policy(inline.get("PolicyDocument"), name, where)
+            except InputError as error:
+                self._problems.append(Problem(file, error.place or where, str(error)))
+                missing.append(name)
+                continue
+            found.append(HeldPolicy(name, None, *document))
+            self._inline.append(found[-1])
+        for attached in _list(item, "AttachedManagedPolicies", place):
+            arn = str(attached.get("PolicyArn", ""))
+            if arn in self._managed:
+                found.append(self._managed[arn])
+            else:
+                missing.append(arn)
+        return tuple(found), tuple(missing)
+
+    def _policy(self, document: Any, name: str, place: str) -> tuple[Policy, tuple[int, ...]]:
+        """Return the parsed document; equal documents are parsed once."""
+        if isinstance(document, str):
+            try:
+                document = json_files.decode(unquote(document))
+            except InputError as error:
+                where = f"{place}, {error.place}" if error.place else place
+                raise InputError(str(error), where) from None
+        text = json.dumps(document)
+        if text not in self._by_text:
+            try:
+                self._by_text[text] = policy_of(document, name, about=self._about)
+            except PolicyError as error:
+                raise InputError(str(error), place) from None
+        return self._by_text[text]
+
+
+def _text(item: Mapping[str, Any], name: str, place: str) -> str:
+    value = item.get(name)
+    if not isinstance(value, str) or not value:
+        raise InputError("must be a text", f"{place}.{name}")
+    return value
+
+
+def _list(item: Mapping[str, Any], name: str, place: str) -> list[Mapping[str, Any]]:
+    values = item.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise InputError("must be a list of objects", f"{place}.{name}")
+    return values
+
+
+def _texts(item: Mapping[str, Any], name: str, place: str) -> list[str]:
+    values = item.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InputError("must be a list of texts", f"{place}.{name}")
+    return values
+
+
+def _tags(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    tags = item.get("Tags")
+    return [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []

@@ -1,0 +1,233 @@
+"""Accounts from what iam:GetAccountAuthorizationDetails answers, in each form that it is saved."""
+
+import gzip
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from ssmgate.policy_tools.gaad import Account, read_accounts
+from ssmgate.policy_tools.problem import Problem
+from unit.policy_tools.accounts import (
+    ACCOUNT,
+    answer,
+    document,
+    managed,
+    principal,
+    statement,
+)
+
+SHELL = managed("shell", statement(), older=document(statement("Deny")))
+LIMIT = managed("limit", statement(resource="arn:aws:ec2:*:*:instance/*"))
+AWS_READ = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+USERS = [
+    principal(
+        "user",
+        "ann",
+        attached=[SHELL["Arn"]],
+        GroupList=["ops"],
+        Tags=[{"Key": "team", "Value": "a"}],
+    ),
+    principal("user", "bob", statement("Deny"), GroupList=["ops"]),
+]
+GROUPS = [principal("group", "ops", statement(action="ssm:Get*"), attached=[AWS_READ])]
+ROLES = [
+    principal(
+        "role",
+        "app",
+        attached=[SHELL["Arn"]],
+        PermissionsBoundary={"PermissionsBoundaryArn": LIMIT["Arn"]},
+    )
+]
+WHOLE = answer(USERS, GROUPS, ROLES, [SHELL, LIMIT])
+
+
+def encoded(value):
+    """Return the answer with each document URL-encoded, as the API sends it."""
+    if isinstance(value, dict):
+        return {
+            k: quote(json.dumps(v)) if k in ("Document", "PolicyDocument") else encoded(v)
+            for k, v in value.items()
+        }
+    return [encoded(v) for v in value] if isinstance(value, list) else value
+
+
+PAGES = [
+    answer(users=USERS[:1], IsTruncated=True, Marker="a"),
+    answer(users=USERS[1:], groups=GROUPS, IsTruncated=True, Marker="b"),
+    answer(roles=ROLES, policies=[SHELL, LIMIT], IsTruncated=False),
+]
+FORMS = {
+    "objects": lambda: {"a.json": json.dumps(WHOLE)},
+    "indented": lambda: {"a.json": json.dumps(WHOLE, indent=4)},
+    "url-encoded": lambda: {"a.json": json.dumps(encoded(WHOLE))},
+    "text": lambda: {
+        "a.json": json.dumps(encoded(WHOLE)).replace("%22", '\\"').replace("%7B", "{")
+    },
+    "list of pages": lambda: {"a.json": json.dumps(PAGES)},
+    "pages one after the other": lambda: {"a.json": "\n".join(map(json.dumps, PAGES))},
+    "a file for each page": lambda: {f"{n}.json": json.dumps(p) for n, p in enumerate(PAGES)},
+    "gzip": lambda: {"a.json.gz": gzip.compress(json.dumps(WHOLE).encode())},
+    "below a directory": lambda: {"x/y/a.json": json.dumps(WHOLE), "x/notes.txt": "not JSON"},
+    "with a byte order mark": lambda: {"a.json": "\ufeff" + json.dumps(WHOLE)},
+}
+
+
+def written(directory, files):
+    for name, content in files.items():
+        path = Path(directory, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(directory)
+
+
+def read(directory, files, about=lambda _: True):
+    return list(read_accounts([written(directory, files)], about))
+
+
+def shown(found):
+    (account,) = found
+    assert isinstance(account, Account)
+    return [
+        (
+            p.arn,
+            p.kind,
+            [(h.name, h.arn, h.policy.statements) for h in p.policies],
+            p.missing,
+            p.tags,
+        )
+        for p in account.principals
+    ]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_reads_as_the_same_account(form, tmp_path):
+    expected = shown(read(tmp_path / "one", FORMS["objects"]()))
+    assert shown(read(tmp_path / "two", FORMS[form]())) == expected
+    assert len(expected) == 3
+
+
+def test_principal_has_its_own_policies_and_those_of_its_groups(tmp_path):
+    (account,) = read(tmp_path, FORMS["objects"]())
+    ann, bob, app = account.principals
+    assert account.account == ACCOUNT
+    assert [held.name for held in ann.policies] == ["shell", "ops/own"]
+    assert [held.name for held in bob.policies] == ["bob/own", "ops/own"]
+    assert app.boundary.arn == LIMIT["Arn"]
+    assert ann.tags == {"team": "a"}
+
+
+def test_default_version_of_a_managed_policy_is_used(tmp_path):
+    (account,) = read(tmp_path, FORMS["objects"]())
+    (only,) = account.principals[0].policies[0].policy.statements
+    assert only.effect.value == "Allow"
+
+
+def test_managed_policy_that_the_file_lacks_is_missing_and_not_empty(tmp_path):
+    (account,) = read(tmp_path, FORMS["objects"]())
+    assert [p.missing for p in account.principals] == [(AWS_READ,), (AWS_READ,), ()]
+
+
+def test_missing_boundary_and_group_are_named(tmp_path):
+    bound = {"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"}
+    users = [principal("user", "eve", statement(), GroupList=["none"], PermissionsBoundary=bound)]
+    (account,) = read(tmp_path, {"a.json": json.dumps(answer(users))})
+    (eve,) = account.principals
+    assert eve.missing == ("group none", bound["PermissionsBoundaryArn"])
+    assert eve.boundary_missing
+
+
+def test_statements_about_something_else_are_left_out_and_numbered(tmp_path):
+    users = [principal("user", "a", statement(action="s3:Get*"), statement())]
+    (account,) = read(
+        tmp_path,
+        {"a.json": json.dumps(answer(users))},
+        lambda one: one["Action"] == "ssm:StartSession",
+    )
+    (held,) = account.principals[0].policies
+    assert held.numbers == (1,)
+
+
+GOOD = json.dumps(WHOLE)
+BAD = {
+    "truncated": (GOOD[:-30], "line 1", "is not JSON"),
+    "truncated gzip": (gzip.compress(GOOD.encode())[:-20], "", "cannot be read"),
+    "empty": ("", "", "is empty"),
+    "not JSON": ("<html>", "line 1, column 1", "is not JSON"),
+    "a text": ('"x"', "", "must be an object"),
+    "another answer": ('{"Users": []}', "", "has none of UserDetailList"),
+    "not UTF-8": (b'{"a": "\xff"}', "byte 7", "is not UTF-8"),
+    "a list that is an object": ('{"UserDetailList": {}, "Policies": []}', "", "has no ARN"),
+    "deep": ("[" * 100_000, "", "nested too deeply"),
+    "NaN": ('{"Policies": NaN}', "", "NaN is not JSON"),
+    "huge number": ('{"Policies": ' + "1" * 5000 + "}", "", "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_file_is_named_and_the_others_are_read(case, tmp_path):
+    content, place, message = BAD[case]
+    found = read(tmp_path, {"1.json": content, "2.json": GOOD})
+    problem, account = found
+    assert isinstance(problem, Problem)
+    assert isinstance(account, Account)
+    assert problem.file == str(tmp_path / "1.json")
+    assert place in problem.place
+    assert message in problem.message
+
+
+BROKEN = {
+    "policy": ("UserDetailList[0].UserPolicyList[0].PolicyDocument", "unknown element 'Effekt'"),
+    "user without a name": ("UserDetailList[1].UserName", "must be a text"),
+}
+
+
+def test_bad_policy_is_named_and_makes_only_its_holders_incomplete(tmp_path):
+    users = [
+        principal("user", "a", {"Effekt": "Allow", "Action": "*", "Resource": "*"}),
+        {"Arn": f"arn:aws:iam::{ACCOUNT}:user/x"},
+        principal("user", "b", statement()),
+        7,
+    ]
+    (account,) = read(tmp_path, {"a.json": json.dumps(answer(users))})
+    found = {problem.place: problem.message for problem in account.problems}
+    assert found.pop("UserDetailList[3]") == "must be an object"
+    assert found.keys() == {place for place, _ in BROKEN.values()}
+    for place, message in BROKEN.values():
+        assert message in found[place]
+    assert [(p.arn[-1], p.missing) for p in account.principals] == [("a", ("a/own",)), ("b", ())]
+
+
+def test_managed_policy_that_cannot_be_read_is_missing_for_its_holders(tmp_path):
+    broken = managed("broken", {"Effect": "Maybe", "Action": "*", "Resource": "*"})
+    users = [principal("user", "a", attached=[broken["Arn"]])]
+    (account,) = read(tmp_path, {"a.json": json.dumps(answer(users, policies=[broken]))})
+    assert account.principals[0].missing == (broken["Arn"],)
+    assert "'Maybe'" in account.problems[0].message
+
+
+def test_account_that_comes_twice_is_a_problem(tmp_path):
+    first, second = read(tmp_path, {"1.json": GOOD, "2.json": GOOD})
+    assert isinstance(first, Account)
+    assert second.message == f"account {ACCOUNT} was already read from {tmp_path / '1.json'}"
+
+
+def test_missing_last_page_is_a_problem_of_the_account(tmp_path):
+    (account,) = read(tmp_path, {"a.json": json.dumps(PAGES[:2])})
+    assert account.problems[0].message == "is truncated, and no further page follows"
+    assert len(account.principals) == 2
+
+
+def test_missing_path_and_empty_directory_are_problems(tmp_path):
+    none, empty = read_accounts([str(tmp_path / "none"), str(tmp_path)], lambda _: True)
+    assert "No such file" in none.message
+    assert "has no file named" in empty.message
+
+
+def test_accounts_are_read_one_at_a_time(tmp_path):
+    other = json.dumps(answer([principal("user", "a", statement(), account="444455556666")]))
+    found = read_accounts([written(tmp_path, {"1.json": GOOD, "2.json": other})], lambda _: True)
+    assert next(found).account == ACCOUNT
+    (tmp_path / "2.json").unlink()
+    assert isinstance(next(found), Problem)

@@ -34,6 +34,27 @@ _SSO_PATH = "aws-reserved/sso.amazonaws.com/"
 _SHOWN = r"(?<=\\[nrt])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-f]{4})|(?<=\\U[0-9a-f]{8})"
 _START = rf"(?:\b|{_SHOWN})"
 
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+_UNIQUE_ID = "A(?:BIA|CCA|GPA|IDA|IPA|KIA|NPA|NVA|PKA|ROA|SCA|SIA)[0-9A-Z]{12,}"
+
+_SHORTEST_ID = 16
+
+# The values of aws:userid that name a session: ROLE-ID:SESSION and ACCOUNT:NAME.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
+_USER_ID = re.compile(
+    rf"(?:(?<![0-9a-zA-Z:])|{_SHOWN})(?:{_UNIQUE_ID}|[0-9]{{12}}):(?P<session>[\w+=,.@-]{{,63}}[\w+=@-])"
+    r"(?![\w:/])"
+)
+
+# The end of IAM's access denied messages: a link to the console, and the ID by itself.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied-authorization-id.html
+_AUTHORIZATION = re.compile(r"(?:authorization id: |/authorization-details/)([0-9A-Za-z-]+)")
+
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+_ADDRESS = rf"(?:(?<![0-9.])|{_SHOWN})(?:{_OCTET}\.){{3}}{_OCTET}(?![0-9.])"
+# A version has four numbers too, most of them one above 255.
+_IS_VERSION = re.compile(r"(?:agent|plugin|release|version|awscli)[ /:v]*$", re.IGNORECASE)
+
 _IDS = (
     (
         "account",
@@ -43,12 +64,8 @@ _IDS = (
     ("mi", re.compile(_START + r"mi-[0-9a-zA-Z]{8,}\b"), "mi-{:017d}"),
     ("i", re.compile(rf"(?:(?<![0-9a-zA-Z-])|{_SHOWN})i-[0-9a-zA-Z]{{8,}}\b"), "i-{:017d}"),
     ("other", re.compile(_START + r"(?:vpce|vpc|subnet|sg|o|ou|r)-[0-9a-z]{8,}\b"), "id-{:08d}"),
-    ("id", re.compile(_START + r"(?:AROA|AIDA|AKIA|ASIA|AGPA|ANPA)[0-9A-Z]{12,}\b"), "ID{:018d}"),
-    (
-        "address",
-        re.compile(rf"(?:(?<![0-9.])|{_SHOWN})(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}(?![0-9.])"),
-        "192.0.2.{}",
-    ),
+    ("id", re.compile(rf"{_START}{_UNIQUE_ID}\b"), "ID{:018d}"),
+    ("address", re.compile(_ADDRESS), "192.0.2.{}"),
     ("mail", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "person-{}@example.com"),
 )
 
@@ -64,6 +81,7 @@ class Redactor:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._ids: dict[str, str] = {}
+        self._user_ids: set[str] = set()  # of any form, without the name of a session
         self._counts: dict[str, int] = {}
 
     def name(self, name: str, kind: str) -> None:
@@ -75,9 +93,14 @@ class Redactor:
 
     def learn(self, value: Any) -> None:
         """Learn the names in the ARNs in `value`: a text, or lists and mappings of texts."""
+        self._user_ids |= {one.partition(":")[0] for one in _user_ids(value)}
         for text in _texts(value):
             for found in _ARN_NAME.finditer(text):
                 self._learn(found["kind"], found["name"])
+            for found in _USER_ID.finditer(text):
+                self.name(found["session"], "session")
+            for found in _AUTHORIZATION.finditer(text):
+                self.name(found[1], "authorization")
 
     def _learn(self, kind: str, path: str) -> None:
         parts = path.split("/")
@@ -103,6 +126,10 @@ class Redactor:
             # An underscore joins names in IAM's IDs of inline policies.
             word = rf"(?:(?<![0-9a-zA-Z.@+=-])|{_SHOWN})(?:{names})(?![0-9a-zA-Z@+=-])"
             text = re.sub(word, lambda found: self._names[found[0]], text)
+        for user_id in sorted(self._user_ids):
+            if len(user_id) >= _SHORTEST_ID and user_id not in self._ids.values():
+                masked = functools.partial(self._id, "id", "ID{:018d}")
+                text = re.sub(re.escape(user_id), masked, text)
         for kind, pattern, form in _IDS:
             text = pattern.sub(functools.partial(self._id, kind, form), text)
         return text
@@ -123,6 +150,8 @@ class Redactor:
 
     def _id(self, kind: str, form: str, match: re.Match[str]) -> str:
         identifier = match[0]
+        if kind == "address" and _IS_VERSION.search(match.string[: match.start()]):
+            return identifier
         if identifier in self._ids.values():
             return identifier
         if identifier not in self._ids:
@@ -132,6 +161,17 @@ class Redactor:
     def _count(self, kind: str) -> int:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return self._counts[kind]
+
+
+def _user_ids(value: Any) -> Iterator[str]:
+    """Yield the values of aws:userid among the context keys of a report."""
+    if isinstance(value, dict):
+        if str(value.get("key")).lower() == "aws:userid":
+            yield from value.get("values") or ()
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        for member in value:
+            yield from _user_ids(member)
 
 
 def _texts(value: Any) -> Iterator[str]:

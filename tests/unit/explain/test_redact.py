@@ -41,7 +41,31 @@ ACCOUNT = "210987654321"
             "arn:aws:ec2:us-east-1:000000000001:instance/i-00000000000000001 i-00000000000000001",
             id="a node",
         ),
-        pytest.param("AROAEXAMPLEID1234567:ann", "ID000000000000000001:ann", id="a unique id"),
+        pytest.param("AIDAEXAMPLEID1234567", "ID000000000000000001", id="a user id"),
+        pytest.param(
+            "AROAEXAMPLEID1234567:ann, ann",
+            "ID000000000000000001:session-1, session-1",
+            id="a user id with a session name",
+        ),
+        pytest.param(
+            f"{ACCOUNT}:ann", "000000000001:session-1", id="a user id of a federated user"
+        ),
+        pytest.param(f"aws:userid={ACCOUNT}", "aws:userid=000000000001", id="a user id of root"),
+        pytest.param("ABIAEXAMPLEID1234567", "ID000000000000000001", id="another unique id"),
+        pytest.param(
+            "Go to https://us-east-1.console.aws.amazon.com/iam/home?region=us-east-1"
+            "#/authorization-details/EXAMPLE1a2b3c for complete details, or call the"
+            " GetRequestAuthorizationDetails API with the following authorization id:"
+            " EXAMPLE1a2b3c",
+            "Go to https://us-east-1.console.aws.amazon.com/iam/home?region=us-east-1"
+            "#/authorization-details/authorization-1 for complete details, or call the"
+            " GetRequestAuthorizationDetails API with the following authorization id:"
+            " authorization-1",
+            id="an authorization id and its link",
+        ),
+        pytest.param("1.2.764.0 and later", "1.2.764.0 and later", id="a version"),
+        pytest.param("SSM Agent 3.2.1.0", "SSM Agent 3.2.1.0", id="a version like an address"),
+        pytest.param("http://10.1.2.3:80/", "http://192.0.2.1:80/", id="an address in a URL"),
         pytest.param("from 10.1.2.3", "from 192.0.2.1", id="an address"),
         pytest.param("ask ann@corp.example", "ask person-1@example.com", id="a person"),
         pytest.param("line 3, us-east-1", "line 3, us-east-1", id="nothing to mask"),
@@ -69,9 +93,29 @@ def test_masks_name_outside_its_arn():
     }
 
 
-def test_masking_is_idempotent():
+def test_masks_user_id_of_unknown_form():
+    value = {
+        "context": [{"key": "aws:userid", "values": ["2foq8hr2qcfxqrn78q84"]}],
+        "reason": "session/2foq8hr2qcfxqrn78q84-*",
+    }
+
+    assert Redactor().json(value) == {
+        "context": [{"key": "aws:userid", "values": ["ID000000000000000001"]}],
+        "reason": "session/ID000000000000000001-*",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"arn:aws:iam::{ACCOUNT}:user/ann i-0123456789abcdef0 10.0.0.1",
+        f"AROAEXAMPLEID1234567:ann {ACCOUNT}:bob",
+        "authorization id: 1a2b3c",
+    ],
+)
+def test_masking_is_idempotent(text):
     redactor = Redactor()
-    once = redactor.text(f"arn:aws:iam::{ACCOUNT}:user/ann i-0123456789abcdef0 10.0.0.1")
+    once = redactor.text(text)
 
     assert redactor.text(once) == once
 

@@ -216,7 +216,7 @@ EDGES = {
     "gate/argv/help.py": {"sys.stderr"},  # one constant line
     "daemon/ending.py": {"os.write"},
     # No terminal: files and pipes; and the stub plugin, whose output is the session's.
-    "gate/records/delivery.py": {"os.write"},
+    "gate/records/file.py": {"os.write"},
     "daemon/instance_lock.py": {"os.write"},
     "sandbox/agent/work.py": {"os.write"},
     "sandbox/plugin/local_io.py": {"os.write"},

@@ -110,6 +110,8 @@ def notes(config: Config) -> Iterator[str]:
         yield "mode is not locked: a user may set it to 'permissive'"
     if records.required and not (records.file or records.syslog):
         yield "record.required without record.file or record.syslog: nothing can start"
+    if records.chain and not records.file:
+        yield "record.chain without record.file: only a file is chained"
     if not (login.aws_config_file or login.aws_credentials_file):
         return
     if USER_PLACEHOLDER not in (login.profile or ""):

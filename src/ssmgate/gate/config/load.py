@@ -44,13 +44,15 @@ class Records:
     """Where decisions are recorded. `syslog` is true for the system's socket, or a socket's path.
 
     `required`: a session that cannot be recorded is not started. `parameters`: whether records
-    contain the session's parameters, "all", their "names" or "none".
+    contain the session's parameters, "all", their "names" or "none". `chain`: each line of `file`
+    contains the hash of the one before.
     """
 
     file: str | None = None
     syslog: bool | str = False
     required: bool = False
     parameters: str = "all"
+    chain: bool = False
 
 
 @frozen

@@ -116,6 +116,7 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
             value["record.syslog"],
             value["record.required"],
             value["record.parameters"],
+            value["record.chain"],
         ),
         login=Login(
             value["login.aws_config_file"],

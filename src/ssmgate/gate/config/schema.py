@@ -256,6 +256,7 @@ KEYS = {
         Key("record.required", flag, False, tightest(True), _flag_text),
         # Fewer parameters are safer if they contain secrets, and worse for an audit.
         Key("record.parameters", one_of("all", "names", "none"), "all", same),
+        Key("record.chain", flag, False, tightest(True), _flag_text),
         Key("cache.ttl", seconds(900), 60, least, _number_text),
         Key("daemon", one_of("off", "on", "auto"), "on", tightest("off")),
         Key("aws.path", path, None, same),

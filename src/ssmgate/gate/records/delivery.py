@@ -6,17 +6,17 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ssmgate.gate.config.schema import USER_PLACEHOLDER
-from ssmgate.gate.records import local
+from ssmgate.gate.config.load import Records
+from ssmgate.gate.records import file, local
 from ssmgate.gate.records import members as of
-from ssmgate.gate.system import trusted_open
-from ssmgate.gate.system.trusted_files import InsecurePermissions
 
 if TYPE_CHECKING:
+    from ssmgate.gate.records.file import Link
     from ssmgate.gate.records.writer import Members, Recorder
 
 LARGEST = 8000
@@ -27,6 +27,9 @@ SCHEMA_VERSION = 2
 
 _UNBOUNDED = ("evidence", "parameters", "request_ids")
 """Members that are null in a record that would be too long even with short texts."""
+
+_WHOLE = ("time", "decision_id", "chain")
+"""Members that are never shortened: readers compare them."""
 
 _SYSLOG_SOCKETS = ("/dev/log", "/var/run/syslog")
 _SYSLOG_SECONDS = 5
@@ -54,23 +57,32 @@ def write(recorder: Recorder, event: str, members: Members, *, notable: bool) ->
         **(members(of) if callable(members) else members),
         "versions": recorder.versions,
     }
-    line, records = _line(record), recorder.records
-    problems = [
-        _to_file(records.file, user.user, line) if records.file else "",
-        _to_syslog(records.syslog, line, notable) if records.syslog else "",
-    ]
+    records = recorder.records
+    # syslog gets what is in the file: its hash proves the lines before, wherever syslog is stored.
+    line, problem = _to_file(records, user.user, partial(_line, record))
+    problems = [problem, _to_syslog(records.syslog, line, notable) if records.syslog else ""]
     return "; ".join(problem for problem in problems if problem)
 
 
-def _line(record: Mapping[str, object]) -> bytes:
+def _line(record: Mapping[str, object], link: Link | None) -> bytes:
     """Return `record` as one line of ASCII, shortened to at most `LARGEST` bytes."""
+    if link is not None:
+        record = {**record, "chain": {"seq": link.seq, "prev": link.prev}}
     for longest in (1024, 256, 64, 16):
-        line = json.dumps(_clipped(record, longest)).encode("ascii")
+        line = _encoded(record, longest)
         if len(line) <= LARGEST:
             return line
     # Nested lists are still too long: the size of the other members is bounded.
     without = {name: None for name in _UNBOUNDED if name in record}
-    return json.dumps(_clipped({**record, **without}, 16)).encode("ascii")
+    return _encoded({**record, **without}, 16)
+
+
+def _encoded(record: Mapping[str, object], longest: int) -> bytes:
+    shown = {
+        name: value if name in _WHOLE else _clipped(value, longest)
+        for name, value in record.items()
+    }
+    return json.dumps(shown).encode("ascii")
 
 
 def _clipped(value: object, longest: int) -> object:
@@ -86,37 +98,17 @@ def _clipped(value: object, longest: int) -> object:
     return value
 
 
-def _to_file(path: str, user: str | None, line: bytes) -> str:
-    """Append `line` with one write. Return the error, empty if there is none."""
-    if USER_PLACEHOLDER in path:
-        if not user or "/" in user:
-            return f"{path}: this unix user has no name"
-        path = path.replace(USER_PLACEHOLDER, user)
-    mine = os.geteuid()
+def _to_file(
+    records: Records, user: str | None, line: Callable[[Link | None], bytes]
+) -> tuple[bytes, str]:
+    """Append a record to the file. Return it and the error, empty if there is none."""
+    if records.file is None:
+        problem = "record.chain needs record.file" if records.chain else ""
+        return line(None), problem
     try:
-        file = trusted_open.open_trusted(
-            path, os.O_RDWR | os.O_APPEND | os.O_CREAT, owners=frozenset({0, mine})
-        )
-    except InsecurePermissions as error:
-        return f"not trusted: {error}"
-    except OSError as error:
-        return f"{path}: {error.strerror}"
-    try:
-        known = os.fstat(file)
-        if known.st_uid != mine or known.st_nlink != 1 or known.st_mode & 0o077:
-            return f"not trusted: {path} has another owner, another name, or is not 0600"
-        # After a full disk the file may end in half a record: begin on a new line. It may also seem
-        # so while another process writes: then there is a blank line. A lock would avoid that, but
-        # another process could hold it.
-        broken = known.st_size > 0 and os.pread(file, 1, known.st_size - 1) != b"\n"
-        text = b"\n" * broken + line + b"\n"
-        if os.write(file, text) != len(text):
-            return f"{path}: only part of the record could be written"
-    except OSError as error:
-        return f"{path}: {error.strerror}"
-    finally:
-        os.close(file)
-    return ""
+        return file.append(records.file, user, line, records.chain), ""
+    except file.NotAppended as error:
+        return line(None), str(error)
 
 
 def _to_syslog(where: bool | str, line: bytes, notable: bool) -> str:

@@ -23,6 +23,7 @@ TABLE: dict[str, tuple[str | None, Any]] = {
     "record.syslog": ("SSMGATE_RECORD_SYSLOG", False),
     "record.required": ("SSMGATE_RECORD_REQUIRED", False),
     "record.parameters": ("SSMGATE_RECORD_PARAMETERS", "all"),
+    "record.chain": ("SSMGATE_RECORD_CHAIN", False),
     "cache.ttl": ("SSMGATE_CACHE_TTL", 60),
     "daemon": ("SSMGATE_DAEMON", "on"),
     "aws.path": ("SSMGATE_AWS_PATH", None),

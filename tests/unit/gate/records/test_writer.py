@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from ssmgate.gate.config.load import Records
@@ -54,6 +56,10 @@ EVALUATION = Evaluation(
 NO_ANSWER = Unknown(Reason.NO_ANSWER, "IAM does not speak")
 LOOK = SimulationAttempt(REQUEST, (QUESTION,), (EVALUATION,), NO_ANSWER)
 NO = LocalDenial(Reason.DOCUMENT_DENIED, "documents.deny", "session document 'X' is denied")
+
+
+_SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())
+RECORD = jsonschema.Draft202012Validator({**_SCHEMA, "oneOf": [{"$ref": "#/$defs/record"}]})
 
 
 def recorder(directory: Path, required: bool = False, **environ: str) -> Recorder:
@@ -262,6 +268,7 @@ def test_too_long_evidence_is_omitted(tmp_path: Path, log: Path) -> None:
     assert log.stat().st_size <= LARGEST + 1
     (record,) = read(log)
     assert (record["evidence"], record["target"]) == (None, "i-1")
+    RECORD.validate(record)  # what readers compare is not shortened
 
 
 @contextmanager

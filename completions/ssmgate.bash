@@ -14,6 +14,7 @@ __ssmgate_options() {
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
         policy) __ssmgate_found='--help --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --redact --quiet --fail-on-unenforced --target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
+        records) __ssmgate_found='--help --head --output' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --session-logs --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
         start-session) __ssmgate_found='--target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
@@ -23,13 +24,14 @@ __ssmgate_options() {
 
 __ssmgate_argument() {
     case $1 in
-        ssmgate) __ssmgate_kind='=cache check config daemon doctor documents help init login policy sandbox ssh-config start-session' ;;
+        ssmgate) __ssmgate_kind='=cache check config daemon doctor documents help init login policy records sandbox ssh-config start-session' ;;
         cache) __ssmgate_kind='=clear show' ;;
         config) __ssmgate_kind='=check show' ;;
         daemon) __ssmgate_kind='=run status stop' ;;
-        help) __ssmgate_kind='=cache check config daemon doctor documents help init login policy sandbox ssh-config start-session' ;;
+        help) __ssmgate_kind='=cache check config daemon doctor documents help init login policy records sandbox ssh-config start-session' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
         policy) __ssmgate_kind='=check' ;;
+        records) __ssmgate_kind='=verify' ;;
         sandbox) __ssmgate_kind='=env' ;;
         start-session) __ssmgate_kind='=help' ;;
         *) __ssmgate_kind= ;;
@@ -118,6 +120,8 @@ __ssmgate_value() {
         'policy --cli-connect-timeout') __ssmgate_kind='any' ;;
         'policy --cli-binary-format') __ssmgate_kind='=base64 raw-in-base64-out' ;;
         'policy --cli-error-format') __ssmgate_kind='=legacy json yaml text table enhanced' ;;
+        'records --head') __ssmgate_kind='any' ;;
+        'records --output') __ssmgate_kind='=text json' ;;
         'sandbox --as') __ssmgate_kind='any' ;;
         'sandbox --seed') __ssmgate_kind='files' ;;
         'sandbox --session-document-model') __ssmgate_kind='=2021 2023 2025' ;;

@@ -108,6 +108,20 @@ KEYS = {
         "record.required = true",
         "can only be set to true",
     ),
+    "record.parameters": KeyText(
+        '"all", "names" or "none"',
+        "What records contain of the session's parameters, which may contain secrets: all of them,"
+        " only their names, or nothing.",
+        'record.parameters = "names"',
+        FIXED,
+    ),
+    "record.chain": KeyText(
+        "true or false",
+        "Add the hash of the line before to each record of the file, so that `ssmgate records"
+        " verify` finds lines that were changed, removed, moved or added.",
+        "record.chain = true",
+        "can only be set to true",
+    ),
     "cache.ttl": KeyText(
         "seconds, 0 to 900",
         "How long an allow decision is cached. 0 disables the cache. A revoked permission can be"

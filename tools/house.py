@@ -60,9 +60,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "login": {
         *_ASKS, "gate.plugin", "gate.records", "gate.start", "gate.process", "explain",
     },
+    "records": {"gate.decision"},
     "commands": {
         *_ASKS, "gate.process", "gate.print_error", "gate.exits", "explain", "policy_language",
-        "daemon", "daemon.client", "doctor",
+        "daemon", "daemon.client", "doctor", "records",
     },
     "cold_start": {"gate.access", "gate.shim", "gate.start", "gate.decision", "daemon", "explain"},
     "verbs": {"login", "commands", "cold_start"},

@@ -20,6 +20,7 @@ from ssmgate.commands.init import init
 from ssmgate.commands.models import models
 from ssmgate.commands.policy import policy
 from ssmgate.commands.printer import Group
+from ssmgate.commands.records import records
 from ssmgate.commands.sandbox import sandbox
 from ssmgate.commands.ssh_config import ssh_config
 from ssmgate.gate import print_error
@@ -40,6 +41,7 @@ GROUPS = {
     "Check access, start nothing": ("check", "documents", "doctor"),
     "Set up (print only)": ("init", "ssh-config"),
     "Configuration and state": ("config", "cache", "daemon"),
+    "Records": ("records",),
     "Policy files": ("policy",),
     "Local AWS": ("sandbox",),
     "Bastion": ("login",),
@@ -111,6 +113,7 @@ main.add_command(daemon)
 main.add_command(config)
 main.add_command(models)
 main.add_command(policy)
+main.add_command(records)
 main.add_command(sandbox)
 main.add_command(ssh_config)
 main.add_command(help.start_session)

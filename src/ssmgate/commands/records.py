@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from ssmgate.commands.common import Problem, Verb
+from ssmgate.commands.common import Verb
 from ssmgate.commands.help import Group
 from ssmgate.commands.printer import echo, echo_lines
 from ssmgate.gate import exits
@@ -24,7 +24,7 @@ def records() -> None:
     """Read the records of decisions and sessions."""
 
 
-class _Head(click.ParamType):
+class _Head(click.ParamType):  # type: ignore[type-arg] # not generic in older releases
     name = "SEQ:HASH"
 
     def convert(
@@ -95,7 +95,10 @@ def _summary(result: chain.Result) -> list[str]:
     if result.first is None or result.head is None:
         return ["no line has a chain"]
     counted = f"{result.records} {'record' if result.records == 1 else 'records'}"
-    state = f"{len(result.findings)} findings" if result.findings else "the chain is intact"
+    number = len(result.findings)
+    state = (
+        f"{number} {'finding' if number == 1 else 'findings'}" if number else "the chain is intact"
+    )
     found = [f"{counted}, {result.first.seq} to {result.head.seq}: {state}"]
     if result.first.hash:
         found.append(f"the first follows on {result.first.seq - 1}:{result.first.hash}")

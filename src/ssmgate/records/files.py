@@ -6,12 +6,16 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO
+from typing import Protocol
 
 STDIN = "-"
 
 LONGEST = 1 << 20
 """Bytes of a line. The rest of a longer one is read as the next line."""
+
+
+class _Readable(Protocol):
+    def readline(self, size: int, /) -> bytes: ...
 
 
 class Unreadable(Exception):
@@ -46,7 +50,7 @@ def all_lines(paths: Iterable[str]) -> Iterator[tuple[str, int, bytes]]:
             yield path, number, text
 
 
-def _numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def _numbered(file: _Readable) -> Iterator[tuple[int, bytes]]:
     number = 0
     while text := file.readline(LONGEST):
         number += 1

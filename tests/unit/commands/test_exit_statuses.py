@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -27,7 +28,14 @@ def policy(**condition: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+RECORD = json.dumps({"event": "start", "chain": {"seq": 1, "prev": None}})
+NEXT = json.dumps({"chain": {"seq": 2, "prev": hashlib.sha256(RECORD.encode()).hexdigest()}})
+
 FILES = {
+    "intact.jsonl": f"{RECORD}\n{NEXT}\n",
+    "changed.jsonl": f"{RECORD} \n{NEXT}\n",
+    "unchained.jsonl": "{}\n",
+    "empty.jsonl": "",
     "allows.json": policy(),
     "denies.json": policy(Resource=SHELL),
     "depends.json": policy(Condition={"StringEquals": {"aws:PrincipalTag/team": "ops"}}),
@@ -79,6 +87,16 @@ STATUSES: list[tuple[tuple[str, ...], int]] = [
     (("policy", "check", "allows.json", *CALLER, *TARGET), 0),
     (("policy", "check", "denies.json", *CALLER, *TARGET), 3),
     (("policy", "check", "depends.json", *CALLER, *TARGET), 4),
+    (("records",), 252),
+    (("records", "no-such-verb"), 252),
+    (("records", "verify"), 252),
+    (("records", "verify", "intact.jsonl"), 0),
+    (("records", "verify", "changed.jsonl"), 3),
+    (("records", "verify", "intact.jsonl", "--head", "1:" + "0" * 64), 3),
+    (("records", "verify", "intact.jsonl", "--head", "1"), 252),
+    (("records", "verify", "unchained.jsonl"), 4),
+    (("records", "verify", "empty.jsonl"), 4),
+    (("records", "verify", "none.jsonl"), 4),
     (("check",), 252),
     (("check", *TARGET, "--output", "table"), 252),
     (("check", *TARGET[:2]), 253),

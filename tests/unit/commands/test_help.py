@@ -19,6 +19,7 @@ VERBS = [
     ["check", "documents", "doctor"],
     ["init", "ssh-config"],
     ["config", "cache", "daemon"],
+    ["records"],
     ["policy"],
     ["sandbox"],
     ["login"],

@@ -134,6 +134,17 @@ def test_denies_document_without_grant(
     assert_nothing_started(machine)
 
 
+def test_denies_long_term_keys_where_policy_requires_mfa(resident: Resident) -> None:
+    machine = resident("frank")
+
+    ended = machine.run("--target", NODE)
+
+    assert (ended.returncode, ended.stdout) == (254, "")
+    assert "access denied (" in ended.stderr
+    assert "an explicit deny in an identity-based policy" in ended.stderr
+    assert_nothing_started(machine)
+
+
 def test_deny_of_the_organization_is_unknown(resident: Resident) -> None:
     machine = resident("erin")
 
@@ -162,7 +173,6 @@ def test_deny_of_the_organization_is_unknown(resident: Resident) -> None:
             "the caller is not allowed to call",
             id="a role that may not ask",
         ),
-        pytest.param("frank", "aws:MultiFactorAuthPresent", id="MFA, which IAM is not told"),
     ],
 )
 def test_unknown_is_denied_with_its_own_message(resident: Resident, name: str, words: str) -> None:

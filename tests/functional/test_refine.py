@@ -212,10 +212,14 @@ LISTED = "may depend on condition keys that could not be listed"
         ),
         pytest.param(
             DENY, (), {KEYS: context_keys("s3:prefix", MFA)}, [KEYS],
-            "an explicit deny may depend on condition keys whose values ssmgate does not know:"
-            f" {MFA}", id="a deny that may depend on MFA",
+            DENIED, id="a deny without MFA, with long-term keys",
         ),
-        pytest.param(lacking(MFA), (), {}, [], f'"{MFA}" = true', id="an unknown key"),
+        pytest.param(
+            lacking(MFA), (), {}, [], DENIED, id="MFA is missing, with long-term keys"
+        ),
+        pytest.param(
+            lacking("aws:SourceIp"), (), {}, [], '"aws:SourceIp" = "…"', id="an unknown key"
+        ),
     ],
 )  # fmt: skip
 def test_denial_starts_nothing(
@@ -241,6 +245,32 @@ def test_denial_starts_nothing(
     # The caller's policies are not read: standard error is not a terminal.
     assert machine.aws.operations[:2] == FIRST
     assert sorted(machine.aws.operations[2:]) == sorted(asked)
+
+
+@pytest.mark.parametrize(
+    ("first", "keys", "token", "message"),
+    [
+        pytest.param(lacking(MFA), None, "t", f'"{MFA}" = true', id="temporary"),
+        pytest.param(
+            DENY, context_keys(MFA), "t", "an explicit deny may depend on condition keys whose"
+            f" values ssmgate does not know: {MFA}", id="temporary, a deny",
+        ),
+        pytest.param(lacking(MFA), None, None, DENIED, id="long-term"),
+    ],
+)  # fmt: skip
+def test_mfa_is_known_to_be_absent_with_long_term_keys(
+    machine: Machine, first: Answer, keys: Answer | None, token: str | None, message: str
+) -> None:
+    """Only temporary credentials say whether MFA was used, and no operation reports it."""
+    machine.aws.script("SimulatePrincipalPolicy", first)
+    if keys is not None:
+        machine.aws.script(KEYS, keys)
+
+    ended = machine.run("--target", TARGET, AWS_SESSION_TOKEN=token)
+
+    assert ended.returncode == 254
+    assert message in ended.stderr
+    assert (UNKNOWN in ended.stderr) == (token is not None)
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,9 @@ SITUATIONS = {
         (allow(ALL, **SAME_TAG),), "implicit_deny", tags={"Team": "dev"}, user_tags=TEAM
     ),
     "MFA in this process": Situation((allow(ALL, **WITH_MFA),), "allowed", mfa=True),
-    "MFA, not known": Situation((allow(ALL, **WITH_MFA),), "live_context"),
+    "MFA, which long-term keys do not have": Situation(
+        (allow(ALL, **WITH_MFA),), "implicit_deny"
+    ),
     "an address, not known": Situation((allow(ALL, **FROM_OFFICE),), "live_context"),
     "an address, configured": Situation((allow(ALL, **FROM_OFFICE),), "allowed", config=ADDRESS),
     "a deny by address": Situation(
@@ -232,6 +234,7 @@ SITUATIONS |= {
         ("an organization's resource", "aws:ResourceOrgID", "live_context", "live_context"),
         ("an identity provider", "aws:FederatedProvider", "implicit_deny", "live_context"),
         ("an identity provider's key", "saml:sub", "implicit_deny", "live_context"),
+        ("MFA", "aws:MultiFactorAuthPresent", "implicit_deny", "live_context"),
         ("just-in-time access", "ssm:AccessRequestId", "implicit_deny", "live_context"),
         ("another service's key", "s3:prefix", "implicit_deny", "implicit_deny"),
     )

@@ -5,7 +5,7 @@ What to write instead is in `remedy`, which tries each change before it is shown
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +24,15 @@ from ssmgate.explain.near_miss import (
     nearest,
 )
 from ssmgate.gate.decision.evaluation import EvalDecision
-from ssmgate.gate.decision.question import is_resource_tag
+from ssmgate.gate.decision.messages import WITH_MFA
+from ssmgate.gate.decision.question import MFA_KEY, is_resource_tag
 from ssmgate.policy_language.conditions import Cause, Outcome
 from ssmgate.policy_language.evaluate import Evaluation, Layer
 from ssmgate.policy_language.patterns import Cover, resource_matches
 from ssmgate.policy_language.statements import Request, StatementMatch
 
 _MOST = 4
+_OF_MFA = {MFA_KEY.lower(), "aws:multifactorauthage"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,9 @@ def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
             "key-absent",
             f"the condition {failure.operator} on {key} wants {wanted}, and the request does not"
             " have that key",
-            f"if the service will see it, give its value ({key}=VALUE); otherwise the statement"
-            " does not apply",
+            _with_mfa([key])
+            or f"if the service will see it, give its value ({key}=VALUE);"
+            " otherwise the statement does not apply",
             miss.place,
         )
     if failure.cause is Cause.NEEDS_SET_OPERATOR:
@@ -241,7 +244,8 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
         yield Advice(
             "deny-hangs-on-key",
             f"the deny applies because the request does not have {', '.join(absent)}",
-            f"if the service will see it, give its value ({'=VALUE, '.join(absent)}=VALUE)",
+            _with_mfa(absent)
+            or f"if the service will see it, give its value ({'=VALUE, '.join(absent)}=VALUE)",
             denial.place,
         )
         return
@@ -265,6 +269,11 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
         " deny overrides every allow",
         place=denial.place,
     )
+
+
+def _with_mfa(absent: Sequence[str]) -> str:
+    """Return how a request gets the `absent` keys, empty unless credentials with MFA have them."""
+    return WITH_MFA if {key.lower() for key in absent} <= _OF_MFA else ""
 
 
 def covering(match: StatementMatch, request: Request) -> tuple[str, ...]:

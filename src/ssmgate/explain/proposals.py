@@ -16,6 +16,7 @@ from ssmgate.explain.report import Answer, PolicyChange, Report, Verdict
 from ssmgate.explain.sources import Sources, place
 from ssmgate.explain.weakness import not_enforced
 from ssmgate.gate.decision.evaluation import Evaluation as SimulatedEvaluation
+from ssmgate.gate.decision.messages import WITH_MFA
 from ssmgate.gate.decision.question import MFA_KEY, Question, is_resource_tag
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.policy_language import EvalDecision, Layer, Policies, evaluate
@@ -88,10 +89,7 @@ def simulation_denied(question: Question, known: Sources) -> str:
             f" {question.action} too, and no allow overrides it"
         )
         if any(key.lower() == MFA_KEY.lower() for key in keys):
-            return (
-                f"{what}: it requires MFA. Use a profile with mfa_serial, or credentials of"
-                " 'aws sts get-session-token' with --serial-number and --token-code"
-            )
+            return f"{what}: it requires MFA. U{WITH_MFA[1:]}"
         return f"{what}{': it depends on ' if keys else ''}{', '.join(keys)}"
     return ""
 

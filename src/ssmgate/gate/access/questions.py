@@ -7,7 +7,7 @@ from ssmgate.gate.aws.clients import Clients
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.question import Caller, ContextEntry, Question
+from ssmgate.gate.decision.question import LONG_TERM, Caller, ContextEntry, Question
 
 DATA_CHANNEL_ACTION = "ssmmessages:OpenDataChannel"
 """What session-manager-plugin 1.2.764.0 and later calls with the caller's credentials.
@@ -23,6 +23,7 @@ class QuestionBuilder:
     `partition` and `region` are those that StartSession is sent to; `secure_transport`: whether it
     is sent over TLS. `mfa_done`: whether this process prompted for an MFA code to get the
     caller's credentials. `configured` are the entries of the configuration's `[context]`.
+    `credentials` are those of `Question`.
     """
 
     caller: Caller
@@ -31,6 +32,7 @@ class QuestionBuilder:
     secure_transport: bool
     mfa_done: bool
     configured: tuple[ContextEntry, ...] = ()
+    credentials: str = ""
 
     @classmethod
     def live(
@@ -44,6 +46,7 @@ class QuestionBuilder:
             clients.secure_transport,
             invocation.mfa.done,
             config.context,
+            "" if clients.credentials.session_token else LONG_TERM,
         )
 
     def documents(self, document_name: str | None) -> tuple[Question, ...]:
@@ -86,5 +89,6 @@ class QuestionBuilder:
             mfa_done=self.mfa_done,
             configured=self.configured,
             document_access_check=check,
+            credentials=self.credentials,
             **action,
         )

@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssmgate.gate.decision.frozen import frozen
-from ssmgate.gate.decision.question import Question, is_principal_tag, is_resource_tag
+from ssmgate.gate.decision.question import (
+    LONG_TERM,
+    Question,
+    is_principal_tag,
+    is_resource_tag,
+)
 
 _GLOBAL = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"
 _SSM = (
@@ -43,13 +48,15 @@ class Absence:
     """Condition keys that are not in the requests which ssmgate asks about, and AWS's page.
 
     `keys` are in lower case; a `*` at the end stands for any text. `only_users`: they are absent
-    for IAM users, and unknown for role sessions.
+    for IAM users, and unknown for role sessions. `only_long_term`: they are absent from requests
+    that are signed with a user's access keys, and unknown for temporary credentials.
     """
 
     keys: tuple[str, ...]
     why: str
     page: str
     only_users: bool = False
+    only_long_term: bool = False
 
 
 ABSENT = (
@@ -115,6 +122,18 @@ ABSENT = (
         "systems-manager-just-in-time-node-access-start-session.html",
         only_users=True,
     ),
+    Absence(
+        ("aws:multifactorauthpresent", "aws:multifactorauthage"),
+        "only temporary credentials have it",
+        f"{_GLOBAL}#condition-keys-multifactorauthpresent",
+        only_long_term=True,
+    ),
+    Absence(
+        ("aws:tokenissuetime",),
+        "only temporary credentials have it",
+        f"{_GLOBAL}#condition-keys-tokenissuetime",
+        only_long_term=True,
+    ),
 )
 """The global keys and Systems Manager's keys that are known to be absent, each with AWS's page."""
 
@@ -165,7 +184,8 @@ def is_absent(question: Question, key_name: str) -> bool:
     return any(
         _matches(pattern, key)
         for row in ABSENT
-        if user or not row.only_users
+        if (user or not (row.only_users or row.only_long_term))
+        and (question.credentials == LONG_TERM or not row.only_long_term)
         for pattern in row.keys
     )
 

@@ -14,11 +14,13 @@ from ssmgate.gate.decision.access_errors import (
     RestrictionDenied,
 )
 from ssmgate.gate.decision.arn import account_of, principal
+from ssmgate.gate.decision.context_keys import is_absent
 from ssmgate.gate.decision.decision import Denial, Layer, Unknown
 from ssmgate.gate.decision.denial import with_article
 from ssmgate.gate.decision.question import (
     ACTION,
     FIXED_KEYS,
+    MFA_KEY,
     Caller,
     Question,
     is_resource_tag,
@@ -119,7 +121,7 @@ def _denied(
             policy_source_arn=question.policy_source_arn,
             layer=layer.name.lower(),
             missing=decision.missing_context,
-            remarks=(*remarks, *_context_hints(decision.missing_context)),
+            remarks=(*remarks, *_context_hints(decision.missing_context, question)),
             heading=_REQUEST,
             command=check_command("--request", request, options),
             hint=check_command("--explain", request, options),
@@ -226,6 +228,10 @@ def _short(arn: str) -> str:
     return arn.split(":", 5)[-1]
 
 
+WITH_MFA = (
+    "use a profile with mfa_serial, or credentials of 'aws sts get-session-token' with"
+    " --serial-number and --token-code"
+)
 _CHECKER = (
     "the configuration can name other credentials to check with, as checker.profile or"
     f" checker.role_arn in {CONFIG_FILE}"
@@ -246,7 +252,7 @@ def _remarks(decision: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
                 return ()
             return _read_hints(decision.live_context, decision.question)
         case Reason.LIVE_DENY | Reason.LIVE_CONTEXT:
-            return _context_hints(decision.live_context)
+            return _context_hints(decision.live_context, decision.question)
         case Reason.KEYS_NOT_LISTABLE:
             return _listing_hints(decision.denial)
         case Reason.SIMULATION_DENIED:
@@ -322,7 +328,7 @@ def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
         needed.append(_statement(action, source))
     return (
         *(f"let the caller read these tags: {statement}" for statement in needed),
-        *_context_hints(principal),
+        *_context_hints(principal, question),
     )
 
 
@@ -346,14 +352,17 @@ def _statement(action: str, resource_arn: str) -> str:
     return json.dumps({"Effect": "Allow", "Action": action, "Resource": resource_arn})
 
 
-def _context_hints(keys: tuple[str, ...]) -> tuple[str, ...]:
+def _context_hints(keys: tuple[str, ...], question: Question | None) -> tuple[str, ...]:
+    absent = {key for key in keys if question is not None and is_absent(question, key)}
     tags = [key for key in keys if is_resource_tag(key)]
     lines = [
         f'"{key}" = {_example(key)}'
         for key in keys
-        if key not in tags and key.lower() not in FIXED_KEYS
+        if key not in tags and key not in absent and key.lower() not in FIXED_KEYS
     ]
     hints = []
+    if MFA_KEY.lower() in {key.lower() for key in absent}:
+        hints.append(f"a policy requires MFA: {WITH_MFA}")
     if tags:
         hints.append(
             "a session document does not have the node's tags: a statement with a condition on"

@@ -38,6 +38,8 @@ _FALSE = ("aws:ViaAWSService", "aws:ViaAWSMCPService", "aws:PrincipalIsAWSServic
 
 MFA_KEY = "aws:MultiFactorAuthPresent"
 
+LONG_TERM = "long-term"
+
 
 @frozen
 class Caller:
@@ -77,12 +79,14 @@ class Question:
     A document and a target are simulated in different calls. In one call they would share their
     context: the node's tags would then apply to the document too. `resource_arn` is `*` for an
     action without resources. The time of day is added only when the question is simulated.
+    `credentials` is `LONG_TERM` if the request is signed with a user's access keys, else empty.
     """
 
     policy_source_arn: str
     resource_arn: str
     context: tuple[ContextEntry, ...]
     action: str = ACTION
+    credentials: str = ""
 
     @classmethod
     def about(
@@ -96,6 +100,7 @@ class Question:
         configured: tuple[ContextEntry, ...] = (),
         document_access_check: bool | None = True,
         action: str = ACTION,
+        credentials: str = "",
     ) -> Question:
         """Return the question about `resource_arn` that the service in `region` would evaluate.
 
@@ -123,7 +128,8 @@ class Question:
         keys = {entry.key_name.lower() for entry in configured}
         if mfa_done and MFA_KEY.lower() not in keys:
             entries.append(ContextEntry(MFA_KEY, "boolean", ("true",)))
-        return cls(caller.policy_source_arn, resource_arn, (*entries, *configured), action)
+        context = (*entries, *configured)
+        return cls(caller.policy_source_arn, resource_arn, context, action, credentials)
 
     def gives(self, key_name: str) -> bool:
         """Return whether the context has a value of `key_name`, in upper or lower case."""

@@ -45,6 +45,7 @@ CLIENTS: Any = SimpleNamespace(
     secure_transport=True,
     endpoints=ENDPOINTS,
     resolve_checker=lambda: None,
+    credentials=SimpleNamespace(session_token="t"),
 )
 
 

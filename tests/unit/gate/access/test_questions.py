@@ -73,16 +73,23 @@ def test_data_channel_is_another_action_without_a_resource() -> None:
 
 @pytest.mark.parametrize("secure", [True, False])
 @pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize(("token", "kind"), [(None, "long-term"), ("t", "")])
 def test_live_questions_are_about_the_session_that_would_be_started(
-    secure: bool, done: bool
+    secure: bool, done: bool, token: str | None, kind: str
 ) -> None:
     invocation: Any = SimpleNamespace(mfa=SimpleNamespace(done=done))
-    clients: Any = SimpleNamespace(partition="aws-cn", region="cn-north-1", secure_transport=secure)
+    clients: Any = SimpleNamespace(
+        partition="aws-cn",
+        region="cn-north-1",
+        secure_transport=secure,
+        credentials=SimpleNamespace(session_token=token),
+    )
 
     builder = QuestionBuilder.live(CALLER, invocation, clients, Config(context=(TEAM,)))
 
-    assert builder == QuestionBuilder(CALLER, "aws-cn", "cn-north-1", secure, done, (TEAM,))
+    assert builder == QuestionBuilder(CALLER, "aws-cn", "cn-north-1", secure, done, (TEAM,), kind)
     (question,) = builder.documents("Dev-Shell")
+    assert question.credentials == kind
     values = {entry.key_name: entry.values for entry in question.context}
     assert values["aws:SecureTransport"] == ("true" if secure else "false",)
     assert values.get("aws:MultiFactorAuthPresent") == (("true",) if done else None)

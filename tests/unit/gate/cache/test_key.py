@@ -335,6 +335,7 @@ def test_permit_never_outlives_its_question(tmp_path_factory: Any, steps: Any) -
             resolve_checker=lambda: None,
             credentials=SimpleNamespace(
                 who=who,
+                session_token=None,
                 expires_at=None if ends is None else clock["wall"] + ends,
                 for_client=lambda: {"aws_access_key_id": who},
             ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ssmgate.gate.decision.context_keys import ABSENT, FILLED_IN, is_absent, is_tag, unknown_keys
-from ssmgate.gate.decision.question import FIXED_KEYS, ContextEntry, Question
+from ssmgate.gate.decision.question import FIXED_KEYS, LONG_TERM, ContextEntry, Question
 
 ACCOUNT = "111122223333"
 ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Dev-Shell"
@@ -37,9 +39,11 @@ USERS_LACK = [
     "token.actions.githubusercontent.com:sub", "oidc.eks.eu-west-1.amazonaws.com/id/0A1:aud",
     "localhost/realms/ops:sub", "ssm:AccessRequestId",
 ]  # fmt: skip
+OF_TEMPORARY = ["aws:MultiFactorAuthPresent", "aws:MultiFactorAuthAge", "aws:TokenIssueTime"]
+"""What requests lack that are signed with a user's access keys."""
+
 UNKNOWN = [
     "aws:SourceIp", "aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp", "aws:UserAgent",
-    "aws:MultiFactorAuthPresent", "aws:MultiFactorAuthAge", "aws:TokenIssueTime",
     "aws:SignInSessionArn", "aws:ResourceOrgID", "aws:ResourceOrgPaths", "aws:ResourceAccount",
     "aws:ResourceTag/Team", "aws:PrincipalTag/Team", "ssm:resourceTag/Team",
     "ssm:DocumentCategories", "ssm:DocumentType",
@@ -49,10 +53,16 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(
-    ("question", "unknown"), [(USER, UNKNOWN), (ROLE, [*USERS_LACK, *UNKNOWN])]
+    ("question", "unknown"),
+    [
+        (USER, [*OF_TEMPORARY, *UNKNOWN]),
+        (replace(USER, credentials=LONG_TERM), UNKNOWN),
+        (ROLE, [*USERS_LACK, *OF_TEMPORARY, *UNKNOWN]),
+        (replace(ROLE, credentials=LONG_TERM), [*USERS_LACK, *OF_TEMPORARY, *UNKNOWN]),
+    ],
 )
 def test_key_is_unknown_unless_rule_covers_it(question: Question, unknown: list[str]) -> None:
-    keys = [*BOTH_LACK, *USERS_LACK, *UNKNOWN, *FILLED]
+    keys = [*BOTH_LACK, *USERS_LACK, *OF_TEMPORARY, *UNKNOWN, *FILLED]
 
     assert list(unknown_keys(question, keys)) == unknown
     assert unknown_keys(question, [key.upper() for key in keys]) == tuple(
@@ -83,10 +93,13 @@ PAGES = {
     "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-assumedroot",
     "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-calledvia",
     "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-ismcpserviceaction",
+    "IAM/latest/UserGuide/reference_policies_condition-keys.html"
+    "#condition-keys-multifactorauthpresent",
     "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalservicename",
     "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-referer",
     "IAM/latest/UserGuide/reference_policies_condition-keys.html"
     "#condition-keys-role-session-properties",
+    "IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-tokenissuetime",
     "service-authorization/latest/reference/list_awssystemsmanager.html"
     "#awssystemsmanager-StartSession",
     "service-authorization/latest/reference/list_awssystemsmanager.html"

@@ -21,7 +21,7 @@ from ssmgate.gate.decision.messages import (
     explain,
     simulate_statement,
 )
-from ssmgate.gate.decision.question import Caller, Question
+from ssmgate.gate.decision.question import LONG_TERM, Caller, Question
 from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.reason_kinds import DenialReason, RestrictionReason, UnknownReason
 from ssmgate.gate.decision.request import SessionRequest
@@ -145,6 +145,19 @@ def test_missing_key_has_hint(key: str, remark: str) -> None:
 
     assert facts.missing == (key,)
     assert [remark in one for one in facts.remarks] == [True]
+
+
+def test_missing_mfa_of_long_term_keys_cannot_be_configured() -> None:
+    denial = denied(missing_context=("aws:MultiFactorAuthPresent", "aws:MultiFactorAuthAge"))
+    asked = replace(denial.question, credentials=LONG_TERM)
+
+    (remark,) = explain(replace(denial, question=asked), REQUEST, USER).facts.remarks
+
+    assert remark.startswith("a policy requires MFA: use a profile with mfa_serial, or")
+
+
+def test_key_that_no_session_has_cannot_be_configured() -> None:
+    assert explain(denied(missing_context=("s3:prefix",)), REQUEST, USER).facts.remarks == ()
 
 
 EXPLAIN = "ssmgate check --explain --target i-0a1"

@@ -321,7 +321,7 @@ def test_rejects_directory_of_another_user(machine: Machine, mode: int) -> None:
     with running(machine.environ) as daemon:
         output, _ = daemon.process.communicate(timeout=30)
     assert daemon.process.returncode == 255
-    assert output.startswith("\nssmgate: [ERROR]: no daemon can be here: ")
+    assert output.startswith("\nssmgate: [ERROR]: the daemon cannot use ~/.cache/ssmgate/daemon: ")
 
 
 @needs("setpriv")

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import awscli
@@ -144,6 +144,156 @@ HOMES = {
 @pytest.mark.parametrize("home", HOMES.values(), ids=HOMES.keys())
 def test_session_starts_with_any_home(unprivileged_user: Stranger, home: object) -> None:
     start(unprivileged_user, home(unprivileged_user.base))  # type: ignore[operator]
+
+
+def own(base: Path) -> Path:
+    home = base / "own"
+    home.mkdir()
+    if AS_ROOT:
+        os.chown(home, NOBODY, NOBODY)
+    return home
+
+
+def with_config(make: Callable[[Path], object]) -> Callable[[Path], str]:
+    """Return a function that makes a home of this user, and `make` its ~/.config."""
+
+    def home(base: Path) -> str:
+        made = own(base)
+        make(made / ".config")
+        return str(made)
+
+    return home
+
+
+def closed_config(config: Path) -> None:
+    (config / "ssmgate").mkdir(parents=True)
+    (config / "ssmgate" / "config.toml").write_text("mode = \n")
+    config.chmod(0o700 if AS_ROOT else 0)
+
+
+def of_another(base: Path) -> str:
+    (base / "another").mkdir(mode=0o755)
+    return str(base / "another")
+
+
+PLACES = {
+    **HOMES,
+    "another's": of_another,
+    "another's, closed": closed,
+    "~/.config is another's, closed": with_config(closed_config),
+    "~/.config is read-only": with_config(lambda config: config.mkdir(mode=0o555)),
+    "~/.config is a file": with_config(Path.touch),
+    "~/.config is a device": with_config(lambda config: config.symlink_to("/dev/null")),
+    "~/.config is a link to itself": with_config(lambda config: config.symlink_to(".config")),
+    "~/.config is a link to nothing": with_config(lambda config: config.symlink_to("nothing")),
+}
+
+VERBS = {
+    "start": ("-m", "ssmgate", "start-session", "--target", TARGET),
+    "check": ("-m", "ssmgate", "check", "--target", TARGET),
+    "documents": ("-m", "ssmgate", "documents"),
+    "config": ("-m", "ssmgate", "config", "show"),
+    "completion": ("-m", "ssmgate", "complete", "targets", "--", ""),
+    "status": ("-m", "ssmgate", "daemon", "status"),
+    "daemon": ("-m", "ssmgate", "daemon", "run", "--idle", "1"),
+    "login": ("-m", "ssmgate", "login", "-c", f"start-session --target {TARGET}"),
+}
+REAL = ("-m", "awscli", "ssm", "start-session", "--target", TARGET)
+
+
+def run_all(user: Stranger, home: str | None) -> dict[str, Ended]:
+    ended = {}
+    for name, words in VERBS.items():
+        ended[name] = user.run(*words, home=home)
+        assert "Traceback" not in ended[name].stderr, name
+        assert "Warning" not in ended[name].stderr, name
+    return ended
+
+
+def outcomes(ended: dict[str, Ended], names: Sequence[str]) -> dict[str, tuple[int, str, str]]:
+    return {name: (e.returncode, e.stdout, e.stderr) for name, e in ended.items() if name in names}
+
+
+@pytest.fixture(scope="module")
+def usual() -> dict[str, Ended]:
+    """A place for the results with a home without files, the same for each test."""
+    return {}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_verb_works_as_with_empty_home(
+    place: str, unprivileged_user: Stranger, usual: dict[str, Ended]
+) -> None:
+    unprivileged_user.environ["AWS_DEFAULT_REGION"] = "us-east-1"  # for v1
+    home = PLACES[place](unprivileged_user.base)
+    try:
+        with_real = unprivileged_user.run(*REAL, home=home)
+        ended = run_all(unprivileged_user, home)
+    finally:
+        if "closed" in place:
+            Path(str(home), ".config" * ("~" in place)).chmod(0o700)
+
+    assert (with_real.returncode, ended["start"].returncode) == (0, 0)
+    assert [ended[name].stderr for name in ("start", "check", "config", "completion")] == [""] * 4
+    assert ended["check"].stdout.startswith("allowed\n")
+    assert 'mode = "enforce"' in ended["config"].stdout
+    if not usual:
+        usual.update(run_all(unprivileged_user, str(own(unprivileged_user.base / "plugin"))))
+    same = ("check", "documents", "config", "completion", "login")
+    assert outcomes(ended, same) == outcomes(usual, same)
+    for name, status in (("status", 3), ("daemon", 0)):
+        if ended[name].returncode != status:
+            assert "\nssmgate: hint: sessions start without a daemon" in ended[name].stderr
+
+
+def config_toml(make: Callable[[Path], object]) -> Callable[[Path], str]:
+    """Return a function that makes a home of this user with a file that `make` makes."""
+
+    def home(base: Path) -> str:
+        file = own(base) / ".config" / "ssmgate" / "config.toml"
+        file.parent.mkdir(parents=True)
+        make(file)
+        if AS_ROOT:
+            os.chown(file, NOBODY, NOBODY, follow_symlinks=False)
+        return str(base / "own")
+
+    return home
+
+
+def written_by_others(file: Path) -> None:
+    file.touch()
+    file.chmod(0o666)
+
+
+BROKEN = {
+    "unreadable": (lambda file: file.touch(0), "Permission denied"),
+    "no TOML": (lambda file: file.write_text("mode = \n"), "Invalid value (at line 1"),
+    "not UTF-8": (lambda file: file.write_bytes(b"# \xff"), "can't decode byte"),
+    "an unknown key": (lambda file: file.write_text("mod = 'enforce'\n"), "unknown key 'mod'"),
+    "a directory": (Path.mkdir, "Is a directory"),
+    "a FIFO": (os.mkfifo, "not a regular file"),
+    "a link to itself": (lambda file: file.symlink_to("config.toml"), "Too many levels"),
+    "writable for others": (written_by_others, "can be written by others"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_own_configuration_is_error_with_next_step(
+    kind: str, unprivileged_user: Stranger
+) -> None:
+    make, why = BROKEN[kind]
+    ended = run_all(unprivileged_user, config_toml(make)(unprivileged_user.base))
+
+    for name in ("start", "check", "documents", "config", "daemon"):
+        error, *hints = ended[name].stderr.strip().splitlines()
+        assert (ended[name].returncode, ended[name].stdout) == (253, ""), name
+        assert "/own/.config/ssmgate/config.toml" in error
+        assert why in error
+        assert len(hints) == 1, name
+        assert hints[0].startswith("ssmgate: hint: ")
+    assert (ended["completion"].returncode, ended["completion"].stderr) == (0, "")
+    assert "config.toml" not in ended["login"].stderr.partition("hint")[0]
+    assert not unprivileged_user.plugin.started
 
 
 def test_unreadable_own_file_is_error(unprivileged_user: Stranger) -> None:

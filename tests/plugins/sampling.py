@@ -37,6 +37,11 @@ COLD = {
     "functional/test_gallery.py::test_gallery": 1 / 4,
     # Each checks, changes a policy, and starts sessions. Unit tests have the same changes.
     "functional/test_advice.py": 1 / 4,
+    # Each runs nine programs as another user.
+    "functional/test_unreachable_home.py::test_each_verb_works_as_with_empty_home": 1 / 4,
+    "functional/test_unreachable_home.py::test_broken_own_configuration_is_error_with_next_step": (
+        1 / 4
+    ),
     # Each asks four verbs, or starts sessions of several callers.
     "functional/test_same_answers.py": 1 / 3,
     "functional/test_tag_policies.py": 1 / 3,

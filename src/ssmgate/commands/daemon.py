@@ -120,5 +120,8 @@ def _open_streams() -> None:
 
 def _environ() -> dict[str, str]:
     if not os.path.isabs(os.environ.get("HOME", "")):
-        raise ConfigurationProblem("there is no daemon without a HOME")
+        raise ConfigurationProblem(
+            "the daemon needs HOME, with an absolute path",
+            hints=("sessions start without a daemon; to run one, set HOME",),
+        )
     return dict(os.environ)

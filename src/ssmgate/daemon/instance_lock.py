@@ -42,7 +42,7 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
             environ["HOME"], location.DIRECTORY, create=True
         )
     except (OSError, InsecurePermissions) as error:
-        raise GateError(f"no daemon can be here: {error}") from error
+        raise _unusable(error) from error
     try:
         name = socket_name(fingerprint, directory)
         lock = take_lock(directory, name) if lock is None else lock
@@ -60,6 +60,17 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
             os.close(lock)
     finally:
         os.close(directory)
+
+
+def _unusable(error: OSError | InsecurePermissions) -> GateError:
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return GateError(
+        f"the daemon cannot use ~/{location.DIRECTORY}: {why}",
+        hints=(
+            "sessions start without a daemon; to run one, set HOME to a directory that belongs to"
+            " you and that others cannot write",
+        ),
+    )
 
 
 def socket_name(fingerprint: list[str], directory: int) -> str:
@@ -127,7 +138,7 @@ class Place:
             path = os.path.join(self.home, location.DIRECTORY)
             sock.bind(location.address(self.directory, path, self.name))
         except OSError as error:  # for example a path that is too long, without /proc
-            raise GateError(f"no daemon can be here: {error}") from error
+            raise _unusable(error) from error
         finally:
             os.umask(before)
         sock.listen(512)

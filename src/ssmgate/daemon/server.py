@@ -78,8 +78,8 @@ class Daemon:
                 self._fork_workers()
                 if self._is_idle() or self.place.inode() != mine:
                     self._stops = True
-        self._listening.close()
-        for _, sock in self._waiting:
+        signal.set_wakeup_fd(-1)
+        for sock in (self._listening, self._awake, self._wake, *(one for _, one in self._waiting)):
             sock.close()
         if self.place.inode() == mine:
             os.unlink(self.place.name, dir_fd=self.place.directory)

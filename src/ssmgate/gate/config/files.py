@@ -64,6 +64,6 @@ def parse_toml(text: bytes, path: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text.decode())
     except ValueError as error:  # TOML, or UTF-8
-        raise ConfigurationProblem(f"{path}: {error}") from error
+        raise ConfigurationProblem(f"{path}: {error}", hints=("correct or remove it",)) from error
     except RecursionError:
         raise ConfigurationProblem(f"{path}: is nested too deeply") from None

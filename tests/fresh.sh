@@ -83,7 +83,7 @@ shift $((OPTIND - 1))
 command -v debootstrap > /dev/null || fail 'debootstrap is not installed: apt install debootstrap'
 cd "$(dirname "$0")/.."
 script=$PWD/tests/fresh.sh
-packages=$(sed -n 's/^\$ sudo apt install \([a-z0-9 -]*[a-z0-9]\).*/\1/p' README.md)
+packages=$(sed -n 's/.*`sudo apt install \([a-z0-9 -]*[a-z0-9]\)`.*/\1/p' README.md)
 [ -n "$packages" ] || fail 'the README names no Debian packages'
 mkdir -p "$directory/logs"
 directory=$(cd "$directory" && pwd -P)

@@ -73,7 +73,7 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
     at = 0
     while at < len(lines):
         if comment := _COMMENT.match(lines[at]):
-            settings = _settings(comment[1])
+            settings = {**settings, **_settings(comment[1])}
             if hidden := settings.get("run"):
                 yield Block("sh", None, f"{hidden}\n", at, settings)
                 settings = {}

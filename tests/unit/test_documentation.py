@@ -1,0 +1,259 @@
+"""What users and maintainers read: no banned phrases, lines that fit, links that lead somewhere.
+
+The reference and man pages are those that the program generates: `make reference`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import config_keys
+import manpages
+import plain_words
+import reference
+from fakes import pages
+from fakes.needs import require
+from ssmgate.gate.config.schema import KEYS
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [
+        *(ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md")),
+        *DOCS.rglob("*.md"),
+    ]
+)
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+WIDTH = 100
+README_LINES = 120
+
+# Pages that are not yet rewritten: other tests than those of links leave them out.
+OLD = {
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/explanation/after-awscli-v1.md",
+    "docs/explanation/caching-and-daemon.md",
+    "docs/explanation/threat-model.md",
+    "docs/how-to/bastion.md",
+    "docs/how-to/shell.md",
+    "docs/how-to/ssh.md",
+    "docs/reference/check.md",
+    "docs/reference/doctor.md",
+    "docs/reference/records.md",
+    "docs/reference/sandbox.md",
+    "docs/reference/shim.md",
+}
+NEW = sorted(set(NAMES) - OLD)
+# How many banned phrases a file still has. Lower the number, or remove the line, with the phrases.
+TO_REWRITE = {
+    "docs/reference/check-json.md": 1,
+    "docs/reference/commands.md": 1,
+    "docs/tutorial/first-session.md": 3,
+    "benchmarks/README.md": 2,
+    "bin/aws": 3,
+    "demo/run.py": 1,
+    "src/ssmgate/commands/config.py": 2,
+    "src/ssmgate/daemon/preload.py": 2,
+    "src/ssmgate/daemon/worker.py": 2,
+    "src/ssmgate/doctor/calls.py": 1,
+    "src/ssmgate/doctor/lines.py": 1,
+    "src/ssmgate/explain/arn_mistakes.py": 1,
+    "src/ssmgate/explain/changes.py": 2,
+    "src/ssmgate/explain/controls.py": 3,
+    "src/ssmgate/explain/narrow.py": 2,
+    "src/ssmgate/explain/policy_files.py": 2,
+    "src/ssmgate/explain/remedy.py": 4,
+    "src/ssmgate/explain/schema.json": 1,
+    "src/ssmgate/explain/weakness.py": 2,
+    "src/ssmgate/gate/access/early.py": 2,
+    "src/ssmgate/gate/argv/parse.py": 1,
+    "src/ssmgate/gate/aws/clients.py": 2,
+    "src/ssmgate/gate/aws/errors.py": 3,
+    "src/ssmgate/gate/aws/tags.py": 1,
+    "src/ssmgate/gate/config/files.py": 1,
+    "src/ssmgate/gate/decision/arn.py": 1,
+    "src/ssmgate/gate/decision/context.py": 1,
+    "src/ssmgate/gate/decision/printable.py": 1,
+    "src/ssmgate/login/environment.py": 1,
+    "src/ssmgate/policy_language/source.py": 1,
+    "src/ssmgate/policy_language/statements.py": 1,
+    "src/ssmgate/sandbox/channel/codec.py": 1,
+    "src/ssmgate/sandbox/channel/payloads.py": 5,
+    "src/ssmgate/sandbox/grants.py": 2,
+    "src/ssmgate/sandbox/lighter.py": 1,
+    "src/ssmgate/sandbox/plugin/__main__.py": 2,
+    "src/ssmgate/sandbox/plugin/wire.py": 1,
+    "src/ssmgate/sandbox/seed_table.py": 1,
+    "src/ssmgate/sandbox/world.py": 1,
+}
+
+SOURCES = sorted(
+    path
+    for directory in ("src", "bin", "tools", "demo", "benchmarks")
+    for path in (ROOT / directory).rglob("*")
+    if path.is_file() and path.suffix in ("", ".py", ".sh", ".toml", ".json", ".md")
+    if "__pycache__" not in path.parts
+)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_page_has_no_banned_phrase(name: str) -> None:
+    found = plain_words.found((ROOT / name).read_text())
+
+    assert len(found) <= TO_REWRITE.get(name, 0), found
+
+
+def test_source_has_no_banned_phrase() -> None:
+    """Messages, help, docstrings and comments."""
+    found = {str(path.relative_to(ROOT)): plain_words.found(path.read_text()) for path in SOURCES}
+    more = {
+        name: phrases for name, phrases in found.items() if len(phrases) > TO_REWRITE.get(name, 0)
+    }
+
+    assert more == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("IAM is told the key", "is told"),
+        ("It hangs on a tag", "hangs on"),
+        ("a yes of IAM's", "a yes"),
+        ("this is no ARN", "is no ARN"),
+        ("this is no longer so", None),
+        ("Nobody can", "Nobody"),
+        ("cached for seconds", None),
+    ],
+)
+def test_finds_banned_phrases(text: str, phrase: str | None) -> None:
+    assert [found for _, found, _ in plain_words.found(text)][:1] == ([phrase] if phrase else [])
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_lines_of_page_fit(name: str) -> None:
+    """Addresses of links do not count, nor does output, which the program wraps or does not."""
+    long = {number: line for number, line in prose(ROOT / name) if len(visible(line)) > WIDTH}
+
+    assert long == {}
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_every_table_has_header(name: str) -> None:
+    lines = dict(prose(ROOT / name))
+    heads = [n - 1 for n, line in lines.items() if re.fullmatch(r"[|: -]*--[|: -]*\|", line)]
+    rows = [n for n, line in lines.items() if line.startswith("|")]
+    first = [n for n in rows if n - 1 not in rows]
+
+    assert first == heads
+    for number in heads:
+        cells = lines[number].strip("|").split("|")
+        assert all(cell.strip() for cell in cells), lines[number]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for number, line in prose(page):
+        for target in re.findall(r"\]\(([^)\s]+)\)", line):
+            if re.match(r"(https?|mailto):", target):
+                continue
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            if not file.exists() or (anchor and anchor not in anchors(file)):
+                broken.append((number, target))
+
+    assert broken == []
+
+
+def test_index_leads_to_every_page() -> None:
+    index = DOCS / "index.md"
+    linked = {
+        (index.parent / target.partition("#")[0]).resolve()
+        for target in re.findall(r"\]\(([^)\s]+\.md[^)]*)\)", index.read_text())
+    }
+
+    assert {page for page in DOCS.rglob("*.md") if page != index} <= linked
+
+
+def prose(page: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a page with their numbers, without console output and comments."""
+    output = {
+        number
+        for block in pages.blocks(page)
+        if block.language == "console"
+        for number in range(block.line, block.line + len(block.text.splitlines()))
+    }
+    for index, line in enumerate(page.read_text().splitlines()):
+        if index not in output and not line.startswith("<!--"):
+            yield index + 1, line
+
+
+def visible(line: str) -> str:
+    """Return a line without the addresses of its links."""
+    return re.sub(r"\]\([^)]*\)", "]", line)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub makes them."""
+    found: set[str] = set()
+    code = {
+        number
+        for block in pages.blocks(page)
+        for number in range(block.line, block.line + len(block.text.splitlines()))
+    }
+    for index, line in enumerate(page.read_text().splitlines()):
+        if index not in code and (heading := re.match(r"#+ (.*)", line)):
+            text = re.sub(r"\]\([^)]*\)|[\[\]]", "", heading[1]).lower()
+            anchor = re.sub(r"[^\w -]", "", text).strip().replace(" ", "-")
+            number = 0
+            while (name := f"{anchor}-{number}" if number else anchor) in found:
+                number += 1
+            found.add(name)
+    return found
+
+
+GENERATED = {
+    **{reference.PAGES / name: text for name, text in reference.generated().items()},
+    **{manpages.PAGES / name: text for name, text in manpages.generated().items()},
+}
+
+
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
+def test_page_is_generated_from_program(page: Path) -> None:
+    assert page.read_text() == GENERATED[page], "run `make reference`"
+
+
+@pytest.mark.parametrize("page", manpages.NAMES)
+def test_man_page_is_valid(page: str) -> None:
+    ended = subprocess.run(
+        [require("mandoc"), "-T", "lint", "-W", "all", manpages.PAGES / page],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_each_key_has_text() -> None:
+    assert list(config_keys.KEYS) == list(KEYS)
+
+
+@pytest.mark.parametrize("name", config_keys.KEYS)
+def test_example_of_key_is_valid(name: str) -> None:
+    value: Any = tomllib.loads(config_keys.KEYS[name].example)
+    for part in name.split("."):
+        value = value[part]
+
+    KEYS[name].read(value)

@@ -102,14 +102,25 @@ class Bastion:
         self.entry.chmod(0o755)
         return self
 
-    def configure(self, aws_url: str, *, top: str = 'locked = ["*"]', more: str = "") -> None:
-        """Write a new configuration, with `top` first and `more` last."""
+    def configure(
+        self,
+        aws_url: str,
+        *,
+        top: str = 'locked = ["*"]',
+        more: str = "",
+        confine_plugin: bool = False,
+    ) -> None:
+        """Write a new configuration, with `top` first and `more` last.
+
+        The plugin is not confined by default, as the recording stub writes files.
+        """
         self.config_file.write_text(
             f"{top}\n"
             + textwrap.dedent(f"""\
                 [login]
                 aws_config_file = "{self.aws_file}"
                 home = "{self.root}/empty"
+                confine_plugin = {str(confine_plugin).lower()}
                 [plugin]
                 path = "{self.plugin_file}"
                 [record]

@@ -17,6 +17,7 @@ from ssmgate.gate.config.load import Config
 from ssmgate.gate.config.schema import KEYS, USER_PLACEHOLDER
 from ssmgate.gate.system import SYSTEM_FILE, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
+from ssmgate.login import landlock
 
 
 @click.group(cls=Group)
@@ -122,5 +123,9 @@ def notes(config: Config) -> Iterator[str]:
         )
     if "profile" in login.options:
         yield "login.options has 'profile': a user may take the AWS principal of another one"
+    if not login.confine_plugin:
+        yield "login.confine_plugin is false: the plugin may use all files that the user may"
+    elif not landlock.version():
+        yield f"login.confine_plugin has no effect on this machine: {landlock.MISSING}"
     if config.plugin_path is None:
         yield "plugin.path is unset: 'ssmgate login' searches no PATH and lets nobody in"

@@ -6,7 +6,7 @@ import os
 import shlex
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ssmgate.daemon import client, location, peer, protocol
 from ssmgate.doctor import named_files
@@ -19,6 +19,7 @@ from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.records import delivery, local
 from ssmgate.gate.system import private_directory, trusted_files, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
+from ssmgate.login import landlock
 
 _SYSLOG_SECONDS = 2
 
@@ -61,10 +62,18 @@ def configuration(
     if config.permissive:
         text = "mode is permissive: sessions start although access is denied"
         return config, warning(name, text, "ssmgate config show --origin")
-    for key, why in named_files.unusable(config):
+    for key, why in (*named_files.unusable(config), *_unconfined(config)):
         if key.startswith("login."):
             return config, warning(name, f"{key}: {why}", "ssmgate config show --origin")
     return config, ok(name, text)
+
+
+def _unconfined(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the key that has no effect if logins are configured, and the kernel has no Landlock."""
+    login = config.login
+    configured = login.aws_config_file or login.aws_credentials_file
+    if configured and login.confine_plugin and not landlock.version():
+        yield "login.confine_plugin", f"has no effect: {landlock.MISSING}"
 
 
 def _repair(error: ConfigurationProblem, user_file: str) -> str:

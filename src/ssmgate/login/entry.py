@@ -59,6 +59,7 @@ def login(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         os.environ.update(variables)
         # Not earlier: awscli reads the environment while it is imported.
         from ssmgate.gate import start
+        from ssmgate.login.confinement import confine
 
         if line is None:
             from ssmgate.login import menu
@@ -70,8 +71,10 @@ def login(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         if isinstance(invocation, int):
             return invocation
         _require_same_meaning(invocation, parsed)
-        with start.started(start.permit(invocation, variables, recorder=recorder)) as session:
-            return session.exec()
+        permitted = start.permit(invocation, variables, recorder=recorder)
+        confinement = confine(permitted, variables)
+        with start.started(permitted) as session:
+            return confinement.around(session).exec()
     except BaseException as error:
         # First of all: a second signal could raise in any call before this `try`.
         try:

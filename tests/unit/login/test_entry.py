@@ -139,6 +139,9 @@ class Logins:
         self.told: list[object] = []
 
 
+PERMITTED = SimpleNamespace(config=Config(login=Login(confine_plugin=False)), plugin=None)
+
+
 @pytest.fixture
 def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
     from ssmgate.gate import start as gate
@@ -161,11 +164,11 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
         assert recorder.records == seen.config.records  # type: ignore[union-attr]
         if isinstance(seen.ends, BaseException):
             raise seen.ends
-        return "permitted"
+        return PERMITTED
 
     @contextmanager
     def started(permitted: object) -> Iterator[Any]:
-        assert permitted == "permitted"
+        assert permitted is PERMITTED
         yield SimpleNamespace(exec=lambda: seen.ends)
 
     def ask(config: Config, _tell: object) -> ParsedCommand:

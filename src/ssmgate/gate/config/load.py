@@ -64,6 +64,7 @@ class Login:
     home: str = "/var/empty"
     profile: str | None = None
     options: tuple[str, ...] = ()
+    confine_plugin: bool = True
 
 
 @frozen

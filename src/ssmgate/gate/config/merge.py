@@ -124,6 +124,7 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
             value["login.home"],
             value["login.profile"],
             value["login.options"],
+            value["login.confine_plugin"],
         ),
         locked=locked,
         allowed_endpoints=value["aws.allowed_endpoints"],

@@ -269,6 +269,7 @@ KEYS = {
         Key("login.home", path, "/var/empty", same, None),
         Key("login.profile", name, None, same, None),
         Key("login.options", choices("region", "profile"), (), same, None),
+        Key("login.confine_plugin", flag, True, tightest(True), None),
     )
 }
 """In the order in which `config show` lists them."""

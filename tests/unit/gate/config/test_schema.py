@@ -35,6 +35,7 @@ TABLE: dict[str, tuple[str | None, Any]] = {
     "login.home": (None, "/var/empty"),
     "login.profile": (None, None),
     "login.options": (None, ()),
+    "login.confine_plugin": (None, True),
 }
 
 

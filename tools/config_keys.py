@@ -169,7 +169,7 @@ KEYS = {
     "login.aws_credentials_file": KeyText(
         "absolute path",
         "For ssmgate-login: the AWS credentials file. `{user}` is the name of the unix user.",
-        'login.aws_credentials_file = "/etc/ssmgate/credentials/{user}"',
+        'login.aws_credentials_file = "/etc/ssmgate/credentials/{user}/aws"',
         "system file only",
     ),
     "login.home": KeyText(
@@ -188,6 +188,14 @@ KEYS = {
         'list of "region" and "profile"',
         "For ssmgate-login: options that users may pass besides those of start-session.",
         'login.options = ["region"]',
+        "system file only",
+    ),
+    "login.confine_plugin": KeyText(
+        "true or false",
+        "For ssmgate-login: confine the plugin with Landlock to what a session needs. It has no"
+        " effect on a kernel without Landlock; `ssmgate doctor` and `ssmgate config check` report"
+        " that.",
+        "login.confine_plugin = true",
         "system file only",
     ),
 }

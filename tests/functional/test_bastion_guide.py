@@ -104,6 +104,14 @@ def localized(text: str, root: Path) -> str:
     return text
 
 
+def unconfined(root: Path) -> str:
+    """Return the configuration for the recording stub, which writes files.
+
+    `test_login_confined.py` has plugins that are confined.
+    """
+    return localized(BLOCKS["config"], root).replace("[login]", "[login]\nconfine_plugin = false")
+
+
 def run_block(name: str, root: Path, cwd: Path, **environ: str) -> int:
     """Run a block as a script, and return its exit status."""
     script = localized(BLOCKS[name], root)
@@ -129,10 +137,7 @@ def followed() -> Iterator[tuple[Bastion, sshd.Sshd]]:
         assert install == "install -m 755 bin/ssmgate-login /opt/ssmgate/bin/ssmgate-login"
         shutil.copy(bastion.entry, root / "venv" / "bin" / "ssmgate-login")
         run_block("files", root, root)
-        # The recording stub writes files: test_login_confined.py has plugins that are confined.
-        config = localized(BLOCKS["config"], root)
-        unconfined = config.replace("[login]", "[login]\nconfine_plugin = false")
-        bastion.config_file.write_text(unconfined)
+        bastion.config_file.write_text(unconfined(root))
         with server:
             shutil.copy(keys / "user_key.pub", root / f"{ALICE}.pub")
             run_block("person", root, root)
@@ -187,9 +192,9 @@ def host(
     )
     bastion.aws_file.write_text(localized(BLOCKS["aws"], bastion.root))
     allowed = f'\n[aws]\nallowed_endpoints = ["{scripted.url}"]\n'
-    bastion.config_file.write_text(localized(BLOCKS["config"], bastion.root) + allowed)
+    bastion.config_file.write_text(unconfined(bastion.root) + allowed)
     # The scripted AWS is nowhere but here.
-    file = bastion.root / "etc" / "credentials" / ALICE
+    file = bastion.root / "etc" / "credentials" / ALICE / "aws"
     lines = [line for line in file.read_text().splitlines() if "endpoint_url" not in line]
     endpoint = f"endpoint_url = {scripted.url}\nregion ="
     file.write_text("\n".join(line.replace("region =", endpoint) for line in lines))
@@ -212,9 +217,10 @@ def at() -> str:
 def test_each_user_has_own_credentials(host: Host, renewed: list[str]) -> None:
     """Another user of the group has no role, which keeps nothing from this one."""
     directory = host.bastion.root / "etc" / "credentials"
-    known = (directory / ALICE).stat()
-    assert oct(known.st_mode & 0o7777) == oct(0o640)
-    assert (known.st_uid, known.st_gid) == (0, pwd.getpwnam(ALICE).pw_gid)
+    for path, mode in ((directory / ALICE, 0o750), (directory / ALICE / "aws", 0o640)):
+        known = path.stat()
+        assert oct(known.st_mode & 0o7777) == oct(mode)
+        assert (known.st_uid, known.st_gid) == (0, pwd.getpwnam(ALICE).pw_gid)
     assert [arn.rpartition("/")[2] for arn in renewed] == [f"session-{BOB}", f"session-{ALICE}"]
     assert sorted(path.name for path in directory.iterdir()) == [ALICE]
 
@@ -405,6 +411,8 @@ def test_iam_denies_user(host: Host, at: str) -> None:
 
 
 def test_configuration_is_as_in_guide(host: Host) -> None:
+    text = host.bastion.config_file.read_text()
+    host.bastion.config_file.write_text(text.replace("confine_plugin = false", ""))
     program = [host.bastion.python, "-I", "-m", "ssmgate", "config", "check"]
     checked = host.bastion.run(ALICE, str(host.bastion.config_file), program=program)
 

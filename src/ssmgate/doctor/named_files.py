@@ -56,7 +56,8 @@ def _program(path: str) -> str:
 
 def _file(path: str) -> str:
     if USER_PLACEHOLDER in path:  # one for each person
-        return _directory(os.path.dirname(path))
+        # `{user}` may also be the name of its directory.
+        return _directory(os.path.dirname(path.partition(USER_PLACEHOLDER)[0] + "."))
     kind = _kind(path)
     if isinstance(kind, str):
         return kind

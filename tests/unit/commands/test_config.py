@@ -59,6 +59,8 @@ UNUSABLE = [
      "login.aws_credentials_file: @ is not a file"),
     (CREDENTIALS, 'credentials_file = "@/none/{user}"',
      "login.aws_credentials_file: @/none does not exist"),
+    (CREDENTIALS, 'credentials_file = "@/none/{user}/aws"',
+     "login.aws_credentials_file: @/none does not exist"),
     ('home = "@"', 'home = "@/none"', "login.home: @/none does not exist"),
     ('home = "@"', 'home = "@/file"', "login.home: @/file is not a directory"),
     ('"@/{user}.jsonl"', '"@/none/{user}.jsonl"', "record.file: @/none does not exist"),
@@ -86,6 +88,12 @@ def test_check_finds_file_that_cannot_be_used(
     assert before in EXISTING
 
     assert check(directory, EXISTING.replace(before, after)) == (3, [f"problem: {line}"])
+
+
+def test_check_accepts_directory_of_each_user(directory: Path) -> None:
+    text = EXISTING.replace(CREDENTIALS, 'credentials_file = "@/{user}/aws"')
+
+    assert check(directory, text) == (0, [])
 
 
 def test_check_accepts_file_that_only_others_can_read(directory: Path) -> None:

@@ -495,8 +495,12 @@ def test_returns_status_of_command(shell: Shell, command: tuple[str, ...], statu
     [
         (("--as", "nobody", "--", "true"), 253, "there is no user or role 'nobody' here, only"),
         (("--seed", "none.toml", "--", "true"), 253, "none.toml: No such file or directory"),
-        (("--seed", "bad.toml", "--", "true"), 253, "bad.toml: user 1 (u): 'color' is not a key"),
-        (("--seed", "aws.toml", "--", "true"), 253, "is not known to moto as a policy of AWS's"),
+        (("--seed", "bad.toml", "--", "true"), 253, "user 1 (u): 'color' is an unknown key"),
+        (
+            ("--seed", "aws.toml", "--", "true"),
+            253,
+            "is not a managed policy of AWS that moto knows",
+        ),
         (("aws", "s3", "ls"), 252, "write 'sandbox env NAME' or 'sandbox -- COMMAND...'"),
         (("--",), 252, "there is no command after --"),
         (("env", "alice"), 253, "none is running: start 'ssmgate sandbox' in a terminal"),

@@ -127,10 +127,12 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
     if not values["--caller"]:
         raise _usage(
             "the following arguments are required: --caller",
-            "--caller arn:aws:iam::111122223333:role/NAME, whom the policies are for",
+            "add the caller that has the policies: --caller arn:aws:iam::111122223333:role/NAME",
         )
     if len(values["--boundary"]) > 1:
-        raise _usage("a principal has one permissions boundary: --boundary was given twice")
+        raise _usage(
+            "--boundary was given more than once: a principal has one permissions boundary"
+        )
 
     from ssmgate.explain import offline
 
@@ -244,4 +246,4 @@ def _region(invocation: Invocation, context: tuple[ContextEntry, ...]) -> str:
 def _usage(message: str, *hints: str) -> InvalidRequest:
     from ssmgate.gate.decision.errors import InvalidRequest
 
-    return InvalidRequest(message, code="ParamValidation", hints=hints)
+    return InvalidRequest(message, hints=hints)

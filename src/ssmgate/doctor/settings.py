@@ -79,7 +79,7 @@ def _unconfined(config: Config) -> Iterator[tuple[str, str]]:
 def _repair(error: ConfigurationProblem, user_file: str) -> str:
     """Return a command that repairs what `error` is about: a file or an environment variable."""
     cause = error.__cause__
-    where = error.message.removeprefix("unknown variable ").partition(": ")[0]
+    where = error.message.removeprefix("unknown environment variable ").partition(": ")[0]
     if isinstance(cause, InsecurePermissions):
         return _secure(cause)
     if where.startswith("SSMGATE_"):

@@ -75,7 +75,7 @@ def parse_caller(arn: str) -> Caller:
     is_role = _ROLE.match(arn) is not None
     source = arn if is_role else who.policy_source_arn
     if not source:
-        raise ValueError("is no ARN of an IAM user, a role or a role's session")
+        raise ValueError("must be the ARN of an IAM user, a role or a role session")
     kind = "User" if who.kind == "user" else "AssumedRole"
     _, partition, _, _, account, _ = source.split(":", 5)
     known = is_role or kind == "User"
@@ -89,7 +89,7 @@ def entry(text: str) -> ContextEntry:
     """
     key, equals, value = text.partition("=")
     if not equals:
-        raise ValueError("is not KEY=VALUE")
+        raise ValueError("must have the form KEY=VALUE")
     if not value:
         return ContextEntry(key, "string", ())
     if not value.startswith("["):
@@ -97,5 +97,5 @@ def entry(text: str) -> ContextEntry:
     try:
         values = json.loads(value)
     except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON list: {error}") from None
+        raise ValueError(f"is not a valid JSON list: {error}") from None
     return context_entry(key, [str(value) for value in values])

@@ -148,7 +148,7 @@ def _options(words: Sequence[str], permitted: Sequence[str]) -> dict[str, str]:
         if not name.startswith("--") or name[2:] not in permitted:
             raise _invalid(f"{_shown(name)} is not offered here")
         if name[2:] in options:
-            raise _invalid(f"{name} is given twice")
+            raise _invalid(f"{name} was given more than once")
         if not equals:
             if not remaining or remaining[0].startswith("-"):
                 raise _invalid(f"{name} has no value")

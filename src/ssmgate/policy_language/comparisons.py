@@ -83,7 +83,7 @@ def _ordered(
 def _of_type(read: Callable[[str], object], what: str) -> Callable[[str, Version], None]:
     def check(text: str, _version: Version) -> None:
         if read(text) is None:
-            raise PolicyError(f"{text!r} is no {what}")
+            raise PolicyError(f"{text!r} is not a valid {what}")
 
     return check
 

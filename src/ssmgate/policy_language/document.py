@@ -101,7 +101,7 @@ def parse_policy(
     if "Id" in elements:
         _string(elements["Id"], "Id")
     if not spans:
-        raise PolicyError("there is no statement", "Statement")
+        raise PolicyError("missing Statement")
 
     statements = []
     for index, span in enumerate(spans):
@@ -129,7 +129,7 @@ def policy_of(
     Positions are not known: all are line 0.
     """
     if not isinstance(document, dict):
-        raise PolicyError("a policy is an object")
+        raise PolicyError("a policy must be a JSON object")
     _only(Object(document), _POLICY_ELEMENTS, "")
     version = _word(document.get("Version", Version.V2008.value), Version, "Version")
     found = document.get("Statement")
@@ -137,7 +137,7 @@ def policy_of(
     for number, value in enumerate(found if isinstance(found, list) else [found]):
         path = f"Statement[{number}]"
         if not isinstance(value, dict):
-            raise PolicyError("a statement is an object", path)
+            raise PolicyError("a statement must be a JSON object", path)
         if about is None or about(value):
             numbers.append(number)
             span = Span(_decoded(value), _NOWHERE, _NOWHERE, _NOWHERE)
@@ -161,14 +161,16 @@ def _decoded(value: object) -> object:
 
 def _statement(span: Span, version: Version, kind: PolicyKind, path: str) -> Statement:
     if not isinstance(span.value, Object):
-        raise PolicyError("a statement is an object", path)
+        raise PolicyError("a statement must be a JSON object", path)
     elements = span.value
     for principal in ("Principal", "NotPrincipal"):
         if principal in elements:
-            raise PolicyError("only resource-based policies have one", f"{path}.{principal}")
+            raise PolicyError(
+                "only resource-based policies have this element", f"{path}.{principal}"
+            )
     _only(elements, _STATEMENT_ELEMENTS, path)
     if "Effect" not in elements:
-        raise PolicyError("there is no Effect", path)
+        raise PolicyError("missing Effect", path)
 
     negated_action, actions = _patterns(elements, "Action", check_action, path)
     negated_resource, resources = _patterns(
@@ -176,7 +178,7 @@ def _statement(span: Span, version: Version, kind: PolicyKind, path: str) -> Sta
     )
     sid = _string(elements["Sid"], f"{path}.Sid") if "Sid" in elements else None
     if sid is not None and not _SID.fullmatch(sid):
-        raise PolicyError("a Sid has letters and digits only", f"{path}.Sid")
+        raise PolicyError("a Sid must consist of letters and digits", f"{path}.Sid")
     return Statement(
         effect=_word(elements["Effect"], Effect, f"{path}.Effect"),
         actions=actions,
@@ -196,7 +198,7 @@ def _patterns(
 ) -> tuple[bool, tuple[str, ...]]:
     present = [word for word in (name, f"Not{name}") if word in elements]
     if len(present) != 1:
-        raise PolicyError(f"there must be one of {name} and Not{name}", path)
+        raise PolicyError(f"must have either {name} or Not{name}", path)
     path = f"{path}.{present[0]}"
     texts = tuple(_string(value, path) for value in _list(elements[present[0]], path))
     for text in texts:
@@ -215,7 +217,7 @@ def _conditions(elements: Object, version: Version, path: str) -> tuple[Conditio
         seen: set[str] = set()
         for key, value in _object(keys, element_path).items():
             if key.lower() in seen:
-                raise PolicyError(f"key {key!r} stands there twice", element_path)
+                raise PolicyError(f"duplicate key {key!r}", element_path)
             seen.add(key.lower())
             texts = tuple(_scalar(item, element_path) for item in _list(value, element_path))
             try:
@@ -225,7 +227,7 @@ def _conditions(elements: Object, version: Version, path: str) -> tuple[Conditio
                 raise PolicyError(str(error), element_path) from None
             conditions.append(condition)
         if not seen:
-            raise PolicyError("an operator needs a key", element_path)
+            raise PolicyError("a condition operator needs at least one key", element_path)
     return tuple(conditions)
 
 
@@ -243,7 +245,7 @@ def _word(value: object, words: type[_E], path: str) -> _E:
     for word in words:
         if word.value == text:
             return word
-    raise PolicyError(f"{text!r} is none of {', '.join(repr(w.value) for w in words)}", path)
+    raise PolicyError(f"{text!r} must be one of {', '.join(repr(w.value) for w in words)}", path)
 
 
 def _object(value: object, path: str) -> Object:

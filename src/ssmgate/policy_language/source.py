@@ -58,9 +58,11 @@ def read_document(text: str) -> tuple[Object, tuple[Span, ...]]:
     try:
         return _Reader(text).document()
     except json.JSONDecodeError as error:
-        raise PolicyError(f"no JSON: {error}", line=error.lineno) from None
+        raise PolicyError(
+            f"invalid JSON: {error.msg} (column {error.colno})", line=error.lineno
+        ) from None
     except RecursionError:
-        raise PolicyError("nested too deeply") from None
+        raise PolicyError("JSON is nested too deeply") from None
 
 
 def _members(pairs: list[tuple[str, object]]) -> Object:
@@ -68,12 +70,12 @@ def _members(pairs: list[tuple[str, object]]) -> Object:
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         duplicate = next(name for name in names if names.count(name) > 1)
-        raise PolicyError(f"{duplicate!r} stands twice in one object")
+        raise PolicyError(f"duplicate key {duplicate!r} in one object")
     return members
 
 
 def _no_constant(name: str) -> object:
-    raise PolicyError(f"{name} is no JSON")
+    raise PolicyError(f"invalid JSON: {name} is not a JSON value")
 
 
 class _Reader:

@@ -29,7 +29,7 @@ class Request:
     def __post_init__(self) -> None:
         service, colon, _ = self.action.partition(":")
         if not (service and colon):
-            raise ValueError(f"{self.action!r} is no action")
+            raise ValueError(f"{self.action!r} is not an action")
         if self.resource != "*" and split_arn(self.resource) is None:
             raise ValueError(f"{self.resource!r} is not in a valid ARN format")
 

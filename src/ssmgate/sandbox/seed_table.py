@@ -30,21 +30,21 @@ class Table:
         if value is None:
             raise self.wrong(key, "is missing")
         if not isinstance(value, str):
-            raise self.wrong(key, f"is a string, not {value!r}")
+            raise self.wrong(key, f"must be a string, not {value!r}")
         return value
 
     def flag(self, key: str, default: bool) -> bool:
         """Return a boolean, not a string such as "true". Raises `WorldError`."""
         value = self._left.pop(key, default)
         if not isinstance(value, bool):
-            raise self.wrong(key, f"is true or false, not {value!r}")
+            raise self.wrong(key, f"must be true or false, not {value!r}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of strings, empty if it is missing. Raises `WorldError`."""
         value = self._left.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.wrong(key, f"is a list of strings, not {value!r}")
+            raise self.wrong(key, f"must be a list of strings, not {value!r}")
         return tuple(value)
 
     def mapping(self, key: str) -> dict[str, object]:
@@ -54,7 +54,7 @@ class Table:
         """
         value = self._left.pop(key, {})
         if not isinstance(value, dict):
-            raise self.wrong(key, f"is a table, not {value!r}")
+            raise self.wrong(key, f"must be a table, not {value!r}")
         return value
 
     def tags(self) -> dict[str, str]:
@@ -65,7 +65,7 @@ class Table:
         tags = self.mapping("tags")
         for name, value in tags.items():
             if not isinstance(value, str):
-                raise self.wrong(f"tags.{name}", f"is a string, not {value!r}")
+                raise self.wrong(f"tags.{name}", f"must be a string, not {value!r}")
         return {name: str(value) for name, value in tags.items()}
 
     def json(self, key: str, value: object) -> str:
@@ -80,7 +80,7 @@ class Table:
             except TypeError as error:  # TOML has dates, JSON has none
                 raise self.wrong(key, f"cannot be written as JSON: {error}") from error
         if not isinstance(value, str):
-            raise self.wrong(key, "is JSON in a string, or a table")
+            raise self.wrong(key, "must be JSON in a string, or a table")
         return value
 
     def policy(self, key: str, value: object, parse: Callable[[str], object] = parse_policy) -> str:
@@ -92,7 +92,7 @@ class Table:
         try:
             parse(text)
         except PolicyError as error:
-            raise self.wrong(key, f"is no policy: {error}") from error
+            raise self.wrong(key, f"is an invalid policy: {error}") from error
         return text
 
     def pop(self, key: str) -> object:
@@ -103,7 +103,7 @@ class Table:
         """Return the tables `[[key]]`, in order, with numbered places. Raises `WorldError`."""
         value = self._left.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.wrong(key, f"is written [[{key}]]")
+            raise self.wrong(key, f"must be written as [[{key}]]")
         return [Table(f"{key} {number}", item) for number, item in enumerate(value, start=1)]
 
     def name(self, pattern: re.Pattern[str], what: str, key: str = "name") -> str:
@@ -120,4 +120,4 @@ class Table:
     def finish(self) -> None:
         """Raise `WorldError` if a key was not read."""
         for key in self._left:
-            raise self.wrong(repr(key), "is not a key here")
+            raise self.wrong(repr(key), "is an unknown key")

@@ -146,7 +146,7 @@ def _policy_arn(account: Account, name: str) -> str:
         if policy.name == name:
             return f"arn:aws:iam::{account.account_id}:policy{policy.path}{name}"
     if name not in iam_backends[account.account_id][_PARTITION].managed_policies:
-        raise WorldError(f"{name!r} is not known to moto as a policy of AWS's")
+        raise WorldError(f"{name!r} is not a managed policy of AWS that moto knows")
     return name
 
 

@@ -52,21 +52,21 @@ def parse_trust(text: str) -> TrustPolicy:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise PolicyError(f"no JSON: {error}") from error
+        raise PolicyError(f"invalid JSON: {error}") from error
     if not isinstance(document, dict) or "Statement" not in document:
-        raise PolicyError("there is no statement", "Statement")
+        raise PolicyError("missing Statement")
     statements = document["Statement"]
     parsed = []
     for statement in statements if isinstance(statements, list) else [statements]:
         if not isinstance(statement, dict):
-            raise PolicyError("a statement is an object", "Statement")
+            raise PolicyError("a statement must be a JSON object", "Statement")
         rest = dict(statement)
         principal = rest.pop("Principal", None)
         principals = {"AWS": "*"} if principal == "*" else principal
         if not isinstance(principals, dict):
-            raise PolicyError("a statement of a trust policy has a Principal", "Principal")
+            raise PolicyError("a statement of a trust policy must have a Principal", "Principal")
         if "Resource" in rest or "NotResource" in rest:
-            raise PolicyError("a trust policy has no Resource", "Resource")
+            raise PolicyError("a trust policy must not have a Resource", "Resource")
         whole = {**document, "Statement": [{**rest, "Resource": "*"}]}
         parsed.append((principals, parse_policy(json.dumps(whole), "trust")))
     return TrustPolicy(tuple(parsed))

@@ -257,7 +257,7 @@ def _check_organization(world: World) -> None:
 
 def _check_unique(what: str, names: list[str]) -> None:
     if duplicate := next((name for name in names if names.count(name) > 1), None):
-        raise WorldError(f"{what} {duplicate!r} stands twice")
+        raise WorldError(f"duplicate {what} {duplicate!r}")
 
 
 def _account(table: Table, account_id: str, name: str) -> Account:

@@ -365,14 +365,14 @@ def test_who_the_caller_is(arn, source, kind):
         f"{ROLE}\n",
     ],
 )
-def test_who_is_no_caller(arn):
-    with pytest.raises(ValueError, match="is no ARN"):
+def test_rejects_invalid_caller(arn):
+    with pytest.raises(ValueError, match="must be the ARN"):
         offline.parse_caller(arn)
 
 
 @pytest.mark.parametrize("text", ["aws:SourceIp", "a=b", "aws:TagKeys=[1", "aws:TagKeys=[]"])
-def test_what_is_no_context(text):
-    with pytest.raises(ValueError, match=r"is n|takes"):
+def test_rejects_invalid_context(text):
+    with pytest.raises(ValueError, match=r"must have|must be|is not"):
         offline.entry(text)
 
 

@@ -376,7 +376,7 @@ def test_action_is_matched_literally(action, decision):
 # Recorded: `The action is invalid since it is missing names`.
 @pytest.mark.parametrize("action", ["", "StartSession", ":StartSession"])
 def test_request_requires_action(action):
-    with pytest.raises(ValueError, match="is no action"):
+    with pytest.raises(ValueError, match="is not an action"):
         Request(action)
 
 

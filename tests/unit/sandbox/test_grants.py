@@ -107,7 +107,7 @@ def test_credentials_set_condition_keys() -> None:
             id="long chained session",
         ),
         pytest.param(
-            None, {"Policy": NOTHING}, "MalformedPolicyDocument", "there is no statement",
+            None, {"Policy": NOTHING}, "MalformedPolicyDocument", "missing Statement",
             id="malformed policy",
         ),
         pytest.param(

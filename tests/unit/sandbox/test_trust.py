@@ -78,10 +78,10 @@ def test_explicit_deny_is_reported() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "no JSON"),
-        ("{}", "there is no statement"),
-        (trust({"Effect": "Allow", "Action": "sts:AssumeRole"}), "has a Principal"),
-        (trust({**allow("*"), "Resource": "*"}), "has no Resource"),
+        ("{", "invalid JSON"),
+        ("{}", "missing Statement"),
+        (trust({"Effect": "Allow", "Action": "sts:AssumeRole"}), "must have a Principal"),
+        (trust({**allow("*"), "Resource": "*"}), "must not have a Resource"),
         (trust({**allow("*"), "Effect": "Maybe"}), "Maybe"),
     ],
 )

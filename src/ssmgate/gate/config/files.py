@@ -66,4 +66,4 @@ def parse_toml(text: bytes, path: str) -> dict[str, Any]:
     except ValueError as error:  # TOML, or UTF-8
         raise ConfigurationProblem(f"{path}: {error}", hints=("correct or remove it",)) from error
     except RecursionError:
-        raise ConfigurationProblem(f"{path}: is nested too deeply") from None
+        raise ConfigurationProblem(f"{path}: nested too deeply") from None

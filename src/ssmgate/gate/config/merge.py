@@ -144,7 +144,7 @@ def _flat(table: Mapping[str, Any], origin: str) -> _Tier:
         # "documents.deny" in quotes is a key, beside the one in the table [documents].
         for key, item in given.items():
             if key in tier:
-                raise ConfigurationProblem(f"{origin}: {key} is given twice")
+                raise ConfigurationProblem(f"{origin}: duplicate key {key}")
             tier[key] = (origin, item)
     return tier
 
@@ -157,7 +157,7 @@ def _from_variables(environ: Mapping[str, str]) -> _Tier:
         key = VARIABLES.get(variable)
         if key is None or key.text is None:
             raise ConfigurationProblem(
-                f"unknown variable {variable}",
+                f"unknown environment variable {variable}",
                 hints=(_similar(variable, VARIABLES),),
             )
         try:
@@ -165,7 +165,7 @@ def _from_variables(environ: Mapping[str, str]) -> _Tier:
         except ValueError as error:
             raise ConfigurationProblem(f"{variable}: {key.name} {error}") from error
         except RecursionError:
-            raise ConfigurationProblem(f"{variable}: is nested too deeply") from None
+            raise ConfigurationProblem(f"{variable}: nested too deeply") from None
     return tier
 
 
@@ -184,7 +184,7 @@ def _lay(found: dict[str, Setting], tier: _Tier, locks: Mapping[str, str]) -> No
             merged = (key.merge if lock is None else key.tighten)(above.value, value)
         except LockedKeyError:
             raise ConfigurationProblem(
-                f"{origin}: {name} is locked by {lock}, and this would relax it"
+                f"{origin}: {name} is locked by {lock}: it can only be made stricter"
             ) from None
         found[name] = Setting(merged, (*above.origins, origin))
 
@@ -202,7 +202,7 @@ def _read(key: Key, raw: Any, origin: str) -> Any:
 def _locked(setting: tuple[str, Any]) -> frozenset[str]:
     origin, names = setting
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigurationProblem(f"{origin}: locked is a list of keys")
+        raise ConfigurationProblem(f"{origin}: locked must be a list of keys")
     for name in names:
         if name not in KEYS and name != EVERY_KEY:
             raise ConfigurationProblem(

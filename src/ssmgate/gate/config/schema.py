@@ -59,7 +59,7 @@ def one_of(*words: str) -> Reader:
 
     def read(value: Any) -> str:
         if value not in words or not isinstance(value, str):
-            raise ValueError("is " + " or ".join(repr(word) for word in words))
+            raise ValueError("must be " + " or ".join(repr(word) for word in words))
         return value
 
     return read
@@ -68,21 +68,21 @@ def one_of(*words: str) -> Reader:
 def name(value: Any) -> str:
     """Read a string that is not empty."""
     if not isinstance(value, str) or not value:
-        raise ValueError("is a name")
+        raise ValueError("must be a string that is not empty")
     return value
 
 
 def role_arn(value: Any) -> str:
     """Read the ARN of an IAM role."""
     if not isinstance(value, str) or not value.startswith("arn:") or ":role/" not in value:
-        raise ValueError("is the ARN of an IAM role")
+        raise ValueError("must be the ARN of an IAM role")
     return value
 
 
 def flag(value: Any) -> bool:
     """Read a boolean."""
     if not isinstance(value, bool):
-        raise ValueError("is true or false")  # noqa: TRY004 - the error of every reader
+        raise ValueError("must be true or false")  # noqa: TRY004 - the error of every reader
     return value
 
 
@@ -91,7 +91,7 @@ def seconds(most: int) -> Reader:
 
     def read(value: Any) -> int:
         if type(value) is not int or not 0 <= value <= most:
-            raise ValueError(f"is a number of seconds from 0 to {most}")
+            raise ValueError(f"must be a whole number of seconds from 0 to {most}")
         return value
 
     return read
@@ -100,7 +100,7 @@ def seconds(most: int) -> Reader:
 def path(value: Any) -> str:
     """Read an absolute, normalized path."""
     if not isinstance(value, str) or not os.path.isabs(value) or os.path.normpath(value) != value:
-        raise ValueError("is an absolute path")
+        raise ValueError("must be an absolute path")
     return value
 
 
@@ -111,14 +111,14 @@ def syslog(value: Any) -> bool | str:
     try:
         return path(value)
     except ValueError:
-        raise ValueError("is true, false, or the absolute path of syslog's socket") from None
+        raise ValueError("must be true, false or the absolute path of a syslog socket") from None
 
 
 def documents(value: Any) -> tuple[str, ...]:
     """Read a list of patterns for session documents."""
     found = _patterns(value)
     if any((":" in p or "/" in p) and not p.startswith("arn:") for p in found):
-        raise ValueError("is a list of document names or ARNs, with * and ?")
+        raise ValueError("must be a list of document names or ARNs; * and ? are wildcards")
     return found
 
 
@@ -126,7 +126,7 @@ def _patterns(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(
         isinstance(item, str) and restrictions.PATTERN.match(item) for item in value
     ):
-        raise ValueError("is a list of names or ARNs, with * and ?")
+        raise ValueError("must be a list of names or ARNs; * and ? are wildcards")
     return tuple(value)
 
 
@@ -140,7 +140,9 @@ def choices(*words: str) -> Reader:
 
     def read(value: Any) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(item in words for item in value):
-            raise ValueError("is a list of some of " + ", ".join(repr(word) for word in words))
+            raise ValueError(
+                "must be a list of some of: " + ", ".join(repr(word) for word in words)
+            )
         return tuple(value)
 
     return read
@@ -151,17 +153,17 @@ def endpoints(value: Any) -> tuple[str, ...]:
     items = value if isinstance(value, list) else [None]
     found = [allowed_origin(item) if isinstance(item, str) else None for item in items]
     if None in found:
-        raise ValueError("is a list of HOST, HOST:PORT, or either behind https:// or http://")
+        raise ValueError("must be a list of HOST, HOST:PORT or https://HOST:PORT")
     return tuple(str(host_origin) for host_origin in found)
 
 
 def context(value: Any) -> dict[str, object]:
     """Read a table of condition keys with their values."""
     if not isinstance(value, dict):
-        raise ValueError("is a table")  # noqa: TRY004
+        raise ValueError("must be a table of condition keys")  # noqa: TRY004
     for key_name, item in value.items():
         if key_name.lower() in FIXED_KEYS:
-            raise ValueError(f".{key_name} is ssmgate's own to fill in")
+            raise ValueError(f".{key_name} is set by ssmgate itself, and cannot be configured")
         try:
             configured_context({key_name: item})
         except ValueError as error:
@@ -176,7 +178,7 @@ def _json(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError:
-        raise ValueError("is a JSON object of condition keys") from None
+        raise ValueError("must be a JSON object of condition keys") from None
 
 
 def _flag_text(text: str) -> object:

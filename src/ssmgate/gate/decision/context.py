@@ -15,11 +15,11 @@ def context_entry(key_name: str, value: object) -> ContextEntry:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_ContextEntry.html
     """
     if not 5 <= len(key_name) <= 256:
-        raise ValueError("is no condition key: those have 5 to 256 characters")
+        raise ValueError("is not a condition key: it must have 5 to 256 characters")
     values = value if isinstance(value, list) else [value]
     kinds = {_kind(key_name, item) for item in values}
     if len(kinds) != 1:
-        raise ValueError("takes a string, a boolean, a number, or a list of one of these")
+        raise ValueError("must be a string, a boolean, a number or a list of one of these")
     kind = kinds.pop()
     texts = tuple(boolean_word(item) if isinstance(item, bool) else str(item) for item in values)
     return ContextEntry(key_name, kind + "List" if isinstance(value, list) else kind, texts)
@@ -37,4 +37,4 @@ def _kind(key_name: str, value: object) -> str:
         return "numeric"
     if isinstance(value, str):
         return "ip" if key_name.lower() in ("aws:sourceip", "aws:vpcsourceip") else "string"
-    raise ValueError("takes a string, a boolean, a number, or a list of one of these")
+    raise ValueError("must be a string, a boolean, a number or a list of one of these")

@@ -68,31 +68,31 @@ def test_later_source_overrides_single_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('mode = "off"', "mode is 'enforce' or 'permissive'"),
-        ("mode = true", "mode is 'enforce' or 'permissive'"),
+        ('mode = "off"', "mode must be 'enforce' or 'permissive'"),
+        ("mode = true", "mode must be 'enforce' or 'permissive'"),
         ('modes = "enforce"', "unknown key 'modes'"),
         ('[checker]\nprofil = "x"', "unknown key 'checker.profil'"),
-        ("[checker]\nprofile = 1", "checker.profile is a name"),
-        ('[checker]\nprofile = ""', "checker.profile is a name"),
-        ('[checker]\nrole_arn = "Checker"', "checker.role_arn is the ARN of an IAM role"),
+        ("[checker]\nprofile = 1", "checker.profile must be a string"),
+        ('[checker]\nprofile = ""', "checker.profile must be a string"),
+        ('[checker]\nrole_arn = "Checker"', "checker.role_arn must be the ARN of an IAM role"),
         ("checker = 1", "unknown key 'checker'"),
-        ("allow_wildcard_grants = 0", "allow_wildcard_grants is true or false"),
-        ('on_unknown = "allow"', "on_unknown is 'deny' or 'service'"),
+        ("allow_wildcard_grants = 0", "allow_wildcard_grants must be true or false"),
+        ('on_unknown = "allow"', "on_unknown must be 'deny' or 'service'"),
         ('explicit = "named"', "unknown key 'explicit'"),
-        ('[plugin]\npass_credentials = "own"', "plugin.pass_credentials is true or false"),
+        ('[plugin]\npass_credentials = "own"', "plugin.pass_credentials must be true or false"),
         ('[plugin]\ncredentials = "own"', "unknown key 'plugin.credentials'"),
-        ('context = "a"', "context is a table"),
-        ("cache.ttl = -1", "cache.ttl is a number of seconds from 0 to 900"),
-        ("cache.ttl = 901", "cache.ttl is a number of seconds"),
-        ("cache.ttl = true", "cache.ttl is a number of seconds"),
-        ("cache.ttl = 1.5", "cache.ttl is a number of seconds"),
-        ('[context]\n"aa:bb" = {}', "context.aa:bb takes a string"),
-        ('[context]\n"aa:bb" = 2024-01-01', "context.aa:bb takes a string"),
-        ('[context]\n"SSM:sessiondocumentaccesscheck" = false', "ssmgate's own to fill in"),
-        ('[context]\n"aws:userid" = "x"', "ssmgate's own to fill in"),
-        ('[context]\n"a:b" = 1', "context.a:b is no condition key"),
-        ('"documents.deny" = []\n[documents]\ndeny = ["X"]', "documents.deny is given twice"),
-        ('"cache.ttl" = 1\ncache.ttl = 1', "cache.ttl is given twice"),
+        ('context = "a"', "context must be a table"),
+        ("cache.ttl = -1", "cache.ttl must be a whole number of seconds from 0 to 900"),
+        ("cache.ttl = 901", "cache.ttl must be a whole number of seconds"),
+        ("cache.ttl = true", "cache.ttl must be a whole number of seconds"),
+        ("cache.ttl = 1.5", "cache.ttl must be a whole number of seconds"),
+        ('[context]\n"aa:bb" = {}', "context.aa:bb must be a string"),
+        ('[context]\n"aa:bb" = 2024-01-01', "context.aa:bb must be a string"),
+        ('[context]\n"SSM:sessiondocumentaccesscheck" = false', "is set by ssmgate itself"),
+        ('[context]\n"aws:userid" = "x"', "is set by ssmgate itself"),
+        ('[context]\n"a:b" = 1', "context.a:b is not a condition key"),
+        ('"documents.deny" = []\n[documents]\ndeny = ["X"]', "duplicate key documents.deny"),
+        ('"cache.ttl" = 1\ncache.ttl = 1', "duplicate key cache.ttl"),
         ("mode = ", "Invalid value"),
         ("\udcff", "utf-8"),
     ],
@@ -109,14 +109,14 @@ def test_rejects_invalid_files(tmp_path: Path, text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("SSMGATE_MOD", "enforce", "unknown variable SSMGATE_MOD"),
-        ("SSMGATE_MODE", "", "mode is"),
-        ("SSMGATE_CONTEXT", "{", "is a JSON object"),
-        ("SSMGATE_CONTEXT", "[]", "context is a table"),
-        ("SSMGATE_CONTEXT", '{"a":' * 100_000, "SSMGATE_CONTEXT: is nested too deeply"),
-        ("SSMGATE_CACHE_TTL", "60s", "cache.ttl is a number of seconds"),
-        ("SSMGATE_CACHE_TTL", "-1", "cache.ttl is a number of seconds"),
-        ("SSMGATE_CACHE_TTL", "", "cache.ttl is a number of seconds"),
+        ("SSMGATE_MOD", "enforce", "unknown environment variable SSMGATE_MOD"),
+        ("SSMGATE_MODE", "", "mode must be"),
+        ("SSMGATE_CONTEXT", "{", "must be a JSON object"),
+        ("SSMGATE_CONTEXT", "[]", "context must be a table"),
+        ("SSMGATE_CONTEXT", '{"a":' * 100_000, "SSMGATE_CONTEXT: nested too deeply"),
+        ("SSMGATE_CACHE_TTL", "60s", "cache.ttl must be a whole number of seconds"),
+        ("SSMGATE_CACHE_TTL", "-1", "cache.ttl must be a whole number of seconds"),
+        ("SSMGATE_CACHE_TTL", "", "cache.ttl must be a whole number of seconds"),
     ],
 )
 def test_rejects_invalid_environment_variables(
@@ -270,19 +270,27 @@ def test_empty_allow_list_is_kept(tmp_path: Path) -> None:
         ("user", 'login.profile = "x"', "login.profile can only be set in"),
         ("user", 'aws.allowed_endpoints = ["x"]', "aws.allowed_endpoints can only be set in"),
         ("system", 'locked = ["mod"]', "locked has an unknown key 'mod'"),
-        ("system", 'locked = "mode"', "locked is a list"),
-        ("system", 'documents.allow = "A"', "documents.allow is a list"),
-        ("system", 'documents.allow = ["[a-z]"]', "documents.allow is a list"),
-        ("system", 'documents.deny = ["x:y"]', "documents.deny is a list of document names"),
-        ("system", "require_reason = 1", "require_reason is true or false"),
-        ("system", 'record.file = "log"', "record.file is an absolute path"),
-        ("system", 'record.file = "/a/../b"', "record.file is an absolute path"),
-        ("system", 'record.syslog = "yes"', "record.syslog is true, false, or"),
-        ("system", 'login.options = ["debug"]', "login.options is a list of some of"),
-        ("system", 'aws.allowed_endpoints = "x"', "aws.allowed_endpoints is a list of HOST"),
-        ("system", 'aws.allowed_endpoints = ["x/y"]', "aws.allowed_endpoints is a list of HOST"),
-        ("system", "aws.allowed_endpoints = [1]", "aws.allowed_endpoints is a list of HOST"),
-        ("system", 'plugin.path = "session-manager-plugin"', "plugin.path is an absolute path"),
+        ("system", 'locked = "mode"', "locked must be a list"),
+        ("system", 'documents.allow = "A"', "documents.allow must be a list"),
+        ("system", 'documents.allow = ["[a-z]"]', "documents.allow must be a list"),
+        ("system", 'documents.deny = ["x:y"]', "documents.deny must be a list of document names"),
+        ("system", "require_reason = 1", "require_reason must be true or false"),
+        ("system", 'record.file = "log"', "record.file must be an absolute path"),
+        ("system", 'record.file = "/a/../b"', "record.file must be an absolute path"),
+        ("system", 'record.syslog = "yes"', "record.syslog must be true, false or"),
+        ("system", 'login.options = ["debug"]', "login.options must be a list of some of"),
+        ("system", 'aws.allowed_endpoints = "x"', "aws.allowed_endpoints must be a list of HOST"),
+        (
+            "system",
+            'aws.allowed_endpoints = ["x/y"]',
+            "aws.allowed_endpoints must be a list of HOST",
+        ),
+        ("system", "aws.allowed_endpoints = [1]", "aws.allowed_endpoints must be a list of HOST"),
+        (
+            "system",
+            'plugin.path = "session-manager-plugin"',
+            "plugin.path must be an absolute path",
+        ),
     ],
 )
 def test_rejects_keys_that_a_source_must_not_set(
@@ -296,7 +304,7 @@ def test_rejects_keys_that_a_source_must_not_set(
     "name", ["SSMGATE_LOGIN_PROFILE", "SSMGATE_LOCKED", "SSMGATE_AWS_ALLOWED_ENDPOINTS"]
 )
 def test_system_only_keys_have_no_environment_variable(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigurationProblem, match=f"unknown variable {name}"):
+    with pytest.raises(ConfigurationProblem, match=f"unknown environment variable {name}"):
         read(tmp_path, **{name: "x"})
 
 
@@ -470,7 +478,7 @@ def test_broken_file_exits_with_253(tmp_path: Path) -> None:
 
     assert (checked.returncode, checked.stdout) == (253, "")
     assert f"ssmgate: [ERROR]: {path}: unknown key 'mod'" in checked.stderr
-    assert "unknown variable SSMGATE_MOD" in shown.stderr
+    assert "unknown environment variable SSMGATE_MOD" in shown.stderr
     assert shown.returncode == 253
 
 

@@ -56,7 +56,7 @@ def test_reads_a_flag_from_its_variable(name: str, text: str, value: bool) -> No
 def test_rejects_other_text_for_a_flag(name: str, text: str) -> None:
     key = KEYS[name]
     assert key.text is not None
-    with pytest.raises(ValueError, match="is true or false"):
+    with pytest.raises(ValueError, match="must be true or false"):
         key.read(key.text(text))
 
 

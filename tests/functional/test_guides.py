@@ -119,7 +119,7 @@ def test_shell_guide_works(tmp_path: Path, shell: str, user: str, status: int) -
 def test_each_block_of_guides_has_known_language() -> None:
     """The test would not execute a block with a mistyped language."""
     for guide, known in {
-        "ssh.md": {"", "sh", "ssh-config"},
+        "ssh.md": {"", "sh", "ssh-config", "console"},
         "shell.md": {"sh", "bash", "zsh", "fish"},
     }.items():
         assert {language for language, _ in blocks(guide)} <= known, guide

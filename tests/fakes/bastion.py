@@ -179,7 +179,12 @@ class Bastion:
         return Ended(process.returncode, out, err)
 
     def popen(
-        self, user: str, *arguments: str, program: list[str] | None = None, **environ: str
+        self,
+        user: str,
+        *arguments: str,
+        program: list[str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        **environ: str,
     ) -> subprocess.Popen[str]:
         """Start the entry script, or `program`, as the unix user."""
         entry = pwd.getpwnam(user)
@@ -190,7 +195,7 @@ class Bastion:
             extra_groups=[],
             env={"PATH": "/usr/bin:/bin", "HOME": entry.pw_dir, **environ},
             cwd="/",
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

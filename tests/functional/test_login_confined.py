@@ -11,11 +11,14 @@ import pwd
 import shutil
 import socket
 import subprocess
+import termios
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from conftest import FAKES
@@ -312,3 +315,35 @@ def python_of_system() -> str:
 def without_landlock(bastion: Bastion) -> Path:
     """Return a copy of the program that all users can read."""
     return Path(shutil.copy(FAKES / "without_landlock.py", bastion.root / "without_landlock.py"))
+
+
+def test_plugin_does_not_reach_its_supervisor(built: Bastion, scripted: ScriptedAws) -> None:
+    """At a terminal a script waits for the plugin and restores the terminal afterwards."""
+    configure(built, scripted.url, confine_plugin=True)
+    script = """\
+        #!/bin/sh
+        [ "$*" = --version ] && echo 1.2.804.0 && exit
+        # secret: {secret}
+        echo "parent $PPID"
+        kill -0 "$PPID" && echo signals
+        ( : < /dev/tty ) && echo terminal
+        stty raw -echo
+        echo ended
+        """
+    with_plugin(built, "script", script)
+    built.forget(ALICE)
+    user = pwd.getpwnam(ALICE)
+    as_alice = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    child = pexpect.spawn(
+        "setpriv", [*as_alice, str(built.entry), "-c", START],
+        env={"PATH": "/usr/bin:/bin"},  # type: ignore[arg-type]
+        encoding="utf-8", timeout=60, cwd="/",
+    )  # fmt: skip
+    with closing(child):
+        child.expect(pexpect.EOF)
+        lines = (child.before or "").replace("\r", "").splitlines()
+
+        assert f"parent {child.pid}" in lines
+        assert {"terminal", "ended"} <= {*lines}
+        assert "signals" not in lines
+        assert termios.tcgetattr(child.child_fd)[3] & termios.ECHO

@@ -10,6 +10,7 @@ from typing import Any
 import ssmgate
 from ssmgate.gate.argv import parse
 from ssmgate.gate.argv.parse import Driver, Invocation
+from ssmgate.gate.aws import late
 from ssmgate.gate.aws.held_tls import hold_tls
 from ssmgate.gate.system.file_state import file_state
 
@@ -21,6 +22,9 @@ _STUB_ENVIRONMENT = {
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+# Every start with cached credentials of a role or of IAM Identity Center reads times.
+_NEEDED_OFTEN = ("dateutil.parser", "dateutil.tz")
 
 _LINE = ["ssm", "start-session", "--target", "i-0", "--parameters", "a=b"]
 
@@ -36,6 +40,8 @@ def everything() -> Driver:
     try:
         os.environ.update(_STUB_ENVIRONMENT)
         with contextlib.suppress(Exception):
+            for name in _NEEDED_OFTEN:
+                late.load(name)
             invocation = parse.read(_LINE)
             if isinstance(invocation, Invocation):
                 _make_requests(invocation.session)

@@ -4,12 +4,12 @@ Only this package and `gate.argv` import awscli and botocore. Import it before a
 import PyPI's botocore: awscli's botocore has the name only if it is imported first.
 """
 
-import importlib.util
 import os
 import re
 import sys
 from typing import Any
 
+from ssmgate.gate.aws import late
 from ssmgate.gate.system import supported
 
 SET_ASIDE = (
@@ -20,12 +20,6 @@ SET_ASIDE = (
 )
 """Environment variables that are removed from this process. The plugin gets them."""
 
-_LOADED_LATE = (
-    "awscli.shorthand",  # key=value is rare, and compiling its regular expressions takes 8 ms
-    "botocore.retries.adaptive",
-    "botocore.waiter",
-)
-
 
 def prepare() -> None:
     """Prepare this process for awscli, once and before awscli is imported.
@@ -33,7 +27,7 @@ def prepare() -> None:
     * The environment variables in `SET_ASIDE` are removed: awscli and botocore read them while they
       are imported.
     * awscli is imported before botocore, so that its own botocore has the name.
-    * The modules in `_LOADED_LATE` are loaded when they are used: most starts never use them.
+    * Modules of awscli that most starts never use are loaded when they are used (`late`).
     * Booleans in XML other than `true` and `false` are errors: botocore reads them as false, and
       `TRUE` in IsTruncated would hide the next page.
 
@@ -50,8 +44,8 @@ def prepare() -> None:
         from ssmgate.gate.system import awscli_release
 
         raise awscli_release.unsupported(fault)
-    for name in _LOADED_LATE:
-        _load_late(name)
+    if sys.modules["awscli"].__version__ == late.RELEASE:
+        late.install()
     from botocore import parsers
 
     parsers.BaseXMLResponseParser._handle_boolean = _boolean
@@ -79,21 +73,6 @@ def _fault() -> str:
 
 def _boolean(_parser: object, _shape: object, node: Any) -> bool:
     return {"true": True, "false": False}[getattr(node, "text", node)]
-
-
-def _load_late(name: str) -> None:
-    """Load the module when an attribute of it is first used, not when it is imported.
-
-    That works for `from PACKAGE import NAME`; `import PACKAGE.NAME` loads it immediately.
-    https://docs.python.org/3/library/importlib.html#implementing-lazy-imports
-    """
-    package, _, last = name.rpartition(".")
-    spec = importlib.util.find_spec(name)
-    if spec is not None and spec.loader is not None and name not in sys.modules:
-        spec.loader = importlib.util.LazyLoader(spec.loader)
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        setattr(sys.modules[package], last, module)
 
 
 prepare()

@@ -472,7 +472,8 @@ def test_documents_rejects_document_name(machine: Machine) -> None:
         pytest.param("all-is-well", 4, id="may not list"),
         pytest.param("document-tag", 4, id="may not list, and is denied"),
         pytest.param("scp-document", 4, id="denied by a service control policy"),
-        pytest.param("mfa-deny", 4, id="unknown"),
+        pytest.param("mfa-deny", 0, id="denied without MFA"),
+        pytest.param("source-ip", 4, id="unknown"),
     ],
 )
 def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str, code: int) -> None:
@@ -482,7 +483,7 @@ def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str, cod
     answers = {entry["name"]: entry["answer"] for entry in report["documents"]}
     assert answers["SSM-SessionManagerRunShell"] == {
         "all-is-well": "allowed", "document-tag": "denied", "scp-document": "unknown",
-        "mfa-deny": "unknown",
+        "mfa-deny": "denied", "source-ip": "unknown",
     }[who]  # fmt: skip
     assert len(answers) >= 8
 

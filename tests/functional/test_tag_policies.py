@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import TARGET, Machine, make_resident
-from fakes.sandbox import OWNER, Server
+from fakes.sandbox import NODE, OWNER, Server
 from fakes.sandbox import text as text_of
 from fakes.scripted_aws import (
     ACCOUNT,
@@ -405,6 +406,39 @@ def test_warns_where_tag_condition_leaves_check_unenforced(
     result = report(machine, "check", "--target", "i-0aaaaaaaaaaaaaaaa")
 
     assert (result["answer"], result["target"]["enforced"]) == ("allowed", False)
+
+
+@pytest.mark.parametrize(("team", "answer"), [("ops", "allowed"), ("web", "denied")])
+def test_data_channel_is_simulated_with_tags_of_caller(
+    add_user: Callable[..., Machine], team: str, answer: str
+) -> None:
+    channel = allow(StringEquals={PRINCIPAL_TAG: "ops"}) | {"Action": "ssmmessages:OpenDataChannel"}
+    machine = add_user(team, (allow(), channel))
+
+    result = report(machine, "check", "--target", "i-0aaaaaaaaaaaaaaaa")
+
+    assert (result["answer"], result["data_channel"]["answer"]) == ("allowed", answer)
+
+
+def test_names_right_key_for_key_that_no_session_has(add_user: Callable[..., Machine]) -> None:
+    wrong = allow(INSTANCES, StringEquals={"ec2:ResourceTag/Team": "ops"})
+    machine = add_user("ops", (wrong, allow(DOCUMENTS)), [*READ, "iam:List*"])
+
+    result = report(machine, "check", "--target", "i-0aaaaaaaaaaaaaaaa")
+
+    assert (result["document"]["answer"], result["target"]["answer"]) == ("allowed", "denied")
+    (advice,) = [text for text in result["target"]["advice"] if "no condition key" in text]
+    assert "write aws:ResourceTag/Team in place of ec2:ResourceTag/Team" in advice
+
+
+@pytest.mark.parametrize(("name", "noted"), [("SessionUser", True), ("alice", False)])
+def test_says_that_session_policies_are_not_simulated(
+    sandbox: Server, tmp_path: Path, name: str, noted: bool
+) -> None:
+    result = report(make_resident(sandbox, name, tmp_path), "check", "--target", NODE)
+
+    assert result["answer"] == "allowed"
+    assert any("session policy" in note for note in result["notes"]) is noted
 
 
 def test_documents_with_unreadable_tags_are_unknown(

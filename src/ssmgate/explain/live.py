@@ -16,21 +16,23 @@ from ssmgate.explain import (
     proposals,
     reasons,
     session_documents,
+    settle,
     sources,
 )
-from ssmgate.explain.evidence import explained
+from ssmgate.explain.evidence import explained, placed
+from ssmgate.explain.key_mistakes import key_mistakes
 from ssmgate.explain.policies import PolicyReader
 from ssmgate.explain.report import Answer, Report, Verdict
-from ssmgate.explain.target import TargetAttempt, simulate_target
+from ssmgate.explain.target import TargetAttempt, UntaggedSimulation, simulate_target
 from ssmgate.gate.access.authorize import Authorization, authorize
 from ssmgate.gate.access.controls import simulate_controls
 from ssmgate.gate.access.questions import QuestionBuilder
 from ssmgate.gate.argv.parse import Invocation
-from ssmgate.gate.aws import errors, simulate, simulate_several, tags
+from ssmgate.gate.aws import assumed_role, errors, simulate_several, tags
 from ssmgate.gate.aws.asking_session import only_ask
 from ssmgate.gate.aws.clients import Clients, open_clients
 from ssmgate.gate.config.load import Config
-from ssmgate.gate.decision.decision import Decision, Denial, Permit, Unknown, decide_about
+from ssmgate.gate.decision.decision import Decision, Denial, Permit, Unknown
 from ssmgate.gate.decision.evaluation import Evaluation, MatchedStatement
 from ssmgate.gate.decision.grant import Grant, grant, statements
 from ssmgate.gate.decision.messages import simulate_statement
@@ -131,6 +133,11 @@ def _explain(found: _Found) -> None:
         reader.read(found.caller)
     known = sources.read(reader.texts)
     _add_policies(found, known)
+    if channel := found.report.data_channel:
+        channel = settle.settled(channel, found.caller, known)
+        found.report = replace(found.report, data_channel=channel)
+    _add_mistakes(found, known)
+    _add_session_policies(found)
     tried = False
     with _at_most(EXPLAIN_SECONDS):
         _add_changes(found, known)
@@ -247,13 +254,11 @@ def _how(
 
 
 def _add_data_channel(found: _Found) -> None:
-    iam = found.clients.iam
+    iam, simulation = found.clients.iam, UntaggedSimulation(found.clients, found.builder)
 
     def answer_to(question: Question) -> Answer:
-        evaluations = simulate.simulate(iam, question, datetime.now(UTC))
-        if isinstance(evaluations, Unknown):
-            return reasons.answer(evaluations, (question,), ())
-        return reasons.answer(decide_about(question, evaluations), (question,), evaluations)
+        attempt = simulation.of(question)
+        return reasons.answer(attempt.obstacle, attempt.questions, attempt.evaluations)
 
     asked = data_channel.questions(found.builder, found.caller.user_id)
     answer = data_channel.combined(
@@ -273,6 +278,30 @@ def _add_policies(found: _Found, known: sources.Sources) -> None:
         document=_explained(found, report.document, document, known),
         target=_explained(found, report.target, on_target, known),
     )
+
+
+def _add_mistakes(found: _Found, known: sources.Sources) -> None:
+    """Add the condition keys and values in the policies that cannot match any request."""
+    target = found.report.target
+    mistakes = tuple(placed(mistake) for mistake in key_mistakes(known.policies))
+    advice = tuple(dict.fromkeys((*target.advice, *mistakes)))
+    found.report = replace(found.report, target=replace(target, advice=advice))
+
+
+def _add_session_policies(found: _Found) -> None:
+    """Say that a session of the role may have a session policy, which no operation reports.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_testing-policies.html
+    """
+    report = found.report
+    if report.verdict is Verdict.DENIED or found.caller.principal_type == "User":
+        return
+    if not assumed_role.is_untagged(found.clients.session):
+        note = (
+            "the caller is a session of a role: if a session policy was passed when it began, the"
+            " session is limited by that policy too, and IAM's simulation does not evaluate it"
+        )
+        found.report = replace(report, notes=(*report.notes, note))
 
 
 def _add_changes(found: _Found, known: sources.Sources) -> None:

@@ -79,6 +79,21 @@ def _differing(with_key: TargetAttempt, without_key: TargetAttempt) -> TargetAtt
     return replace(denied, obstacle=unknown)
 
 
+class UntaggedSimulation:
+    """Simulates questions about resources whose tags cannot be read, as those about a target."""
+
+    def __init__(self, clients: Clients, builder: QuestionBuilder) -> None:
+        self._lookups = tags.Lookups(clients.iam, builder.caller, clients.session)
+
+    def of(self, question: Question) -> TargetAttempt:
+        """Simulate `question`, and after a denial once more with the tags of the principal."""
+        own = tags.Source(lambda: None, "ssmgate does not read for this kind of resource")
+        first = _simulate(self._lookups, question)
+        return _resimulate(
+            self._lookups, question, first, None if question.resource_arn == "*" else own
+        )
+
+
 class _Simulation:
     """Simulates questions about one target, with the tags that were found for an earlier one."""
 
@@ -104,7 +119,7 @@ def _simulate(lookups: tags.Lookups, question: Question) -> TargetAttempt:
 
 
 def _resimulate(
-    lookups: tags.Lookups, question: Question, first: TargetAttempt, own: tags.Source
+    lookups: tags.Lookups, question: Question, first: TargetAttempt, own: tags.Source | None
 ) -> TargetAttempt:
     """Return `first`, or after a denial a simulation with tags. `question` is without any tags."""
     denial = first.obstacle

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from conftest import Machine
 from fakes.scripted_aws import evaluation, json_error
 
-TARGET = "i-0123456789abcdef0"
+TARGET = "ecs:c_t_r"
 WORDS = "An error occurred (TargetNotConnected) when calling the StartSession operation: it is not"
 
 

@@ -71,6 +71,10 @@ def read_with(driver_class: type[Driver], argv: list[str], driver: Any = None) -
             raise
         return 0
     except GateError as error:
+        if "the following arguments are required" in error.message:
+            from ssmgate.gate.aws import hints
+
+            error.hints += hints.about_options(argv)
         error.error_format = driver.error_format()
         raise
     except Exception as error:

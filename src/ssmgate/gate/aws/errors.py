@@ -77,7 +77,9 @@ def _translate(error: Exception) -> GateError:
             return error
         case UnknownArgumentError():
             return InvalidRequest(
-                str(error), preamble=f"\nusage: {USAGE}", hints=hints.about_option(str(error))
+                str(error),
+                preamble=f"\nusage: {USAGE}",
+                hints=hints.about_options(re.findall(r"--[\w-]+", str(error))),
             )
         case ParamError() | ParamSyntaxError() | ParamValidationError():
             return InvalidRequest(Layout(error), code="ParamValidation")
@@ -101,7 +103,7 @@ def _translate(error: Exception) -> GateError:
         case ClientError():
             return _service_failed(error)
         case ProfileNotFound():
-            return GateError(str(error), hints=("'aws configure list-profiles' lists them",))
+            return GateError(str(error))
         case ResponseParserError():  # its message contains the whole answer
             return GateError("an answer of AWS's is no answer: it cannot be parsed")
         case KeyError():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,29 @@ ROWS: dict[str, tuple[Any, dict[str, str], str]] = {
     "a local AWS that does not run": (
         lambda: unreachable("http://localhost:4566/"),
         {"AWS_ENDPOINT_URL": "http://localhost:4566"}, "AWS_ENDPOINT_URL is http://localhost:4566"),
+    "a local Systems Manager that does not run": (
+        lambda: unreachable("http://127.0.0.1:9/"),
+        {"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9", "AWS_ENDPOINT_URL": "http://127.0.0.1:8"},
+        "AWS_ENDPOINT_URL_SSM is http://127.0.0.1:9: check that it is running"),
+    "a local AWS on another port": (
+        lambda: unreachable("http://127.0.0.1:9/"), {"AWS_ENDPOINT_URL": "http://127.0.0.1:8"},
+        "check that http://127.0.0.1:9 is running: --endpoint-url or an endpoint_url"),
+    "an endpoint of a profile that does not run": (
+        lambda: unreachable("https://iam.corp.example/x"), {},
+        "check that https://iam.corp.example is running"),
+    "Systems Manager in a private network": (
+        lambda: unreachable("https://ssm.eu-west-1.amazonaws.com/"), {},
+        "Systems Manager has to be reachable: allow ssm.eu-west-1.amazonaws.com:443"),
+    "a host of IAM Identity Center": (
+        lambda: unreachable("https://portal.sso.eu-west-1.amazonaws.com/"), {},
+        "allow portal.sso.eu-west-1.amazonaws.com:443, or set HTTPS_PROXY"),
+    "a certificate that is not yet valid": (
+        lambda: error("SSLError", endpoint_url=STS,
+                      error="CERTIFICATE_VERIFY_FAILED: certificate is not yet valid"), {}, CLOCK),
+    "a certificate that has expired": (
+        lambda: error("SSLError", endpoint_url=STS,
+                      error="CERTIFICATE_VERIFY_FAILED: certificate has expired"), {},
+        "the certificate of sts.us-east-1.amazonaws.com has expired, or the clock"),
     "an endpoint without a scheme": (
         lambda: ValueError("Invalid endpoint: localhost:4566"), {}, "begins with https:// or http"),
     "a clock that is late": (
@@ -115,6 +139,56 @@ ROWS: dict[str, tuple[Any, dict[str, str], str]] = {
     "an expired session": (lambda: answer("ExpiredToken"), {}, FRESH),
     "an expired session, for Systems Manager": (
         lambda: answer("ExpiredTokenException"), {}, FRESH),
+    "a region in which STS is not activated": (
+        lambda: answer("RegionDisabledException", "STS is not activated in this region"), {},
+        "activate the region for STS in the account settings of IAM, or use another --region"),
+    "a throttled start": (
+        lambda: answer("ThrottlingException", operation="StartSession"), {},
+        "try again in a moment"),
+    "a wrong MFA code": (
+        lambda: answer(
+            "AccessDenied",
+            "MultiFactorAuthentication failed with invalid MFA one time pass code. ",
+            "AssumeRole"),
+        {}, "wait for the next MFA code: each can be used once"),
+    "a role that may not be assumed": (
+        lambda: answer("AccessDenied", "User: x is not authorized", "AssumeRole"), {},
+        "set mfa_serial in the profile"),
+    "a credential_process that fails": (
+        lambda: error("CredentialRetrievalError", provider="custom-process", error_msg="x"),
+        {"AWS_PROFILE": "dev"},
+        "run it by hand: aws configure get credential_process --profile dev"),
+    "half of the credentials": (
+        lambda: error("PartialCredentialsError", provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+        {}, "set AWS_SECRET_ACCESS_KEY too, or unset the others"),
+    "half of the credentials in a file": (
+        lambda: error("PartialCredentialsError", provider="shared-credentials-file",
+                      cred_var="aws_secret_access_key"), {},
+        "aws configure set aws_secret_access_key"),
+    "a mistyped profile": (
+        lambda: error("ProfileNotFound", profile="prdo"), {}, "did you mean --profile prod?"),
+    "an unknown profile": (
+        lambda: error("ProfileNotFound", profile="xyz"), {}, "'aws configure list-profiles'"),
+    "a mistyped variable for the region": (
+        lambda: error("NoRegionError"), {"AWS_REGOIN": "x"},
+        "AWS_REGOIN is not a variable of the AWS CLI: did you mean AWS_REGION?"),
+    "a mistyped variable for a key": (
+        lambda: error("NoCredentialsError"), {"AWS_SECRET_KEY": "x", "AWS_ACCESS_KEY_ID": "x"},
+        "did you mean AWS_SECRET_ACCESS_KEY?"),
+    "an SSO profile that lacks a key": (
+        lambda: error("InvalidConfigError", error_msg='The profile "dev" is configured to use SSO'
+                      " but is missing required configuration: sso_region"), {"AWS_PROFILE": "dev"},
+        "aws configure sso --profile dev"),
+    "an SSO token that cannot be read": (
+        lambda: error("TokenRetrievalError", provider="sso", error_msg="Token has expired and"
+                      " refresh failed"), {"AWS_PROFILE": "dev"}, "aws sso login --profile dev"),
+    "an SSO role that is not assigned": (
+        lambda: answer("ForbiddenException", "No access", "GetRoleCredentials"),
+        {"AWS_PROFILE": "dev"},
+        "sso_account_id or sso_role_name of the profile is not assigned to you"),
+    "a login session that ended": (
+        lambda: error("LoginRefreshRequired"), {"AWS_PROFILE": "dev"},
+        "aws login --profile dev"),
     "no SSO session": (
         lambda: error("SSOTokenLoadError", error_msg="no token"), {}, "aws sso login"),
     "no SSO session of a profile": (
@@ -132,8 +206,10 @@ ROWS: dict[str, tuple[Any, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_failure_has_its_hint(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_has_its_hint(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     make, environ, hint = ROWS[name]
+    (tmp_path / "config").write_text("[profile dev]\n[profile prod]\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     for variable in (*PROXY, "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     for variable, value in environ.items():
@@ -146,7 +222,6 @@ def test_failure_has_its_hint(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: answer("ThrottlingException", operation="StartSession"),
         lambda: answer("SomethingNew"),
         lambda: error("DataNotFoundError", data_path="x"),
         lambda: ValueError("some value"),
@@ -155,6 +230,10 @@ def test_failure_has_its_hint(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_failure_with_unknown_cause_has_no_hint(make: Any) -> None:
     assert hints.after(make(), {}) == ()
+
+
+def test_table_has_enough_failures() -> None:
+    assert len(ROWS) >= 55
 
 
 def test_option_overrides_profile_of_environment() -> None:
@@ -184,17 +263,29 @@ def test_name_as_target_has_hint(code: str, target: str, hinted: bool) -> None:
         assert "--filters 'Name=tag:Name,Values=my web; server' --query" in found
 
 
+def test_node_that_is_not_connected_has_hint() -> None:
+    translated = errors.translate(
+        answer("TargetNotConnected", operation="StartSession"), target="i-0123456789abcdef0"
+    )
+
+    assert translated.hints == (
+        "see whether the node is online in this region: aws ssm describe-instance-information"
+        " --filters Key=InstanceIds,Values=i-0123456789abcdef0",
+    )
+
+
 @pytest.mark.parametrize(
-    ("message", "found"),
+    ("words", "found"),
     [
-        ("Unknown options: --tagret, i-1", ("did you mean --target?",)),
-        ("Unknown options: --documentname=x", ("did you mean --document-name?",)),
-        ("Unknown options: --xyz", ()),
-        ("Unknown options: i-1", ()),
+        (["--tagret", "i-1"], ("--tagret: did you mean --target?",)),
+        (["--doc", "x", "--documentname=x"], ("--documentname: did you mean --document-name?",)),
+        (["--xyz"], ()),
+        (["i-1"], ()),
+        (["--t", "i-1", "--re=x", "--cli-input-j", "{}"], ()),
     ],
 )
-def test_unknown_option_has_similar_one(message: str, found: tuple[str, ...]) -> None:
-    assert hints.about_option(message) == found
+def test_unknown_option_has_similar_one(words: list[str], found: tuple[str, ...]) -> None:
+    assert hints.about_options(words) == found
 
 
 def test_options_are_those_of_start_session() -> None:

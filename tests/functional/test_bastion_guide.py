@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import pwd
@@ -20,7 +21,7 @@ import pytest
 
 from conftest import Ended, FakePlugin
 from fakes import bastion as bastions
-from fakes import sshd
+from fakes import pages, sshd
 from fakes.bastion import REPOSITORY, Bastion
 from fakes.log import Log
 from fakes.needs import missing, require
@@ -37,12 +38,21 @@ from fakes.waiting import until
 OBSTACLE = bastions.obstacle() or missing("ssh", "scp", "sftp", "sshd")
 pytestmark = pytest.mark.skipif(bool(OBSTACLE), reason=OBSTACLE)
 
-GUIDE = (REPOSITORY / "docs" / "how-to" / "bastion.md").read_text()
+PAGE = REPOSITORY / "docs" / "how-to" / "bastion.md"
+GUIDE = PAGE.read_text()
 BLOCKS = {
     match[1]: match[2]
     for match in re.finditer(r"^```\w+ title=(\w+)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
 }
-NODE = "i-02573cafcf0123456"
+
+
+def commands_of_page() -> dict[str, pages.Command]:
+    """Return the commands of the guide, and the output that it shows."""
+    return {command.text: command for block in pages.blocks(PAGE) for command in block.commands}
+
+
+SHOWN = commands_of_page()
+NODE = "i-0123456789abcdef0"
 ALICE = f"ssmg{os.getpid() % 100000}g"
 BOB = f"{ALICE}b"  # has no role
 GROUP = f"{ALICE}s"
@@ -94,6 +104,7 @@ def localized(text: str, root: Path) -> str:
         ("/opt/ssmgate/", f"{root}/venv/"),
         ("/etc/ssmgate", f"{root}/etc"),
         ("/etc/ssh/authorized_keys", f"{root}/keys"),
+        ("/etc/ssh/", f"{root}/ssh/"),
         ("/var/lib/ssmgate", f"{root}/var"),
         ("/usr/local/sessionmanagerplugin/bin", f"{root}/plugin"),
         ("/home/", f"{root}/homes/"),
@@ -102,6 +113,23 @@ def localized(text: str, root: Path) -> str:
     ):
         text = text.replace(there, place)
     return text
+
+
+def compare_with_guide(command: str, actual: str, root: Path) -> None:
+    """Fail unless the guide shows the output `actual` for `command`. UPDATE_DOCS=1 rewrites it."""
+    # The page, as tests before this one may have rewritten it.
+    shown = commands_of_page()[command]
+    for there, place in (
+        (f"{root}/etc", "/etc/ssmgate"),
+        (f"{root}/venv/", "/opt/ssmgate/"),
+        (ALICE, "alice"),
+    ):
+        actual = actual.replace(there, place)
+    lines = actual.splitlines()
+    if "UPDATE_DOCS" in os.environ and not pages.matches(shown.shown, lines):
+        pages.update(PAGE, {shown.first: (shown.last, pages.rewritten(shown.shown, lines))})
+    else:
+        assert pages.matches(shown.shown, lines), actual
 
 
 def unconfined(root: Path) -> str:
@@ -418,6 +446,92 @@ def test_configuration_is_as_in_guide(host: Host) -> None:
 
     assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
     assert "note:" not in checked.stdout
+    command = "/opt/ssmgate/bin/ssmgate config check /etc/ssmgate/config.toml"
+    compare_with_guide(command, checked.stdout, host.bastion.root)
+
+
+def test_denies_first_document_as_guide_shows(host: Host, at: str) -> None:
+    command = next(text for text in SHOWN if "Ops-Shell" in text)
+    words = command.replace("\\\n", "").split()[2:]
+
+    ended = host.ssh(at, *words)
+
+    refused(host, ended, 254)
+    compare_with_guide(command, ended.stderr, host.bastion.root)
+    records = (host.bastion.root / "var" / "records" / f"{ALICE}.jsonl").read_text()
+    tail = next(text for text in SHOWN if text.startswith("tail "))
+    compare_with_guide(tail, records.splitlines()[-1], host.bastion.root)
+
+
+def test_rejects_other_commands_as_guide_shows(host: Host, at: str) -> None:
+    ended = host.ssh(at, "id")
+
+    refused(host, ended, 252)
+    compare_with_guide("ssh alice@bastion id", ended.stderr, host.bastion.root)
+
+
+def test_sshd_applies_settings_that_guide_shows(host: Host) -> None:
+    command = next(text for text in SHOWN if text.startswith("sshd -T"))
+    arguments, _, pattern = command.partition(" | grep -E ")
+    ended = subprocess.run(
+        [str(sshd.program()), "-f", str(host.server.directory / "sshd_config"),
+         *localized(arguments, host.bastion.root).split()[1:]],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in ended.stdout.splitlines() if re.match(pattern.strip("'"), line)]
+
+    compare_with_guide(command, "\n".join(lines), host.bastion.root)
+
+
+def test_removes_accept_env(host: Host) -> None:
+    directory = host.bastion.root / "ssh" / "sshd_config.d"
+    directory.mkdir(parents=True)
+    file = directory.parent / "sshd_config"
+    file.write_text("Port 22\nAcceptEnv LANG LC_*\n  AcceptEnv X\n")
+    (directory / "50-ssmgate.conf").write_text(BLOCKS["sshd"])
+
+    run_block("acceptenv", host.bastion.root, directory)
+
+    assert file.read_text() == "Port 22\n#AcceptEnv LANG LC_*\n#  AcceptEnv X\n"
+    assert (directory / "50-ssmgate.conf").read_text() == BLOCKS["sshd"]
+
+
+def test_removes_user(host: Host, tmp_path: Path) -> None:
+    leaver = f"{ALICE}l"
+    root = host.bastion.root
+    blocks = {name: BLOCKS[name].replace("alice", leaver) for name in ("person", "remove")}
+    (root / f"{leaver}.pub").write_text("ssh-ed25519 AAAA")
+    credentials_file = root / "etc" / "credentials" / leaver / "aws"
+    records = root / "var" / "records" / f"{leaver}.jsonl"
+
+    def run(name: str) -> None:
+        script = localized(blocks[name], root)
+        subprocess.run(["sh", "-eu", "-c", script], cwd=root, check=True)
+
+    run("person")
+    credentials_file.parent.mkdir()
+    credentials_file.touch()
+    assert pwd.getpwnam(leaver)
+    try:
+        run("remove")
+        with pytest.raises(KeyError):
+            pwd.getpwnam(leaver)
+        left = [path for path in root.rglob(f"{leaver}*") if path.suffix != ".pub"]
+        assert left == [records]
+    finally:
+        subprocess.run(["chattr", "-a", str(records)], check=False, capture_output=True)
+        subprocess.run(["userdel", "-f", leaver], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("name", ["service", "timer"])
+def test_unit_is_valid(name: str) -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(BLOCKS[name])
+
+    assert {"Unit", name.capitalize()} <= set(unit.sections())
+    if name == "service":
+        assert f"Save as `{unit['Service']['ExecStart']}`, mode 700" in GUIDE
 
 
 def test_nft_accepts_firewall_rules(tmp_path: Path) -> None:
@@ -443,7 +557,8 @@ def test_each_block_of_guide_has_known_title() -> None:
 
     assert untitled == {"json", "console"}
     assert BLOCKS.keys() == {
-        "install", "files", "config", "aws", "credentials", "person", "sshd", "firewall",
+        "packages", "install", "files", "config", "aws", "credentials", "service", "timer",
+        "person", "sshd", "acceptenv", "firewall", "remove",
     }  # fmt: skip
 
 

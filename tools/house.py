@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "ssmgate"
 _CLIENT = ("client", "ending", "peer", "protocol", "location")
 _OF_ITS_OWN = {("login", "landlock"): "login.landlock"}
 
-_DECIDES = {"gate.decision", "gate.system", "gate.printer", "gate.config"}
+_DECIDES = {"gate.decision", "gate.system", "gate.printer", "gate.waiting", "gate.config"}
 _ASKS = {*_DECIDES, "gate.aws", "gate.argv", "gate.cache", "gate.access"}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate.exits": set(),
     "gate.decision": {"gate.exits"},
     "gate.printer": {"gate.decision"},
+    "gate.waiting": {"gate.decision", "gate.printer"},
     "gate.system": {"gate.decision"},
     "gate.config": {"gate.decision", "gate.system"},
     "gate.plugin": {"gate.decision", "gate.system"},

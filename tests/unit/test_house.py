@@ -208,6 +208,7 @@ def test_clients_that_only_ask_have_no_operation_that_starts() -> None:
 # What prints, by the module that may: each sees to it that only printable text comes through.
 EDGES = {
     "gate/printer.py": {"sys.stderr"},
+    "gate/waiting.py": {"os.write"},
     "commands/completion.py": {"sys.stdout"},
     "gate/process.py": {"sys.stdout"},  # flushed
     "commands/printer.py": {"click.echo"},

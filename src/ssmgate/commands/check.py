@@ -10,6 +10,7 @@ import click
 
 from ssmgate.commands import printer
 from ssmgate.commands.help import PassingVerb, Row
+from ssmgate.gate import waiting
 
 if TYPE_CHECKING:
     from ssmgate.explain.redact import Redactor
@@ -117,6 +118,8 @@ def check(ctx: click.Context, words: tuple[str, ...]) -> None:
     flags, rest = own_flags(words, FLAGS)
     from ssmgate.explain import live
 
+    if "quiet" in flags:
+        waiting.turn_off()
     invocation = read(rest)
     machine = wants_json(invocation)
     report = live.check(

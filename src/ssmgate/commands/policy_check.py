@@ -9,6 +9,7 @@ import click
 
 from ssmgate.commands import check as live
 from ssmgate.commands.help import PassingVerb
+from ssmgate.gate import waiting
 
 if TYPE_CHECKING:
     from ssmgate.explain.offline import Scenario
@@ -154,6 +155,8 @@ def check_policies(words: tuple[str, ...]) -> tuple[Report, set[str], Invocation
         context,
         _context("--document-context", values["--document-context"]),
     )
+    if "quiet" in flags:
+        waiting.turn_off()
     if "aws" in flags:
         return _simulate(policy_files, scenario, invocation), flags, invocation
     return offline.check(policy_files, scenario), flags, invocation

@@ -12,7 +12,7 @@ from typing import IO, Any, NoReturn
 
 import click
 
-from ssmgate.gate import exits
+from ssmgate.gate import exits, printer
 from ssmgate.gate.decision import printable
 
 # The escapes of `explain.text.Style`: three colours, and the reset.
@@ -70,6 +70,8 @@ def echo_exactly(text: str) -> None:
 def _print(
     text: str, *, err: bool, file: IO[Any] | None = None, colour: bool | None = None
 ) -> None:
+    if printer.erase is not None:
+        printer.erase()
     try:
         click.echo(text, file, err=err, color=colour)
     except UnicodeEncodeError as error:  # before anything was written

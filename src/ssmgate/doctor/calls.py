@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from ssmgate.gate import waiting
 from ssmgate.gate.aws import errors
 from ssmgate.gate.decision.reason import Reason
 
@@ -19,14 +20,14 @@ class OutOfTimeError(Exception):
 
 
 class Step(Generic[T]):
-    """A function that runs in a thread of its own.
+    """A function that runs in a thread of its own; a terminal shows that a wait is for `what`.
 
     Not even a name server that does not answer, which no time-out of a client covers, delays the
     report: the thread is left behind then.
     """
 
-    def __init__(self, function: Callable[[], T]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[[], T], what: str = "AWS") -> None:
+        self._function, self._what = function, what
         self._result: list[T] = []
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -43,7 +44,8 @@ class Step(Generic[T]):
 
         Raises `OutOfTimeError` if it is not there at `until`, a time of `time.monotonic`.
         """
-        self._thread.join(max(until - time.monotonic(), 0))
+        with waiting.notice(self._what):
+            self._thread.join(max(until - time.monotonic(), 0))
         if self._error is not None:
             raise self._error
         if not self._result:

@@ -67,7 +67,7 @@ def resolve(invocation: Invocation, lines: Lines, until: float) -> tuple[Credent
             # It may prompt on the terminal, so Ctrl-C has to reach it.
             with signals.time_limit(_PROMPT_SECONDS):
                 return freeze(session), time.monotonic() - began
-        return Step(partial(freeze, session)).result(until), 0.0
+        return Step(partial(freeze, session), "credentials").result(until), 0.0
     except (OutOfTimeError, signals.TimeLimitExceeded):
         text = f"they could not be resolved within {time.monotonic() - began:.0f} s"
         _stop(lines, problem("credentials", text, login_command(session)))

@@ -55,7 +55,7 @@ def examine(machine: Machine) -> tuple[Result, ...]:
     """
     environ = machine.environ
     config, configuration = settings.configuration(environ, machine.system)
-    finding = Step(lambda: program.plugin(environ, config))
+    finding = Step(lambda: program.plugin(environ, config), "session-manager-plugin")
     files = settings.aws_files(environ)
     local = [
         settings.check_home(environ),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from ssmgate.gate.decision import printable
+
+erase: Callable[[], object] | None = None
+"""Erases the line that a terminal shows during a wait: `gate.waiting` sets it."""
 
 
 def eprint(text: str) -> None:
@@ -13,6 +17,8 @@ def eprint(text: str) -> None:
     Unprintable characters are escaped; in a line, its line breaks too. Does not raise.
     """
     shown = printable.lines(text) if isinstance(text, printable.Layout) else printable.line(text)
+    if erase is not None:
+        erase()
     try:
         shown = printable.encodable(shown, getattr(sys.stderr, "encoding", None))
         sys.stderr.write(f"{shown}\n")

@@ -18,6 +18,7 @@ from ssmgate.gate.aws.preconnect import (
     read_bundle_ahead,
     share_tls,
 )
+from ssmgate.gate.aws.session import begin_wait, end_wait
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.endpoints import Endpoints, Partition
 from ssmgate.gate.decision.frozen import frozen
@@ -200,10 +201,12 @@ def _open_asking(
 
 def freeze(session: Any) -> Credentials:
     """Return the credentials of `session`. May prompt for an MFA code."""
+    begin_wait("credentials")
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
     frozen = credentials.get_frozen_credentials()
+    end_wait()
     # botocore would look for others if one of these were missing.
     if not frozen.access_key or not frozen.secret_key:
         raise NoCredentialsError

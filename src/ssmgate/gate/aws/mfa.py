@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 
+from ssmgate.gate import printer
 from ssmgate.gate.decision.errors import ConfigurationProblem
 
 _LONGEST = 100
@@ -19,6 +20,8 @@ def ask(prompt: str, *, stdin: bool) -> str:
     there is no code.
     """
     if _has_terminal() or (stdin and os.isatty(0)):
+        if printer.erase is not None:
+            printer.erase()
         try:
             # getpass uses the controlling terminal, or else standard input.
             code = getpass.getpass(prompt)

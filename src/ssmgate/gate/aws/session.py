@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import awscli
 import botocore.session
@@ -90,8 +91,31 @@ def new_session(mfa: MfaPrompt, called: Mapping[str, tuple[str, ...]] = CALLED) 
     session.user_agent_name = "aws-cli"
     session.user_agent_version = awscli.__version__
     session.user_agent_extra = f"ssmgate/{__version__}"
+    session.register("before-call", _begin_call)
+    session.register("after-call", end_wait)
+    session.register("after-call-error", end_wait)
     session.register("session-initialized", lambda **_: _prepare_credentials(session, mfa))
     return session
+
+
+def begin_wait(what: str) -> None:
+    """Show at a terminal that this process waits for `what`, once that takes longer."""
+    if os.isatty(2):
+        from ssmgate.gate import waiting
+
+        waiting.begin(what)
+
+
+def end_wait(**_: Any) -> None:
+    """End the wait, and erase what was shown."""
+    if os.isatty(2):
+        from ssmgate.gate import waiting
+
+        waiting.end()
+
+
+def _begin_call(model: Any, params: Mapping[str, Any], **_: Any) -> None:
+    begin_wait(f"{model.name} from {urlsplit(params['url']).hostname}")
 
 
 def bare_session(

@@ -70,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": {
         *_ASKS, "gate.process", "gate.print_error", "gate.exits", "explain", "policy_language",
         "daemon", "daemon.client", "doctor", "records", "login.landlock",
+        "policy_tools",
     },
     "cold_start": {"gate.access", "gate.shim", "gate.start", "gate.decision", "daemon", "explain"},
     "verbs": {"login", "commands", "cold_start"},

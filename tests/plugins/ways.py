@@ -30,6 +30,7 @@ forks = Forks()
 FORKED = (
     "functional/test_cache.py",
     "functional/test_check.py",
+    "functional/test_policy_audit.py",
     "functional/test_policy_check.py",
     "functional/test_completions.py",
     "functional/test_preconnect.py",

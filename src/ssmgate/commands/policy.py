@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from ssmgate.commands import policy_check
+from ssmgate.commands import policy_audit, policy_check
 from ssmgate.commands.help import Group
 
 
 @click.group(cls=Group)
 def policy() -> None:
-    """Check policy files before you deploy them."""
+    """Check policy files before you deploy them, and audit accounts."""
 
 
+policy.add_command(policy_audit.audit)
 policy.add_command(policy_check.check)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ssmgate.gate.decision.wildcards import Pattern, Wildcard
 from ssmgate.policy_language.compiled_conditions import PreparedCondition, prepare_condition
@@ -103,6 +103,23 @@ class CompiledStatement:
             else:
                 must = must and Outcome.NOT_MATCHED not in outcomes
         return may, may and must
+
+    def openness(self, request: Request, text: str, knowledge: Knowledge) -> tuple[bool, bool]:
+        """Return for an Allow whether absent keys prevent it, and one unknown condition allows it.
+
+        Both together with those of other statements show that an answer is unknown.
+        """
+        prevented, undecided = False, 0
+        if len(self._resource(request, text, knowledge)) > 1:
+            undecided = 2
+        for condition in self.conditions:
+            if len(condition.outcomes(request.context, knowledge)) > 1:
+                undecided += 1
+                fails = condition.test is not None and condition.fails_if_absent(
+                    request.context, knowledge
+                )
+                prevented = prevented or fails
+        return prevented, prevented and undecided == 1
 
     def _resource(self, request: Request, text: str, knowledge: Knowledge) -> Outcomes:
         negated = self.statement.negated_resource
@@ -212,6 +229,21 @@ def _may_cover(template: Template) -> list[re.Pattern[str]]:
     return [compiled(expression) for expression in expressions]
 
 
+@dataclass(slots=True)
+class _Collected:
+    """The statements that matter for a request: those that may or must apply.
+
+    `may_allow` are those of the layers that do not certainly allow, with the number of the layer;
+    `lacking` are the layers that certainly do not.
+    """
+
+    denying: list[tuple[Layer, CompiledStatement]] = field(default_factory=list)
+    lacking: list[Layer] = field(default_factory=list)
+    allowing: list[CompiledStatement] = field(default_factory=list)
+    may_deny: list[CompiledStatement] = field(default_factory=list)
+    may_allow: list[tuple[int, CompiledStatement]] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledPolicies:
     """The policies of one principal, compiled, in the order of `evaluate`'s layers."""
@@ -219,50 +251,67 @@ class CompiledPolicies:
     policies: Policies
     layers: tuple[tuple[Layer, tuple[CompiledPolicy, ...]], ...]
 
-    def decide(self, request: Request, knowledge: Knowledge) -> Answer:
-        """Answer `request`: the certainty, `explicit` and `layer` are those of `decide`."""
+    def decide(
+        self,
+        request: Request,
+        knowledge: Knowledge,
+        searched: dict[tuple[object, ...], Answer] | None = None,
+    ) -> Answer:
+        """Answer `request`: the certainty, `explicit` and `layer` are those of `decide`.
+
+        `searched` has answers to the same request, with the same knowledge, by the statements that
+        they depend on; it may be shared by policies of several principals.
+        """
         if not has_resource(request.action, request.resource):
             return Answer(Certainty.DENIED, layer=Layer.RESOURCE_TYPE)
-        action = units(request.action.lower())
         text = units(request.resource)
-        undecided_denies: list[CompiledStatement] = []
-        denying: list[tuple[Layer, CompiledStatement]] = []
-        lacking: list[Layer] = []
-        open_allows: list[CompiledStatement] = []
-        allowing: list[CompiledStatement] = []
-        for layer, policies in self.layers:
-            may_allow: list[CompiledStatement] = []
+        found = self._collect(request, text, knowledge)
+        if found.denying or found.lacking:
+            return Answer(
+                Certainty.DENIED,
+                bool(found.denying),
+                found.denying[0][0] if found.denying else found.lacking[0],
+                tuple(one for _, one in found.denying),
+            )
+        undecided = (*found.may_deny, *(one for _, one in found.may_allow))
+        if not undecided:
+            return Answer(Certainty.ALLOWED, layer=Layer.IDENTITY, applying=tuple(found.allowing))
+        if not found.may_deny and len({number for number, _ in found.may_allow}) == 1:
+            open_ = [one.openness(request, text, knowledge) for _, one in found.may_allow]
+            if all(one[0] for one in open_) and any(one[1] for one in open_):
+                return Answer(Certainty.UNKNOWN, undecided=undecided)
+        if searched is None:
+            return self._searched(request, knowledge, undecided)
+        key = (len(self.layers), *found.may_allow, *found.may_deny)
+        if key not in searched:
+            searched[key] = self._searched(request, knowledge, undecided)
+        return searched[key]
+
+    def _collect(self, request: Request, text: str, knowledge: Knowledge) -> _Collected:
+        action = units(request.action.lower())
+        found = _Collected()
+        for number, (layer, policies) in enumerate(self.layers):
+            may_allow: list[tuple[int, CompiledStatement]] = []
             allowed = False
             for policy in policies:
                 for one in policy.statements(action):
                     may, must = one.state(request, text, knowledge)
                     if not may:
                         continue
-                    if not one.allows:
-                        if must:
-                            denying.append((layer, one))
-                        else:
-                            undecided_denies.append(one)
-                        continue
-                    may_allow.append(one)
-                    if must:
-                        allowed = True
-                        if layer is Layer.IDENTITY:
-                            allowing.append(one)
+                    if one.allows:
+                        may_allow.append((number, one))
+                        allowed = allowed or must
+                        if must and layer is Layer.IDENTITY:
+                            found.allowing.append(one)
+                    elif must:
+                        found.denying.append((layer, one))
+                    else:
+                        found.may_deny.append(one)
             if not may_allow:
-                lacking.append(layer)
+                found.lacking.append(layer)
             elif not allowed:
-                open_allows += may_allow
-        if denying or lacking:
-            return Answer(
-                Certainty.DENIED,
-                bool(denying),
-                denying[0][0] if denying else lacking[0],
-                tuple(one for _, one in denying),
-            )
-        if not undecided_denies and not open_allows:
-            return Answer(Certainty.ALLOWED, layer=Layer.IDENTITY, applying=tuple(allowing))
-        return self._searched(request, knowledge, (*undecided_denies, *open_allows))
+                found.may_allow += may_allow
+        return found
 
     def _searched(
         self, request: Request, knowledge: Knowledge, undecided: tuple[CompiledStatement, ...]

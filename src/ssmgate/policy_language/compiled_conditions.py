@@ -57,6 +57,16 @@ class PreparedCondition:
             return _ONLY[self.test(found.values[0])]
         return _ONLY[_combined(map(self.test, found.values), self.every)]
 
+    def fails_if_absent(self, context: Context, knowledge: Knowledge) -> bool:
+        """Return whether the key may be absent, and the condition does not match then."""
+        return (
+            self.absent == _NOT_MATCHED
+            and self.test is not None
+            and self.key not in knowledge.shapes
+            and context.get_lower(self.key) is None
+            and not knowledge.is_absent(self.condition.key)
+        )
+
     def _interpreted(self, context: Context, knowledge: Knowledge) -> Outcomes:
         return condition_outcomes(self.condition, self.version, View(context, knowledge), [])
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from ssmgate.policy_language import Policy, PolicyError
 from ssmgate.policy_language.document import policy_of
+from ssmgate.policy_language.patterns import action_matches
 from ssmgate.policy_tools import json_files
 from ssmgate.policy_tools.problem import InputError, Problem
 
@@ -44,7 +45,8 @@ class Principal:
 
     `missing` names policies and groups of its that the input does not have or that cannot be
     read: whatever they might decide is unknown. `boundary_missing` is whether one of them is the
-    boundary, which is None then.
+    boundary, which is None then. `session_tags` is whether a session may have tags that are not
+    `tags`: a role has such sessions if its trust policy allows sts:TagSession to anyone.
     """
 
     arn: str
@@ -55,6 +57,7 @@ class Principal:
     missing: tuple[str, ...] = ()
     boundary_missing: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    session_tags: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +271,7 @@ class _Builder:
             tuple(dict.fromkeys(missing)),
             boundary_missing,
             tags,
+            kind == "role" and _may_tag_session(item.get("AssumeRolePolicyDocument")),
         )
 
     def _held(
@@ -311,6 +315,28 @@ class _Builder:
             except PolicyError as error:
                 raise InputError(str(error), place) from None
         return self._by_text[text]
+
+
+def _may_tag_session(trust: Any) -> bool:
+    """Return whether the trust policy may let a session have tags; what is not read may.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+    """
+    if isinstance(trust, str):
+        try:
+            trust = json_files.decode(unquote(trust))
+        except InputError:
+            return True
+    statements = trust.get("Statement") if isinstance(trust, dict) else None
+    for one in statements if isinstance(statements, list) else [statements]:
+        if not isinstance(one, dict) or "Action" not in one:
+            return True
+        actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        if one.get("Effect") != "Deny" and any(
+            action_matches(str(text), "sts:TagSession") for text in actions
+        ):
+            return True
+    return False
 
 
 def _text(item: Mapping[str, Any], name: str, place: str) -> str:

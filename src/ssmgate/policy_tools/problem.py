@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -30,3 +32,12 @@ class InputError(ValueError):
     def problem(self, file: str) -> Problem:
         """Return the error as a problem of `file`."""
         return Problem(file, self.place, str(self))
+
+
+@contextlib.contextmanager
+def in_file(path: str) -> Iterator[None]:
+    """Have an InputError in this block name the file `path`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error.problem(path))) from None

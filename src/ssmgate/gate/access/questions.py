@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from ssmgate.gate.argv.parse import Invocation
-from ssmgate.gate.aws.clients import Clients
-from ssmgate.gate.config.load import Config
+from typing import TYPE_CHECKING
+
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import LONG_TERM, Caller, ContextEntry, Question
+
+if TYPE_CHECKING:
+    from ssmgate.gate.argv.parse import Invocation
+    from ssmgate.gate.aws.clients import Clients
+    from ssmgate.gate.config.load import Config
 
 DATA_CHANNEL_ACTION = "ssmmessages:OpenDataChannel"
 """What session-manager-plugin 1.2.764.0 and later calls with the caller's credentials.

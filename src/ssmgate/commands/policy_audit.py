@@ -1,0 +1,191 @@
+"""`ssmgate policy audit --from PATH…`: who may start which session, in one or many accounts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssmgate.commands import printer
+from ssmgate.commands.common import Verb
+from ssmgate.gate import exits
+
+if TYPE_CHECKING:
+    from ssmgate.policy_tools.audit import Standing
+    from ssmgate.policy_tools.audit_output import Chosen, Mask, Writer
+    from ssmgate.policy_tools.gaad import Principal
+    from ssmgate.policy_tools.questions import Scope
+    from ssmgate.policy_tools.rules import Rule, Violation
+    from ssmgate.policy_tools.run import Audit
+
+_REGION = "us-east-1"
+
+_EPILOG = """\b
+Exit status:
+  0    the report is complete, and no rule is broken
+  3    a rule of --assert is broken
+  4    a part of the input could not be read, or a rule could not be decided
+  252  the command line, or a file that an option names, is invalid
+"""
+
+
+@click.command(
+    "audit",
+    cls=Verb,
+    epilog=_EPILOG,
+    short_help="Report who may start which session, from saved account details.",
+)
+@click.option(
+    "--from", "paths", multiple=True, metavar="PATH",
+    help="A file or directory; may be given again.",
+)  # fmt: skip
+@click.argument("more", nargs=-1, metavar="[PATH]...")
+@click.option("--who", is_flag=True, help="Who may start --document-name, and by what.")
+@click.option("--document-name", metavar="NAME", help="The session document for --who.")
+@click.option("--target", metavar="ID", help="The node for --who; any by default.")
+@click.option("--tag", "tags", multiple=True, metavar="K=V", help="A tag of the node for --who.")
+@click.option("--what", metavar="ARN", help="What this user or role may start.")
+@click.option("--unbound", is_flag=True, help="Only principals that are unbound, or may be.")
+@click.option("--assert", "rules", metavar="FILE", help="Rules in TOML that must hold.")
+@click.option("--documents", multiple=True, metavar="FILE", help="Answer of list-documents.")
+@click.option(
+    "--nodes", multiple=True, metavar="FILE", help="Answer of describe-instance-information."
+)
+@click.option("--organization", metavar="FILE", help="Service control policies, in TOML.")
+@click.option("--region", metavar="NAME", help="The region of documents and nodes.")
+@click.option(
+    "--output", type=click.Choice(["table", "json", "ndjson"]), default="table",
+    help="Output format.",
+)  # fmt: skip
+@click.option("--redact", is_flag=True, help="Replace names and IDs with placeholders.")
+@click.pass_context
+def audit(ctx: click.Context, /, **options: Any) -> None:
+    """Report who may start a session with which document, and who is not bound by the check.
+
+    PATH is what 'aws iam get-account-authorization-details' printed, or a directory of such files
+    for many accounts. Nothing is sent to AWS. What the files do not determine, such as the tags of
+    a node, is unknown; the report names the condition that it depends on.
+    """
+    from ssmgate.policy_tools.problem import InputError
+
+    try:
+        running, rules = _audit(options)
+        ctx.exit(_run(running, rules, options))
+    except InputError as error:
+        raise _usage(str(error)) from None
+
+
+def _audit(options: dict[str, Any]) -> tuple[Audit, tuple[Rule, ...]]:
+    from ssmgate.policy_tools import inventory
+    from ssmgate.policy_tools.rules import read_rules
+    from ssmgate.policy_tools.run import Audit
+
+    paths = (*options["paths"], *options["more"])
+    if not paths:
+        raise _usage("the following arguments are required: --from")
+    if options["who"] != (options["document_name"] is not None):
+        raise _usage("--who and --document-name NAME must be given together")
+    if (options["target"] or options["tags"]) and not options["who"]:
+        raise _usage("--target and --tag are for --who")
+    rules = read_rules(options["rules"]) if options["rules"] else ()
+    named = tuple(rule.document for rule in rules if rule.document != "*")
+    organization = inventory.Organization()
+    if options["organization"]:
+        organization = inventory.organization(options["organization"])
+    return Audit(paths, _scope(options, named), organization), rules
+
+
+def _scope(options: dict[str, Any], named: tuple[str, ...]) -> Scope:
+    from ssmgate.policy_tools import inventory
+    from ssmgate.policy_tools.questions import Scope
+
+    region = options["region"] or os.environ.get("AWS_REGION")
+    region = region or os.environ.get("AWS_DEFAULT_REGION") or _REGION
+    documents = inventory.documents(options["documents"]) if options["documents"] else None
+    nodes = inventory.nodes(options["nodes"]) if options["nodes"] else None
+    if options["who"]:
+        documents = (options["document_name"],)
+    if options["target"]:
+        nodes = (options["target"],)
+    return Scope(region, documents, nodes, _tags(options["tags"]), named)
+
+
+def _tags(texts: tuple[str, ...]) -> dict[str, str] | None:
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise _usage(f"--tag {text!r} must be KEY=VALUE")
+        found[key] = value
+    return found or None
+
+
+def _run(running: Audit, rules: tuple[Rule, ...], options: dict[str, Any]) -> int:
+    from ssmgate.policy_tools.audit_output import Mask, Redacting
+    from ssmgate.policy_tools.rules import violations
+
+    mask = Redacting() if options["redact"] else Mask()
+    writer = _writer(options, running.scope, mask)
+    _write(writer.begin())
+    broken: list[Violation] = []
+    shown = 0
+    for report in running.accounts():
+        for rule in rules:
+            for group in report.groups:
+                for one in group.principals:
+                    broken += violations(rule, one, group.standing)
+        _write(writer.account(report))
+        shown = _report(running, shown, mask)
+    shown = _report(running, shown, mask)
+    _write(writer.end(running, broken))
+    if any(one.certain for one in broken):
+        return exits.DENIED
+    if not running.summary.accounts:
+        printer.echo("ssmgate: [ERROR]: no account could be read", err=True)
+    return exits.UNKNOWN if broken or running.problems else exits.OK
+
+
+def _report(running: Audit, shown: int, mask: Mask) -> int:
+    """Print the problems found since the first `shown` ones."""
+    for problem in running.problems[shown:]:
+        printer.echo(f"ssmgate: [ERROR]: {mask(str(problem))}", err=True)
+    return len(running.problems)
+
+
+def _write(text: str) -> None:
+    if text:
+        printer.echo_exactly(text)
+
+
+def _writer(options: dict[str, Any], scope: Scope, mask: Mask) -> Writer:
+    from ssmgate.policy_tools import audit_output as output
+
+    chosen = _chosen(options)
+    if options["output"] == "ndjson":
+        return output.Lines(scope, mask, chosen)
+    if options["output"] == "json":
+        return output.Json(scope, mask, chosen)
+    return output.Table(mask, chosen, options["document_name"], all_rows=bool(options["what"]))
+
+
+def _chosen(options: dict[str, Any]) -> Chosen:
+    from ssmgate.policy_language.decide import Certainty
+    from ssmgate.policy_tools.audit import Bound
+
+    def chosen(principal: Principal, standing: Standing) -> bool:
+        if options["what"] and principal.arn != options["what"]:
+            return False
+        if options["unbound"] and standing.bound not in (Bound.UNBOUND, Bound.UNKNOWN):
+            return False
+        if options["who"]:
+            return standing.documents[0].certainty is not Certainty.DENIED
+        return True
+
+    return chosen
+
+
+def _usage(message: str) -> Exception:
+    from ssmgate.gate.decision.errors import InvalidRequest
+
+    return InvalidRequest(message, code="ParamValidation")

@@ -1,0 +1,306 @@
+"""The output of an audit: a table, JSON, or a line of JSON for each principal and document.
+
+Each writer yields text for one account at a time; the same input gives the same text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from ssmgate.explain.redact import Redactor
+from ssmgate.gate.decision.printable import line
+from ssmgate.policy_language.decide import Certainty
+from ssmgate.policy_tools.audit import Bound, DocumentAnswer, Standing, Status
+from ssmgate.policy_tools.gaad import Principal
+from ssmgate.policy_tools.questions import ANY_DOCUMENT, Scope
+from ssmgate.policy_tools.rules import Violation
+from ssmgate.policy_tools.run import AccountReport, Audit, Group
+
+SCHEMA_VERSION = 1
+
+Chosen = Callable[[Principal, Standing], bool]
+
+
+class Writer(Protocol):
+    """Yields the text of a report, in parts that end with a line break."""
+
+    def begin(self) -> str:
+        """Return the text before the first account."""
+        ...
+
+    def account(self, report: AccountReport) -> str:
+        """Return the text about one account, empty if nothing of it is shown."""
+        ...
+
+    def end(self, audit: Audit, violations: Sequence[Violation]) -> str:
+        """Return the text after the last account."""
+        ...
+
+
+class Mask:
+    """Returns texts unchanged."""
+
+    def learn(self, report: AccountReport) -> None:
+        """Learn the names in one account, before texts about it are masked."""
+
+    def __call__(self, text: str) -> str:
+        """Return `text` as it is to be shown."""
+        return text
+
+
+class Redacting(Mask):
+    """Replaces names and IDs, equal ones by equal placeholders in all accounts."""
+
+    def __init__(self) -> None:
+        self._redactor = Redactor()
+        self._known: dict[str, str] = {}
+
+    def learn(self, report: AccountReport) -> None:
+        """Learn the names of principals, documents and the account's own policies."""
+        account = report.account
+        self._redactor.learn([one.arn for one in account.principals])
+        for item in report.auditor.questions.documents:
+            self._redactor.name(item.name, "document")
+        for held in account.policies:
+            if held.arn is None or account.account in held.arn:
+                self._redactor.name(held.name.rpartition("/")[2], "policy")
+        self._known.clear()
+
+    def __call__(self, text: str) -> str:
+        """Return `text` with placeholders."""
+        if text not in self._known:
+            self._known[text] = self._redactor.text(text)
+        return self._known[text]
+
+
+def _chosen(group: Group, chosen: Chosen) -> list[Principal]:
+    return [one for one in group.principals if chosen(one, group.standing)]
+
+
+class Lines:
+    """Newline-delimited JSON: a line for each principal and document."""
+
+    def __init__(self, scope: Scope, mask: Mask, chosen: Chosen) -> None:
+        self._region = scope.region
+        self._mask = mask
+        self._chosen = chosen
+        self._tails: dict[tuple[DocumentAnswer, Bound | None], str] = {}
+
+    def begin(self) -> str:
+        """Return nothing."""
+        return ""
+
+    def account(self, report: AccountReport) -> str:
+        """Return the lines about one account, by principal in the order of the input."""
+        self._mask.learn(report)
+        account = json.dumps(self._mask(report.account.account))
+        heads: dict[int, str] = {}
+        for group in report.groups:
+            tails = [self._tail(one, group.standing.bound) for one in group.standing.documents]
+            for one in _chosen(group, self._chosen):
+                missing = json.dumps([self._mask(name) for name in one.missing])
+                head = (
+                    f'{{"account": {account}, "region": "{self._region}",'
+                    f' "principal": {json.dumps(self._mask(one.arn))}, "type": "{one.kind}",'
+                    f' "missing": {missing}, '
+                )
+                heads[id(one)] = "".join([head + tail for tail in tails])
+        return "".join(heads[id(one)] for one in report.account.principals if id(one) in heads)
+
+    def _tail(self, one: DocumentAnswer, bound: Bound | None) -> str:
+        key = (one, bound)
+        if key not in self._tails:
+            entries = {**document_entry(one, self._mask), "bound": bound and bound.value}
+            self._tails[key] = json.dumps(entries)[1:] + "\n"
+        return self._tails[key]
+
+    def end(self, _audit: Audit, _violations: Sequence[Violation]) -> str:
+        """Return nothing: the lines are all of the same form."""
+        return ""
+
+
+def document_entry(one: DocumentAnswer, mask: Mask) -> dict[str, Any]:
+    """Return the answer about one document for JSON."""
+    return {
+        "document": one.name if one.name == ANY_DOCUMENT else mask(one.name),
+        "answer": one.certainty.value,
+        "explicit": one.explicit,
+        "condition": mask(one.condition) or None,
+    }
+
+
+class Json:
+    """One JSON document, described by audit-schema.json."""
+
+    def __init__(self, scope: Scope, mask: Mask, chosen: Chosen) -> None:
+        self._scope = scope
+        self._mask = mask
+        self._chosen = chosen
+        self._first = True
+
+    def begin(self) -> str:
+        """Return the beginning of the document."""
+        return (
+            f'{{\n"schema_version": {SCHEMA_VERSION},\n"kind": "policy-audit",\n'
+            f'"region": {json.dumps(self._scope.region)},\n"accounts": ['
+        )
+
+    def account(self, report: AccountReport) -> str:
+        """Return the groups of principals of one account."""
+        self._mask.learn(report)
+        groups = [
+            self._group(report, group, found)
+            for group in report.groups
+            if (found := _chosen(group, self._chosen))
+        ]
+        value = {"account": self._mask(report.account.account), "groups": groups}
+        before, self._first = "\n" if self._first else ",\n", False
+        return before + json.dumps(value)
+
+    def _group(
+        self, report: AccountReport, group: Group, principals: list[Principal]
+    ) -> dict[str, Any]:
+        standing, first = group.standing, principals[0]
+        documents = [document_entry(one, self._mask) for one in standing.documents]
+        unbinding = report.auditor.unbinding(first, standing)
+        return {
+            "principals": [self._mask(one.arn) for one in principals],
+            "status": standing.status.value,
+            "allowed_any": standing.allowed_any,
+            "bound": standing.bound and standing.bound.value,
+            "unbound_by": [self._mask(text) for text in unbinding],
+            "policies": sorted({self._mask(h.arn or h.name) for h in first.policies}),
+            "missing": [self._mask(name) for name in first.missing],
+            "documents": documents,
+        }
+
+    def end(self, audit: Audit, violations: Sequence[Violation]) -> str:
+        """Return the problems, the violations and the summary."""
+        problems = [
+            {"file": self._mask(p.file), "place": p.place, "message": self._mask(p.message)}
+            for p in audit.problems
+        ]
+        broken = [
+            {
+                "rule": v.rule,
+                "principal": self._mask(v.principal),
+                "message": v.message,
+                "certain": v.certain,
+            }
+            for v in violations
+        ]
+        members = {
+            "violations": broken,
+            "problems": problems,
+            "complete": not problems,
+            "summary": audit.summary.as_dict(),
+        }
+        text = ",\n".join(f'"{name}": {json.dumps(value)}' for name, value in members.items())
+        return f"\n],\n{text}\n}}\n"
+
+
+_SHOWN = {Status.ALLOWED: 0, Status.UNKNOWN: 1, Status.DENIED: 2}
+
+
+class Table:
+    """Text for a person: principals with the same effective policies are one row.
+
+    With `document`, the rows are about this document, else about all of them.
+    """
+
+    def __init__(self, mask: Mask, chosen: Chosen, document: str | None, all_rows: bool) -> None:
+        self._mask = mask
+        self._chosen = chosen
+        self._document = document
+        self._all = all_rows
+
+    def begin(self) -> str:
+        """Return nothing."""
+        return ""
+
+    def account(self, report: AccountReport) -> str:
+        """Return the rows of one account; principals that nothing is granted to are left out."""
+        self._mask.learn(report)
+        rows: list[tuple[int, list[str]]] = []
+        for group in report.groups:
+            found = _chosen(group, self._chosen)
+            if found and (self._all or group.standing.status in _SHOWN):
+                order = _SHOWN.get(group.standing.status, 3)
+                rows.append((order, list(self._row(report, group, found))))
+        if not rows:
+            return ""
+        title = f"account {self._mask(report.account.account)}\n"
+        rows.sort(key=lambda row: row[0])
+        return title + "".join(f"  {line(text)}\n" for _, texts in rows for text in texts) + "\n"
+
+    def _row(self, report: AccountReport, group: Group, found: list[Principal]) -> Iterator[str]:
+        standing, first = group.standing, found[0]
+        others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        name = self._mask(first.arn.split(":", 5)[5])
+        yield f"{name}{others}: {self._mask(self._answer(standing))}"
+        if unbinding := report.auditor.unbinding(first, standing):
+            names = ", ".join(map(self._mask, unbinding))
+            yield f"    unbound: allowed without a document check by {names}"
+        elif standing.bound is Bound.UNKNOWN:
+            yield "    it is unknown whether the service has to check the document"
+        if self._document is not None or self._all:
+            yield from self._documents(report, standing, first)
+        if first.missing:
+            yield f"    not in the input: {', '.join(map(self._mask, first.missing))}"
+
+    def _answer(self, standing: Standing) -> str:
+        if self._document is not None:
+            one = next(d for d in standing.documents if d.name == self._document)
+            return _in_words(one)
+        if standing.allowed_any:
+            return "may start any document"
+        names = [
+            one.name
+            for one in standing.documents
+            if one.certainty is Certainty.ALLOWED and one.name != ANY_DOCUMENT
+        ]
+        if names:
+            return f"may start {', '.join(names)}"
+        if standing.status is Status.ALLOWED:
+            return "may start a session if the service does not check the document"
+        conditions = dict.fromkeys(
+            _in_words(one) for one in standing.documents if one.certainty is Certainty.UNKNOWN
+        )
+        if conditions:
+            return "; ".join(conditions)
+        return "explicitly denied" if standing.status is Status.DENIED else "may start nothing"
+
+    def _documents(
+        self, report: AccountReport, standing: Standing, first: Principal
+    ) -> Iterator[str]:
+        for one in standing.documents:
+            if self._document is None:
+                name = "any other document" if one.name == ANY_DOCUMENT else self._mask(one.name)
+                yield f"    {name}: {self._mask(_in_words(one))}"
+            if one.certainty is Certainty.ALLOWED and one.name == self._document:
+                by = report.auditor.allowing(first, one.name)
+                yield f"    by {', '.join(map(self._mask, by))}"
+
+    def end(self, audit: Audit, violations: Sequence[Violation]) -> str:
+        """Return the violations and the summary."""
+        lines = [f"{v.rule}: {self._mask(v.principal)} {v.message}" for v in violations]
+        s = audit.summary
+        lines += [*([""] if lines else []), f"accounts {s.accounts}, principals {s.principals}"]
+        lines.append(
+            f"  may start any document {s.allowed_any}, unbound {s.unbound},"
+            f" explicitly denied {s.denied}, nothing granted {s.none}, unknown {s.unknown}"
+        )
+        return "".join(f"{line(text)}\n" for text in lines)
+
+
+def _in_words(one: DocumentAnswer) -> str:
+    if one.certainty is Certainty.DENIED:
+        return "explicitly denied" if one.explicit else "denied"
+    if one.certainty is Certainty.ALLOWED:
+        return "allowed"
+    if not one.condition:
+        return "unknown"
+    joined = " " if one.condition.startswith("unless ") else " if "
+    return f"allowed{joined}{one.condition}"

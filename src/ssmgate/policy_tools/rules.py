@@ -1,0 +1,90 @@
+"""The rules of `ssmgate policy audit --assert`: who may, who must, and who may be unbound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ssmgate.gate.decision.wildcards import like, pattern
+from ssmgate.policy_language.decide import Certainty
+from ssmgate.policy_tools import inventory
+from ssmgate.policy_tools.audit import Bound, Standing
+from ssmgate.policy_tools.gaad import Principal
+from ssmgate.policy_tools.problem import InputError, in_file
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule about principals, whose ARNs match patterns with `*` and `?`.
+
+    `document` is a name, or `*` for any other document. Only principals in `only` may be allowed,
+    those in `must` have to be, and only those in `unbound` may be unbound. None allows all.
+    """
+
+    name: str
+    document: str
+    only: tuple[str, ...] | None
+    must: tuple[str, ...]
+    unbound: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A principal that breaks a rule; with `certain` false it may break it, which is unknown."""
+
+    rule: str
+    principal: str
+    message: str
+    certain: bool
+
+
+def read_rules(path: str) -> tuple[Rule, ...]:
+    """Read a TOML file of `[[rule]]` tables. Raises InputError."""
+    table = inventory.read_toml(path)
+    with in_file(path):
+        inventory.only(table, {"rule"}, "")
+        rules = []
+        for number, one in enumerate(table.get("rule", ())):
+            place = f"rule[{number}]"
+            inventory.only(one, {"name", "document", "only", "must", "unbound"}, place)
+            if not {"only", "must", "unbound"} & one.keys():
+                raise InputError("must have only, must or unbound", place)
+            lists = {
+                key: inventory.texts(one[key], f"{place}.{key}")
+                for key in ("only", "must", "unbound")
+                if key in one
+            }
+            name, document = one.get("name", f"rule {number + 1}"), one.get("document", "*")
+            if not isinstance(name, str) or not isinstance(document, str):
+                raise InputError("name and document must be texts", place)
+            rules.append(
+                Rule(name, document, lists.get("only"), lists.get("must", ()), lists.get("unbound"))
+            )
+        if not rules:
+            raise InputError("has no [[rule]]")
+        return tuple(rules)
+
+
+def violations(rule: Rule, principal: Principal, standing: Standing) -> Iterator[Violation]:
+    """Yield how `principal` breaks `rule`, certainly or perhaps."""
+    answer = next((one for one in standing.documents if one.name == rule.document), None)
+    document = "any other document" if rule.document == "*" else rule.document
+    if answer is not None and rule.only is not None and not _in(principal, rule.only):
+        if answer.certainty is Certainty.ALLOWED:
+            yield Violation(rule.name, principal.arn, f"may start {document}", True)
+        elif answer.certainty is Certainty.UNKNOWN:
+            yield Violation(rule.name, principal.arn, f"may perhaps start {document}", False)
+    if answer is not None and _in(principal, rule.must):
+        if answer.certainty is Certainty.DENIED:
+            yield Violation(rule.name, principal.arn, f"may not start {document}", True)
+        elif answer.certainty is Certainty.UNKNOWN:
+            yield Violation(rule.name, principal.arn, f"may perhaps not start {document}", False)
+    if rule.unbound is not None and not _in(principal, rule.unbound):
+        if standing.bound is Bound.UNBOUND:
+            yield Violation(rule.name, principal.arn, "is unbound", True)
+        elif standing.bound is Bound.UNKNOWN:
+            yield Violation(rule.name, principal.arn, "is perhaps unbound", False)
+
+
+def _in(principal: Principal, patterns: tuple[str, ...]) -> bool:
+    return any(like(pattern(text), principal.arn) for text in patterns)

@@ -1,0 +1,299 @@
+"""`ssmgate policy audit`: from files to a report, without AWS and without a network."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from plugins import ways
+from unit.policy_tools.accounts import ACCOUNT, answer, managed, principal, statement
+
+SCHEMA = json.loads(
+    resources.files("ssmgate.policy_tools").joinpath("audit-schema.json").read_text()
+)
+OTHER = "444455556666"
+NODES = "arn:aws:ec2:*:*:instance/*"
+TEAM = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Team"
+CHECKED = {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
+ADMIN = managed("Admin", statement(action="*"))
+USERS = [
+    principal("user", "ann", attached=[ADMIN["Arn"]]),
+    principal("user", "bob", attached=[ADMIN["Arn"]]),
+    principal("user", "cyd", statement(resource=[TEAM, NODES], condition=CHECKED)),
+    principal("user", "dan", statement(condition={"StringEquals": {"ssm:resourceTag/env": "dev"}})),
+    principal("user", "eve", statement(), statement("Deny", "*")),
+    principal("user", "fay", statement(action="s3:*")),
+]
+ONE = answer(USERS, policies=[ADMIN])
+TWO = answer([principal("user", "gus", statement(), account=OTHER)])
+SUMMARY = {
+    "accounts": 2, "principals": 7, "allowed_any": 3, "unbound": 3, "denied": 1, "none": 1,
+    "unknown": 1,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def accounts(tmp_path: Path) -> Path:
+    directory = tmp_path / "accounts"
+    directory.mkdir()
+    (directory / "1.json").write_text(json.dumps(ONE))
+    (directory / "2.json.gz").write_bytes(gzip.compress(json.dumps(TWO).encode()))
+    return directory
+
+
+def audit(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SSMGATE_"))}
+    # No server listens there: each request fails.
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    environ = own | nowhere | {"HOME": str(tmp_path), "LANG": "C.UTF-8"}
+    command = ["-P", "-m", "ssmgate", "policy", "audit", "--from", "accounts", *words]
+    return ways.python(command, env=environ, cwd=tmp_path)
+
+
+def report(tmp_path: Path, *words: str, code: int = 0) -> dict[str, Any]:
+    ended = audit(tmp_path, "--output", "json", *words)
+    assert ended.returncode == code, ended.stderr
+    found: dict[str, Any] = json.loads(ended.stdout)
+    jsonschema.Draft202012Validator(SCHEMA).validate(found)
+    return found
+
+
+def test_table_shows_who_may_start_what(tmp_path: Path) -> None:
+    ended = audit(tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == (
+        f"account {ACCOUNT}\n"
+        "  user/ann and 1 more: may start any document\n"
+        "      unbound: allowed without a document check by Admin statement 1\n"
+        "  user/cyd: may start Team\n"
+        '  user/dan: allowed if ssm:resourceTag/env is "dev"\n'
+        "      it is unknown whether the service has to check the document\n"
+        "  user/eve: explicitly denied\n"
+        "\n"
+        f"account {OTHER}\n"
+        "  user/gus: may start any document\n"
+        "      unbound: allowed without a document check by gus/own statement 1\n"
+        "\n"
+        "accounts 2, principals 7\n"
+        "  may start any document 3, unbound 3, explicitly denied 1, nothing granted 1, unknown 1\n"
+    )
+
+
+def test_json_is_as_the_schema_says_and_groups_principals(tmp_path: Path) -> None:
+    found = report(tmp_path)
+    assert found["summary"] == SUMMARY
+    assert found["complete"]
+    first = found["accounts"][0]["groups"][0]
+    assert [arn.rpartition("/")[2] for arn in first["principals"]] == ["ann", "bob"]
+    assert first["unbound_by"] == ["Admin statement 1"]
+
+
+def test_lines_have_each_principal_and_document(tmp_path: Path) -> None:
+    ended = audit(tmp_path, "--output", "ndjson")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    pairs = {(line["principal"], line["document"]) for line in lines}
+    assert len(pairs) == len(lines)
+    assert {arn.rpartition("/")[2] for arn, _ in pairs} == {
+        "ann", "bob", "cyd", "dan", "eve", "fay", "gus",
+    }  # fmt: skip
+    (dan,) = [x for x in lines if x["principal"].endswith("dan") and x["document"] == "*"]
+    assert dan == {
+        "account": ACCOUNT,
+        "region": "us-east-1",
+        "principal": f"arn:aws:iam::{ACCOUNT}:user/dan",
+        "type": "user",
+        "missing": [],
+        "document": "*",
+        "answer": "unknown",
+        "explicit": False,
+        "condition": 'ssm:resourceTag/env is "dev"',
+        "bound": "unknown",
+    }
+
+
+@pytest.mark.parametrize("output", ["table", "json", "ndjson"])
+def test_same_input_gives_the_same_bytes(output: str, tmp_path: Path) -> None:
+    runs = {audit(tmp_path, "--output", output).stdout for _ in range(2)}
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize("output", ["table", "json", "ndjson"])
+def test_redacted_report_has_no_name(output: str, tmp_path: Path) -> None:
+    text = audit(tmp_path, "--output", output, "--redact").stdout
+    for name in (ACCOUNT, OTHER, "ann", "gus", "Team", "Admin"):
+        assert name not in text
+    assert "user-1" in text
+
+
+WHO = {
+    "any node": (["--document-name", "Team"], ["ann", "bob", "cyd", "dan", "gus"]),
+    "a node": (
+        ["--document-name", "Team", "--target", "i-0123456789abcdef0"],
+        ["ann", "bob", "cyd", "dan", "gus"],
+    ),
+    "a node with a tag": (
+        ["--document-name", "Team", "--tag", "env=prod"],
+        ["ann", "bob", "cyd", "gus"],
+    ),
+    "a document that few may use": (
+        ["--document-name", "AWS-StartSSHSession"],
+        # A document of AWS's has no tags.
+        ["ann", "bob", "gus"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WHO)
+def test_who_may_start_a_document(case: str, tmp_path: Path) -> None:
+    words, expected = WHO[case]
+    found = report(tmp_path, "--who", *words)
+    names = [
+        arn.rpartition("/")[2]
+        for account in found["accounts"]
+        for group in account["groups"]
+        for arn in group["principals"]
+    ]
+    assert names == expected
+
+
+def test_who_names_the_statement_that_allows(tmp_path: Path) -> None:
+    text = audit(tmp_path, "--who", "--document-name", "Team").stdout
+    assert "  user/cyd: allowed\n      by cyd/own statement 1\n" in text
+
+
+def test_what_a_principal_may_start(tmp_path: Path) -> None:
+    text = audit(tmp_path, "--what", f"arn:aws:iam::{ACCOUNT}:user/cyd").stdout
+    assert "      Team: allowed\n" in text
+    assert "      any other document: denied\n" in text
+    assert "user/ann" not in text
+
+
+def test_unbound_principals(tmp_path: Path) -> None:
+    found = report(tmp_path, "--unbound")
+    groups = [group for account in found["accounts"] for group in account["groups"]]
+    assert [group["bound"] for group in groups] == ["unbound", "unknown", "unbound"]
+    assert found["summary"] == SUMMARY
+
+
+RULES = {
+    "holds": ('only = ["*/ann", "*/bob", "*/gus", "*/dan"]', 0, []),
+    "broken": ('only = ["*/ann"]', 3, [("bob", True), ("dan", False), ("gus", True)]),
+    "unknown": ('only = ["*/ann", "*/bob", "*/gus"]', 4, [("dan", False)]),
+    "must": ('document = "Team"\nmust = ["*/cyd"]', 0, []),
+    "must, and may not": ('document = "Team"\nmust = ["*/fay"]', 3, [("fay", True)]),
+    "unbound": ('unbound = ["*/gus", "*/ann"]', 3, [("bob", True), ("dan", False)]),
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_rules(case: str, tmp_path: Path) -> None:
+    text, code, expected = RULES[case]
+    (tmp_path / "rules.toml").write_text(f"[[rule]]\nname = 'r'\n{text}\n")
+    found = report(tmp_path, "--assert", "rules.toml", code=code)
+    broken = [(v["principal"].rpartition("/")[2], v["certain"]) for v in found["violations"]]
+    assert broken == expected
+
+
+def test_documents_and_nodes_are_those_of_the_files(tmp_path: Path) -> None:
+    names = [
+        {"Name": "Team", "DocumentType": "Session"},
+        {"Name": "Run", "DocumentType": "Command"},
+    ]
+    (tmp_path / "documents").write_text(json.dumps({"DocumentIdentifiers": names}))
+    nodes = {"InstanceInformationList": [{"InstanceId": "mi-0123456789abcdef0"}]}
+    (tmp_path / "nodes").write_text(json.dumps(nodes))
+    found = report(tmp_path, "--documents", "documents", "--nodes", "nodes")
+    groups = found["accounts"][0]["groups"]
+    assert [d["document"] for d in groups[0]["documents"]] == ["Team", "*"]
+    # cyd may use EC2 instances only.
+    assert groups[1]["status"] == "none"
+
+
+def test_organization_limits_its_accounts(tmp_path: Path) -> None:
+    (tmp_path / "deny.json").write_text(
+        json.dumps({"Version": "2012-10-17", "Statement": statement("Deny", "ssm:*")})
+    )
+    (tmp_path / "org.toml").write_text(
+        f'[[level]]\npolicies = ["deny.json"]\naccounts = ["{OTHER}"]\n'
+    )
+    found = report(tmp_path, "--organization", "org.toml")
+    statuses = [group["status"] for group in found["accounts"][1]["groups"]]
+    assert statuses == ["denied"]
+    assert found["accounts"][0]["groups"][0]["status"] == "allowed"
+
+
+def test_bad_file_is_reported_and_the_report_marked(tmp_path: Path) -> None:
+    (tmp_path / "accounts" / "0.json").write_text('{"UserDetailList": [')
+    found = report(tmp_path, code=4)
+    assert found["summary"] == SUMMARY
+    assert not found["complete"]
+    (problem,) = found["problems"]
+    assert problem["file"] == "accounts/0.json"
+    assert problem["place"] == "line 1, column 21"
+    ended = audit(tmp_path)
+    assert "ssmgate: [ERROR]: accounts/0.json: line 1, column 21: is not JSON" in ended.stderr
+
+
+def test_missing_policy_is_named_and_unknown(tmp_path: Path) -> None:
+    aws = "arn:aws:iam::aws:policy/AdministratorAccess"
+    users = [principal("user", "ann", attached=[aws])]
+    (tmp_path / "accounts" / "1.json").write_text(json.dumps(answer(users)))
+    ended = audit(tmp_path)
+    assert "  user/ann: unknown\n" in ended.stdout
+    assert f"      not in the input: {aws}\n" in ended.stdout
+
+
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    name = "\x1b[31mann\u202e\n"
+    (tmp_path / "accounts" / "1.json").write_text(
+        json.dumps(answer([principal("user", name, statement())]))
+    )
+    for output in ("table", "json", "ndjson"):
+        text = audit(tmp_path, "--output", output).stdout
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+    assert "user/\\x1b[31mann\\u202e\\n: may" in audit(tmp_path).stdout
+
+
+BAD = {
+    "no path": (["policy", "audit"], "--from"),
+    "who without a document": (["--who"], "--document-name"),
+    "tag without a value": (["--who", "--document-name", "a", "--tag", "x"], "--tag 'x'"),
+    "bad document": (["--who", "--document-name", "a b"], "a b"),
+    "bad target": (["--who", "--document-name", "abc", "--target", "x"], "'x' is not the ID"),
+    "no rules": (["--assert", "none.toml"], "none.toml: cannot be read"),
+    "no documents": (["--documents", "accounts/1.json"], "DocumentIdentifiers"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_command_line_exits_252(case: str, tmp_path: Path) -> None:
+    words, text = BAD[case]
+    if case == "no path":
+        ended = ways.python(["-P", "-m", "ssmgate", *words], env=dict(os.environ), cwd=tmp_path)
+    else:
+        ended = audit(tmp_path, *words)
+    assert ended.returncode == 252
+    assert text in ended.stderr
+    assert ended.stdout.count("account") == 0
+
+
+EXAMPLES = sorted(Path(__file__).parents[3].glob("*/gaad/cloudsplaining-example.json"), key=str)
+
+
+@pytest.mark.skipif(not EXAMPLES, reason="no example account beside the repository")
+def test_example_account(tmp_path: Path) -> None:
+    (tmp_path / "accounts" / "1.json").write_bytes(EXAMPLES[0].read_bytes())
+    (tmp_path / "accounts" / "2.json.gz").unlink()
+    assert report(tmp_path)["summary"] == {
+        "accounts": 1, "principals": 122, "allowed_any": 12, "unbound": 12, "denied": 2,
+        "none": 108, "unknown": 0,
+    }  # fmt: skip

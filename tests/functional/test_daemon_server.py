@@ -345,6 +345,35 @@ def test_says_why_it_does_not_run_with_all_capabilities(machine: Machine) -> Non
     assert "no daemon can run here: with CAP_SYS_ADMIN " in ended.stderr
 
 
+@pytest.mark.skipif(not has_sys_admin(), reason="needs CAP_SYS_ADMIN")
+def test_does_not_run_with_seccomp_filter_of_a_launcher(machine: Machine, tmp_path: Path) -> None:
+    """A launcher with CAP_SYS_ADMIN needs no no_new_privs for it."""
+    code = (
+        "import os, sys; sys.path.append(sys.argv[1])\n"
+        "from fakes import capabilities, confined_client\n"
+        "confined_client.filter_calls()\n"
+        "capabilities.drop_bounding_set()\n"
+        "del os.environ['PYTHONPATH']\n"
+        "os.execv(sys.argv[2], sys.argv[2:])"
+    )
+    tests = Path(__file__).parents[1]
+    launcher = (sys.executable, "-c", code, str(tests))
+    environ = {**machine.environ, "PYTHONPATH": str(tests)}
+    with running(environ, before=launcher, become=lambda: None) as daemon:
+        output, _ = daemon.process.communicate(timeout=30)
+    with running(machine.environ) as other:
+        argv = [*launcher, sys.executable, "-P", "-m", "ssmgate", "daemon", "status"]
+        status = subprocess.run(
+            argv, env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert other.ask("status").returncode == 0
+
+    assert daemon.process.returncode == 255
+    assert "no daemon can run here: process 1 has other seccomp filters " in output
+    assert status.returncode == 255
+    assert "process 1 has other seccomp filters " in status.stderr
+
+
 def test_does_not_run_when_turned_off(machine: Machine) -> None:
     with running({**machine.environ, "SSMGATE_DAEMON": "off"}) as daemon:
         output, _ = daemon.process.communicate(timeout=30)

@@ -141,15 +141,19 @@ def own_facts() -> dict[str, str]:
             facts, _ = _known(os.getpid(), pidfd)
         finally:
             os.close(pidfd)
+        first = _status(_read(None, "/proc/1/status")) if facts["Seccomp"] != "0" else {}
     except OSError as error:
         raise Unproven(f"this system does not show which process it is ({error})") from error
-    if why := obstacle(facts):
+    if why := obstacle(facts, first):
         raise Unproven(why)
     return facts
 
 
-def obstacle(facts: Mapping[str, str]) -> str:
-    """Return why these facts may not show all that confines a process, or nothing if they do."""
+def obstacle(facts: Mapping[str, str], first: Mapping[str, str]) -> str:
+    """Return why these facts may not show all that confines a process, or nothing if they do.
+
+    `first` is the status of process 1, from which all processes have its seccomp filters.
+    """
     held = int(facts["CapEff"], 16) | int(facts["CapPrm"], 16)
     if "0" in facts["Uid"].split():  # root gains them by executing any program
         held |= int(facts["CapBnd"], 16)
@@ -157,6 +161,9 @@ def obstacle(facts: Mapping[str, str]) -> str:
         return "with no_new_privs the kernel does not show what else confines a process"
     if held & _CAP_SYS_ADMIN:
         return "with CAP_SYS_ADMIN the kernel does not show what else confines a process"
+    filters = facts["Seccomp"], facts["Seccomp_filters"]
+    if filters[0] != "0" and filters != (first.get("Seccomp"), first.get("Seccomp_filters")):
+        return "process 1 has other seccomp filters than this process"
     return ""
 
 

@@ -208,10 +208,40 @@ def test_finds_obstacle_in_process_that_may_hide_confinement(
     for name, value in fields.items():
         field(name, value)(process)
 
-    found = peer.obstacle(process.facts())
+    found = peer.obstacle(process.facts(), {})
 
     assert why in found
     assert bool(found) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("mode", "filters", "first", "obstacle"),
+    [
+        ("0", "0", None, False),  # process 1 is not read
+        ("2", "1", {"Seccomp": "2", "Seccomp_filters": "1"}, False),  # in a container
+        ("2", "2", {"Seccomp": "2", "Seccomp_filters": "2"}, False),
+        ("2", "1", {"Seccomp": "0", "Seccomp_filters": "0"}, True),
+        ("2", "2", {"Seccomp": "2", "Seccomp_filters": "1"}, True),
+        ("2", "1", {"Seccomp": "2", "Seccomp_filters": "2"}, True),
+        ("1", "0", {"Seccomp": "0", "Seccomp_filters": "0"}, True),
+        ("2", "1", {"Seccomp": "2"}, True),
+        ("2", "", {"Seccomp": "2"}, True),  # before Linux 5.9
+        ("2", "1", {}, True),
+    ],
+)
+def test_seccomp_filter_that_process_1_lacks_is_obstacle(
+    process: Process, mode: str, filters: str, first: dict[str, str] | None, obstacle: bool
+) -> None:
+    """The kernel shows the number of filters, and not what they deny."""
+    field("Seccomp", mode)(process)
+    if filters:
+        field("Seccomp_filters", filters)(process)
+    else:
+        status("Seccomp_filters:\t0\n", "")(process)
+
+    found = peer.obstacle(process.facts(), first or {})
+
+    assert ("seccomp filter" in found) == obstacle
 
 
 def test_system_without_pidfd_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:

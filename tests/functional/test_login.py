@@ -14,6 +14,7 @@ import pytest
 from fakes import bastion as bastions
 from fakes.bastion import Bastion
 from fakes.scripted_aws import SESSION_ID, ScriptedAws, all_decided, evaluation, json_ok
+from ssmgate.login import menu
 
 pytestmark = pytest.mark.skipif(bool(bastions.obstacle()), reason=bastions.obstacle())
 
@@ -288,6 +289,35 @@ def test_menu_asks_for_node_document_and_reason(bastion: Bastion, listed: Script
         "Reason": "TICKET-1",
     }
     assert bastion.records(ALICE)[-1]["event"] == "start"
+
+
+def test_menu_offers_and_marks_what_permissive_mode_starts(
+    bastion: Bastion, listed: ScriptedAws
+) -> None:
+    bastion.configure(
+        listed.url,
+        top='locked = ["*"]\nmode = "permissive"\ndocuments.deny = ["Ops-*"]\n'
+        f'targets.allow = ["{NODE}"]',
+    )
+    terminal = open_terminal(bastion)
+
+    terminal.expect("Node \\(1 to 2\\): ")
+    rows = terminal.before.split("\n")[-3:-1]
+    assert [menu.DENIED in row for row in rows] == [True, False]
+    terminal.sendline(NODE)
+    terminal.expect("Document \\(1 to 3\\): ")
+    rows = terminal.before.split("\n")[-4:-1]
+    assert [row.split()[1] for row in rows] == [
+        "SSM-SessionManagerRunShell", "Dev-Shell", "Ops-Shell",
+    ]  # fmt: skip
+    assert [menu.DENIED in row for row in rows] == [False, False, True]
+    terminal.sendline("Ops-Shell")
+    terminal.expect("started all the same")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+
+    assert terminal.exitstatus == 0
+    assert listed.calls("StartSession")[0].parameters["DocumentName"] == "Ops-Shell"
 
 
 def test_menu_asks_for_id_without_list_of_nodes(bastion: Bastion, scripted: ScriptedAws) -> None:

@@ -397,7 +397,7 @@ def test_all_commands_decide_the_same(
     (entry,) = (entry for entry in listing.documents if entry.name == document)
     assert response(entry.answer) == start, "documents"
     prepared("menu")
-    offered = menu._permitted(situation.config, [document, DEV, OTHER, AWS_OWN])
+    offered = menu._permitted(situation.config, menu._shells([document, DEV, OTHER, AWS_OWN]))
     assert (document in offered) == (start[0] == "allowed"), "the menu"
     assert start[1] == situation.expected
 
@@ -409,7 +409,7 @@ def test_menu_asks_once_for_the_documents_of_one_owner(
     monkeypatch.setenv("AWS_PROFILE", "alice")
     play(server, SITUATIONS["a wildcard, forbidden"])
 
-    assert menu._permitted(Config(), [DEV, OTHER, AWS_OWN]) == [DEFAULT, DEV, OTHER]
+    assert menu._permitted(Config(), menu._shells([DEV, OTHER, AWS_OWN])) == [DEFAULT, DEV, OTHER]
     own, awss = server.calls("SimulatePrincipalPolicy")
     # They differ in aws:ResourceAccount, and resources of one call share their context.
     assert own.parameters["ResourceArns.member.3"] == f"{MINE}/{OTHER}"
@@ -417,7 +417,7 @@ def test_menu_asks_once_for_the_documents_of_one_owner(
     assert awss.parameters["ResourceArns.member.1"] == f"{AWSS}/{AWS_OWN}"
     assert "aws:ResourceAccount" not in awss.context
     server.received.clear()
-    assert menu._permitted(NAMED, [DEV, OTHER, AWS_OWN]) == []
+    assert menu._permitted(NAMED, menu._shells([DEV, OTHER, AWS_OWN])) == []
     assert len(server.calls("SimulatePrincipalPolicy")) == 3, "all the controls in one"
 
 
@@ -429,7 +429,7 @@ def test_name_that_no_document_can_have_leaves_the_others(
     play(server, SITUATIONS["granted by name"])
     odd = "Dev-Shell:1"
 
-    assert menu._permitted(Config(), [odd, DEV]) == [DEV]
+    assert menu._permitted(Config(), menu._shells([odd, DEV])) == [DEV]
     odd_ones = [{"Name": odd}, {}, {"Name": ""}, {"Name": 5}, {"Name": None}]
     names = {"DocumentIdentifiers": [*odd_ones, {"Name": DEV}]}
     server.script("ListDocuments", json_ok(names), json_ok({"DocumentIdentifiers": []}))

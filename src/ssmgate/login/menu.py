@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from ssmgate.explain.inventory import Listing
 from ssmgate.gate.access.documents import authorize_documents
@@ -26,6 +26,9 @@ LISTING_SECONDS = 30
 
 MAX_DOCUMENTS = 20
 """The most documents that are offered. The tags of each may have to be read."""
+
+DENIED = "  (denied; starts only because mode is permissive)"
+"""Marks what the rules or IAM do not allow."""
 
 _TRIES = 3
 _LONGEST = 512
@@ -76,9 +79,10 @@ def ask(config: Config, eprint: Callable[[str], object]) -> ParsedCommand:
     """
     terminal = Terminal()
     try:
-        nodes, documents = _offer(config, eprint)
-        options = {"target": _choose_node(terminal, nodes)}
-        if document := _choose(terminal, "document", [(name, "") for name in documents]):
+        nodes, documents, denied = _offer(config, eprint)
+        options = {"target": _choose_node(terminal, nodes, denied)}
+        offered = [(name, "") for name in documents]
+        if document := _choose(terminal, "document", offered, denied):
             options["document-name"] = document
         if config.rules.require_reason:
             options["reason"] = _answer(terminal, "Reason: ", lambda text: text or None)
@@ -87,18 +91,29 @@ def ask(config: Config, eprint: Callable[[str], object]) -> ParsedCommand:
         terminal.close()
 
 
-def _choose_node(terminal: Terminal, nodes: Sequence[tuple[str, str]]) -> str:
+def _choose_node(
+    terminal: Terminal, nodes: Sequence[tuple[str, str]], denied: Container[str]
+) -> str:
     if nodes:
-        return _choose(terminal, "node", nodes)
+        return _choose(terminal, "node", nodes, denied)
     return _answer(terminal, "Node (its id): ", lambda text: text or None)
 
 
-def _choose(terminal: Terminal, what: str, offered: Sequence[tuple[str, str]]) -> str:
-    """Return the id of the choice by number, id or name; the only id, or '', without a choice."""
+def _choose(
+    terminal: Terminal,
+    what: str,
+    offered: Sequence[tuple[str, str]],
+    denied: Container[str] = (),
+) -> str:
+    """Return the id of the choice by number, id or name; the only id, or '', without a choice.
+
+    Those in `denied` are marked.
+    """
     if len(offered) < 2:
         return offered[0][0] if offered else ""
     for number, (identifier, name) in enumerate(offered, 1):
-        terminal.say(f"{number:4}  {identifier}  {name[:60]}".rstrip())
+        mark = DENIED if identifier in denied else ""
+        terminal.say(f"{number:4}  {identifier}  {name[:60]}".rstrip() + mark)
 
     def chosen(text: str) -> str | None:
         if text.isascii() and text.isdigit() and 1 <= int(text) <= len(offered):
@@ -121,20 +136,29 @@ def _answer(terminal: Terminal, prompt: str, read: Callable[[str], str | None]) 
 
 def _offer(
     config: Config, eprint: Callable[[str], object]
-) -> tuple[list[tuple[str, str]], list[str]]:
-    """Return online nodes that the rules allow, and documents that IAM and the rules allow."""
+) -> tuple[list[tuple[str, str]], list[str], set[str]]:
+    """Return online nodes, documents, and those of both that are denied.
+
+    What is denied is left out unless `config` is permissive: then the gate starts it all the same.
+    """
     nodes: list[tuple[str, str]] = []
     documents: list[str] = []
+    denied: set[str] = set()
     try:
         with signals.time_limit(LISTING_SECONDS):
             listing = Listing(None, None, None, None)
-            nodes = [node for node in listing.targets() if _target_allowed(config, node[0])]
-            documents = _permitted(config, [name for name, _owner in listing.documents()])
+            online = listing.targets()
+            denied |= {node for node, _name in online if not _target_allowed(config, node)}
+            nodes = [node for node in online if config.permissive or node[0] not in denied]
+            known = _shells([name for name, _owner in listing.documents()])
+            permitted = _permitted(config, known)
+            denied |= {name for name in known if name not in permitted}
+            documents = known if config.permissive else permitted
     except signals.TimeLimitExceeded:
         eprint("ssmgate: the list took too long")
     except Exception as error:
         eprint(f"ssmgate: there is no list: {errors.translate(error).message}")
-    return nodes, documents
+    return nodes, documents, denied
 
 
 def _target_allowed(config: Config, target: str) -> bool:
@@ -142,7 +166,17 @@ def _target_allowed(config: Config, target: str) -> bool:
     return apply_restrictions.denial_by(only_targets, SessionRequest(target), (), "") is None
 
 
+def _shells(names: Sequence[str]) -> list[str]:
+    """Return the documents for a terminal among `names`, at most `MAX_DOCUMENTS`.
+
+    The default is first: it may be missing in the list, if it was never customized.
+    """
+    shells = [name for name in names if not name.startswith(_NOT_SHELLS)]
+    return list(dict.fromkeys((DEFAULT_DOCUMENT_NAME, *sorted(shells))))[:MAX_DOCUMENTS]
+
+
 def _permitted(config: Config, names: Sequence[str]) -> list[str]:
+    """Return those of `names` that IAM and the rules allow."""
     invocation = parse.read(["ssm", "start-session", "--target=i-0"])
     if isinstance(invocation, int):  # never: this command line starts a session
         return []
@@ -150,21 +184,20 @@ def _permitted(config: Config, names: Sequence[str]) -> list[str]:
     clients = open_clients(invocation.session, invocation.options, config)
     caller = identity.identify(clients.sts, clients.iam, clients.partition)
     if isinstance(caller, Unknown):
+        if config.permissive:
+            return []
         raise GateError(caller.reason)
-    shells = [name for name in names if not name.startswith(_NOT_SHELLS)]
-    # The default first: it may be missing in the list, if it was never customized.
-    first = list(dict.fromkeys((DEFAULT_DOCUMENT_NAME, *sorted(shells))))[:MAX_DOCUMENTS]
     attempts = authorize_documents(
         clients,
         QuestionBuilder.live(caller, invocation, clients, config),
-        first,
+        names,
         config.allow_wildcard_grants,
         most_tagged=MAX_DOCUMENTS,
     )
     rules = restrictions.Restrictions(config.rules.documents_allow, config.rules.documents_deny)
     return [
         name
-        for name, attempt in zip(first, attempts, strict=True)
+        for name, attempt in zip(names, attempts, strict=True)
         if _starts(attempt, rules, caller.account)
     ]
 

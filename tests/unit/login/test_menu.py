@@ -46,3 +46,10 @@ def test_escapes_control_characters_of_names_and_ids(
     assert os.read(reading, 65536).decode() == (
         "   1  i-1  db\\x1b[2J\\u202e\r\n   2  Dev\\u200b-Shell  é\\n   2  i-3  forged\r\n"
     )
+
+
+def test_marks_what_is_denied(terminal: tuple[menu.Terminal, int]) -> None:
+    shown, reading = terminal
+
+    assert menu._choose(shown, "node", [("i-1", "web"), ("i-2", "")], {"i-2"}) == "i-1"
+    assert os.read(reading, 65536).decode() == (f"   1  i-1  web\r\n   2  i-2{menu.DENIED}\r\n")

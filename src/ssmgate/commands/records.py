@@ -30,6 +30,7 @@ class _Head(click.ParamType):  # type: ignore[type-arg] # not generic in older r
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> chain.Head:
+        """Return the `Head` in `value`. Fails with a usage error for another text."""
         try:
             return chain.Head.parse(value)
         except ValueError as error:

@@ -68,10 +68,12 @@ class _Found:
 
     @property
     def clients(self) -> Clients:
+        """Return the clients of the authorization."""
         return self.authorization.clients
 
     @property
     def caller(self) -> Caller:
+        """Return the caller whom the questions are about."""
         return self.builder.caller
 
 

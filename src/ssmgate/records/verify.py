@@ -133,6 +133,7 @@ class _Verification:
         self._followed: dict[str | None, _Chained] = {}
 
     def run(self) -> None:
+        """Compare the lines, and add what is wrong to the result's findings."""
         before: _Chained | None = None
         for one in self._chained:
             if before is None:

@@ -190,6 +190,7 @@ class _Sources:
         self._read = 0
 
     def of(self, question: Question) -> tags.Source | None:
+        """Return the source for the document of `question`, None as `document_source`."""
         own = document_source(self._clients, self._caller, question)
         if own is None or self._most is None:
             return own

@@ -129,11 +129,13 @@ class _MainParser(_AnyCommand, MainParser):
         self.doubts: list[Callable[[], str]] = []
 
     def parse_known_args(self, args: Any, namespace: Any = None) -> Any:
+        """Parse `args` as the CLI does, and note a doubt about where the command is."""
         parsed, remaining = super().parse_known_args(args, namespace)
         self.doubts.append(lambda: self._doubt(args, parsed.command))
         return parsed, remaining
 
     def exit(self, status: int = 0, message: str | None = None) -> Any:
+        """Raise `Version`: only --version exits here."""
         raise Version
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -161,6 +163,7 @@ class _ServiceParser(_AnyCommand, ServiceParser):
     doubts: list[Callable[[], str]]
 
     def parse_known_args(self, args: Any, namespace: Any = None) -> Any:
+        """Parse `args` as the CLI does, and note a doubt about where the operation is."""
         parsed, remaining = super().parse_known_args(args, namespace)
         # The main parser has removed the options that it knows.
         first = args[0]

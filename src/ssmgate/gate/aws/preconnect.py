@@ -197,6 +197,7 @@ class _Ahead(threading.Thread):
         self.once = False
 
     def run(self) -> None:
+        """Open the connection in this thread. An error is stored."""
         _leave_signals_to_the_main_thread()
         try:
             self._open()

@@ -120,11 +120,13 @@ class _Limit:
         self._interval = 0.0
 
     def begin(self) -> None:
+        """Stop the earlier timer, and start this limit's."""
         self._take()
         signal.signal(signal.SIGALRM, self._ring)
         self._arm()
 
     def end(self) -> None:
+        """Restore the handler and the earlier timer."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         if self._handler is not None:  # None: installed by code that is not Python
             signal.signal(signal.SIGALRM, self._handler)

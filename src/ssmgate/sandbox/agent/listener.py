@@ -47,6 +47,7 @@ class Port:
         self._open.set()
 
     async def read(self) -> bytes:
+        """Return data of the connection, empty after the end of the session."""
         while not self._ended:
             await self._open.wait()
             reader = self._reader
@@ -61,6 +62,7 @@ class Port:
         return b""
 
     async def write(self, data: bytes) -> None:
+        """Write `data` to the connection, and open a new one if connections are forwarded."""
         if self._writer is None:
             if self._ended or not self.forwarded:
                 return
@@ -74,6 +76,7 @@ class Port:
         """Do nothing: a port has no terminal."""
 
     async def disconnect(self) -> None:
+        """Close the connection."""
         writer, self._writer, self._reader = self._writer, None, None
         if not self._ended:
             self._open.clear()
@@ -82,6 +85,7 @@ class Port:
             writer.close()
 
     async def end(self) -> None:
+        """End the session, its connection and its listener."""
         self._ended = True
         self._open.set()
         await self.disconnect()
@@ -95,6 +99,7 @@ class Tcp:
     port: int
 
     async def enter(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the port on localhost. Raises `WorkError`."""
         try:
             return await asyncio.open_connection("localhost", self.port)
         except OSError as error:
@@ -115,6 +120,7 @@ class Sshd:
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     async def enter(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Start an sshd at one end of a socket pair, and return the other. Raises `WorkError`."""
         ours, its = socket.socketpair()
         with its:
             try:
@@ -133,6 +139,7 @@ class Sshd:
         return await asyncio.open_connection(sock=ours)
 
     async def leave(self) -> None:
+        """Wait two seconds for each sshd, and then kill it."""
         # Each sshd ends by itself, because its connection was closed.
         for process in self._started:
             for _ in range(200):

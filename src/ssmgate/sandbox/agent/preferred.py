@@ -90,15 +90,19 @@ class Logged:
         return data
 
     async def write(self, data: bytes) -> None:
+        """Write input, which is not logged."""
         await self._work.write(data)
 
     def resize(self, size: Size) -> None:
+        """Resize the work's terminal."""
         self._work.resize(size)
 
     async def disconnect(self) -> None:
+        """Tell the work that the client's local connection has ended."""
         await self._work.disconnect()
 
     async def end(self) -> None:
+        """End the work, and close the files."""
         await self._work.end()
         self._close()
 

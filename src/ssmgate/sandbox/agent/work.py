@@ -85,6 +85,7 @@ class Terminal:
         return terminal
 
     async def read(self) -> bytes:
+        """Return the next output, also what is in the terminal's buffer after the program's end."""
         while True:
             exited = self._exited.done()
             if exited:
@@ -101,6 +102,7 @@ class Terminal:
                 return b""
 
     async def write(self, data: bytes) -> None:
+        """Type `data`. What the program does not read before its end is dropped."""
         while data and not self._exited.done():
             try:
                 data = data[os.write(self._master, data) :]
@@ -110,6 +112,7 @@ class Terminal:
                 return
 
     def resize(self, size: Size) -> None:
+        """Set the size of the pty."""
         if not self._closed:
             packed = struct.pack("HHHH", size.rows, size.columns, 0, 0)
             with contextlib.suppress(OSError):
@@ -119,6 +122,7 @@ class Terminal:
         """Do nothing: only ports have local connections."""
 
     async def end(self) -> None:
+        """Close the pty, and end the processes of its session."""
         if self._closed:
             return
         self._closed = True
@@ -144,10 +148,12 @@ class Program:
         return cls(process)
 
     async def read(self) -> bytes:
+        """Return the next output, empty after the end."""
         output = self._process.stdout
         return b"" if output is None else await output.read(PAYLOAD_BYTES)
 
     async def write(self, data: bytes) -> None:
+        """Interrupt the program if `data` has a Ctrl-C. Other input is dropped."""
         if _INTERRUPT in data:
             _signal_group(self._process.pid, signal.SIGINT)
 
@@ -158,6 +164,7 @@ class Program:
         """Do nothing: only ports have local connections."""
 
     async def end(self) -> None:
+        """End the processes of the program's session."""
         await _end(self._process.pid, self._exited)
 
 

@@ -91,33 +91,40 @@ class Stdio:
 
     @property
     def unwritten(self) -> int:
+        """Return how many bytes wait for stdout."""
         return len(self._waiting)
 
     def reading(self) -> list[int]:
+        """Return stdin."""
         return [_STDIN]
 
     def writing(self) -> list[int]:
+        """Return stdout if data waits for it."""
         return [_STDOUT] if self._waiting else []
 
     def read(self, descriptor: int) -> None:
+        """Read stdin and send it. Raises `Ended` at its end."""
         data = os.read(_STDIN, PAYLOAD_BYTES)
         if not data:
             raise Ended(self._at_end_of_input())
         self._channel.send(PayloadType.OUTPUT, self._typed(data))
 
     def write(self, descriptor: int) -> None:
+        """Write to stdout as long as it does not block."""
         while self._waiting:
             del self._waiting[: os.write(_STDOUT, self._waiting[:_PIPE_BYTES])]
             if not select.select([], [_STDOUT], [], 0)[1]:
                 return
 
     def take(self, data: bytes) -> None:
+        """Store `data` until stdout is ready."""
         self._waiting += data
 
     def signalled(self, number: int) -> None:
         """Do nothing: signals have their inherited dispositions."""
 
     def finish(self) -> None:
+        """Write what is left to stdout, even if it blocks."""
         while self._waiting:
             del self._waiting[: os.write(_STDOUT, self._waiting)]
 
@@ -150,12 +157,14 @@ class Shell(Stdio):
             termios.tcsetattr(_STDIN, termios.TCSADRAIN, attributes)
 
     def signalled(self, number: int) -> None:
+        """Send the signal's key, or the new size of the terminal."""
         if number == signal.SIGWINCH:
             self._resize()
         elif number in _KEYS:
             self._channel.send(PayloadType.OUTPUT, _KEYS[signal.Signals(number)])
 
     def leave(self) -> None:
+        """Ignore the keys' signals, and turn the echo on again."""
         # A signal while this program ends must not reach the user's shell as a key.
         for number in _KEYS:
             signal.signal(number, signal.SIG_IGN)
@@ -207,9 +216,11 @@ class Forward:
 
     @property
     def unwritten(self) -> int:
+        """Return how many bytes wait for the connection."""
         return len(self._waiting)
 
     def reading(self) -> list[int]:
+        """Return the connection, or the listening socket if a new one may be accepted."""
         if self._local is not None:
             return [self._local.fileno()]
         if self._channel.is_acknowledged(self._disconnected):
@@ -217,9 +228,11 @@ class Forward:
         return []
 
     def writing(self) -> list[int]:
+        """Return the connection if data waits for it."""
         return [self._local.fileno()] if self._local is not None and self._waiting else []
 
     def read(self, descriptor: int) -> None:
+        """Accept a connection, or send what it has sent, or its end."""
         if descriptor == self._listening.fileno():
             self._accept()
         elif self._local is not None:
@@ -236,6 +249,7 @@ class Forward:
                 self._disconnect()
 
     def write(self, descriptor: int) -> None:
+        """Write to the connection as much as it takes."""
         if self._local is not None:
             try:
                 del self._waiting[: self._local.send(self._waiting)]
@@ -245,22 +259,26 @@ class Forward:
                 self._disconnect()
 
     def take(self, data: bytes) -> None:
+        """Store `data` for the connection. Data for one that has ended is dropped."""
         if self._local is not None or self._channel.is_acknowledged(self._disconnected):
             self._waiting += data
 
     def signalled(self, number: int) -> None:
+        """End the session by a signal that the plugin handles. Raises `Ended`."""
         if number in _KEYS:
             os.write(_STDOUT, b"Terminate signal received, exiting.\n")
             self._channel.send(PayloadType.FLAG, flag_payload(Flag.TERMINATE_SESSION))
             raise Ended(f"\n\nExiting session with sessionId: {self._session_id}.\n\n")
 
     def finish(self) -> None:
+        """Write what is left to the connection, even if it blocks."""
         if self._local is not None:
             self._local.setblocking(True)
             with contextlib.suppress(OSError):
                 self._local.sendall(self._waiting)
 
     def leave(self) -> None:
+        """Close the connection and the listening socket."""
         if self._local is not None:
             self._local.close()
         self._listening.close()

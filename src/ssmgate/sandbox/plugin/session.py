@@ -115,6 +115,7 @@ class Session:
         return self._outgoing.latest
 
     def is_acknowledged(self, sequence_number: int) -> bool:
+        """Return whether the node has acknowledged the message `sequence_number`."""
         return not self._outgoing.is_unacknowledged(sequence_number)
 
     def _receive(self, frame: bytes) -> None:

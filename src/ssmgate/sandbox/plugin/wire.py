@@ -67,6 +67,7 @@ class Wire:
         return wire
 
     def fileno(self) -> int:
+        """Return the descriptor of the connection, for `select`."""
         return self._connection.fileno()
 
     @property

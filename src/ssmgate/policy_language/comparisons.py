@@ -41,7 +41,9 @@ class Verdict(enum.Enum):
 class Comparison:
     """An operator: how to compare two values, and how to check a policy's value.
 
-    `check` raises PolicyError for a value that is not valid for the operator.
+    `compare` takes the policy's value, the policy's version, the request's value, and the context
+    that has the values of policy variables. `check` raises PolicyError for a value that is not
+    valid for the operator.
     """
 
     compare: Callable[[str, Version, str, Context], Verdict]
@@ -54,12 +56,14 @@ def _verdict(equal: bool) -> Verdict:
 
 
 def _text(matches: Callable[[Pattern, str], bool], *, wildcards: bool = False) -> Comparison:
-    def compare(text: str, version: Version, value: str, context: Context) -> Verdict:
-        pattern = parse_template(text, version, wildcards=wildcards).resolve(context)
-        return Verdict.UNRESOLVED if pattern is None else _verdict(matches(pattern, value))
+    def compare(
+        policy_value: str, version: Version, request_value: str, context: Context
+    ) -> Verdict:
+        pattern = parse_template(policy_value, version, wildcards=wildcards).resolve(context)
+        return Verdict.UNRESOLVED if pattern is None else _verdict(matches(pattern, request_value))
 
-    def check(text: str, version: Version) -> None:
-        parse_template(text, version, wildcards=wildcards)
+    def check(policy_value: str, version: Version) -> None:
+        parse_template(policy_value, version, wildcards=wildcards)
 
     return Comparison(compare, check)
 
@@ -73,41 +77,49 @@ def _ordered(
     what: str,
     holds: Callable[[Decimal | int, Decimal | int], bool],
 ) -> Comparison:
-    def compare(text: str, _version: Version, value: str, _context: Context) -> Verdict:
-        limit, given = read(text), read(value)
+    def compare(
+        policy_value: str, _version: Version, request_value: str, _context: Context
+    ) -> Verdict:
+        limit, given = read(policy_value), read(request_value)
         return _verdict(limit is not None and given is not None and holds(given, limit))
 
     return Comparison(compare, _of_type(read, what))
 
 
 def _of_type(read: Callable[[str], object], what: str) -> Callable[[str, Version], None]:
-    def check(text: str, _version: Version) -> None:
-        if read(text) is None:
-            raise PolicyError(f"{text!r} is not a valid {what}")
+    def check(policy_value: str, _version: Version) -> None:
+        if read(policy_value) is None:
+            raise PolicyError(f"{policy_value!r} is not a valid {what}")
 
     return check
 
 
-def _compare_arns(text: str, version: Version, value: str, context: Context) -> Verdict:
-    if split_arn(value) is None:
+def _compare_arns(
+    policy_value: str, version: Version, request_value: str, context: Context
+) -> Verdict:
+    if split_arn(request_value) is None:
         return Verdict.UNREADABLE
-    pattern = parse_template(text, version).resolve(context)
+    pattern = parse_template(policy_value, version).resolve(context)
     if pattern is None:
         return Verdict.UNRESOLVED
-    matches = arn_like(pattern, value)
+    matches = arn_like(pattern, request_value)
     return Verdict.UNDEFINED if matches is None else _verdict(matches)
 
 
-def _compare_addresses(text: str, _version: Version, value: str, _context: Context) -> Verdict:
-    address, network = read_address(value), read_network(text)
+def _compare_addresses(
+    policy_value: str, _version: Version, request_value: str, _context: Context
+) -> Verdict:
+    address, network = read_address(request_value), read_network(policy_value)
     if address is None or network is None:
         return Verdict.UNREADABLE
     return _verdict(address in network)
 
 
-def _compare_binary(text: str, _version: Version, value: str, _context: Context) -> Verdict:
-    data = read_binary(value)
-    return _verdict(data is not None and data == read_binary(text))
+def _compare_binary(
+    policy_value: str, _version: Version, request_value: str, _context: Context
+) -> Verdict:
+    data = read_binary(request_value)
+    return _verdict(data is not None and data == read_binary(policy_value))
 
 
 def _not(comparison: Comparison) -> Comparison:

@@ -133,11 +133,11 @@ def search(layers: Layers, request: Request, view: View, budget: list[int]) -> C
 def _refined(layers: Layers, request: Request, view: View, budget: list[int]) -> Layers:
     """Return `layers` in `view`, which has more assumptions: what was decided remains decided."""
 
-    def again(one: Possible) -> Possible:
-        if one.may is one.must:
-            return one
+    def again(statement: Possible) -> Possible:
+        if statement.may is statement.must:
+            return statement
         budget[0] -= 1
-        return possible(one.match, request, view)
+        return possible(statement.match, request, view)
 
     return [(layer, [again(one) for one in found]) for layer, found in layers]
 
@@ -181,11 +181,11 @@ def answer_of(layers: Layers) -> tuple[Certainty, list[Possible]]:
     return Certainty.UNKNOWN, [*denies, *(p for found in undecided for p in found)]
 
 
-def is_deny(one: Possible) -> bool:
+def is_deny(statement: Possible) -> bool:
     """Return whether the statement is a Deny."""
-    return one.match.statement.effect is Effect.DENY
+    return statement.match.statement.effect is Effect.DENY
 
 
-def is_allow(one: Possible) -> bool:
+def is_allow(statement: Possible) -> bool:
     """Return whether the statement is an Allow."""
-    return one.match.statement.effect is Effect.ALLOW
+    return statement.match.statement.effect is Effect.ALLOW

@@ -117,15 +117,19 @@ def _combined(condition: Condition, each: Sequence[Outcomes]) -> Outcomes:
 
 
 def _value_outcomes(
-    condition: Condition, version: Version, view: View, splits: list[Split], value: str | None
+    condition: Condition,
+    version: Version,
+    view: View,
+    splits: list[Split],
+    request_value: str | None,
 ) -> Outcomes:
     """Return the possible results for one value of the request, None if it is not known."""
     negated = condition.operator.negated
     matched, not_matched = Outcome.MATCHED, Outcome.NOT_MATCHED
     equal, different = (not_matched, matched) if negated else (matched, not_matched)
     possible: set[Outcome] = set()
-    for text in condition.values:
-        verdicts = _verdicts(condition, version, view, splits, value, text)
+    for policy_value in condition.values:
+        verdicts = _verdicts(condition, version, view, splits, request_value, policy_value)
         if Verdict.EQUAL in verdicts:
             possible.add(equal)
         if Verdict.UNDEFINED in verdicts:
@@ -142,21 +146,21 @@ def _verdicts(
     version: Version,
     view: View,
     splits: list[Split],
-    value: str | None,
-    text: str,
+    request_value: str | None,
+    policy_value: str,
 ) -> Verdicts:
-    """Return the possible results of comparing one value with `text`, a value of the policy."""
+    """Return the possible results of comparing a value of the request with one of the policy."""
     base = _positive(condition)
-    verdicts = _unassumed(condition, version, view, splits, value, text)
+    verdicts = _unassumed(condition, version, view, splits, request_value, policy_value)
     if len(verdicts) == 1 or Verdict.EQUAL not in verdicts:
         return verdicts
-    known = "" if value is None else f"={value}"
-    atom = ("value", base, condition.key.lower(), known, version.value, text)
+    known = "" if request_value is None else f"={request_value}"
+    atom = ("value", base, condition.key.lower(), known, version.value, policy_value)
     if atom in view.truths:
         return frozenset({Verdict.EQUAL}) if view.truths[atom] else verdicts - {Verdict.EQUAL}
     only = None
-    if base == "StringEquals" and value is None:
-        pieces = parse_template(text, version, wildcards=False).pieces
+    if base == "StringEquals" and request_value is None:
+        pieces = parse_template(policy_value, version, wildcards=False).pieces
         only = literal(tuple(p for p in pieces if not isinstance(p, Variable)))
         only = None if any(isinstance(p, Variable) for p in pieces) else only
     splits.append(Split(condition.key, atom, only))
@@ -172,31 +176,31 @@ def _unassumed(
     version: Version,
     view: View,
     splits: list[Split],
-    value: str | None,
-    text: str,
+    request_value: str | None,
+    policy_value: str,
 ) -> Verdicts:
     base = _positive(condition)
     if not takes_variables(base):
-        if value is not None:
+        if request_value is not None:
             compare = COMPARISONS[condition.operator.base].compare
-            return frozenset({compare(text, version, value, Context())})
+            return frozenset({compare(policy_value, version, request_value, Context())})
         return _EITHER | {Verdict.UNREADABLE} if base == "IpAddress" else _EITHER
     wildcards = base.startswith("Arn") or base == "StringLike"
-    resolved = view.resolve(parse_template(text, version, wildcards=wildcards), splits)
-    shape: Shape = view.shape(condition.key) if value is None else tuple(value)
+    resolved = view.resolve(parse_template(policy_value, version, wildcards=wildcards), splits)
+    shape: Shape = view.shape(condition.key) if request_value is None else tuple(request_value)
     if base.startswith("Arn"):
         return _arn_verdicts(resolved, shape)
     if resolved.pattern is None:
         return frozenset({Verdict.DIFFERENT})
     if base == "Bool":
-        if value is None or not resolved.exact:
+        if request_value is None or not resolved.exact:
             return _EITHER
-        equal = read_bool(literal(resolved.pattern) or "") is read_bool(value)
+        equal = read_bool(literal(resolved.pattern) or "") is read_bool(request_value)
         return frozenset({Verdict.EQUAL if equal else Verdict.DIFFERENT})
     pattern = resolved.pattern
     if base == "StringEqualsIgnoreCase":
         pattern = _lower(pattern)
-        shape = ANYTHING if value is None else tuple(_lower_text(value))
+        shape = ANYTHING if request_value is None else tuple(_lower_text(request_value))
     verdicts = set()
     if intersect(pattern, shape):
         verdicts.add(Verdict.EQUAL)

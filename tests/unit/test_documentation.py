@@ -41,7 +41,6 @@ OLD = {
     "docs/explanation/after-awscli-v1.md",
     "docs/explanation/caching-and-daemon.md",
     "docs/explanation/threat-model.md",
-    "docs/reference/check.md",
     "docs/reference/doctor.md",
     "docs/reference/records.md",
     "docs/reference/sandbox.md",

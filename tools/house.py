@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate.system": {"gate.decision"},
     "gate.config": {"gate.decision", "gate.system"},
     "gate.plugin": {"gate.decision", "gate.system"},
-    "gate.records": {"gate.decision", "gate.system", "gate.config"},
+    "gate.records": {"gate.decision", "gate.system", "gate.config", "gate.printer"},
     "gate.aws": _DECIDES,
     "gate.argv": {*_DECIDES, "gate.aws"},
     "gate.cache": {*_DECIDES, "gate.aws", "gate.argv"},

@@ -259,11 +259,11 @@ def test_user_starts_session(host: Host, at: str) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
     assert host.aws.calls("SimulatePrincipalPolicy")[0].access_key == "AKIAALICE"
     assert host.aws.calls("StartSession")[0].access_key == "AKIAALICE"
-    decision, start = host.records
+    decision, start, end = host.records
     assert start["session_id"] == SESSION_ID
     assert start["unix"]["user"] == ALICE
     assert start["unix"]["ssh_connection"].startswith("127.0.0.1 ")
-    assert host.log.records == [decision, start]
+    assert host.log.records == [decision, start, end]
     assert host.plugin.environ.keys().isdisjoint({"SSH_AUTH_SOCK", "DISPLAY", "SSMGATE_MODE"})
 
 

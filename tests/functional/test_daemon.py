@@ -243,7 +243,8 @@ def test_records_same_as_cold_start(machine: Machine, tmp_path: Path, daemon: Da
         seen.append([{**record, "decision_id": "", "time": ""} for record in records])
 
     warm, cold = seen
-    assert [record["event"] for record in warm] == ["decision", "start"]
+    assert [record["event"] for record in warm] == ["decision", "start", "end"]
+    assert [record.pop("duration") >= 0 for record in (warm[2], cold[2])] == [True, True]
     assert warm == cold
 
 

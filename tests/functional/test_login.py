@@ -56,7 +56,7 @@ def test_command_executes_plugin(bastion: Bastion, scripted: ScriptedAws) -> Non
         "AWS_SSM_START_SESSION_RESPONSE", "HOME", "LANG", "PATH", "TERM",
     }  # fmt: skip
     assert environ["HOME"] == f"{bastion.root}/empty"
-    decision, start = bastion.records(ALICE)
+    decision, start, _end = bastion.records(ALICE)
     assert (decision["verdict"], start["session_id"]) == ("allowed", SESSION_ID)
     assert start["unix"]["user"] == ALICE
     assert os.listdir(bastion.root / "empty") == []
@@ -176,7 +176,7 @@ def test_denies_an_endpoint_that_is_not_allowed(bastion: Bastion, scripted: Scri
     assert denied.returncode == 253
     assert f"the endpoint of IAM is {elsewhere.url}" in denied.stderr
     assert "aws.allowed_endpoints" in denied.stderr
-    end, decision, start = bastion.records(ALICE)
+    end, decision, start, _end = bastion.records(ALICE)
     assert (end["event"], end["exit_code"]) == ("end", 253)
     assert (allowed.returncode, allowed.stderr) == (0, "")
     asked = {"sts": scripted.url, "iam": elsewhere.url, "ssm": scripted.url}
@@ -288,7 +288,7 @@ def test_menu_asks_for_node_document_and_reason(bastion: Bastion, listed: Script
         "DocumentName": "Dev-Shell",
         "Reason": "TICKET-1",
     }
-    assert bastion.records(ALICE)[-1]["event"] == "start"
+    assert [record["event"] for record in bastion.records(ALICE)][-2:] == ["start", "end"]
 
 
 def test_menu_offers_and_marks_what_permissive_mode_starts(

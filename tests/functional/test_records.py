@@ -48,7 +48,7 @@ def test_start_records_decision_and_start(machine: Machine, log: Log) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     texts = log.texts
     assert not any(secret in text for text in texts for secret in (TOKEN, STREAM_URL, "secret-of"))
-    decision, start = (json.loads(text.partition(": ")[2]) for text in texts)
+    decision, start, _end = (json.loads(text.partition(": ")[2]) for text in texts)
     assert (decision["event"], decision["verdict"], decision["starts"]) == (
         "decision",
         "allowed",
@@ -66,7 +66,7 @@ def test_start_records_decision_and_start(machine: Machine, log: Log) -> None:
 def test_records_who_and_what_to_find_in_cloudtrail(machine: Machine, log: Log) -> None:
     machine.run("--target", TARGET, "--parameters", "portNumber=22")
 
-    decision, start = log.records
+    decision, start, _end = log.records
     assert decision["request_ids"] == {"SimulatePrincipalPolicy": ["r-1"]}
     assert start["request_ids"] == {"StartSession": [JSON_REQUEST_ID]}
     assert start["access_key_id"] == machine.environ["AWS_ACCESS_KEY_ID"]
@@ -103,7 +103,7 @@ def test_records_request_of_checker(machine: Machine, log: Log) -> None:
     )
 
     assert ended.returncode == 0, ended.stderr
-    decision, _start = log.records
+    decision, _start, _end = log.records
     assert decision["request_ids"] == {"SimulatePrincipalPolicy": ["r-1"]}
     assert decision["access_key_id"] == machine.environ["AWS_ACCESS_KEY_ID"]
 
@@ -123,11 +123,11 @@ def test_records_terminal_and_parent(machine: Machine, log: Log) -> None:
     assert os.waitpid(pid, 0)[1] == 0
     os.close(master)
 
-    alone, _, at_terminal, _ = (record["process"] for record in log.records)
+    alone, _, _, at_terminal, _, end = (record["process"] for record in log.records)
     assert (alone["tty"], alone["started_by"]) == (None, "program")
     assert at_terminal["started_by"] == "person"
     assert at_terminal["tty"].startswith("/dev/pts/")
-    assert at_terminal["pid"] == pid
+    assert at_terminal["pid"] == end["pid"] == pid
     own = Path("/proc/self/comm").read_text().rstrip("\n")
     assert alone["parent"] == at_terminal["parent"] == own
 
@@ -165,7 +165,7 @@ def test_records_the_endpoints_that_answered(machine: Machine, log: Log) -> None
             assert (ended.returncode, ended.stderr) == (0, "")
         asked = {"sts": machine.aws.url, "iam": iam.url, "ssm": machine.aws.url}
 
-    records = log.records
+    records = [record for record in log.records if record["event"] != "end"]
     assert [record["endpoints"] for record in records] == [asked] * 4
     assert [r["evidence"].get("cached") for r in records if "evidence" in r] == [None, True]
 
@@ -190,7 +190,7 @@ def test_permissive_records_overridden_denial(machine: Machine, log: Log) -> Non
     machine.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
     assert machine.run("--target", TARGET, SSMGATE_MODE="permissive").returncode == 0
 
-    decision, start = log.records
+    decision, start, _end = log.records
     assert (decision["mode"], decision["verdict"], decision["starts"]) == (
         "permissive",
         "denied",
@@ -238,6 +238,7 @@ def test_failing_optional_record_warns_and_starts(machine: Machine) -> None:
 
     assert ended.returncode == 0
     assert ended.stderr.count("[WARNING]: this could not be recorded: syslog") == 2
+    assert ended.stderr.count("the end of the session could not be recorded: syslog") == 1
     assert machine.plugin.started
 
 

@@ -12,8 +12,9 @@ from ssmgate.gate.system import SYSTEM_FILE, takeover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    Command = tuple[str, Sequence[str], dict[str, str]]
     Shim = tuple[str, str] | None
     Terminate = Callable[[str, list[str], Shim], object]
 
@@ -228,23 +229,23 @@ class _Request:
                 self._session = lists[0][0]
             elif kind == protocol.HANDOVER:
                 handover = _handover(lists)
-                if terminal := os.isatty(0):  # before TAKE: the import may fail
+                if wrapped := handover[3] or os.isatty(0):  # before TAKE: the import may fail
                     from ssmgate.gate.plugin import restore_terminal
                 self._send(protocol.TAKE, [])
             elif kind == protocol.GO and handover is not None:
-                path, argv, environ = handover
-                if terminal and restore_terminal.is_ours():
-                    path, argv = restore_terminal.wrap(path, argv, environ)
-                self._take_over(path, argv, environ)
+                path, argv, ignored = *handover[:2], takeover.IGNORED
+                if wrapped:
+                    path, argv, ignored = restore_terminal.wrap(*handover)
+                self._take_over((path, argv, handover[2]), ignored)
             elif kind != protocol.BEAT:
                 raise Broken
         raise Broken
 
-    def _take_over(self, path: str, argv: tuple[str, ...], environ: dict[str, str]) -> None:
+    def _take_over(self, command: Command, ignored: Sequence[int]) -> None:
         """Execute the plugin. If that fails, the worker terminates the session and reports it."""
         self._forwards = False
         try:
-            takeover.execute(path, argv, environ, self._check)
+            takeover.execute(*command, self._check, ignored)
         except Broken:
             pass
         except (OSError, ValueError) as error:
@@ -259,9 +260,9 @@ class _Request:
             raise Broken
 
 
-def _handover(lists: list[list[str]]) -> tuple[str, tuple[str, ...], dict[str, str]]:
+def _handover(lists: list[list[str]]) -> tuple[str, tuple[str, ...], dict[str, str], list[str]]:
     try:
-        (path,), argv, variables = lists
-        return path, tuple(argv), dict(variable.split("=", 1) for variable in variables)
+        (path,), argv, variables, afterwards = lists
+        return path, tuple(argv), dict(v.split("=", 1) for v in variables), afterwards
     except ValueError:
         raise Broken from None

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROTOCOL = "4"  # raised with every change of the messages
+PROTOCOL = "5"  # raised with every change of the messages
 
 # From the daemon, and from the worker that it forks for a start.
 HELLO = b"h"  # the protocol
@@ -22,7 +22,7 @@ BEAT = b"b"  # the worker is still running
 COLD = b"c"  # why the client has to start the session itself
 END = b"e"  # the exit status, or minus the number of a signal; or the daemon's status
 STARTED = b"i"  # the id of the session that was started
-HANDOVER = b"o"  # path, arguments and environment of the plugin
+HANDOVER = b"o"  # path, arguments and environment of the plugin; what records its end
 GO = b"g"  # the client has to execute the plugin
 # From either side, before the request.
 CHALLENGE = b"n"  # a descriptor: the other side has to send its name in /proc, a nonce

@@ -210,7 +210,11 @@ class _Client:
         """Return the message after which the client is not the plugin. Exits if it is."""
         variables = [f"{name}={text}" for name, text in handover.environ.items()]
         message = protocol.packed(
-            protocol.HANDOVER, [handover.path], list(handover.argv), variables
+            protocol.HANDOVER,
+            [handover.path],
+            list(handover.argv),
+            variables,
+            list(handover.afterwards),
         )
         self._sock.settimeout(TAKE_SECONDS)
         with self._sending:

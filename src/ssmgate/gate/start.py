@@ -223,7 +223,7 @@ def _warn_of_what_follows(authorization: Authorization, plugin: Plugin, config: 
 
 
 def _handover(permitted: PermittedSession, session: StartedSession) -> Handover:
-    clients = permitted.authorization.clients
+    clients, caller = permitted.authorization.clients, permitted.authorization.caller
     passed = clients.credentials.for_environment() if permitted.config.pass_credentials else None
     return handover(
         permitted.plugin,
@@ -238,6 +238,7 @@ def _handover(permitted: PermittedSession, session: StartedSession) -> Handover:
         endpoint_url=clients.ssm.meta.endpoint_url,
         environ=permitted.environ,
         credentials=passed,
+        afterwards=permitted.recorder.end(caller, session.request, session.session_id),
     )
 
 

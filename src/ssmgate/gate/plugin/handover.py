@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import NoReturn
 
@@ -19,26 +19,31 @@ RESPONSE_VARIABLE = "AWS_SSM_START_SESSION_RESPONSE"
 
 @frozen
 class Handover:
-    """The program to execute. Its environment, or an old plugin's arguments, contain the token."""
+    """The program to execute. Its environment, or an old plugin's arguments, contain the token.
+
+    `afterwards` is what records the end of the session, as `restore_terminal.wrap` takes it.
+    """
 
     path: str
     argv: tuple[str, ...] = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
+    afterwards: Sequence[str] = ()
 
     def exec(self, last_check: Callable[[], object]) -> NoReturn:
-        """Replace this process with the plugin; at a terminal, with what also restores that.
+        """Replace this process with the plugin, or with a shell that runs it: see `wrap`.
 
         `last_check` is called just before. Raises `GateError` if execution fails, and what
         `last_check` raises.
         """
         path, argv = self.path, self.argv
-        if os.isatty(0):
+        ignored: Sequence[int] = takeover.IGNORED
+        if self.afterwards or os.isatty(0):
             from ssmgate.gate.plugin import restore_terminal
 
-            if restore_terminal.is_ours():
-                path, argv = restore_terminal.wrap(path, argv, self.environ)
+            wrap = restore_terminal.wrap
+            path, argv, ignored = wrap(path, argv, self.environ, self.afterwards)
         try:
-            takeover.execute(path, argv, self.environ, last_check)
+            takeover.execute(path, argv, self.environ, last_check, ignored)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "invalid arguments"
             raise self.failed(str(why)) from None
@@ -82,12 +87,14 @@ def handover(
     endpoint_url: str,
     environ: Mapping[str, str],
     credentials: Mapping[str, str] | None = None,
+    afterwards: Sequence[str] = (),
 ) -> Handover:
     """Return the plugin with its six arguments and its environment, as the CLI makes them.
 
     `response` is SessionId, TokenValue and StreamUrl. `profile` is the value of --profile, empty
     without it. `parameters` is the request that was sent. `environ` is the caller's.
-    `credentials` are environment variables that replace every profile and key in it.
+    `credentials` are environment variables that replace every profile and key in it. `afterwards`
+    as for `Handover`.
     """
     text = json.dumps(response)
     variables = dict(environ)
@@ -100,4 +107,4 @@ def handover(
         variables[RESPONSE_VARIABLE] = text
         text = RESPONSE_VARIABLE
     argv = (PROGRAM, text, region, "StartSession", profile, json.dumps(parameters), endpoint_url)
-    return Handover(plugin.path, argv, variables)
+    return Handover(plugin.path, argv, variables, tuple(afterwards))

@@ -64,6 +64,15 @@ def start(
     }
 
 
+def end(
+    recorder: Recorder, caller: Caller | None, request: SessionRequest, session_id: str
+) -> dict[str, object]:
+    """Return the members of the end of a session that are known when it starts."""
+    asked = _asked(recorder, caller, request)
+    names = ("caller", "target", "document", "access_key_id")
+    return {"session_id": session_id, **{name: asked[name] for name in names}}
+
+
 def _verdict(outcome: Permit | Denial | Unknown | LocalDenial) -> str:
     if isinstance(outcome, Permit):
         return "unknown" if outcome.left_to_service else "allowed"

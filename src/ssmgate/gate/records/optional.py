@@ -28,6 +28,10 @@ class NoRecords:
 
     start = decision
 
+    def end(self, *_: object) -> tuple[str, ...]:
+        """Return nothing: the end is not recorded."""
+        return ()
+
 
 if TYPE_CHECKING:
     AnyRecorder = Recorder | NoRecords

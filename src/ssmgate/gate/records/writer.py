@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -86,6 +86,17 @@ class Recorder:
         except signals.TimeLimitExceeded:
             problem = f"it took longer than {START_SECONDS} s"
         return self._raise_if_required(problem)
+
+    def end(self, caller: Caller | None, request: SessionRequest, session_id: str) -> Sequence[str]:
+        """Return what records the end of a session: Python, an option and an argument.
+
+        Empty if it is not recorded. The argument contains no token and no credentials.
+        """
+        if not self._writes:
+            return ()
+        from ssmgate.gate.records import end, members
+
+        return end.command(self, members.end(self, caller, request, session_id))
 
     def write(self, event: str, members: Members, *, notable: bool = False) -> str:
         """Write one record to the file and to syslog. Return the error, empty if there is none.

@@ -29,7 +29,7 @@ ENDING = tuple(
 """The numbers of all signals that end a process by default and can be held, also real-time ones."""
 
 # The plugin sends the first three to the node as bytes. Python ignores the last two.
-_IGNORED = (_signal.SIGINT, _signal.SIGQUIT, _signal.SIGTSTP)
+IGNORED: Sequence[int] = (_signal.SIGINT, _signal.SIGQUIT, _signal.SIGTSTP)
 _DEFAULT = (_signal.SIGPIPE, _signal.SIGXFSZ)
 
 
@@ -67,20 +67,22 @@ def execute(
     argv: Sequence[str],
     environ: Mapping[str, str],
     last_check: Callable[[], object] = lambda: None,
+    ignored: Sequence[int] = IGNORED,
 ) -> NoReturn:
     """Replace this process, with the signal dispositions that the CLI gives its plugin.
 
-    `last_check` is called just before the system call, and raises if a signal arrived. A signal
-    that arrives during the call is for the new program, as exec resets handlers. A signal in the
-    microseconds between has no effect: ending this process then would leave the session open.
+    `ignored` are the signals that the new program ignores. `last_check` is called just before the
+    system call, and raises if a signal arrived. A signal that arrives during the call is for the
+    new program, as exec resets handlers. A signal in the microseconds between has no effect: ending
+    this process then would leave the session open.
 
     Raises `OSError` or `ValueError` if execution fails, and what `last_check` raises, with the
     dispositions as before.
     https://docs.python.org/3/library/subprocess.html (restore_signals)
     """
-    before = {number: _signal.getsignal(number) for number in (*_IGNORED, *_DEFAULT)}
+    before = {number: _signal.getsignal(number) for number in (*IGNORED, *_DEFAULT)}
     arguments, variables = list(argv), dict(environ)
-    for number in _IGNORED:
+    for number in ignored:
         _signal.signal(number, _signal.SIG_IGN)
     for number in _DEFAULT:
         # exec resets it to the default. SIG_DFL itself could end this process too early.

@@ -273,6 +273,30 @@ def test_mfa_is_known_to_be_absent_with_long_term_keys(
     assert (UNKNOWN in ended.stderr) == (token is not None)
 
 
+@pytest.mark.parametrize("name", ["Ops", "AWSReservedSSO_Ops_0123456789abcdef"])
+@pytest.mark.parametrize("first", [DENY, lacking("aws:PrincipalArn")])
+def test_denial_that_path_of_role_may_change_is_unknown(
+    machine: Machine, name: str, first: Answer
+) -> None:
+    """The ARN of a session does not contain the path, and GetRole is denied."""
+    session = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/s", "AROAX:s")
+    machine.aws.script("GetCallerIdentity", session)
+    machine.aws.script("GetRole", refused())
+    machine.aws.script("SimulatePrincipalPolicy", first)
+    machine.aws.script(KEYS, context_keys("aws:PrincipalArn"))
+
+    ended = machine.run("--target", TARGET)
+
+    assert ended.returncode == 254
+    assert UNKNOWN in ended.stderr
+    assert "let the caller read its role, for the path in its ARN:" in ended.stderr
+    assert ("role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_" in ended.stderr) == (
+        name != "Ops"
+    )
+    asked = machine.aws.calls("SimulatePrincipalPolicy")[0]
+    assert "aws:PrincipalArn" not in asked.context
+
+
 @pytest.mark.parametrize(
     "second",
     [

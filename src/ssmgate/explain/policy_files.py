@@ -67,7 +67,8 @@ class Scenario:
 def parse_caller(arn: str) -> Caller:
     """Return the caller with the ARN of an IAM user, a role or a role session.
 
-    The ARN of a role session does not contain the role's path: `role_path_known` is false then.
+    The ARN of a role session does not contain the role's path: `role_path_known` is false then,
+    and for the ARN of a role of IAM Identity Center without the path that each of these has.
     Raises ValueError for any other ARN, including that of the root user, which policies do not
     restrict.
     """
@@ -78,7 +79,7 @@ def parse_caller(arn: str) -> Caller:
         raise ValueError("must be the ARN of an IAM user, a role or a role session")
     kind = "User" if who.kind == "user" else "AssumedRole"
     _, partition, _, _, account, _ = source.split(":", 5)
-    known = is_role or kind == "User"
+    known = kind == "User" or (is_role and ":role/AWSReservedSSO_" not in source)
     return Caller(account, arn, source, "", kind, partition, role_path_known=known)
 
 

@@ -354,6 +354,25 @@ def test_who_the_caller_is(arn, source, kind):
 
 
 @pytest.mark.parametrize(
+    ("arn", "known"),
+    [
+        ("arn:aws:iam::111122223333:user/ann", True),
+        (ROLE, True),
+        ("arn:aws:iam::111122223333:role/AWSReservedSSO_Ops_0123456789abcdef", False),
+        (
+            "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Ops_0",
+            True,
+        ),
+        ("arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Ops_0123456789abcdef/me", False),
+        ("arn:aws:sts::111122223333:assumed-role/Ops/me", False),
+    ],
+)
+def test_path_of_role_is_known_only_from_its_arn(arn, known):
+    """A role of IAM Identity Center always has a path."""
+    assert offline.parse_caller(arn).role_path_known is known
+
+
+@pytest.mark.parametrize(
     "arn",
     [
         "ann",

@@ -310,11 +310,17 @@ def simulate_statement(caller: Caller) -> str:
     """
     who = principal(caller.caller_arn)
     resource = caller.policy_source_arn
-    if not caller.role_path_known and who.name.startswith("AWSReservedSSO_"):
-        # The path has a region segment or not, depending on the directory's region.
-        resource = resource.replace(":role/", ":role/aws-reserved/sso.amazonaws.com/*")
+    if not caller.role_path_known:
+        resource = _with_path(resource)
     actions = ["iam:SimulatePrincipalPolicy", *(["iam:GetRole"] if who.kind == "role" else [])]
     return json.dumps({"Effect": "Allow", "Action": actions, "Resource": resource})
+
+
+def _with_path(role_arn: str) -> str:
+    """Return the ARN of a role of IAM Identity Center with a wildcard for its path."""
+    # The path has a region segment or not, depending on the directory's region.
+    path = ":role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_"
+    return role_arn.replace(":role/AWSReservedSSO_", path)
 
 
 def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
@@ -361,6 +367,9 @@ def _context_hints(keys: tuple[str, ...], question: Question | None) -> tuple[st
         if key not in tags and key not in absent and key.lower() not in FIXED_KEYS
     ]
     hints = []
+    if question is not None and "aws:principalarn" in {key.lower() for key in keys}:
+        statement = _statement("iam:GetRole", _with_path(question.policy_source_arn))
+        hints.append(f"let the caller read its role, for the path in its ARN: {statement}")
     if MFA_KEY.lower() in {key.lower() for key in absent}:
         hints.append(f"a policy requires MFA: {WITH_MFA}")
     if tags:

@@ -115,11 +115,13 @@ class Question:
             ContextEntry("aws:RequestedRegion", "string", (region,)),
             # IAM would set the ARN, not the id.
             ContextEntry("aws:userid", "string", (caller.user_id,)),
-            ContextEntry("aws:PrincipalArn", "string", (caller.policy_source_arn,)),
             ContextEntry("aws:PrincipalType", "string", (caller.principal_type,)),
             ContextEntry("aws:SecureTransport", "boolean", (boolean_word(secure_transport),)),
             *(ContextEntry(key, "boolean", ("false",)) for key in _FALSE),
         ]
+        if caller.role_path_known:  # else a denial by this key would be one by a guess
+            principal = ContextEntry("aws:PrincipalArn", "string", (caller.policy_source_arn,))
+            entries.insert(2, principal)
         if document_access_check is not None:
             word = boolean_word(document_access_check)
             entries.insert(0, ContextEntry("ssm:SessionDocumentAccessCheck", "boolean", (word,)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,3 +204,16 @@ def test_kind_of_a_tag_is_told_by_its_key_in_whatever_case(
 ) -> None:
     assert is_resource_tag(key) is of_resource
     assert is_principal_tag(key) is of_principal
+
+
+def test_arn_of_role_is_not_given_without_its_path() -> None:
+    role = "arn:aws:iam::111122223333:role/Ops"
+    for known in (True, False):
+        caller = replace(CALLER, policy_source_arn=role, role_path_known=known)
+
+        asked = Question.about(
+            caller, MINE, region="us-east-1", secure_transport=True, mfa_done=False
+        )
+
+        assert asked.gives("aws:PrincipalArn") is known
+        assert asked.policy_source_arn == role

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema
 import pytest
@@ -220,6 +221,28 @@ def test_unreadable_policies_leave_answer_unchanged(machine: Machine) -> None:
     ended = check(machine, "--explain")
     assert (ended.returncode, ended.stderr) == (3, "")
     assert "policy user_alice_x is not understood" in ended.stdout
+
+
+def test_odd_entry_in_list_of_policies_hides_no_others(machine: Machine) -> None:
+    attached = (
+        "<AttachedPolicies><member><PolicyName>Odd</PolicyName></member><member/>"
+        "</AttachedPolicies><IsTruncated>true</IsTruncated>"
+    )
+    names = "<PolicyNames><member/><member>p</member></PolicyNames>"
+    machine.aws.script("ListUserPolicies", xml(names))
+    machine.aws.script("ListAttachedUserPolicies", xml(attached))
+    machine.aws.script("ListGroupsForUser", xml("<Groups><member/></Groups>"))
+    statement = {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "arn:aws:s3:::other"}
+    text = quote(json.dumps({"Version": "2012-10-17", "Statement": statement}))
+    machine.aws.script("GetUserPolicy", xml(f"<PolicyDocument>{text}</PolicyDocument>"))
+    machine.aws.script("SimulatePrincipalPolicy", NO)
+
+    ended = check(machine, "--explain")
+
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert "arn:aws:s3:::other" in ended.stdout
+    assert "one of the inline policies of user alice" in ended.stdout
+    assert "the rest of the attached policies of user alice" in ended.stdout
 
 
 def test_ctrl_c_interrupts_check(machine: Machine) -> None:

@@ -188,6 +188,29 @@ def test_names_that_others_wrote_are_only_read(desk: Machine) -> None:
     assert complete(desk, "documents", "--", "") == ["Team-Shell\tAmazon"]
 
 
+def test_odd_entry_hides_no_others(desk: Machine) -> None:
+    listed = [{}, None, {"InstanceId": None}, {"InstanceId": 5}, {"InstanceId": WEB}]
+    desk.aws.script("DescribeInstanceInformation", json_ok({"InstanceInformationList": listed}))
+    tag = "<item><key>Name</key><value>web</value></item>"
+    instances = (
+        "<item><instanceId>i-1</instanceId><tagSet><item><key>Name</key></item></tagSet></item>"
+        "<item><instanceId>i-2</instanceId><tagSet><item><value>x</value></item></tagSet></item>"
+        f"<item><tagSet>{tag}</tagSet></item>"
+        f"<item><instanceId>{WEB}</instanceId><tagSet>{tag}</tagSet></item>"
+    )
+    body = (
+        '<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
+        f"<reservationSet><item/><item><instancesSet>{instances}</instancesSet></item>"
+        "</reservationSet></DescribeInstancesResponse>"
+    )
+    desk.aws.script("DescribeInstances", lambda handler, _: send(handler, 200, body))
+    names = [None, {}, {"Name": 5}, {"Name": "Team-Shell", "Owner": 5}]
+    desk.aws.script("ListDocuments", json_ok({"DocumentIdentifiers": names}))
+
+    assert complete(desk, "targets", "--", "") == [f"{WEB}\tweb"]
+    assert complete(desk, "documents", "--", "") == ["Team-Shell\t5"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

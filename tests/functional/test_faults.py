@@ -456,6 +456,16 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
             "it is truncated and has no marker",
             id="truncated without a marker",
         ),
+        pytest.param(
+            page(more="<IsTruncated>false</IsTruncated><Marker>m</Marker>"),
+            "it has a marker and is not truncated",
+            id="a marker, but not truncated",
+        ),
+        pytest.param(
+            page(more="<Marker>m</Marker>"),
+            "it has a marker and is not truncated",
+            id="a marker alone",
+        ),
         pytest.param(page(more=MORE), "IAM's answer has no end", id="endless pages"),
         pytest.param(
             xml_error("InvalidInput", "Invalid ARN provided in the request: x"),

@@ -430,7 +430,7 @@ def test_name_that_no_document_can_have_leaves_the_others(
     odd = "Dev-Shell:1"
 
     assert menu._permitted(Config(), menu._shells([odd, DEV])) == [DEV]
-    odd_ones = [{"Name": odd}, {}, {"Name": ""}, {"Name": 5}, {"Name": None}]
+    odd_ones = [{"Name": odd}, {}, {"Name": ""}, {"Name": 5}, {"Name": None}, None]
     names = {"DocumentIdentifiers": [*odd_ones, {"Name": DEV}]}
     server.script("ListDocuments", json_ok(names), json_ok({"DocumentIdentifiers": []}))
     listing = documents.list_and_simulate(invocation(None), Config(), target=None)

@@ -54,7 +54,7 @@ class Listing:
                 "InstanceInformationList",
                 Filters=[{"Key": "PingStatus", "Values": ["Online"]}],
             )
-            if isinstance(node.get("InstanceId"), str)  # another hides no other nodes
+            if isinstance(node.get("InstanceId"), str)
         }
         if not self._elsewhere:
             # Names are optional: without them the ids are still useful.
@@ -87,10 +87,11 @@ class Listing:
             for reservation in self._pages(
                 ec2, "describe_instances", "Reservations", Filters=filters
             ):
-                for instance in reservation["Instances"]:
-                    for tag in instance.get("Tags", []):
-                        if tag["Key"] == "Name" and tag["Value"]:
-                            names[instance["InstanceId"]] = tag["Value"]
+                for instance in reservation.get("Instances") or ():
+                    for tag in instance.get("Tags") or ():
+                        node, name = instance.get("InstanceId"), tag.get("Value")
+                        if tag.get("Key") == "Name" and name and node:
+                            names[node] = name
         return names
 
     @staticmethod
@@ -98,4 +99,5 @@ class Listing:
         paginator = client.get_paginator(operation)
         pages = paginator.paginate(**arguments, PaginationConfig={"MaxItems": _MOST})
         for page in pages:
-            yield from page.get(member, [])
+            # A null among them hides no others.
+            yield from filter(None, page.get(member) or ())

@@ -64,7 +64,8 @@ class PolicyReader:
             self._entity(kind, name)
             if kind == "user":
                 what = f"the groups of user {name}"
-                for group in self._items("list_groups_for_user", "Groups", what, UserName=name):
+                groups = self._items("list_groups_for_user", "Groups", what, UserName=name)
+                for group in self._named(groups, what, "GroupName"):
                     self._entity("group", group["GroupName"])
         except _OutOfCalls:
             self.texts.unread.append("the rest: there are too many to read now")
@@ -72,20 +73,17 @@ class PolicyReader:
     def _entity(self, kind: str, name: str) -> None:
         whom = {f"{kind.title()}Name": name}
         whose = f"of {kind} {name}"
-        for inline in self._items(
-            f"list_{kind}_policies", "PolicyNames", f"the inline policies {whose}", **whom
-        ):
+        what = f"the inline policies {whose}"
+        names = self._items(f"list_{kind}_policies", "PolicyNames", what, **whom)
+        for inline in self._named(names, what):
             answer = self._call(
                 f"get_{kind}_policy", f"policy {inline} {whose}", PolicyName=inline, **whom
             )
             if answer is not None:
                 self._add_identity(f"{kind}_{name}_{inline}", answer.get("PolicyDocument"))
-        for attached in self._items(
-            f"list_attached_{kind}_policies",
-            "AttachedPolicies",
-            f"the attached policies {whose}",
-            **whom,
-        ):
+        what = f"the attached policies {whose}"
+        policies = self._items(f"list_attached_{kind}_policies", "AttachedPolicies", what, **whom)
+        for attached in self._named(policies, what, "PolicyArn", "PolicyName"):
             text = self._managed(attached["PolicyArn"])
             if text is not None:
                 self._add_identity(attached["PolicyName"], text)
@@ -95,9 +93,9 @@ class PolicyReader:
         policy = self._call("get_policy", what, PolicyArn=arn)
         if policy is None:
             return None
-        version = policy["Policy"]["DefaultVersionId"]
+        version = policy.get("Policy", {}).get("DefaultVersionId", "")
         answer = self._call("get_policy_version", what, PolicyArn=arn, VersionId=version)
-        return None if answer is None else str(answer["PolicyVersion"].get("Document"))
+        return None if answer is None else str(answer.get("PolicyVersion", {}).get("Document"))
 
     def _boundary(self, kind: str, name: str) -> None:
         answer = self._call(
@@ -124,7 +122,18 @@ class PolicyReader:
             yield from answer.get(member) or ()
             if not answer.get("IsTruncated"):
                 return
+            if not answer.get("Marker"):
+                self.texts.unread.append(f"the rest of {what}")
+                return
             arguments["Marker"] = answer["Marker"]
+
+    def _named(self, items: Iterator[Any], what: str, *members: str) -> Iterator[Any]:
+        """Yield the items that have all `members`. Another one hides no others, and is noted."""
+        for item in items:
+            if item and all(item.get(member) for member in members):
+                yield item
+            else:
+                self.texts.unread.append(f"one of {what}")
 
     def _call(self, operation: str, what: str, **arguments: str) -> Mapping[str, Any] | None:
         if self._calls_left <= 0:

@@ -59,7 +59,8 @@ def list_documents(ssm: Any, owner: str) -> Listed:
             answer = ssm.list_documents(**arguments)
             listed = answer.get("DocumentIdentifiers") or ()
             # One without a name cannot be used, and does not hide the others.
-            names += [d["Name"] for d in listed if isinstance(d.get("Name"), str) and d["Name"]]
+            named = [document["Name"] for document in listed if document and document.get("Name")]
+            names += [name for name in named if isinstance(name, str)]
             if not answer.get("NextToken"):
                 return Listed(owner, tuple(sorted(names)), True)
             arguments["NextToken"] = answer["NextToken"]

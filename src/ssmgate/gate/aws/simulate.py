@@ -70,9 +70,10 @@ def ask(
         for _ in range(_MOST_PAGES):
             answer = call(**request)
             evaluations += tuple(_really_missing(e, entries) for e in _read(answer, questions))
-            if not answer.get("IsTruncated"):
+            marker = _next(answer)
+            if not marker:
                 return evaluations
-            request["Marker"] = _marker(answer)
+            request["Marker"] = marker
     except UnreadableAnswer as error:
         return Unknown(Reason.UNREADABLE, f"IAM's answer cannot be read: {error}", question)
     except Exception as error:
@@ -170,10 +171,13 @@ def _position(position: Any) -> tuple[int, int] | None:
         return None
 
 
-def _marker(answer: Mapping[str, Any]) -> str:
-    marker: str | None = answer.get("Marker")
-    if not marker:
+def _next(answer: Mapping[str, Any]) -> str:
+    """Return the marker of the next page, empty after the last one."""
+    marker: str = answer.get("Marker") or ""
+    if answer.get("IsTruncated") and not marker:
         raise UnreadableAnswer("it is truncated and has no marker")
+    if marker and not answer.get("IsTruncated"):
+        raise UnreadableAnswer("it has a marker and is not truncated")
     return marker
 
 

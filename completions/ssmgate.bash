@@ -13,7 +13,7 @@ __ssmgate_options() {
         help) __ssmgate_found='--help' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
-        policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --organization --region --output --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --profile --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
+        policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --organization --region --output --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --profile --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version --select --ignore --fail-on --baseline --write-baseline' ;;
         records) __ssmgate_found='--help --head --output' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --session-logs --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
@@ -30,7 +30,7 @@ __ssmgate_argument() {
         daemon) __ssmgate_kind='=run status stop' ;;
         help) __ssmgate_kind='=cache check config daemon doctor documents help init login policy records sandbox ssh-config start-session' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
-        policy) __ssmgate_kind='=audit check' ;;
+        policy) __ssmgate_kind='=audit check lint' ;;
         records) __ssmgate_kind='=verify' ;;
         sandbox) __ssmgate_kind='=env' ;;
         start-session) __ssmgate_kind='=help' ;;
@@ -107,7 +107,7 @@ __ssmgate_value() {
         'policy --nodes') __ssmgate_kind='any' ;;
         'policy --organization') __ssmgate_kind='any' ;;
         'policy --region') __ssmgate_kind='regions' ;;
-        'policy --output') __ssmgate_kind='=json text table yaml yaml-stream off' ;;
+        'policy --output') __ssmgate_kind='=text json sarif github' ;;
         'policy --caller') __ssmgate_kind='any' ;;
         'policy --boundary') __ssmgate_kind='files' ;;
         'policy --scp') __ssmgate_kind='files' ;;
@@ -127,6 +127,11 @@ __ssmgate_value() {
         'policy --cli-connect-timeout') __ssmgate_kind='any' ;;
         'policy --cli-binary-format') __ssmgate_kind='=base64 raw-in-base64-out' ;;
         'policy --cli-error-format') __ssmgate_kind='=legacy json yaml text table enhanced' ;;
+        'policy --select') __ssmgate_kind='any' ;;
+        'policy --ignore') __ssmgate_kind='any' ;;
+        'policy --fail-on') __ssmgate_kind='=note low medium high' ;;
+        'policy --baseline') __ssmgate_kind='any' ;;
+        'policy --write-baseline') __ssmgate_kind='any' ;;
         'records --head') __ssmgate_kind='any' ;;
         'records --output') __ssmgate_kind='=text json' ;;
         'sandbox --as') __ssmgate_kind='any' ;;

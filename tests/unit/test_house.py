@@ -38,6 +38,7 @@ OUTSIDE = {
     "gate.aws": {"awscli", "botocore"},
     "gate.argv": {"awscli", "botocore", "ruamel"},
     "commands": {"click"},
+    "policy_tools": {"ruamel"},
     "sandbox": {"boto3", "botocore", "moto", "werkzeug", "websockets"},
 }
 

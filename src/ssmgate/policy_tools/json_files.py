@@ -73,6 +73,11 @@ def documents(path: str, largest: int = LARGEST) -> Iterator[Any]:
         text = read_bytes(path, largest).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8", f"byte {error.start}") from None
+    yield from parsed(text)
+
+
+def parsed(text: str) -> Iterator[Any]:
+    """Yield the JSON documents in `text`, one after the other. Raises InputError."""
     at, end = _skip(text, 0), len(text)
     if at == end:
         raise InputError("is empty")

@@ -1,0 +1,172 @@
+"""Find policies in files: JSON and YAML policies, Terraform plans, and account details."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ssmgate.policy_language import Policy, PolicyError, PolicyKind, parse_policy
+from ssmgate.policy_language.document import policy_of
+from ssmgate.policy_tools import json_files, yaml_policies
+from ssmgate.policy_tools.gaad import LISTS, read_accounts
+from ssmgate.policy_tools.problem import InputError, Problem
+
+_JSON, _YAML = (".json", ".json.gz"), (".yaml", ".yml")
+
+Position = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A policy in a file.
+
+    `name` is its place in a file with several: an address, a policy's name, a path in YAML.
+    `positions` has the line and column of each parsed statement, None where they are not known, and
+    `numbers` its number in the document, from 0.
+    """
+
+    file: str
+    name: str
+    policy: Policy
+    positions: tuple[Position | None, ...]
+    numbers: tuple[int, ...]
+
+
+def find(paths: Iterable[str]) -> Iterator[Source | Problem]:
+    """Yield each policy in `paths`, files or directories, and what cannot be read.
+
+    In a directory, files that are not policies are passed over; a file that is named must be one.
+    """
+    for path in paths:
+        if os.path.isdir(path):
+            for file in _below(path):
+                yield from _in_file(file, named=False)
+        else:
+            yield from _in_file(path, named=True)
+
+
+def _below(path: str) -> Iterator[str]:
+    for directory, names, files in os.walk(path):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in sorted(files):
+            if name.lower().endswith((*_JSON, *_YAML)):
+                yield os.path.join(directory, name)
+
+
+def _in_file(file: str, *, named: bool) -> Iterator[Source | Problem]:
+    try:
+        if file.lower().endswith(_YAML):
+            found = list(_in_yaml(file))
+        else:
+            found = list(_in_json(file, named=named))
+    except InputError as error:
+        yield error.problem(file)
+        return
+    if not found and named:
+        yield Problem(file, "", "has no policy")
+    yield from found
+
+
+def _in_json(file: str, *, named: bool) -> Iterator[Source | Problem]:
+    try:
+        text = json_files.read_bytes(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8", f"byte {error.start}") from None
+    document = next(json_files.parsed(text))
+    if not isinstance(document, dict):
+        if named and not _is_account(document):
+            raise InputError("must be an object")
+        yield from _in_account(file) if _is_account(document) else ()
+    elif "Statement" in document:
+        yield _of_text(file, text)
+    elif "planned_values" in document:
+        yield from _in_plan(file, document)
+    elif _is_account(document):
+        yield from _in_account(file)
+    elif named:
+        raise InputError("is neither a policy, nor a Terraform plan, nor account details")
+
+
+def _of_text(file: str, text: str) -> Source | Problem:
+    try:
+        policy = parse_policy(text)
+    except PolicyError as error:
+        place = "" if error.line is None else f"line {error.line}"
+        return Problem(file, place, str(error))
+    positions = tuple((one.opening.line, one.opening.column) for one in policy.statements)
+    return Source(file, "", policy, positions, tuple(range(len(positions))))
+
+
+def _is_account(document: Any) -> bool:
+    page = document[0] if isinstance(document, list) and document else document
+    return isinstance(page, dict) and any(name in page for name in LISTS)
+
+
+def _in_account(file: str) -> Iterator[Source | Problem]:
+    for account in read_accounts([file], lambda _: True):
+        if isinstance(account, Problem):
+            yield account
+            continue
+        yield from account.problems
+        for held in account.policies:
+            unknown = (None,) * len(held.numbers)
+            yield Source(file, held.arn or held.name, held.policy, unknown, held.numbers)
+
+
+# https://registry.terraform.io/providers/hashicorp/aws/latest/docs
+_ATTRIBUTES: Mapping[str, tuple[str, PolicyKind]] = {
+    "aws_iam_policy": ("policy", PolicyKind.IDENTITY),
+    "aws_iam_role_policy": ("policy", PolicyKind.IDENTITY),
+    "aws_iam_user_policy": ("policy", PolicyKind.IDENTITY),
+    "aws_iam_group_policy": ("policy", PolicyKind.IDENTITY),
+    "aws_ssoadmin_permission_set_inline_policy": ("inline_policy", PolicyKind.IDENTITY),
+    "aws_organizations_policy": ("content", PolicyKind.SERVICE_CONTROL),
+}
+
+
+def _in_plan(file: str, plan: Mapping[str, Any]) -> Iterator[Source | Problem]:
+    """Yield the policies in the JSON of a Terraform plan (`terraform show -json`).
+
+    https://developer.hashicorp.com/terraform/internals/json-format
+    """
+    values = plan["planned_values"]
+    waiting = [values.get("root_module")] if isinstance(values, dict) else []
+    while waiting:
+        module = waiting.pop(0)
+        if not isinstance(module, dict):
+            continue
+        waiting += module.get("child_modules") or ()
+        for resource in module.get("resources") or ():
+            if isinstance(resource, dict) and resource.get("type") in _ATTRIBUTES:
+                yield _of_resource(file, resource)
+
+
+def _of_resource(file: str, resource: Mapping[str, Any]) -> Source | Problem:
+    attribute, kind = _ATTRIBUTES[resource["type"]]
+    address = str(resource.get("address", resource["type"]))
+    values = resource.get("values")
+    text = values.get(attribute) if isinstance(values, dict) else None
+    if not isinstance(text, str):
+        return Problem(file, address, f"{attribute} is not known before the plan is applied")
+    try:
+        policy, numbers = policy_of(json_files.decode(text), address, kind)
+    except (InputError, PolicyError) as error:
+        return Problem(file, address, str(error))
+    return Source(file, address, policy, (None,) * len(numbers), numbers)
+
+
+def _in_yaml(file: str) -> Iterator[Source | Problem]:
+    try:
+        text = json_files.read_bytes(file, yaml_policies.LARGEST).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8", f"byte {error.start}") from None
+    for found in yaml_policies.policies(text):
+        try:
+            policy, numbers = policy_of(found.document)
+        except PolicyError as error:
+            yield Problem(file, f"line {found.line}", str(error))
+            continue
+        positions = tuple(found.statements[number] for number in numbers)
+        yield Source(file, found.path, policy, positions, numbers)

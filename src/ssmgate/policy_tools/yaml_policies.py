@@ -1,0 +1,84 @@
+"""Find policies in YAML, with the lines of their statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from ssmgate.policy_tools.problem import InputError
+
+LARGEST = 2_000_000
+"""How many bytes a YAML file may have: it is read much more slowly than JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class YamlPolicy:
+    """A policy as decoded JSON, where it begins, and the position of each of its statements."""
+
+    path: str
+    line: int
+    document: dict[str, Any]
+    statements: tuple[tuple[int, int], ...]
+
+
+def policies(text: str) -> Iterator[YamlPolicy]:
+    """Yield each mapping with a Statement, at any depth, in any document of `text`.
+
+    Values with a tag of their own, such as `!Sub`, are texts. Raises InputError for text that is
+    not YAML, and for an alias: a few of them can stand for any amount of data.
+    """
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, AliasEvent):
+                line = event.start_mark.line + 1
+                raise InputError("aliases are not supported", f"line {line}")
+        for node in YAML(typ="safe", pure=True).compose_all(text):
+            yield from _policies(node, "")
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise InputError(f"is not YAML: {problem}", place) from None
+    except RecursionError:
+        raise InputError("is nested too deeply") from None
+
+
+def _policies(node: Node | None, path: str) -> Iterator[YamlPolicy]:
+    if isinstance(node, MappingNode):
+        members = {str(key.value): value for key, value in node.value}
+        if "Statement" in members and ("Version" in members or not path):
+            found = members["Statement"]
+            each = found.value if isinstance(found, SequenceNode) else [found]
+            positions = tuple((one.start_mark.line + 1, one.start_mark.column + 1) for one in each)
+            value = _value(node)
+            yield YamlPolicy(path, node.start_mark.line + 1, value, positions)
+            return
+        for name, value in members.items():
+            yield from _policies(value, f"{path}.{name}" if path else name)
+    elif isinstance(node, SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from _policies(value, f"{path}[{number}]")
+
+
+def _value(node: Node) -> Any:
+    if isinstance(node, MappingNode):
+        found: dict[str, Any] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            if name in found:
+                line = key.start_mark.line + 1
+                raise InputError(f"{name!r} is in one mapping twice", f"line {line}")
+            found[name] = _value(value)
+        return found
+    if isinstance(node, SequenceNode):
+        return [_value(one) for one in node.value]
+    if isinstance(node, ScalarNode) and node.tag == "tag:yaml.org,2002:bool":
+        return str(node.value).lower() in ("true", "yes", "on")
+    # Numbers and dates are texts in a policy, as they are written.
+    return str(node.value)

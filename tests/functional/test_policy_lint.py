@@ -1,0 +1,194 @@
+"""`ssmgate policy lint`: inputs, outputs and exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins import ways
+from unit.policy_tools.accounts import ACCOUNT, answer, document, principal, statement
+
+NODES = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/*"
+WEAK = document(statement(resource=NODES))
+TEXT = json.dumps(WEAK, indent=2)
+YAML = f"""\
+Resources:
+  Policy:
+    PolicyDocument:
+      Version: 2012-10-17
+      Statement:
+        - Effect: Allow
+          Action: s3:GetObject
+          Resource: "*"
+        - Effect: Allow
+          Action: ssm:StartSession
+          Resource: {NODES}
+          Condition:
+            Bool: {{"aws:MultiFactorAuthPresent": true}}
+"""
+PLAN = {
+    "format_version": "1.2",
+    "planned_values": {
+        "root_module": {
+            "resources": [
+                {"address": "aws_s3_bucket.a", "type": "aws_s3_bucket", "values": {}},
+            ],
+            "child_modules": [
+                {
+                    "resources": [
+                        {
+                            "address": "module.ops.aws_iam_policy.shell",
+                            "type": "aws_iam_policy",
+                            "values": {"policy": json.dumps(WEAK)},
+                        }
+                    ]
+                }
+            ],
+        }
+    },
+}
+
+
+def lint(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SSMGATE_"))}
+    command = ["-P", "-m", "ssmgate", "policy", "lint", *words]
+    return ways.python(command, env=own | {"HOME": str(directory)}, cwd=directory)
+
+
+def findings(directory: Path, *words: str, code: int = 3) -> list[dict[str, Any]]:
+    ended = lint(directory, *words, "--output", "json")
+    assert ended.returncode == code, ended.stderr
+    report = json.loads(ended.stdout)
+    assert report["complete"] is (code != 4)
+    return [one for one in report["findings"] if one["code"] != "SG015"]
+
+
+INPUTS = {
+    "JSON": ("p.json", TEXT, None, 1, (4, 5)),
+    "YAML": ("p.yaml", YAML, "Resources.Policy.PolicyDocument", 2, (9, 11)),
+    "plan": ("plan.json", json.dumps(PLAN), "module.ops.aws_iam_policy.shell", 1, (None, None)),
+    "account": (
+        "account.json",
+        json.dumps(answer([principal("user", "ann", statement(resource=NODES))])),
+        *("ann/own", 1, (None, None)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_policy_is_found_with_its_place(case: str, tmp_path: Path) -> None:
+    name, text, policy, number, position = INPUTS[case]
+    (tmp_path / name).write_text(text)
+    (one,) = findings(tmp_path, name)
+    assert (one["code"], one["file"], one["policy"]) == ("SG001", name, policy)
+    assert one["statement"] == number
+    assert (one["line"], one["column"]) == position
+    assert one["fix"]["Condition"]["BoolIfExists"]
+
+
+def test_directory_is_searched_and_other_files_are_passed_over(tmp_path: Path) -> None:
+    for name, text, *_ in INPUTS.values():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "package.json").write_text('{"name": "x"}')
+    (tmp_path / "readme.txt").write_text("{")
+    assert len(findings(tmp_path, ".")) == len(INPUTS)
+
+
+def test_text_has_place_and_fix(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(TEXT)
+    ended = lint(tmp_path, "p.json")
+    assert ended.returncode == 3
+    assert ended.stdout.startswith(
+        "p.json:4:5: SG001 medium: allows nodes without a condition on"
+        " ssm:SessionDocumentAccessCheck\n"
+        "  replace the statement with:\n"
+    )
+    assert ended.stdout.endswith("2 findings: 1 medium, 1 note\n")
+
+
+def test_sarif_has_what_the_format_requires(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(TEXT)
+    report = json.loads(lint(tmp_path, "p.json", "--output", "sarif").stdout)
+    assert report["version"] == "2.1.0"
+    (run,) = report["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] in ("error", "warning", "note")
+        (location,) = result["locations"]
+        physical = location["physicalLocation"]
+        assert physical["artifactLocation"] == {"uri": "p.json"}
+        assert physical["region"] == {"startLine": 4, "startColumn": 5}
+
+
+def test_github_commands_are_escaped(tmp_path: Path) -> None:
+    (tmp_path / "a,b.json").write_text(TEXT)
+    text = lint(tmp_path, "a,b.json", "--output", "github").stdout
+    assert text.startswith("::warning file=a%2Cb.json,line=4,col=5,title=SG001::allows nodes")
+
+
+STATUSES = {
+    "default": ([], 3),
+    "only high": (["--fail-on", "high"], 0),
+    "another code": (["--select", "SG002"], 0),
+    "that code": (["--select", "SG001", "--fail-on", "medium"], 3),
+    "ignored": (["--ignore", "SG001"], 0),
+    "even notes": (["--ignore", "SG001", "--fail-on", "note"], 3),
+    "all by their beginning": (["--ignore", "SG"], 0),
+    "unknown code": (["--select", "XX"], 252),
+}
+
+
+@pytest.mark.parametrize("case", STATUSES)
+def test_exit_status(case: str, tmp_path: Path) -> None:
+    words, code = STATUSES[case]
+    (tmp_path / "p.json").write_text(TEXT)
+    assert lint(tmp_path, "p.json", *words).returncode == code
+
+
+def test_baseline_leaves_out_known_findings_wherever_they_move(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(TEXT)
+    assert lint(tmp_path, "p.json", "--write-baseline", "known").returncode == 0
+    (tmp_path / "p.json").write_text("\n\n" + TEXT)
+    assert findings(tmp_path, "p.json", "--baseline", "known", code=0) == []
+    (tmp_path / "p.json").write_text(TEXT.replace(NODES, "*"))
+    codes = [one["code"] for one in findings(tmp_path, "p.json", "--baseline", "known")]
+    assert codes == ["SG001", "SG002"]
+
+
+BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+BAD = {
+    "truncated": ("p.json", TEXT[:-5], "p.json: line "),
+    "not a policy": ("p.json", '{"a": 1}', "p.json: is neither"),
+    "unknown element": ("p.json", TEXT.replace("Effect", "Efect"), "p.json: line 4: "),
+    "YAML bomb": ("p.yaml", BOMB, "p.yaml: line 2: aliases are not supported"),
+    "bad YAML": ("p.yaml", "a: [", "p.yaml: line "),
+    "deep YAML": ("p.yaml", "[" * 5000, "p.yaml: "),
+    "YAML without a policy": ("p.yaml", "a: 1", "p.yaml: has no policy"),
+    "wrong YAML policy": (
+        "p.yaml", YAML.replace("Effect: Allow", "Effect: Maybe"), "p.yaml: line 4: ",
+    ),
+    "unknown in the plan": (
+        "p.json",
+        json.dumps(PLAN).replace(json.dumps(json.dumps(WEAK)), "null"),
+        "p.json: module.ops.aws_iam_policy.shell: policy is not known",
+    ),
+    "no file": (None, "", "p.json: cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_file_is_named_and_the_others_are_linted(case: str, tmp_path: Path) -> None:
+    name, text, message = BAD[case]
+    if name:
+        (tmp_path / name).write_text(text)
+    (tmp_path / "good.json").write_text(json.dumps(document(statement(action="s3:GetObject"))))
+    ended = lint(tmp_path, name or "p.json", "good.json")
+    assert ended.returncode == 4
+    assert f"ssmgate: [ERROR]: {message}" in ended.stderr
+    assert ended.stdout == "0 findings\n"

@@ -247,7 +247,7 @@ def test_whatever_the_machine_lacks_the_terminal_stays_clean(
     desk: Machine, environ: dict[str, str | None]
 ) -> None:
     for kind in ("profiles", "regions", "targets", "documents"):
-        complete(desk, kind, "--", "", **environ)
+        assert isinstance(complete(desk, kind, "--", "", **environ), list)
 
 
 @pytest.mark.parametrize("words", [[], ["passwords", "--"], ["targets"], ["--", "x"]])

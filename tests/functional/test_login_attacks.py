@@ -57,7 +57,7 @@ def bastion(built: Bastion, scripted: ScriptedAws, log: Log) -> Bastion:
     return built
 
 
-def refused(
+def assert_refused(
     bastion: Bastion, scripted: ScriptedAws, log: Log, ended: Ended, *codes: int
 ) -> dict[str, Any]:
     """Check that the login was rejected with a record, and return the record."""
@@ -202,7 +202,7 @@ def test_rejects_commands_that_are_not_offered(
 ) -> None:
     as_sshd = bastion.run(MALLORY, SSH_ORIGINAL_COMMAND=line)
 
-    record = refused(bastion, scripted, log, as_sshd, 252)
+    record = assert_refused(bastion, scripted, log, as_sshd, 252)
     assert scripted.received == []
     assert record["command"] is None or record["command"][:1000] == line[:1000]
 
@@ -228,13 +228,13 @@ def test_rejects_other_shell_arguments(
 ) -> None:
     ended = bastion.run(MALLORY, *words)
 
-    refused(bastion, scripted, log, ended, 252)
+    assert_refused(bastion, scripted, log, ended, 252)
 
 
 def test_rejects_two_commands_at_once(bastion: Bastion, scripted: ScriptedAws, log: Log) -> None:
     ended = bastion.run(MALLORY, "-c", START, SSH_ORIGINAL_COMMAND=START)
 
-    refused(bastion, scripted, log, ended, 252)
+    assert_refused(bastion, scripted, log, ended, 252)
 
 
 # What is in the environment. IAM denies, and another AWS would allow.
@@ -378,7 +378,7 @@ def assert_environment_is_ignored(
 
     ended = bastion.run(MALLORY, "-c", START, program=program, **environ)
 
-    refused(bastion, scripted, log, ended, 254)
+    assert_refused(bastion, scripted, log, ended, 254)
     assert "AccessDeniedException" in ended.stderr
     (asked,) = scripted.calls("SimulatePrincipalPolicy")
     assert asked.access_key == "AKIABASTION"
@@ -401,7 +401,7 @@ def test_rejects_other_program_arguments(
 ) -> None:
     ended = bastion.run(MALLORY, program=[bastion.python, *words], SSH_ORIGINAL_COMMAND=START)
 
-    refused(bastion, scripted, log, ended, 253)
+    assert_refused(bastion, scripted, log, ended, 253)
     assert scripted.received == []
 
 
@@ -489,7 +489,7 @@ def test_rejects_files_that_others_can_write(
         os.chown(path, known.st_uid, known.st_gid)
         path.chmod(known.st_mode)
 
-    refused(bastion, scripted, log, ended, 253)
+    assert_refused(bastion, scripted, log, ended, 253)
     assert scripted.received == []
 
 
@@ -501,7 +501,7 @@ def test_rejects_home_that_is_not_empty(bastion: Bastion, scripted: ScriptedAws,
     finally:
         aws.rmdir()
 
-    refused(bastion, scripted, log, ended, 253)
+    assert_refused(bastion, scripted, log, ended, 253)
 
 
 CONFIGURATIONS = {
@@ -525,7 +525,7 @@ def test_rejects_invalid_configuration(
     assert change[0] in text
     bastion.config_file.write_text(text.replace(*change))
 
-    refused(bastion, scripted, log, bastion.run(MALLORY, "-c", START), 253, 254)
+    assert_refused(bastion, scripted, log, bastion.run(MALLORY, "-c", START), 253, 254)
 
 
 def test_unprivileged_user_cannot_exchange_files(bastion: Bastion, scripted: ScriptedAws) -> None:
@@ -578,7 +578,7 @@ def test_denies_without_record_file(
     for path in (bastion.root / "records").iterdir():
         path.unlink()
     bastion.forget(MALLORY)
-    refused(bastion, scripted, log, ended, 254)
+    assert_refused(bastion, scripted, log, ended, 254)
     assert "could not be recorded, and record.required is set" in ended.stderr
 
 
@@ -589,7 +589,7 @@ def test_denies_on_full_disk(bastion: Bastion, scripted: ScriptedAws, log: Log, 
     ended = bastion.run(MALLORY, "-c", START, program=limited)
 
     bastion.forget(MALLORY)
-    refused(bastion, scripted, log, ended, 254)
+    assert_refused(bastion, scripted, log, ended, 254)
 
 
 def test_denies_on_full_disk_without_syslog(bastion: Bastion, scripted: ScriptedAws) -> None:
@@ -687,4 +687,4 @@ def test_ignores_harmless_signals(
     out, err = process.communicate(timeout=60)
 
     assert process.returncode == 254, err
-    refused(bastion, scripted, log, Ended(process.returncode, out, err), 254)
+    assert_refused(bastion, scripted, log, Ended(process.returncode, out, err), 254)

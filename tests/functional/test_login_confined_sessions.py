@@ -147,7 +147,7 @@ def test_size_and_signals_reach_node(host: Host) -> None:
         child.sendline("echo be''gun; sleep 1000")
         child.expect_exact("begun")
         child.send("\x03")
-        child.expect(PROMPT)
+        assert child.expect(PROMPT) == 0
         child.setwinsize(50, 132)
 
         def resized() -> bool:
@@ -171,7 +171,7 @@ def test_run_as(host: Host) -> None:
     try:
         with host.shell() as child:
             child.sendline("echo i''am $(id -un)")
-            child.expect_exact("iam daemon")
+            assert child.expect_exact("iam daemon") == 0
     finally:
         old = before["DocumentVersion"]
         host.aws("update-document-default-version", "--name", name, "--document-version", old)

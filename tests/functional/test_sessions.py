@@ -217,12 +217,12 @@ def test_ctrl_keys_reach_node(inside: Inside) -> None:
             child.send(key)
             child.expect(PROMPT)
             child.sendline("echo st''atus=$?")
-            child.expect_exact(f"status={status}")
+            assert child.expect_exact(f"status={status}") == 0
             child.expect(PROMPT)
         child.sendline("echo be''gun; sleep 1000")
         child.expect_exact("begun")
         child.send("\x1a")
-        child.expect_exact("Stopped")
+        assert child.expect_exact("Stopped") == 0
         child.expect(PROMPT)
 
 
@@ -254,7 +254,7 @@ def test_long_input_line_arrives_whole(inside: Inside) -> None:
     with inside.shell() as child:
         text = "ü" * 1500
         child.sendline(f"printf %s '{text}' | wc -m")
-        child.expect(r"\n1500\r+\n")
+        assert child.expect(r"\n1500\r+\n") == 0
 
 
 def test_bare_aws_leaves_terminal_as_plugin_does(inside: Inside) -> None:
@@ -262,8 +262,8 @@ def test_bare_aws_leaves_terminal_as_plugin_does(inside: Inside) -> None:
     child.expect(PROMPT)
     child.sendline("exit")
     child.expect_exact("Exiting session")
-    child.expect_exact("-icanon")
-    child.expect(r"[^-]echo ")
+    assert child.expect_exact("-icanon") == 0
+    assert child.expect(r"[^-]echo ") == 0
     child.close(force=True)
 
 

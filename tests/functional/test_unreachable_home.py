@@ -77,7 +77,7 @@ def unprivileged_user(scripted: ScriptedAws) -> Iterator[Stranger]:
         shutil.rmtree(base)
 
 
-def start(unprivileged_user: Stranger, home: str | None) -> None:
+def assert_starts(unprivileged_user: Stranger, home: str | None) -> None:
     ended = unprivileged_user.run("-m", "ssmgate", "start-session", "--target", TARGET, home=home)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
@@ -98,7 +98,7 @@ def closed(base: Path) -> str:
 def test_verbs_work_with_inaccessible_home(unprivileged_user: Stranger) -> None:
     home = closed(unprivileged_user.base)
     try:
-        start(unprivileged_user, home)
+        assert_starts(unprivileged_user, home)
         checked = unprivileged_user.run("-m", "ssmgate", "check", "--target", TARGET, home=home)
         shown = unprivileged_user.run("-m", "ssmgate", "config", "show", home=home)
         completed = unprivileged_user.run(
@@ -143,7 +143,7 @@ HOMES = {
 
 @pytest.mark.parametrize("home", HOMES.values(), ids=HOMES.keys())
 def test_session_starts_with_any_home(unprivileged_user: Stranger, home: object) -> None:
-    start(unprivileged_user, home(unprivileged_user.base))  # type: ignore[operator]
+    assert_starts(unprivileged_user, home(unprivileged_user.base))  # type: ignore[operator]
 
 
 def own(base: Path) -> Path:
@@ -320,5 +320,5 @@ def test_unreadable_aws_files_count_as_absent(unprivileged_user: Stranger) -> No
         (home / ".aws" / name).write_text("[default]\nregion = nowhere\n")
         (home / ".aws" / name).chmod(0)
 
-    start(unprivileged_user, str(home))
+    assert_starts(unprivileged_user, str(home))
     assert unprivileged_user.plugin.argv[1] == "us-east-1"

@@ -248,4 +248,4 @@ def test_example_of_key_is_valid(name: str) -> None:
     for part in name.split("."):
         value = value[part]
 
-    KEYS[name].read(value)
+    assert KEYS[name].read(value) is not None

@@ -414,3 +414,28 @@ def test_lines_that_a_start_loads(
         quoted = re.search(rf"([0-9][0-9,]*00) lines \({how}\)", text)
         assert quoted, file
         assert abs(int(quoted[1].replace(",", "")) - lines) <= 100, (file, lines)
+
+
+def asserts(test: ast.AST) -> bool:
+    """Return whether a test has an assertion, or calls a helper whose name says that it asserts."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            if name.startswith("assert_") or name in ("raises", "warns", "fail"):
+                return True
+    return False
+
+
+def test_each_test_shows_its_assertion() -> None:
+    tests = Path(__file__).parents[1]
+    silent = [
+        f"{file.relative_to(tests)}: {node.name}"
+        for file in sorted(tests.rglob("test_*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+        if not asserts(node)
+    ]
+
+    assert silent == []

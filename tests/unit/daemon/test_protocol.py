@@ -225,6 +225,8 @@ def test_message_sent_at_once_is_not_sent_again() -> None:
     with Closes(fileno=there.detach()) as there:
         protocol.send_with_descriptors(there, WHOLE, (0, 0, 0))
 
+    assert here.fileno() == -1  # a second part would have raised an error
+
 
 @pytest.mark.parametrize("at", [1, 5, 6, len(WHOLE) - 1])
 def test_rejects_message_of_several_processes(noted: Pair, at: int) -> None:

@@ -252,8 +252,8 @@ def _route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(peer, "SO_PEERPIDFD", 9999)  # no kernel has it
 
 
-def greeted(tmp_path: Path, before: Callable[[], object], *, ends: bool = False) -> None:
-    """Connect to a listener that called `before`, and read its greeting."""
+def greeted(tmp_path: Path, before: Callable[[], object], *, ends: bool = False) -> bool:
+    """Connect to a listener that called `before`, and return True when its greeting was read."""
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as sock:
         listener.bind(path)
@@ -283,11 +283,12 @@ def greeted(tmp_path: Path, before: Callable[[], object], *, ends: bool = False)
                 sock.close()
                 if not ends:
                     os.waitpid(pid, 0)
+    return True
 
 
 @pytest.mark.usefixtures("_route")
 def test_greets_listening_process_with_same_confinement(tmp_path: Path) -> None:
-    greeted(tmp_path, lambda: None)
+    assert greeted(tmp_path, lambda: None)
 
 
 @pytest.mark.usefixtures("_route")

@@ -54,12 +54,16 @@ def test_escapes_characters_that_stderr_cannot_encode(
 
 
 @pytest.mark.parametrize("stream", [None, "closed"])
-def test_prints_nothing_without_stderr(monkeypatch: pytest.MonkeyPatch, stream: str | None) -> None:
+def test_prints_nothing_without_stderr(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], stream: str | None
+) -> None:
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", None if stream is None else closed)
 
     printer.eprint("é")
+
+    assert capfd.readouterr() == ("", "")
 
 
 def test_omits_unprintable_completions(

@@ -87,7 +87,7 @@ def agreed(request, layers, unknown, original):
 SEEN = collections.Counter()
 
 
-def compare(request, layers, unknown):
+def assert_same_answers(request, layers, unknown):
     """Compare our answer with that of every completion, and count it."""
     original = [value for key, value in request["context"].items() if key.lower() in unknown]
     expected = agreed(request, layers, unknown, original)
@@ -145,7 +145,7 @@ def test_known_answers_hold_for_every_completion():
     @given(cases() | cases_about_keys(), unknowns)
     def check(case, unknown):
         request, *layers = case
-        compare(request, layers, unknown)
+        assert_same_answers(request, layers, unknown)
 
     SEEN.clear()
     check()
@@ -167,7 +167,7 @@ def test_known_answers_hold_for_single_conditions():
         if effects == ("Deny", "Deny"):
             statements.append({"Effect": "Allow", "Action": "*", "Resource": "*"})
         policy = {"Version": "2012-10-17", "Statement": statements}
-        compare(request, [[policy], None, []], unknown)
+        assert_same_answers(request, [[policy], None, []], unknown)
 
     SEEN.clear()
     check()

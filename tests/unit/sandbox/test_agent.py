@@ -44,6 +44,7 @@ def test_terminal_has_requested_size(running: Running) -> None:
     client.send(Size(71, 33).payload(), PayloadType.SIZE)
     client.send(b"stty size\r")
     client.until_output(b"33 71")
+    assert client.output.count(b"33 71") == 1
 
 
 def test_ctrl_c_ends_running_command(running: Running) -> None:
@@ -53,6 +54,7 @@ def test_ctrl_c_ends_running_command(running: Running) -> None:
     client.send(b"\x03")
     client.send(b"echo st=$?\r")
     client.until_output(b"st=130")
+    assert b"ended=" not in client.output
 
 
 def test_large_output_waits_for_client(running: Running) -> None:
@@ -284,6 +286,7 @@ def test_acknowledges_repeated_messages_again(running: Running) -> None:
         message = client.receive()
         if message.message_type is MessageType.ACKNOWLEDGE:
             count += payloads.acknowledged(message.payload) == 1
+    assert count == 2
 
 
 def test_survives_invalid_clients(running: Running) -> None:
@@ -294,7 +297,8 @@ def test_survives_invalid_clients(running: Running) -> None:
             stranger.sendall(junk)
     wire = connected(started["StreamUrl"])
     wire.send(b"x" * 1_000_000)
-    Client.open(started).shake_hands()
+    request = Client.open(started).shake_hands()
+    assert request.session_type == SessionType.STANDARD_STREAM
 
 
 def test_declined_handshake_closes_session(running: Running) -> None:

@@ -38,6 +38,7 @@ def test_without_create_the_last_directory_is_not_made_either(home: Path) -> Non
 def test_create_opens_what_is_there(home: Path) -> None:
     for _ in range(2):
         os.close(private_directory.open_directory(str(home), "a/b", create=True))
+    assert (home / "a" / "b").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -127,6 +127,7 @@ def test_blocked_alarm_rings_afterwards(rings: list[int]) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
 
     wait_for(lambda: rings)
+    assert rings == [signal.SIGALRM]
 
 
 def test_signal_of_another_process_is_not_limit(rings: list[int]) -> None:

@@ -44,6 +44,7 @@ def forged_line(where: str) -> tuple[str, str]:
     return text + FORGED, shown + FORGED.replace("\n", "\\n")
 
 
+NAME, NAME_SHOWN = "\x1b[2J\u202e\u2028", "\\x1b[2J\\u202e\\u2028"  # of a variable
 XML, XML_SHOWN = forged_line("xml")
 JSON, JSON_SHOWN = forged_line("json")
 UTF8, UTF8_SHOWN = forged_line("utf-8")
@@ -108,6 +109,45 @@ def errors(name: str, words: tuple[str, ...], shown: str, code: int, **more: Any
         for how in ("enhanced", "legacy", "text")
     ]
 
+
+INPUTS = {"s3BucketName": JSON, "cloudWatchLogGroupName": JSON, "runAsDefaultUser": JSON}
+DOCTOR: list[tuple[str, tuple[str, ...], str, Any, dict[str, str], dict[str, str]]] = [
+    ("HOME", (), WORD_SHOWN, {}, {"HOME": f"/{WORD}"}, {}),
+    ("PATH", (), "session-manager-plugin", {}, {"PATH": f"/{WORD}"}, {}),
+    ("a shim on PATH", (), DIRECTORY_SHOWN, {}, {"PATH": f"HOME/{DIRECTORY}:/usr/bin:/bin"},
+     {f"{DIRECTORY}/aws": "#!/bin/sh\n"}),
+    ("a plugin", (), DIRECTORY_SHOWN, {}, {"PATH": f"HOME/{DIRECTORY}:/usr/bin:/bin"},
+     {f"{DIRECTORY}/session-manager-plugin": "#!/bin/sh\necho 1.2.804.0\n"}),
+    ("a plugin's version", (), "", {}, {"PATH": "HOME/bin:/usr/bin:/bin"},
+     {"bin/session-manager-plugin": SAYING.replace(" >&2\nexit 1", "")}),
+    ("a plugin that fails", (), "", {}, {"PATH": "HOME/bin:/usr/bin:/bin"},
+     {"bin/session-manager-plugin": SAYING.replace(" >&2", "")}),
+    ("an unknown key", (), UTF8_SHOWN, {}, {}, {CONFIG: f"{toml(UTF8)} = 1"}),
+    ("an unknown variable", (), f"SSMGATE_{NAME_SHOWN}", {}, {f"SSMGATE_{NAME}": "1"}, {}),
+    ("a record's file", (), WORD_SHOWN, {}, {"SSMGATE_RECORD_FILE": f"/nowhere/{WORD}"}, {}),
+    ("syslog's socket", (), WORD_SHOWN, {}, {"SSMGATE_RECORD_SYSLOG": f"/nowhere/{WORD}"}, {}),
+    ("an AWS file", (), WORD_SHOWN, {}, {"AWS_CONFIG_FILE": f"/nowhere/{WORD}"}, {}),
+    ("an AWS file with errors", (), "\\x1b[2J", {}, {}, {".aws/config": f"[default]\n{NAME}\n"}),
+    ("a profile", ("--profile", WORD), WORD_SHOWN, {}, {}, {}),
+    ("a profile in a variable", (), WORD_SHOWN, {}, {"AWS_PROFILE": WORD}, {}),
+    ("a region", ("--region", WORD), WORD_SHOWN, {}, {}, {}),
+    ("an endpoint", (), "\\x1b[2J", {}, {"AWS_ENDPOINT_URL_STS": f"http://127.0.0.1/{WORD}"}, {}),
+    ("a proxy", (), "is not a URL", {}, {"HTTPS_PROXY": f"http://127.0.0.1:1/{WORD}"}, {}),
+    ("a CA bundle", (), WORD_SHOWN, {}, {"AWS_CA_BUNDLE": f"/nowhere/{WORD}"}, {}),
+    ("a target", ("--target", WORD), WORD_SHOWN, {}, {}, {}),
+    ("a terminal", (), "", {}, {"TERM": WORD, "SHELL": f"/{WORD}", "LANG": WORD}, {}),
+    ("a credential_process", (), "", {}, {"AWS_ACCESS_KEY_ID": "", "AWS_PROFILE": "p"},
+     {".aws/config": "[profile p]\ncredential_process = ./said\n", "said": SAYING}),
+    ("STS's error", (), XML_SHOWN, STS_ERROR, {}, {}),
+    ("IAM's error", (), XML_SHOWN, IAM_ERROR, {}, {}),
+    ("IAM's error code", (), "", {"SimulatePrincipalPolicy": [xml_error(XML, "no", 400)]}, {}, {}),
+    ("SSM's error code", (), "", {"GetDocument": [json_error("a\x1b[2Jb\u202e", "no")]}, {}, {}),
+    ("a caller's name", (), "user/a\\u202eb",
+     {"GetCallerIdentity": [identity("arn:aws:iam::111122223333:user/a\u202eb")]}, {}, {}),
+    ("a policy that denies", (), "", explicit_deny(XML), {}, {}),
+    ("what the default document sets", (), JSON_SHOWN,
+     {"GetDocument": [json_ok({"Content": json.dumps({"inputs": INPUTS})})]}, {}, {}),
+]  # fmt: skip
 
 ROWS = [
     # What services say.
@@ -188,6 +228,19 @@ ROWS = [
     Row("ssh-config, a host", ("ssh-config", "--host", WORD), WORD_SHOWN, 252),
     Row("init --check", ("init", "bash", "--check"), f"/{DIRECTORY_SHOWN}/aws", 3,
         environ={"PATH": "HOME/" + DIRECTORY}, files={f"{DIRECTORY}/aws": "#!/bin/sh\n"}),
+    # doctor, whose every line has a text of someone else's somewhere.
+    *(
+        Row(f"doctor, {name}", ("doctor", *words), shown, None, answers, environ, files)
+        for name, words, shown, answers, environ, files in DOCTOR
+    ),
+    Row("help, an unknown verb", ("help", WORD), WORD_SHOWN, 252),
+    Row("cache show, an odd file", ("cache", "show"), "", 0,
+        files={f".cache/ssmgate/answers/{DIRECTORY}": "x"}),
+    Row("records verify, a file", ("records", "verify", WORD), WORD_SHOWN, 4),
+    Row("records verify, a head", ("records", "verify", "--head", WORD, "r"), WORD_SHOWN, 252),
+    Row("records verify, a record", ("records", "verify", "r"), "", None,
+        files={"r": f'{json.dumps({"event": UTF8})}\n{UTF8}\n'}),
+    Row("policy audit, a file", ("policy", "audit", WORD), WORD_SHOWN, None),
     Row("an unknown verb", (WORD,), WORD_SHOWN, 252),
     Row("an unknown verb below", ("config", WORD), WORD_SHOWN, 252),
     Row("an unknown option of a verb", ("cache", "show", f"--{WORD}"), WORD_SHOWN, 252),

@@ -37,6 +37,8 @@ COLD = {
     "functional/test_gallery.py::test_gallery": 1 / 4,
     # Each checks, changes a policy, and starts sessions. Unit tests have the same changes.
     "functional/test_advice.py": 1 / 4,
+    # Each is a process; all verbs print in the same few ways.
+    "functional/test_unwritable_output.py::test_verb_ends_with_one_line": 1 / 5,
     # Each runs nine programs as another user.
     "functional/test_unreachable_home.py::test_each_verb_works_as_with_empty_home": 1 / 4,
     "functional/test_unreachable_home.py::test_broken_own_configuration_is_error_with_next_step": (

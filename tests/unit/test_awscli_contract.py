@@ -94,6 +94,9 @@ SIGNATURES = {
     "awscli.customizations.generatecliskeleton:StubbedCLIOperationCaller._display_response": (
         "(self, command_name, response, parsed_globals)"
     ),
+    "awscli.help:PosixHelpRenderer._send_output_to_pager": "(self, output)",
+    "awscli.help:PosixHelpRenderer._exists_on_path": "(self, name)",
+    "awscli.help:PosixHelpRenderer.get_pager_cmdline": "(self)",
     "awscli.formatter:TableFormatter.__call__": "(self, command_name, response, stream=None)",
     "awscli.customizations.addexamples:add_examples": "(help_command, **kwargs)",
     # Unregistered, as it would hand over parsed policies without their text.

@@ -208,16 +208,15 @@ def test_clients_that_only_ask_have_no_operation_that_starts() -> None:
 
 # What prints, by the module that may: each sees to it that only printable text comes through.
 EDGES = {
-    "gate/printer.py": {"sys.stderr"},
+    "gate/printer.py": {"sys.stderr", "sys.stdout"},
     "gate/waiting.py": {"os.write"},
     "commands/completion.py": {"sys.stdout"},
     "gate/process.py": {"sys.stdout"},  # flushed
-    "commands/printer.py": {"click.echo"},
+    "commands/printer.py": {"click.echo", "sys.stdout"},  # whether it is closed
     "login/menu.py": {"os.write"},  # the person's terminal
     "sandbox/__main__.py": {"logging.basicConfig", "logging.StreamHandler"},
-    # These texts are ssmgate's: a skeleton of the model's names, a line break.
-    "gate/argv/skeleton.py": {"sys.stdout"},
-    "gate/argv/help.py": {"sys.stderr"},  # one constant line
+    # These texts are ssmgate's: one constant line, a line break.
+    "gate/argv/help.py": {"sys.stderr"},
     "daemon/ending.py": {"os.write"},
     # No terminal: files and pipes; and the stub plugin, whose output is the session's.
     "gate/records/file.py": {"os.write"},

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import IO, Any, NoReturn
 
@@ -88,6 +89,9 @@ class Group(click.Group):
         The status is 252 for an invalid command line, 130 for an interrupt, and 255 for errors
         without a status of their own.
         """
+        if sys.stdout is None:  # the descriptor is closed: let writing fail, as for other causes
+            unwritable = os.open(os.devnull, os.O_RDONLY)
+            sys.stdout = io.TextIOWrapper(io.FileIO(unwritable, "w", closefd=False))
         try:
             status = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.Abort:  # Ctrl-C; click has printed a line break
@@ -129,18 +133,42 @@ class _Printed(click.ClickException):
 def _printed() -> Iterator[None]:
     try:
         yield
-    except _Printed:
+    except (_Printed, _OutputFailed):
         raise
     except click.ClickException as error:
         if not isinstance(error, _HELP):
             one_line(error)
         raise _Printed(error) from error
-    except BrokenPipeError:
-        # Otherwise flushing the buffers fails again when the interpreter exits.
+    except OSError as error:
+        if not _is_about_output(error):
+            raise
+        raise _OutputFailed(error) from error
+
+
+class _OutputFailed(click.ClickException):
+    """Standard output is full, closed, or a pipe that is no longer read. Exits 255."""
+
+    exit_code = exits.OTHER
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot write to standard output: {error.strerror}")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the error, and discard what could not be written."""
+        printer.eprint(f"ssmgate: [ERROR]: {self.message}")
+        # Otherwise flushing the buffer fails again when the interpreter exits.
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        for number in (1, 2):
-            os.dup2(nowhere, number)
-        raise click.exceptions.Exit(exits.OTHER) from None
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+
+
+def _is_about_output(error: OSError) -> bool:
+    """Return whether `error` was raised while click printed: its help, or text of a verb."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return any(
+        frame.f_code is click.echo.__code__ for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def one_line(error: click.ClickException) -> None:

@@ -1,4 +1,4 @@
-"""Write to standard error. No other module here does."""
+"""Write to standard error, and answers of the command line to standard output."""
 
 from __future__ import annotations
 
@@ -30,3 +30,19 @@ def eprint(text: str) -> None:
 def warn(text: str) -> None:
     """Write `text` to standard error as a warning of ssmgate. Does not raise."""
     eprint(f"ssmgate: [WARNING]: {text}")
+
+
+def answer(text: str) -> None:
+    """Write `text`, which has line breaks, to standard output. Raises `GateError` if that fails.
+
+    `text` must have nothing from outside: the AWS CLI's documentation, names of its models.
+    """
+    from ssmgate.gate.decision.errors import GateError
+
+    if sys.stdout is None:
+        raise GateError("cannot write to standard output: it is closed")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        raise GateError(f"cannot write to standard output: {error.strerror}") from error

@@ -176,7 +176,7 @@ def test_verb_that_fails_exits_with(
     assert run("config", "show") == status
 
 
-def test_exits_quietly_when_the_reader_of_stdout_is_gone(tmp_path: Path) -> None:
+def test_ends_with_one_line_when_the_reader_of_stdout_is_gone(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"}
@@ -190,4 +190,5 @@ def test_exits_quietly_when_the_reader_of_stdout_is_gone(tmp_path: Path) -> None
     )
     os.close(writing)
 
-    assert (ended.returncode, ended.stderr) == (255, "")
+    assert ended.returncode == 255
+    assert ended.stderr == "ssmgate: [ERROR]: cannot write to standard output: Broken pipe\n"

@@ -10,6 +10,7 @@ from typing import Any
 from awscli.customizations.addexamples import add_examples
 from awscli.help import ExecutableNotFoundError, PosixHelpRenderer, WindowsHelpRenderer
 
+from ssmgate.gate import printer
 from ssmgate.gate.aws.service_models import AwscliModels
 
 _HINT = "ssmgate: hint: help is shown as plain text; with groff or mandoc it is a manual page\n"
@@ -28,6 +29,13 @@ class HelpRenderer(PosixHelpRenderer):
                 sys.stderr.write(_HINT)
                 sys.stderr.flush()
         return converted
+
+    def _send_output_to_pager(self, output: bytes) -> None:
+        """Page `output`. Without a pager write it, and raise `GateError` if that fails."""
+        if self._exists_on_path(self.get_pager_cmdline()[0]):
+            super()._send_output_to_pager(output)
+        else:
+            printer.answer(output.decode("utf-8", "replace") + "\n")
 
 
 def create_command(operation: Any, create: Callable[[], Any]) -> Any:

@@ -142,6 +142,12 @@ class _Raises:
 class MainParser(_Raises, MainArgParser):
     """Parses the global options, and the first argument that is not one."""
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the version: argparse would ignore that standard output is closed or full."""
+        from ssmgate.gate import printer
+
+        printer.answer(message)
+
 
 class ServiceParser(_Raises, ServiceArgParser):
     """Parses the argument after `ssm`."""

@@ -1,27 +1,40 @@
-"""The skeletons that AWS CLI v2 prints and v1 does not: YAML, and responses in v2's formats."""
+"""Print skeletons as AWS CLI v2 does: of the input as JSON and YAML, of the output in any format.
+
+All of them go through `printer.answer`, as the AWS CLI ignores errors of standard output.
+"""
 
 from __future__ import annotations
 
+import io
 import json
-import sys
 from argparse import Namespace
 from typing import Any
 
 from awscli.customizations.generatecliskeleton import StubbedCLIOperationCaller
+from awscli.formatter import get_formatter
 from botocore.utils import ArgumentGenerator
 from ruamel.yaml import YAML
 
+from ssmgate.gate import printer
 from ssmgate.gate.argv import yaml
 
 
+def print_input(shape: Any) -> int:
+    """Print the members of `shape` as JSON, and return the exit status."""
+    printer.answer(json.dumps(ArgumentGenerator().generate_skeleton(shape), indent=4) + "\n")
+    return 0
+
+
 def print_yaml_input(shape: Any) -> int:
-    """Print the skeleton for the members of `shape`, and return the exit status."""
+    """Print the members of `shape` as YAML, and return the exit status."""
     skeleton = YAML().map()
     # Through JSON, as YAML would write an OrderedDict with a tag.
     skeleton.update(json.loads(json.dumps(ArgumentGenerator().generate_skeleton(shape))))
     for name in shape.required_members:
         skeleton.yaml_add_eol_comment("# [REQUIRED]", name)
-    YAML().dump(skeleton, sys.stdout)
+    output = io.StringIO()
+    YAML().dump(skeleton, output)
+    printer.answer(output.getvalue())
     return 0
 
 
@@ -40,13 +53,14 @@ class _OutputCaller(StubbedCLIOperationCaller):
         self, command_name: str, response: Any, parsed_globals: Namespace
     ) -> None:
         output = parsed_globals.output or self._session.get_config_variable("output")
-        if output not in ("yaml", "yaml-stream", "off"):
-            super()._display_response(command_name, response, parsed_globals)
+        if output in ("yaml", "yaml-stream", "off"):
+            response.pop("ResponseMetadata", None)
+            if parsed_globals.query is not None:
+                response = parsed_globals.query.search(response)
+            if output == "yaml-stream":
+                response = [response]
+            printer.answer("" if output == "off" else yaml.dumped(response))
             return
-        response.pop("ResponseMetadata", None)
-        if parsed_globals.query is not None:
-            response = parsed_globals.query.search(response)
-        if output == "yaml-stream":
-            response = [response]
-        if output != "off":
-            sys.stdout.write(yaml.dumped(response))
+        stream = io.StringIO()
+        get_formatter(output, parsed_globals)(command_name, response, stream)
+        printer.answer(stream.getvalue())

@@ -172,12 +172,12 @@ class _Skeleton(GenerateCliSkeletonArgument):
     ) -> Any:
         """Print the requested skeleton, and return the exit status."""
         kind = getattr(parsed_args, "generate_cli_skeleton", None)
-        if kind not in ("yaml-input", "output"):
-            return super().generate_json_skeleton(call_parameters, parsed_args, parsed_globals)
+        if not kind:
+            return None
         from ssmgate.gate.argv import skeleton
 
+        model = self._operation_model
         if kind == "output":
-            return skeleton.print_output(
-                self._session, self._operation_model, call_parameters, parsed_globals
-            )
-        return skeleton.print_yaml_input(self._operation_model.input_shape)
+            return skeleton.print_output(self._session, model, call_parameters, parsed_globals)
+        print_ = skeleton.print_input if kind == "input" else skeleton.print_yaml_input
+        return print_(model.input_shape)

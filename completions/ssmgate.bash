@@ -14,7 +14,7 @@ __ssmgate_options() {
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
         policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --organization --region --output --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --profile --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version --select --ignore --fail-on --baseline --write-baseline' ;;
-        records) __ssmgate_found='--help --head --output' ;;
+        records) __ssmgate_found='--help --head --output --since --user --document --denied --session --follow --cloudtrail' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --session-logs --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
         start-session) __ssmgate_found='--target --document-name --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --output --query --profile --region --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version' ;;
@@ -31,7 +31,7 @@ __ssmgate_argument() {
         help) __ssmgate_kind='=cache check config daemon doctor documents help init login policy records sandbox ssh-config start-session' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
         policy) __ssmgate_kind='=audit check lint' ;;
-        records) __ssmgate_kind='=verify' ;;
+        records) __ssmgate_kind='=join show stats verify' ;;
         sandbox) __ssmgate_kind='=env' ;;
         start-session) __ssmgate_kind='=help' ;;
         *) __ssmgate_kind= ;;
@@ -134,6 +134,11 @@ __ssmgate_value() {
         'policy --write-baseline') __ssmgate_kind='any' ;;
         'records --head') __ssmgate_kind='any' ;;
         'records --output') __ssmgate_kind='=text json' ;;
+        'records --since') __ssmgate_kind='any' ;;
+        'records --user') __ssmgate_kind='any' ;;
+        'records --document') __ssmgate_kind='any' ;;
+        'records --session') __ssmgate_kind='any' ;;
+        'records --cloudtrail') __ssmgate_kind='any' ;;
         'sandbox --as') __ssmgate_kind='any' ;;
         'sandbox --seed') __ssmgate_kind='files' ;;
         'sandbox --session-document-model') __ssmgate_kind='=2021 2023 2025' ;;

@@ -22,21 +22,21 @@ class Unreadable(Exception):
     """A file cannot be read. Its text names the file and the reason."""
 
 
-def lines(path: str) -> Iterator[tuple[int, bytes]]:
+def lines(path: str, longest: int = LONGEST) -> Iterator[tuple[int, bytes]]:
     """Yield each line of `path` that is not blank, with its number, without line breaks.
 
-    `path` is "-" for standard input; a name that ends in `.gz` is decompressed. Raises
-    `Unreadable`.
+    `path` is "-" for standard input; a name that ends in `.gz` is decompressed. `longest` is the
+    bytes of a line, -1 for no limit. Raises `Unreadable`.
     """
     try:
         if path == STDIN:
-            yield from _numbered(sys.stdin.buffer)
+            yield from _numbered(sys.stdin.buffer, longest)
         elif path.endswith(".gz"):
             with gzip.open(path) as file:
-                yield from _numbered(file)
+                yield from _numbered(file, longest)
         else:
             with open(path, "rb") as file:
-                yield from _numbered(file)
+                yield from _numbered(file, longest)
     except (EOFError, zlib.error) as error:
         raise Unreadable(f"{path}: {error}") from error
     except OSError as error:
@@ -50,9 +50,9 @@ def all_lines(paths: Iterable[str]) -> Iterator[tuple[str, int, bytes]]:
             yield path, number, text
 
 
-def _numbered(file: _Readable) -> Iterator[tuple[int, bytes]]:
+def _numbered(file: _Readable, longest: int) -> Iterator[tuple[int, bytes]]:
     number = 0
-    while text := file.readline(LONGEST):
+    while text := file.readline(longest):
         number += 1
         if text := text.rstrip(b"\r\n"):
             yield number, text

@@ -68,6 +68,18 @@ def counts(machine: Machine) -> tuple[int, int]:
     return len(machine.aws.calls("StartSession")), len(machine.aws.calls("TerminateSession"))
 
 
+def begin_stopped(machine: Machine, tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
+    """Begin a start whose client is stopped when StartSession is answered, as `begin` does."""
+    go = threading.Event()
+    machine.aws.script("StartSession", after(go, json_ok(STARTED)))
+    process, mark = begin(machine, tmp_path)
+    machine.aws.wait_for("StartSession")
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: state(process.pid) == "T")
+    go.set()
+    return process, mark
+
+
 # A signal to the client.
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
@@ -142,10 +154,7 @@ def test_killed_stopped_client_leaves_no_session(
     machine: Machine, daemon: Daemon, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The client has not read the handover."""
-    process, _ = begin(machine, tmp_path)
-    machine.aws.wait_for("GetCallerIdentity")
-    process.send_signal(signal.SIGSTOP)
-    machine.aws.wait_for("StartSession")
+    process, _ = begin_stopped(machine, tmp_path)
     process.send_signal(number)
     process.send_signal(signal.SIGCONT)
 
@@ -205,10 +214,7 @@ def test_alarm_of_client_ends_start(machine: Machine, daemon: Daemon, tmp_path: 
 
 
 def test_client_stopped_briefly_goes_on(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:
-    process, mark = begin(machine, tmp_path)
-    machine.aws.wait_for("GetCallerIdentity")
-    process.send_signal(signal.SIGSTOP)
-    machine.aws.wait_for("StartSession")
+    process, mark = begin_stopped(machine, tmp_path)
     process.send_signal(signal.SIGCONT)
 
     _, stderr = process.communicate("", timeout=30)
@@ -220,9 +226,7 @@ def test_client_stopped_briefly_goes_on(machine: Machine, daemon: Daemon, tmp_pa
 def test_client_stopped_for_long_starts_anew(
     machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
-    process, mark = begin(machine, tmp_path)
-    machine.aws.wait_for("GetCallerIdentity")
-    process.send_signal(signal.SIGSTOP)
+    process, mark = begin_stopped(machine, tmp_path)
     machine.aws.wait_for("TerminateSession")
     until(lambda: not daemon.children)
     process.send_signal(signal.SIGCONT)

@@ -1179,17 +1179,17 @@ ON_PURPOSE = [
     ),
     OnPurpose(
         Row("unsigned", "START NODE --no-sign-request"),
-        "nobody can be asked about",
+        "no caller to check",
         "--no-sign-request is not supported",
     ),
     OnPurpose(
         Row("unsigned, abbreviated", "START NODE --no-s"),
-        "nobody can be asked about",
+        "no caller to check",
         "--no-sign-request is not supported",
     ),
     OnPurpose(
         Row("unsigned before ssm", "--no-sign-request START NODE"),
-        "nobody can be asked about",
+        "no caller to check",
         "--no-sign-request is not supported",
     ),
     *(

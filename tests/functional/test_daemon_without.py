@@ -629,7 +629,7 @@ def test_start_that_may_prompt_runs_cold(
     if status == 0:
         assert (tmp_path / "asked").read_text() == "\n"
     assert len(machine.aws.calls("StartSession")) == (status == 0)
-    assert ("no terminal to ask on" in ended.stderr) == (status == 253)
+    assert ("no terminal to prompt on" in ended.stderr) == (status == 253)
 
 
 def test_locked_keys_start_cold(machine: Machine, daemon: Daemon, tmp_path: Path) -> None:

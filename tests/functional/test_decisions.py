@@ -342,7 +342,7 @@ def test_permissive_warns_and_starts(resident: Resident, name: str, words: str, 
     assert (ended.returncode, ended.stdout) == (0, "")
     assert "ssmgate: [WARNING]: " in ended.stderr
     assert words in ended.stderr
-    assert ended.stderr.endswith("started all the same, as mode is 'permissive'\n")
+    assert ended.stderr.endswith("session started anyway, because mode is 'permissive'\n")
     assert len(machine.aws.sessions) == 1
     assert machine.plugin.started
 

@@ -51,7 +51,10 @@ def test_prints_fix_below_problem(healthy: Machine) -> None:
     lines = output.splitlines()
     (number,) = (n for n, line in enumerate(lines) if line.startswith("problem  simulation"))
     assert status == 3
-    assert json.loads(lines[number + 1])["Action"] == ["iam:SimulatePrincipalPolicy"]
+    end = next(n for n, line in enumerate(lines) if n > number and line.strip() == "}")
+    statement = json.loads("".join(lines[number + 1 : end + 1]))
+    assert statement["Action"] == ["iam:SimulatePrincipalPolicy"]
+    assert lines[number + 1].strip() == "{", "each member is on a line of its own"
 
 
 @pytest.mark.parametrize(

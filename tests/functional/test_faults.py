@@ -69,7 +69,7 @@ SHORT_TERMINATE = (
 )
 
 ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/alice"
-PERHAPS = "the service may have started a session all the same"
+PERHAPS = "AWS may have started a session; the request was not repeated"
 NAMED = ("--target", TARGET, "--document-name", "AWS-StartSSHSession")
 
 
@@ -160,7 +160,7 @@ CHECK_FAULTS = [
     pytest.param(
         xml_error("Throttling", "Rate exceeded"),
         3,
-        "ssmgate: hint: IAM allows an account few simulations a second",
+        "ssmgate: hint: IAM limits the simulations of an account",
         id="throttled",
     ),
     pytest.param(
@@ -376,22 +376,22 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
         ),
         pytest.param(
             xml("<IsTruncated>false</IsTruncated><EvaluationResults/>"),
-            "does not include what was asked about",
+            "does not include the simulated resource",
             id="empty list",
         ),
         pytest.param(
             evaluation(name=TEMPLATE, with_specific=False),
-            "does not include what was asked about",
+            "does not include the simulated resource",
             id="template name only",
         ),
         pytest.param(
             evaluation(name="*", with_specific=False),
-            "does not include what was asked about",
+            "does not include the simulated resource",
             id="wildcard only",
         ),
         pytest.param(
             evaluation(name=f"{DOCUMENT}2"),
-            "does not include what was asked about",
+            "does not include the simulated resource",
             id="another document",
         ),
         pytest.param(
@@ -400,11 +400,11 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
         pytest.param(result(f"{NAME}{ALLOWED}"), "about another action", id="no action"),
         pytest.param(result(f"{ACTION}{NAME}"), "None is not a decision", id="no decision"),
         pytest.param(
-            result(f"{ACTION}{ALLOWED}"), "does not include what was asked about", id="no name"
+            result(f"{ACTION}{ALLOWED}"), "does not include the simulated resource", id="no name"
         ),
         pytest.param(
             result(f"{ACTION}{NAME}{ALLOWED}<ResourceSpecificResults/>"),
-            "does not include what was asked about",
+            "does not include the simulated resource",
             id="no result for the document",
         ),
         pytest.param(
@@ -623,8 +623,8 @@ def test_missing_credentials_are_reported(
             id="refused",
         ),
         pytest.param(reset(), 255, "Connection was closed", id="reset"),
-        pytest.param(text("no XML " * 5000), 255, "an answer of AWS's is no answer", id="garbage"),
-        pytest.param(xml(""), 255, "an answer of AWS's lacks 'Credentials'", id="no Credentials"),
+        pytest.param(text("no XML " * 5000), 255, "AWS's answer cannot be parsed", id="garbage"),
+        pytest.param(xml(""), 255, "AWS's answer lacks 'Credentials'", id="no Credentials"),
     ],
 )
 @pytest.mark.parametrize("who", ["starter", "checker"])
@@ -949,9 +949,9 @@ def test_finds_plugin_further_on_path(machine: Machine, spoil: object) -> None:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        pytest.param("exec sleep 5", "did not tell its version within 0.3 s", id="hangs"),
-        pytest.param("echo 1.2.804.0; sleep 5", "did not tell its version", id="hangs after it"),
-        pytest.param("trap '' TERM; sleep 5", "did not tell its version", id="ignores TERM"),
+        pytest.param("exec sleep 5", "did not print its version within 0.3 s", id="hangs"),
+        pytest.param("echo 1.2.804.0; sleep 5", "did not print its version", id="hangs after it"),
+        pytest.param("trap '' TERM; sleep 5", "did not print its version", id="ignores TERM"),
         pytest.param("echo 1.2.804.0; exit 1", "--version ended with status 1", id="fails"),
         pytest.param("kill -SEGV $$", "--version ended with status -11", id="crashes"),
     ],

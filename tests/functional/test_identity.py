@@ -127,7 +127,7 @@ def test_ignores_answer_about_another_role(machine: Machine, answer: Answer) -> 
     ended = machine.run("--target", TARGET)
 
     assert ended.returncode == 254
-    assert "GetRole answered for another role" in ended.stderr
+    assert "GetRole returned another role" in ended.stderr
     assert simulations(machine) == []
 
 
@@ -469,7 +469,7 @@ MFA_PROFILE = (
 
 
 UNFOUND = (
-    "ssmgate: [WARNING]: session-manager-plugin looks for credentials of its own, and may not find"
+    "ssmgate: [WARNING]: session-manager-plugin resolves credentials itself, and may not find"
     " those of a role that takes an MFA code\n"
     "ssmgate: hint: plugin.pass_credentials = true in ~/.config/ssmgate/config.toml passes them"
     " to it\n"
@@ -564,10 +564,10 @@ def test_mfa_code_can_come_from_pipe(machine: Machine) -> None:
     [
         pytest.param(
             ("--document-name", "AWS-StartSSHSession"), "SSH-2.0-x\r\n",
-            "there is no terminal to ask on", id="ProxyCommand",
+            "there is no terminal to prompt on", id="ProxyCommand",
         ),
-        pytest.param((), "", "no terminal to ask on", id="no input"),
-        pytest.param((), "\n", "no terminal to ask on", id="an empty line"),
+        pytest.param((), "", "no terminal to prompt on", id="no input"),
+        pytest.param((), "\n", "no terminal to prompt on", id="an empty line"),
     ],
 )  # fmt: skip
 def test_mfa_without_code_is_configuration_error(

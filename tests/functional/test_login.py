@@ -312,7 +312,7 @@ def test_menu_offers_and_marks_what_permissive_mode_starts(
     ]  # fmt: skip
     assert [menu.DENIED in row for row in rows] == [False, False, True]
     terminal.sendline("Ops-Shell")
-    terminal.expect("started all the same")
+    terminal.expect("session started anyway")
     terminal.expect(pexpect.EOF)
     terminal.close()
 
@@ -365,5 +365,5 @@ def test_shows_no_menu_without_terminal(bastion: Bastion, scripted: ScriptedAws)
     ended = bastion.run(ALICE)
 
     assert ended.returncode == 252
-    assert "no command, and no terminal to ask on" in ended.stderr
+    assert "no command was given, and there is no terminal" in ended.stderr
     assert bastion.records(ALICE)[-1]["event"] == "end"

@@ -579,7 +579,7 @@ def test_denies_without_record_file(
         path.unlink()
     bastion.forget(MALLORY)
     assert_refused(bastion, scripted, log, ended, 254)
-    assert "could not be recorded, and record.required is set" in ended.stderr
+    assert "cannot write the audit record, and record.required is set" in ended.stderr
 
 
 @pytest.mark.parametrize("left", [0, 300])

@@ -209,7 +209,7 @@ def test_failing_required_decision_record_starts_nothing(machine: Machine) -> No
     )
 
     assert (ended.returncode, ended.stdout) == (254, "")
-    assert "could not be recorded, and record.required is set: syslog" in ended.stderr
+    assert "cannot write the audit record, and record.required is set: syslog" in ended.stderr
     assert machine.aws.calls("StartSession") == []
     assert not machine.plugin.started
 
@@ -227,7 +227,7 @@ def test_failing_required_start_record_ends_session(machine: Machine, log: Log) 
     ended = machine.run("--target", TARGET, SSMGATE_RECORD_REQUIRED="true")
 
     assert ended.returncode == 254
-    assert "could not be recorded" in ended.stderr
+    assert "cannot write the audit record" in ended.stderr
     assert f"session {SESSION_ID} was terminated" in ended.stderr
     assert machine.aws.sessions_left() == []
     assert not machine.plugin.started
@@ -237,8 +237,8 @@ def test_failing_optional_record_warns_and_starts(machine: Machine) -> None:
     ended = machine.run("--target", TARGET, SSMGATE_RECORD_SYSLOG=str(machine.home / "nobody"))
 
     assert ended.returncode == 0
-    assert ended.stderr.count("[WARNING]: this could not be recorded: syslog") == 2
-    assert ended.stderr.count("the end of the session could not be recorded: syslog") == 1
+    assert ended.stderr.count("[WARNING]: cannot write the audit record: syslog") == 2
+    assert ended.stderr.count("cannot write the record of the session's end: syslog") == 1
     assert machine.plugin.started
 
 

@@ -289,7 +289,9 @@ def test_denial_that_path_of_role_may_change_is_unknown(
 
     assert ended.returncode == 254
     assert UNKNOWN in ended.stderr
-    assert "let the caller read its role, for the path in its ARN:" in ended.stderr
+    assert (
+        "to let ssmgate read the path of the role, allow the caller iam:GetRole on" in ended.stderr
+    )
     assert ("role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_" in ended.stderr) == (
         name != "Ops"
     )

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.starts
         ("SSMGATE_DOCUMENTS_ALLOW", "Dev-*", "'SSM-SessionManagerRunShell' is not among those"),
         ("SSMGATE_DOCUMENTS_DENY", "SSM-*", "'SSM-SessionManagerRunShell' is denied (documents.de"),
         ("SSMGATE_TARGETS_ALLOW", "mi-*", f"target '{TARGET}' is not among those allowed"),
-        ("SSMGATE_REQUIRE_REASON", "true", "a session needs a --reason (require_reason)"),
+        ("SSMGATE_REQUIRE_REASON", "true", "this machine requires a --reason (require_reason)"),
     ],
 )
 def test_rule_denies_despite_allow_of_iam(
@@ -71,7 +71,7 @@ def test_permissive_warns_of_denial_by_rule(machine: Machine) -> None:
 
     assert ended.returncode == 0
     assert "[WARNING]: access denied by this machine's rules: session document" in ended.stderr
-    assert ": a session needs a --reason (require_reason); IAM allows" in ended.stderr
+    assert ": this machine requires a --reason (require_reason); IAM allows" in ended.stderr
     assert machine.plugin.started
 
 
@@ -88,5 +88,5 @@ def test_does_not_search_when_configured_plugin_is_missing(machine: Machine) -> 
     ended = machine.run("--target", TARGET, SSMGATE_PLUGIN_PATH="/nowhere/session-manager-plugin")
 
     assert ended.returncode == 255
-    assert "/nowhere/session-manager-plugin is not there (plugin.path)" in ended.stderr
+    assert "/nowhere/session-manager-plugin does not exist (plugin.path)" in ended.stderr
     assert machine.aws.received == []

@@ -155,7 +155,7 @@ def test_end_that_cannot_be_recorded_changes_no_status(
     assert ended.returncode == 3
     (line,) = ended.stderr.splitlines()
     assert line.startswith(
-        "ssmgate: [WARNING]: the end of the session could not be recorded: syslog"
+        "ssmgate: [WARNING]: cannot write the record of the session's end: syslog"
     )
     assert machine.aws.calls("TerminateSession") == []
 

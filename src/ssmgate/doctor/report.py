@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -153,8 +154,13 @@ def text(results: Sequence[Result], *, colour: bool = False) -> str:
             state = f"\x1b[{_COLOURS[result.state]}m{state}\x1b[0m"
         rows.append(f"{state}  {result.name:{width}}  {line(result.text)}".rstrip())
         if result.fix:
-            rows.append(f"{'':9}{'':{width}}  {line(result.fix)}")
+            rows += [f"{'':9}{'':{width}}  {line(row)}" for row in _fix(result.fix)]
     return "\n".join([*rows, "", _summary(results)])
+
+
+def _fix(fix: str) -> list[str]:
+    """Return the lines of a fix: a policy statement is indented, a command is one line."""
+    return json.dumps(json.loads(fix), indent=2).splitlines() if fix.startswith("{") else [fix]
 
 
 def _summary(results: Sequence[Result]) -> str:

@@ -186,13 +186,13 @@ def _permit(
         denial.evidence = authorization
         raise denial
     printer.warn(denial.message)
-    printer.eprint("ssmgate: started all the same, as mode is 'permissive'")
+    printer.eprint("ssmgate: session started anyway, because mode is 'permissive'")
     return override(request, decision)
 
 
 def _warn_unrecorded(problem: str) -> None:
     if problem:
-        printer.warn(f"this could not be recorded: {problem}")
+        printer.warn(f"cannot write the audit record: {problem}")
 
 
 def _send(ssm: Any, permit: Permit) -> StartedSession:

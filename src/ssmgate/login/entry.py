@@ -124,7 +124,7 @@ def _record_end(recorder: Recorder, error: BaseException, line: str | None) -> N
         signal.signal(number, takeover.nothing)
     members = _ended(error, line)
     if problem := recorder.write("end", members, notable=True):
-        printer.warn(f"this could not be recorded: {problem}")
+        printer.warn(f"cannot write the audit record: {problem}")
         replace(recorder, records=_SYSLOG).write("end", members, notable=True)
 
 

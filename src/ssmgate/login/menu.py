@@ -44,7 +44,7 @@ class Terminal:
             self._file = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
         except OSError:
             raise InvalidRequest(
-                "refused: no command, and no terminal to ask on",
+                "refused: no command was given, and there is no terminal for the menu",
                 hints=("start-session --target NODE, or ssh -t",),
             ) from None
 

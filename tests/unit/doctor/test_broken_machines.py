@@ -162,7 +162,7 @@ PROGRAM = [
     Row("plugin without a version", lambda w: w.program("bin/session-manager-plugin", "echo x"),
         "plugin", "warning", "prints no version", "install the plugin"),
     Row("plugin.path wrong", lambda w: w.configure('[plugin]\npath = "@/none"'),
-        "plugin", "problem", "/none is not there (plugin.path)"),
+        "plugin", "problem", "/none does not exist (plugin.path)"),
 ]  # fmt: skip
 
 SETTINGS = [

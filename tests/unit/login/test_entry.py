@@ -341,7 +341,7 @@ def test_record_that_cannot_be_written_goes_to_syslog(logins: Logins) -> None:
         Records(file="/records"), Records(syslog=True)
     ]  # fmt: skip
     assert logins.records[0][1:] == logins.records[1][1:]
-    assert logins.told == ["ssmgate: [WARNING]: this could not be recorded: disk full"]
+    assert logins.told == ["ssmgate: [WARNING]: cannot write the audit record: disk full"]
 
 
 @pytest.mark.parametrize("number", entry._ENDING)

@@ -98,8 +98,7 @@ def _invocation(captured: _Captured, driver: Driver) -> Invocation:
     parsed = captured.parsed_globals
     if not parsed.sign_request:
         raise InvalidRequest(
-            "--no-sign-request is not supported: nobody can be asked about, and StartSession"
-            " takes no unsigned requests",
+            "--no-sign-request is not supported: an unsigned request has no caller to check",
             code="ParamValidation",
         )
     request = SessionRequest.from_parameters(captured.parameters)

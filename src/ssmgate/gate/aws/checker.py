@@ -12,7 +12,7 @@ from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.endpoints import Partition
 
-_NOTE = "that was about the checker, which asks IAM instead of the caller"
+_NOTE = "this error is about the checker, whose credentials are used for the simulation"
 
 
 def resolve(

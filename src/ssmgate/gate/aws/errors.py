@@ -105,9 +105,9 @@ def _translate(error: Exception) -> GateError:
         case ProfileNotFound():
             return GateError(str(error))
         case ResponseParserError():  # its message contains the whole answer
-            return GateError("an answer of AWS's is no answer: it cannot be parsed")
+            return GateError("AWS's answer cannot be parsed")
         case KeyError():
-            return GateError(f"an answer of AWS's lacks {error}")
+            return GateError(f"AWS's answer lacks {error}")
         case AttributeError() | ImportError() | TypeError():
             from ssmgate.gate.system import awscli_release
 

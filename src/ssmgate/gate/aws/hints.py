@@ -106,7 +106,7 @@ def _mistyped_variables(environ: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(environ):
         near = difflib.get_close_matches(name.upper(), (*known, *_CREDENTIALS), 1, 0.8)
         if near and near[0] not in environ:
-            yield f"{name} is not a variable of the AWS CLI: did you mean {near[0]}?"
+            yield f"{name} is not an environment variable of the AWS CLI: did you mean {near[0]}?"
             return
 
 
@@ -261,8 +261,8 @@ def unknown_region(region: str) -> str | None:
     # Swapped letters are more likely than another direction.
     near.sort(key=lambda name: sorted(name) != sorted(region))
     if near:
-        return f"there is no region {region}: did you mean --region {near[0]}?"
-    return f"this AWS CLI does not know a region {region}: check its spelling"
+        return f"region {region} does not exist: did you mean --region {near[0]}?"
+    return f"region {region} is unknown to this AWS CLI: check the spelling"
 
 
 def _after_answer(error: ClientError, profile: str | None) -> Iterator[str]:

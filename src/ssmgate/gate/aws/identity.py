@@ -37,7 +37,7 @@ def identify(sts: Any, iam: Any, partition: str) -> Caller | Unknown:
         case "role":
             path_arn = _role_arn(iam, who.name, account)
             if path_arn is not None and not path_arn.endswith(f"/{who.name}"):
-                return Unknown(Reason.IDENTITY, "GetRole answered for another role")
+                return Unknown(Reason.IDENTITY, "GetRole returned another role")
             return Caller(
                 account,
                 arn,

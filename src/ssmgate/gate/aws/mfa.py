@@ -33,7 +33,7 @@ def ask(prompt: str, *, stdin: bool) -> str:
     code = _line() if stdin else ""
     if not code:
         raise ConfigurationProblem(
-            "the profile asks for an MFA code, and there is no terminal to ask on",
+            "the profile requires an MFA code, and there is no terminal to prompt on",
             hints=("run any aws command with this profile first: its credentials are cached",),
         )
     return code

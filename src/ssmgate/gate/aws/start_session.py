@@ -34,7 +34,7 @@ _MEMBERS = ("SessionId", "TokenValue", "StreamUrl")
 # received the request: a second request might start a second session.
 _NOT_RECEIVED = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
 
-_PERHAPS_STARTED = "the service may have started a session all the same; it was not asked twice"
+_PERHAPS_STARTED = "AWS may have started a session; the request was not repeated"
 _LIST_SESSIONS = "'aws ssm describe-sessions --state Active' lists the sessions"
 
 
@@ -109,7 +109,7 @@ def _send(ssm: Any, request: SessionRequest) -> StartedSession:
         if "TokenValue" in str(error) or "StreamUrl" in str(error):
             # botocore's message contains a body that is not an AWS error unchanged.
             raise GateError(
-                "StartSession was answered with a session and an HTTP error at once",
+                "StartSession returned both a session and an HTTP error",
                 notes=(_PERHAPS_STARTED,),
                 hints=(_LIST_SESSIONS,),
             ) from None

@@ -49,7 +49,9 @@ def denial_by(
     if rules.require_reason and not any(
         c.isalnum() and is_printable(c) for c in request.reason or ""
     ):
-        return LocalDenial(Reason.REASON_REQUIRED, "require_reason", "a session needs a --reason")
+        return LocalDenial(
+            Reason.REASON_REQUIRED, "require_reason", "this machine requires a --reason"
+        )
     return None
 
 

@@ -145,7 +145,7 @@ def decide(
     Access to the target is not checked: StartSession enforces it.
     """
     if not questions:
-        return Unknown(Reason.NO_QUESTION, "no document was asked about")
+        return Unknown(Reason.NO_QUESTION, "no session document was simulated")
     for question in questions:
         obstacle = denial_or_unknown(question, evaluations, allow_wildcard_grants, controls)
         if obstacle is not None:
@@ -200,7 +200,7 @@ def decide_about(question: Question, evaluations: Sequence[Evaluation]) -> Denia
     answers = [e for e in evaluations if e.resource_arn == question.resource_arn]
     if not answers:
         return Unknown(
-            Reason.NO_ANSWER, "IAM's answer does not include what was asked about", question
+            Reason.NO_ANSWER, "IAM's answer does not include the simulated resource", question
         )
     for answer in answers:
         if answer.eval_decision is not EvalDecision.ALLOWED:

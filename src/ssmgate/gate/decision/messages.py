@@ -31,9 +31,7 @@ from ssmgate.gate.decision.restrictions import LocalDenial
 
 CONFIG_FILE = "~/.config/ssmgate/config.toml"
 
-OTHER_CREDENTIALS = (
-    "session-manager-plugin looks for credentials of its own, and may not find those of"
-)
+OTHER_CREDENTIALS = "session-manager-plugin resolves credentials itself, and may not find those of"
 
 PASS_CREDENTIALS = f"plugin.pass_credentials = true in {CONFIG_FILE} passes them to it"
 
@@ -94,7 +92,7 @@ def _denied(
             remarks = (
                 ()
                 if layer is Layer.IDENTITY
-                else (f"the {layer.value} has to allow it, beside the caller's own policies",)
+                else (f"the {layer.value} has to allow it as well as the caller's own policies",)
             )
         case Reason.EXPLICIT_DENY:
             before, after = f"an explicit deny in {with_article(layer)}{by} forbids", ""
@@ -233,12 +231,11 @@ WITH_MFA = (
     " --serial-number and --token-code"
 )
 _CHECKER = (
-    "the configuration can name other credentials to check with, as checker.profile or"
-    f" checker.role_arn in {CONFIG_FILE}"
+    f"to check with other credentials, set checker.profile or checker.role_arn in {CONFIG_FILE}"
 )
 _SERVICE = (
-    f'on_unknown = "service" in {CONFIG_FILE} starts without simulation, and leaves the check of'
-    " the document, which is then named, to AWS"
+    f'on_unknown = "service" in {CONFIG_FILE} starts without simulation: AWS alone then checks the'
+    " document, which the request names"
 )
 
 
@@ -257,7 +254,7 @@ def _remarks(decision: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
             return _listing_hints(decision.denial)
         case Reason.SIMULATION_DENIED:
             return (
-                "a deny of everything is often one without MFA, or from other addresses: use"
+                "a policy that denies every action often requires MFA or certain addresses: use"
                 " credentials for which an MFA code was entered (mfa_serial in the profile), or ask"
                 " the owner of that policy to exempt iam:SimulatePrincipalPolicy",
                 _CHECKER,
@@ -272,7 +269,7 @@ def _remarks(decision: Unknown, options: Sequence[Option]) -> tuple[str, ...]:
                 _SERVICE,
             )
         case Reason.THROTTLED:
-            return ("IAM allows an account few simulations a second: try again in a moment",)
+            return ("IAM limits the simulations of an account: try again in a moment",)
         case Reason.TIMED_OUT | Reason.UNREACHABLE:
             if dict(options).get("--endpoint-url"):
                 return (
@@ -328,12 +325,15 @@ def _read_hints(keys: tuple[str, ...], question: Question) -> tuple[str, ...]:
     principal = tuple(key for key in keys if not is_resource_tag(key))
     source, needed = question.policy_source_arn, []
     if principal != keys and account_of(question.resource_arn) == account_of(source):
-        needed.append(_statement("ssm:ListTagsForResource", question.resource_arn))
+        needed.append(f"ssm:ListTagsForResource on {question.resource_arn}")
     if principal:
         action = "iam:GetUser" if ":user/" in source else "iam:GetRole"
-        needed.append(_statement(action, source))
+        needed.append(f"{action} on {source}")
     return (
-        *(f"let the caller read these tags: {statement}" for statement in needed),
+        *(
+            f"to let ssmgate read these tags, allow the caller {permission}"
+            for permission in needed
+        ),
         *_context_hints(principal, question),
     )
 
@@ -344,18 +344,13 @@ def _listing_hints(denial: Denial | None) -> tuple[str, ...]:
         return ()
     exempt = (
         f"ask the owner of that {denial.layer.value} whether the deny has a condition. If you know"
-        f" what the service will see, put the condition key under [context] in {CONFIG_FILE}"
+        f" the value that AWS will see, set the condition key under [context] in {CONFIG_FILE}"
     )
     if denial.layer is not Layer.IDENTITY:
         return (exempt,)
-    statement = _statement(
-        "iam:GetContextKeysForPrincipalPolicy", denial.question.policy_source_arn
-    )
-    return f"let the caller list the condition keys of its policies: {statement}", exempt
-
-
-def _statement(action: str, resource_arn: str) -> str:
-    return json.dumps({"Effect": "Allow", "Action": action, "Resource": resource_arn})
+    source = denial.question.policy_source_arn
+    permission = f"iam:GetContextKeysForPrincipalPolicy on {source}"
+    return f"to let ssmgate list the condition keys, allow the caller {permission}", exempt
 
 
 def _context_hints(keys: tuple[str, ...], question: Question | None) -> tuple[str, ...]:
@@ -368,8 +363,8 @@ def _context_hints(keys: tuple[str, ...], question: Question | None) -> tuple[st
     ]
     hints = []
     if question is not None and "aws:principalarn" in {key.lower() for key in keys}:
-        statement = _statement("iam:GetRole", _with_path(question.policy_source_arn))
-        hints.append(f"let the caller read its role, for the path in its ARN: {statement}")
+        permission = f"iam:GetRole on {_with_path(question.policy_source_arn)}"
+        hints.append(f"to let ssmgate read the path of the role, allow the caller {permission}")
     if MFA_KEY.lower() in {key.lower() for key in absent}:
         hints.append(f"a policy requires MFA: {WITH_MFA}")
     if tags:
@@ -379,7 +374,7 @@ def _context_hints(keys: tuple[str, ...], question: Question | None) -> tuple[st
         )
     if lines:
         hints.append(
-            f"if you know what the service will see, put it under [context] in {CONFIG_FILE}: "
+            f"if you know the value that AWS will see, set it under [context] in {CONFIG_FILE}: "
             + "; ".join(lines[:3])
         )
     return tuple(hints)

@@ -75,7 +75,7 @@ def find(environ: Mapping[str, str], configured: str | None = None) -> Plugin:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _unfit(path, f"did not tell its version within {_VERSION_SECONDS} s") from None
+        raise _unfit(path, f"did not print its version within {_VERSION_SECONDS} s") from None
     except OSError as error:
         raise _unfit(path, f"cannot be executed: {error.strerror}") from error
     if done.returncode != 0:
@@ -100,7 +100,7 @@ def _on_path(environ: Mapping[str, str]) -> str:
 
 def _at(path: str) -> str:
     if not os.path.isfile(path):
-        raise _unfit(path, "is not there (plugin.path)")
+        raise _unfit(path, "does not exist (plugin.path)")
     if not os.access(path, os.X_OK):
         raise _unfit(path, "is not executable")
     return path

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     if problem:
         # A pipe may be full.
         with suppress(signals.TimeLimitExceeded), signals.time_limit(_WARNING_SECONDS):
-            printer.warn(f"the end of the session could not be recorded: {problem}")
+            printer.warn(f"cannot write the record of the session's end: {problem}")
     return 1 if problem else 0
 
 

@@ -119,6 +119,6 @@ class Recorder:
     def _raise_if_required(self, problem: str) -> str:
         if problem and self.records.required:
             raise RecordNotWritten(
-                f"refused: this could not be recorded, and record.required is set: {problem}"
+                f"cannot write the audit record, and record.required is set: {problem}"
             )
         return problem

@@ -57,7 +57,7 @@ ROWS: dict[str, tuple[Any, dict[str, str], str]] = {
         lambda: regional("eu-cenntral-1"), {}, "did you mean --region eu-central-1?"),
     "a digit too many": (lambda: regional("ap-south-11"), {}, "did you mean --region ap-south-1?"),
     "no region at all": (
-        lambda: regional("mars"), {}, "this AWS CLI does not know a region mars: check"),
+        lambda: regional("mars"), {}, "region mars is unknown to this AWS CLI: check"),
     "a region with a blank": (
         lambda: error("InvalidRegionError", region_name="us east-1"), {}, "--region us-east-1?"),
     "a dead proxy": (
@@ -171,7 +171,7 @@ ROWS: dict[str, tuple[Any, dict[str, str], str]] = {
         lambda: error("ProfileNotFound", profile="xyz"), {}, "'aws configure list-profiles'"),
     "a mistyped variable for the region": (
         lambda: error("NoRegionError"), {"AWS_REGOIN": "x"},
-        "AWS_REGOIN is not a variable of the AWS CLI: did you mean AWS_REGION?"),
+        "AWS_REGOIN is not an environment variable of the AWS CLI: did you mean AWS_REGION?"),
     "a mistyped variable for a key": (
         lambda: error("NoCredentialsError"), {"AWS_SECRET_KEY": "x", "AWS_ACCESS_KEY_ID": "x"},
         "did you mean AWS_SECRET_ACCESS_KEY?"),

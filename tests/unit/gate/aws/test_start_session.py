@@ -23,7 +23,7 @@ REQUEST = SessionRequest(
     "i-1", "AWS-StartSSHSession", "TICKET-1", (("portNumber", ("22",)), ("b", ("1", "2")))
 )
 UNNAMED = SessionRequest("i-1")
-PERHAPS = "the service may have started a session all the same"
+PERHAPS = "AWS may have started a session; the request was not repeated"
 
 
 class Wire:

@@ -24,7 +24,7 @@ from ssmgate.gate.decision.errors import ConfigurationProblem, GateError, Servic
 from ssmgate.gate.decision.request import SessionRequest
 
 UNNAMED = SessionRequest("i-1")
-PERHAPS = "the service may have started a session all the same; it was not asked twice"
+PERHAPS = "AWS may have started a session; the request was not repeated"
 LIST = "'aws ssm describe-sessions --state Active' lists the sessions"
 
 
@@ -82,8 +82,8 @@ def test_denied_request_keeps_error_of_second_spelling() -> None:
     ("error", "message"),
     [
         (HTTPClientError(error="x"), "An HTTP Client raised an unhandled exception: x"),
-        (refused("x", "{'TokenValue': 's'}"), "answered with a session and an HTTP error at once"),
-        (refused("x", "{'StreamUrl': 's'}"), "answered with a session and an HTTP error at once"),
+        (refused("x", "{'TokenValue': 's'}"), "returned both a session and an HTTP error"),
+        (refused("x", "{'StreamUrl': 's'}"), "returned both a session and an HTTP error"),
         (KeyError("TokenValue"), "StartSession's answer cannot be read (KeyError)"),
     ],
 )

@@ -127,7 +127,9 @@ def test_refusal(evaluations: list[Evaluation], reason_code: DenialReason, layer
 
 
 def test_no_question_is_no_yes() -> None:
-    assert decide(REQUEST, [], [YES]) == Unknown(Reason.NO_QUESTION, "no document was asked about")
+    assert decide(REQUEST, [], [YES]) == Unknown(
+        Reason.NO_QUESTION, "no session document was simulated"
+    )
 
 
 @pytest.mark.parametrize(

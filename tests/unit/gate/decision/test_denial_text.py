@@ -111,7 +111,7 @@ ssmgate: [ERROR]: access denied: session document Dev-Shell
   missing   aws:PrincipalTag/team
   hint      an explicit deny overrides every allow: ask the owner of that policy to exempt the\
  document, or choose another --document-name
-  hint      if you know what the service will see, put it under [context] in\
+  hint      if you know the value that AWS will see, set it under [context] in\
  ~/.config/ssmgate/config.toml: "aws:PrincipalTag/team" = "…"
   code      AccessDeniedException (IAM simulation; no session was started)
 

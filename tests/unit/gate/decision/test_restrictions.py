@@ -171,7 +171,9 @@ def test_require_reason(reason: str | None, enough: bool) -> None:
         ),
         (
             Restrictions(require_reason=True),
-            LocalDenial(Reason.REASON_REQUIRED, "require_reason", "a session needs a --reason"),
+            LocalDenial(
+                Reason.REASON_REQUIRED, "require_reason", "this machine requires a --reason"
+            ),
         ),
     ],
 )

@@ -37,7 +37,7 @@ class StopError(Exception):
 
 
 class Lines:
-    """Results by name. The first result of a name is kept."""
+    """Results by name. Of several results of a name, the first counts."""
 
     def __init__(self) -> None:
         self.results: dict[str, Result] = {}

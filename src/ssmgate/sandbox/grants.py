@@ -113,8 +113,8 @@ def requested(parameters: Mapping[str, Any], kind: Kind, previous: Grant | None)
 def merged_tags(own: Mapping[str, str], session: Mapping[str, str]) -> dict[str, str]:
     """Return aws:PrincipalTag keys: session tags override tags with the same key in any case."""
     overridden = {key.lower() for key in session}
-    kept = {key: value for key, value in own.items() if key.lower() not in overridden}
-    return {f"aws:PrincipalTag/{key}": value for key, value in {**kept, **session}.items()}
+    remaining = {key: value for key, value in own.items() if key.lower() not in overridden}
+    return {f"aws:PrincipalTag/{key}": value for key, value in {**remaining, **session}.items()}
 
 
 def _check_name(parameters: Mapping[str, Any], kind: Kind) -> None:

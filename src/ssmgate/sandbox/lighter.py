@@ -98,7 +98,7 @@ def _untracked(cls: type, *_args: Any, **_members: Any) -> Any:
 
 
 def _once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function`, whose results are kept, and which runs in one thread at a time.
+    """Return `function`, whose results are cached, and which runs in one thread at a time.
 
     The first requests to a service come at once, and each would load its model.
     """

@@ -21,7 +21,7 @@ from ssmgate.gate.system import signals
 CHECK_SECONDS = 45
 """How long STS and IAM may take altogether before access is unknown."""
 
-SECOND_LOOK_SECONDS = 15
+REFINE_SECONDS = 15
 """How long reading tags and keys after a denial may take. What is not read by then is unknown."""
 
 
@@ -131,7 +131,7 @@ def _ask(
     from ssmgate.gate.access import refine
 
     try:
-        with signals.time_limit(SECOND_LOOK_SECONDS):
+        with signals.time_limit(REFINE_SECONDS):
             (last,) = refine.resimulate(clients, caller, [first], config.allow_wildcard_grants)
             return caller, last
     except signals.TimeLimitExceeded:

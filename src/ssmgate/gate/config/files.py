@@ -1,6 +1,6 @@
 """Parse ssmgate's configuration files, and describe what is wrong with one.
 
-Loaded only if there is one, or an environment variable of ssmgate's is set.
+Loaded only if there is one, or an SSMGATE_… environment variable is set.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class HandshakeRequest:
         parameters = _table(actions[0], "ActionParameters")
         properties = parameters.get("Properties")
         if properties is not None and not isinstance(properties, dict):
-            raise CodecError("Properties is no object")
+            raise CodecError("Properties is not an object")
         return cls(
             _text(content, "AgentVersion"), _text(parameters, "SessionType"), properties or {}
         )
@@ -157,7 +157,7 @@ class HandshakeResponse:
         content = _object(payload)
         errors = content.get("Errors") or []
         if not isinstance(errors, list):
-            raise CodecError("Errors is no list")
+            raise CodecError("Errors is not a list")
         return cls(_text(content, "ClientVersion"), tuple(str(error) for error in errors))
 
 
@@ -276,18 +276,18 @@ def _object(payload: bytes | str) -> dict[str, Any]:
 
 def _text(content: Mapping[str, Any], key: str) -> str:
     if not isinstance(value := content.get(key), str):
-        raise CodecError(f"{key} is no string")
+        raise CodecError(f"{key} is not a string")
     return value
 
 
 def _number(content: Mapping[str, Any], key: str) -> int:
     value = content.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise CodecError(f"{key} is no whole number")
+        raise CodecError(f"{key} is not a whole number")
     return value
 
 
 def _table(content: Mapping[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value := content.get(key), dict):
-        raise CodecError(f"{key} is no object")
+        raise CodecError(f"{key} is not an object")
     return value

@@ -40,7 +40,7 @@ class Wire:
         try:
             uri = parse_uri(url)
         except InvalidURI as error:
-            raise NotLoopback(f"{url!r} is no address") from error
+            raise NotLoopback(f"{url!r} is not an address") from error
         with contextlib.suppress(ValueError):
             if not uri.secure and ipaddress.ip_address(uri.host).is_loopback:
                 return cls._open(uri.host, uri.port, ClientProtocol(uri))

@@ -74,6 +74,8 @@ DENIED = {
     "trace another process": "attaches({pid})",
     "abstract socket": 'to_path("@{abstract}", connect)',
 }
+# The version of Landlock that denies it.
+DENIED_LATER = {"socket of another process": ('to_path("{root}/listens", connect)', 9)}
 ALLOWED = {
     "connect": "to_port({shut}, connect)",
     "listen for a forwarded port": "to_port({free}, bind)",
@@ -164,9 +166,13 @@ def attempts(built: Bastion, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_server(("127.0.0.1", 0)) as spare,
         socket.socket(socket.AF_UNIX) as other,
+        socket.socket(socket.AF_UNIX) as listener,
     ):
-        other.bind(f"\0{abstract}")
-        other.listen()
+        listens = built.root / "listens"
+        for one, address in ((other, f"\0{abstract}"), (listener, str(listens))):
+            one.bind(address)
+            one.listen()
+        listens.chmod(0o666)
         facts = {
             "root": str(built.root),
             "plugin": str(plugin),
@@ -178,9 +184,10 @@ def attempts(built: Bastion, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "abstract": abstract,
         }
         spare.close()
+        later = {name: call for name, (call, _) in DENIED_LATER.items()}
         calls = [
             f'TRY("{name}", {call.format(**facts)});\n'
-            for name, call in {**DENIED, **ALLOWED}.items()
+            for name, call in {**DENIED, **ALLOWED, **later}.items()
         ]
         (directory / "attempts.h").write_text("".join(calls))
         subprocess.run(
@@ -203,6 +210,13 @@ def attempts(built: Bastion, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def test_confined_plugin_is_denied(attempts: Attempts, name: str) -> None:
     assert attempts.confined[name] in (errno.EACCES, errno.EPERM, errno.EXDEV)
     assert attempts.unconfined[name] == 0 or name in OTHERWISE_DENIED
+
+
+@needs_gcc
+@pytest.mark.parametrize(("name", "since"), [(n, since) for n, (_, since) in DENIED_LATER.items()])
+def test_newer_landlock_denies_too(attempts: Attempts, name: str, since: int) -> None:
+    assert attempts.confined[name] == (errno.EACCES if landlock.version() >= since else 0)
+    assert attempts.unconfined[name] == 0
 
 
 @needs_gcc

@@ -20,8 +20,9 @@ IOCTL_DEV = 1 << 15
 
 _TRUNCATE = 1 << 14
 _FOR_FILES = EXECUTE | WRITE_FILE | READ_FILE | _TRUNCATE | IOCTL_DEV
-# The number of rights that each version of the interface added: files, then scopes.
-_FILE_RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16))
+# How many rights each version of the interface has. The last one is to connect to unix sockets with
+# a path, which a process always may if its own domain made them.
+_FILE_RIGHTS = ((1, 13), (2, 14), (3, 15), (5, 16), (9, 17))
 # Abstract unix sockets, and signals, of processes that are not confined alike.
 _SCOPES_SINCE, _SCOPES = 6, 0b11
 

@@ -33,6 +33,7 @@ FORKED = (
     "functional/test_policy_audit.py",
     "functional/test_policy_check.py",
     "functional/test_policy_lint.py",
+    "functional/test_policy_test.py",
     "functional/test_completions.py",
     "functional/test_preconnect.py",
     "functional/test_faults.py",

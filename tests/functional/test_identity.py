@@ -476,9 +476,11 @@ UNFOUND = (
 )
 
 
-def on_a_terminal(machine: Machine, code: str) -> tuple[int, str]:
-    """Run with a controlling terminal where `code` is typed; return its status and what it
-    showed.
+def on_a_terminal(
+    machine: Machine, typed: bytes, document: tuple[str, ...] = ()
+) -> tuple[int, str]:
+    """Run with a controlling terminal where `typed` is typed; return its status and what it
+    printed elsewhere.
     """
     master, slave = pty.openpty()
     try:
@@ -486,7 +488,7 @@ def on_a_terminal(machine: Machine, code: str) -> tuple[int, str]:
             # A session's leader gets the first terminal that it opens as its own.
             ["sh", "-c", 'exec 3<> "$0"; exec 3>&-; exec "$@"', os.ttyname(slave),
              sys.executable, "-m", "ssmgate", "start-session", "--target", TARGET,
-             "--profile", "mfa"],
+             "--profile", "mfa", *document],
             env=machine.variables(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -497,7 +499,7 @@ def on_a_terminal(machine: Machine, code: str) -> tuple[int, str]:
             shown = b""
             while b"code" not in shown:
                 shown += os.read(master, 1000)
-            os.write(master, f"{code}\n".encode())
+            os.write(master, typed)
             output, _ = process.communicate(timeout=30)
     finally:
         os.close(master)
@@ -510,7 +512,7 @@ def test_sends_mfa_context_after_own_mfa(machine: Machine) -> None:
     machine.aws.script("AssumeRole", credentials("ASIAMFA"))
     machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
 
-    status, output = on_a_terminal(machine, "123456")
+    status, output = on_a_terminal(machine, b"123456\n")
 
     assert (status, output) == (0, UNFOUND)
     assumed = machine.aws.calls("AssumeRole")[0].parameters
@@ -526,6 +528,30 @@ def test_sends_mfa_context_after_own_mfa(machine: Machine) -> None:
     context = machine.aws.calls("SimulatePrincipalPolicy")[1].context
     assert "aws:MultiFactorAuthPresent" not in context
     assert [path.name for path in (machine.home / ".aws" / "cli").iterdir()] == ["cache"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "problem"),
+    [
+        pytest.param(b"\x04", 253, "no MFA code was entered", id="Ctrl-D"),
+        pytest.param(b"\n", 253, "no MFA code was entered", id="Enter"),
+        pytest.param(b"\x03", 130, "", id="Ctrl-C"),
+    ],
+)
+@pytest.mark.parametrize("document", [(), ("--document-name", "AWS-StartSSHSession")],
+                         ids=["", "ProxyCommand"])  # fmt: skip
+def test_prompt_for_mfa_code_can_be_cancelled(
+    machine: Machine, typed: bytes, status: int, problem: str, document: tuple[str, ...]
+) -> None:
+    configure(machine, MFA_PROFILE)
+
+    ended, output = on_a_terminal(machine, typed, document)
+
+    assert ended == status
+    assert problem in output
+    assert "Traceback" not in output
+    assert "EOFError" not in output
+    assert machine.aws.operations == []
 
 
 def without_terminal(machine: Machine, text: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -677,7 +703,7 @@ def test_warns_of_credentials_that_plugin_cannot_find(
     configure(machine, MFA_PROFILE)
     machine.aws.script("AssumeRole", credentials("ASIAMFA"))
     machine.aws.script("GetCallerIdentity", identity(f"{ASSUMED}/Ops/alice", "AROAX:alice"))
-    on_a_terminal(machine, "123456")
+    on_a_terminal(machine, b"123456\n")
     machine.plugin.version(version)
 
     ended = machine.run(

@@ -27,7 +27,10 @@ from ssmgate.gate.system import supported
 
 ROOT = Path(__file__).parents[1]
 MODELS = Path("src", "ssmgate", "gate", "aws", "service_models.json")
-BOUND = (Path("pyproject.toml"), Path("src", "ssmgate", "gate", "system", "__init__.py"))
+BOUND = {
+    Path("pyproject.toml"): "awscli>={},<{}",
+    Path("src", "ssmgate", "gate", "system", "supported.py"): '("{}", "{}")',
+}
 TESTS = {
     "contract": "tests/unit/test_awscli_contract.py",
     "start without reduced models": "tests/unit/gate/aws/test_service_models.py",
@@ -83,11 +86,12 @@ def _widen(tree: Path, release: str) -> None:
         changed = (oldest, f"{numbers[0]}.{numbers[1] + 1}")
     else:
         return
-    for name in BOUND:
+    for name, form in BOUND.items():
         text = (tree / name).read_text()
-        for form in ("awscli>={},<{}", '("{}", "{}")'):
-            text = text.replace(form.format(oldest, newer), form.format(*changed))
-        (tree / name).write_text(text)
+        bound = form.format(oldest, newer)
+        if bound not in text:
+            raise SystemExit(f"{name} does not have the bound {bound}")
+        (tree / name).write_text(text.replace(bound, form.format(*changed)))
     print(f"outside the bound >={oldest},<{newer}: tried as >={changed[0]},<{changed[1]}")
 
 

@@ -43,6 +43,7 @@ TARGETS = {
     "gate/decision/controls.py": ("gate/decision/test_grant.py", "gate/decision/test_question.py"),
     "gate/decision/context_keys.py": ("gate/decision/test_context_keys.py",),
     "gate/decision/denial.py": ("gate/decision/test_decision.py", "gate/decision/test_denials.py"),
+    "gate/aws/assumed_role.py": ("gate/aws/test_assumed_role.py",),
     "gate/cache/entry.py": ("gate/cache/test_entry.py",),
     "gate/cache/key.py": ("gate/cache/test_key_cached.py", "gate/cache/test_key.py"),
     "gate/aws/start_session.py": (

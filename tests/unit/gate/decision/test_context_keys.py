@@ -127,3 +127,4 @@ def test_tags_are_never_known_to_be_absent() -> None:
 def test_absence_is_found_in_upper_and_lower_case() -> None:
     assert is_absent(USER, "AWS:CALLEDVIA")
     assert is_absent(USER, "SAML:sub")
+    assert not is_absent(USER, "AWS:SourceIp")

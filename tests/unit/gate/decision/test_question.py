@@ -11,6 +11,7 @@ from ssmgate.gate.decision.context import configured_context, context_entry
 from ssmgate.gate.decision.controls import controls_of
 from ssmgate.gate.decision.question import (
     FIXED_KEYS,
+    LONG_TERM,
     Caller,
     ContextEntry,
     Question,
@@ -217,3 +218,10 @@ def test_arn_of_role_is_not_given_without_its_path() -> None:
 
         assert asked.gives("aws:PrincipalArn") is known
         assert asked.policy_source_arn == role
+
+
+def test_kind_of_credentials_is_not_known_unless_given() -> None:
+    asked = Question.about(CALLER, MINE, region="us-east-1", secure_transport=True, mfa_done=False)
+
+    assert asked.credentials == Question("arn:a", "arn:d", ()).credentials == ""
+    assert LONG_TERM == "long-term"

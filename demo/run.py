@@ -253,7 +253,7 @@ class Aws:
         with subprocess.Popen(
             words,
             env=self.environ,
-            # Kept open, like a terminal: the plugin ends at the end of its input.
+            # Open, like a terminal: the plugin ends at the end of its input.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

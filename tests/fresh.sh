@@ -6,7 +6,7 @@
 #   -s  trixie (Debian 13) or bookworm (Debian 12); both without it
 #   -u  user (an ordinary user) or root; both without it
 #   -m  the Debian mirror (or FRESH_MIRROR); without it the one in this system's APT sources
-#   -d  where systems and logs are kept (or FRESH_DIRECTORY); /var/tmp/ssmgate-fresh without it
+#   -d  the directory of systems and logs (or FRESH_DIRECTORY); /var/tmp/ssmgate-fresh without it
 #   -k  keep the systems in which the commands ran
 #
 # Each COMMAND is a line for sh; without one they are `make demo` and `make test`. Each pair of
@@ -152,7 +152,7 @@ remove() {
     fi
     child=''
     if [ -n "$root" ] && [ -n "$keep" ]; then
-        echo "fresh: kept: $root"
+        echo "fresh: not removed: $root"
     elif [ -n "$root" ]; then
         rm -rf --one-file-system "$root" "$root.paths"
     fi

@@ -31,7 +31,7 @@ __ssmgate_argument() {
         help) __ssmgate_kind='=cache check config daemon doctor documents help init login policy records sandbox ssh-config start-session' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
         policy) __ssmgate_kind='=audit check lint test' ;;
-        records) __ssmgate_kind='=join show stats verify' ;;
+        records) __ssmgate_kind='=catalog join show stats verify' ;;
         sandbox) __ssmgate_kind='=env' ;;
         start-session) __ssmgate_kind='=help' ;;
         *) __ssmgate_kind= ;;

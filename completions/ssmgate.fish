@@ -265,7 +265,7 @@ complete -c ssmgate -n "__ssmgate_at records" -l denied -d 'Decisions that deny,
 complete -c ssmgate -n "__ssmgate_at records" -l session -x -d 'One session, with its decision'
 complete -c ssmgate -n "__ssmgate_at records" -l follow -d 'Wait for more records of one FILE'
 complete -c ssmgate -n "__ssmgate_at records" -l cloudtrail -x -d 'Events of CloudTrail; may be given again'
-complete -c ssmgate -n "__ssmgate_at records" -a 'join show stats verify'
+complete -c ssmgate -n "__ssmgate_at records" -a 'catalog join show stats verify'
 complete -c ssmgate -n "__ssmgate_at ''" -a records -d 'Read the records of decisions and sessions'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l as -x -d 'The user or role whose credentials COMMAND gets'
 complete -c ssmgate -n "__ssmgate_at sandbox" -l seed -r -F -d 'A TOML file to use instead of the included fixture'

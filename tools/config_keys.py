@@ -122,6 +122,13 @@ KEYS = {
         "record.chain = true",
         "can only be set to true",
     ),
+    "record.syslog_format": KeyText(
+        '"auto", "journald", "rfc3164" or "rfc5424"',
+        'The format for syslog. "auto" is the journal\'s own format if systemd-journald runs and'
+        ' record.syslog is true, otherwise RFC 3164. "rfc5424" has structured data.',
+        'record.syslog_format = "rfc5424"',
+        FIXED,
+    ),
     "cache.ttl": KeyText(
         "seconds, 0 to 900",
         "How long an allow decision is cached. 0 disables the cache. A revoked permission can be"

@@ -83,7 +83,8 @@ class Bastion:
         _copy(Path(ssmgate.__file__).parent, site / "ssmgate")
         gate = site / "ssmgate" / "gate"
         _set(gate / "system" / "__init__.py", "SYSTEM_FILE", str(self.config_file))
-        _set(gate / "records" / "delivery.py", "_SYSLOG_SOCKETS", (str(self.syslog_socket),))
+        _set(gate / "records" / "syslog.py", "_SOCKETS", (str(self.syslog_socket),))
+        _set(gate / "records" / "syslog.py", "JOURNAL_SOCKET", "/nonexistent/journal")
         libraries = Path(awscli.__file__).parents[1]
         _copy(libraries / "awscli", site / "awscli")
         for name in PACKAGES:

@@ -18,7 +18,9 @@ REASON = "not installed: "
 
 # The Debian packages whose names differ from their programs'.
 PACKAGES = {
+    "journalctl": "systemd",
     "nft": "nftables",
+    "rsyslogd": "rsyslog",
     "scp": "openssh-client",
     "setpriv": "util-linux",
     "sftp": "openssh-client",

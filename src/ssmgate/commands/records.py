@@ -7,6 +7,7 @@ import os
 import pwd
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib import resources
 
 import click
 
@@ -255,6 +256,17 @@ def join(
             echo(line)
     alone = joined.only_cloudtrail or joined.only_records
     ctx.exit(exits.DENIED if alone else _skipped(found))
+
+
+@records.command(cls=Verb, short_help="Print the journal's explanations of records.")
+def catalog() -> None:
+    """Print the catalog file for systemd-journald, which explains records in journalctl -x.
+
+    \b
+      ssmgate records catalog | sudo tee /usr/lib/systemd/catalog/ssmgate.catalog
+      sudo journalctl --update-catalog
+    """
+    echo_lines(resources.files("ssmgate.records").joinpath("ssmgate.catalog").read_text().rstrip())
 
 
 def _own_file() -> str:

@@ -13,10 +13,10 @@ from ssmgate.doctor import named_files
 from ssmgate.doctor.results import Result, ok, problem, warning
 from ssmgate.gate.cache import store
 from ssmgate.gate.config import merge
-from ssmgate.gate.config.load import Config, ConfigSource, user_path
+from ssmgate.gate.config.load import Config, ConfigSource, Records, user_path
 from ssmgate.gate.config.schema import USER_PLACEHOLDER
 from ssmgate.gate.decision.errors import ConfigurationProblem
-from ssmgate.gate.records import delivery, local
+from ssmgate.gate.records import local, syslog
 from ssmgate.gate.system import private_directory, trusted_files, trusted_open
 from ssmgate.gate.system.trusted_files import InsecurePermissions
 from ssmgate.login import landlock
@@ -118,7 +118,7 @@ def records(environ: Mapping[str, str], config: Config) -> Result:
     if wanted.file:
         found.append(_record_file(environ, wanted.file))
     if wanted.syslog:
-        found.append(_syslog(wanted.syslog))
+        found.append(_syslog(wanted))
     for where, why, fix in found:
         if why:
             lost = "nothing starts" if wanted.required else "sessions start without a record"
@@ -162,16 +162,17 @@ def _record_file(environ: Mapping[str, str], path: str) -> tuple[str, str, str]:
     return path, "", ""
 
 
-def _syslog(where: bool | str) -> tuple[str, str, str]:
-    address = where if isinstance(where, str) else delivery.syslog_socket()
+def _syslog(wanted: Records) -> tuple[str, str, str]:
+    address, native = syslog.address(wanted)
+    name = f"{'journal' if native else 'syslog'} ({address})"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
             log.settimeout(_SYSLOG_SECONDS)
             log.connect(address)
     except OSError as error:
         why = error.strerror or str(error)
-        return f"syslog ({address})", why, "systemctl status systemd-journald.socket"
-    return f"syslog ({address})", "", ""
+        return name, why, "systemctl status systemd-journald.socket"
+    return name, "", ""
 
 
 def cache(environ: Mapping[str, str], config: Config) -> Result:

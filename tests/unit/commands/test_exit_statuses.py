@@ -100,6 +100,8 @@ STATUSES: list[tuple[tuple[str, ...], int]] = [
     (("records", "join", "empty.jsonl"), 252),
     (("records", "join", "empty.jsonl", "--cloudtrail", "none"), 4),
     (("records", "join", "empty.jsonl", "--cloudtrail", "empty.jsonl"), 0),
+    (("records", "catalog"), 0),
+    (("records", "catalog", "word"), 252),
     (("records", "verify"), 252),
     (("records", "verify", "intact.jsonl"), 0),
     (("records", "verify", "changed.jsonl"), 3),

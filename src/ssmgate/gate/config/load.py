@@ -45,7 +45,8 @@ class Records:
 
     `required`: a session that cannot be recorded is not started. `parameters`: whether records
     contain the session's parameters, "all", their "names" or "none". `chain`: each line of `file`
-    contains the hash of the one before.
+    contains the hash of the one before. `syslog_format` is "auto", "journald", "rfc3164" or
+    "rfc5424".
     """
 
     file: str | None = None
@@ -53,6 +54,7 @@ class Records:
     required: bool = False
     parameters: str = "all"
     chain: bool = False
+    syslog_format: str = "auto"
 
 
 @frozen

@@ -117,6 +117,7 @@ def made(found: Mapping[str, Setting], locked: frozenset[str]) -> Config:
             value["record.required"],
             value["record.parameters"],
             value["record.chain"],
+            value["record.syslog_format"],
         ),
         login=Login(
             value["login.aws_config_file"],

@@ -13,6 +13,8 @@ from ssmgate.gate.decision.context import configured_context
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.decision.question import FIXED_KEYS
 
+SYSLOG_FORMATS = ("auto", "journald", "rfc3164", "rfc5424")
+
 USER_PLACEHOLDER = "{user}"
 """In `record.file` and `login.profile`: the unix user's name."""
 
@@ -259,6 +261,7 @@ KEYS = {
         # Fewer parameters are safer if they contain secrets, and worse for an audit.
         Key("record.parameters", one_of("all", "names", "none"), "all", same),
         Key("record.chain", flag, False, tightest(True), _flag_text),
+        Key("record.syslog_format", one_of(*SYSLOG_FORMATS), "auto", same),
         Key("cache.ttl", seconds(900), 60, least, _number_text),
         Key("daemon", one_of("off", "on", "auto"), "on", tightest("off")),
         Key("aws.path", path, None, same),

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ssmgate.gate.config.load import Records
-from ssmgate.gate.records import file, local
+from ssmgate.gate.records import file, local, syslog
 from ssmgate.gate.records import members as of
 
 if TYPE_CHECKING:
@@ -30,11 +27,6 @@ _UNBOUNDED = ("evidence", "parameters", "request_ids")
 
 _WHOLE = ("time", "decision_id", "chain")
 """Members that are never shortened: readers compare them."""
-
-_SYSLOG_SOCKETS = ("/dev/log", "/var/run/syslog")
-_SYSLOG_SECONDS = 5
-# RFC 3164: facility authpriv (10), severity informational and warning.
-_INFORMATIONAL, _WARNING = 10 * 8 + 6, 10 * 8 + 4
 
 
 def write(recorder: Recorder, event: str, members: Members, *, notable: bool) -> str:
@@ -60,7 +52,7 @@ def write(recorder: Recorder, event: str, members: Members, *, notable: bool) ->
     records = recorder.records
     # syslog gets what is in the file: its hash proves the lines before, wherever syslog is stored.
     line, problem = _to_file(records, user.user, partial(_line, record))
-    problems = [problem, _to_syslog(records.syslog, line, notable) if records.syslog else ""]
+    problems = [problem, syslog.send(records, line, notable) if records.syslog else ""]
     return "; ".join(problem for problem in problems if problem)
 
 
@@ -109,24 +101,3 @@ def _to_file(
         return file.append(records.file, user, line, records.chain), ""
     except file.NotAppended as error:
         return line(None), str(error)
-
-
-def _to_syslog(where: bool | str, line: bytes, notable: bool) -> str:
-    """Send `line` to the system's log. Unlike libc's syslog, return the error, empty if none."""
-    address = where if isinstance(where, str) else syslog_socket()
-    stamp = time.strftime("%b %e %H:%M:%S").encode()
-    priority = _WARNING if notable else _INFORMATIONAL
-    message = b"<%d>%s ssmgate[%d]: %s" % (priority, stamp, os.getpid(), line)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
-            log.settimeout(_SYSLOG_SECONDS)
-            log.connect(address)
-            log.send(message)
-    except OSError as error:
-        return f"syslog ({address}): {error.strerror or error}"
-    return ""
-
-
-def syslog_socket() -> str:
-    """Return the path of the system's log socket, that of Linux if there is none."""
-    return next((path for path in _SYSLOG_SOCKETS if os.path.exists(path)), _SYSLOG_SOCKETS[0])

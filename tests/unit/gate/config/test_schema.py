@@ -24,6 +24,7 @@ TABLE: dict[str, tuple[str | None, Any]] = {
     "record.required": ("SSMGATE_RECORD_REQUIRED", False),
     "record.parameters": ("SSMGATE_RECORD_PARAMETERS", "all"),
     "record.chain": ("SSMGATE_RECORD_CHAIN", False),
+    "record.syslog_format": ("SSMGATE_RECORD_SYSLOG_FORMAT", "auto"),
     "cache.ttl": ("SSMGATE_CACHE_TTL", 60),
     "daemon": ("SSMGATE_DAEMON", "on"),
     "aws.path": ("SSMGATE_AWS_PATH", None),

@@ -423,7 +423,7 @@ def test_file_and_syslog_must_both_accept_record(
 
 
 def test_does_not_wait_for_full_log(syslog: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ssmgate.gate.records.delivery._SYSLOG_SECONDS", 0.1)
+    monkeypatch.setattr("ssmgate.gate.records.syslog._SECONDS", 0.1)
     one = Recorder(Records(syslog=syslog.getsockname()), {})
 
     problems = [one.decision(None, LOOK, NO)]

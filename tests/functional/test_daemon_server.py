@@ -330,7 +330,7 @@ def test_says_why_it_does_not_run_with_no_new_privs(machine: Machine) -> None:
         output, _ = daemon.process.communicate(timeout=30)
     assert daemon.process.returncode == 255
     assert output == (
-        "\nssmgate: [ERROR]: no daemon can run here: with no_new_privs the kernel does not show"
+        "\nssmgate: [ERROR]: a daemon cannot run here: with no_new_privs the kernel does not show"
         " what else confines a process\n"
     )
 
@@ -342,7 +342,7 @@ def test_says_why_it_does_not_run_with_all_capabilities(machine: Machine) -> Non
         argv, env=machine.environ, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 255
-    assert "no daemon can run here: with CAP_SYS_ADMIN " in ended.stderr
+    assert "a daemon cannot run here: with CAP_SYS_ADMIN " in ended.stderr
 
 
 @pytest.mark.skipif(not has_sys_admin(), reason="needs CAP_SYS_ADMIN")
@@ -369,7 +369,7 @@ def test_does_not_run_with_seccomp_filter_of_a_launcher(machine: Machine, tmp_pa
         assert other.ask("status").returncode == 0
 
     assert daemon.process.returncode == 255
-    assert "no daemon can run here: process 1 has other seccomp filters " in output
+    assert "a daemon cannot run here: process 1 has other seccomp filters " in output
     assert status.returncode == 255
     assert "process 1 has other seccomp filters " in status.stderr
 

@@ -323,7 +323,7 @@ def test_menu_offers_and_marks_what_permissive_mode_starts(
 def test_menu_asks_for_id_without_list_of_nodes(bastion: Bastion, scripted: ScriptedAws) -> None:
     terminal = open_terminal(bastion)
 
-    terminal.expect("there is no list")
+    terminal.expect("the nodes cannot be listed")
     terminal.expect("Node \\(its id\\): ")
     terminal.sendline(NODE)
     terminal.expect(pexpect.EOF)

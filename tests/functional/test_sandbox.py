@@ -502,8 +502,8 @@ def test_returns_status_of_command(shell: Shell, command: tuple[str, ...], statu
             "is not a managed policy of AWS that moto knows",
         ),
         (("aws", "s3", "ls"), 252, "write 'sandbox env NAME' or 'sandbox -- COMMAND...'"),
-        (("--",), 252, "there is no command after --"),
-        (("env", "alice"), 253, "none is running: start 'ssmgate sandbox' in a terminal"),
+        (("--",), 252, "missing command after --"),
+        (("env", "alice"), 253, "no sandbox is running: start one with 'ssmgate sandbox'"),
     ],
 )
 def test_reports_impossible_requests(

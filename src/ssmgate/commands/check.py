@@ -194,9 +194,11 @@ def wants_json(invocation: Invocation) -> bool:
     options = invocation.options
     machine = options.output in ("json", "yaml")  # JSON is YAML
     if options.output not in ("json", "yaml", "text", None):
-        raise InvalidRequest(f"--output {options.output} is not offered here: json, yaml, text")
+        raise InvalidRequest(
+            f"--output {options.output} is not supported here: use json, yaml or text"
+        )
     if options.query is not None and not machine:
-        raise InvalidRequest("--query is offered with --output json")
+        raise InvalidRequest("--query needs --output json")
     return machine
 
 

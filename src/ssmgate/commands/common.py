@@ -75,4 +75,4 @@ def data_directory(name: str, in_checkout: str) -> str:
     for path in (os.path.join(package, name), checkout):
         if os.path.isdir(path):
             return path
-    raise Problem(f"{package} has no directory {name}", "install ssmgate again")
+    raise Problem(f"{package} has no directory {name}", "reinstall ssmgate")

@@ -104,28 +104,28 @@ def notes(config: Config) -> Iterator[str]:
     """Yield notes on settings of `config` that are valid, but weaker than they look."""
     login, records = config.login, config.records
     if config.permissive:
-        yield "mode is 'permissive': what would be refused starts"
+        yield "mode is 'permissive': sessions start even if the check denies them"
     if not config.locked:
-        yield "nothing is locked: users may set every key, and 'ssmgate login' lets nobody in"
+        yield "nothing is locked: users may set every key, and 'ssmgate login' refuses every user"
     elif "mode" not in config.locked:
         yield "mode is not locked: a user may set it to 'permissive'"
     if records.required and not (records.file or records.syslog):
-        yield "record.required without record.file or record.syslog: nothing can start"
+        yield "record.required without record.file or record.syslog: no session can start"
     if records.chain and not records.file:
         yield "record.chain without record.file: only a file is chained"
     if not (login.aws_config_file or login.aws_credentials_file):
         return
     if USER_PLACEHOLDER not in (login.profile or ""):
         yield (
-            "everybody who logs in here starts sessions as one AWS principal: IAM is asked about"
-            " the bastion and not about the person. login.profile ="
-            f" {USER_PLACEHOLDER!r} takes the AWS profile that is called like the unix user"
+            "all users who log in here start sessions as one AWS principal: IAM simulates the"
+            " bastion, not the user. login.profile ="
+            f" {USER_PLACEHOLDER!r} uses the AWS profile with the name of the Unix user"
         )
     if "profile" in login.options:
-        yield "login.options has 'profile': a user may take the AWS principal of another one"
+        yield "login.options has 'profile': a user may choose the AWS principal of another user"
     if not login.confine_plugin:
         yield "login.confine_plugin is false: the plugin may use all files that the user may"
     elif not landlock.version():
         yield f"login.confine_plugin has no effect on this machine: {landlock.MISSING}"
     if config.plugin_path is None:
-        yield "plugin.path is unset: 'ssmgate login' searches no PATH and lets nobody in"
+        yield "plugin.path is unset: 'ssmgate login' does not search PATH, and refuses every user"

@@ -47,7 +47,7 @@ def run(idle: int, in_place: bool, lock: int | None) -> None:
         config = configuration.load(environ)
         if config.locked or config.daemon == "off":
             why = "the system's configuration locks keys" if config.locked else 'daemon is "off"'
-            raise ConfigurationProblem(f"there is no daemon: {why}")
+            raise ConfigurationProblem(f"the daemon is not used: {why}")
         options = ["--idle", str(idle)]
         _open_streams()
         # Execute again without secrets in the environment, which stays in memory.
@@ -90,7 +90,7 @@ def _request(kind: bytes) -> list[str]:
         finally:
             sock.close()
     except peer.Unproven as error:
-        raise GateError(f"no daemon can be verified from here: {error}") from error
+        raise GateError(f"the daemon cannot be verified: {error}") from error
     except (protocol.Broken, OSError) as error:
         raise GateError("the daemon does not answer") from error
     if answer != protocol.END:

@@ -64,7 +64,9 @@ def doctor(ctx: click.Context, words: tuple[str, ...]) -> None:
             else:
                 awscli = program.broken_awscli(awscli.version, error.__cause__ or error)
     if invocation is not None and invocation.request.document_name is not None:
-        raise InvalidRequest("to check one document, use 'ssmgate check'")
+        raise InvalidRequest(
+            "doctor takes no --document-name: to check one document, use 'ssmgate check'"
+        )
     results = report.examine(
         report.Machine(
             dict(os.environ),

@@ -54,7 +54,9 @@ def documents(ctx: click.Context, words: tuple[str, ...]) -> None:
     flags, rest = own_flags(words, {"--redact": "redact"})
     invocation = read(["--target", _NO_TARGET, *rest])
     if invocation.request.document_name is not None:
-        raise InvalidRequest("documents lists them all: to ask about one, use 'ssmgate check'")
+        raise InvalidRequest(
+            "documents takes no --document-name: to check one document, use 'ssmgate check'"
+        )
     target = invocation.request.target
     machine = wants_json(invocation)
     report = listing.list_and_simulate(

@@ -130,7 +130,10 @@ def _shell_code(shell: str, function: bool, shims: str) -> str:
     else:
         text = (_FUNCTION if function else _PATH) + (_BASH if shell == "bash" else _ZSH)
     if ":" in shims and not function:
-        raise Problem(f"{shims!r} cannot be on PATH", "use --function, or another directory")
+        raise Problem(
+            f"{shims!r} cannot be added to PATH, as it contains a colon",
+            "use --function, or another directory",
+        )
     words = {
         "SHIMS": shims,
         "PROGRAM": installed("ssmgate"),
@@ -152,9 +155,7 @@ def _check(shell: str, shims: str) -> int:
     try:
         found = shim.find_shim(os.environ, shims, configured)
     except OSError:
-        raise Problem(
-            f"there is no {os.path.join(shims, 'aws')}", "install ssmgate again"
-        ) from None
+        raise Problem(f"there is no {os.path.join(shims, 'aws')}", "reinstall ssmgate") from None
     if not found.in_force:
         echo(f"not in force: aws is {found.first or 'not on PATH'}")
         for line in shim.warn_of_v1(found, found.first, "'aws' runs it"):

@@ -129,7 +129,7 @@ class _Command(click.Command):
         if "--" in args:
             at = args.index("--")
             if not args[at + 1 :]:
-                raise click.UsageError("there is no command after --", ctx)
+                raise click.UsageError("missing command after --", ctx)
             ctx.meta["command"] = args[at + 1 :]
             args = args[:at]
         return super().parse_args(ctx, args)
@@ -339,7 +339,7 @@ def _stay(server: subprocess.Popen[bytes], running: Running, name: str) -> None:
                 latest = Running.read(file.read())
             if latest.pid == running.pid:
                 os.unlink(path)
-    raise SandboxProblem("the server has ended by itself")
+    raise SandboxProblem("the sandbox server ended unexpectedly")
 
 
 def _state_path() -> str:
@@ -367,7 +367,7 @@ def _find() -> Running:
         with open(path) as file:
             return Running.read(file.read())
     except FileNotFoundError as error:
-        raise SandboxProblem("none is running: start 'ssmgate sandbox' in a terminal") from error
+        raise SandboxProblem("no sandbox is running: start one with 'ssmgate sandbox'") from error
     except OSError as error:
         raise SandboxProblem(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -35,7 +35,7 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
     try:
         facts = peer.own_facts()
     except peer.Unproven as error:
-        raise GateError(f"no daemon can run here: {error}") from error
+        raise GateError(f"a daemon cannot run here: {error}") from error
     fingerprint = location.environment_fingerprint(environ, facts)
     try:
         directory = private_directory.open_directory(

@@ -50,7 +50,7 @@ def answer(sock: socket.socket, place: Place, status: list[str], driver: Driver)
         client.send(protocol.COLD, [str(why)])
         return False
     if request.lists[:1] != [place.fingerprint]:
-        client.send(protocol.COLD, ["other surroundings"])
+        client.send(protocol.COLD, ["another environment"])
     elif request.kind == protocol.STATUS:
         client.send(protocol.END, status)
     elif request.kind == protocol.STOP:
@@ -164,7 +164,7 @@ def _begun(read: Callable[[], object], environ: dict[str, str]) -> tuple[Config,
 
 
 def _would_prompt(*_: object, **__: object) -> NoReturn:
-    raise FallbackToColdStart("somebody may be asked something")
+    raise FallbackToColdStart("the user may be prompted")
 
 
 class _Client:

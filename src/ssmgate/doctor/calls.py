@@ -23,7 +23,7 @@ class Step(Generic[T]):
     """A function that runs in a thread of its own; a terminal shows that a wait is for `what`.
 
     Not even a name server that does not answer, which no time-out of a client covers, delays the
-    report: the thread is left behind then.
+    report: the thread then continues in the background.
     """
 
     def __init__(self, function: Callable[[], T], what: str = "AWS") -> None:

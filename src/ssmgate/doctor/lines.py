@@ -37,7 +37,7 @@ class StopError(Exception):
 
 
 class Lines:
-    """Results by name. Of several results of a name, the first counts."""
+    """Results by name, the first result of each name."""
 
     def __init__(self) -> None:
         self.results: dict[str, Result] = {}

@@ -91,7 +91,7 @@ def _name(difference: Difference, arn: str) -> tuple[str, str] | None:
             f"the policy names {has!r} without the path that it has, {want!r}",
         )
     if has.lower() == want.lower():
-        return "name-case", f"the policy has {has!r}, and names are told apart by case: {want!r}"
+        return "name-case", f"the policy has {has!r}, and names are case-sensitive: {want!r}"
     if not is_document(arn):
         return None
     if has.startswith((f"{want}/", f"{want}:")):

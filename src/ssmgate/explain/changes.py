@@ -44,11 +44,13 @@ def grant(resources: Sequence[str], conditions: Mapping[str, Mapping[str, Any]])
 
     A condition on `CHECK_KEY` in `conditions` is left out, as the statement has its own.
     """
-    kept = {
+    remaining = {
         operator: {key: value for key, value in keys.items() if key.lower() != CHECK_KEY.lower()}
         for operator, keys in conditions.items()
     }
-    merged = merge({operator: keys for operator, keys in kept.items() if keys}, CHECK_CONDITION)
+    merged = merge(
+        {operator: keys for operator, keys in remaining.items() if keys}, CHECK_CONDITION
+    )
     return {
         "Effect": "Allow",
         "Action": ACTION,

@@ -85,12 +85,14 @@ def _variants(request: Request, added: Mapping[str, str]) -> Iterator[Request]:
 
 def _changed(context: Context, changes: Mapping[str, str | None]) -> Context:
     names = {name.lower() for name in changes}
-    kept: dict[str, Any] = {}
+    remaining: dict[str, Any] = {}
     for name in context:
         values = context.get(name)
         if values is not None and name.lower() not in names:
-            kept[name] = values.values if values.multivalued else values.values[0]
-    return Context(kept | {name: value for name, value in changes.items() if value is not None})
+            remaining[name] = values.values if values.multivalued else values.values[0]
+    return Context(
+        remaining | {name: value for name, value in changes.items() if value is not None}
+    )
 
 
 def listed(requests: Sequence[Request], account: str, lister: Lister) -> Iterator[Control]:

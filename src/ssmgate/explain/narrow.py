@@ -86,9 +86,9 @@ def narrow(
     others = tuple(t for t in statement.resources if t not in covering)
     names = {arn.split(":", 5)[_NAME] for arn in resources}
     if all(text.split(":", 5)[-1] in names for text in covering):
-        kept = (_plain(statement, only, Resource=others),) if others else ()
+        remaining = (_plain(statement, only, Resource=others),) if others else ()
         elsewhere = _elsewhere(statement, only, covering, resources)
-        return Narrowed((*rest, *kept, *elsewhere))
+        return Narrowed((*rest, *remaining, *elsewhere))
     exempt, condition = _exempted(statement, resources, account, lister)
     merged = _with(statement, condition) or None
     but = _plain(statement, only, Resource=None, NotResource=exempt, Condition=merged)

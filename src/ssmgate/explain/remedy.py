@@ -149,8 +149,8 @@ def _grant(requests: Sequence[Request], policies: Policies) -> _Granted:
             continue
         layers = dict.fromkeys(layer.layer for layer in evaluation.layers if not layer.allows)
         try:
-            kept = {layer: _kept_conditions(evaluation, layer) for layer in layers}
-            merged = {layer: merge(conditions.get(layer, {}), kept[layer]) for layer in layers}
+            remaining = {layer: _remaining_conditions(evaluation, layer) for layer in layers}
+            merged = {layer: merge(conditions.get(layer, {}), remaining[layer]) for layer in layers}
         except _Fenced as fence:
             obstacles.append(str(fence))
             given_up.append(request)
@@ -208,7 +208,7 @@ class _Fenced(Exception):
     """A statement allows this resource under a condition that does not hold."""
 
 
-def _kept_conditions(evaluation: Evaluation, layer: Layer) -> Mapping[str, Mapping[str, Any]]:
+def _remaining_conditions(evaluation: Evaluation, layer: Layer) -> Mapping[str, Mapping[str, Any]]:
     """Return the conditions that a new statement has to keep.
 
     They are those of the statement that allows the action on the resource, but for a condition.
@@ -262,11 +262,11 @@ def _without_mistakes(
             conditions[operator][key] = value
         else:
             del conditions[operator][key]
-    kept = {
+    remaining = {
         operator: {k: v for k, v in keys.items() if not (document and is_resource_tag(k))}
         for operator, keys in conditions.items()
     }
-    return {operator: keys for operator, keys in kept.items() if keys}
+    return {operator: keys for operator, keys in remaining.items() if keys}
 
 
 def _fence(evaluation: Evaluation, match: StatementMatch, failed: Sequence[Any]) -> str:

@@ -147,11 +147,13 @@ def not_enforced(target: Request, policies: Policies) -> Iterator[Advice]:
 def _with_check(statement: Statement) -> Json:
     """Return `statement` with the condition that requires the document check."""
     own = conditions_of(statement)
-    kept = {
+    remaining = {
         operator: {k: v for k, v in keys.items() if k.lower() != CHECK_KEY.lower()}
         for operator, keys in own.items()
     }
-    condition = merge({operator: keys for operator, keys in kept.items() if keys}, CHECK_CONDITION)
+    condition = merge(
+        {operator: keys for operator, keys in remaining.items() if keys}, CHECK_CONDITION
+    )
     return written(statement, Condition=condition)
 
 

@@ -92,13 +92,13 @@ def _line(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
     if not arguments:
         return forced
     if len(arguments) != 2 or arguments[0] != "-c":
-        raise InvalidRequest("refused: the login takes no arguments but -c and a command")
+        raise InvalidRequest("refused: the login takes no arguments except -c and a command")
     given = arguments[1]
     # A ForceCommand with this program, for a user whose login shell it also is.
     if given.strip().rpartition("/")[2] == ENTRY and " " not in given.strip():
         return forced
     if forced is not None:
-        raise InvalidRequest("refused: there are two commands, of which one is sshd's")
+        raise InvalidRequest("refused: two commands were given, one by sshd")
     return given or None
 
 

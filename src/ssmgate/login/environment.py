@@ -51,7 +51,7 @@ def require_root_owned(config: Config) -> None:
         )
     if config.plugin_path is None:
         raise _problem(
-            "plugin.path is not set", f"name the plugin in {SYSTEM_FILE}: PATH is nobody's"
+            "plugin.path is not set", f"name the plugin in {SYSTEM_FILE}: PATH is not used"
         )
     for path in (*_programs(), config.plugin_path, *aws_files):
         _require_trusted(path)

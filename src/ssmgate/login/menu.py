@@ -60,7 +60,7 @@ class Terminal:
             part = os.read(self._file, _LONGEST)
             typed += part
             if not part or len(typed) > _LONGEST:
-                raise InvalidRequest("refused: nothing was chosen")
+                raise InvalidRequest("refused: no choice was made")
         return typed.decode(errors="replace").strip()
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ def _answer(terminal: Terminal, prompt: str, read: Callable[[str], str | None]) 
         answer = read(terminal.ask(prompt))
         if answer is not None:
             return answer
-    raise InvalidRequest("refused: nothing was chosen")
+    raise InvalidRequest("refused: no choice was made")
 
 
 def _offer(
@@ -157,7 +157,7 @@ def _offer(
     except signals.TimeLimitExceeded:
         eprint("ssmgate: the list took too long")
     except Exception as error:
-        eprint(f"ssmgate: there is no list: {errors.translate(error).message}")
+        eprint(f"ssmgate: the nodes cannot be listed: {errors.translate(error).message}")
     return nodes, documents, denied
 
 

@@ -188,7 +188,7 @@ def parse(text: str) -> World:
     members = tuple(_member(table) for table in whole.tables("member"))
     names = [*home.names, *(f"{m.account_id}/{name}" for m in members for name in m.names)]
     if not names:
-        raise WorldError("a world has at least one [[user]] or [[role]]")
+        raise WorldError("a seed file must have at least one [[user]] or [[role]]")
     world = World(
         region,
         whole.text("as", names[0]),
@@ -220,7 +220,7 @@ def _check_account(account: Account) -> None:
             if name not in managed and not _AWS_MANAGED.match(name):
                 raise WorldError(
                     f"{principal.name!r}: {name!r} is neither a managed_policy of this world nor"
-                    " the ARN of one of AWS's, arn:aws:iam::aws:policy/NAME"
+                    " the ARN of a managed policy of AWS, arn:aws:iam::aws:policy/NAME"
                 )
         if missing := next((name for name in principal.groups if name not in groups), None):
             raise WorldError(f"{principal.name!r}: there is no group {missing!r}")

@@ -166,7 +166,7 @@ def _unproven(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_unproven")
 def test_does_not_run_where_peer_is_unproven(tmp_path: Path) -> None:
     with (
-        pytest.raises(GateError, match="no daemon can run here: why"),
+        pytest.raises(GateError, match="a daemon cannot run here: why"),
         instance_lock.locked_location({"HOME": str(tmp_path)}),
     ):
         pass

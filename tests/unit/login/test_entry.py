@@ -54,11 +54,11 @@ def test_reads_command(arguments: list[str], forced: str | None, line: str | Non
         (["-c", "ssmgate-login x"], START, "two commands"),
         (["-c", "notssmgate-login"], START, "two commands"),
         (["-c", "/ssmgate-login/id"], START, "two commands"),
-        ([START], None, "no arguments but -c"),
-        (["-l"], None, "no arguments but -c"),
-        (["-c"], None, "no arguments but -c"),
-        (["-c", START, "x"], None, "no arguments but -c"),
-        (["-x", START], None, "no arguments but -c"),
+        ([START], None, "no arguments except -c"),
+        (["-l"], None, "no arguments except -c"),
+        (["-c"], None, "no arguments except -c"),
+        (["-c", START, "x"], None, "no arguments except -c"),
+        (["-x", START], None, "no arguments except -c"),
     ],
 )
 def test_rejects_other_arguments(arguments: list[str], forced: str | None, words: str) -> None:

@@ -49,7 +49,7 @@ def test_version_supports_token_in_environment() -> None:
 
 def test_invalid_arguments_end_as_with_real_plugin() -> None:
     assert run().returncode == 0
-    assert "stand-in" in run().stdout
+    assert "stub" in run().stdout
     ended = run("{}", "us-east-1", "StopSession", "", REQUEST, "http://127.0.0.1:1")
     assert (ended.returncode, ended.stdout) == (0, "Invalid Operation")
     for odd in ("", "{", "[]", "null", '{"SessionId": "s"}'):
@@ -83,5 +83,5 @@ def test_reports_unreachable_data_channel() -> None:
     ended = start(response("ws://127.0.0.1:1/x"))
     assert (ended.returncode, ended.stdout) == (1, "")
     first, second = ended.stderr.splitlines()
-    assert first.endswith("a stand-in for session-manager-plugin, for the sandbox only")
+    assert first.endswith("a stub of session-manager-plugin, for the sandbox only")
     assert "no data channel at 127.0.0.1:1" in second

@@ -75,7 +75,7 @@ def test_rejects_invalid_port(ports: str) -> None:
     ("text", "message"),
     [
         ("a b", "not TOML: "),
-        ("", r"a world has at least one \[\[user\]\] or \[\[role\]\]"),
+        ("", r"a seed file must have at least one \[\[user\]\] or \[\[role\]\]"),
         (USER + "color = 1", "user 1 \\(u\\): 'color' is an unknown key"),
         ('colour = "x"\n' + USER, "'colour' is an unknown key"),
         ("account = 1\n" + USER, "account must be a string, not 1"),

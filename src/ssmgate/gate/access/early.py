@@ -39,7 +39,7 @@ def connect(argv: list[str], environ: Mapping[str, str]) -> None:
         region = options.get("--region") or session.get_config_variable("region")
         if region is not None:
             # Not real credentials: resolving those may prompt the user.
-            unsigned = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+            unsigned = {"aws_access_key_id": "dummy", "aws_secret_access_key": "dummy"}
             sts = create_asking(session, "sts", region, config=CHECK, **unsigned)
             home = partition_of(session, region)
             own = home is not None and is_own(url_of(sts), "sts", home)

@@ -24,7 +24,7 @@ from ssmgate.gate.decision.endpoints import Endpoints, Partition
 from ssmgate.gate.decision.frozen import frozen
 
 # Not real credentials, for clients that are made to see where they would send requests.
-DUMMY_KEYS = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+DUMMY_KEYS = {"aws_access_key_id": "dummy", "aws_secret_access_key": "dummy"}
 
 
 @frozen

@@ -59,7 +59,7 @@ _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooM
 def translate(
     error: Exception, *, profile: str | None = None, target: str | None = None
 ) -> GateError:
-    """Return ssmgate's error for one of awscli's or botocore's, or for any other.
+    """Return ssmgate's error for `error`, which awscli, botocore or any other code raised.
 
     `profile` and `target` are the options' values, for hints; None if they are not known.
     https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-returncodes.html

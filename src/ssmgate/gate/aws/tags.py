@@ -37,8 +37,8 @@ _NOT_DOCUMENTED = "AWS does not document for this kind of target"
 class Source:
     """A source of the tags of one resource.
 
-    `read` makes at most one call and returns None if that fails. `unread` is the reason if there
-    are no tags: "the policies ask for KEY, which UNREAD". `prefixes` are those of the condition
+    `read` makes at most one call and returns None if that fails. `unread` is the reason for
+    None: "the policies ask for KEY, which UNREAD". `prefixes` are those of the condition
     keys that the resource's tags are known to have.
     """
 

@@ -21,7 +21,7 @@ def document_arns(
 
     `document_name` is a name, a complete document ARN, or None for the default document.
     There is one ARN in nearly all cases: with the caller's account for a customer's document, with
-    an empty account for one of AWS's, or the complete ARN itself. There are two if the name is
+    an empty account for a document of AWS, or the complete ARN itself. There are two if the name is
     reserved for AWS but not in AWS's spelling, or if a complete ARN has an account that does not
     fit the name: the service might use either.
 

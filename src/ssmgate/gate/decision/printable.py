@@ -38,7 +38,7 @@ _BLANK = frozenset(
 class Layout(str):
     """A text whose line breaks and tabs are intended, such as a usage. Other texts are one line.
 
-    It may contain text from outside: only its first line may look like one of ssmgate's.
+    It may contain text from outside: only its first line may look like a line of ssmgate.
     """
 
     __slots__ = ()

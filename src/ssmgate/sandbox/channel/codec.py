@@ -106,7 +106,7 @@ def decode(frame: bytes) -> AgentMessage:
     flag, ID or payload type is not detected, because the result is another valid message.
     """
     if len(frame) < _HEADER.size:
-        raise CodecError(f"{len(frame)} bytes are no message")
+        raise CodecError(f"malformed message ({len(frame)} bytes)")
     (
         header_length, name, schema_version, created, sequence_number, flags,
         low, high, digest, payload_type, payload_length,

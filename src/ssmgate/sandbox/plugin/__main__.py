@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
         _print(f"{VERSION}\n")
         return 0
     if len(arguments) < _ARGUMENTS:
-        _print(f"\n{_NAME}: a stand-in for session-manager-plugin, started by the AWS CLI\n\n")
+        _print(f"\n{_NAME}: a stub of session-manager-plugin, started by the AWS CLI\n\n")
         return 0
     response, region, operation, _profile, _request, endpoint = arguments[:_ARGUMENTS]
     if operation != "StartSession":
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     except (ValueError, KeyError, TypeError) as error:
         _print(f"Cannot perform start session: {error}\n")
         return 0
-    _print_error(f"{_NAME}: a stand-in for session-manager-plugin, for the sandbox only\n")
+    _print_error(f"{_NAME}: a stub of session-manager-plugin, for the sandbox only\n")
     # Imported late, because --version is called before each session.
     from ssmgate.sandbox.plugin.session import Session
     from ssmgate.sandbox.plugin.wire import NotLoopback, Wire, WireClosed

@@ -20,7 +20,7 @@ from ssmgate.gate.aws.preconnect import CHECK
 from ssmgate.gate.aws.session import MfaPrompt, new_session
 from ssmgate.gate.decision.endpoints import is_own
 
-DUMMY_KEYS = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
+DUMMY_KEYS = {"aws_access_key_id": "dummy", "aws_secret_access_key": "dummy"}
 STS_FIPS = {"us-east-1", "us-east-2", "us-west-1", "us-west-2"}
 
 

@@ -489,7 +489,7 @@ def test_check_warns_of_probable_mistakes(tmp_path: Path) -> None:
         "[record]\nrequired = true"
     )
     checked = ssmgate("check", str(path))
-    assert "IAM is asked about the bastion and not about the person" in checked.stdout
+    assert "IAM simulates the bastion, not the user" in checked.stdout
     assert "record.required without record.file or record.syslog" in checked.stdout
     assert "plugin.path is unset" in checked.stdout
     assert f"valid; 1 of {len(KEYS)} keys are locked" in checked.stdout
@@ -505,7 +505,7 @@ def test_check_says_when_nothing_is_locked(tmp_path: Path) -> None:
     checked = ssmgate("check", str(path)).stdout
 
     assert "nothing is locked" in checked
-    assert "what would be refused starts" in checked
+    assert "sessions start even if the check denies them" in checked
 
 
 def test_allowed_endpoints_are_origins(tmp_path: Path) -> None:

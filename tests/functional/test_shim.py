@@ -574,6 +574,8 @@ MORE_ARGV: dict[str, list[str]] = {
     "prompt": ["--cli-auto-prompt"],
     "prompt before": ["--cli-auto-prompt", "ssm"],
     "prompt with a start": [*START, "--cli-auto-prompt"],
+    "prompt abbreviated": ["--cli-auto-p", *START],
+    "no prompt": ["--no-cli-auto-prompt", *START],
     "prompt both ways": ["--no-cli-auto-prompt", "--cli-auto-prompt", "s3"],
     "unsigned": ["--no-sign-request", *START],
     "unknown global": ["--of-a-later-cli", *START],
@@ -650,6 +652,13 @@ ALIASES: dict[str, tuple[str | bytes, list[str]]] = {
     "no blanks": (f"[toplevel]\ngo={GO}\n", ["go"]),
     "indented": (f"[toplevel]\n   go = {GO}\n", ["go"]),
     "a tab": (f"[toplevel]\n\tgo\t=\t{GO}\n", ["go"]),
+    "a comment above": (f"# go = s3\n[toplevel]\n; go = s3\ngo = {GO}\n", ["go"]),
+    "a comment between": (
+        f"[toplevel]\ngo = ssm\n  # s3\n  start-session\n  --target {TARGET}\n", ["go"]
+    ),
+    "an equals sign in the value": (
+        f"[toplevel]\ngo = ssm start-session --target={TARGET} --reason=a=b\n", ["go"]
+    ),
     "upper case in the file": (f"[toplevel]\nGo = {GO}\n", ["go"]),
     "all of it": (f"[toplevel]\n{ascii_uppercase} = {GO}\n", [ascii_lowercase]),
     "value on the next line": (f"[toplevel]\ngo =\n  {GO}\n", ["go"]),

@@ -74,13 +74,13 @@ class Call:
         return str(_response(self.error).get("Error", {}).get("Code", ""))
 
     def obstacle(self) -> tuple[Reason, str] | None:
-        """Return why the service did not answer, None if it did."""
+        """Return why the service did not answer, with the hint of a start; None if it did."""
         if self.answered:
             return None
         if self.error is None:
             return Reason.TIMED_OUT, ""
         unknown = errors.cannot_ask(self.error)
-        return unknown.reason_code, unknown.reason
+        return unknown.reason_code, "; ".join([unknown.reason, *unknown.hints[:1]])
 
     def elapsed(self) -> float:
         """Return the seconds that the call took, or has taken until now."""

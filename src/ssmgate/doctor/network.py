@@ -100,7 +100,8 @@ def reached(
         return ok(name, f"{shown(url)} answered in {1000 * seconds:.0f} ms")
     reason, text = why
     if reason is Reason.TIMED_OUT:
-        text = f"no answer within {seconds:.0f} s"
+        _, separator, hint = text.partition("; ")
+        text = f"no answer within {seconds:.0f} s{separator}{hint}"
     fix = f"curl -sv --max-time 5 -o /dev/null {shlex.quote(shown(url))}"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         text = "its certificate is not trusted; a proxy that inspects TLS needs its CA"

@@ -316,6 +316,8 @@ NETWORK = [
         "STS", "problem", "Could not connect", "curl -sv"),
     Row("no IAM", lambda w: w.set(AWS_ENDPOINT_URL_IAM=nowhere()),
         "IAM", "problem", "Could not connect", "curl -sv"),
+    Row("hint of a start", lambda w: w.set(AWS_ENDPOINT_URL_IAM=nowhere()),
+        "IAM", "problem", "; AWS_ENDPOINT_URL_IAM is http://127.0.0.1:", "curl -sv"),
     Row("no IAM for a role", lambda w: (a_role(w), w.set(AWS_ENDPOINT_URL_IAM=nowhere())),
         "IAM", "problem", "Could not connect", "curl -sv"),
     Row("no SSM", lambda w: w.set(AWS_ENDPOINT_URL_SSM=nowhere()),

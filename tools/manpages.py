@@ -115,11 +115,7 @@ def ssmgate_config() -> Iterator[str]:
     for number, paragraph in enumerate(reference.CONFIGURATION.strip().split("\n\n")):
         if number:
             yield ".PP"
-        if paragraph.startswith("```"):
-            lines = paragraph.splitlines()[1:-1]
-            yield from _example("\n".join(line.removeprefix("$ ") for line in lines))
-        else:
-            yield from filled(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", paragraph))
+        yield from filled(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", paragraph))
     yield ".SH KEYS"
     for key in KEYS.values():
         words = config_keys.KEYS[key.name]

@@ -105,13 +105,8 @@ variables. A later source overrides an earlier one, key by key. An unknown key o
 is an error (exit status 253), and so is a file that exists and cannot be read. A user's file in a
 directory that this user cannot enter is treated as absent.
 
-```console
-$ ssmgate config show --origin
-$ ssmgate config check FILE
-```
-
-The first prints the effective configuration and the source of each value. The second validates a
-file and looks at the files and directories that it names.
+`ssmgate config show --origin` prints the effective configuration and the source of each value.
+`ssmgate config check FILE` validates a file and looks at the files and directories that it names.
 
 The system file must belong to root, and only root may write it and the directories above it. In it,
 `locked` lists keys that the other sources can only tighten: `locked = ["mode", "documents.allow"]`,

@@ -1,4 +1,4 @@
-"""Run the commands of README, tutorial and guides, and compare the output that the pages show.
+"""Run the commands of the documentation, and compare the output that it shows.
 
 Each page runs in a terminal of 80 columns, in a shell of its own, in the local AWS. After an
 intended change UPDATE_DOCS=1 writes the output anew: read the difference. `fakes/pages.py` has the
@@ -31,7 +31,10 @@ from fakes.waiting import seconds
 ROOT = FAKES.parents[1]
 DOCS = ROOT / "docs"
 PROGRAMS = Path(sys.executable).parent
-PAGES = sorted([ROOT / "README.md", *DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")])
+# The examples of these pages need records, whose times and chains differ from run to run.
+NOT_RUN = {"docs/reference/records.md"}
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
+PAGES = [page for page in PAGES if str(page.relative_to(ROOT)) not in NOT_RUN]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 # Blocks of these languages are run by the tests named here. `console` is run by this file.
@@ -43,10 +46,12 @@ RUN_ELSEWHERE = {
 NOT_COMMANDS = {"", "json", "toml", "ini", "yaml", "text"}
 # How many blocks of each page cannot be run here. The page has the reasons.
 SKIPPED = {
+    "CONTRIBUTING.md": 2,
     "docs/how-to/audit.md": 1,
     "docs/how-to/bastion.md": 8,
     "docs/how-to/speed-up.md": 1,
     "docs/how-to/upgrade-uninstall.md": 2,
+    "docs/reference/findings.md": 1,
     "docs/tutorial/first-session.md": 2,
 }
 
@@ -204,7 +209,7 @@ def test_commands_do_what_page_shows(page: Path, resident: Sandbox, tmp_path: Pa
     parsed = pages.blocks(page)
     elsewhere = RUN_ELSEWHERE.get(str(page.relative_to(ROOT)), set())
     to_run = [block for block in parsed if block.language not in elsewhere]
-    if not any(block.commands or block.language == "sh" for block in to_run):
+    if not any(block.commands or block.language == "sh" for block in to_run if not block.skipped):
         return
     failures, changes = [], {}
     with ExitStack() as stack:

@@ -97,9 +97,10 @@ def _with_tags(
 
 def out_of_time(clients: Clients, caller: Caller, first: SimulationAttempt) -> SimulationAttempt:
     """Return `first` for a `resimulate` that took too long: what it would read is unknown."""
-    question, denial = denied(first.decision), _denial(first.decision)
-    if question is None or denial is None:
+    denial = _denial(first.decision)
+    if denial is None:
         return first
+    question = denial.question
     if denial.reason_code == Reason.EXPLICIT_DENY:
         return replace(first, decision=keys_not_listable(denial, "were not listed in time"))
     missing = _missing(_about(question, first))

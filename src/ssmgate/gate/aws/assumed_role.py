@@ -5,7 +5,6 @@ Loaded only after a denial.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import Any
 
@@ -32,7 +31,8 @@ def is_untagged(session: Any) -> bool:
 
     The credentials may come from the AWS CLI's cache, where one entry serves all profiles of a
     role. So they count only if no other profile names the role, and no configuration file was
-    changed since the session began. Not seen is an entry that was made with other files.
+    changed since the session began. Not seen is an entry that was made with other files. Makes no
+    calls: of a chain whose last session is cached, the sessions before are not known.
     """
     try:
         return _is_untagged(session, session.get_credentials())
@@ -43,19 +43,23 @@ def is_untagged(session: Any) -> bool:
 def _is_untagged(session: Any, credentials: Any) -> bool:
     if type(credentials) is not DeferredRefreshableCredentials:
         return False
-    fetcher = credentials._refresh_using.__self__
+    refresh = credentials._refresh_using
+    fetcher = getattr(
+        refresh, "_refresh", refresh
+    ).__self__  # wrapped if the role takes an MFA code
     if type(fetcher) is not AssumeRoleCredentialFetcher:
         return False
     arguments = fetcher._assume_kwargs
     if not arguments.keys() <= _WITHOUT_TAGS or not _is_only_profile(session, arguments["RoleArn"]):
         return False
-    credentials.get_frozen_credentials()
+    if credentials._expiry_time is None:
+        return False  # a session that was not needed: beginning it could prompt for an MFA code
     duration = int(arguments.get("DurationSeconds", _DEFAULT_DURATION))
     if _last_change(session) >= credentials._expiry_time.timestamp() - duration:
         return False
     source = fetcher._source_credentials
     if type(source) is Credentials:
-        return bool(source.access_key) and not source.token
+        return not source.token
     return _is_untagged(session, source)
 
 
@@ -66,9 +70,6 @@ def _is_only_profile(session: Any, role_arn: str) -> bool:
 
 def _last_change(session: Any) -> float:
     """Return when a configuration file was changed last, in seconds of the wall clock."""
-    times = [0.0]
-    for variable in ("config_file", "credentials_file"):
-        path = os.path.expanduser(session.get_config_variable(variable))
-        with contextlib.suppress(FileNotFoundError):
-            times.append(os.stat(path).st_mtime)
-    return max(times)
+    variables = ("config_file", "credentials_file")
+    paths = [os.path.expanduser(session.get_config_variable(variable)) for variable in variables]
+    return max(os.stat(path).st_mtime for path in paths if os.path.exists(path))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fakes.tagged_documents import ALICE, LIVE, ON_A, ON_B, THEIRS, USER, A, Aws, B, arn
+from fakes.tagged_documents import ALICE, LIVE, MINE, ON_A, ON_B, THEIRS, USER, A, Aws, B, arn
 from ssmgate.gate.access import refine
 from ssmgate.gate.aws import tags
 from ssmgate.gate.decision.decision import Denial, Layer, Permit, SimulationAttempt, Unknown
@@ -90,3 +90,32 @@ def test_wildcard_grant_is_settled_already() -> None:
     found = tags.Found((LIVE,), (), ((THEIRS, "could not be read"),))
 
     assert refine.settled(tags.Lookups(aws, USER), ON_A, wildcard, found) is wildcard
+
+
+@pytest.mark.parametrize("looked_up", [True, False])
+def test_denial_depends_on_keys_found_before_and_after_lookup(looked_up: bool) -> None:
+    keys: tuple[str, ...] = (LIVE,)
+    found = tags.Found(keys if looked_up else ())
+    denial = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.IDENTITY, (), () if looked_up else keys)
+
+    decision = refine.settled(tags.Lookups(Aws({}), USER), ON_A, denial, found)
+
+    assert isinstance(decision, Unknown)
+    assert decision.live_context == keys
+
+
+def test_nothing_is_looked_up_without_denial() -> None:
+    aws = Aws({})
+
+    assert refine.look_up(tags.Lookups(aws, USER), ON_A, None, (), None).keys == ()
+    assert aws.calls == []
+
+
+def test_tag_that_document_lacks_is_known_where_session_may_be_tagged() -> None:
+    found = tags.Found((THEIRS, MINE), (), resource_unread="", session_tags=True)
+    denial = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.IDENTITY, (), (THEIRS, MINE))
+
+    decision = refine.settled(tags.Lookups(Aws({}), USER), ON_A, denial, found)
+
+    assert isinstance(decision, Unknown)
+    assert decision.live_context == (MINE,)

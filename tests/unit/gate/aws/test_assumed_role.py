@@ -18,6 +18,8 @@ KEYS = "aws_access_key_id = AKIA\naws_secret_access_key = s\n"
 ROLE = "arn:aws:iam::111122223333:role"
 BASE = f"[profile base]\n{KEYS}"
 ONE = f"[profile one]\nrole_arn = {ROLE}/One\nsource_profile = base\n"
+BEGAN = 4070905200
+"""An hour before the stub's credentials expire."""
 TWO = f"[profile two]\nrole_arn = {ROLE}/Two\nsource_profile = one\n"
 
 
@@ -35,8 +37,14 @@ def session(monkeypatch: pytest.MonkeyPatch, text: str, profile: str = "one") ->
     file = Path(os.environ["HOME"]) / "config"
     file.write_text(text)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{file}-credentials")
     made = new_session(MfaPrompt())
     made.set_config_variable("profile", profile)  # as --profile does
+    providers = made.get_component("credential_provider")
+    providers.get_provider("assume-role")._prompter = lambda _prompt: "123456"
+    found = made.get_credentials()
+    if found is not None and found.method == "assume-role":
+        found.get_frozen_credentials()
     return made
 
 
@@ -49,7 +57,8 @@ def session(monkeypatch: pytest.MonkeyPatch, text: str, profile: str = "one") ->
             id="with the profile's own keys",
         ),
         pytest.param(
-            BASE + ONE + "external_id = xyz\nduration_seconds = 900\nrole_session_name = me\n",
+            BASE + ONE + "external_id = xyz\nduration_seconds = 900\nrole_session_name = me\n"
+            "mfa_serial = arn:aws:iam::111122223333:mfa/me\n",
             "one", True, id="with all that a profile may say",
         ),
         pytest.param(BASE + ONE + TWO, "two", True, id="a chain that begins with long-term keys"),
@@ -107,22 +116,53 @@ def test_cached_session_older_than_configuration_is_not_known(
 ) -> None:
     made = session(monkeypatch, BASE + ONE)
     assert assumed_role.is_untagged(made)
-    # The session began an hour before it expires.
-    os.utime(os.environ["AWS_CONFIG_FILE"], (4070905201, 4070905201))
-
-    assert not assumed_role.is_untagged(made)
-    os.utime(os.environ["AWS_CONFIG_FILE"], (4070905199, 4070905199))
-    assert assumed_role.is_untagged(made)
+    for path in (os.environ["AWS_CONFIG_FILE"], os.environ["AWS_SHARED_CREDENTIALS_FILE"]):
+        # The session began an hour before it expires.
+        for changed, expected in ((BEGAN, False), (BEGAN + 1, False), (BEGAN - 1, True)):
+            Path(path).touch()
+            os.utime(path, (changed, changed))
+            assert assumed_role.is_untagged(made) is expected
     assert sts.operations == ["AssumeRole"]
+
+
+def test_session_may_be_shorter_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = session(monkeypatch, BASE + ONE + "duration_seconds = 900\n")
+    changed = BEGAN + 3600 - 901
+    os.utime(os.environ["AWS_CONFIG_FILE"], (changed, changed))
+
+    assert assumed_role.is_untagged(made) is True
+
+
+def test_session_of_web_identity_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The identity provider may pass tags."""
+    made = session(
+        monkeypatch, f"[profile one]\nrole_arn = {ROLE}/One\nweb_identity_token_file = /dev/null\n"
+    )
+
+    assert made.get_credentials().method == "assume-role-with-web-identity"
+    assert assumed_role.is_untagged(made) is False
 
 
 def test_arguments_that_pass_tags_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     made = session(monkeypatch, BASE + ONE)
     fetcher = made.get_credentials()._refresh_using.__self__
+    assert assumed_role.is_untagged(made)
     fetcher._assume_kwargs["Tags"] = [{"Key": "Team", "Value": "ops"}]
 
     assert not assumed_role.is_untagged(made)
 
 
+def test_session_that_was_not_begun_is_not_known(
+    monkeypatch: pytest.MonkeyPatch, sts: ScriptedAws
+) -> None:
+    made = session(monkeypatch, BASE + ONE + TWO, "two")
+    assert assumed_role.is_untagged(made)
+    source = made.get_credentials()._refresh_using.__self__._source_credentials
+    source._expiry_time = None  # as where the session after it is cached
+
+    assert assumed_role.is_untagged(made) is False
+    assert sts.operations == ["AssumeRole", "AssumeRole"]
+
+
 def test_unexpected_session_is_not_known() -> None:
-    assert not assumed_role.is_untagged(None)
+    assert assumed_role.is_untagged(None) is False

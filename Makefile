@@ -14,6 +14,7 @@ test: .venv/installed-test
 # Each night and before a release: every row, in all ways, in processes of its own; the installers.
 test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --full --durations 15
+	PYTHONPATH=tests $(BIN)/python tests/as_ordinary_user.py
 	$(BIN)/python tests/installers.py
 
 # For hours: many examples of everything that hypothesis tries, and each parser of text from outside

@@ -44,7 +44,7 @@ def attack(sock: socket.socket, program: str) -> Heard:
                     nonce = nonce_for(sock, lists)
                 sock.sendall(protocol.packed(protocol.PROOF, [nonce]))
             elif kind == protocol.REQUEST:
-                sock.sendall(protocol.packed(protocol.HANDOVER, [program], ["program"], []))
+                sock.sendall(protocol.packed(protocol.HANDOVER, [program], ["program"], [], []))
             elif kind == protocol.STATUS:
                 sock.sendall(protocol.packed(protocol.END, ["1", "2", "3", "4"]))
             elif kind == protocol.TAKE:

@@ -13,7 +13,7 @@ __ssmgate_options() {
         help) __ssmgate_found='--help' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
-        policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --organization --region --output --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --profile --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version --select --ignore --fail-on --baseline --write-baseline --junit --write' ;;
+        policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --organization --region --output --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --profile --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version --select --ignore --fail-on --baseline --write-baseline --account --partition --format --junit --write' ;;
         records) __ssmgate_found='--help --head --output --since --user --document --denied --session --follow --cloudtrail' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --session-logs --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
@@ -30,7 +30,7 @@ __ssmgate_argument() {
         daemon) __ssmgate_kind='=run status stop' ;;
         help) __ssmgate_kind='=cache check config daemon doctor documents help init login policy records sandbox ssh-config start-session' ;;
         init) __ssmgate_kind='=bash zsh fish' ;;
-        policy) __ssmgate_kind='=audit check lint test' ;;
+        policy) __ssmgate_kind='=audit check lint print test' ;;
         records) __ssmgate_kind='=catalog join show stats verify' ;;
         sandbox) __ssmgate_kind='=env' ;;
         start-session) __ssmgate_kind='=help' ;;
@@ -132,6 +132,9 @@ __ssmgate_value() {
         'policy --fail-on') __ssmgate_kind='=note low medium high' ;;
         'policy --baseline') __ssmgate_kind='any' ;;
         'policy --write-baseline') __ssmgate_kind='any' ;;
+        'policy --account') __ssmgate_kind='any' ;;
+        'policy --partition') __ssmgate_kind='any' ;;
+        'policy --format') __ssmgate_kind='=json terraform' ;;
         'policy --junit') __ssmgate_kind='any' ;;
         'records --head') __ssmgate_kind='any' ;;
         'records --output') __ssmgate_kind='=text json' ;;

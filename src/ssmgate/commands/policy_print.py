@@ -1,0 +1,65 @@
+"""`ssmgate policy print PERSONA`: a policy to begin with."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import click
+
+from ssmgate.commands import printer
+from ssmgate.commands.common import Verb
+
+_NAMES = ["shell-user", "ssh-user", "port-forward", "checker", "auditor"]
+
+_EPILOG = """\b
+Exit status:
+  0    the policy was printed
+  252  the command line is invalid
+"""
+
+
+@click.command(
+    "print", cls=Verb, epilog=_EPILOG, short_help="Print a policy for a kind of user or program."
+)
+@click.argument("persona", type=click.Choice(_NAMES))
+@click.option("--account", metavar="ID", required=True, help="The account's 12 digits.")
+@click.option("--region", metavar="NAME", required=True, help="The region of the nodes.")
+@click.option("--partition", default="aws", metavar="NAME", help="aws, aws-cn or aws-us-gov.")
+@click.option(
+    "--document-name", "documents", multiple=True, metavar="NAME",
+    help="Another document; may be given again.",
+)  # fmt: skip
+@click.option(
+    "--format", "form", type=click.Choice(["json", "terraform"]), default="json",
+    help="The format.",
+)  # fmt: skip
+def print_policy(
+    persona: str, account: str, region: str, partition: str, documents: tuple[str, ...], form: str
+) -> None:
+    """Print a policy that allows PERSONA what it needs, and nothing else.
+
+    \b
+      shell-user    start a shell with the default document
+      ssh-user      use ssh, scp and git through sessions
+      port-forward  forward ports of a node
+      checker       simulate the policies of all principals
+      auditor       read what 'ssmgate policy audit' needs
+
+    The first three require the document check, and may end and resume their own sessions only. The
+    local evaluator proves each policy before it is printed: its sessions are allowed, and other
+    documents, other sessions and nodes without the check are denied.
+    """
+    from ssmgate.policy_tools import personas
+
+    if not (len(account) == 12 and account.isascii() and account.isdigit()):
+        raise click.BadParameter("must have 12 digits", param_hint="--account")
+    for option, text in (("--region", region), ("--partition", partition)):
+        if not re.fullmatch("[a-z0-9-]+", text):
+            raise click.BadParameter("must be a name, such as us-east-1 or aws", param_hint=option)
+    found = personas.PERSONAS[persona]
+    document = personas.policy(found, personas.Place(partition, region, account, documents))
+    if form == "terraform":
+        printer.echo_exactly(personas.as_terraform(found, document))
+    else:
+        printer.echo_exactly(json.dumps(document, indent=2))

@@ -1,0 +1,123 @@
+"""`ssmgate policy print`: policies that are proved, and used in the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import make_resident
+from fakes.sandbox import ACCOUNT, NODE, OWNER, Server, text
+from plugins import ways
+from ssmgate.commands.policy_print import _NAMES
+from ssmgate.policy_language import parse_policy
+from ssmgate.policy_tools.finding_rules import CHECKS
+from ssmgate.policy_tools.findings import find
+from ssmgate.policy_tools.personas import PERSONAS, Persona, Place, policy
+
+PLACE = Place("aws", "us-east-1", ACCOUNT)
+
+
+def printed(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = ["-P", "-m", "ssmgate", "policy", "print", *words]
+    return ways.python(command, env={**os.environ, "HOME": str(directory)}, cwd=directory)
+
+
+def test_help_names_all_personas() -> None:
+    assert list(PERSONAS) == _NAMES
+
+
+@pytest.mark.parametrize("name", PERSONAS)
+def test_policy_has_no_finding(name: str) -> None:
+    document = json.dumps(policy(PERSONAS[name], PLACE))
+    assert [one.message for one in find(parse_policy(document), CHECKS)] == []
+
+
+WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
+    "any document": lambda one: one.update(Resource="*"),
+    "without the check": lambda one: one.pop("Condition"),
+    "another action": lambda one: one.update(Action=["ssm:StartSession", "ssm:SendCommand"]),
+    "no node": lambda one: one["Resource"].pop(),
+    "no document": lambda one: one["Resource"].pop(0),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_policy_is_not_printed(case: str) -> None:
+    right = PERSONAS["shell-user"]
+
+    def wrong(place: Place) -> list[dict[str, Any]]:
+        statements = right.statements(place)
+        WRONG[case](statements[0])
+        return statements
+
+    with pytest.raises(ValueError, match="shell-user"):
+        policy(Persona("shell-user", "", wrong, right.documents), PLACE)
+
+
+def test_prints_json_and_terraform(tmp_path: Path) -> None:
+    words = ("shell-user", "--account", ACCOUNT, "--region", "us-east-1")
+    as_json = printed(tmp_path, *words, "--document-name", "Team")
+    document = json.loads(as_json.stdout)
+    assert f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Team" in document["Statement"][0]["Resource"]
+    as_terraform = printed(tmp_path, *words, "--format", "terraform").stdout
+    assert as_terraform.startswith('resource "aws_iam_policy" "shell_user" {\n')
+    assert "$${aws:userid}" in as_terraform
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["shell-user", "--account", "1", "--region", "us-east-1"],
+        ["shell-user", "--account", ACCOUNT, "--region", "*"],
+        ["nobody", "--account", ACCOUNT, "--region", "us-east-1"],
+        ["shell-user", "--account", ACCOUNT, "--region", "r", "--document-name", "a b"],
+    ],
+)
+def test_bad_command_line_exits_252(words: list[str], tmp_path: Path) -> None:
+    assert printed(tmp_path, *words).returncode == 252
+
+
+ATTEMPTS = {
+    "shell-user": ((), ("--document-name", "AWS-StartSSHSession")),
+    "ssh-user": (("--document-name", "AWS-StartSSHSession"), ()),
+    "port-forward": (("--document-name", "AWS-StartPortForwardingSession"), ()),
+}
+
+
+@pytest.mark.starts
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_sessions_of_the_persona_start_in_the_sandbox_and_no_others(
+    name: str, sandbox: Server, tmp_path: Path
+) -> None:
+    own, other = ATTEMPTS[name]
+    asks = {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"}
+    document = policy(PERSONAS[name], PLACE)
+    document["Statement"].append(asks)
+    user = f"{name}-{tmp_path.name}"
+    sandbox.query(OWNER, "iam", "CreateUser", UserName=user)
+    sandbox.query(
+        OWNER, "iam", "PutUserPolicy", UserName=user, PolicyName="Sessions",
+        PolicyDocument=json.dumps(document),
+    )  # fmt: skip
+    made = sandbox.query(OWNER, "iam", "CreateAccessKey", UserName=user)
+    sandbox.principals[user] = {
+        "access_key_id": text(made, "AccessKeyId"),
+        "secret_access_key": "secret-of-example",
+        "session_token": None,
+    }
+    try:
+        machine = make_resident(sandbox, user, tmp_path)
+        denied = machine.run("--target", NODE, *other)
+        assert denied.returncode == 254
+        assert not machine.plugin.started
+        started = machine.run("--target", NODE, *own)
+        assert started.returncode == 0, started.stderr
+        assert machine.plugin.started
+    finally:
+        sandbox.principals.pop(user)

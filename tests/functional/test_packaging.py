@@ -67,6 +67,18 @@ def prefix(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def test_builds_have_same_bytes_at_another_time(source: Path, wheel: Path, tmp_path: Path) -> None:
+    """So that everyone can compare a release with its source."""
+    (sdist,) = source.parent.glob("*.tar.gz")
+    for path in source.rglob("*"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+
+    run(*HATCHLING, tmp_path, "-t", "wheel", "-t", "sdist", cwd=source)
+
+    for first in (wheel, sdist):
+        assert (tmp_path / first.name).read_bytes() == first.read_bytes()
+
+
 def test_wheel_has_no_program_called_aws(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -44,8 +44,11 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
     except (OSError, InsecurePermissions) as error:
         raise _unusable(error) from error
     try:
-        name = socket_name(fingerprint, directory)
-        lock = take_lock(directory, name) if lock is None else lock
+        try:
+            name = socket_name(fingerprint, directory)
+            lock = take_lock(directory, name) if lock is None else lock
+        except OSError as error:  # for example a full disk
+            raise _unusable(error) from error
         if lock is None:
             raise DaemonAlreadyRunning(
                 "a daemon is running already", hints=("ssmgate daemon status tells about it",)

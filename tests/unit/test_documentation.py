@@ -34,15 +34,6 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 WIDTH = 100
 README_LINES = 120
 
-# Pages that are not yet rewritten: other tests than those of links leave them out.
-OLD = {
-    "docs/reference/records.md",
-}
-NEW = sorted(set(NAMES) - OLD)
-# How many banned phrases a file still has. Lower the number, or remove the line, with the phrases.
-TO_REWRITE = {
-    "docs/tutorial/first-session.md": 1,
-}
 
 SOURCES = sorted(
     path
@@ -53,21 +44,18 @@ SOURCES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", NAMES)
 def test_page_has_no_banned_phrase(name: str) -> None:
     found = plain_words.found((ROOT / name).read_text())
 
-    assert len(found) <= TO_REWRITE.get(name, 0), found
+    assert found == []
 
 
 def test_source_has_no_banned_phrase() -> None:
     """Messages, help, docstrings and comments."""
     found = {str(path.relative_to(ROOT)): plain_words.found(path.read_text()) for path in SOURCES}
-    more = {
-        name: phrases for name, phrases in found.items() if len(phrases) > TO_REWRITE.get(name, 0)
-    }
 
-    assert more == {}
+    assert {name: phrases for name, phrases in found.items() if phrases} == {}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +74,7 @@ def test_finds_banned_phrases(text: str, phrase: str | None) -> None:
     assert [found for _, found, _ in plain_words.found(text)][:1] == ([phrase] if phrase else [])
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", NAMES)
 def test_lines_of_page_fit(name: str) -> None:
     """Addresses of links do not count, nor does output, which the program wraps or does not."""
     long = {number: line for number, line in prose(ROOT / name) if len(visible(line)) > WIDTH}
@@ -98,7 +86,7 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_table_has_header(name: str) -> None:
     lines = dict(prose(ROOT / name))
     heads = [n - 1 for n, line in lines.items() if re.fullmatch(r"[|: -]*--[|: -]*\|", line)]

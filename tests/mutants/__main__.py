@@ -33,6 +33,7 @@ TARGETS = {
         "gate/decision/test_denials.py",
         "gate/decision/test_grant.py",
         "gate/decision/test_permit.py",
+        "gate/access/test_unasked.py",
     ),
     "gate/aws/simulate.py": ("gate/aws/test_simulate.py", "gate/aws/test_simulate_asked.py"),
     "gate/decision/arn.py": ("gate/decision/test_arn.py", "gate/decision/test_question.py"),

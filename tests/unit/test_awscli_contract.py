@@ -263,7 +263,11 @@ def test_credential_providers_have_cache(name: str) -> None:
 
 def test_assumed_role_has_fetcher_and_source() -> None:
     """What `gate.aws.assumed_role` reads. That it works is tested there."""
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+    from botocore.credentials import (
+        AssumeRoleCredentialFetcher,
+        DeferredRefreshableCredentials,
+        create_mfa_serial_refresher,
+    )
 
     fetcher = AssumeRoleCredentialFetcher(None, "source", "arn:aws:iam::111122223333:role/r")
     credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
@@ -272,3 +276,4 @@ def test_assumed_role_has_fetcher_and_source() -> None:
     assert fetcher._source_credentials == "source"
     assert fetcher._assume_kwargs.keys() == {"RoleArn", "RoleSessionName"}
     assert credentials._expiry_time is None
+    assert create_mfa_serial_refresher(fetcher.fetch_credentials)._refresh.__self__ is fetcher

@@ -44,9 +44,8 @@ def _is_untagged(session: Any, credentials: Any) -> bool:
     if type(credentials) is not DeferredRefreshableCredentials:
         return False
     refresh = credentials._refresh_using
-    fetcher = getattr(
-        refresh, "_refresh", refresh
-    ).__self__  # wrapped if the role takes an MFA code
+    # Wrapped if the role takes an MFA code.
+    fetcher = getattr(refresh, "_refresh", refresh).__self__
     if type(fetcher) is not AssumeRoleCredentialFetcher:
         return False
     arguments = fetcher._assume_kwargs

@@ -27,7 +27,6 @@ from fakes.scripted_aws import (
     evaluation,
     identity,
     role,
-    slowly,
     xml,
     xml_error,
 )
@@ -339,11 +338,19 @@ def test_cache_contains_no_secret(cached: Machine) -> None:
     assert "arn:aws:iam::111122223333:user/alice" in texts
 
 
+def waiting_for_one(cached: Machine, number: int) -> list[subprocess.Popen[str]]:
+    """Begin `number` starts. STS answers once one of them holds the lock and all others wait."""
+    go = threading.Event()
+    alice = identity("arn:aws:iam::111122223333:user/alice")
+    cached.aws.script("GetCallerIdentity", after(go, alice))
+    programs = [cached.program() for _ in range(number)]
+    until(lambda: count_lock_owners(cached.home) == number)
+    go.set()
+    return programs
+
+
 def test_concurrent_starts_share_one_simulation(cached: Machine) -> None:
-    cached.aws.script(
-        "GetCallerIdentity", slowly(identity("arn:aws:iam::111122223333:user/alice"), 3)
-    )
-    programs = [cached.program() for _ in range(6)]
+    programs = waiting_for_one(cached, 6)
     codes = [program.wait(60) for program in programs]
     for program in programs:
         program.communicate()
@@ -419,10 +426,8 @@ def test_caches_control_answer_with_document_answer(cached: Machine) -> None:
 
 def test_concurrent_starts_all_deny_when_iam_throttles(cached: Machine) -> None:
     """Each start tries as often as a single one, one after another, and then denies."""
-    alice = identity("arn:aws:iam::111122223333:user/alice")
-    cached.aws.script("GetCallerIdentity", slowly(alice, 3))
     cached.aws.script("SimulatePrincipalPolicy", xml_error("Throttling", "Rate exceeded"))
-    programs = [cached.program() for _ in range(8)]
+    programs = waiting_for_one(cached, 8)
     ended = [(program.wait(60), program.communicate()) for program in programs]
 
     for code, (out, err) in ended:
@@ -437,11 +442,9 @@ def test_concurrent_starts_all_deny_when_iam_throttles(cached: Machine) -> None:
 
 def test_concurrent_starts_share_allow_after_throttling(cached: Machine) -> None:
     """All starts use the allow of the next leader."""
-    alice = identity("arn:aws:iam::111122223333:user/alice")
-    cached.aws.script("GetCallerIdentity", slowly(alice, 3))
     throttled = xml_error("Throttling", "Rate exceeded")
     cached.aws.script("SimulatePrincipalPolicy", throttled, throttled, throttled, evaluation())
-    programs = [cached.program() for _ in range(6)]
+    programs = waiting_for_one(cached, 6)
     codes = sorted(program.wait(60) for program in programs)
     for program in programs:
         program.communicate()

@@ -179,7 +179,7 @@ ROWS = [
     Row("no TOML", START, "\\x1b", 253, files={CONFIG: "a = '\x1b[2J'"}),
     Row("a record's file", START, WORD_SHOWN, 254,
         environ={"SSMGATE_RECORD_FILE": f"/nowhere/{WORD}", "SSMGATE_RECORD_REQUIRED": "true"}),
-    Row("a record's file, as a warning", START, f"recorded: /nowhere/{WORD_SHOWN}", 254,
+    Row("a record's file, as a warning", START, f"audit record: /nowhere/{WORD_SHOWN}", 254,
         answers=SSM_ERROR, environ={"SSMGATE_RECORD_FILE": f"/nowhere/{WORD}"}),
     Row("what a credential_process prints", START, "\\x1b[2J\\u202e", 255,
         environ={"AWS_ACCESS_KEY_ID": "", "AWS_PROFILE": "p"},

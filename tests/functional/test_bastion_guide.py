@@ -47,8 +47,9 @@ BLOCKS = {
 
 
 def commands_of_page() -> dict[str, pages.Command]:
-    """Return the commands of the guide, and the output that it shows."""
-    return {command.text: command for block in pages.blocks(PAGE) for command in block.commands}
+    """Return the commands of the guide whose output it shows."""
+    commands = [command for block in pages.blocks(PAGE) for command in block.commands]
+    return {command.text: command for command in commands if command.shown}
 
 
 SHOWN = commands_of_page()

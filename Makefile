@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions reference models awscli sandbox-operations format clean
+.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions reference constraints models awscli sandbox-operations format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -68,6 +68,11 @@ reference: completions
 	$(BIN)/python tools/manpages.py
 	$(BIN)/python tools/house.py > docs/house.svg
 	$(BIN)/python tools/sandbox_operations.py
+
+# Before a release: pins and hashes of the packages with which `make test` ran.
+constraints: .venv/installed-test
+	$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/pip install --disable-pip-version-check uv
+	$(BIN)/python tools/constraints.py
 
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test

@@ -50,6 +50,8 @@ SKIPPED = {
     "docs/how-to/audit.md": 1,
     "docs/how-to/bastion.md": 8,
     "docs/how-to/speed-up.md": 1,
+    # They need a package index, and later a release.
+    "docs/reference/releases.md": 1,
     "docs/how-to/upgrade-uninstall.md": 2,
     "docs/reference/findings.md": 1,
     "docs/tutorial/first-session.md": 2,

@@ -64,7 +64,7 @@ def test_sends_request_with_default_document_named(
     assert sent.parameters == {"Target": TARGET, "DocumentName": DEFAULT}
     assert f"session document {DEFAULT}: checked by AWS, not simulated" in ended.stderr
     assert why in ended.stderr
-    decision, started = (json.loads(text.partition(": ")[2]) for text in log.texts)
+    decision, started, *_ = (json.loads(text.partition(": ")[2]) for text in log.texts)
     log.close()
     assert (decision["decided_by"], decision["verdict"]) == ("service", "unknown")
     assert (decision["starts"], decision["document_named"]) == (True, True)

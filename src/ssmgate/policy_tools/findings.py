@@ -7,6 +7,7 @@ about statements and policies; each has a section in docs/reference/findings.md.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,9 +71,13 @@ SESSION = ("ssm", "session/")
 _NO_DOCUMENT = f"document/no-such-document.{'-' * 128}"
 
 
+# The same few actions are in many policies.
+_matches = functools.lru_cache(maxsize=65536)(action_matches)
+
+
 def about(statement: Statement, action: str) -> bool:
     """Return whether the statement's Action or NotAction includes `action`."""
-    found = any(action_matches(text, action) for text in statement.actions)
+    found = any(_matches(text, action) for text in statement.actions)
     return found is not statement.negated_action
 
 

@@ -17,7 +17,8 @@ from ssmgate.policy_language import (
     Statement,
     parse_policy,
 )
-from ssmgate.policy_language.decide import Certainty, decide
+from ssmgate.policy_language.compiled import CompiledPolicies, compile_policies
+from ssmgate.policy_language.decide import Certainty
 from ssmgate.policy_language.knowledge import Knowledge
 
 _START = "ssm:StartSession"
@@ -44,10 +45,9 @@ def _sample(text: str) -> str:
     return ":".join(re.sub(r"[*?]", "0", part) for part in parts)
 
 
-def _decide(policy: Policy, resource: str, check: bool) -> Certainty:
+def _decide(policies: CompiledPolicies, resource: str, check: bool) -> Certainty:
     context = Context({CHECK_KEY: "true" if check else "false"})
-    request = Request(_START, resource, context)
-    return decide(request, Policies((policy,)), Knowledge()).answer
+    return policies.decide(Request(_START, resource, context), Knowledge()).certainty
 
 
 def requires_check(policy: Policy, old: Statement, new: Json) -> Json | None:
@@ -58,12 +58,13 @@ def requires_check(policy: Policy, old: Statement, new: Json) -> Json | None:
     parsed = _parsed(policy, new)
     if parsed is None or old.negated_resource or any("${" in text for text in old.resources):
         return None
-    alone = Policy(policy.version, (old,), kind=policy.kind)
+    alone = compile_policies(Policies((Policy(policy.version, (old,), kind=policy.kind),)))
+    changed = compile_policies(Policies((parsed,)))
     for resource in map(_sample, old.resources):
-        if _decide(parsed, resource, check=False) is not Certainty.DENIED:
+        if _decide(changed, resource, check=False) is not Certainty.DENIED:
             return None
         before = _decide(alone, resource, check=True)
-        if before is not _decide(parsed, resource, check=True):
+        if before is not _decide(changed, resource, check=True):
             return None
     return new
 

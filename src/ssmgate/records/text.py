@@ -40,7 +40,7 @@ def stats(found: Stats) -> Iterator[str]:
         return
     yield f"{found.first} to {found.last}"
     yield (
-        f"{found.sessions} sessions started: {found.persons} by persons, {found.programs} by"
+        f"sessions started: {found.sessions}, {found.persons} by persons, {found.programs} by"
         " programs"
     )
     for title, rows in (("caller", found.callers), ("document", found.documents)):

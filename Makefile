@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions reference constraints models awscli sandbox-operations format clean
+.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions reference constraints packages models awscli sandbox-operations format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -73,6 +73,13 @@ reference: completions
 constraints: .venv/installed-test
 	$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/pip install --disable-pip-version-check uv
 	$(BIN)/python tools/constraints.py
+	$(BIN)/python tools/licenses.py
+
+# What a release consists of, in dist: sdist, wheel, and the bill of materials.
+packages: .venv/installed-test
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python tools/sbom.py dist
 
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test

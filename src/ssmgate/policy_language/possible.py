@@ -32,6 +32,7 @@ from ssmgate.policy_language.knowledge import (
     split_shape,
 )
 from ssmgate.policy_language.patterns import (
+    ARN_PARTS,
     Cover,
     pattern_covers,
     split_arn,
@@ -212,9 +213,15 @@ def _unassumed(
 def _arn_verdicts(resolved: Resolved, shape: Shape) -> Verdicts:
     """Return the possible results for a value of `shape`, which is a literal or a pattern."""
     text = literal(shape)
-    if text is not None and split_arn(text) is None:
+    parts = split_shape(shape)
+    if text is not None:
+        is_arn = split_arn(text) is not None
+    else:
+        is_arn = intersect((*"arn:", *ANYTHING), shape)
+    if not is_arn:
         return frozenset({Verdict.UNREADABLE})
-    verdicts = set() if shape != ANYTHING else {Verdict.UNREADABLE}
+    divided = len(parts) == ARN_PARTS
+    verdicts = set() if divided else {Verdict.UNREADABLE}
     pattern = resolved.pattern
     if pattern is None:
         return frozenset(verdicts | {Verdict.DIFFERENT})
@@ -224,12 +231,12 @@ def _arn_verdicts(resolved: Resolved, shape: Shape) -> Verdicts:
         if resolved.exact:
             return frozenset(verdicts | {Verdict.UNDEFINED})
         verdicts.add(Verdict.UNDEFINED)
-    if not resolved.exact or shape == ANYTHING:
-        # A variable may bring in colons, so the parts are not told apart.
+    if not resolved.exact or not divided:
+        # A variable or a wildcard of the shape may match colons, so parts cannot be compared.
         if intersect(pattern, shape):
             verdicts.add(Verdict.EQUAL)
         return frozenset(verdicts | {Verdict.DIFFERENT})
-    pairs = list(zip(split_pattern(pattern) or (), split_shape(shape), strict=True))
+    pairs = list(zip(split_pattern(pattern) or (), parts, strict=True))
     if all(intersect(one, other) for one, other in pairs):
         verdicts.add(Verdict.EQUAL)
     if not all(covers(one, other) for one, other in pairs):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from plugins.examples import examples
 from plugins.notes import note
+from ssmgate.gate.decision.wildcards import Wildcard
 from ssmgate.policy_language import Context, Policies, Request, parse_policy
 from ssmgate.policy_language.decide import Certainty, decide
 from ssmgate.policy_language.knowledge import Knowledge, Part, intersect
@@ -298,6 +299,27 @@ def test_value_of_known_shape(operator, text, answer):
     decision = decided(
         ALLOW | when(operator, "aws:PrincipalArn", text), shapes={"aws:principalarn": shape}
     )
+
+    assert decision.answer.value == answer
+
+
+@pytest.mark.parametrize(
+    ("operator", "text", "shape", "answer"),
+    [
+        # What has fewer than six parts may be an ARN or not.
+        ("ArnLike", "arn:aws:sts::*:assumed-role/*", "AROAEXAMPLE:*", "denied"),
+        ("ArnNotEquals", "arn:aws:sts::*:assumed-role/*", "AROAEXAMPLE:*", "denied"),
+        ("ArnLike", "*", "AROAEXAMPLE:*", "denied"),
+        ("ArnLike", "arn:aws:sts::*:assumed-role/*", "arn:aws:*", "unknown"),
+        ("ArnLike", "arn:aws:sts::*:assumed-role/*", "arn:aws:iam:*", "denied"),
+        ("ArnLike", "arn:aws:sts::*:assumed-role/*", "*:session", "unknown"),
+        ("ArnLike", "*", "arn:aws:*", "unknown"),
+    ],
+)
+def test_value_whose_shape_is_shorter_than_an_arn(operator, text, shape, answer):
+    pieces = tuple(Wildcard.ANY if one == "*" else one for one in shape)
+
+    decision = decided(ALLOW | when(operator, "aws:userid", text), shapes={"aws:userid": pieces})
 
     assert decision.answer.value == answer
 

@@ -263,6 +263,8 @@ CONDITIONS = (
     {"StringLike": {"aws:PrincipalArn": "*/a*"}},
     {"StringEquals": {"aws:PrincipalTag/team": "a"}},
     {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+    {"ArnLike": {"aws:userid": "arn:aws:sts::*:assumed-role/*"}},
+    {"ArnNotEquals": {"aws:userid": "arn:aws:sts::*:assumed-role/*"}},
 )
 RESOURCES = (
     "*",

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions reference constraints packages models awscli sandbox-operations format clean
+.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions reference constraints packages release models awscli sandbox-operations format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -81,12 +81,16 @@ packages: .venv/installed-test
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/python tools/sbom.py dist
 
+# Checks what a release needs, and prints what remains to be done. CHECKS: names, or --list.
+release: .venv/installed-test
+	$(BIN)/python tools/release.py $(VERSION) $(CHECKS)
+
 # After a new awscli: what a start needs of its models.
 models: .venv/installed-test
 	$(BIN)/ssmgate models build
 
 # Tries a release of awscli in an environment of its own, and prints what it changes.
-VERSION ?= $(error make awscli VERSION=1.46.4)
+VERSION ?= $(error VERSION is missing, as in: make awscli VERSION=1.46.4)
 awscli: .venv/installed-test
 	$(BIN)/python tools/try_awscli.py $(VERSION)
 

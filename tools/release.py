@@ -166,8 +166,9 @@ def by_hand(release: Release) -> str:
             "  3. Read the new numbers, and commit them: git diff benchmarks/",
             f"  4. git tag --sign {tag} --message 'ssmgate {release.version}'",
             f"  5. git push origin {tag}",
-            "  6. Publish dist/ and constraints*.txt with the section of CHANGELOG.md",
-            "  7. Start the next section of CHANGELOG.md: ## [Unreleased]",
+            "  6. If GitHub has the repository, wait for its workflow: it attests what it built",
+            "  7. Publish dist/ and constraints*.txt with the section of CHANGELOG.md",
+            "  8. Start the next section of CHANGELOG.md: ## [Unreleased]",
         ]
     )
 

@@ -57,7 +57,7 @@ lint: .venv/installed-test
 	$(BIN)/mypy
 
 bench: .venv/installed-test
-	$(BIN)/python benchmarks/run.py
+	PYTHONPATH=tests $(BIN)/python tests/as_ordinary_user.py bench
 
 completions: .venv/installed-test
 	$(BIN)/python tools/completions.py

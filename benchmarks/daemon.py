@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import subprocess
@@ -12,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-_PR_CAPBSET_DROP = 24  # linux/prctl.h
 
 PROGRAM = str(Path(sys.executable).parent / "ssmgate")
 _STATUS = re.compile(r"process (\d+), for \d+ s, (\d+) starts")
@@ -43,18 +40,6 @@ class Daemon:
         # After the name in parentheses, utime, stime, cutime and cstime are fields 12 to 15.
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
-def give_up_capabilities() -> None:
-    """Drop the capability bounding set, so that later programs run without capabilities.
-
-    The daemon does not run with CAP_SYS_ADMIN.
-    """
-    if os.geteuid() == 0:
-        prctl = ctypes.CDLL(None).prctl
-        number = 0
-        while prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:
-            number += 1
 
 
 @contextmanager

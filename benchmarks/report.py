@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 DIRECTORY = Path(__file__).resolve().parent
+RESULTS = Path(os.environ.get("RESULTS", DIRECTORY))
+"""Where README.md and the plot are written to."""
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
@@ -81,11 +84,10 @@ def write(
     ]
     lines += [f"| {each} |" for each in bytes_]
     lines += ["", *(f"* {note}" for note in notes)]
-    readme = DIRECTORY / "README.md"
-    text = readme.read_text()
+    text = (DIRECTORY / "README.md").read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    (RESULTS / "README.md").write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
 
 
 def _aim(ratio: float | None) -> str:

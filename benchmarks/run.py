@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 import memory
-from daemon import Daemon, daemon, give_up_capabilities
+from daemon import Daemon, daemon
 from endpoint import (
     AWS,
     BARE,
@@ -27,7 +27,7 @@ from endpoint import (
 )
 from measure import Command, Sample, alternately
 from plot import plot
-from report import DIRECTORY, Aim, Bytes, Row, write
+from report import RESULTS, Aim, Bytes, Row, write
 
 DELAYS_MS = (0, 25, 50, 100)
 COLD, CACHED = "nothing cached", "answer cached"
@@ -236,7 +236,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     began = time.monotonic()
-    give_up_capabilities()
     rows = starts(3 if quick else 25) + far(2 if quick else 12)
     notes: list[str] = []
     parts: list[Callable[[], tuple[list[Row], list[str]]]] = [
@@ -256,7 +255,7 @@ def main() -> None:
     if not quick:
         day = time.strftime("%Y-%m-%d")
         write(rows, bytes_, notes, f"Measured on {day}: {versions()}. Medians of alternating runs.")
-        (DIRECTORY / "ratios.svg").write_text(plot(rows))
+        (RESULTS / "ratios.svg").write_text(plot(rows))
     print(f"{time.monotonic() - began:.0f} s")
 
 

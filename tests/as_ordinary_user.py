@@ -1,13 +1,15 @@
-"""Run the daemon's tests as a user without privileges, also where this process is root's.
+"""Run the daemon's tests, or the benchmark, as a user without privileges, also as root.
 
     PYTHONPATH=tests python tests/as_ordinary_user.py [ARGUMENTS OF PYTEST …]
+    PYTHONPATH=tests python tests/as_ordinary_user.py bench [--quick]
 
-Root's processes pass permission checks that those of a user do not. The tests run in a virtual
-environment that the user can execute, with the libraries of this one. Exits as pytest does.
+Root's processes pass permission checks that those of a user do not. Both run in a virtual
+environment that the user can execute, with the libraries of this one. Exits as they do.
 """
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import subprocess
@@ -16,7 +18,8 @@ from pathlib import Path
 
 from fakes.capabilities import ORDINARY, become_ordinary, ordinary_directory, ordinary_python
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).resolve().parent
+BENCHMARKS = TESTS.parent / "benchmarks"
 FILES = (
     *(f"functional/test_daemon{name}.py" for name in ("", "_ends", "_false", "_without")),
     "unit/daemon",
@@ -39,23 +42,32 @@ def environment(directory: Path) -> Path:
     return made / "python"
 
 
+def pytest(directory: Path) -> list[str]:
+    """Return the arguments of Python that run the tests."""
+    files = sys.argv[1:] or [str(TESTS / file) for file in FILES]
+    return ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={directory}/tmp/b", *files]
+
+
 def main() -> int:
-    """Run the tests, and return the exit status of pytest."""
+    """Run the tests or the benchmark, and return the exit status."""
     directory = ordinary_directory()
     try:
         python = environment(directory)
-        for name in ("home", "tmp", "hypothesis"):
+        for name in ("home", "tmp", "hypothesis", "results"):
             (directory / name).mkdir()
             if os.geteuid() == 0:
                 os.chown(directory / name, ORDINARY, ORDINARY)
-        files = sys.argv[1:] or [str(TESTS / file) for file in FILES]
-        pytest = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={directory}/tmp/b")
-        return subprocess.run(
-            [python, *pytest, *files],
+        bench = sys.argv[1:2] == ["bench"]
+        if bench:  # the user cannot store what Python compiles, so each start would compile anew
+            compileall.compile_dir(TESTS.parent / "src", quiet=1)
+        command = [str(BENCHMARKS / "run.py"), *sys.argv[2:]] if bench else pytest(directory)
+        status = subprocess.run(
+            [python, *command],
             env={
                 "HOME": f"{directory}/home",
                 "TMPDIR": f"{directory}/tmp",
                 "HYPOTHESIS_STORAGE_DIRECTORY": f"{directory}/hypothesis",
+                "RESULTS": f"{directory}/results",
                 "PATH": os.environ["PATH"],
                 "LANG": "C.UTF-8",
                 "PYTHONDONTWRITEBYTECODE": "1",
@@ -64,6 +76,9 @@ def main() -> int:
             preexec_fn=become_ordinary,
             check=False,
         ).returncode
+        for result in (directory / "results").iterdir():
+            (BENCHMARKS / result.name).write_bytes(result.read_bytes())
+        return status
     finally:
         shutil.rmtree(directory)
 

@@ -211,6 +211,7 @@ complete -c ssmgate -n "__ssmgate_at policy" -l unbound -d 'Only principals that
 complete -c ssmgate -n "__ssmgate_at policy" -l assert -x -d 'Rules in TOML that must hold'
 complete -c ssmgate -n "__ssmgate_at policy" -l documents -x -d 'Answer of list-documents'
 complete -c ssmgate -n "__ssmgate_at policy" -l nodes -x -d 'Answer of describe-instance-information'
+complete -c ssmgate -n "__ssmgate_at policy" -l document-content -x -d 'Answer of get-document: adds SG003 and SG014'
 complete -c ssmgate -n "__ssmgate_at policy" -l organization -x -d 'Service control policies, in TOML'
 complete -c ssmgate -n "__ssmgate_at policy" -l region -x -a '(__ssmgate_values regions)' -d 'The region of the nodes'
 complete -c ssmgate -n "__ssmgate_at policy" -l output -x -a 'text json sarif github' -d 'The format'

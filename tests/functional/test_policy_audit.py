@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -119,17 +120,17 @@ def test_lines_have_each_principal_and_document(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("output", ["table", "json", "ndjson"])
+@pytest.mark.parametrize("output", ["table", "json", "ndjson", "sarif"])
 def test_same_input_gives_the_same_bytes(output: str, tmp_path: Path) -> None:
     runs = {audit(tmp_path, "--output", output).stdout for _ in range(2)}
     assert len(runs) == 1
 
 
-@pytest.mark.parametrize("output", ["table", "json", "ndjson"])
+@pytest.mark.parametrize("output", ["table", "json", "ndjson", "sarif"])
 def test_redacted_report_has_no_name(output: str, tmp_path: Path) -> None:
     text = audit(tmp_path, "--output", output, "--redact").stdout
     for name in (ACCOUNT, OTHER, "ann", "gus", "Team", "Admin"):
-        assert name not in text
+        assert not re.search(rf"\b{name}\b", text)
     assert "user-1" in text
 
 
@@ -217,6 +218,90 @@ def test_documents_and_nodes_are_those_of_the_files(tmp_path: Path) -> None:
     assert groups[1]["status"] == "none"
 
 
+RUN_AS = {
+    "Name": "Team",
+    "DocumentType": "Session",
+    "Content": json.dumps({"inputs": {"runAsEnabled": True}}),
+}
+DEFAULT = {
+    "Name": "SSM-SessionManagerRunShell",
+    "DocumentType": "Session",
+    "Content": json.dumps({"inputs": {"s3BucketName": "logs"}}),
+}
+
+
+def contents(tmp_path: Path) -> list[str]:
+    (tmp_path / "run-as.json").write_text(json.dumps(RUN_AS))
+    (tmp_path / "default.json").write_text(json.dumps(DEFAULT))
+    return ["--document-content", "run-as.json", "--document-content", "default.json"]
+
+
+def test_content_of_documents_gives_findings(tmp_path: Path) -> None:
+    words = contents(tmp_path)
+    found = report(tmp_path, *words)["findings"]
+    assert [(one["code"], one["about"].rpartition("/")[2]) for one in found] == [
+        ("SG014", "SSM-SessionManagerRunShell"),
+        ("SG003", "ann and 1 more"),
+        ("SG003", "gus"),
+    ]
+    assert "beside Team: ssh logs in as any user" in found[1]["message"]
+    text = audit(tmp_path, *words).stdout
+    assert "SG014 medium: SSM-SessionManagerRunShell: SSM-SessionManagerRunShell does not" in text
+    assert report(tmp_path)["findings"] == []
+
+
+def sarif(tmp_path: Path, *words: str, code: int = 0) -> dict[str, Any]:
+    ended = audit(tmp_path, "--output", "sarif", *words)
+    assert ended.returncode == code, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["version"] == "2.1.0"
+    (run,) = found["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] in ("error", "warning", "note")
+        assert result["message"]["text"]
+        (location,) = result["locations"]
+        assert set(location["physicalLocation"]) == {"artifactLocation"}
+    prints = [result["partialFingerprints"]["ssmgate/v1"] for result in run["results"]]
+    assert len(set(prints)) == len(prints)
+    return dict(run)
+
+
+def test_sarif_has_findings_about_principals_policies_and_documents(tmp_path: Path) -> None:
+    run = sarif(tmp_path, *contents(tmp_path))
+    found = {
+        (
+            result["ruleId"],
+            result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+            result["message"]["text"].partition(": ")[0].rpartition("/")[2],
+        )
+        for result in run["results"]
+    }
+    assert {
+        ("SG001", "accounts/1.json", "ann and 1 more"),
+        ("SG001", "accounts/1.json", "dan"),
+        ("SG001", "accounts/2.json.gz", "gus"),
+        ("SG002", "accounts/1.json", "ann and 1 more"),
+        ("SG003", "accounts/2.json.gz", "gus"),
+        ("SG007", "accounts/1.json", "Admin"),
+        ("SG008", "accounts/1.json", "Admin"),
+        ("SG014", "default.json", "SSM-SessionManagerRunShell"),
+    } <= found
+    # The one is denied, and the other is bound.
+    assert not {name for code, _, name in found if code in ("SG001", "SG002")} & {"eve", "cyd"}
+    # Administrators have the data channel, by a statement that is not about sessions.
+    assert ("SG015", "accounts/1.json", "Admin") not in found
+
+
+def test_sarif_marks_input_that_could_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "accounts" / "0.json").write_text("{")
+    (invocation,) = sarif(tmp_path, code=4)["invocations"]
+    assert invocation["executionSuccessful"] is False
+    (notice,) = invocation["toolExecutionNotifications"]
+    assert notice["message"]["text"].startswith("accounts/0.json: line 1")
+
+
 def test_organization_limits_its_accounts(tmp_path: Path) -> None:
     (tmp_path / "deny.json").write_text(
         json.dumps({"Version": "2012-10-17", "Statement": statement("Deny", "ssm:*")})
@@ -256,7 +341,7 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "accounts" / "1.json").write_text(
         json.dumps(answer([principal("user", name, statement())]))
     )
-    for output in ("table", "json", "ndjson"):
+    for output in ("table", "json", "ndjson", "sarif"):
         text = audit(tmp_path, "--output", output).stdout
         assert "\x1b" not in text
         assert "\u202e" not in text
@@ -270,6 +355,8 @@ BAD = {
     "bad document": (["--who", "--document-name", "a b"], "a b"),
     "bad target": (["--who", "--document-name", "abc", "--target", "x"], "'x' is not the ID"),
     "no rules": (["--assert", "none.toml"], "none.toml: cannot be read"),
+    "findings of some": (["--output", "sarif", "--unbound"], "omit --who"),
+    "no content": (["--document-content", "accounts/1.json"], "accounts/1.json: has no Name"),
     "no documents": (["--documents", "accounts/1.json"], "DocumentIdentifiers"),
 }
 

@@ -126,6 +126,21 @@ def test_sarif_has_what_the_format_requires(tmp_path: Path) -> None:
         assert physical["region"] == {"startLine": 4, "startColumn": 5}
 
 
+def test_document_content_adds_findings(tmp_path: Path) -> None:
+    names = ("arn:aws:ssm:*::document/AWS-StartSSHSession", "arn:aws:ssm:*:*:document/SSM-Session*")
+    allow = {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": names}
+    (tmp_path / "p.json").write_text(json.dumps({"Version": "2012-10-17", "Statement": allow}))
+    content = json.dumps({"inputs": {"runAsEnabled": True}})
+    default = {"Name": "SSM-SessionManagerRunShell", "Content": content}
+    (tmp_path / "d.json").write_text(json.dumps(default))
+    ended = lint(tmp_path, "p.json", "--document-content", "d.json", "--output", "json")
+    found = json.loads(ended.stdout)["findings"]
+    assert [(one["code"], one["file"], one["statement"]) for one in found] == [
+        ("SG014", "d.json", None),
+        ("SG003", "p.json", 1),
+    ]
+
+
 def test_github_commands_are_escaped(tmp_path: Path) -> None:
     (tmp_path / "a,b.json").write_text(TEXT)
     text = lint(tmp_path, "a,b.json", "--output", "github").stdout

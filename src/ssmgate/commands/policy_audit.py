@@ -52,10 +52,14 @@ Exit status:
 @click.option(
     "--nodes", multiple=True, metavar="FILE", help="Answer of describe-instance-information."
 )
+@click.option(
+    "--document-content", multiple=True, metavar="FILE",
+    help="Answer of get-document: adds SG003 and SG014.",
+)  # fmt: skip
 @click.option("--organization", metavar="FILE", help="Service control policies, in TOML.")
 @click.option("--region", metavar="NAME", help="The region of documents and nodes.")
 @click.option(
-    "--output", type=click.Choice(["table", "json", "ndjson"]), default="table",
+    "--output", type=click.Choice(["table", "json", "ndjson", "sarif"]), default="table",
     help="Output format.",
 )  # fmt: skip
 @click.option("--redact", is_flag=True, help="Replace names and IDs with placeholders.")
@@ -77,7 +81,7 @@ def audit(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _audit(options: dict[str, Any]) -> tuple[Audit, tuple[Rule, ...]]:
-    from ssmgate.policy_tools import inventory
+    from ssmgate.policy_tools import document_content, inventory
     from ssmgate.policy_tools.rules import read_rules
     from ssmgate.policy_tools.run import Audit
 
@@ -89,11 +93,18 @@ def _audit(options: dict[str, Any]) -> tuple[Audit, tuple[Rule, ...]]:
     if (options["target"] or options["tags"]) and not options["who"]:
         raise _usage("--target and --tag are for --who")
     rules = read_rules(options["rules"]) if options["rules"] else ()
-    named = tuple(rule.document for rule in rules if rule.document != "*")
+    if options["output"] == "sarif" and (options["who"] or options["what"] or options["unbound"]):
+        raise _usage("--output sarif is about all principals: omit --who, --what and --unbound")
+    contents = document_content.contents(options["document_content"])
+    named = [rule.document for rule in rules if rule.document != "*"]
+    if run_as := document_content.run_as(contents):
+        named += [*run_as, document_content.SSH_DOCUMENT]
     organization = inventory.Organization()
     if options["organization"]:
         organization = inventory.organization(options["organization"])
-    return Audit(paths, _scope(options, named), organization), rules
+    scope = _scope(options, tuple(dict.fromkeys(named)))
+    whole = options["output"] == "sarif"
+    return Audit(paths, scope, organization, contents, whole_policies=whole), rules
 
 
 def _scope(options: dict[str, Any], named: tuple[str, ...]) -> Scope:
@@ -122,23 +133,29 @@ def _tags(texts: tuple[str, ...]) -> dict[str, str] | None:
 
 
 def _run(running: Audit, rules: tuple[Rule, ...], options: dict[str, Any]) -> int:
+    from ssmgate.policy_tools import audit_findings
     from ssmgate.policy_tools.audit_output import Mask, Redacting
+    from ssmgate.policy_tools.lint import lint_content
     from ssmgate.policy_tools.rules import violations
 
     mask = Redacting() if options["redact"] else Mask()
     writer = _writer(options, running.scope, mask)
     _write(writer.begin())
     broken: list[Violation] = []
+    found = [one for content in running.contents for one in lint_content(content)]
     shown = 0
     for report in running.accounts():
         for rule in rules:
             for group in report.groups:
                 for one in group.principals:
                     broken += violations(rule, one, group.standing)
+        found += audit_findings.beside_run_as(report, running.contents)
+        if options["output"] == "sarif":
+            found += audit_findings.of_account(report)
         _write(writer.account(report))
         shown = _report(running, shown, mask)
     shown = _report(running, shown, mask)
-    _write(writer.end(running, broken))
+    _write(writer.end(running, broken, found))
     if any(one.certain for one in broken):
         return exits.DENIED
     if not running.summary.accounts:
@@ -162,6 +179,8 @@ def _writer(options: dict[str, Any], scope: Scope, mask: Mask) -> Writer:
     from ssmgate.policy_tools import audit_output as output
 
     chosen = _chosen(options)
+    if options["output"] == "sarif":
+        return output.Sarif(mask)
     if options["output"] == "ndjson":
         return output.Lines(scope, mask, chosen)
     if options["output"] == "json":

@@ -42,6 +42,10 @@ Exit status:
 @click.option("--baseline", metavar="FILE", help="Leave out the findings in FILE.")
 @click.option("--write-baseline", metavar="FILE", help="Write the findings to FILE, and exit.")
 @click.option(
+    "--document-content", multiple=True, metavar="FILE",
+    help="Answer of get-document: adds SG003 and SG014.",
+)  # fmt: skip
+@click.option(
     "--output", type=click.Choice(["text", "json", "sarif", "github"]), default="text",
     help="The format.",
 )  # fmt: skip
@@ -63,21 +67,24 @@ def lint(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _lint(options: dict[str, Any]) -> int:
+    from ssmgate.policy_tools import document_content, lint_sources
     from ssmgate.policy_tools import lint as linting
-    from ssmgate.policy_tools import lint_sources
     from ssmgate.policy_tools.findings import Severity
     from ssmgate.policy_tools.problem import Problem
 
     selected = linting.codes(options["select"], options["ignore"])
+    documents = document_content.contents(options["document_content"])
+    run_as = document_content.run_as(documents)
     known = linting.read_baseline(options["baseline"]) if options["baseline"] else frozenset()
-    found: list[Located] = []
+    located = [one for content in documents for one in linting.lint_content(content)]
+    located = [one for one in located if one.finding.rule.code in selected]
     problems: list[Problem] = []
     for source in lint_sources.find(options["paths"]):
         if isinstance(source, Problem):
             problems.append(source)
         else:
-            located = linting.lint(source, selected)
-            found += [one for one in located if one.fingerprint not in known]
+            located += linting.lint(source, selected, run_as)
+    found = [one for one in located if one.fingerprint not in known]
     for problem in problems:
         printer.echo(f"ssmgate: [ERROR]: {problem}", err=True)
     if options["write_baseline"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ssmgate.explain.redact import Redactor
@@ -14,6 +15,7 @@ from ssmgate.gate.decision.printable import line
 from ssmgate.policy_language.decide import Certainty
 from ssmgate.policy_tools.audit import Bound, DocumentAnswer, Standing, Status
 from ssmgate.policy_tools.gaad import Principal
+from ssmgate.policy_tools.lint import Located, as_sarif
 from ssmgate.policy_tools.questions import ANY_DOCUMENT, Scope
 from ssmgate.policy_tools.rules import Violation
 from ssmgate.policy_tools.run import AccountReport, Audit, Group
@@ -34,7 +36,9 @@ class Writer(Protocol):
         """Return the text about one account, empty if nothing of it is shown."""
         ...
 
-    def end(self, audit: Audit, violations: Sequence[Violation]) -> str:
+    def end(
+        self, audit: Audit, violations: Sequence[Violation], findings: Sequence[Located]
+    ) -> str:
         """Return the text after the last account."""
         ...
 
@@ -116,7 +120,9 @@ class Lines:
             self._tails[key] = json.dumps(entries)[1:] + "\n"
         return self._tails[key]
 
-    def end(self, _audit: Audit, _violations: Sequence[Violation]) -> str:
+    def end(
+        self, _audit: Audit, _violations: Sequence[Violation], _findings: Sequence[Located]
+    ) -> str:
         """Return nothing: the lines are all of the same form."""
         return ""
 
@@ -176,8 +182,10 @@ class Json:
             "documents": documents,
         }
 
-    def end(self, audit: Audit, violations: Sequence[Violation]) -> str:
-        """Return the problems, the violations and the summary."""
+    def end(
+        self, audit: Audit, violations: Sequence[Violation], findings: Sequence[Located]
+    ) -> str:
+        """Return the findings, the problems, the violations and the summary."""
         problems = [
             {"file": self._mask(p.file), "place": p.place, "message": self._mask(p.message)}
             for p in audit.problems
@@ -192,6 +200,15 @@ class Json:
             for v in violations
         ]
         members = {
+            "findings": [
+                {
+                    "code": one.finding.rule.code,
+                    "severity": one.finding.severity.name.lower(),
+                    "about": self._mask(one.source.name),
+                    "message": self._mask(one.finding.message),
+                }
+                for one in findings
+            ],
             "violations": broken,
             "problems": problems,
             "complete": not problems,
@@ -199,6 +216,37 @@ class Json:
         }
         text = ",\n".join(f'"{name}": {json.dumps(value)}' for name, value in members.items())
         return f"\n],\n{text}\n}}\n"
+
+
+class Sarif:
+    """SARIF 2.1.0: the findings, without broken rules of --assert."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+
+    def begin(self) -> str:
+        """Return nothing."""
+        return ""
+
+    def account(self, report: AccountReport) -> str:
+        """Return nothing: the findings are written at the end."""
+        self._mask.learn(report)
+        return ""
+
+    def end(
+        self, audit: Audit, _violations: Sequence[Violation], findings: Sequence[Located]
+    ) -> str:
+        """Return the findings and the problems."""
+        mask = self._mask
+        masked = [
+            Located(
+                replace(one.source, file=mask(one.source.file), name=mask(one.source.name)),
+                replace(one.finding, message=mask(one.finding.message), fix=None),
+            )
+            for one in findings
+        ]
+        problems = [replace(p, file=mask(p.file), message=mask(p.message)) for p in audit.problems]
+        return as_sarif(masked, problems)
 
 
 _SHOWN = {Status.ALLOWED: 0, Status.UNKNOWN: 1, Status.DENIED: 2}
@@ -283,9 +331,16 @@ class Table:
                 by = report.auditor.allowing(first, one.name)
                 yield f"    by {', '.join(map(self._mask, by))}"
 
-    def end(self, audit: Audit, violations: Sequence[Violation]) -> str:
-        """Return the violations and the summary."""
-        lines = [f"{v.rule}: {self._mask(v.principal)} {v.message}" for v in violations]
+    def end(
+        self, audit: Audit, violations: Sequence[Violation], findings: Sequence[Located]
+    ) -> str:
+        """Return the findings, the violations and the summary."""
+        lines = [
+            f"{one.finding.rule.code} {one.finding.severity.name.lower()}:"
+            f" {self._mask(one.source.name)}: {self._mask(one.finding.message)}"
+            for one in findings
+        ]
+        lines += [f"{v.rule}: {self._mask(v.principal)} {v.message}" for v in violations]
         s = audit.summary
         lines += [*([""] if lines else []), f"accounts {s.accounts}, principals {s.principals}"]
         lines.append(

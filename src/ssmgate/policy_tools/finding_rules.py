@@ -12,6 +12,7 @@ from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.policy_language import Effect, Policy, PolicyKind, Statement
 from ssmgate.policy_language.patterns import complete, is_incomplete
 from ssmgate.policy_language.variables import parse_template
+from ssmgate.policy_tools.document_content import PREFERENCES, SSH_BESIDE_RUN_AS
 from ssmgate.policy_tools.findings import (
     SESSION,
     START,
@@ -63,9 +64,9 @@ DATA_CHANNEL = Rule(
 INCOMPLETE_ARN = Rule("SG016", "incomplete-arn", Severity.NOTE, "An ARN has too few parts")
 
 RULES = (
-    *(UNBOUND, ANY_DOCUMENT, REMOTE_HOST, ENUMERATION, TAG_CONDITION, OTHER_WAYS),
-    *(DEFAULT_DOCUMENT, SETS_TAGS, OTHERS_SESSIONS, BOOL, SOME_STATEMENTS, AWS_DOCUMENT),
-    *(DATA_CHANNEL, INCOMPLETE_ARN),
+    *(UNBOUND, ANY_DOCUMENT, SSH_BESIDE_RUN_AS, REMOTE_HOST, ENUMERATION, TAG_CONDITION),
+    *(OTHER_WAYS, DEFAULT_DOCUMENT, SETS_TAGS, OTHERS_SESSIONS, BOOL, SOME_STATEMENTS),
+    *(AWS_DOCUMENT, PREFERENCES, DATA_CHANNEL, INCOMPLETE_ARN),
 )
 
 _REMOTE_HOST_DOCUMENT = "AWS-StartPortForwardingSessionToRemoteHost"

@@ -62,13 +62,17 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account: its principals in the order of the input, and what could not be read of it."""
+    """One account: its principals in the order of the input, and what could not be read of it.
+
+    `file` is the first file with a part of it.
+    """
 
     account: str
     partition: str
     principals: tuple[Principal, ...]
     policies: tuple[HeldPolicy, ...]
     problems: tuple[Problem, ...]
+    file: str = ""
 
 
 @dataclass(slots=True)
@@ -79,6 +83,7 @@ class _Pages:
         default_factory=lambda: {name: [] for name in LISTS}
     )
     problems: list[Problem] = field(default_factory=list)
+    first: str = ""
     last: str = ""
     truncated: bool = False
 
@@ -87,7 +92,7 @@ class _Pages:
         """Return one page; raises InputError if it is not one."""
         if not any(name in page for name in LISTS):
             raise InputError(f"has none of {', '.join(LISTS)}", place.rstrip("."))
-        one = cls(last=file, truncated=bool(page.get("IsTruncated")))
+        one = cls(first=file, last=file, truncated=bool(page.get("IsTruncated")))
         for name in LISTS:
             items = page.get(name) or []
             if not isinstance(items, list):
@@ -105,6 +110,7 @@ class _Pages:
         for name in LISTS:
             self.lists[name] += page.lists[name]
         self.problems += page.problems
+        self.first = self.first or page.first
         self.last, self.truncated = page.last, page.truncated
 
     def account(self) -> str:
@@ -215,7 +221,8 @@ class _Builder:
                     found.append(one)
                     partition = one.arn.split(":")[1] or partition
         held = (*self._managed.values(), *self._inline)
-        return Account(name, partition, tuple(found), held, tuple(self._problems))
+        problems = tuple(self._problems)
+        return Account(name, partition, tuple(found), held, problems, self._pages.first)
 
     def _guard(self, file: str, place: str, item: Any, use: Callable[[Any, str, str], Any]) -> Any:
         try:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssmgate.gate.decision.printable import line
+from ssmgate.policy_language import Policy, Version
 from ssmgate.policy_tools import inventory, json_files
+from ssmgate.policy_tools.document_content import Content, beside_run_as, preferences
 from ssmgate.policy_tools.finding_rules import CHECKS, RULES
 from ssmgate.policy_tools.findings import Finding, find
 from ssmgate.policy_tools.lint_sources import Source
@@ -52,7 +54,7 @@ class Located:
     def fingerprint(self) -> str:
         """Return what identifies the finding when other lines of the file change."""
         number = self.finding.statement
-        text = ""
+        text = self.finding.message
         if number is not None:
             one = self.source.policy.statements[number]
             parts = (one.effect.value, one.actions, one.resources, one.conditions, one.sid)
@@ -61,11 +63,20 @@ class Located:
         return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def lint(source: Source, selected: frozenset[str]) -> list[Located]:
-    """Return the findings about one policy whose codes are in `selected`."""
-    return [
-        Located(source, one) for one in find(source.policy, CHECKS) if one.rule.code in selected
-    ]
+def lint(source: Source, selected: frozenset[str], run_as: Sequence[str] = ()) -> list[Located]:
+    """Return the findings about one policy whose codes are in `selected`.
+
+    `run_as` are the names of documents that have run-as.
+    """
+    checks = (*CHECKS, lambda policy: beside_run_as(policy, run_as)) if run_as else CHECKS
+    found = find(source.policy, checks)
+    return [Located(source, one) for one in found if one.rule.code in selected]
+
+
+def lint_content(content: Content) -> list[Located]:
+    """Return the findings about a session document."""
+    source = Source(content.file, content.name, Policy(Version.V2012, ()), (), ())
+    return [Located(source, one) for one in preferences(content)]
 
 
 def codes(select: Iterable[str], ignore: Iterable[str]) -> frozenset[str]:

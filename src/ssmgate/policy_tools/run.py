@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ssmgate.policy_language.patterns import action_matches
 from ssmgate.policy_tools.audit import Auditor, Bound, Standing, Status
-from ssmgate.policy_tools.gaad import Account, Principal, read_accounts
+from ssmgate.policy_tools.document_content import Content
+from ssmgate.policy_tools.gaad import About, Account, Principal, read_accounts
 from ssmgate.policy_tools.inventory import Organization
 from ssmgate.policy_tools.problem import Problem
 from ssmgate.policy_tools.questions import MOST_NAMED, Scope, questions
@@ -67,12 +68,16 @@ class Summary:
 class Audit:
     """An audit of all accounts in `paths`.
 
+    `contents` are those of session documents, which each account is taken to have. With
+    `whole_policies`, statements about other actions than StartSession are read as well.
     `summary` and `problems` are complete when `accounts` has ended.
     """
 
     paths: Iterable[str]
     scope: Scope
     organization: Organization
+    contents: tuple[Content, ...] = ()
+    whole_policies: bool = False
     summary: Summary = field(default_factory=Summary)
     problems: list[Problem] = field(default_factory=list)
 
@@ -81,7 +86,8 @@ class Audit:
 
         Raises InputError for a document or node in the scope whose name is not valid.
         """
-        for found in read_accounts(self.paths, _Relevant()):
+        about: About = (lambda _: True) if self.whole_policies else _Relevant()
+        for found in read_accounts(self.paths, about):
             if isinstance(found, Problem):
                 self.problems.append(found)
                 continue

@@ -33,13 +33,29 @@ def policies(text: str) -> Iterator[YamlPolicy]:
     Values with a tag of their own, such as `!Sub`, are texts. Raises InputError for text that is
     not YAML, and for an alias: a few of them can stand for any amount of data.
     """
+    for node in _nodes(text):
+        try:
+            yield from _policies(node, "")
+        except RecursionError:
+            raise InputError("is nested too deeply") from None
+
+
+def mapping(text: str) -> Any:
+    """Return the first document of `text`: numbers and dates are texts. Raises InputError."""
+    node = next(_nodes(text), None)
+    try:
+        return None if node is None else _value(node)
+    except RecursionError:
+        raise InputError("is nested too deeply") from None
+
+
+def _nodes(text: str) -> Iterator[Node | None]:
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
             if isinstance(event, AliasEvent):
                 line = event.start_mark.line + 1
                 raise InputError("aliases are not supported", f"line {line}")
-        for node in YAML(typ="safe", pure=True).compose_all(text):
-            yield from _policies(node, "")
+        yield from YAML(typ="safe", pure=True).compose_all(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"

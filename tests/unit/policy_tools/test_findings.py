@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from ssmgate.policy_language import PolicyKind, parse_policy
+from ssmgate.policy_tools.document_content import beside_run_as, contents, preferences, run_as
 from ssmgate.policy_tools.finding_rules import CHECKS, RULES
 from ssmgate.policy_tools.findings import find
+from ssmgate.policy_tools.problem import InputError
 from unit.policy_tools.accounts import ACCOUNT, document, statement
 
 HERE = f"arn:aws:ssm:us-east-1:{ACCOUNT}"
+SSH = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
 NODES = f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/*"
 TEAM = f"{HERE}:document/Team"
 CHECK = "ssm:SessionDocumentAccessCheck"
@@ -33,6 +36,16 @@ TABLE = [
     both("SG001", [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], []),
     both("SG002", [statement(condition=IF_CHECKED)], [CHECKED]),
     both("SG002", [statement(resource=f"{HERE}:document/*")], [statement(resource=NODES)]),
+    both(
+        "SG003",
+        [statement(resource=[SSH, TEAM])],
+        [statement(resource=[SSH, f"{HERE}:document/Other"]), statement("Deny", resource=TEAM)],
+    ),
+    both(
+        "SG003",
+        [statement(resource=SSH), statement(resource=f"{HERE}:document/T*")],
+        [statement(), statement("Deny", resource=SSH)],
+    ),
     both(
         "SG004",
         [statement(resource="arn:aws:ssm:*::document/AWS-StartPortForwardingSessionTo*")],
@@ -83,7 +96,7 @@ TABLE = [
 
 def found(statements, kind=PolicyKind.IDENTITY):
     policy = parse_policy(json.dumps(document(*statements)), kind=kind)
-    return find(policy, CHECKS)
+    return find(policy, (*CHECKS, lambda policy: beside_run_as(policy, ["Team"])))
 
 
 @pytest.mark.parametrize(("code", "wrong", "right"), TABLE)
@@ -95,7 +108,7 @@ def test_finds_weakness_and_nothing_nearby(code, wrong, right):
 
 def test_each_rule_has_a_row_and_a_section():
     codes = {rule.code for rule in RULES}
-    assert codes == {row.values[0] for row in TABLE}
+    assert codes == {row.values[0] for row in TABLE} | {"SG014"}
     page = Path(__file__).parents[3] / "docs" / "reference" / "findings.md"
     sections = re.findall(r"^## (SG\d+) (.*)\n\n\*(\w+)\.\*", page.read_text(), re.MULTILINE)
     assert sections == [(r.code, r.name, r.severity.name.lower()) for r in RULES]
@@ -131,3 +144,70 @@ def test_fix_leaves_other_conditions_and_the_sid():
 def test_statement_with_a_variable_has_no_fix_that_was_not_tried():
     own = statement(resource=f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/${{aws:username}}")
     assert [one.fix for one in found([own]) if one.rule.code == "SG001"] == [None]
+
+
+DEFAULT = "SSM-SessionManagerRunShell"
+YAML = "schemaVersion: '1.0'\ninputs:\n  s3BucketName: b\n  runAsEnabled: true\n"
+
+
+def get_document(content, name=DEFAULT, **more):
+    text = content if isinstance(content, str) else json.dumps({"inputs": content})
+    return {"Name": name, "Content": text, "DocumentType": "Session", **more}
+
+
+CONTENTS = {
+    "nothing": (get_document({}), ["sessions are not logged", "does not enable run-as"]),
+    "no inputs": (get_document("{}"), ["sessions are not logged", "does not enable run-as"]),
+    "logs to S3": (get_document({"s3BucketName": "b"}), ["does not enable run-as"]),
+    "logs to CloudWatch": (
+        get_document({"s3BucketName": "", "cloudWatchLogGroupName": "g", "runAsEnabled": False}),
+        ["does not enable run-as"],
+    ),
+    "run-as in quotes": (get_document({"runAsEnabled": "true"}), ["sessions are not logged"]),
+    "both": (get_document({"s3BucketName": "b", "runAsEnabled": True}), []),
+    "YAML": (get_document(YAML, DocumentFormat="YAML"), []),
+    "parameters": (get_document({"s3BucketName": "{{ b }}", "runAsEnabled": "{{ r }}"}), []),
+    "another document": (get_document({}, name="Team"), []),
+    "another type": (get_document({}, DocumentType="Command"), []),
+}
+
+
+@pytest.mark.parametrize("case", CONTENTS)
+def test_finds_default_document_without_logging_or_run_as(case, tmp_path):
+    answer, expected = CONTENTS[case]
+    path = tmp_path / "document.json"
+    path.write_text(json.dumps(answer))
+    found_ = [one for content in contents([str(path)]) for one in preferences(content)]
+    assert all(one.rule.code == "SG014" for one in found_)
+    assert len(found_) == len(expected)
+    assert all(text in one.message for one, text in zip(found_, expected, strict=True))
+
+
+def test_names_documents_with_run_as(tmp_path):
+    path = tmp_path / "documents.json"
+    inputs = {"A": True, "B": "False", "C": "{{ r }}", "D": "TRUE"}
+    answers = [get_document({"runAsEnabled": v}, name=name) for name, v in inputs.items()]
+    path.write_text("\n".join(map(json.dumps, answers)))
+    assert run_as(contents([str(path)])) == ("A", "D")
+
+
+BAD_CONTENTS = {
+    "a list": ([], "must be an object"),
+    "list-documents": ({"DocumentIdentifiers": []}, "is it the answer of get-document?"),
+    "not JSON": (get_document("{"), "is not JSON"),
+    "not YAML": (get_document("a: [", DocumentFormat="YAML"), "is not YAML"),
+    "an alias": (get_document("a: &a [1]\nb: *a", DocumentFormat="YAML"), "aliases"),
+    "deep YAML": (get_document("[" * 2000, DocumentFormat="YAML"), "is n"),
+    "a text": (get_document('"text"'), "no mapping of inputs"),
+    "inputs as a list": (get_document([]), "no mapping of inputs"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONTENTS)
+def test_rejects_content_that_is_not_a_session_document(case, tmp_path):
+    answer, message = BAD_CONTENTS[case]
+    path = tmp_path / "document.json"
+    path.write_text(json.dumps(answer))
+    with pytest.raises(InputError, match=re.escape(message)) as raised:
+        contents([str(path)])
+    assert str(raised.value).startswith(str(path))

@@ -1,10 +1,10 @@
 """Install the wheel as users do, each time with an empty HOME, and start what was installed.
 
-    python tests/installers.py [twine|pip|pipx|uv]…         `make test-all` runs it
+    python tests/installers.py [twine|pip|pinned|pipx|uv]…         `make test-all` runs it
 
-Checks the metadata with twine, and installs with pip, pipx and uv. These come from the package
-index that pip is configured to use; one that cannot be had is named as "not run". Ends with 1 if
-anything fails.
+Checks the metadata with twine, and installs with pip, with the pins of constraints.txt, with pipx
+and with uv. These come from the package index that pip is configured to use; one that cannot be had
+is named as "not run". Ends with 1 if anything fails.
 """
 
 from __future__ import annotations
@@ -98,6 +98,19 @@ def with_pip(wheel: Path, _: Path, environ: dict[str, str]) -> None:
     start_everything(wheel, prefix / "bin", environ)
 
 
+def with_pins(wheel: Path, _: Path, environ: dict[str, str]) -> None:
+    """Install as docs/reference/releases.md says, for each list of pins."""
+    for pins in sorted(ROOT.glob("constraints*.txt")):
+        prefix = Path(environ["HOME"]) / pins.stem
+        venv.create(prefix, with_pip=True, symlinks=True)
+        install = (prefix / "bin" / "pip", "install", "-q")
+        hashed = ("--require-hashes", "--only-binary", ":all:")
+        run(*install, *hashed, "-r", pins, environ=environ)
+        run(*install, "--no-deps", "--no-index", wheel, environ=environ)
+        run(prefix / "bin" / "pip", "check", environ=environ)
+        start_everything(wheel, prefix / "bin", environ)
+
+
 def with_pipx(wheel: Path, pipx: Path, environ: dict[str, str]) -> None:
     run(pipx, "install", "--python", sys.executable, wheel, environ=environ)
     start_everything(wheel, Path(environ["HOME"], ".local", "bin"), environ)
@@ -117,6 +130,7 @@ def with_twine(wheel: Path, twine: Path, environ: dict[str, str]) -> None:
 CHECKS: dict[str, Callable[[Path, Path, dict[str, str]], None]] = {
     "twine": with_twine,
     "pip": with_pip,
+    "pinned": with_pins,
     "pipx": with_pipx,
     "uv": with_uv,
 }
@@ -137,7 +151,7 @@ def main(names: list[str]) -> int:
                 continue
             tools = Path(directory, f"{name}-tools")
             try:
-                if name != "pip":
+                if name not in ("pip", "pinned"):
                     venv.create(tools, with_pip=True, symlinks=True)
                     run(tools / "bin" / "pip", "install", "-q", name, environ=own)
             except Failed as why:

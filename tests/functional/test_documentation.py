@@ -39,6 +39,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 # Blocks of these languages are run by the tests named here. `console` is run by this file.
 RUN_ELSEWHERE = {
+    "docs/how-to/audit.md": {"sql"},  # test_audit_queries.py
     "docs/how-to/ssh.md": {"sh", "ssh-config"},  # test_guides.py
     "docs/how-to/shell.md": {"sh", "bash", "zsh", "fish"},  # test_guides.py, test_init.py
     "docs/how-to/bastion.md": {"sh", "toml", "ini", "sshd_config", "nft"},  # test_bastion_guide.py

@@ -13,7 +13,7 @@ __ssmgate_options() {
         help) __ssmgate_found='--help' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
-        policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --document-content --organization --region --output --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --profile --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version --select --ignore --fail-on --baseline --write-baseline --account --partition --format --junit --write' ;;
+        policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --document-content --organization --region --output --confirm --profile --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version --select --ignore --fail-on --baseline --write-baseline --account --partition --format --junit --write' ;;
         records) __ssmgate_found='--help --head --output --since --user --document --denied --session --follow --cloudtrail' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --session-logs --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
@@ -109,6 +109,8 @@ __ssmgate_value() {
         'policy --organization') __ssmgate_kind='any' ;;
         'policy --region') __ssmgate_kind='regions' ;;
         'policy --output') __ssmgate_kind='=text json sarif github' ;;
+        'policy --confirm') __ssmgate_kind='any' ;;
+        'policy --profile') __ssmgate_kind='profiles' ;;
         'policy --caller') __ssmgate_kind='any' ;;
         'policy --boundary') __ssmgate_kind='files' ;;
         'policy --scp') __ssmgate_kind='files' ;;
@@ -121,7 +123,6 @@ __ssmgate_value() {
         'policy --generate-cli-skeleton') __ssmgate_kind='=input output yaml-input' ;;
         'policy --endpoint-url') __ssmgate_kind='any' ;;
         'policy --query') __ssmgate_kind='any' ;;
-        'policy --profile') __ssmgate_kind='profiles' ;;
         'policy --color') __ssmgate_kind='=on off auto' ;;
         'policy --ca-bundle') __ssmgate_kind='files' ;;
         'policy --cli-read-timeout') __ssmgate_kind='any' ;;

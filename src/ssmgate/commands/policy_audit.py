@@ -1,4 +1,4 @@
-"""`ssmgate policy audit --from PATH…`: who may start which session, in one or many accounts."""
+"""`ssmgate policy audit`: who may start which session, in this account or in many from files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ssmgate.commands.common import Verb
 from ssmgate.gate import exits
 
 if TYPE_CHECKING:
+    from ssmgate.explain.account_details import AccountDetails
     from ssmgate.policy_tools.audit import Standing
     from ssmgate.policy_tools.audit_output import Chosen, Mask, Writer
     from ssmgate.policy_tools.gaad import Principal
@@ -27,6 +28,7 @@ Exit status:
   3    a rule of --assert is broken
   4    a part of the input could not be read, or a rule could not be decided
   252  the command line, or a file that an option names, is invalid
+  253  no credentials; 254: IAM denied the call or did not answer
 """
 
 
@@ -34,7 +36,7 @@ Exit status:
     "audit",
     cls=Verb,
     epilog=_EPILOG,
-    short_help="Report who may start which session, from saved account details.",
+    short_help="Report who may start which session, in this account or in saved ones.",
 )
 @click.option(
     "--from", "paths", multiple=True, metavar="PATH",
@@ -62,32 +64,40 @@ Exit status:
     "--output", type=click.Choice(["table", "json", "ndjson", "sarif"]), default="table",
     help="Output format.",
 )  # fmt: skip
+@click.option(
+    "--confirm", type=click.IntRange(1, 1000), metavar="N",
+    help="Ask IAM about the N principals who may do most; not with --from.",
+)  # fmt: skip
+@click.option("--profile", metavar="NAME", help="The AWS profile; not with --from.")
 @click.option("--redact", is_flag=True, help="Replace names and IDs with placeholders.")
 @click.pass_context
 def audit(ctx: click.Context, /, **options: Any) -> None:
     """Report who may start a session with which document, and who is not bound by the check.
 
-    PATH is what 'aws iam get-account-authorization-details' printed, or a directory of such files
-    for many accounts. Nothing is sent to AWS. What the files do not determine, such as the tags of
-    a node, is unknown; the report names the condition that it depends on.
+    Without PATH, the account of your credentials is read (iam:GetAccountAuthorizationDetails). PATH
+    is what 'aws iam get-account-authorization-details' printed, or a directory of such files for
+    many accounts; then nothing is sent to AWS. What the policies do not determine, such as the tags
+    of a node, is unknown; the report names the condition that it depends on.
     """
     from ssmgate.policy_tools.problem import InputError
 
     try:
-        running, rules = _audit(options)
-        ctx.exit(_run(running, rules, options))
+        running, rules, details = _audit(options)
+        ctx.exit(_run(running, rules, details, options))
     except InputError as error:
         raise _usage(str(error)) from None
 
 
-def _audit(options: dict[str, Any]) -> tuple[Audit, tuple[Rule, ...]]:
+def _audit(
+    options: dict[str, Any],
+) -> tuple[Audit, tuple[Rule, ...], AccountDetails | None]:
     from ssmgate.policy_tools import document_content, inventory
     from ssmgate.policy_tools.rules import read_rules
     from ssmgate.policy_tools.run import Audit
 
     paths = (*options["paths"], *options["more"])
-    if not paths:
-        raise _usage("the following arguments are required: --from")
+    if paths and (options["confirm"] or options["profile"]):
+        raise _usage("--confirm and --profile are for the account of your credentials: omit --from")
     if options["who"] != (options["document_name"] is not None):
         raise _usage("--who and --document-name NAME must be given together")
     if (options["target"] or options["tags"]) and not options["who"]:
@@ -102,9 +112,22 @@ def _audit(options: dict[str, Any]) -> tuple[Audit, tuple[Rule, ...]]:
     organization = inventory.Organization()
     if options["organization"]:
         organization = inventory.organization(options["organization"])
+    details = None
+    if not paths:
+        from ssmgate.explain.account_details import AccountDetails
+
+        details = AccountDetails(options["profile"])
+        options["region"] = options["region"] or details.region
     scope = _scope(options, tuple(dict.fromkeys(named)))
-    whole = options["output"] == "sarif"
-    return Audit(paths, scope, organization, contents, whole_policies=whole), rules
+    running = Audit(
+        paths,
+        scope,
+        organization,
+        contents,
+        whole_policies=options["output"] == "sarif",
+        live=None if details is None else details.read(),
+    )
+    return running, rules, details
 
 
 def _scope(options: dict[str, Any], named: tuple[str, ...]) -> Scope:
@@ -132,9 +155,15 @@ def _tags(texts: tuple[str, ...]) -> dict[str, str] | None:
     return found or None
 
 
-def _run(running: Audit, rules: tuple[Rule, ...], options: dict[str, Any]) -> int:
+def _run(
+    running: Audit,
+    rules: tuple[Rule, ...],
+    details: AccountDetails | None,
+    options: dict[str, Any],
+) -> int:
     from ssmgate.policy_tools import audit_findings
     from ssmgate.policy_tools.audit_output import Mask, Redacting
+    from ssmgate.policy_tools.confirm import confirm
     from ssmgate.policy_tools.lint import lint_content
     from ssmgate.policy_tools.rules import violations
 
@@ -149,6 +178,10 @@ def _run(running: Audit, rules: tuple[Rule, ...], options: dict[str, Any]) -> in
             for group in report.groups:
                 for one in group.principals:
                     broken += violations(rule, one, group.standing)
+        if details and options["confirm"]:
+            for answer in confirm(report, options["confirm"], details.simulate):
+                running.problems += answer.problems
+                running.confirmed += () if answer.problems else (answer.principal,)
         found += audit_findings.beside_run_as(report, running.contents)
         if options["output"] == "sarif":
             found += audit_findings.of_account(report)

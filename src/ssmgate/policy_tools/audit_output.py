@@ -209,6 +209,7 @@ class Json:
                 }
                 for one in findings
             ],
+            "confirmed": [self._mask(arn) for arn in audit.confirmed],
             "violations": broken,
             "problems": problems,
             "complete": not problems,
@@ -342,6 +343,7 @@ class Table:
         ]
         lines += [f"{v.rule}: {self._mask(v.principal)} {v.message}" for v in violations]
         s = audit.summary
+        lines += [f"confirmed by IAM: {self._mask(arn)}" for arn in audit.confirmed]
         lines += [*([""] if lines else []), f"accounts {s.accounts}, principals {s.principals}"]
         lines.append(
             f"  may start any document {s.allowed_any}, unbound {s.unbound},"

@@ -131,6 +131,20 @@ def read_accounts(paths: Iterable[str], about: About) -> Iterator[Account | Prob
     the same file or in one of the next. Policy documents are objects, or JSON text, URL-encoded
     or not. An account that comes a second time is a problem.
     """
+    yield from _accounts(_pages(paths), about)
+
+
+def read_account(page: Mapping[str, Any], source: str, about: About) -> Iterator[Account | Problem]:
+    """Yield the account in `page`, an answer of the operation, or why there is none.
+
+    `source` takes the place of a file's name.
+    """
+    yield from _accounts([(source, ("", page))], about)
+
+
+def _accounts(
+    found: Iterable[tuple[str, tuple[str, Mapping[str, Any]] | Problem]], about: About
+) -> Iterator[Account | Problem]:
     seen: dict[str, str] = {}
     pending: dict[str, _Pages] = {}
 
@@ -141,7 +155,7 @@ def read_accounts(paths: Iterable[str], about: About) -> Iterator[Account | Prob
         seen[name] = pages.last
         yield _Builder(pages, about).account(name)
 
-    for file, page in _pages(paths):
+    for file, page in found:
         if isinstance(page, Problem):
             yield page
             continue

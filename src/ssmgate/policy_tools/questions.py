@@ -16,6 +16,7 @@ from ssmgate.gate.decision.question import (
     ACTION,
     RESOURCE_TAG_PREFIXES,
     Caller,
+    ContextEntry,
     Question,
     is_principal_tag,
     is_resource_tag,
@@ -98,15 +99,7 @@ class Questions:
 
     def of(self, principal: Principal) -> tuple[Asked, ...]:
         """Return the questions about `principal`, in the order of the bits."""
-        user = principal.kind == "user"
-        caller = Caller(
-            self.account,
-            principal.arn,
-            principal.arn,
-            principal.unique_id if user else "",
-            "User" if user else "AssumedRole",
-            self.partition,
-        )
+        caller = self._caller(principal)
         build = builder(caller, self.scope.region)
         documents = [
             self._asked(principal, caller, build.documents(like)[0], items, True)
@@ -123,6 +116,34 @@ class Questions:
             for _, asked in self._asked(principal, caller, question, self.nodes, check, node=True)
         ]
         return (*(found[one.arn] for one in self.documents), *nodes)
+
+    def about_document(self, principal: Principal, at: int) -> Question:
+        """Return the question for IAM whether `principal` may use the document of number `at`."""
+        arn = self.documents[at].arn
+        like = DEFAULT_DOCUMENT_NAME if account_of(arn) else _OF_AWS
+        build = builder(self._caller(principal), self.scope.region)
+        question = replace(build.documents(like)[0], resource_arn=arn)
+        return _known_only(question).with_context(_tag_entries(principal, {}))
+
+    def about_node(self, principal: Principal, at: int) -> Question | None:
+        """Return the question about the node of number `at`, without a document check."""
+        build = builder(self._caller(principal), self.scope.region)
+        question = build.target(_CONTROL_NODE, document_access_check=False)
+        if question is None:
+            return None
+        question = _known_only(replace(question, resource_arn=self.nodes[at].arn))
+        return question.with_context(_tag_entries(principal, self.scope.tags or {}))
+
+    def _caller(self, principal: Principal) -> Caller:
+        user = principal.kind == "user"
+        return Caller(
+            self.account,
+            principal.arn,
+            principal.arn,
+            principal.unique_id if user else "",
+            "User" if user else "AssumedRole",
+            self.partition,
+        )
 
     def _asked(
         self,
@@ -170,9 +191,7 @@ class Questions:
         if principal.kind == "role" and principal.unique_id:
             shapes["aws:userid"] = (*principal.unique_id, ":", Wildcard.ANY)
         if (base := self._knowledge.get(kind)) is None:
-            # An identifier that is not known is not an empty one.
-            entries = tuple(e for e in question.context if e.values[0])
-            of_question = knowledge_of(replace(question, context=entries), caller).is_absent
+            of_question = knowledge_of(_known_only(question), caller).is_absent
             checked = question.gives(CHECK)
             answers: dict[str, bool] = {}
 
@@ -191,6 +210,20 @@ class Questions:
             return base
         # The identifier is of one principal only: not worth to be found again.
         return Knowledge(base.is_absent, shapes)
+
+
+def _known_only(question: Question) -> Question:
+    """Return `question` without identifiers that are not known: these are not empty ones."""
+    return replace(question, context=tuple(e for e in question.context if e.values[0]))
+
+
+def _tag_entries(principal: Principal, of_node: Mapping[str, str]) -> list[ContextEntry]:
+    """Return what IAM's simulation does not add by itself: the tags, as far as they are known."""
+    tags = {} if principal.session_tags else principal.tags
+    found = {f"aws:PrincipalTag/{key}": value for key, value in tags.items()}
+    for prefix in RESOURCE_TAG_PREFIXES:
+        found |= {f"{prefix}{key}": value for key, value in of_node.items()}
+    return [ContextEntry(name, "string", (value,)) for name, value in found.items()]
 
 
 def _context(entries: dict[str, str]) -> Context:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ssmgate.policy_language.patterns import action_matches
 from ssmgate.policy_tools.audit import Auditor, Bound, Standing, Status
 from ssmgate.policy_tools.document_content import Content
-from ssmgate.policy_tools.gaad import About, Account, Principal, read_accounts
+from ssmgate.policy_tools.gaad import About, Account, Principal, read_account, read_accounts
 from ssmgate.policy_tools.inventory import Organization
 from ssmgate.policy_tools.problem import Problem
 from ssmgate.policy_tools.questions import MOST_NAMED, Scope, questions
 
 ACTION = "ssm:StartSession"
+SOURCE = "GetAccountAuthorizationDetails"
+"""What names an account that was read from IAM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,12 @@ class Summary:
 
 @dataclass(slots=True)
 class Audit:
-    """An audit of all accounts in `paths`.
+    """An audit of all accounts in `paths`, or of the one in `live`, an answer of IAM.
 
     `contents` are those of session documents, which each account is taken to have. With
     `whole_policies`, statements about other actions than StartSession are read as well.
-    `summary` and `problems` are complete when `accounts` has ended.
+    `summary` and `problems` are complete when `accounts` has ended. `confirmed` are the principals
+    about whom IAM's simulation agrees.
     """
 
     paths: Iterable[str]
@@ -78,6 +82,8 @@ class Audit:
     organization: Organization
     contents: tuple[Content, ...] = ()
     whole_policies: bool = False
+    live: Mapping[str, Any] | None = None
+    confirmed: list[str] = field(default_factory=list)
     summary: Summary = field(default_factory=Summary)
     problems: list[Problem] = field(default_factory=list)
 
@@ -87,7 +93,11 @@ class Audit:
         Raises InputError for a document or node in the scope whose name is not valid.
         """
         about: About = (lambda _: True) if self.whole_policies else _Relevant()
-        for found in read_accounts(self.paths, about):
+        if self.live is None:
+            accounts = read_accounts(self.paths, about)
+        else:
+            accounts = read_account(self.live, SOURCE, about)
+        for found in accounts:
             if isinstance(found, Problem):
                 self.problems.append(found)
                 continue

@@ -193,6 +193,7 @@ RESOURCES: Mapping[str, Resource] = {
     "iam:GetContextKeysForPrincipalPolicy": _member("PolicySourceArn"),
     "iam:SimulateCustomPolicy": _any,
     "iam:GetContextKeysForCustomPolicy": _any,
+    "iam:GetAccountAuthorizationDetails": _any,
     "iam:GetUser": _USER,
     "iam:ListUserTags": _USER,
     "iam:ListUserPolicies": _USER,

@@ -28,6 +28,11 @@ DIAGNOSE = ClientConfig(
 )
 """How services are called to find out whether they can be reached: once, and not for long."""
 
+RETRIED = ClientConfig(
+    connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5}
+)
+"""How services are called for reports, which may take long."""
+
 
 def only_ask(session: Any) -> None:
     """Make `session` read-only: clients made from now on cannot start anything.

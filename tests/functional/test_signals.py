@@ -208,13 +208,14 @@ def during_answer(start: Start, way: str) -> tuple[int, Callable[[], object]]:
 def during_handover(start: Start, way: str) -> tuple[int, Callable[[], object]]:
     """The client of a daemon is stopped, and has not read what the worker hands over."""
     marker = start.directory / "waits"
-    pid = start.begin(way, marker)
     if way != "daemon":
+        pid = start.begin(way, marker)
         wait_until(marker.exists)
         return pid, lambda: None
-    start.machine.aws.wait_for("GetCallerIdentity")
+    pid, answer = during_answer(start, way)
     os.kill(pid, signal.SIGSTOP)
-    start.machine.aws.wait_for("StartSession")
+    wait_until(lambda: daemon_client.state(pid) == "T")
+    answer()
     return pid, lambda: os.kill(pid, signal.SIGCONT)
 
 

@@ -183,8 +183,11 @@ def value_answer(base, values, have, request):
 
 
 def arn_condition(value, have, request):
-    if fill_in(value, request, regex) is None:
+    expression = fill_in(value, request, regex)
+    if expression is None:
         return False  # no value: "there is no equal or like value"
+    if value != "*" and expression.count(":") < 5:  # only elements are completed, not conditions
+        return None
     return arn_answer(value, have, request)
 
 

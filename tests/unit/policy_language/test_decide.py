@@ -153,6 +153,18 @@ def test_known_answers_hold_for_every_completion():
     report("sets of policies")
 
 
+@pytest.mark.parametrize("value", ["", "x", "arn:aws:ssm::", "*"])
+def test_condition_with_variable_that_is_no_arn_allows_nothing(value):
+    condition = {"ArnNotEquals": {"a:Two": "${a:One}"}}
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}
+    policy = {"Version": "2012-10-17", "Statement": [allow]}
+    context = {"a:Two": "arn:aws:ssm:::a", "a:One": value}
+    request = {"action": "x:Do", "resource": "arn:aws:ssm:::a", "context": context}
+
+    assert ours(request, [policy], None, [], []).answer is Certainty.DENIED
+    assert_same_answers(request, [[policy], None, []], [])
+
+
 def test_known_answers_hold_for_single_conditions():
     @settings(max_examples=examples(400), deadline=None)
     @given(st.data(), unknowns)

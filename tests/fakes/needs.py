@@ -18,6 +18,7 @@ REASON = "not installed: "
 
 # The Debian packages whose names differ from their programs'.
 PACKAGES = {
+    "bwrap": "bubblewrap",
     "journalctl": "systemd",
     "nft": "nftables",
     "rsyslogd": "rsyslog",

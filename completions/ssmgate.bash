@@ -13,7 +13,7 @@ __ssmgate_options() {
         help) __ssmgate_found='--help' ;;
         init) __ssmgate_found='--function --check --help' ;;
         login) __ssmgate_found='--help' ;;
-        policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --document-content --organization --region --output --confirm --profile --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version --select --ignore --fail-on --baseline --write-baseline --account --partition --format --junit --write' ;;
+        policy) __ssmgate_found='--help --from --who --document-name --target --tag --what --unbound --assert --documents --nodes --document-content --organization --region --output --confirm --profile --redact --caller --boundary --scp --scp-level --context --document-context --aws --explain --request --quiet --fail-on-unenforced --reason --parameters --cli-input-json --cli-input-yaml --generate-cli-skeleton --debug --endpoint-url --no-verify-ssl --no-paginate --query --color --ca-bundle --cli-read-timeout --cli-connect-timeout --cli-binary-format --no-cli-pager --no-cli-auto-prompt --cli-error-format --version --select --ignore --fail-on --baseline --write-baseline --account --partition --role --format --junit --write' ;;
         records) __ssmgate_found='--help --head --output --since --user --document --denied --session --follow --cloudtrail' ;;
         sandbox) __ssmgate_found='--as --seed --session-document-model --session-logs --port --help' ;;
         ssh-config) __ssmgate_found='--host --user --profile --region --help' ;;
@@ -136,6 +136,7 @@ __ssmgate_value() {
         'policy --write-baseline') __ssmgate_kind='any' ;;
         'policy --account') __ssmgate_kind='any' ;;
         'policy --partition') __ssmgate_kind='any' ;;
+        'policy --role') __ssmgate_kind='any' ;;
         'policy --format') __ssmgate_kind='=json terraform' ;;
         'policy --junit') __ssmgate_kind='any' ;;
         'records --head') __ssmgate_kind='any' ;;

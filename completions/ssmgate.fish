@@ -255,6 +255,7 @@ complete -c ssmgate -n "__ssmgate_at policy" -l baseline -x -d 'Leave out the fi
 complete -c ssmgate -n "__ssmgate_at policy" -l write-baseline -x -d 'Write the findings to FILE, and exit'
 complete -c ssmgate -n "__ssmgate_at policy" -l account -x -d 'The account\'s 12 digits'
 complete -c ssmgate -n "__ssmgate_at policy" -l partition -x -d 'aws, aws-cn or aws-us-gov'
+complete -c ssmgate -n "__ssmgate_at policy" -l role -x -d 'For bastion-person: the role of the user'
 complete -c ssmgate -n "__ssmgate_at policy" -l format -x -a 'json terraform' -d 'The format'
 complete -c ssmgate -n "__ssmgate_at policy" -l junit -x -d 'Write the results as JUnit XML, too'
 complete -c ssmgate -n "__ssmgate_at policy" -l write -d 'Make CASES.toml with what POLICY'

@@ -20,7 +20,8 @@ from ssmgate.policy_tools.finding_rules import CHECKS
 from ssmgate.policy_tools.findings import find
 from ssmgate.policy_tools.personas import PERSONAS, Persona, Place, policy
 
-PLACE = Place("aws", "us-east-1", ACCOUNT)
+CHECK = "ssm:SessionDocumentAccessCheck"
+PLACE = Place("aws", "us-east-1", ACCOUNT, role="session-alice")
 
 
 def printed(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -60,6 +61,28 @@ def test_wrong_policy_is_not_printed(case: str) -> None:
         policy(Persona("shell-user", "", wrong, right.documents), PLACE)
 
 
+WRONG_STATEMENTS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "break-glass without managed nodes": ("break-glass", 0, {"Resource": [PLACE.nodes]}),
+    "a bastion user simulates others": ("bastion-person", 4, {"Resource": "*"}),
+    "a bastion user without a menu": ("bastion-person", 3, {"Action": "ssm:ListDocuments"}),
+    "a bastion user sends commands": ("bastion-person", 3, {"Action": "ssm:*"}),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_STATEMENTS)
+def test_wrong_statement_is_not_printed(case: str) -> None:
+    name, number, change = WRONG_STATEMENTS[case]
+    right = PERSONAS[name]
+
+    def wrong(place: Place) -> list[dict[str, Any]]:
+        statements = right.statements(place)
+        statements[number].update(change)
+        return statements
+
+    with pytest.raises(ValueError, match=name):
+        policy(Persona(name, "", wrong, right.documents), PLACE)
+
+
 def test_prints_json_and_terraform(tmp_path: Path) -> None:
     words = ("shell-user", "--account", ACCOUNT, "--region", "us-east-1")
     as_json = printed(tmp_path, *words, "--document-name", "Team")
@@ -75,6 +98,9 @@ def test_prints_json_and_terraform(tmp_path: Path) -> None:
     [
         ["shell-user", "--account", "1", "--region", "us-east-1"],
         ["shell-user", "--account", ACCOUNT, "--region", "*"],
+        ["bastion-person", "--account", ACCOUNT, "--region", "us-east-1"],
+        ["bastion-person", "--account", ACCOUNT, "--region", "us-east-1", "--role", "*"],
+        ["shell-user", "--account", ACCOUNT, "--region", "us-east-1", "--role", "a"],
         ["nobody", "--account", ACCOUNT, "--region", "us-east-1"],
         ["shell-user", "--account", ACCOUNT, "--region", "r", "--document-name", "a b"],
     ],
@@ -83,10 +109,46 @@ def test_bad_command_line_exits_252(words: list[str], tmp_path: Path) -> None:
     assert printed(tmp_path, *words).returncode == 252
 
 
+def test_prints_a_service_control_policy(tmp_path: Path) -> None:
+    words = ("check-scp", "--account", ACCOUNT, "--region", "us-east-1")
+    (one,) = json.loads(printed(tmp_path, *words).stdout)["Statement"]
+    assert (one["Effect"], one["Action"]) == ("Deny", "ssm:StartSession")
+    as_terraform = printed(tmp_path, *words, "--format", "terraform").stdout
+    assert as_terraform.startswith('resource "aws_organizations_policy" "check_scp" {\n')
+    assert '  type    = "SERVICE_CONTROL_POLICY"\n' in as_terraform
+
+
+WRONG_SCP: dict[str, Callable[[dict[str, Any]], object]] = {
+    "all sessions": lambda one: one.pop("Condition"),
+    "no node of EC2": lambda one: one["Resource"].pop(0),
+    "no task": lambda one: one["Resource"].pop(),
+    "documents too": lambda one: one.update(Resource="*", Condition={"Null": {CHECK: "false"}}),
+    "where the key is absent": lambda one: one.update(Condition={"BoolIfExists": {CHECK: "false"}}),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_SCP)
+def test_wrong_service_control_policy_is_not_printed(case: str) -> None:
+    right = PERSONAS["check-scp"]
+
+    def wrong(place: Place) -> list[dict[str, Any]]:
+        statements = right.statements(place)
+        WRONG_SCP[case](statements[0])
+        return statements
+
+    with pytest.raises(ValueError, match="check-scp"):
+        policy(Persona("check-scp", "", wrong, service_control=True), PLACE)
+
+
 ATTEMPTS = {
     "shell-user": ((), ("--document-name", "AWS-StartSSHSession")),
     "ssh-user": (("--document-name", "AWS-StartSSHSession"), ()),
     "port-forward": (("--document-name", "AWS-StartPortForwardingSession"), ()),
+    "break-glass": (
+        ("--document-name", "AWS-StartSSHSession"),
+        ("--document-name", "AWS-StartPortForwardingSessionToRemoteHost"),
+    ),
+    "bastion-person": ((), ("--document-name", "AWS-StartSSHSession")),
 }
 
 

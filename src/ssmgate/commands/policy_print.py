@@ -10,7 +10,10 @@ import click
 from ssmgate.commands import printer
 from ssmgate.commands.common import Verb
 
-_NAMES = ["shell-user", "ssh-user", "port-forward", "checker", "auditor"]
+_NAMES = [
+    *("shell-user", "ssh-user", "port-forward", "break-glass", "bastion-person", "checker"),
+    *("auditor", "check-scp"),
+]
 
 _EPILOG = """\b
 Exit status:
@@ -30,24 +33,39 @@ Exit status:
     "--document-name", "documents", multiple=True, metavar="NAME",
     help="Another document; may be given again.",
 )  # fmt: skip
+@click.option("--role", metavar="NAME", help="For bastion-person: the role of the user.")
 @click.option(
     "--format", "form", type=click.Choice(["json", "terraform"]), default="json",
     help="The format.",
 )  # fmt: skip
 def print_policy(
-    persona: str, account: str, region: str, partition: str, documents: tuple[str, ...], form: str
+    persona: str,
+    account: str,
+    region: str,
+    partition: str,
+    documents: tuple[str, ...],
+    role: str | None,
+    form: str,
 ) -> None:
     """Print a policy that allows PERSONA what it needs, and nothing else.
 
     \b
-      shell-user    start a shell with the default document
-      ssh-user      use ssh, scp and git through sessions
-      port-forward  forward ports of a node
-      checker       simulate the policies of all principals
-      auditor       read what 'ssmgate policy audit' needs
+      shell-user      start a shell with the default document
+      ssh-user        use ssh, scp and git through sessions
+      port-forward    forward ports of a node
+      break-glass     all three on all nodes, also outside EC2, in an incident
+      bastion-person  start a shell from a bastion host, and use its menu
+      checker         simulate the policies of all principals
+      auditor         read what 'ssmgate policy audit' needs
+      check-scp       experimental: a service control policy, see below
 
-    The first three require the document check, and may end and resume their own sessions only. The
-    local evaluator proves each policy before it is printed: its sessions are allowed, and other
+    Those that start sessions require the document check, and may end and resume their own sessions
+    only. Require MFA for break-glass in the trust policy of its role.
+
+    check-scp denies nodes when the service does not check a document, in all accounts below the
+    place where it is attached. AWS does not document this use of the key: try it on one account.
+
+    The local evaluator proves each policy before it is printed: its sessions are allowed, and other
     documents, other sessions and nodes without the check are denied.
     """
     from ssmgate.policy_tools import personas
@@ -57,8 +75,13 @@ def print_policy(
     for option, text in (("--region", region), ("--partition", partition)):
         if not re.fullmatch("[a-z0-9-]+", text):
             raise click.BadParameter("must be a name, such as us-east-1 or aws", param_hint=option)
+    if (persona == "bastion-person") != (role is not None):
+        raise click.UsageError("--role NAME is required for bastion-person, and for no other")
+    if role is not None and not re.fullmatch(r"[\w+=,.@/-]+", role, re.ASCII):
+        raise click.BadParameter("must be the name of a role", param_hint="--role")
     found = personas.PERSONAS[persona]
-    document = personas.policy(found, personas.Place(partition, region, account, documents))
+    place = personas.Place(partition, region, account, documents, role or "")
+    document = personas.policy(found, place)
     if form == "terraform":
         printer.echo_exactly(personas.as_terraform(found, document))
     else:

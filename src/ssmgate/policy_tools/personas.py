@@ -10,7 +10,7 @@ from typing import Any
 from ssmgate.explain.changes import CHECK_CONDITION, CHECK_KEY
 from ssmgate.gate.decision.arn import document_arns
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
-from ssmgate.policy_language import Context, Policies, Request, parse_policy
+from ssmgate.policy_language import Context, Policies, PolicyKind, Request, parse_policy
 from ssmgate.policy_language.decide import Certainty, decide
 from ssmgate.policy_language.knowledge import Knowledge
 
@@ -23,12 +23,16 @@ SIMULATE = "iam:SimulatePrincipalPolicy"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where sessions are started. `documents` are the customer's; AWS's are in the personas."""
+    """Where sessions are started. `documents` are the customer's; AWS's are in the personas.
+
+    `role` is the name of the role whose policy it is, which only some personas need.
+    """
 
     partition: str
     region: str
     account: str
     documents: tuple[str, ...] = ()
+    role: str = ""
 
     def document(self, name: str) -> str:
         """Return the ARN of a document. Raises `InvalidRequest` for an invalid name."""
@@ -43,6 +47,16 @@ class Place:
         return f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/*"
 
     @property
+    def managed_nodes(self) -> str:
+        """Return a pattern for every node outside EC2."""
+        return f"arn:{self.partition}:ssm:{self.region}:{self.account}:managed-instance/mi-*"
+
+    @property
+    def role_arn(self) -> str:
+        """Return the ARN of the role."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.role}"
+
+    @property
     def node(self) -> str:
         """Return the ARN of one instance."""
         return self.nodes.replace("*", "i-0123456789abcdef0")
@@ -50,13 +64,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """A kind of principal: what it may do, in a sentence, and its statements."""
+    """A kind of principal: what it may do, in a sentence, and its statements.
+
+    With `service_control`, the statements are those of a service control policy instead, beside
+    one that allows everything.
+    """
 
     name: str
     summary: str
     statements: Callable[[Place], list[Json]]
     documents: tuple[str, ...] = ()
     starts: bool = True
+    service_control: bool = False
 
 
 def _sessions(place: Place, documents: Sequence[str]) -> list[Json]:
@@ -95,6 +114,39 @@ def _checker(place: Place) -> list[Json]:
     ]
 
 
+def _break_glass(place: Place) -> list[Json]:
+    statements = _sessions(place, (*place.documents, *_SHELL, *_SSH, *_FORWARD))
+    statements[0]["Resource"].append(place.managed_nodes)
+    return statements
+
+
+def _bastion_person(place: Place) -> list[Json]:
+    lists = {"Sid": "Menu", "Effect": "Allow", "Action": list(_MENU), "Resource": "*"}
+    simulates = {
+        "Sid": "SimulateOwnPolicies",
+        "Effect": "Allow",
+        "Action": [SIMULATE, "iam:GetRole"],
+        "Resource": place.role_arn,
+    }
+    return [*_starting(_SHELL)(place), lists, simulates]
+
+
+def _check_scp(place: Place) -> list[Json]:
+    return [
+        {
+            "Sid": "RequireDocumentCheck",
+            "Effect": "Deny",
+            "Action": START,
+            "Resource": [
+                f"arn:{place.partition}:{node}"
+                for node in ("ec2:*:*:instance/*", "ssm:*:*:managed-instance/*", "ecs:*:*:task/*")
+            ],
+            # Without the key, a document of the account is named: it is checked in any case.
+            "Condition": {"Bool": {CHECK_KEY: "false"}},
+        }
+    ]
+
+
 def _auditor(_place: Place) -> list[Json]:
     actions = [
         *("iam:GetAccountAuthorizationDetails", "ssm:ListDocuments"),
@@ -103,6 +155,7 @@ def _auditor(_place: Place) -> list[Json]:
     return [{"Sid": "Read", "Effect": "Allow", "Action": actions, "Resource": "*"}]
 
 
+_MENU = ("ssm:DescribeInstanceInformation", "ssm:ListDocuments")
 _SHELL = (DEFAULT_DOCUMENT_NAME,)
 _SSH = ("AWS-StartSSHSession",)
 _FORWARD = ("AWS-StartPortForwardingSession",)
@@ -113,10 +166,22 @@ PERSONAS: Mapping[str, Persona] = {
         Persona("shell-user", "start a shell with the default document", _starting(_SHELL), _SHELL),
         Persona("ssh-user", "use ssh, scp and git through sessions", _starting(_SSH), _SSH),
         Persona("port-forward", "forward ports of a node", _starting(_FORWARD), _FORWARD),
+        Persona(
+            "break-glass", "use shell, ssh and port forwarding on all nodes in an incident",
+            _break_glass, (*_SHELL, *_SSH, *_FORWARD),
+        ),
+        Persona(
+            "bastion-person", "start a shell from a bastion host, and use its menu",
+            _bastion_person, _SHELL,
+        ),
         Persona("checker", "simulate the policies of all principals", _checker, starts=False),
         Persona("auditor", "read what `policy audit` needs", _auditor, starts=False),
+        Persona(
+            "check-scp", "a service control policy that makes the service check documents",
+            _check_scp, service_control=True,
+        ),
     )
-}
+}  # fmt: skip
 """The personas by their names."""
 
 
@@ -127,12 +192,53 @@ def policy(persona: Persona, place: Place) -> Json:
     another document, nor its nodes without the check, nor other sessions.
     """
     document = {"Version": "2012-10-17", "Statement": persona.statements(place)}
-    for request, expected in _proof(persona, place):
-        held = Policies((parse_policy(json.dumps(document)),))
+    text = json.dumps(document)
+    if persona.service_control:
+        own = parse_policy(text, kind=PolicyKind.SERVICE_CONTROL)
+        all_ = parse_policy(_EVERYTHING, kind=PolicyKind.SERVICE_CONTROL)
+        held = Policies((parse_policy(_EVERYTHING),), None, ((all_, own),))
+        rows = _proof_of_scp(place)
+    else:
+        held, rows = Policies((parse_policy(text),)), _proof(persona, place)
+    for request, expected in rows:
         answer = decide(request, held, Knowledge(lambda _key: True)).answer
         if answer is not expected:
             raise ValueError(f"{persona.name}: {request} is {answer.value}")
     return document
+
+
+_EVERYTHING = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"},
+    }
+)
+
+
+def _proof_of_scp(place: Place) -> list[tuple[Request, Certainty]]:
+    """Return what the service asks in each documented version of its behaviour.
+
+    The key is true for a document of AWS, absent for a named one of the account, and false where
+    the service does not check a document.
+    """
+    where = f"{place.region}:{place.account}"
+    nodes = [
+        place.node,
+        place.managed_nodes.replace("*", "0123456789abcdef0"),
+        f"arn:{place.partition}:ecs:{where}:task/c/0123456789abcdef0123456789abcdef",
+    ]
+    true, false = Context({CHECK_KEY: "true"}), Context({CHECK_KEY: "false"})
+    yes, no = Certainty.ALLOWED, Certainty.DENIED
+    rows = [
+        *((START, node, true, yes) for node in nodes),
+        *((START, node, Context({}), yes) for node in nodes),
+        *((START, node, false, no) for node in nodes),
+        (START, place.document(DEFAULT_DOCUMENT_NAME), true, yes),
+        (START, place.document("AWS-StartSSHSession"), true, yes),
+        ("ssm:SendCommand", place.node, Context({}), yes),
+        (CHANNEL, "*", Context({}), yes),
+    ]
+    return [(Request(action, arn, context), answer) for action, arn, context, answer in rows]
 
 
 def _proof(persona: Persona, place: Place) -> list[tuple[Request, Certainty]]:
@@ -141,8 +247,8 @@ def _proof(persona: Persona, place: Place) -> list[tuple[Request, Certainty]]:
     session = f"arn:{place.partition}:ssm:{place.region}:{place.account}:session/"
     role = f"arn:{place.partition}:iam::{place.account}:role/path/Name"
 
-    def only(name: str) -> Certainty:
-        return Certainty.ALLOWED if persona.name == name else Certainty.DENIED
+    def only(*names: str) -> Certainty:
+        return Certainty.ALLOWED if persona.name in names else Certainty.DENIED
 
     yes = Certainty.ALLOWED if persona.starts else Certainty.DENIED
     documents = (*place.documents, *persona.documents)
@@ -156,20 +262,30 @@ def _proof(persona: Persona, place: Place) -> list[tuple[Request, Certainty]]:
         *((action, f"{session}AIDA1-0a", checked, yes) for action in OWN_SESSIONS),
         *((action, f"{session}ann-0a", checked, yes) for action in OWN_SESSIONS),
         *((action, f"{session}eve-0a", checked, Certainty.DENIED) for action in OWN_SESSIONS),
+        (START, place.managed_nodes.replace("*", "0a"), checked, only("break-glass")),
         (SIMULATE, role, checked, only("checker")),
+        ("ssm:DescribeInstanceInformation", "*", checked, only("auditor", "bastion-person")),
         ("iam:GetAccountAuthorizationDetails", "*", checked, only("auditor")),
         ("iam:PassRole", role, checked, Certainty.DENIED),
         ("ssm:SendCommand", place.node, checked, Certainty.DENIED),
         ("ssm:UpdateDocument", place.document(DEFAULT_DOCUMENT_NAME), checked, Certainty.DENIED),
     ]
+    if place.role:
+        rows.append((SIMULATE, place.role_arn, checked, only("checker", "bastion-person")))
+        rows.append(("iam:GetRole", place.role_arn, checked, only("bastion-person")))
     return [(Request(action, arn, context), answer) for action, arn, context, answer in rows]
 
 
 def as_terraform(persona: Persona, document: Json) -> str:
-    """Return an aws_iam_policy resource with the policy."""
+    """Return an aws_iam_policy resource with the policy, or an aws_organizations_policy."""
     name = persona.name.replace("-", "_")
     # In Terraform's strings `${` begins an expression, and `$${` is a literal one.
     text = json.dumps(document, indent=2).replace("${", "$${")
+    if persona.service_control:
+        return (
+            f'resource "aws_organizations_policy" "{name}" {{\n  name    = "{persona.name}"\n'
+            f'  type    = "SERVICE_CONTROL_POLICY"\n  content = <<-EOT\n{text}\nEOT\n}}\n'
+        )
     return (
         f'resource "aws_iam_policy" "{name}" {{\n  name   = "{persona.name}"\n'
         f"  policy = <<-EOT\n{text}\nEOT\n}}\n"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ssmgate.policy_language import Policies, parse_policy
+from ssmgate.policy_language import Policies, PolicyKind, parse_policy
+from ssmgate.policy_tools.personas import PERSONAS, Place, policy
 from ssmgate.sandbox.enforcement import Caller
 from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.preferences import Preferences
@@ -63,6 +64,19 @@ def start(who: Caller | None, model: Model = Model.Y2023, target: str = NODE, **
     return "yes"
 
 
+def restricted(*statements: dict[str, Any]) -> Caller:
+    """Return the caller in an account with the policy of `ssmgate policy print check-scp`."""
+    place = Place("aws", "us-east-1", ACCOUNT)
+    full = {"Version": "2012-10-17", "Statement": [allow("*", action="*")]}
+    level = tuple(
+        parse_policy(json.dumps(one), str(number), PolicyKind.SERVICE_CONTROL)
+        for number, one in enumerate((full, policy(PERSONAS["check-scp"], place)))
+    )
+    who = caller(*statements)
+    layers = dataclasses.replace(who.layers, service_control=(level,))
+    return dataclasses.replace(who, layers=layers)
+
+
 def listed(open_sessions: Sessions, state: str) -> list[Any]:
     answer = describe(open_sessions.opened.values(), {"State": state}, ACCOUNT, "us-east-1")
     found = answer["Sessions"]
@@ -106,6 +120,33 @@ def test_default_document_in_each_model(
 ) -> None:
     name = {"DocumentName": DEFAULT} if named else {}
     answers = [start(caller(*statements), model, **name) for model in Model]
+    assert answers == [y2021, y2023, y2025]
+
+
+TAGGED_ARN = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/Tagged"
+DENIED_TAGGED, DENIED_SSH = "AccessDeniedException Tagged", f"AccessDeniedException {SSH}"
+
+
+@pytest.mark.parametrize(
+    ("statements", "name", "y2021", "y2023", "y2025"),
+    [
+        # Without the service control policy the first two start in 2021 and 2023.
+        pytest.param(NODES_ONLY, None, DENIED_NODE, DENIED_NODE, DENIED_DEFAULT, id="nodes only"),
+        pytest.param(BOTH, None, DENIED_NODE, DENIED_NODE, "yes", id="not named"),
+        pytest.param(BOTH, DEFAULT, "yes", "yes", "yes", id="named"),
+        # In 2021 the default document is never authorized.
+        pytest.param(NODES_ONLY, DEFAULT, "yes", DENIED_DEFAULT, DENIED_DEFAULT, id="default"),
+        pytest.param(NODES_ONLY, SSH, *[DENIED_SSH] * 3, id="a document of AWS"),
+        pytest.param(NODES_ONLY, "Tagged", *[DENIED_TAGGED] * 3, id="a custom document"),
+        pytest.param([allow(NODES, SSH_ARN)], SSH, *["yes"] * 3, id="granted, of AWS"),
+        pytest.param([allow(NODES, TAGGED_ARN)], "Tagged", *["yes"] * 3, id="granted, custom"),
+    ],
+)
+def test_service_control_policy_demands_the_check_in_each_model(
+    statements: list[Any], name: str | None, y2021: str, y2023: str, y2025: str
+) -> None:
+    named = {} if name is None else {"DocumentName": name}
+    answers = [start(restricted(*statements), model, **named) for model in Model]
     assert answers == [y2021, y2023, y2025]
 
 

@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions reference constraints packages release models awscli sandbox-operations format clean
+.PHONY: demo test test-all fuzz fuzz-parsers soak soak-sandbox soak-signals mutants fresh lint bench completions reference constraints packages deb release models awscli sandbox-operations format clean
 
 demo: .venv/installed-demo
 	$(BIN)/python demo/run.py
@@ -80,6 +80,10 @@ packages: .venv/installed-test
 	rm -rf dist
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/python tools/sbom.py dist
+
+# Packages for Debian 12 and 13 in dist, or for DEBIAN=12. Needs Python 3.11 and 3.13, and dpkg-deb.
+deb: .venv/installed-test
+	$(BIN)/python tools/deb.py $(DEBIAN)
 
 # Checks what a release needs, and prints what remains to be done. CHECKS: names, or --list.
 release: .venv/installed-test

@@ -211,6 +211,11 @@ def _server(
 
     The server ends when its standard input ends, so also if this process is killed.
     """
+    if importlib.util.find_spec("ssmgate.sandbox") is None:
+        raise SandboxProblem(
+            "the Debian package does not have the sandbox: in a clone of ssmgate: "
+            "pipx install '.[sandbox]'"
+        )
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
         from ssmgate.gate.system.installation import adding
 

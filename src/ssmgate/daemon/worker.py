@@ -132,7 +132,7 @@ def _started(
 ) -> NoReturn:
     recorder = open_recorder(config, environ, pid)
     permitted = start.permit(invocation, environ, config=config, recorder=recorder)
-    with start.started(permitted, lambda id_: client.send(protocol.STARTED, [id_])) as session:
+    with start.started(permitted, client.name_session) as session:
         client.hand_over(session.handover)
 
 
@@ -175,6 +175,7 @@ class _Client:
         self._sending = threading.Lock()
         self._received: queue.SimpleQueue[tuple[bytes, list[list[str]]]] = queue.SimpleQueue()
         self._is_done = False  # the client has the session, or the last message
+        self._is_named = False  # the client knows the session, and terminates it if need be
         self._main = threading.get_ident()
 
     def send(self, kind: bytes, *lists: list[str]) -> None:
@@ -186,6 +187,15 @@ class _Client:
         """Send the last message. Signals that arrive afterwards are ignored."""
         self._is_done = True
         self.send(kind, [text])
+
+    def name_session(self, session_id: str) -> None:
+        """Name the session that was started. Signals no longer reach the main thread then.
+
+        It hands the session over or terminates it, and neither may be cut short. Once signals are
+        no longer held, one would end this process before its last message.
+        """
+        self._is_named = True
+        self.send(protocol.STARTED, [session_id])
 
     def listen(self) -> None:
         """Begin to send BEAT each second and to receive signals, in another thread."""
@@ -249,7 +259,7 @@ class _Client:
                 continue
             kind, lists = self._receive()
             self._received.put((kind, lists))
-            if self._is_done:
+            if self._is_done or self._is_named:
                 number = 0
             elif kind in (_CLOSED, _LOST):
                 number = signal.SIGTERM

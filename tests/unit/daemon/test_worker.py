@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ssmgate.daemon import worker  # first: it decides whose botocore is seen
+from ssmgate.daemon import protocol, worker  # first: it decides whose botocore is seen
 from ssmgate.gate.config import load as configuration
 from ssmgate.gate.config.load import Config
 from ssmgate.gate.decision.errors import ConfigurationProblem, FallbackToColdStart, InvalidRequest
@@ -40,3 +42,30 @@ def test_falls_back_to_cold_start(
     with pytest.raises(FallbackToColdStart):
         # Without a line to read it is not read: what reads one would fail the test.
         worker._begun(read or raising(AssertionError()), {})
+
+
+@pytest.mark.parametrize(
+    ("named", "number"),
+    [
+        pytest.param(False, signal.SIGHUP, id="no session yet"),
+        pytest.param(True, None, id="the client knows the session"),
+    ],
+)
+def test_signal_of_client_ends_no_worker_with_named_session(
+    monkeypatch: pytest.MonkeyPatch, named: bool, number: int | None
+) -> None:
+    """The session is handed over or terminated, and the client gets the last message."""
+    delivered: list[int] = []
+    monkeypatch.setattr(signal, "pthread_kill", lambda _, each: delivered.append(each))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        client = worker._Client(ours)
+        if named:
+            client.name_session("alice-0123456789abcdef0")
+        client.listen()
+        theirs.sendall(protocol.packed(protocol.SIGNAL, [str(int(signal.SIGHUP))]))
+        assert client._next(20) == (protocol.SIGNAL, [[str(int(signal.SIGHUP))]])
+        theirs.shutdown(socket.SHUT_WR)
+        assert client._next(20)[0] == worker._CLOSED  # what came before was handled
+
+    assert delivered[:1] == ([] if number is None else [number])

@@ -203,6 +203,16 @@ def test_rules(case: str, tmp_path: Path) -> None:
     assert broken == expected
 
 
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_redacted_violation_has_no_name(output: str, tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(
+        "[[rule]]\nname = 'r'\ndocument = 'Team'\nmust = ['*/fay']\n"
+    )
+    text = audit(tmp_path, "--output", output, "--redact", "--assert", "rules.toml").stdout
+    assert "may not start document-" in text
+    assert not re.search(r"\bfay\b|\bTeam\b", text)
+
+
 def test_documents_and_nodes_are_those_of_the_files(tmp_path: Path) -> None:
     names = [
         {"Name": "Team", "DocumentType": "Session"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -137,6 +138,19 @@ def test_confirmation_is_never_assumed(case: str, machine: Machine) -> None:
     assert text in ended.stderr
     shown = f"confirmed by IAM: arn:aws:iam::{ACCOUNT}:user/ann\n" in ended.stdout
     assert shown is (case == "allowed")
+
+
+@pytest.mark.parametrize("output", ["table", "json", "sarif"])
+def test_redacts_what_iam_does_not_confirm(output: str, machine: Machine) -> None:
+    machine.aws.answers["GetAccountAuthorizationDetails"] = [page("ann")]
+    machine.aws.answers["SimulatePrincipalPolicy"] = [all_decided("implicitDeny")]
+    ended = audit(machine, "--confirm", "1", "--redact", "--output", output)
+    assert ended.returncode == 4
+    assert "IAM answers implicitDeny" in ended.stderr
+    shown = ended.stdout + ended.stderr
+    assert "user/user-1" in shown
+    assert "user-2" not in shown
+    assert not re.search(rf"\bann\b|{ACCOUNT}", shown)
 
 
 def test_confirm_is_not_for_files(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""`ssmgate policy`: verbs about policy files, never about the caller."""
+"""`ssmgate policy`: verbs about policies in files and in accounts."""
 
 from __future__ import annotations
 

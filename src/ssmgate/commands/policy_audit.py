@@ -199,7 +199,7 @@ def _run(
 def _report(running: Audit, shown: int, mask: Mask) -> int:
     """Print the problems found since the first `shown` ones."""
     for problem in running.problems[shown:]:
-        printer.echo(f"ssmgate: [ERROR]: {mask(str(problem))}", err=True)
+        printer.echo(f"ssmgate: [ERROR]: {mask.problem(problem)}", err=True)
     return len(running.problems)
 
 

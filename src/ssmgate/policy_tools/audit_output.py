@@ -16,6 +16,7 @@ from ssmgate.policy_language.decide import Certainty
 from ssmgate.policy_tools.audit import Bound, DocumentAnswer, Standing, Status
 from ssmgate.policy_tools.gaad import Principal
 from ssmgate.policy_tools.lint import Located, as_sarif
+from ssmgate.policy_tools.problem import Problem
 from ssmgate.policy_tools.questions import ANY_DOCUMENT, Scope
 from ssmgate.policy_tools.rules import Violation
 from ssmgate.policy_tools.run import AccountReport, Audit, Group
@@ -52,6 +53,10 @@ class Mask:
     def __call__(self, text: str) -> str:
         """Return `text` as it is to be shown."""
         return text
+
+    def problem(self, problem: Problem) -> Problem:
+        """Return `problem` as it is to be shown."""
+        return Problem(self(problem.file), self(problem.place), self(problem.message))
 
 
 class Redacting(Mask):
@@ -187,14 +192,14 @@ class Json:
     ) -> str:
         """Return the findings, the problems, the violations and the summary."""
         problems = [
-            {"file": self._mask(p.file), "place": p.place, "message": self._mask(p.message)}
-            for p in audit.problems
+            {"file": p.file, "place": p.place, "message": p.message}
+            for p in (self._mask.problem(one) for one in audit.problems)
         ]
         broken = [
             {
                 "rule": v.rule,
                 "principal": self._mask(v.principal),
-                "message": v.message,
+                "message": self._mask(v.message),
                 "certain": v.certain,
             }
             for v in violations
@@ -246,7 +251,7 @@ class Sarif:
             )
             for one in findings
         ]
-        problems = [replace(p, file=mask(p.file), message=mask(p.message)) for p in audit.problems]
+        problems = [mask.problem(one) for one in audit.problems]
         return as_sarif(masked, problems)
 
 
@@ -341,7 +346,9 @@ class Table:
             f" {self._mask(one.source.name)}: {self._mask(one.finding.message)}"
             for one in findings
         ]
-        lines += [f"{v.rule}: {self._mask(v.principal)} {v.message}" for v in violations]
+        lines += [
+            f"{v.rule}: {self._mask(v.principal)} {self._mask(v.message)}" for v in violations
+        ]
         s = audit.summary
         lines += [f"confirmed by IAM: {self._mask(arn)}" for arn in audit.confirmed]
         lines += [*([""] if lines else []), f"accounts {s.accounts}, principals {s.principals}"]

@@ -29,18 +29,18 @@ COLD = {
     "functional/test_shim.py::test_attack_command_lines_start_session_in_real_cli": 1 / 4,
     "functional/test_shim.py::test_installed_cli_answers_the_same": 1 / 2,
     # Both programs run for each; rows that ssmgate rejects or reads differently all run.
-    "functional/test_oracle.py::test_does_what_aws_does": 1 / 6,
+    "functional/test_oracle.py::test_does_what_aws_does": 1 / 9,
     # Each signal at each moment of a start in each way. The handlers are the same for all signals.
     "functional/test_signals.py::test_signal_leaves_no_session": 1 / 6,
     # Three and four runs each. Unit tests of `explain` and `policy_language` test the texts too.
     "functional/test_policy_check.py::test_evaluates_policies_offline": 1 / 4,
     "functional/test_gallery.py::test_gallery": 1 / 4,
     # Each checks, changes a policy, and starts sessions. Unit tests have the same changes.
-    "functional/test_advice.py": 1 / 4,
+    "functional/test_advice.py": 1 / 6,
     # Each is a process; all verbs print in the same few ways.
     "functional/test_unwritable_output.py::test_verb_ends_with_one_line": 1 / 5,
     # Each runs nine programs as another user.
-    "functional/test_unreachable_home.py::test_each_verb_works_as_with_empty_home": 1 / 4,
+    "functional/test_unreachable_home.py::test_each_verb_works_as_with_empty_home": 1 / 8,
     "functional/test_unreachable_home.py::test_broken_own_configuration_is_error_with_next_step": (
         1 / 4
     ),

@@ -34,7 +34,12 @@ from ssmgate.policy_tools.problem import InputError
 ANY_DOCUMENT = "*"
 """The name that stands for every other document: one that no policy names."""
 
-ANY_NODE = "*"
+ANY_NODE = {
+    "i-*": ("ec2", "instance/i-0no0such0instance0"),
+    "mi-*": ("ssm", "managed-instance/mi-0no0such0instance0"),
+    "ecs:*": ("ecs", "task/no-such-cluster/no0such0task"),
+}
+"""The names that stand for every other node of a kind, one that no policy names, with its ARN."""
 
 MOST_NAMED = 1000
 """How many documents, and how many nodes, that only policies name are asked about."""
@@ -251,8 +256,9 @@ def questions(account: Account, scope: Scope) -> Questions:
                 raise InputError(f"{name!r} is not the ID of a node or an ECS target")
             nodes[name] = Item(name, arn)
     else:
-        where = f"arn:{account.partition}:ec2:{scope.region}:{account.account}:instance"
-        nodes[ANY_NODE] = Item(ANY_NODE, f"{where}/{_CONTROL_NODE}")
+        for name, (service, resource) in ANY_NODE.items():
+            arn = f"arn:{account.partition}:{service}:{scope.region}:{account.account}:{resource}"
+            nodes[name] = Item(name, arn)
         found = [one for one in named if not _is_document(one.arn)]
         cut = cut or len(found) > MOST_NAMED
         nodes |= {one.name: one for one in found[:MOST_NAMED]}

@@ -75,6 +75,18 @@ STATUS = {
         [statement(resource=[f"{HERE}:document/Team", NODES], condition=IF_CHECKED)],
         *(Status.ALLOWED, Bound.BOUND, False),
     ),
+    "every node but EC2 instances": (
+        [statement(), statement("Deny", resource=NODES)],
+        *(Status.ALLOWED, Bound.UNBOUND, True),
+    ),
+    "managed instances": (
+        [statement(resource=[f"{HERE}:document/Team", f"{HERE}:managed-instance/*"])],
+        *(Status.ALLOWED, Bound.UNBOUND, False),
+    ),
+    "ECS tasks": (
+        [statement(resource=[f"{HERE}:document/Team", f"arn:aws:ecs:*:{ACCOUNT}:task/*"])],
+        *(Status.ALLOWED, Bound.UNBOUND, False),
+    ),
     "only one node": (
         [statement(resource=[f"{NODES[:-1]}i-0123", f"{HERE}:document/Team"])],
         *(Status.ALLOWED, Bound.UNBOUND, False),

@@ -1,0 +1,278 @@
+"""The Debian packages: what is in them, and installed on fresh systems without network.
+
+The systems need root, debootstrap and a Debian mirror (FRESH_MIRROR), or DEB_SYSTEMS, a directory
+with minimal systems `bookworm` and `trixie` that have Python and man-db. They run with `--full`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import deb
+from conftest import FAKES
+from fakes.needs import missing, needs, require
+from fakes.scripted_aws import ScriptedAws, evaluation, identity
+from functional.test_bastion_guide import BLOCKS
+
+BUILD = Path(deb.__file__)
+MIRROR = os.environ.get("FRESH_MIRROR", "http://deb.debian.org/debian")
+NODE = "i-0123456789abcdef0"
+
+
+def output(*words: str | Path) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def test_configuration_sets_nothing() -> None:
+    assert tomllib.loads(deb.configuration()) == {}
+
+
+def test_configuration_shows_each_key_as_valid_toml() -> None:
+    lines = [line[1:] for line in deb.configuration().splitlines() if line.startswith("#")]
+    text = "\n".join(line for line in lines if line and not line.startswith(" "))
+
+    shown = tomllib.loads(text)
+
+    assert {key.partition(".")[0] for key in deb.config_keys.KEYS} == shown.keys()
+
+
+def test_script_for_credentials_is_that_of_guide() -> None:
+    guide = BLOCKS["credentials"]
+    for there, here in (
+        ('"arn:aws:iam::111122223333:role/session-$1"', '"$SSMGATE_ROLE_PREFIX$1"'),
+        ("region = us-east-1\\naws_access", "region = %s\\naws_access"),
+        ("aws_access_key_id = %s\\n' \"$1\" \"$2\"",
+         "aws_access_key_id = %s\\n' \"$1\" \"$AWS_DEFAULT_REGION\" \"$2\""),
+    ):  # fmt: skip
+        assert there in guide
+        guide = guide.replace(there, here)
+    lines = (deb.PARTS / "ssmgate-credentials").read_text().splitlines()
+    own = [line for line in lines if not line.startswith(("# ", ": "))]
+
+    assert own == guide.splitlines()
+
+
+@pytest.mark.parametrize("unit", ["service", "timer"])
+def test_units_are_those_of_guide(unit: str) -> None:
+    different = ("Documentation=", "Environment", "ExecStart=")
+
+    def same(text: str) -> list[str]:
+        return [line for line in text.splitlines() if not line.startswith(different)]
+
+    packaged = (deb.PARTS / f"ssmgate-credentials.{unit}").read_text()
+    assert same(packaged) == same(BLOCKS[unit])
+
+
+@contextmanager
+def shared(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """Yield a path that all workers of this run have in common, to one of them at a time."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield base / name
+
+
+@pytest.fixture(scope="module", params=deb.RELEASES)
+def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the package for a release of Debian."""
+    if not request.config.getoption("full"):
+        pytest.skip("builds packages: --full")
+    require("dpkg-deb")
+    release = deb.RELEASES[request.param]
+    if deb.python(release.python) is None:
+        pytest.skip(missing(f"python{release.python}") or f"python{release.python} does not run")
+    with shared(tmp_path_factory, f"deb{request.param}") as directory:
+        if not directory.exists():
+            output(sys.executable, BUILD, "-d", directory, request.param)
+        (built,) = directory.glob("*.deb")
+    return built
+
+
+def minimal(factory: pytest.TempPathFactory, name: str) -> Path:
+    """Return the directory of a minimal Debian, which tests copy. Skips if there is no mirror."""
+    if directory := os.environ.get("DEB_SYSTEMS"):
+        return Path(directory, name)
+    debootstrap = [require("debootstrap"), "--variant=minbase", "--include=python3,man-db"]
+    with shared(factory, name) as base:
+        if not base.exists():
+            ended = subprocess.run([*debootstrap, name, base, MIRROR], capture_output=True)
+            if ended.returncode != 0:
+                shutil.rmtree(base, ignore_errors=True)
+                pytest.skip(f"debootstrap cannot make {name} from {MIRROR}")
+    return base
+
+
+@pytest.mark.timeout(1200)
+def test_files_belong_to_root_who_alone_writes(package: Path) -> None:
+    listed = [line.split(maxsplit=5) for line in output("dpkg-deb", "-c", package).splitlines()]
+
+    assert {owner for _, owner, *_ in listed} == {"root/root"}
+    files = {path: mode for mode, _, _, _, _, path in listed if mode[0] != "l"}
+    assert {mode for mode in files.values() if mode[5] == "w" or mode[8] == "w"} == set()
+    assert [path for path in files if path.endswith(".so") or "/ssmgate/sandbox/" in path] == []
+    assert "./usr/lib/ssmgate/ssmgate-login" in files
+
+
+@pytest.mark.timeout(1200)
+@needs("lintian")
+def test_lintian_finds_no_error(package: Path) -> None:
+    ended = subprocess.run(
+        ["lintian", "--allow-root", package], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 0, ended.stdout
+    assert ended.stdout == ""
+
+
+@dataclass
+class System:
+    """A fresh Debian below `root`."""
+
+    root: Path
+
+    def run(self, command: str, *, network: bool = False) -> tuple[int, str]:
+        """Run a shell command as root; return its status and output. Without network by default."""
+        spaces = ["--mount", "--pid", "--fork", "--kill-child", *([] if network else ["--net"])]
+        ended = subprocess.run(
+            ["unshare", *spaces, "chroot", self.root, "sh", "-c",
+             f"mount -t proc proc /proc && {command}"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"},
+            check=False,
+        )  # fmt: skip
+        return ended.returncode, ended.stdout
+
+    def must(self, command: str) -> str:
+        status, printed = self.run(command)
+        assert status == 0, f"{command}: {status}\n{printed}"
+        return printed
+
+    def left(self) -> list[str]:
+        """Return the paths with the name of the package, without logs and caches of others."""
+        command = "find / -xdev -path /proc -prune -o -path '*ssmgate*' -print"
+        others = ("/var/lib/dpkg/", "/var/cache/man/", "/var/log/", "/package")
+        return sorted(
+            path for path in self.must(command).splitlines() if not path.startswith(others)
+        )
+
+
+@pytest.fixture(scope="module")
+def installed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Install the package on a fresh system without network."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a system")
+    require("unshare")
+    name = next(r.name for r in deb.RELEASES.values() if f"~deb{r.number}_" in package.name)
+    root = tmp_path_factory.mktemp(name) / "root"
+    output("cp", "-a", minimal(tmp_path_factory, name), root)
+    (root / "package").mkdir()
+    shutil.copy(package, root / "package/ssmgate.deb")
+    system = System(root)
+    system.must("dpkg -i /package/ssmgate.deb")
+    yield system
+    shutil.rmtree(root)
+
+
+@pytest.mark.timeout(1200)
+def test_installed_program_runs(installed: System) -> None:
+    assert "ssmgate, version" in installed.must("ssmgate --version")
+    assert "aws-cli/" in installed.must("ssm-start-session --version")
+    assert "aws-cli/" in installed.must("/usr/lib/ssmgate/bin/aws --version")
+    assert "NAME" in installed.must("man ssmgate")
+    assert ": valid;" in installed.must("ssmgate config check /etc/ssmgate/config.toml")
+    _, printed = installed.run("ssmgate doctor")
+    assert "ok       python" in printed
+    assert "ok       awscli" in printed
+    assert "Usage: " in installed.must("ssmgate policy lint --help")
+    status, printed = installed.run("ssmgate sandbox -- true")
+    assert (status, "does not have the sandbox" in printed) == (253, True)
+    assert installed.must("dpkg --verify ssmgate") == ""
+
+
+@pytest.mark.timeout(1200)
+def test_shim_runs_installed_program(installed: System) -> None:
+    shim = "PATH=/usr/lib/ssmgate/shims:$PATH aws ssm start-session"
+
+    status, printed = installed.run(shim)
+
+    assert status == 252
+    assert "required: --target" in printed
+
+
+@pytest.mark.timeout(1200)
+def test_first_login_starts_session(installed: System, scripted: ScriptedAws) -> None:
+    """Which needs files that the login trusts."""
+    root = installed.root
+    who = identity("arn:aws:sts::111122223333:assumed-role/session-alice/alice", "AROAX:alice")
+    scripted.script("GetCallerIdentity", who)
+    stub = (FAKES / "session-manager-plugin").read_text().splitlines(keepends=True)
+    (root / "opt/plugin").mkdir(parents=True)
+    plugin = root / "opt/plugin/session-manager-plugin"
+    plugin.write_text("".join([stub[0], "FAKE_PLUGIN=/recorded\n", *stub[1:]]))
+    plugin.chmod(0o755)
+    (root / "recorded").mkdir()
+    (root / "recorded").chmod(0o777)
+    installed.must("useradd -M -s /usr/lib/ssmgate/ssmgate-login alice")
+    config = BLOCKS["config"].replace("/usr/local/sessionmanagerplugin/bin", "/opt/plugin")
+    config = config.replace("[login]", "[login]\nconfine_plugin = false")
+    config = config.replace("syslog = true\n", "")
+    (root / "etc/ssmgate/config.toml").write_text(
+        f'{config}\n[aws]\nallowed_endpoints = ["{scripted.url}"]\n'
+    )
+    (root / "etc/ssmgate/aws").write_text(BLOCKS["aws"])
+    installed.must(
+        "install -d -m 750 -g alice /etc/ssmgate/credentials/alice"
+        " && install -m 640 -g alice /dev/null /etc/ssmgate/credentials/alice/aws"
+        " && install -o alice -m 600 /dev/null /var/lib/ssmgate/records/alice.jsonl"
+    )
+    (root / "etc/ssmgate/credentials/alice/aws").write_text(
+        f"[alice]\nregion = us-east-1\nendpoint_url = {scripted.url}\n"
+        "aws_access_key_id = AKIAALICE\naws_secret_access_key = x\n"
+    )
+
+    # As sshd starts the login shell.
+    login = "setpriv --reuid alice --regid alice --clear-groups /usr/lib/ssmgate/ssmgate-login -c"
+    command = f"start-session --target {NODE} --reason TICKET-1"
+    status, printed = installed.run(f"{login} '{command}'", network=True)
+
+    assert (status, printed) == (0, "")
+    assert scripted.calls("SimulatePrincipalPolicy")[0].access_key == "AKIAALICE"
+    assert (root / "recorded/argv").exists()
+
+    scripted.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
+    status, printed = installed.run(f"{login} '{command} --document-name Ops-Shell'", network=True)
+
+    assert status == 254
+    assert "access denied" in printed
+
+
+@pytest.mark.timeout(1200)
+def test_upgrade_and_removal_leave_configuration_and_records(installed: System) -> None:
+    file, records = "/etc/ssmgate/config.toml", "/var/lib/ssmgate/records/bob.jsonl"
+    installed.must(f"echo 'mode = \"permissive\"' > {file} && echo '{{}}' > {records}")
+
+    installed.must("dpkg -i /package/ssmgate.deb")
+
+    assert installed.must(f"cat {file} {records}") == 'mode = "permissive"\n{}\n'
+    installed.must("dpkg -r ssmgate")
+    left = installed.left()
+    assert {file, records} <= set(left)
+    own = ("/etc/ssmgate", "/etc/default/ssmgate-credentials", "/var/lib/ssmgate")
+    assert [path for path in left if not path.startswith(own)] == []
+    assert installed.must(f"cat {file} {records}") == 'mode = "permissive"\n{}\n'
+
+    installed.must("dpkg -P ssmgate")
+
+    assert installed.left() == []

@@ -167,8 +167,9 @@ def by_hand(release: Release) -> str:
             f"  4. git tag --sign {tag} --message 'ssmgate {release.version}'",
             f"  5. git push origin {tag}",
             "  6. If GitHub has the repository, wait for its workflow: it attests what it built",
-            "  7. Publish dist/ and constraints*.txt with the section of CHANGELOG.md",
-            "  8. Start the next section of CHANGELOG.md: ## [Unreleased]",
+            "  7. With Python 3.11 and 3.13, build the Debian packages: make deb",
+            "  8. Publish dist/ and constraints*.txt with the section of CHANGELOG.md",
+            "  9. Start the next section of CHANGELOG.md: ## [Unreleased]",
         ]
     )
 

@@ -74,10 +74,10 @@ Exit status:
 def audit(ctx: click.Context, /, **options: Any) -> None:
     """Report who may start a session with which document, and who is not bound by the check.
 
-    Without PATH, the account of your credentials is read (iam:GetAccountAuthorizationDetails). PATH
-    is what 'aws iam get-account-authorization-details' printed, or a directory of such files for
-    many accounts; then nothing is sent to AWS. What the policies do not determine, such as the tags
-    of a node, is unknown; the report names the condition that it depends on.
+    Without PATH, the account of your credentials is read (iam:GetAccountAuthorizationDetails).
+    PATH is the output of the AWS CLI for this operation, or a directory of such files for many
+    accounts; then nothing is sent to AWS. What the policies do not determine, such as the tags of a
+    node, is unknown; the report names the condition that it depends on.
     """
     from ssmgate.policy_tools.problem import InputError
 

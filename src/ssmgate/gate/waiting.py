@@ -37,13 +37,13 @@ class _Line:
         self.end()
         timer = threading.Timer(SECONDS, lambda: self._show(timer, what))
         timer.daemon = True
+        self._timer = timer  # first: on a busy machine its time is up before `start` returns
         # Signals are for the main thread, which may be waiting for an answer from AWS.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             timer.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._timer = timer
 
     def end(self) -> None:
         """End the wait, and erase the line if it was shown. May be called without a wait."""

@@ -72,6 +72,17 @@ def test_shows_nothing_for_short_wait(terminal: Terminal, monkeypatch: pytest.Mo
     assert terminal.seen() == b""
 
 
+def test_shows_wait_whose_time_is_up_at_once(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading.Timer, "start", threading.Timer.run)
+    monkeypatch.setattr(waiting, "SECONDS", 0)
+    with waiting.notice("credentials"):
+        shown = terminal.seen()
+
+    assert shown == b"ssmgate: waiting for credentials"
+
+
 @pytest.mark.parametrize("why", ["no terminal", "quiet", "debug", "another thread"])
 def test_begins_no_wait(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     if why == "no terminal":

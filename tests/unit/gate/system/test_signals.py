@@ -189,10 +189,10 @@ def test_process_without_handler_ends_by_alarm(alarm: str, expected: int) -> Non
 
 def test_inner_limit_rings_first_and_outer_keeps_rest() -> None:
     with time_limit(20):
-        with pytest.raises(TimeLimitExceeded), time_limit(0.02):
+        with pytest.raises(TimeLimitExceeded), time_limit(0.2):
             wait_forever()
         left, _ = signal.getitimer(signal.ITIMER_REAL)
-        assert 0 < left <= 20 - 0.02
+        assert 0 < left < 20 - 0.1  # the kernel rounds a timer's remaining time up, by milliseconds
 
 
 def test_outer_limit_rings_inside_inner() -> None:

@@ -27,11 +27,11 @@ CALLER = Caller("111122223333", ALICE, ALICE, "AIDA", "User", "aws")
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/Dev-Shell"
 REQUEST = SessionRequest("i-1", "Dev-Shell")
 QUESTION = Question.about(CALLER, ARN, region="us-east-1", secure_transport=True, mfa_done=False)
-YES = Evaluation(ARN, EvalDecision.ALLOWED)
-NO = Evaluation(ARN, EvalDecision.IMPLICIT_DENY)
+ALLOW = Evaluation(ARN, EvalDecision.ALLOWED)
+DENY = Evaluation(ARN, EvalDecision.IMPLICIT_DENY)
 ENDPOINTS = Endpoints("https://sts", "https://iam", "https://ssm")
-KEPT = CacheEntry(
-    CALLER, Timestamp(0, 0), (QUESTION,), (YES,), (), replace(ENDPOINTS, sts="https://then")
+CACHED = CacheEntry(
+    CALLER, Timestamp(0, 0), (QUESTION,), (ALLOW,), (), replace(ENDPOINTS, sts="https://then")
 )
 
 INVOCATION: Any = SimpleNamespace(
@@ -56,7 +56,7 @@ class Cache:
         self._found = list(found)
         self._turn = SimpleNamespace(waited=waited, mark_failed=lambda: self.calls.append("failed"))
         self.known: Caller | None = None
-        self.keeps = True
+        self.stores = True
         self.calls: list[object] = []
 
     def permit(self) -> CacheEntry | None:
@@ -75,7 +75,7 @@ class Cache:
 
     def store(self, caller: Caller | None, attempt: SimulationAttempt, first: object) -> bool:
         self.calls.append((caller, attempt.decision, first))
-        return self.keeps
+        return self.stores
 
 
 class Aws:
@@ -83,20 +83,20 @@ class Aws:
 
     def __init__(self) -> None:
         self.who: Caller | Unknown = CALLER
-        self.evaluations: tuple[Evaluation, ...] = (YES,)
+        self.evaluations: tuple[Evaluation, ...] = (ALLOW,)
         self.asked: list[str] = []
         self.slow = ""
 
     def identify(self, sts: Any, iam: Any, partition: str) -> Caller | Unknown:
         assert (sts, iam, partition) == ("sts", "iam", "aws")
-        self._ask("identity")
+        self._call("identity")
         return self.who
 
     def simulate(
         self, iam: Any, requests: Any, allow_wildcard_grants: bool
     ) -> list[SimulationAttempt]:
         assert iam == "iam"
-        self._ask("first")
+        self._call("first")
         ((request, questions),) = requests
         decision = decide(
             request, questions, self.evaluations, allow_wildcard_grants=allow_wildcard_grants
@@ -111,7 +111,7 @@ class Aws:
         allow_wildcard_grants: bool,
     ) -> list[SimulationAttempt]:
         assert (clients, caller) == (CLIENTS, CALLER)
-        self._ask(f"second {allow_wildcard_grants}")
+        self._call(f"second {allow_wildcard_grants}")
         return first
 
     def out_of_time(
@@ -120,7 +120,7 @@ class Aws:
         assert (clients, caller, first.evaluations) == (CLIENTS, CALLER, self.evaluations)
         return replace(first, decision=Unknown(Reason.TAGS_UNKNOWN, "no time"))
 
-    def _ask(self, what: str) -> None:
+    def _call(self, what: str) -> None:
         self.asked.append(what)
         if what.startswith(self.slow or "-"):
             raise signals.TimeLimitExceeded
@@ -140,13 +140,13 @@ def authorized(cache: Any, config: Config | None = None) -> authorize.Authorizat
     return authorize.authorize(INVOCATION, CLIENTS, config or Config(), cache)
 
 
-def test_cached_answer_to_the_same_questions_permits(aws: Aws) -> None:
-    examined = authorized(Cache(KEPT))
+def test_cached_answer_to_same_questions_permits(aws: Aws) -> None:
+    examined = authorized(Cache(CACHED))
 
     assert examined.decision == Permit(REQUEST)
-    assert (examined.cached_at, examined.caller, aws.asked) == (KEPT.created_at.wall, CALLER, [])
-    assert examined.attempt == SimulationAttempt(REQUEST, (QUESTION,), (YES,), Permit(REQUEST))
-    assert examined.endpoints == KEPT.endpoints
+    assert (examined.cached_at, examined.caller, aws.asked) == (CACHED.created_at.wall, CALLER, [])
+    assert examined.attempt == SimulationAttempt(REQUEST, (QUESTION,), (ALLOW,), Permit(REQUEST))
+    assert examined.endpoints == CACHED.endpoints
 
 
 NAMES = MatchedStatement("user_alice_A", "IAM Policy", (3, 5), (9, 6))
@@ -156,44 +156,44 @@ CONTROLS = tuple(
 )
 
 
-def test_cached_answer_permits_by_the_stricter_rule_with_its_controls(aws: Aws) -> None:
+def test_cached_answer_without_controls_does_not_permit_under_explicit_grant_rule(aws: Aws) -> None:
     named = Config(allow_wildcard_grants=False)
-    kept = replace(KEPT, evaluations=(replace(YES, matched_statements=(NAMES,)),))
+    cached = replace(CACHED, evaluations=(replace(ALLOW, matched_statements=(NAMES,)),))
 
-    assert authorized(Cache(kept), named).cached_at is None
-    assert authorized(Cache(replace(kept, controls=CONTROLS[1:])), named).cached_at is None
-    examined = authorized(Cache(replace(kept, controls=CONTROLS)), named)
-    assert (examined.cached_at, examined.attempt.controls) == (kept.created_at.wall, CONTROLS)
+    assert authorized(Cache(cached), named).cached_at is None
+    assert authorized(Cache(replace(cached, controls=CONTROLS[1:])), named).cached_at is None
+    examined = authorized(Cache(replace(cached, controls=CONTROLS)), named)
+    assert (examined.cached_at, examined.attempt.controls) == (cached.created_at.wall, CONTROLS)
 
 
 TAG = ContextEntry("ssm:resourceTag/Team", "string", ("ops",))
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "cached",
     [
         pytest.param(None, id="nothing"),
         pytest.param(OSError("no directory"), id="an error"),
-        pytest.param(replace(KEPT, evaluations=(NO,)), id="a denial"),
-        pytest.param(replace(KEPT, evaluations=()), id="no answer"),
-        pytest.param(replace(KEPT, questions=()), id="no question"),
+        pytest.param(replace(CACHED, evaluations=(DENY,)), id="a denial"),
+        pytest.param(replace(CACHED, evaluations=()), id="no answer"),
+        pytest.param(replace(CACHED, questions=()), id="no question"),
         pytest.param(
-            replace(KEPT, questions=(replace(QUESTION, context=(*QUESTION.context, TAG)),)),
+            replace(CACHED, questions=(replace(QUESTION, context=(*QUESTION.context, TAG)),)),
             id="another context",
         ),
         pytest.param(
-            replace(KEPT, questions=(replace(QUESTION, action="ssm:ResumeSession"),)),
+            replace(CACHED, questions=(replace(QUESTION, action="ssm:ResumeSession"),)),
             id="another action",
         ),
-        pytest.param(replace(KEPT, questions=(QUESTION, QUESTION)), id="one question too many"),
-        pytest.param(replace(KEPT, caller=replace(CALLER, user_id="AIDB")), id="another caller"),
+        pytest.param(replace(CACHED, questions=(QUESTION, QUESTION)), id="one question too many"),
+        pytest.param(replace(CACHED, caller=replace(CALLER, user_id="AIDB")), id="another caller"),
     ],
 )
 def test_simulates_unless_cached_answer_has_same_questions(
-    aws: Aws, kept: CacheEntry | Exception | None
+    aws: Aws, cached: CacheEntry | Exception | None
 ) -> None:
-    aws.evaluations = (NO,)
-    cache = Cache(kept)
+    aws.evaluations = (DENY,)
+    cache = Cache(cached)
 
     examined = authorized(cache)
 
@@ -203,9 +203,9 @@ def test_simulates_unless_cached_answer_has_same_questions(
 
 
 def test_waiting_process_uses_answer_of_leader(aws: Aws) -> None:
-    examined = authorized(Cache(None, KEPT, waited=True))
+    examined = authorized(Cache(None, CACHED, waited=True))
 
-    assert (examined.cached_at, aws.asked) == (KEPT.created_at.wall, [])
+    assert (examined.cached_at, aws.asked) == (CACHED.created_at.wall, [])
     assert examined.decision == Permit(REQUEST)
 
 
@@ -217,9 +217,9 @@ def test_waiting_process_simulates_without_answer_of_leader(aws: Aws) -> None:
     assert aws.asked == ["identity", "first"]
 
 
-def test_waiting_processes_learn_that_there_is_no_answer(aws: Aws) -> None:
+def test_marks_flight_as_failed_if_answer_is_not_cached(aws: Aws) -> None:
     cache = Cache(None)
-    cache.keeps = False
+    cache.stores = False
 
     authorized(cache)
 
@@ -241,7 +241,7 @@ def test_simulates_without_cache(aws: Aws) -> None:
     assert "clients=" not in repr(authorized(None)), "they hold the credentials"
 
 
-def test_checker_is_resolved_before_the_lock_and_the_clock(
+def test_resolves_checker_before_lock_and_time_limit(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Locked(Cache):
@@ -251,7 +251,7 @@ def test_checker_is_resolved_before_the_lock_and_the_clock(
 
     monkeypatch.setattr(CLIENTS, "resolve_checker", lambda: aws.asked.append("checker"))
 
-    authorized(Locked(KEPT))
+    authorized(Locked(CACHED))
     assert aws.asked == []
     authorized(Locked(None))
     assert aws.asked == ["checker", "lock", "identity", "first"]
@@ -286,7 +286,7 @@ def test_late_answer_is_unknown(aws: Aws, slow: str) -> None:
 
 def test_second_simulation_that_times_out_is_not_allow(aws: Aws) -> None:
     aws.slow = "second"
-    aws.evaluations = (NO,)
+    aws.evaluations = (DENY,)
 
     assert authorized(None).decision == Unknown(Reason.TAGS_UNKNOWN, "no time")
 

@@ -63,8 +63,8 @@ def connected(opened: list[str], *argv: str) -> list[str]:
         pytest.param(["--ca-bundle", "x.pem"], [], id="a bundle"),
         pytest.param(["--debug"], [], id="debug"),
         pytest.param(["--prof", "own"], [], id="an abbreviation"),
-        pytest.param(["--profile", "nobody"], [], id="a profile that is none"),
-        pytest.param(["--region", "no region"], [], id="a region that is none"),
+        pytest.param(["--profile", "missing"], [], id="a missing profile"),
+        pytest.param(["--region", "no region"], [], id="an invalid region"),
         pytest.param(["--reason", "-x"], [], id="a value like an option"),
         pytest.param(["help"], [], id="help"),
         pytest.param(["--generate-cli-skeleton"], [], id="a skeleton"),
@@ -136,9 +136,9 @@ def test_usable_cache_entry_prevents_sts_and_iam_connections(
     urls: list[str],
 ) -> None:
     assert store.DecisionCache(str(home), pytest.fail).write("a" * 64, "{}")
-    (kept,) = (home / store.DIRECTORY).iterdir()
-    made = kept.stat().st_mtime - age
-    os.utime(kept, (made, made))
+    (entry,) = (home / store.DIRECTORY).iterdir()
+    made = entry.stat().st_mtime - age
+    os.utime(entry, (made, made))
     monkeypatch.setenv("SSMGATE_CACHE_TTL", ttl)
 
     assert connected(opened, *START) == urls

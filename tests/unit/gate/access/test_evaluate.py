@@ -1,4 +1,4 @@
-"""Which calls the questions about one request or many take, and what comes of the answers."""
+"""Which calls the questions of one or more requests take, and the decisions from the answers."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_no_request_takes_no_call() -> None:
     assert iam.calls == []
 
 
-def test_each_document_that_a_request_may_mean_has_to_be_allowed() -> None:
+def test_denies_request_unless_each_possible_document_is_allowed() -> None:
     iam = Iam({ARN: "allowed"})
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
@@ -102,7 +102,7 @@ def test_each_document_that_a_request_may_mean_has_to_be_allowed() -> None:
     assert iam.asked == [[ARN], [OTHER]]
 
 
-def test_second_document_is_simulated_although_the_first_is_denied() -> None:
+def test_simulates_second_document_after_denial_of_first() -> None:
     iam = Iam({OTHER: "allowed"})
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
@@ -111,7 +111,7 @@ def test_second_document_is_simulated_although_the_first_is_denied() -> None:
     assert iam.asked == [[ARN], [OTHER]]
 
 
-def test_nothing_is_simulated_for_a_request_once_an_answer_is_missing() -> None:
+def test_simulates_nothing_more_for_request_after_missing_answer() -> None:
     iam = Iam({ARN: OSError("no route"), OTHER: "allowed"})
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
@@ -121,7 +121,7 @@ def test_nothing_is_simulated_for_a_request_once_an_answer_is_missing() -> None:
     assert (attempt.evaluations, iam.asked) == ((), [[ARN]])
 
 
-def test_answers_before_the_missing_one_are_kept_and_permit_nothing() -> None:
+def test_answers_before_missing_one_do_not_permit() -> None:
     iam = Iam({ARN: "allowed", OTHER: OSError("no route")})
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)))
@@ -150,7 +150,7 @@ def test_requests_that_differ_in_the_document_share_a_call() -> None:
     assert iam.asked == [[ARN, OTHER]]
 
 
-def test_requests_with_more_documents_are_simulated_turn_by_turn() -> None:
+def test_simulates_first_documents_of_all_requests_before_second() -> None:
     iam = Iam({ARN: "allowed", OTHER: "allowed"})
 
     first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS, ABOUT_DEV)))
@@ -170,7 +170,7 @@ ENTRY = ContextEntry("aws:ResourceTag/Team", "string", ("ops",))
         pytest.param(replace(ABOUT_OPS, policy_source_arn=f"{ALICE}2"), id="another principal"),
     ],
 )
-def test_questions_that_differ_otherwise_share_no_call(other: Question) -> None:
+def test_questions_with_other_differences_share_no_call(other: Question) -> None:
     iam = Iam({ARN: "allowed"})
 
     answers = evaluate.simulate_questions(iam, [(other, None), (ABOUT_DEV, None)])
@@ -220,7 +220,7 @@ def _decisions(found: Any) -> list[tuple[str, str]]:
     return [(one.resource_arn, one.eval_decision.value) for one in found]
 
 
-def test_shared_answer_is_taken_apart() -> None:
+def test_assigns_results_of_shared_call_to_their_questions() -> None:
     iam = Iam({OTHER: "allowed"})
 
     denied, allowed = shared_simulation.simulate_group(iam, [ABOUT_DEV, ABOUT_OPS], None)
@@ -232,7 +232,7 @@ def test_shared_answer_is_taken_apart() -> None:
     assert iam.asked == [[ARN, OTHER]]
 
 
-def test_what_a_shared_answer_leaves_open_is_simulated_alone() -> None:
+def test_simulates_alone_what_shared_answer_leaves_open() -> None:
     iam = Iam({ARN: "allowed"}, **UNPLACED)
 
     found, alone = evaluate.simulate_questions(iam, [(ABOUT_DEV, None), (ABOUT_OPS, None)])
@@ -258,7 +258,7 @@ BARE = entry("implicitDeny", OTHER)
         pytest.param([UNSTATED, BARE], True, id="one of two"),
     ],
 )
-def test_denial_under_an_organization_is_simulated_alone_unless_it_is_certainly_its_own(
+def test_simulates_alone_denial_that_organization_may_cause(
     entries: list[dict[str, Any]], alone: bool
 ) -> None:
     class Organization(Iam):
@@ -275,7 +275,7 @@ def test_denial_under_an_organization_is_simulated_alone_unless_it_is_certainly_
     assert all(one.eval_decision is not EvalDecision.ALLOWED for one in found[1])  # type: ignore[union-attr]
 
 
-def test_one_document_is_simulated_once_whatever_its_answer_leaves_open() -> None:
+def test_simulates_single_document_once() -> None:
     iam = Iam({}, **UNPLACED)
 
     (found,) = evaluate.simulate_questions(iam, [(ABOUT_DEV, None)])
@@ -283,7 +283,7 @@ def test_one_document_is_simulated_once_whatever_its_answer_leaves_open() -> Non
     assert (_decisions(found), iam.asked) == ([(ARN, "implicitDeny")], [[ARN]])
 
 
-def test_shared_call_that_fails_is_unknown_for_each_of_its_questions() -> None:
+def test_failed_shared_call_is_unknown_for_each_question() -> None:
     iam = Iam({ARN: OSError("no route")})
 
     found = evaluate.simulate_questions(iam, [(ABOUT_DEV, None), (ABOUT_OPS, None)])
@@ -294,7 +294,7 @@ def test_shared_call_that_fails_is_unknown_for_each_of_its_questions() -> None:
 # Without wildcard grants
 
 
-def test_named_grant_is_permitted_after_its_control() -> None:
+def test_permits_explicit_grant_after_control() -> None:
     iam = Iam({ARN: "allowed"})
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)), allow_wildcard_grants=False)
@@ -305,7 +305,7 @@ def test_named_grant_is_permitted_after_its_control() -> None:
     assert [one.resource_arn for one in attempt.controls] == about
 
 
-def test_wildcard_grant_is_denied() -> None:
+def test_denies_wildcard_grant_under_explicit_grant_rule() -> None:
     iam = Iam({ARN: "allowed", CONTROL: "allowed"})
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV,)), allow_wildcard_grants=False)
@@ -314,7 +314,7 @@ def test_wildcard_grant_is_denied() -> None:
     assert attempt.decision.reason_code == Reason.NOT_NAMED
 
 
-def test_controls_are_simulated_for_allowed_documents_alone() -> None:
+def test_simulates_controls_of_allowed_documents_only() -> None:
     iam = Iam({OTHER: "allowed"})
 
     denied, named = simulated(
@@ -328,7 +328,7 @@ def test_controls_are_simulated_for_allowed_documents_alone() -> None:
     assert len(about) == 1 + len("Other")
 
 
-def test_controls_of_documents_that_differ_in_their_name_are_simulated_in_one_call() -> None:
+def test_simulates_controls_of_several_documents_in_one_call() -> None:
     iam = Iam({ARN: "allowed", OTHER: "allowed"})
 
     first, second = simulated(
@@ -350,7 +350,7 @@ def test_many_controls_are_simulated_in_several_calls(monkeypatch: pytest.Monkey
     assert [len(arns) for arns in iam.asked] == [2, 10, 6]
 
 
-def test_controls_that_the_organization_may_deny_are_simulated_for_each_document() -> None:
+def test_simulates_controls_that_organization_may_deny_separately() -> None:
     iam = Iam({ARN: "allowed", OTHER: "allowed"}, **UNPLACED)
     answers = [
         evaluate.Answered(
@@ -368,7 +368,7 @@ def test_controls_that_the_organization_may_deny_are_simulated_for_each_document
     ]
 
 
-def test_no_control_is_simulated_unless_all_documents_are_allowed() -> None:
+def test_simulates_no_control_unless_all_documents_are_allowed() -> None:
     iam = Iam({ARN: "allowed"})
 
     simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)), allow_wildcard_grants=False)
@@ -376,7 +376,7 @@ def test_no_control_is_simulated_unless_all_documents_are_allowed() -> None:
     assert iam.asked == [[ARN], [OTHER]]
 
 
-def test_no_control_is_simulated_where_an_answer_is_missing() -> None:
+def test_simulates_no_control_after_missing_answer() -> None:
     missing = Unknown(Reason.TIMED_OUT, "IAM did not answer", ABOUT_DEV)
     allowed = Evaluation(ARN, EvalDecision.ALLOWED)
     iam = Iam({ARN: "allowed"})
@@ -403,7 +403,7 @@ def test_missing_control_is_unknown() -> None:
     ("boundaries", "expected"),
     [((None,), False), ((True,), True), ((False,), True), ((None, True), True)],
 )
-def test_control_behind_a_boundary_is_simulated_with_an_open_one(
+def test_simulates_control_with_boundary_that_allows_all(
     boundaries: Sequence[bool | None], expected: bool
 ) -> None:
     iam = Iam({})

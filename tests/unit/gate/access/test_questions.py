@@ -45,17 +45,19 @@ def document(name: str, account: str = ACCOUNT) -> str:
         (document("Shell", "999999999999"), [document("Shell", "999999999999")]),
     ],
 )
-def test_question_for_each_document_that_a_name_may_mean(name: str | None, arns: list[str]) -> None:
+def test_builds_question_for_each_document_that_name_may_mean(
+    name: str | None, arns: list[str]
+) -> None:
     assert BUILDER.documents(name) == tuple(about(arn) for arn in arns)
 
 
-def test_name_that_no_document_can_have_is_invalid() -> None:
+def test_rejects_invalid_document_name() -> None:
     with pytest.raises(InvalidRequest):
         BUILDER.documents("a b")
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_target(check: bool) -> None:
+def test_builds_question_about_target_unless_it_is_unsupported(check: bool) -> None:
     node = f"arn:aws-cn:ec2:cn-north-1:{ACCOUNT}:instance/i-1"
 
     assert BUILDER.target("i-1", document_access_check=check) == about(
@@ -65,7 +67,7 @@ def test_target(check: bool) -> None:
     assert BUILDER.target("rdp:i-1") is None
 
 
-def test_data_channel_is_another_action_without_a_resource() -> None:
+def test_question_about_data_channel_has_no_resource() -> None:
     assert BUILDER.data_channel() == about(
         "*", action="ssmmessages:OpenDataChannel", document_access_check=None
     )
@@ -74,7 +76,7 @@ def test_data_channel_is_another_action_without_a_resource() -> None:
 @pytest.mark.parametrize("secure", [True, False])
 @pytest.mark.parametrize("done", [True, False])
 @pytest.mark.parametrize(("token", "kind"), [(None, "long-term"), ("t", "")])
-def test_live_questions_are_about_the_session_that_would_be_started(
+def test_live_questions_describe_session_to_start(
     secure: bool, done: bool, token: str | None, kind: str
 ) -> None:
     invocation: Any = SimpleNamespace(mfa=SimpleNamespace(done=done))
@@ -95,7 +97,7 @@ def test_live_questions_are_about_the_session_that_would_be_started(
     assert values.get("aws:MultiFactorAuthPresent") == (("true",) if done else None)
 
 
-def test_nothing_is_configured_unless_it_is_given() -> None:
+def test_questions_have_no_configured_keys_by_default() -> None:
     builder = QuestionBuilder(CALLER, "aws-cn", "cn-north-1", True, False)
 
     assert not builder.data_channel().gives(TEAM.key_name)

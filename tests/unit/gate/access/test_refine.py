@@ -45,7 +45,7 @@ CONTROL = controls.control_arn(A)
 
 
 def attempt(aws: Aws, *questions: Question) -> SimulationAttempt:
-    """Return what the first look at a request that may mean these documents comes to."""
+    """Return the first simulation of a request that may mean these documents."""
     request = SessionRequest("i-1", questions[0].resource_arn.partition("/")[2])
     (first,) = evaluate.simulate_requests(aws, [(request, questions)], True)
     return first
@@ -65,7 +65,7 @@ def code(attempt: SimulationAttempt) -> object:
     return Reason.ALLOWED if isinstance(attempt.decision, Permit) else attempt.decision.reason_code
 
 
-def test_nothing_is_looked_up_unless_something_was_denied() -> None:
+def test_looks_up_nothing_without_denial() -> None:
     aws = Aws({A: ()})
     permitted = attempt(aws, ON_A)
     lost = replace(permitted, decision=Unknown(Reason.TIMED_OUT, "IAM did not answer", ON_A))
@@ -76,7 +76,7 @@ def test_nothing_is_looked_up_unless_something_was_denied() -> None:
     assert aws.calls == []
 
 
-def test_tag_of_the_document_that_allows_permits() -> None:
+def test_permits_if_tag_of_document_allows() -> None:
     aws = Aws({A: (THEIRS,)})
     first = attempt(aws, ON_A)
 
@@ -89,7 +89,7 @@ def test_tag_of_the_document_that_allows_permits() -> None:
     assert aws.calls[-1] == "Dev"
 
 
-def test_tag_of_the_user_that_allows_permits() -> None:
+def test_permits_if_tag_of_user_allows() -> None:
     aws = Aws({A: (MINE,)})
 
     (last,) = resimulated(aws, attempt(aws, ON_A))
@@ -145,7 +145,7 @@ def test_denial_with_unknown_key_is_unknown(key: str) -> None:
     assert aws.calls == []
 
 
-def test_tags_are_looked_up_beside_unknown_key() -> None:
+def test_looks_up_tags_despite_unknown_key() -> None:
     aws = Aws({A: (THEIRS, LIVE)})
     first = attempt(aws, ON_A)
 
@@ -182,7 +182,7 @@ def test_live_key_is_named_before_a_tag_that_cannot_be_read() -> None:
     assert (code(last), last.decision.live_context) == (Reason.LIVE_CONTEXT, (LIVE,))
 
 
-def test_tag_that_does_not_exist_leaves_the_denial() -> None:
+def test_missing_tag_leaves_denial_unchanged() -> None:
     aws = Aws({A: (THEIRS,)})
     aws.document_tags = ()
     first = attempt(aws, ON_A)
@@ -192,7 +192,7 @@ def test_tag_that_does_not_exist_leaves_the_denial() -> None:
     assert sorted(aws.calls) == BOTH
 
 
-def test_explicit_deny_is_refined_by_the_keys_that_the_policies_mention() -> None:
+def test_refines_explicit_deny_by_keys_that_policies_mention() -> None:
     aws = Aws({A: (THEIRS,)}, mentions=(THEIRS,))
     aws.deny = {A}
 
@@ -216,7 +216,7 @@ def test_explicit_deny_may_depend_on_a_live_key_before_a_tag() -> None:
     assert code(resimulated(aws, attempt(aws, ON_A))[0]) == Reason.LIVE_DENY
 
 
-def test_explicit_deny_with_all_tags_where_the_keys_are_secret() -> None:
+def test_simulates_explicit_deny_with_all_tags_if_keys_cannot_be_listed() -> None:
     aws = Aws({A: (THEIRS, MINE)}, mentions=None)
     aws.deny = {A}
 
@@ -262,7 +262,7 @@ def test_explicit_deny_of_the_organization_is_unknown() -> None:
     assert isinstance(last.decision, Unknown)
     assert last.decision.denial == decision
     assert "service control policy" in last.decision.reason
-    assert sorted(aws.calls) == BOTH, "nobody can list the keys of a service control policy"
+    assert sorted(aws.calls) == BOTH, "the keys of a service control policy cannot be listed"
 
 
 def test_explicit_deny_of_the_organization_may_depend_on_tags() -> None:
@@ -300,7 +300,7 @@ def test_keys_of_a_boundary_are_listed_if_it_can_be_read(
     assert (code(last), aws.calls) == (expected, calls)
 
 
-def test_implicit_deny_of_the_organization_is_simulated_with_tags_and_then_final() -> None:
+def test_implicit_deny_of_organization_is_final_after_second_simulation() -> None:
     aws = Aws({A: (THEIRS,)}, mentions=(LIVE,))
     first = attempt(aws, ON_A)
     decision = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.ORGANIZATIONS)
@@ -324,7 +324,7 @@ def test_second_simulation_that_fails_is_unknown() -> None:
     assert aws.calls[-1] == "Dev"
 
 
-def test_second_simulation_by_the_stricter_rule() -> None:
+def test_explicit_grant_rule_applies_to_second_simulation() -> None:
     aws = Aws({A: (THEIRS,), CONTROL: (THEIRS,)})
     first = attempt(aws, ON_A)
 
@@ -336,7 +336,7 @@ def test_second_simulation_by_the_stricter_rule() -> None:
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_role_tags_count_where_nobody_may_tag_sessions(encoded: bool) -> None:
+def test_uses_role_tags_if_sessions_cannot_be_tagged(encoded: bool) -> None:
     on_a = Question(DEV_ROLE, A, ())
     aws = Aws({A: (MINE,)})
     aws.encodes = encoded
@@ -400,7 +400,7 @@ def test_tags_of_a_role_that_cannot_be_read_are_unknown(known: bool) -> None:
         ({A: (THEIRS,), B: (LIVE,)}, Reason.LIVE_CONTEXT, ["tags of Dev", "Dev"]),
     ],
 )
-def test_each_document_that_a_request_may_mean_is_refined(
+def test_refines_each_possible_document_of_request(
     needs: dict[str, Sequence[str] | None], expected: Reason, calls: list[str]
 ) -> None:
     aws = Aws(needs)
@@ -413,7 +413,7 @@ def test_each_document_that_a_request_may_mean_is_refined(
     assert sorted(one.resource_arn for one in last.evaluations) == [A, B]
 
 
-def test_many_documents_are_refined_together_and_others_left() -> None:
+def test_refines_several_documents_in_one_call() -> None:
     c = arn("Web")
     aws = Aws({A: (THEIRS,), B: (), c: None})
     first = [attempt(aws, one) for one in (ON_A, ON_B, Question(ALICE, c, ()))]
@@ -425,7 +425,7 @@ def test_many_documents_are_refined_together_and_others_left() -> None:
     assert sorted(aws.calls) == ["Dev", *BOTH]
 
 
-def test_second_simulation_that_fails_leaves_the_others() -> None:
+def test_failed_second_simulation_does_not_affect_other_requests() -> None:
     aws = Aws({A: (THEIRS,), B: (MINE,)})
     aws.fails = {A}
 
@@ -437,7 +437,7 @@ def test_second_simulation_that_fails_leaves_the_others() -> None:
     assert code(allowed) == Reason.ALLOWED
 
 
-def test_requests_that_may_mean_one_document_or_two_are_refined_together() -> None:
+def test_refines_requests_with_one_and_two_documents_together() -> None:
     aws = Aws({A: (THEIRS,), B: ()})
 
     for first in ((ON_A,), (ON_B, ON_A)), ((ON_B, ON_A), (ON_A,)):
@@ -461,7 +461,7 @@ def test_documents_with_equal_tags_are_simulated_in_one_call() -> None:
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3])
-def test_tags_are_read_for_so_many_documents_only(most: int) -> None:
+def test_reads_tags_of_limited_number_of_documents(most: int) -> None:
     c = arn("Web")
     aws = Aws({A: (THEIRS,), B: (THEIRS,), c: (THEIRS,)})
     first = [attempt(aws, one) for one in (ON_A, ON_B, Question(ALICE, c, ()))]
@@ -476,7 +476,7 @@ def test_tags_are_read_for_so_many_documents_only(most: int) -> None:
         assert f"is read for {most} documents only ('ssmgate check'" in last[2].decision.reason
 
 
-def test_tags_beyond_the_limit_that_cannot_be_read_say_so() -> None:
+def test_reports_unreadable_tags_within_limit() -> None:
     aws = Aws({A: (THEIRS,)})
     aws.document_tags = None
 
@@ -486,7 +486,7 @@ def test_tags_beyond_the_limit_that_cannot_be_read_say_so() -> None:
     assert "could not be read (ssm:ListTagsForResource)" in last.decision.reason
 
 
-def test_documents_without_tags_of_the_account_are_under_no_limit() -> None:
+def test_documents_of_aws_do_not_count_towards_limit() -> None:
     theirs = Question(ALICE, arn("AWS-X", account=""), ())
     aws = Aws({theirs.resource_arn: (THEIRS,)})
     first = attempt(aws, theirs)

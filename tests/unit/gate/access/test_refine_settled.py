@@ -23,7 +23,7 @@ from ssmgate.gate.decision.request import SessionRequest
         A.replace("arn:aws:", "arn:aws-cn:"), A.replace(":ssm:", ":ec2:"),
     ],
 )  # fmt: skip
-def test_only_documents_of_this_account_and_region_have_tags_to_read(place: str) -> None:
+def test_reads_tags_of_documents_in_own_account_and_region_only(place: str) -> None:
     aws = Aws({})
 
     source = refine.document_source(aws, USER, Question(ALICE, place, ()))  # type: ignore[arg-type]
@@ -59,14 +59,14 @@ def test_late_explicit_deny_is_unknown() -> None:
         Denial(Reason.NOT_NAMED, ON_A, Layer.IDENTITY),
     ],
 )
-def test_nothing_is_late_but_a_denial_that_tags_may_turn(decision: Any) -> None:
+def test_timeout_leaves_answers_that_tags_cannot_change(decision: Any) -> None:
     evaluation = Evaluation(A, EvalDecision.IMPLICIT_DENY, missing_context=(THEIRS,))
     first = SimulationAttempt(SessionRequest("i-1"), (ON_A,), (evaluation,), decision)
 
     assert refine.out_of_time(Aws({}), USER, first) is first  # type: ignore[arg-type]
 
 
-def test_late_answers_about_another_document_say_nothing() -> None:
+def test_timeout_ignores_missing_keys_of_another_document() -> None:
     other = Evaluation(B, EvalDecision.IMPLICIT_DENY, missing_context=(THEIRS,))
     own = Evaluation(A, EvalDecision.IMPLICIT_DENY)
     decision = Denial(Reason.IMPLICIT_DENY, ON_A, Layer.IDENTITY)
@@ -76,7 +76,7 @@ def test_late_answers_about_another_document_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("decision", [None, Unknown(Reason.LIVE_CONTEXT, "live", ON_A, (LIVE,))])
-def test_only_a_denial_is_settled(decision: Any) -> None:
+def test_settles_denials_only(decision: Any) -> None:
     aws = Aws({}, mentions=(LIVE,))
     lookups = tags.Lookups(aws, USER)
 
@@ -84,7 +84,7 @@ def test_only_a_denial_is_settled(decision: Any) -> None:
     assert aws.calls == []
 
 
-def test_wildcard_grant_is_settled_already() -> None:
+def test_wildcard_grant_stays_denied() -> None:
     aws = Aws({}, mentions=(LIVE,))
     wildcard = Denial(Reason.NOT_NAMED, ON_A, Layer.IDENTITY)
     found = tags.Found((LIVE,), (), ((THEIRS, "could not be read"),))
@@ -104,7 +104,7 @@ def test_denial_depends_on_keys_found_before_and_after_lookup(looked_up: bool) -
     assert decision.live_context == keys
 
 
-def test_nothing_is_looked_up_without_denial() -> None:
+def test_looks_up_nothing_without_denial() -> None:
     aws = Aws({})
 
     assert refine.look_up(tags.Lookups(aws, USER), ON_A, None, (), None).keys == ()

@@ -50,7 +50,7 @@ def authorization(decision: Any, request: SessionRequest = UNNAMED, **members: A
 @pytest.mark.parametrize(
     ("request_", "name"), [(UNNAMED, DEFAULT_DOCUMENT_NAME), (NAMED, "Dev-Shell")]
 )
-def test_request_is_left_to_the_service_with_its_document_named(
+def test_leaves_request_to_service_with_document_named(
     reason_code: UnknownReason, request_: SessionRequest, name: str
 ) -> None:
     unknown = Unknown(reason_code, "IAM cannot be asked")
@@ -76,13 +76,13 @@ def test_request_is_left_to_the_service_with_its_document_named(
         Permit(UNNAMED),
     ],
 )
-def test_any_other_decision_stays(decision: Any) -> None:
+def test_other_decisions_stay_unchanged(decision: Any) -> None:
     found = authorization(decision)
 
     assert left_to_service(found, SERVICE) is found
 
 
-def test_nothing_is_left_to_the_service_after_an_answer() -> None:
+def test_leaves_nothing_to_service_after_answer_of_iam() -> None:
     answer = Evaluation(A, EvalDecision.IMPLICIT_DENY)
     found = authorization(NOT_ALLOWED, evaluations=(answer,))
 
@@ -101,7 +101,7 @@ RULES = Restrictions(documents_deny=("Dev-*",))
         (replace(SERVICE, allow_wildcard_grants=False), {}, False),
     ],
 )
-def test_rules_of_this_machine_are_not_given_up(
+def test_leaves_request_to_service_only_if_local_rules_were_applied(
     config: Config, members: dict[str, Any], left: bool
 ) -> None:
     found = left_to_service(authorization(NOT_ALLOWED, **members), config)
@@ -113,6 +113,8 @@ def test_rules_of_this_machine_are_not_given_up(
     ("request_", "unknown"),
     [(UNNAMED, NOT_ALLOWED), *((NAMED, Unknown(code, "no answer")) for code in ASKABLE)],
 )
-def test_permit_cannot_be_made_otherwise(request_: SessionRequest, unknown: Unknown) -> None:
+def test_rejects_permit_for_other_requests_and_reasons(
+    request_: SessionRequest, unknown: Unknown
+) -> None:
     with pytest.raises(ValueError, match="not left to the service"):
         leave_to_service(request_, unknown)

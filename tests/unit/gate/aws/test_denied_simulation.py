@@ -1,4 +1,4 @@
-"""IAM's reason for denying the simulation itself is kept."""
+"""The reason with which IAM denies the simulation itself appears in the decision."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_ALLOWED = f"the caller is not allowed to call {ACTION}"
 
 
 @pytest.mark.parametrize(
-    ("end", "code", "kept"),
+    ("end", "code", "suffix"),
     [
         ("", Reason.NOT_ALLOWED_TO_SIMULATE, ""),
         *(
@@ -39,10 +39,10 @@ NOT_ALLOWED = f"the caller is not allowed to call {ACTION}"
         ),
     ],
 )  # fmt: skip
-def test_keeps_reason_of_denied_simulation(end: str, code: Reason, kept: str) -> None:
+def test_keeps_reason_of_denied_simulation(end: str, code: Reason, suffix: str) -> None:
     answer = {"Error": {"Code": "AccessDenied", "Message": f"{SENTENCE}{end}"}}
 
     unknown = errors.cannot_ask(ClientError(answer, "SimulatePrincipalPolicy"), QUESTION)
 
-    assert (unknown.reason_code, unknown.reason) == (code, f"{NOT_ALLOWED}{kept}")
+    assert (unknown.reason_code, unknown.reason) == (code, f"{NOT_ALLOWED}{suffix}")
     assert unknown.question == QUESTION

@@ -140,7 +140,7 @@ def test_removing_documentation_keeps_members() -> None:
 def handlers_of(session: Any, event_name: str) -> list[str]:
     events = session.get_component("event_emitter")
     found = events._emitter._handlers.prefix_search(events._alias_event_name(event_name))
-    # One of moto's is an object, where its tests ran in this process before.
+    # A handler of moto is an object, where its tests ran in this process before.
     return [f"{h.__module__}.{getattr(h, '__qualname__', type(h).__qualname__)}" for h in found]
 
 

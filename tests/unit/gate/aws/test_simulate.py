@@ -180,7 +180,7 @@ PLACED = MatchedStatement("p", "IAM Policy", (3, 17), (9, 6))
         ),
         pytest.param(
             several("explicitDeny", entry("explicitDeny")), [(ARN, "explicitDeny", (), None)],
-            id="no statement, and nothing told of an organization",
+            id="no statement, and no organization reported",
         ),
         pytest.param(
             several("explicitDeny", entry("explicitDeny", MatchedStatements=[STATEMENT]),

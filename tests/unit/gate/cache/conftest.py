@@ -1,4 +1,4 @@
-"""What the tests of the cache have in common."""
+"""Provide a home, its cache, and the warnings of the cache."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def told() -> list[object]:
+def warnings() -> list[object]:
     return []
 
 
 @pytest.fixture
-def directory(home: Path, told: list[object]) -> DecisionCache:
-    return DecisionCache(str(home), told.append)
+def directory(home: Path, warnings: list[object]) -> DecisionCache:
+    return DecisionCache(str(home), warnings.append)

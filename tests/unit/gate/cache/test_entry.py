@@ -34,7 +34,7 @@ ARN = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 ALICE = "arn:aws:iam::111122223333:user/alice"
 CALLER = Caller("111122223333", ALICE, ALICE, "AIDA", "User", "aws", True)
 QUESTION = Question(ALICE, ARN, (ContextEntry("aws:userid", "string", ("AIDA",)),))
-YES = Evaluation(
+ALLOW = Evaluation(
     ARN,
     EvalDecision.ALLOWED,
     (MatchedStatement("user_alice_p", "IAM Policy", (1, 2), (3, 4)), MatchedStatement("q")),
@@ -44,7 +44,9 @@ YES = Evaluation(
 )
 NOW = Timestamp(1_700_000_000.0, 5_000.0)
 ASKED = Endpoints("https://sts", "https://iam", "https://ssm")
-KEPT = CacheEntry(CALLER, NOW, (QUESTION,), (YES,), (replace(YES, resource_arn=ARN + "x"),), ASKED)
+CACHED = CacheEntry(
+    CALLER, NOW, (QUESTION,), (ALLOW,), (replace(ALLOW, resource_arn=ARN + "x"),), ASKED
+)
 KEY = derive_key({"a": 1})
 
 
@@ -53,16 +55,16 @@ def after(seconds: float, *, wall: float | None = None) -> Timestamp:
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "cached",
     [
-        KEPT,
+        CACHED,
         CacheEntry(CALLER, NOW),
-        replace(KEPT, caller=replace(CALLER, role_path_known=False)),
-        replace(KEPT, evaluations=(replace(YES, eval_decision=EvalDecision.IMPLICIT_DENY),)),
+        replace(CACHED, caller=replace(CALLER, role_path_known=False)),
+        replace(CACHED, evaluations=(replace(ALLOW, eval_decision=EvalDecision.IMPLICIT_DENY),)),
     ],
 )
-def test_reads_entry_as_written(kept: CacheEntry) -> None:
-    assert parse(serialize(kept, KEY), KEY, NOW, 60) == kept
+def test_reads_entry_as_written(cached: CacheEntry) -> None:
+    assert parse(serialize(cached, KEY), KEY, NOW, 60) == cached
 
 
 @pytest.mark.parametrize(
@@ -79,27 +81,27 @@ def test_reads_entry_as_written(kept: CacheEntry) -> None:
     ],
 )
 def test_entry_is_valid_for_ttl(moment: Timestamp, ttl: int, valid: bool) -> None:
-    assert (parse(serialize(KEPT, KEY), KEY, moment, ttl) is not None) is valid
+    assert (parse(serialize(CACHED, KEY), KEY, moment, ttl) is not None) is valid
     if not valid:
-        shown = age(serialize(KEPT, KEY), moment)
+        shown = age(serialize(CACHED, KEY), moment)
         assert shown is None or shown > ttl
 
 
 def test_entry_is_invalid_for_another_key() -> None:
-    assert parse(serialize(KEPT, KEY), derive_key({"a": 2}), NOW, 60) is None
+    assert parse(serialize(CACHED, KEY), derive_key({"a": 2}), NOW, 60) is None
 
 
 def test_name_does_not_authenticate_entry() -> None:
     """A user who can list the directory knows the names, but not the credentials."""
     forger = replace(KEY, secret=KEY.name.encode())
 
-    assert parse(serialize(KEPT, forger), KEY, NOW, 60) is None
-    assert KEY.secret.hex() not in serialize(KEPT, KEY) + KEY.name + repr(KEY)
+    assert parse(serialize(CACHED, forger), KEY, NOW, 60) is None
+    assert KEY.secret.hex() not in serialize(CACHED, KEY) + KEY.name + repr(KEY)
 
 
 @given(st.data())
 def test_one_changed_byte_invalidates_entry(data: st.DataObject) -> None:
-    text = serialize(KEPT, KEY)
+    text = serialize(CACHED, KEY)
     at = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(codec="utf-8").filter(lambda sign: sign != text[at]))
 
@@ -119,7 +121,7 @@ def members(value: Any) -> list[tuple[Any, ...]]:
 
 
 def entry() -> Any:
-    return json.loads(serialize(KEPT, KEY).partition("\n")[2])
+    return json.loads(serialize(CACHED, KEY).partition("\n")[2])
 
 
 def authenticated(payload: str) -> str:
@@ -141,7 +143,7 @@ def spoilt(path: tuple[Any, ...], junk: object) -> str:
 def test_changed_entry_never_permits_denied_request(path: tuple[Any, ...], junk: object) -> None:
     """It is rejected, or the decision is made from it as from any answer, without an exception."""
     found = parse(spoilt(path, junk), KEY, NOW, 60)
-    if found is not None and found.questions == KEPT.questions:
+    if found is not None and found.questions == CACHED.questions:
         permitted = isinstance(
             decide(SessionRequest("i-1"), found.questions, found.evaluations), Permit
         )
@@ -235,9 +237,11 @@ class Twin:
         pytest.param("1", 1, id="a text and a number"),
         pytest.param(None, "null", id="nothing and its name"),
         pytest.param({"a": None}, {}, id="nothing and not there"),
-        pytest.param("\ud83d\ude00", "\U0001f600", id="two halves of a sign and the sign"),
-        pytest.param("\udcff", "\\udcff", id="no text, and how JSON spells it"),
-        pytest.param("\udcff", "\udcfe", id="two that are no text"),
+        pytest.param(
+            "\ud83d\ude00", "\U0001f600", id="two halves of a character and the character"
+        ),
+        pytest.param("\udcff", "\\udcff", id="bytes that are not text, and how JSON spells them"),
+        pytest.param("\udcff", "\udcfe", id="two that are not text"),
         pytest.param("\u00e9", "e\u0301", id="composed and decomposed"),
         pytest.param(["a", "b"], ["b", "a"], id="another order"),
         pytest.param(["a,b"], ["a", "b"], id="one text or two"),
@@ -285,16 +289,16 @@ def test_repr_of_key_shows_no_secret() -> None:
     assert "secret" not in repr(shown)
 
 
-def test_describes_entry_without_its_key() -> None:
-    assert describe(serialize(KEPT, KEY)) == (ALICE, ARN)
+def test_describes_entry_without_key() -> None:
+    assert describe(serialize(CACHED, KEY)) == (ALICE, ARN)
     assert describe(serialize(CacheEntry(CALLER, NOW), KEY)) == (ALICE,)
 
 
 @pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
 @pytest.mark.parametrize("allowed", [True, False, None])
 def test_reads_each_layer_as_written(layer: str, allowed: bool | None) -> None:
-    kept = replace(KEPT, evaluations=(replace(YES, **{layer: allowed}),))
-    assert parse(serialize(kept, KEY), KEY, NOW, 60) == kept
+    cached = replace(CACHED, evaluations=(replace(ALLOW, **{layer: allowed}),))
+    assert parse(serialize(cached, KEY), KEY, NOW, 60) == cached
 
 
 @pytest.mark.parametrize("layer", ["allowed_by_organizations", "allowed_by_permissions_boundary"])
@@ -310,7 +314,7 @@ def test_text_of_another_type_is_invalid(junk: object) -> None:
 
 
 def test_age_is_larger_of_both_clocks() -> None:
-    text = serialize(KEPT, KEY)
+    text = serialize(CACHED, KEY)
 
     assert age(text, NOW) == 0
     assert age(text, after(5)) == 5

@@ -44,7 +44,7 @@ def permitted() -> tuple[Caller, SimulationAttempt, tuple[Question, ...]]:
     return caller, SimulationAttempt(request, questions, (), Permit(request)), questions
 
 
-def test_answer_to_better_founded_questions_is_not_kept(tmp_path: Path) -> None:
+def test_does_not_cache_answer_to_questions_with_tags(tmp_path: Path) -> None:
     """The first questions are what the next start will ask: an answer with tags is another one."""
     found = answers(tmp_path)
     found.begin()
@@ -58,7 +58,7 @@ def test_answer_to_better_founded_questions_is_not_kept(tmp_path: Path) -> None:
     assert found.permit() is not None
 
 
-def test_nothing_but_a_permit_is_kept(tmp_path: Path) -> None:
+def test_caches_permits_only(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
     caller, look, questions = permitted()
@@ -84,7 +84,7 @@ def test_cached_caller_is_not_written_again(tmp_path: Path) -> None:
     assert written == [found._permit_key]
 
 
-def test_role_without_its_path_is_not_kept(tmp_path: Path) -> None:
+def test_does_not_cache_caller_whose_role_path_is_unknown(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
     caller, look, questions = permitted()
@@ -93,7 +93,7 @@ def test_role_without_its_path_is_not_kept(tmp_path: Path) -> None:
     assert found.begin() is None
 
 
-def test_variables_that_an_answer_depends_on() -> None:
+def test_key_contains_these_environment_variables() -> None:
     """Besides AWS_… and …_proxy: where STS and IAM are, and who is believed to be them."""
     assert set(key._VARIABLES) == {
         "HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -106,7 +106,7 @@ def state(path: str) -> tuple[int, ...]:
     return (known.st_dev, known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
 
 
-def test_bundles_that_an_answer_depends_on(tmp_path: Path) -> None:
+def test_key_contains_state_of_each_ca_bundle(tmp_path: Path) -> None:
     names = ("verify", "aws", "requests", "ca_bundle", "proxy_ca_bundle", "proxy_client_cert")
     paths = {name: str(tmp_path / name) for name in names}
     for path in paths.values():
@@ -127,7 +127,7 @@ def test_bundles_that_an_answer_depends_on(tmp_path: Path) -> None:
         assert key._bundles(verify, {}, {}) == {usual: state(usual)}
 
 
-def test_answer_is_not_used_after_its_bundle_has_changed(tmp_path: Path) -> None:
+def test_cache_misses_after_change_of_ca_bundle_file(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     bundle.write_text("certificates")
     before = answers(tmp_path, verify=str(bundle))._permit_key.name
@@ -136,7 +136,7 @@ def test_answer_is_not_used_after_its_bundle_has_changed(tmp_path: Path) -> None
     assert answers(tmp_path, verify=str(bundle))._permit_key.name != before
 
 
-def test_answer_ends_with_its_credentials(tmp_path: Path) -> None:
+def test_entry_expires_with_credentials(tmp_path: Path) -> None:
     found = answers(tmp_path)
     found.begin()
     caller, look, questions = permitted()
@@ -149,28 +149,28 @@ def test_answer_ends_with_its_credentials(tmp_path: Path) -> None:
         assert found.permit() is not None
 
 
-def test_caller_is_no_permit(tmp_path: Path) -> None:
+def test_entry_without_answer_does_not_permit(tmp_path: Path) -> None:
     found = answers(tmp_path)
     caller, _look, questions = permitted()
     endpoints = Endpoints("https://sts", "https://iam", "https://ssm")
     now = entry.now()
 
-    for kept in (CacheEntry(caller, now), CacheEntry(caller, now, (), (), (), endpoints),
+    for without_answer in (CacheEntry(caller, now), CacheEntry(caller, now, (), (), (), endpoints),
                  CacheEntry(caller, now, questions)):  # fmt: skip
-        found._write(found._permit_key, kept)
+        found._write(found._permit_key, without_answer)
         assert found.permit() is None
     found._write(found._permit_key, CacheEntry(caller, now, questions, (), (), endpoints))
     assert found.permit() is not None
 
 
-def test_machine_is_told_by_its_boot() -> None:
+def test_boot_id_is_that_of_linux() -> None:
     opened = mock.mock_open(read_data="4b5e\n")
     with mock.patch.object(key, "open", opened, create=True):
         assert key.boot_id() == "4b5e"
     assert opened.call_args == mock.call("/proc/sys/kernel/random/boot_id", encoding="utf-8")
 
 
-def test_machine_without_the_id_of_its_boot_is_told_by_its_name() -> None:
+def test_boot_id_is_host_name_where_linux_has_none() -> None:
     invalid = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
     for error in (FileNotFoundError(), invalid):
         with mock.patch.object(key, "open", side_effect=error, create=True):

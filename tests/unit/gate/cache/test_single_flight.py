@@ -16,7 +16,7 @@ from ssmgate.gate.cache import single_flight
 from ssmgate.gate.cache.store import DecisionCache
 
 
-def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str) -> None:
+def simulate(home: str, calls: str, seconds: float, allow: bool | None, started: str) -> None:
     directory = DecisionCache(home, print)
     Path(started, str(os.getpid())).touch()
     if directory.read("a"):  # as `authorize` does: this process may begin after the first ended
@@ -24,67 +24,67 @@ def ask(home: str, asked: str, seconds: float, answer: bool | None, started: str
     with contextlib.suppress(RuntimeError), directory.single_flight("a") as flight:
         if flight.waited and directory.read("a"):
             return
-        with open(asked, "a") as file:
+        with open(calls, "a") as file:
             file.write(f"{os.getpid()}\n")
         time.sleep(seconds)
-        if answer is None:
+        if allow is None:
             raise RuntimeError
-        if answer:
+        if allow:
             directory.write("a", "text")
         else:
             flight.mark_failed()
 
 
 class Crowd:
-    """Processes that ask the same at once."""
+    """Processes that need the same decision at once."""
 
-    def __init__(self, home: Path, count: int, *, seconds: float, answer: bool | None) -> None:
-        self.asked = home / "asked"
+    def __init__(self, home: Path, count: int, *, seconds: float, allow: bool | None) -> None:
+        self.calls = home / "calls"
         self.started = home / "started"
         self.started.mkdir()
-        arguments = (str(home), str(self.asked), seconds, answer, str(self.started))
+        arguments = (str(home), str(self.calls), seconds, allow, str(self.started))
         context = multiprocessing.get_context("fork")
-        self.processes = [context.Process(target=ask, args=arguments) for _ in range(count)]
+        self.processes = [context.Process(target=simulate, args=arguments) for _ in range(count)]
         for process in self.processes:
             process.start()
 
     def wait_for_leader(self) -> int:
-        """The process that asks first, once all of them are there."""
-        until(lambda: len(os.listdir(self.started)) == len(self.processes) and self.asked.exists())
-        until(lambda: count_lock_owners(self.asked.parent) == len(self.processes))
-        return int(self.asked.read_text().split()[0])
+        """Return the process that simulates first, once all of them wait."""
+        until(lambda: len(os.listdir(self.started)) == len(self.processes) and self.calls.exists())
+        until(lambda: count_lock_owners(self.calls.parent) == len(self.processes))
+        return int(self.calls.read_text().split()[0])
 
     def end(self) -> int:
-        """How many asked."""
+        """Return how many processes simulated."""
         for process in self.processes:
             process.join(30)
-        return len(self.asked.read_text().split())
+        return len(self.calls.read_text().split())
 
 
-def test_one_asks_for_all(home: Path) -> None:
-    assert Crowd(home, 8, seconds=0.5, answer=True).end() == 1
+def test_one_process_simulates_for_all(home: Path) -> None:
+    assert Crowd(home, 8, seconds=0.5, allow=True).end() == 1
 
 
-def test_when_the_one_that_asks_dies_another_one_asks(home: Path) -> None:
-    crowd = Crowd(home, 6, seconds=2, answer=True)
+def test_another_process_simulates_after_leader_is_killed(home: Path) -> None:
+    crowd = Crowd(home, 6, seconds=2, allow=True)
     os.kill(crowd.wait_for_leader(), 9)
 
     assert crowd.end() == 2
 
 
-@pytest.mark.parametrize("answer", [False, None], ids=["no", "an error"])
-def test_after_a_no_all_have_to_ask(home: Path, answer: bool | None) -> None:
-    crowd = Crowd(home, 6, seconds=2, answer=answer)
+@pytest.mark.parametrize("allow", [False, None], ids=["denied", "an error"])
+def test_all_processes_simulate_after_leader_gets_no_allow(home: Path, allow: bool | None) -> None:
+    crowd = Crowd(home, 6, seconds=2, allow=allow)
     crowd.wait_for_leader()
 
     assert crowd.end() == 6
 
 
-def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
+def test_waits_for_stopped_leader_no_longer_than_limit(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 1)
-    crowd = Crowd(home, 4, seconds=0.5, answer=True)
+    crowd = Crowd(home, 4, seconds=0.5, allow=True)
     leader = crowd.wait_for_leader()
     os.kill(leader, signal.SIGSTOP)
     try:
@@ -94,5 +94,5 @@ def test_one_that_is_stopped_is_waited_for_no_longer_than_the_limit(
                 assert process.exitcode == 0
     finally:
         os.kill(leader, signal.SIGCONT)
-    # Each of the three asked, unless another one's answer was there already.
+    # Each of the three simulates, unless another one has cached its allow already.
     assert 2 <= crowd.end() <= 4

@@ -93,7 +93,7 @@ def _nothing() -> None:
     """Be notified."""
 
 
-def test_free_lock_is_taken_at_once_and_held_until_released(clock: Clock, path: Path) -> None:
+def test_takes_free_lock_at_once_and_holds_it_until_release(clock: Clock, path: Path) -> None:
     flight = SingleFlightLock(_open(path), _nothing)
 
     flight.wait()
@@ -104,7 +104,7 @@ def test_free_lock_is_taken_at_once_and_held_until_released(clock: Clock, path: 
     flight.mark_failed()
 
 
-def test_without_a_lock_nothing_is_waited_for(clock: Clock) -> None:
+def test_does_not_wait_without_lock(clock: Clock) -> None:
     flight = SingleFlightLock(None, _nothing)
 
     flight.wait()
@@ -114,7 +114,7 @@ def test_without_a_lock_nothing_is_waited_for(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("drawn", "poll"), [(0, 0.01), (1, 0.03)])
-def test_lock_is_taken_when_the_leader_has_released_it(
+def test_takes_lock_when_leader_releases_it(
     clock: Clock, path: Path, leader: FileIO, drawn: float, poll: float
 ) -> None:
     clock.drawn = drawn
@@ -131,7 +131,7 @@ def test_lock_is_taken_when_the_leader_has_released_it(
 
 
 @pytest.mark.parametrize(("drawn", "patience"), [(0, 15.0), (1, 30.0)])
-def test_leader_that_does_not_end_is_waited_for_no_longer_than_the_limit(
+def test_waits_for_leader_no_longer_than_limit(
     clock: Clock, path: Path, leader: FileIO, drawn: float, patience: float
 ) -> None:
     clock.drawn = drawn
@@ -146,7 +146,7 @@ def test_leader_that_does_not_end_is_waited_for_no_longer_than_the_limit(
         os.fstat(lock)
 
 
-def test_patience_lasts_until_its_very_end(
+def test_tries_once_more_at_end_of_limit(
     clock: Clock, path: Path, leader: FileIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 1.0)
@@ -158,7 +158,7 @@ def test_patience_lasts_until_its_very_end(
     assert clock.slept == [0.5, 0.5, 0.5]
 
 
-def test_says_once_and_after_two_seconds_that_it_waits(
+def test_notifies_once_after_two_seconds(
     clock: Clock, path: Path, leader: FileIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notified: list[float] = []
@@ -175,7 +175,7 @@ def test_says_once_and_after_two_seconds_that_it_waits(
     ids=["before it waited", "as it began", "since"],
 )
 @pytest.mark.parametrize(("drawn", "pace"), [(0, 0.1), (1, 0.3)])
-def test_after_a_leader_that_failed_it_goes_on_without_the_lock(
+def test_goes_on_without_lock_after_leader_failed(
     clock: Clock, path: Path, leader: FileIO, failed: float, paced: bool, drawn: float, pace: float
 ) -> None:
     held: list[bool] = []
@@ -199,7 +199,7 @@ def test_after_a_leader_that_failed_it_goes_on_without_the_lock(
     flight.release()
 
 
-def test_failure_of_a_leader_that_was_not_waited_for_says_nothing(clock: Clock, path: Path) -> None:
+def test_ignores_failure_from_before_it_waited(clock: Clock, path: Path) -> None:
     lock = _open(path)
     SingleFlightLock(lock, _nothing).mark_failed()
     flight = SingleFlightLock(lock, _nothing)
@@ -211,9 +211,7 @@ def test_failure_of_a_leader_that_was_not_waited_for_says_nothing(clock: Clock, 
 
 
 @pytest.mark.parametrize("boot", [0.0, 7.25, 123456.789012, 9e11])
-def test_time_of_a_failure_is_written_over_the_one_before(
-    clock: Clock, path: Path, boot: float
-) -> None:
+def test_time_of_failure_overwrites_previous_one(clock: Clock, path: Path, boot: float) -> None:
     lock = _open(path)
     path.write_text("9" * 20)
     clock.boot = boot
@@ -226,7 +224,7 @@ def test_time_of_a_failure_is_written_over_the_one_before(
 
 
 @pytest.mark.parametrize("text", ["", "x", "nan", "9" * 20 + "x"])
-def test_what_is_in_the_file_of_a_lock_is_a_time_or_nothing(
+def test_invalid_time_in_lock_file_counts_as_no_failure(
     clock: Clock, path: Path, leader: FileIO, text: str
 ) -> None:
     path.write_text(text)
@@ -239,7 +237,7 @@ def test_what_is_in_the_file_of_a_lock_is_a_time_or_nothing(
     flight.release()
 
 
-def test_time_of_a_failure_that_cannot_be_read_is_that_of_no_failure(path: Path) -> None:
+def test_unreadable_time_counts_as_no_failure(path: Path) -> None:
     lock = _open(path)
     unreadable = os.open(path, os.O_WRONLY)
 
@@ -248,7 +246,7 @@ def test_time_of_a_failure_that_cannot_be_read_is_that_of_no_failure(path: Path)
     os.close(unreadable)
 
 
-def test_failure_that_cannot_be_written_is_no_error(clock: Clock, path: Path) -> None:
+def test_ignores_failing_write_of_failure(clock: Clock, path: Path) -> None:
     path.touch()
     flight = SingleFlightLock(os.open(path, os.O_RDONLY), _nothing)
 
@@ -257,7 +255,7 @@ def test_failure_that_cannot_be_written_is_no_error(clock: Clock, path: Path) ->
     assert path.read_text() == ""
 
 
-def test_file_system_without_locks_leaves_everyone_to_simulate(
+def test_simulates_without_lock_where_file_system_has_none(
     clock: Clock, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_locks(*_: object) -> None:

@@ -22,12 +22,16 @@ def _no_descriptor_stays() -> Iterator[None]:
     assert set(os.listdir("/dev/fd")) <= before
 
 
-def test_nothing_is_kept_at_first(directory: DecisionCache, home: Path, told: list[object]) -> None:
+def test_new_cache_is_empty_and_creates_no_directory(
+    directory: DecisionCache, home: Path, warnings: list[object]
+) -> None:
     assert directory.read("a") is None
-    assert (os.listdir(home), told) == ([], [])
+    assert (os.listdir(home), warnings) == ([], [])
 
 
-def test_what_was_kept(directory: DecisionCache, home: Path, told: list[object]) -> None:
+def test_reads_text_as_written_to_private_file(
+    directory: DecisionCache, home: Path, warnings: list[object]
+) -> None:
     before = os.umask(0)
     try:
         directory.write("a", "text")
@@ -38,7 +42,7 @@ def test_what_was_kept(directory: DecisionCache, home: Path, told: list[object])
     assert (home / DIRECTORY).stat().st_mode & 0o7777 == 0o700
     assert (home / DIRECTORY / "a").stat().st_mode & 0o7777 == 0o600
     assert list(inspect.texts(directory)) == ["text"]
-    assert told == []
+    assert warnings == []
 
 
 def insecure_directory(home: Path) -> None:
@@ -85,8 +89,8 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files aw
         pytest.param(foreign_directory, marks=ROOT), pytest.param(foreign_parent, marks=ROOT),
     ],
 )  # fmt: skip
-def test_a_directory_that_is_not_ours_alone(
-    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
+def test_warns_once_and_skips_directory_that_others_can_write(
+    directory: DecisionCache, home: Path, warnings: list[object], spoil: Callable[[Path], None]
 ) -> None:
     directory.write("a", "text")
     spoil(home)
@@ -95,28 +99,28 @@ def test_a_directory_that_is_not_ours_alone(
     directory.write("a", "new")
     with directory.single_flight("a"):
         pass
-    assert len(told) == 1
-    assert str(told[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
+    assert len(warnings) == 1
+    assert str(warnings[0]).startswith("ssmgate: [WARNING]: nothing is cached: ")
 
 
-def test_a_sticky_parent_is_allowed(home: Path, told: list[object]) -> None:
+def test_accepts_sticky_directory_above_home(home: Path, warnings: list[object]) -> None:
     home.chmod(0o1777)
     inner = home / "user"
     inner.mkdir(mode=0o700)
-    directory = DecisionCache(str(inner), told.append)
+    directory = DecisionCache(str(inner), warnings.append)
     directory.write("a", "text")
 
-    assert (directory.read("a"), told) == ("text", [])
+    assert (directory.read("a"), warnings) == ("text", [])
 
 
-def test_a_linked_cache_directory_is_followed(
-    home: Path, directory: DecisionCache, told: list[object]
+def test_follows_link_to_private_directory(
+    home: Path, directory: DecisionCache, warnings: list[object]
 ) -> None:
     (home / "scratch").mkdir(mode=0o700)
     (home / ".cache").symlink_to(home / "scratch")
     directory.write("a", "text")
 
-    assert (directory.read("a"), told) == ("text", [])
+    assert (directory.read("a"), warnings) == ("text", [])
 
 
 def readable(file: Path) -> None:
@@ -148,27 +152,29 @@ def foreign(file: Path) -> None:
 @pytest.mark.parametrize(
     "spoil", [readable, linked, fifo, big, binary, pytest.param(foreign, marks=ROOT)]
 )
-def test_a_file_that_is_none_of_ours_is_ignored(
-    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
+def test_ignores_and_replaces_untrusted_file(
+    directory: DecisionCache, home: Path, warnings: list[object], spoil: Callable[[Path], None]
 ) -> None:
     directory.write("a", "text")
     spoil(home / DIRECTORY / "a")
 
     assert directory.read("a") is None
     directory.write("a", "new")
-    assert (directory.read("a"), told) == ("new", [])
+    assert (directory.read("a"), warnings) == ("new", [])
 
 
-def test_where_nothing_can_be_kept_nothing_is_said(told: list[object]) -> None:
-    directory = DecisionCache("/proc/no-home", told.append)
+def test_missing_home_disables_cache_without_warning(warnings: list[object]) -> None:
+    directory = DecisionCache("/proc/no-home", warnings.append)
     directory.write("a", "text")
 
     with directory.single_flight("a") as flight:
         assert not flight.waited
-    assert (directory.read("a"), told) == (None, [])
+    assert (directory.read("a"), warnings) == (None, [])
 
 
-def test_what_is_old_is_forgotten(directory: DecisionCache, home: Path) -> None:
+def test_write_deletes_old_entries_and_clear_deletes_all(
+    directory: DecisionCache, home: Path
+) -> None:
     directory.write("old", "text")
     long_ago = time.time() - 1000
     os.utime(home / DIRECTORY / "old", (long_ago, long_ago))
@@ -181,7 +187,7 @@ def test_what_is_old_is_forgotten(directory: DecisionCache, home: Path) -> None:
     assert os.listdir(home / DIRECTORY) == []
 
 
-def test_what_cannot_be_kept_is_told(directory: DecisionCache, home: Path) -> None:
+def test_write_returns_whether_entry_was_stored(directory: DecisionCache, home: Path) -> None:
     assert directory.write("a", "text") is True
     assert directory.write("a", "x" * 70_000) is False
     assert directory.read("a") == "text"
@@ -212,7 +218,7 @@ def test_lock_and_link_are_not_the_youngest_entry(directory: DecisionCache, home
     assert youngest(str(home)) is not None
 
 
-def test_cache_and_its_locks_have_their_names(directory: DecisionCache, home: Path) -> None:
+def test_entry_and_lock_have_documented_paths(directory: DecisionCache, home: Path) -> None:
     before = os.umask(0)
     try:
         directory.write("a", "text")
@@ -226,12 +232,14 @@ def test_cache_and_its_locks_have_their_names(directory: DecisionCache, home: Pa
     assert (directory / "a.lock").stat().st_mode & 0o7777 == 0o600
 
 
-@pytest.mark.parametrize(("size", "kept"), [(65_536, True), (65_537, False)])
-def test_largest_entry(directory: DecisionCache, home: Path, size: int, kept: bool) -> None:
-    assert directory.write("a", "x" * size) is kept
+@pytest.mark.parametrize(("size", "is_stored"), [(65_536, True), (65_537, False)])
+def test_entry_may_have_65536_bytes(
+    directory: DecisionCache, home: Path, size: int, is_stored: bool
+) -> None:
+    assert directory.write("a", "x" * size) is is_stored
     directory.write("a", "")
     (home / DIRECTORY / "a").write_text("x" * size)
-    assert (directory.read("a") is not None) is kept
+    assert (directory.read("a") is not None) is is_stored
 
 
 def test_entries_are_deleted_after_a_quarter_of_an_hour(
@@ -257,7 +265,7 @@ def test_entry_that_cannot_be_written_is_not_cached(
     assert directory.read("a") is None
 
 
-def test_lock_is_released_and_a_failure_noted(directory: DecisionCache, home: Path) -> None:
+def test_releases_lock_and_notes_failure_in_it(directory: DecisionCache, home: Path) -> None:
     lock = home / DIRECTORY / "a.lock"
     with directory.single_flight("a") as flight:
         assert not flight.waited
@@ -269,7 +277,7 @@ def test_lock_is_released_and_a_failure_noted(directory: DecisionCache, home: Pa
         assert not flight.waited
 
 
-def test_lock_that_another_process_holds_is_waited_for(
+def test_waits_for_lock_of_the_same_entry_only(
     directory: DecisionCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0)
@@ -279,16 +287,19 @@ def test_lock_that_another_process_holds_is_waited_for(
         assert not other.waited
 
 
-def test_nothing_is_written_or_read_where_the_process_is(
-    directory: DecisionCache, told: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_does_not_use_current_directory(
+    directory: DecisionCache,
+    warnings: list[object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     place = tmp_path / "place"
     place.mkdir()
     monkeypatch.chdir(place)
     (place / "a").touch(mode=0o600)
-    assert DecisionCache("/proc/no-home", told.append).read("a") is None
+    assert DecisionCache("/proc/no-home", warnings.append).read("a") is None
     (place / "a").unlink()
-    for cache in (directory, DecisionCache("/proc/no-home", told.append)):
+    for cache in (directory, DecisionCache("/proc/no-home", warnings.append)):
         cache.write("a", "text")
         with cache.single_flight("a"):
             cache.read("a")
@@ -311,8 +322,8 @@ def spoil_lock_fifo(lock: Path) -> None:
     ],
     ids=["link", "fifo", "directory", "text", "more text"],
 )  # fmt: skip
-def test_whatever_the_lock_is_somebody_asks(
-    directory: DecisionCache, home: Path, told: list[object], spoil: Callable[[Path], None]
+def test_unusable_lock_does_not_prevent_simulation(
+    directory: DecisionCache, home: Path, warnings: list[object], spoil: Callable[[Path], None]
 ) -> None:
     directory.write("a", "text")
     spoil(home / DIRECTORY / "a.lock")
@@ -320,13 +331,16 @@ def test_whatever_the_lock_is_somebody_asks(
         flight.mark_failed()
 
     assert not flight.waited
-    assert told == []
+    assert warnings == []
     assert not (home / DIRECTORY / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_says_at_a_terminal_what_it_waits_for(
-    directory: DecisionCache, told: list[object], monkeypatch: pytest.MonkeyPatch, terminal: bool
+    directory: DecisionCache,
+    warnings: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
 ) -> None:
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0)
     monkeypatch.setattr(single_flight, "NOTICE_SECONDS", 0)
@@ -335,4 +349,4 @@ def test_says_at_a_terminal_what_it_waits_for(
         pass
 
     line = "ssmgate: waiting for another ssmgate process that checks the same access"
-    assert told == [line] * terminal
+    assert warnings == [line] * terminal

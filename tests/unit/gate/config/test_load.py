@@ -259,7 +259,7 @@ def test_unlocked_list_is_replaced(tmp_path: Path) -> None:
     assert config.rules.documents_allow == (("Bee-*", "arn:aws:ssm:*"),)
 
 
-def test_empty_allow_list_is_kept(tmp_path: Path) -> None:
+def test_reads_empty_allow_list(tmp_path: Path) -> None:
     assert read(tmp_path, system="documents.allow = []").rules.documents_allow == ((),)
 
 

@@ -40,13 +40,13 @@ TABLE: dict[str, tuple[str | None, Any]] = {
 }
 
 
-def test_keys_have_these_names_variables_and_defaults() -> None:
+def test_keys_have_documented_variables_and_defaults() -> None:
     assert {name: (key.variable, key.default) for name, key in KEYS.items()} == TABLE
 
 
 @pytest.mark.parametrize("name", ["allow_wildcard_grants", "plugin.pass_credentials"])
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
-def test_reads_a_flag_from_its_variable(name: str, text: str, value: bool) -> None:
+def test_reads_flag_from_environment_variable(name: str, text: str, value: bool) -> None:
     key = KEYS[name]
     assert key.text is not None
     assert key.read(key.text(text)) is value
@@ -54,7 +54,7 @@ def test_reads_a_flag_from_its_variable(name: str, text: str, value: bool) -> No
 
 @pytest.mark.parametrize("name", ["allow_wildcard_grants", "plugin.pass_credentials"])
 @pytest.mark.parametrize("text", ["", "True", "1", "yes", "named", "resolved"])
-def test_rejects_other_text_for_a_flag(name: str, text: str) -> None:
+def test_rejects_invalid_text_for_flag(name: str, text: str) -> None:
     key = KEYS[name]
     assert key.text is not None
     with pytest.raises(ValueError, match="must be true or false"):

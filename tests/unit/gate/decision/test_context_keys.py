@@ -80,7 +80,7 @@ def test_unknown_key_is_named_once() -> None:
     assert unknown_keys(USER, ["aws:SourceIp", "AWS:sourceip"]) == ("aws:SourceIp",)
 
 
-def test_key_of_the_action_itself_is_not_of_another_service() -> None:
+def test_key_of_same_service_is_unknown() -> None:
     channel = Question(USER.policy_source_arn, "*", (), "ssmmessages:OpenDataChannel")
 
     keys = ["ssmmessages:Any", "s3:prefix", "ssm:SessionDocumentAccessCheck"]

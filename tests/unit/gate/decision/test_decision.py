@@ -30,12 +30,12 @@ ALLOWED, IMPLICIT, EXPLICIT = (
     EvalDecision.IMPLICIT_DENY,
     EvalDecision.EXPLICIT_DENY,
 )
-YES = Evaluation(ARN, ALLOWED)
-NO = Evaluation(ARN, IMPLICIT)
+ALLOW = Evaluation(ARN, ALLOWED)
+DENY = Evaluation(ARN, IMPLICIT)
 
 
-def test_an_allow_of_the_document_permits_the_request() -> None:
-    assert decide(REQUEST, [QUESTION], [YES]) == Permit(REQUEST)
+def test_permits_request_if_document_is_allowed() -> None:
+    assert decide(REQUEST, [QUESTION], [ALLOW]) == Permit(REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -47,26 +47,28 @@ def test_an_allow_of_the_document_permits_the_request() -> None:
         pytest.param([Evaluation(ARN + "x", ALLOWED)], Reason.NO_ANSWER, id="a longer name"),
         pytest.param([Evaluation(ARN.lower(), ALLOWED)], Reason.NO_ANSWER, id="another case"),
         pytest.param(
-            [replace(YES, allowed_by_organizations=False)], "contradiction", id="SCP says no"
+            [replace(ALLOW, allowed_by_organizations=False)], "contradiction", id="SCP denies"
         ),
         pytest.param(
-            [replace(YES, allowed_by_permissions_boundary=False)],
+            [replace(ALLOW, allowed_by_permissions_boundary=False)],
             "contradiction",
-            id="boundary says no",
+            id="boundary denies",
         ),
         pytest.param(
-            [replace(NO, missing_context=("aws:MultiFactorAuthPresent",))],
+            [replace(DENY, missing_context=("aws:MultiFactorAuthPresent",))],
             Reason.LIVE_CONTEXT,
-            id="hangs on MFA",
+            id="depends on MFA",
         ),
         pytest.param(
-            [replace(NO, missing_context=("ssm:resourceTag/a", "AWS:sourceip"))],
+            [replace(DENY, missing_context=("ssm:resourceTag/a", "AWS:sourceip"))],
             Reason.LIVE_CONTEXT,
-            id="hangs on the address, in odd case",
+            id="depends on the address, in odd case",
         ),
     ],
 )
-def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None:
+def test_answer_that_decides_nothing_is_unknown(
+    evaluations: list[Evaluation], reason_code: Reason
+) -> None:
     decision = decide(REQUEST, [QUESTION], evaluations)
 
     assert isinstance(decision, Unknown)
@@ -76,15 +78,15 @@ def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None
 @pytest.mark.parametrize(
     ("evaluations", "reason_code", "layer"),
     [
-        pytest.param([NO], Reason.IMPLICIT_DENY, Layer.IDENTITY, id="not mentioned"),
+        pytest.param([DENY], Reason.IMPLICIT_DENY, Layer.IDENTITY, id="not mentioned"),
         pytest.param(
-            [YES, NO], Reason.IMPLICIT_DENY, Layer.IDENTITY, id="allowed once, denied once"
+            [ALLOW, DENY], Reason.IMPLICIT_DENY, Layer.IDENTITY, id="allowed once, denied once"
         ),
         pytest.param(
             [Evaluation(ARN, EXPLICIT)], Reason.EXPLICIT_DENY, Layer.IDENTITY, id="denied"
         ),
         pytest.param(
-            [replace(NO, allowed_by_organizations=False)],
+            [replace(DENY, allowed_by_organizations=False)],
             Reason.IMPLICIT_DENY,
             Layer.ORGANIZATIONS,
             id="no SCP allows",
@@ -96,13 +98,13 @@ def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None
             id="an SCP denies, without a statement",
         ),
         pytest.param(
-            [replace(NO, allowed_by_permissions_boundary=False)],
+            [replace(DENY, allowed_by_permissions_boundary=False)],
             Reason.IMPLICIT_DENY,
             Layer.BOUNDARY,
             id="outside the boundary",
         ),
         pytest.param(
-            [replace(NO, missing_context=("ssm:resourceTag/Env",))],
+            [replace(DENY, missing_context=("ssm:resourceTag/Env",))],
             Reason.IMPLICIT_DENY,
             Layer.IDENTITY,
             id="tags are missing",
@@ -115,7 +117,9 @@ def test_cannot_tell(evaluations: list[Evaluation], reason_code: Reason) -> None
         ),
     ],
 )
-def test_refusal(evaluations: list[Evaluation], reason_code: DenialReason, layer: Layer) -> None:
+def test_denial_has_reason_and_layer(
+    evaluations: list[Evaluation], reason_code: DenialReason, layer: Layer
+) -> None:
     decision = decide(REQUEST, [QUESTION], evaluations)
 
     assert isinstance(decision, Denial)
@@ -126,8 +130,8 @@ def test_refusal(evaluations: list[Evaluation], reason_code: DenialReason, layer
     )
 
 
-def test_no_question_is_no_yes() -> None:
-    assert decide(REQUEST, [], [YES]) == Unknown(
+def test_permits_nothing_without_question() -> None:
+    assert decide(REQUEST, [], [ALLOW]) == Unknown(
         Reason.NO_QUESTION, "no session document was simulated"
     )
 
@@ -141,7 +145,7 @@ def test_no_question_is_no_yes() -> None:
         ((ALLOWED, None), False),
     ],
 )
-def test_every_document_that_may_be_meant_is_required(
+def test_permits_request_only_if_each_possible_document_is_allowed(
     decisions: tuple[EvalDecision, EvalDecision | None], permitted: bool
 ) -> None:
     questions = [QUESTION, replace(QUESTION, resource_arn=OTHER)]
@@ -154,20 +158,20 @@ def test_every_document_that_may_be_meant_is_required(
     assert isinstance(decide(REQUEST, questions, evaluations), Permit) is permitted
 
 
-def test_a_permit_spells_out_the_default_document_and_no_other() -> None:
+def test_permit_spells_out_default_document_only() -> None:
     spelled_out = Permit(REQUEST).spelled_out()
 
     assert spelled_out == replace(REQUEST, document_name=DEFAULT_DOCUMENT_NAME)
     assert Permit(replace(REQUEST, document_name="Dev-Shell")).spelled_out() is None
 
 
-def test_an_override_keeps_what_it_set_aside() -> None:
+def test_override_records_overridden_denial() -> None:
     denial = Denial(Reason.IMPLICIT_DENY, QUESTION, Layer.IDENTITY)
 
     permit = override(REQUEST, denial)
 
     assert permit == Permit(REQUEST, denial)
-    assert permit.spelled_out() is None, "what IAM did not allow is not asked for twice"
+    assert permit.spelled_out() is None, "a denied document has no second spelling"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +248,7 @@ def test_layer_of_explicit_deny_is_that_of_its_statements(
     assert decision.layer is layer
 
 
-def test_denial_that_an_unread_tag_may_turn_is_unknown() -> None:
+def test_denial_that_unread_tag_may_change_is_unknown() -> None:
     unread = (("aws:ResourceTag/a", "is x"), ("ssm:resourceTag/b", "is x"), ("c", "is y"))
     decisions = [
         unless_unread(Denial(code, QUESTION, Layer.IDENTITY), unread)

@@ -75,11 +75,11 @@ def outcome(case: Callable[[Any], object], cls: Any) -> object:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_as_the_standard_librarys(name: str) -> None:
+def test_frozen_behaves_as_dataclass(name: str) -> None:
     assert outcome(CASES[name], OURS) == outcome(CASES[name], STANDARD)
 
 
-def test_post_init_may_refuse() -> None:
+def test_post_init_may_reject_values() -> None:
     @frozen
     class Picky:
         name: str
@@ -156,14 +156,14 @@ def test_values_are_copied_and_pickled(cls: Any) -> None:
 
 
 @pytest.mark.parametrize("cls", FROZEN, ids=lambda cls: cls.__qualname__)
-def test_secrets_are_not_shown(cls: Any) -> None:
+def test_repr_omits_fields_with_secrets(cls: Any) -> None:
     secret = {"secret", "token"}
     for field in dataclasses.fields(cls):
         if secret & set(field.name.split("_")):
             assert not field.repr, field.name
 
 
-def test_copies_are_checked_as_all_values_are() -> None:
+def test_unpickling_validates_values() -> None:
     made, arguments = SessionRequest("i-1", "Dev-Shell").__reduce__()
 
     with pytest.raises(InvalidRequest):

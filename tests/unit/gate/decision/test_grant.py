@@ -131,7 +131,7 @@ _NAME = "document/Dev-Shell"
         (("!document/Other",), Grant.WILDCARD),
     ],
 )
-def test_only_a_statement_without_wildcard_names_the_document(
+def test_statement_with_wildcard_does_not_name_document(
     patterns: tuple[str, ...], expected: Grant
 ) -> None:
     """A pattern after `!` stands in NotResource."""
@@ -158,7 +158,7 @@ def test_controls_are_random_and_cannot_be_excluded() -> None:
     assert first != second
 
 
-def test_name_that_differs_in_a_digit_is_no_control() -> None:
+def test_controls_exclude_names_that_differ_in_digit() -> None:
     """Documents that are numbered are often listed in one statement."""
     shells = {f"{ARN}{digit}" for digit in range(10)}
     numbered = replace(QUESTION, resource_arn=f"{ARN}1")

@@ -18,7 +18,7 @@ REQUEST = SessionRequest("i-1")
 PERMIT = decision.override(REQUEST, decision.Unknown(Reason.IDENTITY, "x"))
 
 
-def test_copy_of_a_permit_is_the_permit() -> None:
+def test_copy_of_permit_is_same_permit() -> None:
     assert copy.copy(PERMIT) is PERMIT
     assert copy.deepcopy([PERMIT])[0] is PERMIT
 
@@ -35,6 +35,6 @@ def test_copy_of_a_permit_is_the_permit() -> None:
         lambda: pickle.dumps(decision.SimulationAttempt(REQUEST, (), (), PERMIT)),
     ],
 )
-def test_permit_is_made_by_a_decision_alone(forge: Callable[[], object]) -> None:
+def test_only_decision_makes_permit(forge: Callable[[], object]) -> None:
     with pytest.raises(TypeError):
         forge()

@@ -67,7 +67,7 @@ def test_claims_mfa_only_after_own_mfa() -> None:
     )
 
 
-def test_configured_key_occurs_once() -> None:
+def test_configured_key_replaces_known_one() -> None:
     configured = configured_context({"AWS:multifactorauthpresent": False})
     entries = context(mfa_done=True, configured=configured)
 
@@ -108,7 +108,7 @@ def test_rejects_keys_that_iam_rejects(key: str) -> None:
 
 
 @pytest.mark.parametrize("arn", [MINE, AWSS])
-def test_control_differs_in_name_only_and_cannot_exist(arn: str) -> None:
+def test_control_differs_in_name_that_cannot_exist(arn: str) -> None:
     question = Question.about(
         CALLER, arn, region="us-east-1", secure_transport=True, mfa_done=False
     )
@@ -200,14 +200,12 @@ def test_configured_keys_are_ordered() -> None:
         ("aws:RequestTag/Team", False, False),
     ],
 )
-def test_kind_of_a_tag_is_told_by_its_key_in_whatever_case(
-    key: str, of_resource: bool, of_principal: bool
-) -> None:
+def test_recognises_tag_keys_in_any_case(key: str, of_resource: bool, of_principal: bool) -> None:
     assert is_resource_tag(key) is of_resource
     assert is_principal_tag(key) is of_principal
 
 
-def test_arn_of_role_is_not_given_without_its_path() -> None:
+def test_omits_principal_arn_of_role_with_unknown_path() -> None:
     role = "arn:aws:iam::111122223333:role/Ops"
     for known in (True, False):
         caller = replace(CALLER, policy_source_arn=role, role_path_known=known)
@@ -220,7 +218,7 @@ def test_arn_of_role_is_not_given_without_its_path() -> None:
         assert asked.policy_source_arn == role
 
 
-def test_kind_of_credentials_is_not_known_unless_given() -> None:
+def test_kind_of_credentials_is_unknown_by_default() -> None:
     asked = Question.about(CALLER, MINE, region="us-east-1", secure_transport=True, mfa_done=False)
 
     assert asked.credentials == Question("arn:a", "arn:d", ()).credentials == ""

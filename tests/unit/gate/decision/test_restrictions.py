@@ -26,7 +26,7 @@ def arn(name: str, account: str = ACCOUNT, region: str = "us-east-1") -> str:
     return f"arn:aws:ssm:{region}:{account}:document/{name}"
 
 
-def test_without_rules_nothing_is_refused() -> None:
+def test_denies_nothing_without_rules() -> None:
     assert code(Restrictions()) is None
 
 
@@ -61,7 +61,9 @@ def test_without_rules_nothing_is_refused() -> None:
         ([], "Dev-Shell", False),
     ],
 )
-def test_documents_allow(patterns: list[str], document: str | None, allowed: bool) -> None:
+def test_allow_list_denies_other_documents(
+    patterns: list[str], document: str | None, allowed: bool
+) -> None:
     said = code(Restrictions(documents_allow=(tuple(patterns),)), document)
 
     assert said == (None if allowed else Reason.DOCUMENT_NOT_LISTED)
@@ -87,7 +89,9 @@ def test_documents_allow(patterns: list[str], document: str | None, allowed: boo
         ("Prod-*", "Dev-Shell", False),
     ],
 )
-def test_documents_deny(pattern: str, document: str | None, denied: bool) -> None:
+def test_deny_list_denies_matching_documents(
+    pattern: str, document: str | None, denied: bool
+) -> None:
     rules = Restrictions(documents_allow=(("*", "arn:*"),), documents_deny=(pattern,))
 
     assert code(rules, document) == (Reason.DOCUMENT_DENIED if denied else None)
@@ -100,7 +104,7 @@ def test_each_allow_list_has_to_match() -> None:
     assert code(rules, "Dev-Root") == code(rules, "Ops-Shell") == Reason.DOCUMENT_NOT_LISTED
 
 
-def test_without_an_arn_nothing_is_allowed() -> None:
+def test_allow_list_denies_request_without_document_arn() -> None:
     said = denial_by(Restrictions(documents_allow=(("*",),)), SessionRequest("i-1"), (), ACCOUNT)
 
     assert said is not None
@@ -119,7 +123,7 @@ def test_without_an_arn_nothing_is_allowed() -> None:
         ([], "i-1", False),
     ],
 )
-def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
+def test_allow_list_denies_other_targets(patterns: list[str], target: str, allowed: bool) -> None:
     said = code(Restrictions(targets_allow=(tuple(patterns),)), target=target)
 
     assert said == (None if allowed else Reason.TARGET_NOT_LISTED)
@@ -140,7 +144,9 @@ def test_targets_allow(patterns: list[str], target: str, allowed: bool) -> None:
         ("\u202e1", True),
     ],
 )
-def test_require_reason(reason: str | None, enough: bool) -> None:
+def test_require_reason_denies_request_without_visible_reason(
+    reason: str | None, enough: bool
+) -> None:
     said = code(Restrictions(require_reason=True), reason=reason)
 
     assert said == (None if enough else Reason.REASON_REQUIRED)
@@ -177,7 +183,7 @@ def test_require_reason(reason: str | None, enough: bool) -> None:
         ),
     ],
 )
-def test_refusal_names_its_rule(rules: Restrictions, expected: LocalDenial) -> None:
+def test_denial_names_rule(rules: Restrictions, expected: LocalDenial) -> None:
     assert denial_by(rules, SessionRequest("i-1", "Dev-Shell"), (arn("Dev-Shell"),), ACCOUNT) == (
         expected
     )
@@ -201,7 +207,7 @@ def test_refusal_names_its_rule(rules: Restrictions, expected: LocalDenial) -> N
         ("ä", False),
     ],
 )
-def test_signs_of_a_pattern(text: str, valid: bool) -> None:
+def test_pattern_may_contain_these_characters(text: str, valid: bool) -> None:
     assert (PATTERN.match(text) is not None) is valid
 
 

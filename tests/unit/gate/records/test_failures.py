@@ -155,7 +155,7 @@ GOES_ON: dict[str, tuple[Callable[[Place], object], str]] = {
 
 @pytest.mark.parametrize("chain", [False, True], ids=["plain", "chained"])
 @pytest.mark.parametrize("name", GOES_ON)
-def test_record_is_one_line_all_the_same(place: Place, name: str, chain: bool) -> None:
+def test_record_with_failures_is_one_line(place: Place, name: str, chain: bool) -> None:
     happen, target = GOES_ON[name]
     recorder = place.recorder(chain)
     recorder.start(None, REQUEST, "s-1")

@@ -1,4 +1,4 @@
-"""Files in a directory that is one user's alone: read, kept whole or not at all, forgotten."""
+"""Directories that only one user can use: how they are opened, created, and rejected."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def test_without_create_nothing_is_made(home: Path) -> None:
+def test_creates_nothing_unless_requested(home: Path) -> None:
     with pytest.raises(FileNotFoundError):
         private_directory.open_directory(str(home), "a/b")
     assert os.listdir(home) == []
 
 
-def test_without_create_the_last_directory_is_not_made_either(home: Path) -> None:
+def test_creates_no_last_directory_unless_requested(home: Path) -> None:
     (home / "a").mkdir()
     with pytest.raises(FileNotFoundError):
         private_directory.open_directory(str(home), "a/b")
     assert os.listdir(home / "a") == []
 
 
-def test_create_opens_what_is_there(home: Path) -> None:
+def test_create_accepts_existing_directory(home: Path) -> None:
     for _ in range(2):
         os.close(private_directory.open_directory(str(home), "a/b", create=True))
     assert (home / "a" / "b").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_home_of_an_ordinary_user_below_roots_directories() -> None:
+def test_accepts_home_below_directories_of_root() -> None:
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
         home = Path(directory, "home")
@@ -56,7 +56,7 @@ def test_home_of_an_ordinary_user_below_roots_directories() -> None:
         assert (home / "a/b").stat().st_uid == 12345
 
 
-def test_a_directory_that_inherits_its_group_is_one_users_alone(home: Path) -> None:
+def test_accepts_private_directory_with_set_group_id_bit(home: Path) -> None:
     """Below a directory with the set-group-ID bit every new one has it too."""
     home.chmod(0o2700)
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
@@ -68,7 +68,7 @@ def test_a_directory_that_inherits_its_group_is_one_users_alone(home: Path) -> N
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_it_imports_next_to_nothing() -> None:
+def test_module_imports_few_modules() -> None:
     # Some releases of Python 3.13 load errno themselves.
     code = (
         "import errno, os, stat, sys; before = set(sys.modules)\n"
@@ -136,7 +136,7 @@ def closed_directory(home: Path) -> None:
         (closed_directory, r"a/b must be owned by"),
     ],
 )
-def test_directory_that_is_not_one_users_alone(
+def test_rejects_directory_that_others_can_use(
     home: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
@@ -149,7 +149,7 @@ def test_directory_that_is_not_one_users_alone(
     assert set(os.listdir("/dev/fd")) <= before
 
 
-def test_linked_home_and_linked_parent_are_followed(home: Path) -> None:
+def test_follows_links_above_directory(home: Path) -> None:
     (home / "real").mkdir(mode=0o700)
     (home / "a").symlink_to("real")
     home.with_name("link").symlink_to(home)
@@ -159,7 +159,7 @@ def test_linked_home_and_linked_parent_are_followed(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
-def test_directory_of_another_user(home: Path) -> None:
+def test_rejects_directory_of_another_user(home: Path) -> None:
     os.close(private_directory.open_directory(str(home), "a/b", create=True))
     os.chown(home / "a/b", 12345, -1)
     with pytest.raises(InsecurePermissions, match=r"must be owned by .* \(uid 12345, mode 0700\)"):
@@ -169,7 +169,7 @@ def test_directory_of_another_user(home: Path) -> None:
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_link_in_a_home_that_others_could_write(home: Path, tmp_path: Path) -> None:
+def test_rejects_link_in_home_that_others_can_write(home: Path, tmp_path: Path) -> None:
     """Where it leads is this user's alone, but others could exchange the link."""
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (home / "a").symlink_to(tmp_path / "elsewhere")
@@ -180,7 +180,7 @@ def test_link_in_a_home_that_others_could_write(home: Path, tmp_path: Path) -> N
         private_directory.open_directory(str(home), "a/b")
 
 
-def test_home_that_cannot_be_entered_is_an_error_whoever_could_write_it(tmp_path: Path) -> None:
+def test_home_that_is_file_is_error(tmp_path: Path) -> None:
     home = tmp_path / "file"
     home.write_text("")
     home.chmod(0o666)

@@ -17,7 +17,7 @@ from ssmgate.gate.config.load import USER_FILE, ConfigSource, load
 from ssmgate.gate.decision.errors import ConfigurationProblem
 
 PERMISSIVE = 'mode = "permissive"\n'
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def home() -> Iterator[Path]:
         directory / USER_FILE,
     ):
         if os.geteuid() == 0:
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
     yield directory
     for path in base.rglob("*"):
         if path.is_dir() and not path.is_symlink():
@@ -50,7 +50,7 @@ def ordinary_user() -> Iterator[None]:
     """Change the uid of root: root can enter each directory."""
     root = os.geteuid() == 0
     if root:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED)
     try:
         yield
     finally:
@@ -169,7 +169,7 @@ def test_existing_unusable_file_is_error(
 ) -> None:
     change(home)
     if os.geteuid() == 0:
-        os.chown(home / USER_FILE, NOBODY, NOBODY, follow_symlinks=False)
+        os.chown(home / USER_FILE, UNPRIVILEGED, UNPRIVILEGED, follow_symlinks=False)
 
     with pytest.raises(ConfigurationProblem, match=words) as raised:
         loaded(str(home))

@@ -38,14 +38,14 @@ def opened(path: Path, base: Path) -> str:
     return trusted_open.read(file, str(path)).decode()
 
 
-def why(path: Path | str, base: Path) -> str:
+def rejection(path: Path | str, base: Path) -> str:
     with pytest.raises(InsecurePermissions) as caught:
         os.close(open_trusted(str(path), owners=ME, base=str(base)))
     assert str(caught.value) == f"{caught.value.path} {caught.value.why}"
     return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
 
 
-def why_directory(path: Path, base: Path) -> str:
+def rejection_of_directory(path: Path, base: Path) -> str:
     with pytest.raises(InsecurePermissions) as caught:
         require_trusted_directory(str(path), ME, base=str(base))
     return f"{os.path.relpath(caught.value.path, base)} {caught.value.why}"
@@ -77,7 +77,7 @@ MEMBERS = {0: 0, GROUP: USER, 7: None}
         pytest.param(0o4755, 0, 0, {0}, "", id="other bits"),
     ],
 )
-def test_who_can_write_it(
+def test_only_owners_may_write(
     monkeypatch: pytest.MonkeyPatch, mode: int, uid: int, gid: int, owners: set[int], problem: str
 ) -> None:
     monkeypatch.setattr(groups, "only_member", MEMBERS.__getitem__)
@@ -98,7 +98,7 @@ def test_who_can_write_it(
         (0o777, 0, "can be written by others (mode 0777)"),
     ],
 )
-def test_sticky_directory_above_another(mode: int, uid: int, problem: str) -> None:
+def test_sticky_bit_permits_other_writers_above_file(mode: int, uid: int, problem: str) -> None:
     known: Any = SimpleNamespace(st_mode=stat.S_IFDIR | mode, st_uid=uid, st_gid=7)
     found = insecure(known, "/x", frozenset({0, USER}), allow_sticky=True)
     assert (found.why if found else "") == problem
@@ -113,11 +113,11 @@ def test_sticky_directory_above_another(mode: int, uid: int, problem: str) -> No
         pytest.param(["bob"], ["alice"], None, id="another listed member"),
         pytest.param([], ["alice", "bob"], None, id="another member by the primary group"),
         pytest.param([], [], None, id="no member"),
-        pytest.param(["nobody-knows"], ["alice"], None, id="a member that is not a user"),
+        pytest.param(["unknown-user"], ["alice"], None, id="a member that is not a user"),
         pytest.param(None, ["alice"], None, id="no such group"),
     ],
 )
-def test_only_member_of_a_group(
+def test_finds_only_member_of_group(
     monkeypatch: pytest.MonkeyPatch,
     listed: list[str] | None,
     primary: list[str],
@@ -138,7 +138,7 @@ def test_only_member_of_a_group(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_group_of_the_system(tmp_path: Path) -> None:
+def test_rejects_group_writable_file_with_real_groups(tmp_path: Path) -> None:
     """Without a fake: the file of a user whom no system has, and of a group with members."""
     file = tmp_path / "file"
     file.touch()
@@ -157,7 +157,9 @@ def test_group_of_the_system(tmp_path: Path) -> None:
         (stat.S_IFCHR, "/x is not a regular file"),
     ],
 )
-def test_only_a_regular_file(monkeypatch: pytest.MonkeyPatch, kind: int, words: str) -> None:
+def test_rejects_files_that_are_not_regular(
+    monkeypatch: pytest.MonkeyPatch, kind: int, words: str
+) -> None:
     known = SimpleNamespace(st_mode=kind | 0o600, st_uid=0, st_gid=0)
     monkeypatch.setattr(
         trusted_open, "os", SimpleNamespace(fstat=lambda _file: known, strerror=os.strerror)
@@ -167,7 +169,7 @@ def test_only_a_regular_file(monkeypatch: pytest.MonkeyPatch, kind: int, words: 
     assert str(caught.value) == words
 
 
-def test_what_its_owner_alone_could_have_written(path: Path, tmp_path: Path) -> None:
+def test_opens_file_that_only_owner_can_write(path: Path, tmp_path: Path) -> None:
     assert opened(path, tmp_path) == "text"
     require_trusted_directory(str(path.parent), ME, base=str(tmp_path))
     require_trusted_directory(str(tmp_path), ME, base=str(tmp_path))
@@ -217,33 +219,31 @@ def file_above(path: Path) -> None:
         (file_above, "a is not a directory"),
     ],
 )
-def test_directory_that_others_could_exchange(
+def test_rejects_directory_that_others_can_exchange(
     path: Path, tmp_path: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     spoil(path)
 
-    assert why(path, tmp_path) == words
-    assert why_directory(path.parent, tmp_path) == words
+    assert rejection(path, tmp_path) == words
+    assert rejection_of_directory(path.parent, tmp_path) == words
 
 
-def test_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+def test_does_not_follow_link(path: Path, tmp_path: Path) -> None:
     (path.parent / "link").symlink_to("file")
-    assert why(path.parent / "link", tmp_path) == "a/b/link is a symbolic link"
+    assert rejection(path.parent / "link", tmp_path) == "a/b/link is a symbolic link"
 
 
-def test_file_that_others_could_write(path: Path, tmp_path: Path) -> None:
+def test_rejects_file_that_others_can_write(path: Path, tmp_path: Path) -> None:
     path.chmod(0o666)
-    assert why(path, tmp_path) == "a/b/file can be written by others (mode 0666)"
+    assert rejection(path, tmp_path) == "a/b/file can be written by others (mode 0666)"
 
 
-def test_fifo_is_not_waited_for(path: Path, tmp_path: Path) -> None:
+def test_does_not_wait_for_fifo(path: Path, tmp_path: Path) -> None:
     os.mkfifo(path.parent / "fifo", 0o600)
-    assert why(path.parent / "fifo", tmp_path) == "a/b/fifo is not a regular file"
+    assert rejection(path.parent / "fifo", tmp_path) == "a/b/fifo is not a regular file"
 
 
-def test_missing_file_is_missing_whatever_its_directorys_are_like(
-    path: Path, tmp_path: Path
-) -> None:
+def test_missing_file_is_not_found_in_insecure_directory(path: Path, tmp_path: Path) -> None:
     insecure_directory(path)
     for missing in (path.parent / "none", path.parents[1] / "none" / "file"):
         with pytest.raises(FileNotFoundError):
@@ -253,12 +253,12 @@ def test_missing_file_is_missing_whatever_its_directorys_are_like(
 
 
 @pytest.mark.parametrize("detour", ["a/file", "./a", "{}/a/../a/b/file", "{}//a/b/file"])
-def test_path_without_detours(path: Path, tmp_path: Path, detour: str) -> None:
+def test_rejects_path_with_detours(path: Path, tmp_path: Path, detour: str) -> None:
     with pytest.raises(InsecurePermissions, match="is not an absolute path without detours"):
         open_trusted(detour.format(tmp_path), owners=ME, base=str(tmp_path))
 
 
-def test_new_file_is_its_owners_alone(path: Path, tmp_path: Path) -> None:
+def test_new_file_is_private_by_default(path: Path, tmp_path: Path) -> None:
     new = path.with_name("new")
     flags = os.O_CREAT | os.O_WRONLY
     before = os.umask(0)
@@ -271,7 +271,7 @@ def test_new_file_is_its_owners_alone(path: Path, tmp_path: Path) -> None:
     assert new.with_name("new2").stat().st_mode & 0o7777 == 0o640
 
 
-def test_by_default_only_root_is_trusted() -> None:
+def test_trusts_root_by_default() -> None:
     os.close(open_trusted(os.path.realpath("/etc/passwd")))
     require_trusted_directory(os.path.realpath("/etc"))
     system = "/private" if sys.platform == "darwin" else ""
@@ -279,7 +279,7 @@ def test_by_default_only_root_is_trusted() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_by_default_nobody_else_is(path: Path, tmp_path: Path) -> None:
+def test_trusts_no_other_user_by_default(path: Path, tmp_path: Path) -> None:
     os.chown(path, 12345, -1)
     with pytest.raises(InsecurePermissions, match="belongs to uid 12345"):
         open_trusted(str(path), base=str(tmp_path))
@@ -289,7 +289,9 @@ def test_by_default_nobody_else_is(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "whole"), [(0, True), (LARGEST, True), (LARGEST + 1, False)])
-def test_size_of_a_configuration(path: Path, tmp_path: Path, size: int, whole: bool) -> None:
+def test_rejects_configuration_above_64_kib(
+    path: Path, tmp_path: Path, size: int, whole: bool
+) -> None:
     assert LARGEST == 65536
     path.write_bytes(b"x" * size)
     if whole:

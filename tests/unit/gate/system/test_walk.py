@@ -30,7 +30,7 @@ def links_of(path: Path) -> Path:
     return path.parents[2] / "absolute" / "relative"
 
 
-def test_links_are_followed_where_they_may_be(path: Path, tmp_path: Path) -> None:
+def test_follows_links_only_if_permitted(path: Path, tmp_path: Path) -> None:
     linked = links_of(path)
     directory, problem = walk(str(linked), TRUSTED, follow=True, allow_sticky=True)
     try:
@@ -42,7 +42,7 @@ def test_links_are_followed_where_they_may_be(path: Path, tmp_path: Path) -> Non
         walk(str(linked), TRUSTED, allow_sticky=True)
 
 
-def test_what_links_lead_through_is_judged(path: Path, tmp_path: Path) -> None:
+def test_checks_directories_that_links_lead_through(path: Path, tmp_path: Path) -> None:
     """A link to a link: the directory of the second is neither above the first nor the end."""
     between = tmp_path / "between"
     between.mkdir()
@@ -57,7 +57,7 @@ def test_what_links_lead_through_is_judged(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_link_of_another_user_is_not_followed(path: Path, tmp_path: Path) -> None:
+def test_rejects_link_of_another_user(path: Path, tmp_path: Path) -> None:
     """In a sticky directory, such as /tmp, its owner could exchange it at any time."""
     link = tmp_path / "link"
     link.symlink_to(path.parent)
@@ -66,7 +66,7 @@ def test_link_of_another_user_is_not_followed(path: Path, tmp_path: Path) -> Non
         walk(str(link), TRUSTED, follow=True, allow_sticky=True)
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_circular_links_are_error(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises((InsecurePermissions, OSError)):
@@ -74,9 +74,7 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("links", "followed"), [(40, True), (41, False)])
-def test_as_many_links_are_followed_as_linux_follows(
-    tmp_path: Path, links: int, followed: bool
-) -> None:
+def test_follows_40_links_as_linux_does(tmp_path: Path, links: int, followed: bool) -> None:
     (tmp_path / "x").symlink_to(".")
     path = f"{tmp_path}/{'x/' * links}"
     try:
@@ -87,7 +85,7 @@ def test_as_many_links_are_followed_as_linux_follows(
     assert str(problem or "") == ("" if followed else f"{tmp_path}/x is a symbolic link")
 
 
-def test_directory_behind_a_relative_link_is_named_by_its_path(path: Path, tmp_path: Path) -> None:
+def test_names_directory_behind_relative_link_by_path(path: Path, tmp_path: Path) -> None:
     (path.parents[1] / "link").symlink_to("b")
     path.parent.chmod(0o777)
 
@@ -112,13 +110,13 @@ def test_directory_that_cannot_be_opened_is_an_error(
         walk(str(path.parent), ME, base=str(tmp_path))
 
 
-def test_nothing_is_created_unless_asked_for(tmp_path: Path) -> None:
+def test_creates_nothing_unless_requested(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         walk(str(tmp_path / "x"), ME, base=str(tmp_path))
     assert os.listdir(tmp_path) == ["home"]
 
 
-def test_sticky_directory_breaks_the_rule_unless_it_is_allowed(tmp_path: Path) -> None:
+def test_rejects_sticky_directory_unless_allowed(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
     for allowed in ({}, {"allow_sticky": True}):
         directory, problem = walk(str(tmp_path), ME, base=str(tmp_path), **allowed)
@@ -126,7 +124,7 @@ def test_sticky_directory_breaks_the_rule_unless_it_is_allowed(tmp_path: Path) -
         assert (problem is None) is bool(allowed)
 
 
-def test_creates_what_is_missing_and_only_in_a_secure_directory(tmp_path: Path) -> None:
+def test_creates_missing_directories_in_secure_directory_only(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         directory, problem = walk(
@@ -144,7 +142,7 @@ def test_creates_what_is_missing_and_only_in_a_secure_directory(tmp_path: Path) 
     assert os.listdir(tmp_path / "x") == ["y"]
 
 
-def test_link_that_leads_nowhere_creates_nothing(tmp_path: Path) -> None:
+def test_dangling_link_creates_nothing(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError):
         walk(str(tmp_path / "link" / "x"), TRUSTED, follow=True, create=True, allow_sticky=True)

@@ -50,7 +50,7 @@ COLD = {
     # Each waits until a start goes on without the daemon.
     "functional/test_daemon_without.py": 1 / 2,
     # Each makes the clients of three services. Each line of the report has several rows.
-    "unit/doctor/test_broken_machines.py::test_finds_what_is_broken": 1 / 4,
+    "unit/doctor/test_broken_machines.py::test_reports_problem": 1 / 4,
 }
 """The share of the cold rows of a file, or of a test. What is not named runs always."""
 

@@ -315,7 +315,7 @@ def test_each_module_declares_which_botocore_it_uses(module: Path) -> None:
 
 
 def test_stub_plugin_loads_few_modules() -> None:
-    """It starts twice for each session: no sandbox server, no SDK, no event loop."""
+    """It starts two times for each session: no sandbox server, no SDK, no event loop."""
     code = "import sys, ssmgate.sandbox.plugin.session; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -39,8 +39,8 @@ def selected(rows: list[Row], config: Any) -> list[Row]:
     """Return the rows that run."""
     items: Any = list(rows)
     sampling.pytest_collection_modifyitems(config, items)
-    kept: list[Row] = items
-    return kept
+    drawn: list[Row] = items
+    return drawn
 
 
 @pytest.mark.parametrize("file", sampling.NEVER_SAMPLED)

@@ -159,7 +159,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 
 @pytest.mark.parametrize(("words", "status"), STATUSES, ids=lambda value: str(value))
-def test_verb_exits_with(run: Callable[..., int], words: tuple[str, ...], status: int) -> None:
+def test_verb_exits_with_documented_status(
+    run: Callable[..., int], words: tuple[str, ...], status: int
+) -> None:
     assert run(*words) == status
 
 
@@ -174,7 +176,7 @@ def test_verb_exits_with(run: Callable[..., int], words: tuple[str, ...], status
     ],
     ids=repr,
 )
-def test_verb_that_fails_exits_with(
+def test_failing_verb_exits_with_documented_status(
     run: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException,
@@ -189,7 +191,7 @@ def test_verb_that_fails_exits_with(
     assert run("config", "show") == status
 
 
-def test_ends_with_one_line_when_the_reader_of_stdout_is_gone(tmp_path: Path) -> None:
+def test_closed_stdout_gives_one_line(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"}

@@ -17,21 +17,21 @@ from ssmgate.commands.main import main
 ONE_LINE = f"{SHOWN}\\n{FORGED.strip()}"
 
 
-def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_echo_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     printer.echo(HOSTILE + FORGED)
     printer.echo(HOSTILE + FORGED, err=True)
 
     assert capsys.readouterr() == (f"{ONE_LINE}\n", f"{ONE_LINE}\n")
 
 
-def test_an_output_keeps_lines_and_tabs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_echo_lines_preserves_line_breaks_and_tabs(capsys: pytest.CaptureFixture[str]) -> None:
     printer.echo_lines("a\n\tb\x1b[2J\n\nc")
 
     assert capsys.readouterr().out == "a\n\tb\\x1b[2J\n\nc\n"
 
 
 @pytest.mark.parametrize("colour", [True, False])
-def test_colours_are_those_of_the_answers(capsys: pytest.CaptureFixture[str], colour: bool) -> None:
+def test_prints_only_colours_of_answers(capsys: pytest.CaptureFixture[str], colour: bool) -> None:
     text = "\x1b[32myes\x1b[0m \x1b[2J\x1b[35m\x1b[32;5m\x1b]0;x\x07"
     printer.echo_lines(text, colour=colour)
 
@@ -39,7 +39,7 @@ def test_colours_are_those_of_the_answers(capsys: pytest.CaptureFixture[str], co
     assert capsys.readouterr().out == f"{yes} \\x1b[2J\\x1b[35m\\x1b[32;5m\\x1b]0;x\\x07\n"
 
 
-def test_what_a_program_reads_is_printed_as_it_is_or_not_at_all(
+def test_echo_exactly_prints_text_unchanged_or_fails(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     printer.echo_exactly("export A='é\\x1b'\n\tb\n")
@@ -49,7 +49,7 @@ def test_what_a_program_reads_is_printed_as_it_is_or_not_at_all(
     assert capsys.readouterr().out == ""
 
 
-def test_stdout_may_lack_a_character(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_escapes_characters_that_stdout_cannot_encode(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), "latin-1", errors="strict")
     monkeypatch.setattr(sys, "stdout", stream)
 
@@ -75,7 +75,7 @@ def test_stdout_may_lack_a_character(monkeypatch: pytest.MonkeyPatch) -> None:
         (click.exceptions.Exit(7), 7, ""),
     ],
 )  # fmt: skip
-def test_errors_are_one_line_each(error: Exception, code: int, shown: str) -> None:
+def test_prints_each_error_on_one_line(error: Exception, code: int, shown: str) -> None:
     @click.command("fail")
     def fail() -> None:
         raise error
@@ -89,7 +89,7 @@ def test_errors_are_one_line_each(error: Exception, code: int, shown: str) -> No
     assert bool(shown) == bool(ended.stderr)
 
 
-def test_help_and_usage_stay_as_click_has_them() -> None:
+def test_help_and_usage_are_those_of_click() -> None:
     for words in (["config"], ["config", "--help"], ["init"], ["cache", "show", "--output", "x"]):
         plain = click.Group(commands=main.commands, params=main.params, help=main.help,
                             epilog=main.epilog, context_settings=main.context_settings,
@@ -102,7 +102,7 @@ def test_help_and_usage_stay_as_click_has_them() -> None:
         assert ended.exit_code == {2: 252}.get(expected.exit_code, expected.exit_code)
 
 
-def test_what_a_daemon_says_is_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_escapes_answer_of_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "_request", lambda kind: [HOSTILE, FORGED, "1", "2"])
 
     ended = CliRunner().invoke(main, ["daemon", "status"])

@@ -192,7 +192,7 @@ def test_lines_that_are_not_records_are_counted(log: Path, bad: str, verb: str) 
     assert "alice" in ended.stdout
 
 
-def test_own_file_is_the_configured_one(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_configured_file_by_default(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(log.parent))
     monkeypatch.delenv("SSMGATE_RECORD_FILE", raising=False)
     ended = run("show")
@@ -221,7 +221,7 @@ def test_stats_count_callers_documents_and_denials(log: Path) -> None:
     assert "Fence" in run("stats", "log").stdout
 
 
-def test_stats_of_nothing(log: Path) -> None:
+def test_stats_of_no_records_are_zero(log: Path) -> None:
     assert run("stats", "--since", "1h", "log").stdout == "no records\n"
 
 
@@ -250,7 +250,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_join_finds_what_is_in_both_and_in_one(log: Path, form: str) -> None:
+def test_join_finds_sessions_in_both_and_in_one_source(log: Path, form: str) -> None:
     (log.parent / "trail").write_text(FORMS[form])
     ended = run("join", "--cloudtrail", "trail", "--output", "json", "log")
     found = json.loads(ended.stdout)
@@ -270,7 +270,7 @@ def test_join_by_session_id_if_request_id_is_unknown(log: Path) -> None:
     assert ended.stdout.startswith("2 in both\n")
 
 
-def test_join_covers_only_the_time_since(log: Path) -> None:
+def test_join_covers_only_time_since_given_date(log: Path) -> None:
     (log.parent / "trail").write_text(json.dumps([event("r-1", "s-1"), event("r-2", "s-2")]))
     since = ("--since", "2025-11-30T07:10")
     ended = run("join", *since, "--cloudtrail", "trail", "log")
@@ -282,7 +282,7 @@ def test_join_covers_only_the_time_since(log: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "{}", '{"Events": [{}]}', '{"Records": [1]}', "[" * 99999]
 )
-def test_join_rejects_what_is_not_cloudtrails(log: Path, text: str) -> None:
+def test_join_rejects_files_that_are_not_from_cloudtrail(log: Path, text: str) -> None:
     (log.parent / "trail").write_text(text)
     ended = run("join", "--cloudtrail", "trail", "log")
 

@@ -46,7 +46,7 @@ def test_receives_messages_as_sent(lists: list[list[str]]) -> None:
         pytest.param([[]], id="an empty one"),
         pytest.param([[""]], id="an empty text"),
         pytest.param([[], [""], [], ["", ""], []], id="empty ones between"),
-        pytest.param([["\udcff\udc80=\udcfe"], ["\n", " ", "3 4"]], id="bytes that are no text"),
+        pytest.param([["\udcff\udc80=\udcfe"], ["\n", " ", "3 4"]], id="bytes that are not text"),
         pytest.param([["x" * 300_000]], id="a long text"),
     ],
 )

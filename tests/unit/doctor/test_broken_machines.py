@@ -400,7 +400,7 @@ def test_finds_nothing_on_healthy_machine(world: World) -> None:
     assert "user/alice (from shared-credentials-file); they do not" in results["credentials"].text
 
 
-def test_finds_nothing_on_healthy_machine_of_role(world: World) -> None:
+def test_finds_nothing_on_healthy_machine_with_role(world: World) -> None:
     a_role(world)
     expiring(world, 7200)
     world.words += ["--target", NODE]
@@ -412,7 +412,7 @@ def test_finds_nothing_on_healthy_machine_of_role(world: World) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.what for row in ROWS])
-def test_finds_what_is_broken(row: Row, world: World) -> None:
+def test_reports_problem(row: Row, world: World) -> None:
     if row.unless_root and os.geteuid() == 0:
         pytest.skip("root may do that")
     row.breaks(world)
@@ -469,7 +469,7 @@ HEALTHY = [
 
 
 @pytest.mark.parametrize("row", HEALTHY, ids=[row.what for row in HEALTHY])
-def test_finds_nothing_wrong_with(row: Row, world: World) -> None:
+def test_reports_no_problem(row: Row, world: World) -> None:
     row.breaks(world)
 
     results = world.results()
@@ -478,7 +478,7 @@ def test_finds_nothing_wrong_with(row: Row, world: World) -> None:
     assert [result for result in results.values() if result.state != "ok"] == []
 
 
-def test_fix_repeats_options(world: World) -> None:
+def test_fix_repeats_options_of_user(world: World) -> None:
     world.words += ["--profile", "other", "--region", "eu-west-1", "--target", NODE]
     world.aws.script("SimulatePrincipalPolicy", denied("ssm:StartSession"))
 

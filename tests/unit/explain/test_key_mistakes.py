@@ -31,12 +31,12 @@ OTHERS = ["saml:sub", "sts:RoleSessionName", "s3:prefix", "ec2:Region", "iam:Res
 
 
 @pytest.mark.parametrize("key", [*GLOBAL, *OF_SSM, *OTHERS])
-def test_keys_of_aws_are_right(key):
+def test_keys_of_aws_get_no_advice(key):
     assert right_key(key) is None
     assert right_key(key.lower()) is None
 
 
-def test_keys_of_the_tables_are_right():
+def test_keys_of_own_tables_get_no_advice():
     listed = {key for row in ABSENT for key in row.keys if not key.endswith("*")}
 
     assert {key for key in listed | FILLED_IN | FIXED_KEYS if right_key(key)} == set()
@@ -56,5 +56,5 @@ def test_keys_of_the_tables_are_right():
         ("aws:SourceIps", "aws:SourceIp"),
     ],
 )
-def test_names_the_key_that_is_meant(key, right):
+def test_advice_names_intended_key(key, right):
     assert right_key(key) == right

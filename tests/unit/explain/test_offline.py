@@ -54,7 +54,7 @@ def when(operator, key, value):
 
 @pytest.mark.parametrize("name", EXPECTED)
 @pytest.mark.parametrize("column", DOCUMENTS)
-def test_the_documented_policies(name, column):
+def test_each_documented_policy_has_its_answer(name, column):
     policies = offline.PolicyFiles((parse((DIRECTORY / name).read_text(), name),))
 
     asked = scenario(DOCUMENTS[column], TAGS, document_context=NO_TAGS)
@@ -88,7 +88,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
         # Two keys at once, of which one is known not to match.
         ([allow(Condition={"Bool": {MFA: "true"}, "StringEquals": {"aws:userid": "x"}})],
          [f"{MFA}=false"], "denied", "denied"),
-        # Nobody offline knows a unique id.
+        # A unique id is unknown offline.
         ([allow(**when("StringEquals", "aws:userid", "AIDAX"))], [], "unknown", "unknown"),
         # A document does not have the node's tags, and may have its own.
         ([allow(**when("StringEquals", "ssm:resourceTag/T", "a"))], [], "unknown", "unknown"),
@@ -121,7 +121,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
         ([allow("arn:aws:ssm:*:document/SSM-SessionManagerRunShell")], [], "unknown", "denied"),
         ([allow(**when("ForAnyValue:StringEquals", "aws:PrincipalOrgPaths", "o/r/a"))],
          ['aws:PrincipalOrgPaths=["o/r/a", "o/r/b"]'], "allowed", "allowed"),
-        # What is said outweighs what is assumed.
+        # Given context overrides assumed context.
         ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
          [], "allowed", "allowed"),
         ([allow(**when("StringEquals", "aws:RequestedRegion", "us-east-1"))],
@@ -131,7 +131,7 @@ NO_MFA_DENIED = allow(Effect="Deny", **when("BoolIfExists", MFA, "false"))
          ["aws:CurrentTime=2019-01-01T00:00:00Z"], "allowed", "allowed"),
     ],
 )  # fmt: skip
-def test_what_an_answer_hangs_on(statements, context, document, target):
+def test_names_keys_that_answer_depends_on(statements, context, document, target):
     report = offline.check(
         policy_files(*statements), scenario(context=tuple(map(offline.entry, context)))
     )
@@ -143,7 +143,7 @@ def reasons_of(report):
     return report.document.reason, report.target.reason
 
 
-def test_names_the_option_that_gives_each_key():
+def test_names_option_for_each_missing_key():
     tag = when("StringEquals", "ssm:resourceTag/T", "${aws:PrincipalTag/T}")
     document, target = reasons_of(offline.check(policy_files(allow(**tag)), scenario()))
 
@@ -154,7 +154,7 @@ def test_names_the_option_that_gives_each_key():
     assert "--document-context ssm:resourceTag/T=VALUE --context aws:PrincipalTag/T" in document
 
 
-def test_unknown_answer_names_the_statement_that_it_depends_on():
+def test_unknown_answer_names_deciding_statement():
     report = offline.check(
         policy_files(allow(), allow(Effect="Deny", Sid="Mfa", **when("Bool", MFA, "false"))),
         scenario(),
@@ -199,7 +199,9 @@ CHECK = "ssm:SessionDocumentAccessCheck"
         (None, "BoolIfExists", "allowed"),
     ],
 )
-def test_asks_about_the_target_as_the_service_does(document, operator, target):
+def test_evaluates_target_of_named_document_with_and_without_access_check_key(
+    document, operator, target
+):
     policies = policy_files(allow(**when(operator, CHECK, "true")), allow("arn:aws:ssm:*:*:*"))
     report = offline.check(policies, scenario(document))
 
@@ -213,14 +215,14 @@ def test_asks_about_the_target_as_the_service_does(document, operator, target):
         assert report.target.enforced is True
 
 
-def test_key_that_is_given_is_not_asked_both_ways():
+def test_given_access_check_key_is_evaluated_once():
     policies = policy_files(allow(**when("Bool", CHECK, "true")))
     given = tuple(offline.entry(f"{CHECK}=true") for _ in range(1))
 
     assert offline.check(policies, scenario("Dev-Shell", given)).verdict is Verdict.ALLOWED
 
 
-def test_key_false_decides_nothing():
+def test_condition_on_false_access_check_key_does_not_allow():
     """The service may set it to false where no document is named: reported, and no answer."""
     policies = policy_files(allow(**when("Bool", CHECK, "false")), allow("arn:aws:ssm:*:*:*"))
 
@@ -248,7 +250,7 @@ SESSION = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Ops_0123456789a
          "arn:aws:iam::111122223333:role/Ops", "allowed"),
     ],
 )  # fmt: skip
-def test_path_of_a_role_session_is_not_known(caller, operator, arn, answer):
+def test_path_of_role_session_is_unknown(caller, operator, arn, answer):
     policies = policy_files(allow(**when(operator, "aws:PrincipalArn", arn)))
     report = offline.check(policies, scenario(caller=caller))
 
@@ -276,7 +278,7 @@ def test_path_of_a_role_session_is_not_known(caller, operator, arn, answer):
          f"{CHECK} is compared with 'ture', which is neither true nor false"),
     ],
 )  # fmt: skip
-def test_names_the_right_key_and_value(statement, advice):
+def test_advice_names_correct_key_and_value(statement, advice):
     report = offline.check(policy_files(allow(**statement)), scenario())
 
     assert any(advice in one for one in report.target.advice), report.target.advice
@@ -293,13 +295,13 @@ def test_names_the_right_key_and_value(statement, advice):
         when("StringEquals", "aws:ResourceOrgID", "o-1"),
     ],
 )
-def test_right_keys_are_no_mistakes(statement):
+def test_correct_keys_get_no_advice(statement):
     report = offline.check(policy_files(allow(**statement)), scenario())
 
     assert not [one for one in report.target.advice if "condition key" in one or "neither" in one]
 
 
-def test_warns_of_the_breadth_of_incomplete_arns():
+def test_warns_that_incomplete_arn_is_completed_with_wildcards():
     guard = parse(
         json.dumps({"Statement": allow("arn:aws:ssm:*")}), "guard.json", PolicyKind.SERVICE_CONTROL
     )
@@ -314,7 +316,7 @@ def test_warns_of_the_breadth_of_incomplete_arns():
     assert "for identity-based policies only" in of_guard
 
 
-def test_tags_of_the_document_itself():
+def test_document_context_applies_to_document_only():
     statements = policy_files(allow(**when("StringEquals", "ssm:resourceTag/T", "a")))
     tags = (offline.entry("ssm:resourceTag/T=a"),)
 
@@ -324,7 +326,7 @@ def test_tags_of_the_document_itself():
     assert report.target.verdict is Verdict.UNKNOWN
 
 
-def test_each_level_of_service_control_policies_has_to_allow():
+def test_each_level_of_service_control_policies_must_allow():
     guard = parse(json.dumps({"Statement": allow(Effect="Deny", Action="s3:*")}), "guard.json")
     everything = parse(json.dumps({"Statement": allow(Action="*")}), "full.json")
 
@@ -346,7 +348,7 @@ def test_each_level_of_service_control_policies_has_to_allow():
          "arn:aws-cn:iam::111122223333:role/Ops", "AssumedRole"),
     ],
 )  # fmt: skip
-def test_who_the_caller_is(arn, source, kind):
+def test_reads_caller_from_arn(arn, source, kind):
     caller = offline.parse_caller(arn)
 
     assert (caller.policy_source_arn, caller.principal_type) == (source, kind)
@@ -395,7 +397,7 @@ def test_rejects_invalid_context(text):
         offline.entry(text)
 
 
-def test_a_value_may_have_an_equals_sign():
+def test_value_may_contain_equals_sign():
     assert offline.entry("aws:userid=A=B") == ContextEntry("aws:userid", "string", ("A=B",))
 
 
@@ -429,6 +431,6 @@ def test_separates_files_from_start_session_arguments(line, files, rest):
     assert (found[0], found[3]) == (files.split(), rest.split())
 
 
-def test_rejects_an_option_without_its_value():
+def test_rejects_option_without_value():
     with pytest.raises(InvalidRequest, match="--scp: expected one argument"):
         split(("a", "--target", "i-1", "--scp"))

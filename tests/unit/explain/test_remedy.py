@@ -125,7 +125,7 @@ SOLVED = {
     "two patterns": ([allow(), deny([SSH, SSH.replace("us-east-1", "*")])], {}),
     "deny of AWS's": ([allow(), deny("arn:aws:ssm:*:*:document/AWS-*")], {}),
     "deny of AWS's here": ([allow(), deny("arn:aws:ssm:us-east-1::document/AWS-*")], {}),
-    "deny of AWS's, and no allow": ([allow(NODES), deny("arn:aws:ssm:*::document/AWS-*")], {}),
+    "deny of all of AWS, no allow": ([allow(NODES), deny("arn:aws:ssm:*::document/AWS-*")], {}),
     "deny of all documents": ([allow(), deny(DOCUMENTS)], {}),
     "deny of everything": ([allow(), deny()], {}),
     "deny of everything, and no allow": ([deny()], {}),

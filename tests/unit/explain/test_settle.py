@@ -43,7 +43,7 @@ def unknown(document, code=Reason.LIVE_CONTEXT):
         ([NODES, DOCUMENTS], "Dev-Shell", "unknown"),
     ],
 )
-def test_denies_what_no_value_of_the_unknown_keys_allows(resources, document, verdict):
+def test_denies_if_no_value_of_unknown_keys_allows(resources, document, verdict):
     sources = known({"Resource": resources, "Condition": OWN_TEAM})
 
     answer = settled(unknown(document), CALLER, sources)
@@ -65,13 +65,13 @@ def test_path_of_the_role_may_be_unknown(path_known):
     assert answer.verdict is (Verdict.DENIED if path_known else Verdict.UNKNOWN)
 
 
-def test_never_allows():
+def test_never_allows_unknown_answer():
     answer = unknown("Dev-Shell")
 
     assert settled(answer, CALLER, known({"Resource": "*"})) is answer
 
 
-def test_policies_that_could_not_be_read_settle_nothing():
+def test_unreadable_policies_settle_nothing():
     answer = unknown("AWS-StartSSHSession")
     sources = known({"Resource": NODES}, unread=("policy q: AccessDenied",))
 
@@ -79,7 +79,7 @@ def test_policies_that_could_not_be_read_settle_nothing():
 
 
 @pytest.mark.parametrize("code", [Reason.TIMED_OUT, Reason.GRANT_UNKNOWN])
-def test_other_unknown_answers_stay(code):
+def test_other_unknown_answers_stay_unknown(code):
     answer = unknown("AWS-StartSSHSession", code)
 
     assert settled(answer, CALLER, known({"Resource": NODES})) is answer

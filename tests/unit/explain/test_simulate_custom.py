@@ -102,7 +102,9 @@ def test_answer_that_depends_on_a_key_is_unknown_without_a_call(aws: ScriptedAws
     assert not aws.calls(OPERATION)
 
 
-def test_target_of_named_document_is_simulated_with_and_without_the_key(aws: ScriptedAws) -> None:
+def test_simulates_target_of_named_document_with_and_without_access_check_key(
+    aws: ScriptedAws,
+) -> None:
     simulate(aws, "Dev-Shell")
 
     sent = [

@@ -214,7 +214,7 @@ def channel_answer(iam):
         (Iam(allow("arn:aws:ssm:*:*:session/*", CHANNEL), unlisted=(SESSION,)), Verdict.UNKNOWN),
     ],
 )
-def test_data_channel_is_asked_in_both_forms(iam, expected):
+def test_simulates_data_channel_with_both_resources(iam, expected):
     asked = (question("*", CHANNEL), question(SESSION, CHANNEL))
 
     def placeable(about):

@@ -29,7 +29,7 @@ def test_compares_parameters_as_typed(typed: str, same: bool) -> None:
     assert ParsedCommand(NODE, parameters=typed).is_read_as(request, None, None) is same
 
 
-def test_document_has_the_name_of_its_option() -> None:
+def test_passes_document_as_value_of_its_option() -> None:
     assert ParsedCommand(NODE, "Dev-Shell").argv()[-1] == "--document-name=Dev-Shell"
 
 

@@ -144,7 +144,7 @@ class Logins:
         self.records: list[tuple[Records, str, dict[str, Any]]] = []
         self.problem = ""
         self.held: list[Config] = []
-        self.told: list[object] = []
+        self.printed: list[object] = []
 
 
 PERMITTED = SimpleNamespace(config=Config(login=Login(confine_plugin=False)), plugin=None)
@@ -194,7 +194,7 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
     monkeypatch.setattr(gate, "read", read)
     monkeypatch.setattr(gate, "permit", permit)
     monkeypatch.setattr(gate, "started", started)
-    monkeypatch.setattr(printer, "eprint", seen.told.append)
+    monkeypatch.setattr(printer, "eprint", seen.printed.append)
     monkeypatch.setattr(menu, "ask", ask)
     monkeypatch.setattr(Recorder, "write", write)
     environ = dict(os.environ)
@@ -225,7 +225,7 @@ def test_command_starts_its_session(logins: Logins) -> None:
     assert argv == ["ssm", "start-session", f"--target={NODE}"]
     assert (environ["LANG"], environ["HOME"]) == ("C", "/empty")
     assert not {"AWS_PROFILE", "LD_PRELOAD"} & environ.keys()
-    assert (logins.held, logins.records, logins.told) == ([logins.config], [], [])
+    assert (logins.held, logins.records, logins.printed) == ([logins.config], [], [])
 
 
 def test_login_without_command_shows_menu(logins: Logins) -> None:
@@ -285,7 +285,7 @@ def test_each_other_outcome_is_recorded(
     }  # fmt: skip
 
 
-def test_user_without_a_shell_is_offered_no_commands(logins: Logins) -> None:
+def test_denial_offers_no_commands_to_user_without_shell(logins: Logins) -> None:
     denied = AccessDenied(mock.Mock(document="Dev-Shell", full_reason="no"), details="no")
     logins.ends = denied
     with pytest.raises(AccessDenied):
@@ -299,14 +299,14 @@ def test_user_without_a_shell_is_offered_no_commands(logins: Logins) -> None:
     assert not hasattr(other, "offers_commands")
 
 
-def test_what_the_parser_answers_itself_is_the_exit_status(logins: Logins) -> None:
+def test_returns_exit_status_of_parser(logins: Logins) -> None:
     logins.read = 252
 
     assert login(logins, "-c", START) == 252
     assert logins.records == []
 
 
-def test_login_is_run_in_this_process_with_its_explanations(
+def test_runs_login_in_this_process_with_explanations(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ran: list[object] = []
@@ -332,7 +332,7 @@ def test_broken_configuration_is_recorded_in_syslog(logins: Logins) -> None:
     assert (members["command"], members["exit_code"]) == (None, 253)
 
 
-def test_record_that_cannot_be_written_goes_to_syslog(logins: Logins) -> None:
+def test_failed_record_is_written_to_syslog(logins: Logins) -> None:
     logins.problem = "disk full"
     with pytest.raises(InvalidRequest):
         login(logins, "-c", "id")
@@ -341,7 +341,7 @@ def test_record_that_cannot_be_written_goes_to_syslog(logins: Logins) -> None:
         Records(file="/records"), Records(syslog=True)
     ]  # fmt: skip
     assert logins.records[0][1:] == logins.records[1][1:]
-    assert logins.told == ["ssmgate: [WARNING]: cannot write the audit record: disk full"]
+    assert logins.printed == ["ssmgate: [WARNING]: cannot write the audit record: disk full"]
 
 
 @pytest.mark.parametrize("number", entry._ENDING)
@@ -382,7 +382,7 @@ def test_signal_during_recording_leaves_one_record(
         signal.raise_signal(number)
 
 
-def test_second_signal_at_once_leaves_a_record(logins: Logins) -> None:
+def test_immediate_second_signal_leaves_record(logins: Logins) -> None:
     """It arrives in the first call that looks at the exception of the first one."""
 
     class First(signals.Interrupted):

@@ -25,7 +25,7 @@ CONFIG = Config(
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "passes"),
     [
         ({"TERM": "xterm-256color", "LANG": "de_DE.UTF-8@euro"}, True),
         ({"SSH_CONNECTION": "fe80::1%eth0 50000 10.0.0.1 22"}, True),
@@ -45,11 +45,11 @@ CONFIG = Config(
         ({"LC_ALL": "C"}, False),
     ],
 )
-def test_variables_that_come_through(given: dict[str, str], kept: bool) -> None:
-    assert environment.trusted(given) == (given if kept else {})
+def test_passes_harmless_environment_variables_only(given: dict[str, str], passes: bool) -> None:
+    assert environment.trusted(given) == (given if passes else {})
 
 
-def test_the_whole_environment() -> None:
+def test_environment_is_built_from_configuration() -> None:
     usual = {
         "LANG": "C",
         "HOME": "/var/empty",
@@ -84,14 +84,14 @@ def profile_of(monkeypatch: pytest.MonkeyPatch, name: str | None) -> str:
 
 
 @pytest.mark.parametrize("name", ["alice", "Alice-9_aB.b", "_x", "9a", "A", "a" * 64])
-def test_profile_of_the_unix_user(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_profile_contains_name_of_unix_user(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert profile_of(monkeypatch, name) == f"team-{name}"
 
 
 @pytest.mark.parametrize(
     "name", [None, "", "-x", ".x", "a b", "a/b", "a\n", "ä", "a]", "a" * 65, "a$"]
 )
-def test_user_without_a_plain_name_has_no_profile(
+def test_rejects_unix_user_whose_name_is_unsafe_in_profile(
     monkeypatch: pytest.MonkeyPatch, name: str | None
 ) -> None:
     with pytest.raises(
@@ -103,8 +103,8 @@ def test_user_without_a_plain_name_has_no_profile(
     assert environment.environment(usual, {})["AWS_PROFILE"] == "ops"
 
 
-class Held:
-    """What was held to root, and a process that was started as a login is."""
+class Checked:
+    """The paths whose owner was checked, in a process that was started as a login is."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: list[str] = []
@@ -121,39 +121,37 @@ class Held:
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Held:
-    return Held(monkeypatch)
+def checked(monkeypatch: pytest.MonkeyPatch) -> Checked:
+    return Checked(monkeypatch)
 
 
-def test_everything_that_a_login_runs_and_reads_is_held_to_root(held: Held) -> None:
+def test_checks_owner_of_each_file_that_login_runs_and_reads(checked: Checked) -> None:
     environment.require_root_owned(CONFIG)
 
-    ours, awscli, python, *rest = held.files
+    ours, awscli, python, *rest = checked.files
     assert ours == ssmgate.__file__
     assert awscli.endswith("/awscli/__init__.py")
     assert python == os.path.realpath(sys.executable)
     assert rest == [
         "/venv/pyvenv.cfg", "/opt/plugin", "/etc/aws/config", "/etc/aws/credentials"
     ]  # fmt: skip
-    assert held.directories == ["/var/empty"]
+    assert checked.directories == ["/var/empty"]
 
 
-def test_outside_a_virtual_environment_there_is_no_file_of_one(held: Held) -> None:
-    held.system.prefix = "/usr"
+def test_checks_no_pyvenv_cfg_outside_virtual_environment(checked: Checked) -> None:
+    checked.system.prefix = "/usr"
     environment.require_root_owned(
         replace(CONFIG, login=replace(CONFIG.login, aws_config_file=None))
     )
 
-    assert held.files[3:] == ["/opt/plugin", "/etc/aws/credentials"]
+    assert checked.files[3:] == ["/opt/plugin", "/etc/aws/credentials"]
 
 
-def test_package_that_cannot_be_found_is_not_held(
-    held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_package_fails_check(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _name: None)
     environment.require_root_owned(CONFIG)
 
-    assert held.files[1] == "", "which no file can be"
+    assert checked.files[1] == "", "which no file can be"
 
 
 @pytest.mark.parametrize(
@@ -165,18 +163,18 @@ def test_package_that_cannot_be_found_is_not_held(
         ({"plugin_path": None}, 1, "plugin.path is not set"),
     ],
 )
-def test_login_that_cannot_be_held_to_root(
-    held: Held, changes: dict[str, Any], isolated: int, words: str
+def test_rejects_login_that_cannot_be_checked(
+    checked: Checked, changes: dict[str, Any], isolated: int, words: str
 ) -> None:
-    held.system.flags.isolated = isolated
+    checked.system.flags.isolated = isolated
     with pytest.raises(ConfigurationProblem, match=f"^refused: {words}|^refused: a login {words}"
                        ) as caught:  # fmt: skip
         environment.require_root_owned(replace(CONFIG, **changes))
     assert len(caught.value.hints) == 1
-    assert (held.files, held.directories) == ([], [])
+    assert (checked.files, checked.directories) == ([], [])
 
 
-def test_file_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_untrusted_file_of_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_text("")
     before = os.listdir("/dev/fd")
@@ -192,7 +190,9 @@ def test_file_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         environment._require_trusted("/none")
 
 
-def test_home_of_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_home_that_is_untrusted_or_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigurationProblem, match=r"^refused: login\.home, /none: No such"):
         environment._require_empty_home("/none")
     with pytest.raises(ConfigurationProblem, match=r"login\.home is not trusted: home is not"):

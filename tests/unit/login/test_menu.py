@@ -48,7 +48,7 @@ def test_escapes_control_characters_of_names_and_ids(
     )
 
 
-def test_marks_what_is_denied(terminal: tuple[menu.Terminal, int]) -> None:
+def test_marks_denied_documents(terminal: tuple[menu.Terminal, int]) -> None:
     shown, reading = terminal
 
     assert menu._choose(shown, "node", [("i-1", "web"), ("i-2", "")], {"i-2"}) == "i-1"

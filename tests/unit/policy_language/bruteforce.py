@@ -1,7 +1,7 @@
 """A second reading of AWS's documentation, to hold `ssmgate.policy_language` against.
 
 It shares nothing with it: policies are plain dictionaries, patterns become regular expressions,
-addresses become strings of bits, numbers fractions. It is written to be read beside the pages of
+addresses become strings of bits, numbers fractions. It is written to be compared with the pages of
 https://docs.aws.amazon.com/IAM/latest/UserGuide/ named at each function, not to be fast, and it
 takes valid policies of version 2012-10-17 only.
 
@@ -107,7 +107,7 @@ VARIABLE = re.compile(r"\$\{([*?$])\}|\$\{([^},]+)(?:, '([^']*)')?\}")
 
 
 def fill_in(text, request, translate):
-    """reference_policies_variables.html: values, defaults, ${*} ${?} ${$}; multivalued is no value.
+    """reference_policies_variables.html: values, defaults, ${*} ${?} ${$}; multivalued: no value.
 
     The text around the variables goes through `translate`, what they bring in is itself.
     """

@@ -151,7 +151,7 @@ def question(draw):
     )
 
 
-def test_same_answer_as_the_interpreted_evaluator(request):
+def test_compiled_evaluator_gives_same_answers(request):
     full = request.config.option.full
     draw, seen = random.Random(21), collections.Counter()
     for _ in range((PAIRS if full else SHARE) // QUESTIONS):
@@ -211,7 +211,7 @@ def test_hostile_pattern_takes_no_exponential_time():
     assert text_set([pattern("*a" * 60 + "*b")]).matches("a" * 20_000 + "b")
 
 
-def test_statements_are_indexed_in_their_order():
+def test_index_preserves_order_of_statements():
     texts = ["ssm:Start*", "ssm:StartSession", "*", "ssm:*"]
     held = parse_policy(
         json.dumps(

@@ -154,7 +154,7 @@ def test_known_answers_hold_for_every_completion():
 
 
 @pytest.mark.parametrize("value", ["", "x", "arn:aws:ssm::", "*"])
-def test_condition_with_variable_that_is_no_arn_allows_nothing(value):
+def test_condition_with_variable_that_is_not_arn_allows_nothing(value):
     condition = {"ArnNotEquals": {"a:Two": "${a:One}"}}
     allow = {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition}
     policy = {"Version": "2012-10-17", "Statement": [allow]}
@@ -305,7 +305,7 @@ def test_names_incomplete_arn_with_two_readings():
         ("ArnNotLike", f"{SSO}*", "denied"),
     ],
 )
-def test_value_of_known_shape(operator, text, answer):
+def test_value_of_known_shape_decides_pattern(operator, text, answer):
     shape = (*SSO, Part.PATH, *"AWSReservedSSO_Ops_0123")
 
     decision = decided(
@@ -352,7 +352,7 @@ def test_value_whose_shape_is_shorter_than_an_arn(operator, text, shape, answer)
         ("*a", "*b", False),
     ],
 )
-def test_patterns_that_some_text_matches(first, second, both):
+def test_finds_whether_some_text_matches_all_patterns(first, second, both):
     patterns = [parse_template(text, Version.V2012).resolve(Context()) for text in (first, second)]
 
     assert intersect(*patterns) is both

@@ -44,7 +44,7 @@ def test_each_policy_has_row():
         for column, decision in zip(EXPECTED["columns"], decisions, strict=True)
     ],
 )
-def test_documented_policies(name, column, decision):
+def test_each_documented_policy_has_its_answer(name, column, decision):
     policy = parse_policy((DIRECTORY / name).read_text(), name)
     resource, context = REQUESTS[column]
     evaluation = evaluate(

@@ -103,7 +103,7 @@ STATUS = {
 
 
 @pytest.mark.parametrize("case", STATUS)
-def test_status(case, tmp_path):
+def test_finds_status_of_principal(case, tmp_path):
     statements, status, bound, allowed_any = STATUS[case]
     found = standing(tmp_path, *statements)
     assert (found.status, found.bound, found.allowed_any) == (status, bound, allowed_any)

@@ -102,7 +102,7 @@ def shown(found):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_each_form_reads_as_the_same_account(form, tmp_path):
+def test_reads_each_form_as_same_account(form, tmp_path):
     expected = shown(read(tmp_path / "one", FORMS["objects"]()))
     assert shown(read(tmp_path / "two", FORMS[form]())) == expected
     assert len(expected) == 3
@@ -118,13 +118,13 @@ def test_principal_has_its_own_policies_and_those_of_its_groups(tmp_path):
     assert ann.tags == {"team": "a"}
 
 
-def test_default_version_of_a_managed_policy_is_used(tmp_path):
+def test_uses_default_version_of_managed_policy(tmp_path):
     (account,) = read(tmp_path, FORMS["objects"]())
     (only,) = account.principals[0].policies[0].policy.statements
     assert only.effect.value == "Allow"
 
 
-def test_managed_policy_that_the_file_lacks_is_missing_and_not_empty(tmp_path):
+def test_managed_policy_that_is_not_in_file_is_missing(tmp_path):
     (account,) = read(tmp_path, FORMS["objects"]())
     assert [p.missing for p in account.principals] == [(AWS_READ,), (AWS_READ,), ()]
 
@@ -138,7 +138,7 @@ def test_missing_boundary_and_group_are_named(tmp_path):
     assert eve.boundary_missing
 
 
-def test_statements_about_something_else_are_left_out_and_numbered(tmp_path):
+def test_omits_other_statements_and_preserves_numbers(tmp_path):
     users = [principal("user", "a", statement(action="s3:Get*"), statement())]
     (account,) = read(
         tmp_path,
@@ -166,7 +166,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_file_is_named_and_the_others_are_read(case, tmp_path):
+def test_reports_bad_file_and_reads_others(case, tmp_path):
     content, place, message = BAD[case]
     found = read(tmp_path, {"1.json": content, "2.json": GOOD})
     problem, account = found
@@ -183,7 +183,7 @@ BROKEN = {
 }
 
 
-def test_bad_policy_is_named_and_makes_only_its_holders_incomplete(tmp_path):
+def test_bad_policy_makes_only_its_principals_incomplete(tmp_path):
     users = [
         principal("user", "a", {"Effekt": "Allow", "Action": "*", "Resource": "*"}),
         {"Arn": f"arn:aws:iam::{ACCOUNT}:user/x"},
@@ -199,7 +199,7 @@ def test_bad_policy_is_named_and_makes_only_its_holders_incomplete(tmp_path):
     assert [(p.arn[-1], p.missing) for p in account.principals] == [("a", ("a/own",)), ("b", ())]
 
 
-def test_managed_policy_that_cannot_be_read_is_missing_for_its_holders(tmp_path):
+def test_unreadable_managed_policy_is_missing_for_its_principals(tmp_path):
     broken = managed("broken", {"Effect": "Maybe", "Action": "*", "Resource": "*"})
     users = [principal("user", "a", attached=[broken["Arn"]])]
     (account,) = read(tmp_path, {"a.json": json.dumps(answer(users, policies=[broken]))})
@@ -207,7 +207,7 @@ def test_managed_policy_that_cannot_be_read_is_missing_for_its_holders(tmp_path)
     assert "'Maybe'" in account.problems[0].message
 
 
-def test_account_that_comes_twice_is_a_problem(tmp_path):
+def test_reports_duplicate_account(tmp_path):
     first, second = read(tmp_path, {"1.json": GOOD, "2.json": GOOD})
     assert isinstance(first, Account)
     assert second.message == f"account {ACCOUNT} was already read from {tmp_path / '1.json'}"

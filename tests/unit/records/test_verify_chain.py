@@ -76,7 +76,7 @@ EDITS: dict[str, tuple[Edit, list[tuple[int, str]]]] = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_finds_what_was_done_and_where(name: str) -> None:
+def test_finds_manipulation_and_its_place(name: str) -> None:
     edit, expected = EDITS[name]
     records = chain(10)
     edit(records)
@@ -90,7 +90,7 @@ def test_names_number_of_missing_records() -> None:
     assert finding.text == "3 records are missing before it"
 
 
-def test_part_of_a_record_that_the_next_follows_on_is_no_finding() -> None:
+def test_accepts_partial_record_that_next_record_continues() -> None:
     torn = b'{"schema_version": 2, "ev'
     records = [*chain(2), torn, *chain(2, 3, hashlib.sha256(torn).hexdigest())]
 
@@ -98,7 +98,7 @@ def test_part_of_a_record_that_the_next_follows_on_is_no_finding() -> None:
     assert (result.findings, result.torn, result.records) == ([], 1, 4)
 
 
-def test_end_is_missing_only_with_a_head() -> None:
+def test_reports_missing_end_only_with_head() -> None:
     """Removing the last lines, or writing the whole file anew, leaves no trace in the file."""
     records = chain(10)
     head = Head(10, hashlib.sha256(records[9]).hexdigest())
@@ -115,7 +115,7 @@ def test_older_head_is_found_in_longer_file() -> None:
     assert found(records, Head(4, hashlib.sha256(records[3]).hexdigest())) == []
 
 
-def test_part_of_a_chain_has_its_beginning() -> None:
+def test_reports_where_partial_chain_begins() -> None:
     records = chain(10)
     result = verify([Line("f", 1, text) for text in records[5:]])
 
@@ -129,6 +129,6 @@ def test_rejects_invalid_head(text: str) -> None:
         Head.parse(text)
 
 
-def test_no_lines_have_no_chain() -> None:
+def test_empty_file_has_no_chain() -> None:
     result = verify([])
     assert (result.findings, result.records, result.head) == ([], 0, None)

@@ -330,7 +330,7 @@ def processes(client: Client) -> list[int]:
 
 
 @pytest.mark.parametrize("how", ["terminate", "disconnect", "stop"])
-def test_leaves_nothing_behind(running: Running, how: str) -> None:
+def test_ended_session_leaves_no_process(running: Running, how: str) -> None:
     started = running.start()
     client = Client.open(started)
     client.shake_hands()

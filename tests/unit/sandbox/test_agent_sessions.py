@@ -45,7 +45,7 @@ def status(running: Running, started: dict[str, str]) -> str:
     return running.sessions.opened[started["SessionId"]].status
 
 
-def test_lost_session_is_resumed_where_it_was(running: Running) -> None:
+def test_resumed_session_continues_where_it_was_lost(running: Running) -> None:
     started = running.start()
     client = Client.open(started)
     client.shake_hands()
@@ -224,7 +224,7 @@ def test_tag_of_caller_comes_before_default_user() -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_user_other_than_own_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_as_another_user_requires_root(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = pwd.getpwnam("nobody")
     monkeypatch.setattr("os.getuid", lambda: 12345)
     with pytest.raises(WorkError, match="needs a sandbox that root has started"):

@@ -197,7 +197,7 @@ def test_acknowledgement_names_its_message(message: AgentMessage) -> None:
 
 
 @pytest.mark.parametrize("flag", Flag)
-def test_a_flag_is_four_bytes(flag: Flag) -> None:
+def test_flag_has_four_bytes(flag: Flag) -> None:
     assert payloads.flag_payload(flag) == bytes((0, 0, 0, flag))
     assert payloads.read_flag(payloads.flag_payload(flag)) is flag
 

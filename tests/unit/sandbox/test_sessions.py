@@ -399,7 +399,7 @@ def test_document_without_inputs_has_preferences_of_region() -> None:
         ({"kmsKeyId": "alias/sessions"}, "KMS key .* is not offered by the sandbox"),
     ],
 )
-def test_refuses_preferences_that_cannot_be_obeyed(inputs: dict[str, Any], message: str) -> None:
+def test_refuses_invalid_preferences(inputs: dict[str, Any], message: str) -> None:
     with pytest.raises(ServiceFault, match=message) as raised:
         started_with(inputs, "Own")
     assert raised.value.code == "ValidationException"

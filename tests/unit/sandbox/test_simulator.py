@@ -91,7 +91,7 @@ def test_top_level_has_empty_lists_and_specific_results_omit_them() -> None:
     }
 
 
-def test_without_resources_there_are_no_specific_results() -> None:
+def test_simulation_without_resources_has_no_specific_results() -> None:
     result = one(Policies((policy(allow()),)))
     assert (result["EvalResourceName"], result["EvalDecision"]) == ("*", "allowed")
     assert not {"ResourceSpecificResults", "EvalDecisionDetails"} & set(result)

@@ -1,11 +1,16 @@
 """Measure `ssmgate policy audit` on generated accounts.
 
     benchmarks/audit.py [--principals N] [--accounts N] [--encoded] [--keep DIRECTORY]
+    benchmarks/audit.py --series [--plot FILE.svg]
 
 The accounts are generated with a fixed seed: each principal has one or two of its account's managed
 policies and often an inline policy of its own, and the account in the middle is 20 MB. 20 documents
 are asked about. Prints the seconds of wall clock and processors, until the first line and until the
 end, the largest memory of the process, and how many sets of effective policies are distinct.
+
+`--series` measures 1,000 to 100,000 principals in accounts of 200, and prints a table. There the
+largest account grows with the number, 200 bytes for each principal, so that it does not dominate
+the small ones. `--plot` draws the seconds and the straight line that fits them best.
 """
 
 from __future__ import annotations
@@ -22,8 +27,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import audit_plot
+
 DOCUMENTS = 20
 LARGEST = 20_000_000
+SERIES = (1_000, 3_000, 10_000, 30_000, 100_000)
+ACCOUNT = 200
 LIMITS = {"seconds": 30.0, "megabytes": 300.0, "first": 1.0}
 
 _SERVICES = ("s3", "sqs", "sns", "logs", "dynamodb", "kms", "ec2", "lambda", "ecr", "events")
@@ -124,12 +133,14 @@ class Generator:
         }
 
 
-def generate(directory: Path, accounts: int, principals: int, encoded: bool) -> int:
+def generate(
+    directory: Path, accounts: int, principals: int, encoded: bool, largest: int = LARGEST
+) -> int:
     """Write the accounts, and return how many sets of effective policies they have."""
     generator = Generator(encoded)
     each = principals // accounts
     for number in range(accounts):
-        size = LARGEST if number == accounts // 2 and accounts > 1 else 0
+        size = largest if number == accounts // 2 and accounts > 1 else 0
         text = generator.account(number, each, size)
         (directory / f"{number:04d}.json").write_text(text)
     names = [{"Name": f"Team-{n}", "DocumentType": "Session"} for n in range(DOCUMENTS)]
@@ -162,13 +173,42 @@ def measure(directory: Path) -> dict[str, float]:
     }
 
 
+def series(encoded: bool) -> list[tuple[int, float, float]]:
+    """Measure growing numbers of principals: their number, CPU seconds and wall clock seconds."""
+    points = []
+    print("| principals | accounts | wall | CPU | first line | memory | CPU for 1,000 |")
+    print("| --: | --: | --: | --: | --: | --: | --: |")
+    for principals in SERIES:
+        with tempfile.TemporaryDirectory() as temporary:
+            accounts = principals // ACCOUNT
+            largest = LARGEST * principals // SERIES[-1]
+            generate(Path(temporary), accounts, principals, encoded, largest)
+            found = measure(Path(temporary))
+        each = found["processors"] * 1000 / principals
+        print(
+            f"| {principals:,} | {accounts:,} | {found['seconds']:.2f} s |"
+            f" {found['processors']:.2f} s | {found['first']:.2f} s |"
+            f" {found['megabytes']:.0f} MB | {each:.3f} s |",
+            flush=True,
+        )
+        points.append((principals, found["processors"], found["seconds"]))
+    return points
+
+
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--principals", type=int, default=100_000)
     options.add_argument("--accounts", type=int, default=500)
     options.add_argument("--encoded", action="store_true")
     options.add_argument("--keep", type=Path)
+    options.add_argument("--series", action="store_true")
+    options.add_argument("--plot", type=Path)
     chosen = options.parse_args()
+    if chosen.series:
+        points = series(chosen.encoded)
+        if chosen.plot:
+            chosen.plot.write_text(audit_plot.plot(points))
+        return
     with tempfile.TemporaryDirectory() as temporary:
         directory = chosen.keep or Path(temporary)
         directory.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from report import Row
 
 # With its own background, so that it is readable on light and dark pages.
-_STYLE = """<style>
+STYLE = """<style>
 .ground { fill: #fff } text { fill: #222 } .group { font-weight: bold }
 .wall { fill: #2b6cb0 } .cpu { fill: #d07a1f } line { stroke: #999 } .aim { stroke: #c0182b }
 @media (prefers-color-scheme: dark) {
@@ -37,7 +37,7 @@ def plot(rows: Sequence[Row]) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right + _RIGHT} {y}"'
             f' width="{right + _RIGHT}" font-family="sans-serif" font-size="12">',
             "<title>A checked start, as a part of what bare aws takes</title>",
-            _STYLE,
+            STYLE,
             f'<rect class="ground" width="{right + _RIGHT}" height="{y}" rx="6"/>',
             f'<rect class="wall" x="{_LEFT}" y="10" width="11" height="11"/>',
             f'<text x="{_LEFT + 16}" y="20">wall</text>',

@@ -59,7 +59,72 @@ def test_answer_is_compared(case: str, tmp_path: Path) -> None:
     (tmp_path / "cases.toml").write_text(text)
     ended = run(tmp_path, "cases.toml")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == f"ok    it: {answer}\n1 cases, 0 failed\n"
+    assert ended.stdout == f"ok    it: {answer}\n1 case, 0 failed\n"
+
+
+WEAK = document(statement())
+NO_CHECK = {"Bool": {"ssm:SessionDocumentAccessCheck": "false"}}
+CHANNEL = "ssmmessages:OpenDataChannel"
+BINDING = {
+    "condition": (OPS, "unbound = false", "allowed, bound"),
+    "no condition": (WEAK, "unbound = true", "allowed, unbound"),
+    "MFA": (MFA, 'unbound = "unknown"', "unknown, unknown whether bound"),
+    "MFA given": (
+        MFA,
+        'unbound = true\ncontext = {"aws:MultiFactorAuthPresent" = true}',
+        "allowed, unbound",
+    ),
+    "key given": (
+        OPS,
+        'unbound = false\ncontext = {"ssm:SessionDocumentAccessCheck" = true}',
+        "allowed, bound",
+    ),
+    # Whether the target is allowed with the key true does not matter.
+    "unchecked only": (
+        document(statement(condition=NO_CHECK)), "unbound = true", "denied, unbound",
+    ),
+    "service control policy": (WEAK, 'unbound = false\nscp = [["none.json"]]', "denied, bound"),
+    "data channel": (
+        document(statement(action=["ssm:StartSession", CHANNEL])),
+        'data_channel = "allowed"',
+        "allowed, data channel allowed",
+    ),
+    "no data channel": (
+        OPS, 'unbound = false\ndata_channel = "denied"', "allowed, bound, data channel denied",
+    ),
+    "data channel of own sessions": (
+        document(statement(), statement(action=CHANNEL, resource=f"{HERE}:session/*")),
+        'data_channel = "unknown"',
+        "allowed, data channel unknown",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BINDING)
+def test_binding_and_data_channel_are_compared(case: str, tmp_path: Path) -> None:
+    policy, table, answers = BINDING[case]
+    (tmp_path / "ops.json").write_text(json.dumps(policy))
+    expect = answers.partition(",")[0]
+    text = f'{TOP}[[case]]\nname = "it"\n{table}\nexpect = "{expect}"\n'
+    (tmp_path / "cases.toml").write_text(text)
+    ended = run(tmp_path, "cases.toml")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"ok    it: {answers}\n1 case, 0 failed\n"
+
+
+def test_unbound_caller_fails_with_the_policy_that_allows_it(tmp_path: Path) -> None:
+    (tmp_path / "ops.json").write_text(json.dumps(WEAK))
+    top = f'unbound = false\ndata_channel = "allowed"\n{TOP}'
+    (tmp_path / "cases.toml").write_text(f'{top}[[case]]\nname = "it"\nexpect = "allowed"\n')
+    ended = run(tmp_path, "cases.toml", "--junit", "out.xml")
+    assert ended.returncode == 3
+    why = "target without a document check: allowed by ops.json; data channel: no "
+    message = "unbound, expected bound; data channel denied, expected data channel allowed"
+    assert ended.stdout.startswith(f"FAIL  it: {message}\n      {why}")
+    failure = ET.parse(tmp_path / "out.xml").getroot().find("testcase/failure")
+    assert failure is not None
+    assert failure.get("message") == message
+    assert (failure.text or "").startswith(why)
 
 
 FAILING = f"""{TOP}
@@ -91,6 +156,7 @@ def test_written_file_passes_until_a_policy_changes(tmp_path: Path) -> None:
     table = tomllib.loads((tmp_path / "tests" / "cases.toml").read_text())
     assert table["policies"] == ["../ops.json"]
     assert f":{ACCOUNT}:" in table["caller"]
+    assert (table["unbound"], table["data_channel"]) == (False, "denied")
     answers = {one["name"]: one["expect"] for one in table["case"]}
     assert answers["the default document"] == "allowed"
     assert answers["a document that no policy names"] == "denied"
@@ -102,12 +168,30 @@ def test_written_file_passes_until_a_policy_changes(tmp_path: Path) -> None:
     assert "tests/cases.toml: cannot be written: File exists" in again.stderr
 
 
+def test_written_file_is_for_the_region_of_the_policies(tmp_path: Path) -> None:
+    there = json.dumps(OPS).replace("us-east-1", "eu-west-1")
+    (tmp_path / "ops.json").write_text(there)
+    assert run(tmp_path, "cases.toml", "ops.json", "--write").returncode == 0
+    table = tomllib.loads((tmp_path / "cases.toml").read_text())
+    assert table["region"] == "eu-west-1"
+    assert table["case"][0]["expect"] == "allowed"
+
+
 BAD = {
     "no file": (None, "cases.toml: cannot be read"),
     "not TOML": ("[[", "cases.toml: is not TOML"),
     "no case": (TOP, "cases.toml: has no [[case]]"),
     "unknown key": (f"{TOP}[[case]]\nexpected = 'denied'\n", "case[0]: unknown key 'expected'"),
     "no answer": (f"{TOP}[[case]]\n", "case[0]: expect must be one of"),
+    "not whether unbound": (
+        f"{TOP}[[case]]\nexpect = 'denied'\nunbound = 'no'\n",
+        "case[0]: unbound must be true",
+    ),
+    "a number": (f"{TOP}[[case]]\nexpect = 'denied'\nunbound = 1\n", "case[0]: unbound must be"),
+    "no data channel": (
+        f"{TOP}data_channel = []\n[[case]]\nexpect = 'denied'\n",
+        "case[0]: data_channel must be one of",
+    ),
     "no caller": (
         "policies = ['ops.json']\n[[case]]\nexpect = 'denied'\n",
         "case[0].caller: must be a text",

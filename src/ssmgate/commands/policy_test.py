@@ -39,8 +39,10 @@ def test(
       document = "AWS-StartSSHSession"
       expect = "denied"
 
-    Other keys are boundary, scp, region, target, context and document_context. Keys above the first
-    case are for all cases. Policies are evaluated locally: no AWS calls are made.
+    Other keys are boundary, scp, region, target, context and document_context, and what else is
+    expected: unbound (true, false or "unknown"), whether the target is allowed without a document
+    check, and data_channel (allowed, denied or unknown). Keys above the first case are for all
+    cases. Policies are evaluated locally: no AWS calls are made.
     """
     from ssmgate.gate.decision.errors import InvalidRequest
     from ssmgate.policy_tools import cases as testing
@@ -59,4 +61,4 @@ def test(
         printer.echo(text)
     if junit is not None:
         Path(junit).write_text(testing.as_junit(cases, results), encoding="utf-8")
-    ctx.exit(exits.OK if all(one.passed for one in results) else exits.DENIED)
+    ctx.exit(exits.OK if not any(one.failures for one in results) else exits.DENIED)

@@ -83,6 +83,21 @@ def check(policy_files: PolicyFiles, scenario: Scenario) -> Report:
     )
 
 
+def without_document_check(policy_files: PolicyFiles, scenario: Scenario) -> Answer:
+    """Answer whether the target is allowed although no document was checked.
+
+    If it is, the caller is unbound: ssm:SessionDocumentAccessCheck is false, also where `scenario`
+    gives another value. The document is not evaluated.
+    """
+    target = scenario.request.target
+    question = _builder(scenario).target(target, document_access_check=False)
+    if question is None:
+        return _unknown_target(scenario)
+    context = [e for e in scenario.context if e.key_name.lower() != CHECK_KEY.lower()]
+    asked = _with_context(question, scenario.caller, context)
+    return local_answer.answer(asked, scenario.caller, policy_files)
+
+
 def simulate(policy_files: PolicyFiles, scenario: Scenario, iam: Any) -> Report:
     """Answer with iam:SimulateCustomPolicy.
 

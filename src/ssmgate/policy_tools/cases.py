@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,37 +23,62 @@ if TYPE_CHECKING:
 LARGEST = 131_072
 ANSWERS = ("allowed", "denied", "unknown")
 _REGION, _TARGET = "us-east-1", "i-0123456789abcdef0"
-_CALLER = "arn:aws:iam::111122223333:role/Example"
+_CALLER, _ACCOUNT = "arn:aws:iam::{}:role/Example", "111122223333"
+_REGIONS, _ACCOUNTS = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d"), re.compile(r"\d{12}")
 
 _KEYS = {
     *("name", "policies", "boundary", "scp", "caller", "region", "target", "document"),
-    *("context", "document_context", "expect"),
+    *("context", "document_context", "expect", "unbound", "data_channel"),
 }
 _SHARED = _KEYS - {"name", "expect"}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One session with the policies that apply, and the answer that is expected."""
+    """One session with the policies that apply, and the answers that are expected.
+
+    `expect` is about the session, one of ANSWERS, and so is `data_channel`. `unbound` is whether
+    the target is allowed although no document was checked. The last two are None if not tested.
+    """
 
     name: str
     files: PolicyFiles
     scenario: Scenario
     expect: str
+    unbound: bool | str | None = None
+    data_channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was answered and expected, in words, and why it was answered."""
+
+    answer: str
+    expected: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer to one case. `reason` is why, in a sentence for each resource."""
+    """The answers to one case: first about the session."""
 
     case: Case
-    answer: str
-    reason: str
+    checks: tuple[Check, ...]
 
     @property
-    def passed(self) -> bool:
-        """Return whether the answer is the expected one."""
-        return self.answer == self.case.expect
+    def failures(self) -> tuple[Check, ...]:
+        """Return the answers that are not the expected ones."""
+        return tuple(one for one in self.checks if one.answer != one.expected)
+
+    @property
+    def message(self) -> str:
+        """Return each answer that is not the expected one."""
+        return "; ".join(f"{one.answer}, expected {one.expected}" for one in self.failures)
+
+    @property
+    def reason(self) -> str:
+        """Return why the answers are not the expected ones."""
+        return "; ".join(one.reason for one in self.failures)
 
 
 def read_cases(path: str) -> tuple[Case, ...]:
@@ -118,7 +144,28 @@ def _case(table: Any, shared: Mapping[str, Any], number: int, directory: str) ->
             for level in levels
         ),
     )
-    return Case(_text(values, "name", place, f"case {number + 1}"), files, scenario, expect)
+    return Case(
+        _text(values, "name", place, f"case {number + 1}"),
+        files,
+        scenario,
+        expect,
+        _unbound(values, place),
+        _data_channel(values, place),
+    )
+
+
+def _unbound(values: Mapping[str, Any], place: str) -> bool | str | None:
+    value = values.get("unbound")
+    if value is not None and not isinstance(value, bool) and value != "unknown":
+        raise InputError('unbound must be true, false or "unknown"', place)
+    return value
+
+
+def _data_channel(values: Mapping[str, Any], place: str) -> str | None:
+    value = values.get("data_channel")
+    if value is not None and value not in ANSWERS:
+        raise InputError(f"data_channel must be one of {', '.join(ANSWERS)}", place)
+    return value
 
 
 def _text(values: Mapping[str, Any], name: str, place: str, default: str = "") -> str:
@@ -159,6 +206,10 @@ def _source(directory: str, file: str, kind: PolicyKind = PolicyKind.IDENTITY) -
         raise InputError(f"policy {file}{where}: {error}") from None
 
 
+_BOUND = {True: "unbound", False: "bound", "unknown": "unknown whether bound"}
+_ALLOWED = {"allowed": True, "denied": False, "unknown": "unknown"}
+
+
 def run(case: Case) -> Result:
     """Evaluate one case. No AWS call is made."""
     from ssmgate.explain import offline
@@ -170,20 +221,37 @@ def run(case: Case) -> Result:
         for name, answer in resources.items()
         if answer.verdict is report.verdict
     ]
-    return Result(case, report.verdict.value, "; ".join(reasons))
+    checks = [Check(report.verdict.value, case.expect, "; ".join(reasons))]
+    if case.unbound is not None:
+        answer = offline.without_document_check(case.files, case.scenario)
+        bound = _BOUND[_ALLOWED[answer.verdict.value]]
+        reason = f"target without a document check: {answer.reason}"
+        checks.append(Check(bound, _BOUND[case.unbound], reason))
+    if case.data_channel is not None and report.data_channel is not None:
+        found = report.data_channel
+        checks.append(
+            Check(
+                f"data channel {found.verdict.value}",
+                f"data channel {case.data_channel}",
+                f"data channel: {found.reason}",
+            )
+        )
+    return Result(case, tuple(checks))
 
 
 def as_text(results: Sequence[Result]) -> str:
     """Return a line for each case, with the reason of each that failed."""
     lines = []
     for one in results:
-        if one.passed:
-            lines.append(f"ok    {one.case.name}: {one.answer}")
-        else:
-            lines.append(f"FAIL  {one.case.name}: {one.answer}, expected {one.case.expect}")
+        if one.failures:
+            lines.append(f"FAIL  {one.case.name}: {one.message}")
             lines.append(f"      {one.reason}")
-    failed = sum(not one.passed for one in results)
-    lines.append(f"{len(results)} cases, {failed} failed")
+        else:
+            answers = ", ".join(check.answer for check in one.checks)
+            lines.append(f"ok    {one.case.name}: {answers}")
+    failed = sum(bool(one.failures) for one in results)
+    noun = "case" if len(results) == 1 else "cases"
+    lines.append(f"{len(results)} {noun}, {failed} failed")
     return "\n".join(lines)
 
 
@@ -192,16 +260,16 @@ def as_junit(path: str, results: Sequence[Result]) -> str:
 
     https://github.com/testmoapp/junitxml
     """
-    failed = str(sum(not one.passed for one in results))
+    failed = str(sum(bool(one.failures) for one in results))
     counts = {"name": _xml(path), "tests": str(len(results)), "failures": failed, "errors": "0"}
     suite = ET.Element("testsuite", counts)
     for one in results:
         case = ET.SubElement(
             suite, "testcase", name=_xml(one.case.name), classname="ssmgate.policy"
         )
-        if not one.passed:
-            message = f"{one.answer}, expected {one.case.expect}"
-            ET.SubElement(case, "failure", message=message).text = _xml(one.reason)
+        if one.failures:
+            failure = ET.SubElement(case, "failure", message=_xml(one.message))
+            failure.text = _xml(one.reason)
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -220,12 +288,22 @@ def first_cases(path: str, policies: Iterable[str]) -> str:
 
     directory = os.path.dirname(os.path.abspath(path))
     files = [os.path.relpath(os.path.abspath(one), directory) for one in policies]
-    shared = {"policies": files, "caller": _caller(directory, files)}
+    region, account = _place(directory, files)
+    shared: dict[str, Any] = {
+        "policies": files,
+        "caller": _CALLER.format(account),
+        "region": region,
+        "target": _TARGET,
+    }
+    # What is expected does not matter here: the answers are written.
+    every = {"expect": "denied", "unbound": "unknown", "data_channel": "unknown"}
+    _, bound, channel = run(_case(every, shared, 0, directory)).checks
+    in_toml = {words: value for value, words in _BOUND.items()}
+    shared["unbound"] = in_toml[bound.answer]
+    shared["data_channel"] = channel.answer.rpartition(" ")[2]
     lines = [
         "# Sessions, and what the policies must answer: ssmgate policy test",
         *(f"{key} = {json.dumps(value)}" for key, value in shared.items()),
-        f'region = "{_REGION}"',
-        f'target = "{_TARGET}"',
     ]
     documents = {
         "the default document": None,
@@ -238,24 +316,25 @@ def first_cases(path: str, policies: Iterable[str]) -> str:
         table: dict[str, Any] = {"name": name, "expect": "denied"}
         if document is not None:
             table["document"] = document
-        result = run(_case(table, shared, 0, directory))
+        session, *_ = run(_case(table, shared, 0, directory)).checks
         lines += ["", "[[case]]", f"name = {json.dumps(name)}"]
         if document is not None:
             lines.append(f"document = {json.dumps(document)}")
-        lines.append(f'expect = "{result.answer}"')
+        lines.append(f'expect = "{session.answer}"')
     return "\n".join(lines) + "\n"
 
 
-def _caller(directory: str, files: Sequence[str]) -> str:
-    """Return an example of a caller, in the account that the policies name first."""
+def _place(directory: str, files: Sequence[str]) -> tuple[str, str]:
+    """Return the region and the account that the policies name first, or those of the examples."""
+    region = account = ""
     for file in files:
-        source = _source(directory, file)
-        for statement in source.policy.statements:
+        for statement in _source(directory, file).policy.statements:
             for text in statement.resources:
                 parts = text.split(":")
-                if len(parts) > 4 and len(parts[4]) == 12 and parts[4].isdigit():
-                    return _CALLER.replace("111122223333", parts[4])
-    return _CALLER
+                if len(parts) > 4:
+                    region = region or (parts[3] if _REGIONS.fullmatch(parts[3]) else "")
+                    account = account or (parts[4] if _ACCOUNTS.fullmatch(parts[4]) else "")
+    return region or _REGION, account or _ACCOUNT
 
 
 def write_new(path: str, text: str) -> None:

@@ -99,6 +99,71 @@ def test_directory_is_searched_and_other_files_are_passed_over(tmp_path: Path) -
     assert len(findings(tmp_path, ".")) == len(INPUTS)
 
 
+def resource(address: str, kind: str, **values: Any) -> dict[str, Any]:
+    return {"address": address, "mode": "managed", "type": kind, "values": values}
+
+
+IN_PLAN = json.dumps(WEAK)
+PLANNED = [
+    resource('aws_iam_policy.each["a"]', "aws_iam_policy", policy=IN_PLAN),
+    resource("aws_iam_role_policy.each[0]", "aws_iam_role_policy", policy=IN_PLAN),
+    resource("aws_iam_user_policy.one", "aws_iam_user_policy", policy=IN_PLAN),
+    resource("aws_iam_group_policy.one", "aws_iam_group_policy", policy=IN_PLAN),
+    resource(
+        "aws_iam_role.one",
+        "aws_iam_role",
+        assume_role_policy="{}",
+        inline_policy=[{"name": "a", "policy": IN_PLAN}, {"name": "", "policy": ""}],
+    ),
+    resource(
+        "aws_ssoadmin_permission_set_inline_policy.one",
+        "aws_ssoadmin_permission_set_inline_policy",
+        inline_policy=IN_PLAN,
+    ),
+    resource(
+        "aws_organizations_policy.one",
+        "aws_organizations_policy",
+        type="SERVICE_CONTROL_POLICY",
+        content=IN_PLAN,
+    ),
+    resource(
+        "aws_organizations_policy.tags",
+        "aws_organizations_policy",
+        type="TAG_POLICY",
+        content='{"tags": {}}',
+    ),
+    resource(
+        "aws_iam_role_policies_exclusive.one", "aws_iam_role_policies_exclusive", policy_names=["a"]
+    ),
+    {**resource("data.aws_iam_policy.one", "aws_iam_policy", policy=IN_PLAN), "mode": "data"},
+]
+
+
+def test_every_kind_of_policy_in_a_plan_is_found(tmp_path: Path) -> None:
+    inner = {"address": "module.a.module.b[0]", "resources": PLANNED}
+    root = {"child_modules": [{"address": "module.a", "child_modules": [inner]}]}
+    plan = {"format_version": "1.2", "planned_values": {"root_module": root}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert [one["policy"] for one in findings(tmp_path, "plan.json", "--select", "SG001")] == [
+        'aws_iam_policy.each["a"]',
+        "aws_iam_role_policy.each[0]",
+        "aws_iam_user_policy.one",
+        "aws_iam_group_policy.one",
+        "aws_iam_role.one.inline_policy[0]",
+        "aws_ssoadmin_permission_set_inline_policy.one",
+        "aws_organizations_policy.one",
+    ]
+
+
+def test_pipe_in_a_directory_is_named_and_not_read(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(TEXT)
+    os.mkfifo(tmp_path / "a.json")
+    ended = lint(tmp_path, ".", "--fail-on", "high")
+    assert ended.returncode == 4
+    assert "ssmgate: [ERROR]: ./a.json: is not a regular file" in ended.stderr
+    assert "./p.json:4:5: SG001" in ended.stdout
+
+
 def test_text_has_place_and_fix(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(TEXT)
     ended = lint(tmp_path, "p.json")

@@ -227,16 +227,19 @@ class _Builder:
             self._guard(file, place, item, self._add_managed)
         for file, place, item in self._pages.lists["GroupDetailList"]:
             self._guard(file, place, item, self._add_group)
-        found: list[Principal] = []
+        found: dict[str, Principal] = {}
         for kind, members in (("user", "UserDetailList"), ("role", "RoleDetailList")):
             for file, place, item in self._pages.lists[members]:
                 one = self._guard(file, place, item, functools.partial(self._principal, kind))
-                if one is not None:
-                    found.append(one)
-                    partition = one.arn.split(":")[1] or partition
+                if one is None:
+                    continue
+                if one.arn in found:
+                    self._problems.append(Problem(file, place, f"{one.arn} is in the input twice"))
+                found.setdefault(one.arn, one)
+                partition = one.arn.split(":")[1] or partition
         held = (*self._managed.values(), *self._inline)
         problems = tuple(self._problems)
-        return Account(name, partition, tuple(found), held, problems, self._pages.first)
+        return Account(name, partition, tuple(found.values()), held, problems, self._pages.first)
 
     def _guard(self, file: str, place: str, item: Any, use: Callable[[Any, str, str], Any]) -> Any:
         try:
@@ -247,6 +250,8 @@ class _Builder:
 
     def _add_managed(self, item: Mapping[str, Any], file: str, place: str) -> None:
         arn = _text(item, "Arn", place)
+        if arn in self._managed:
+            raise InputError(f"{arn} is in the input twice", place)
         default = item.get("DefaultVersionId")
         for version in _list(item, "PolicyVersionList", place):
             if version.get("IsDefaultVersion") or (
@@ -276,13 +281,14 @@ class _Builder:
                 missing += (f"group {group}",)
         attached = item.get("PermissionsBoundary")
         boundary, boundary_missing = None, False
-        if isinstance(attached, dict):
-            of_boundary = str(attached.get("PermissionsBoundaryArn", ""))
-            boundary = self._managed.get(of_boundary)
+        if attached:
+            named = attached.get("PermissionsBoundaryArn") if isinstance(attached, dict) else None
+            boundary = self._managed.get(str(named))
             if boundary is None:
                 boundary_missing = True
-                missing += (of_boundary,)
-        tags = {str(tag.get("Key")): str(tag.get("Value", "")) for tag in _tags(item)}
+                missing += (str(named or "permissions boundary"),)
+        listed = _list(item, "Tags", place)
+        tags = {str(tag.get("Key")): str(tag.get("Value", "")) for tag in listed}
         return Principal(
             arn,
             kind,
@@ -325,7 +331,7 @@ class _Builder:
         """Return the parsed document; equal documents are parsed once."""
         if isinstance(document, str):
             try:
-                document = json_files.decode(unquote(document))
+                document = _decoded(document)
             except InputError as error:
                 where = f"{place}, {error.place}" if error.place else place
                 raise InputError(str(error), where) from None
@@ -338,6 +344,14 @@ class _Builder:
         return self._by_text[text]
 
 
+def _decoded(text: str) -> Any:
+    """Return a policy document that is JSON text, or URL-encoded. Raises InputError."""
+    try:
+        return json_files.decode(text)  # A percent sign in JSON text is itself.
+    except InputError:
+        return json_files.decode(unquote(text))
+
+
 def _may_tag_session(trust: Any) -> bool:
     """Return whether the trust policy may let a session have tags; what is not read may.
 
@@ -345,7 +359,7 @@ def _may_tag_session(trust: Any) -> bool:
     """
     if isinstance(trust, str):
         try:
-            trust = json_files.decode(unquote(trust))
+            trust = _decoded(trust)
         except InputError:
             return True
     statements = trust.get("Statement") if isinstance(trust, dict) else None
@@ -379,8 +393,3 @@ def _texts(item: Mapping[str, Any], name: str, place: str) -> list[str]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise InputError("must be a list of texts", f"{place}.{name}")
     return values
-
-
-def _tags(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    tags = item.get("Tags")
-    return [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,21 +28,37 @@ def find(path: str) -> Iterator[str | Problem]:
     if not os.path.isdir(path):
         yield path
         return
-    found = False
+    empty = True
+    for found in below(path, _SUFFIXES):
+        empty = False
+        yield found
+    if empty:
+        yield Problem(path, "", f"the directory has no file named *{', *'.join(_SUFFIXES)}")
+
+
+def below(path: str, suffixes: tuple[str, ...], *, hidden: bool = True) -> Iterator[str | Problem]:
+    """Yield the files below a directory whose names end with one of `suffixes`, ordered by name.
+
+    Without `hidden`, directories whose names begin with a dot are left out. Problems are
+    directories that cannot be read, and what is not a file: reading a FIFO may never end.
+    """
     problems: list[Problem] = []
 
     def failed(error: OSError) -> None:
         problems.append(Problem(str(error.filename), "", error.strerror or str(error)))
 
     for directory, names, files in os.walk(path, onerror=failed):
-        names.sort()
+        names[:] = sorted(name for name in names if hidden or not name.startswith("."))
         for name in sorted(files):
-            if name.lower().endswith(_SUFFIXES):
-                found = True
-                yield os.path.join(directory, name)
+            if not name.lower().endswith(suffixes):
+                continue
+            file = os.path.join(directory, name)
+            try:
+                regular = stat.S_ISREG(os.stat(file).st_mode)
+            except OSError:
+                regular = True  # Reading it tells why.
+            yield file if regular else Problem(file, "", "is not a regular file")
     yield from problems
-    if not found and not problems:
-        yield Problem(path, "", f"the directory has no file named *{', *'.join(_SUFFIXES)}")
 
 
 def read_bytes(path: str, largest: int = LARGEST) -> bytes:
@@ -108,7 +125,17 @@ def _constant(name: str) -> Any:
     raise InputError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_constant)
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. With a member twice, half of a policy or of an account would be lost."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{twice!r} is in one object twice")
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_object)
 
 
 def _decode(text: str, at: int) -> tuple[Any, int]:
@@ -121,5 +148,5 @@ def _decode(text: str, at: int) -> tuple[Any, int]:
         raise InputError("is nested too deeply") from None
     except InputError:
         raise
-    except ValueError as error:
-        raise InputError(f"is not JSON: {error}") from None
+    except ValueError:
+        raise InputError("is not JSON that can be read: a number has too many digits") from None

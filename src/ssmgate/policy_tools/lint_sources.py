@@ -41,18 +41,13 @@ def find(paths: Iterable[str]) -> Iterator[Source | Problem]:
     """
     for path in paths:
         if os.path.isdir(path):
-            for file in _below(path):
-                yield from _in_file(file, named=False)
+            for file in json_files.below(path, (*_JSON, *_YAML), hidden=False):
+                if isinstance(file, Problem):
+                    yield file
+                else:
+                    yield from _in_file(file, named=False)
         else:
             yield from _in_file(path, named=True)
-
-
-def _below(path: str) -> Iterator[str]:
-    for directory, names, files in os.walk(path):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        for name in sorted(files):
-            if name.lower().endswith((*_JSON, *_YAML)):
-                yield os.path.join(directory, name)
 
 
 def _in_file(file: str, *, named: bool) -> Iterator[Source | Problem]:
@@ -124,6 +119,10 @@ _ATTRIBUTES: Mapping[str, tuple[str, PolicyKind]] = {
     "aws_ssoadmin_permission_set_inline_policy": ("inline_policy", PolicyKind.IDENTITY),
     "aws_organizations_policy": ("content", PolicyKind.SERVICE_CONTROL),
 }
+# A role may have inline policies in blocks of its own; the provider calls that deprecated.
+_ROLE, _BLOCK = "aws_iam_role", "inline_policy"
+# Other policies of an organization are about tags, backups and the like, in languages of their own.
+_SCP = "SERVICE_CONTROL_POLICY"
 
 
 def _in_plan(file: str, plan: Mapping[str, Any]) -> Iterator[Source | Problem]:
@@ -139,15 +138,31 @@ def _in_plan(file: str, plan: Mapping[str, Any]) -> Iterator[Source | Problem]:
             continue
         waiting += module.get("child_modules") or ()
         for resource in module.get("resources") or ():
-            if isinstance(resource, dict) and resource.get("type") in _ATTRIBUTES:
-                yield _of_resource(file, resource)
+            if isinstance(resource, dict) and resource.get("mode", "managed") == "managed":
+                yield from _of_resource(file, resource)
 
 
-def _of_resource(file: str, resource: Mapping[str, Any]) -> Source | Problem:
-    attribute, kind = _ATTRIBUTES[resource["type"]]
-    address = str(resource.get("address", resource["type"]))
+def _of_resource(file: str, resource: Mapping[str, Any]) -> Iterator[Source | Problem]:
+    kind = resource.get("type")
+    address = str(resource.get("address", kind))
     values = resource.get("values")
-    text = values.get(attribute) if isinstance(values, dict) else None
+    values = values if isinstance(values, dict) else {}
+    if kind == _ROLE:
+        for number, block in enumerate(values.get(_BLOCK) or ()):
+            # An empty block removes the role's inline policies.
+            if isinstance(block, dict) and (block.get("policy") or block.get("name")):
+                name = f"{address}.{_BLOCK}[{number}]"
+                yield _of_attribute(file, name, block, "policy", PolicyKind.IDENTITY)
+    elif isinstance(kind, str) and kind in _ATTRIBUTES:
+        attribute, of_kind = _ATTRIBUTES[kind]
+        if kind != "aws_organizations_policy" or values.get("type", _SCP) == _SCP:
+            yield _of_attribute(file, address, values, attribute, of_kind)
+
+
+def _of_attribute(
+    file: str, address: str, values: Mapping[str, Any], attribute: str, kind: PolicyKind
+) -> Source | Problem:
+    text = values.get(attribute)
     if not isinstance(text, str):
         return Problem(file, address, f"{attribute} is not known before the plan is applied")
     try:

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -161,7 +163,17 @@ BAD = {
     "a list that is an object": ('{"UserDetailList": {}, "Policies": []}', "", "has no ARN"),
     "deep": ("[" * 100_000, "", "nested too deeply"),
     "NaN": ('{"Policies": NaN}', "", "NaN is not JSON"),
-    "huge number": ('{"Policies": ' + "1" * 5000 + "}", "", "is not JSON"),
+    "huge number": ('{"Policies": ' + "1" * 5000 + "}", "", "a number has too many digits"),
+    "two lists of users": (
+        '{"UserDetailList": [], "Policies": [], "UserDetailList": []}',
+        "",
+        "'UserDetailList' is in one object twice",
+    ),
+    "two effects": (
+        GOOD.replace('"Effect": "Deny"', '"Effect": "Deny", "Effect": "Allow"'),
+        "",
+        "'Effect' is in one object twice",
+    ),
 }
 
 
@@ -175,6 +187,77 @@ def test_reports_bad_file_and_reads_others(case, tmp_path):
     assert problem.file == str(tmp_path / "1.json")
     assert place in problem.place
     assert message in problem.message
+
+
+def test_directory_with_a_pipe_a_device_and_loops_is_read(tmp_path):
+    os.mkfifo(tmp_path / "0.json")
+    (tmp_path / "1.json").symlink_to("/dev/zero")
+    (tmp_path / "2.json").symlink_to("2.json")
+    (tmp_path / "3.json").mkdir()
+    (tmp_path / "3.json" / "up.json").symlink_to(tmp_path)
+    found = list(read_accounts([written(tmp_path, {"4.json": GOOD})], lambda _: True))
+    account = found.pop()
+    assert isinstance(account, Account)
+    assert [(one.file[-6:], one.message) for one in found] == [
+        ("0.json", "is not a regular file"),
+        ("1.json", "is not a regular file"),
+        ("2.json", "cannot be read: Too many levels of symbolic links"),
+    ]
+
+
+def test_pipe_that_is_named_is_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(GOOD,))
+    writer.start()
+    (account,) = read_accounts([str(tmp_path / "pipe")], lambda _: True)
+    writer.join()
+    assert len(account.principals) == 3
+
+
+def test_percent_sign_in_a_document_that_is_not_encoded_is_itself(tmp_path):
+    text = json.dumps(document(statement(resource="arn:aws:ssm:*:*:document/%2A")))
+    user = principal("user", "a")
+    user["UserPolicyList"] = [
+        {"PolicyName": "text", "PolicyDocument": text},
+        {"PolicyName": "encoded", "PolicyDocument": quote(text)},
+    ]
+    (account,) = read(tmp_path, {"a.json": json.dumps(answer([user]))})
+    for held in account.principals[0].policies:
+        (one,) = held.policy.statements
+        assert one.resources == ("arn:aws:ssm:*:*:document/%2A",)
+
+
+def test_principal_or_policy_that_comes_twice_is_a_problem(tmp_path):
+    pages = [answer(USERS[:1], policies=[SHELL], IsTruncated=True), answer(USERS, policies=[SHELL])]
+    (account,) = read(tmp_path, {"a.json": json.dumps(pages)})
+    assert [p.arn[-3:] for p in account.principals] == ["ann", "bob"]
+    assert [(p.place, p.message.partition(" ")[2]) for p in account.problems] == [
+        ("[1].Policies[0]", "is in the input twice"),
+        ("[1].UserDetailList[0]", "is in the input twice"),
+    ]
+
+
+UNREADABLE = {
+    "boundary that is a text": ({"PermissionsBoundary": LIMIT["Arn"]}, True),
+    "boundary without an ARN": ({"PermissionsBoundary": {"PermissionsBoundaryType": "x"}}, True),
+    "no boundary": ({"PermissionsBoundary": None}, False),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_boundary_that_cannot_be_read_is_missing(case, tmp_path):
+    more, missing = UNREADABLE[case]
+    users = [principal("user", "a", statement(), **more)]
+    (account,) = read(tmp_path, {"a.json": json.dumps(answer(users, policies=[LIMIT]))})
+    (one,) = account.principals
+    assert (one.boundary_missing, bool(one.missing)) == (missing, missing)
+
+
+def test_tags_that_cannot_be_read_are_a_problem(tmp_path):
+    users = [principal("user", "a", statement(), Tags={"team": "a"})]
+    (account,) = read(tmp_path, {"a.json": json.dumps(answer(users))})
+    (problem,) = account.problems
+    assert (problem.place, account.principals) == ("UserDetailList[0].Tags", ())
 
 
 BROKEN = {

@@ -7,9 +7,12 @@ A comment before a block, which readers do not see, says how the test runs it:
 `as NAME` is whose credentials this block and the following ones have, `exits STATUS…` the exit
 status of each command (default 0), `set NAME=VALUE` an environment variable, `already running`
 that the test has started the command itself, `own sandbox` that the page changes it, and
-`skip: REASON` that the block cannot run here. Readers do not see this command either:
+`skip: REASON` that the block cannot run here. `opens a session` says that the last command does:
+the page has a part of what is printed first, and the test leaves the session. Readers do not see
+these commands either. The second one runs where the block has a comment, a line with `# `:
 
     <!-- test: run: COMMAND -->
+    <!-- test: comment: COMMAND -->
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ class Command:
     shown: list[str]
     first: int
     status: int = 0
+    opens_session: bool = False
 
     @property
     def last(self) -> int:
@@ -43,7 +47,14 @@ class Command:
     @property
     def typed(self) -> list[str]:
         """Return what is typed into a session."""
+        if self.opens_session:
+            return ["exit"]
         return [line.removeprefix(PROMPT) for line in self.shown if line.startswith(PROMPT)]
+
+    @property
+    def expected(self) -> list[str]:
+        """Return the output to expect: what the page shows, and what it leaves out."""
+        return [ELLIPSIS, *self.shown, ELLIPSIS] if self.opens_session else self.shown
 
 
 @dataclass
@@ -92,7 +103,7 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
 
 
 def _settings(text: str) -> dict[str, str]:
-    for name in ("skip", "run"):
+    for name in ("skip", "run", "comment"):
         if text.startswith(f"{name}: "):
             return {name: text.removeprefix(f"{name}: ")}
     return dict((f"{part.strip()} ").split(" ", 1) for part in text.split(";"))
@@ -100,17 +111,23 @@ def _settings(text: str) -> dict[str, str]:
 
 def _commands(body: list[str], offset: int, settings: Mapping[str, str]) -> Iterator[Command]:
     statuses = [int(word) for word in settings.get("exits", "").split()]
+    begins = ("$ ", "# ") if "comment" in settings else ("$ ",)
     at = 0
     while at < len(body):
+        if body[at].startswith("# ") and "comment" in settings:
+            at += 1
+            yield Command(settings["comment"], [], offset + at)
+            continue
         assert body[at].startswith("$ "), f"line {offset + at + 1}: output without a command"
         words = [body[at][2:]]
         at += 1
         while at < len(body) and (words[-1].endswith("\\") or body[at].startswith("> ")):
             words.append(body[at].removeprefix("> "))
             at += 1
-        end = next((n for n in range(at, len(body)) if body[n].startswith("$ ")), len(body))
+        end = next((n for n in range(at, len(body)) if body[n].startswith(begins)), len(body))
         status = statuses.pop(0) if statuses else 0
-        yield Command("\n".join(words), body[at:end], offset + at, status)
+        opens = "opens" in settings and end == len(body)
+        yield Command("\n".join(words), body[at:end], offset + at, status, opens)
         at = end
     assert not statuses, f"line {offset}: more statuses than commands"
 

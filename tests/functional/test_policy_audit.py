@@ -257,6 +257,7 @@ def test_content_of_documents_gives_findings(tmp_path: Path) -> None:
     assert "beside Team: ssh logs in as any user" in found[1]["message"]
     text = audit(tmp_path, *words).stdout
     assert "SG014 medium: SSM-SessionManagerRunShell: SSM-SessionManagerRunShell does not" in text
+    assert text.count("see docs/reference/findings/SG003.md\n") == 1
     assert report(tmp_path)["findings"] == []
 
 

@@ -171,9 +171,19 @@ def test_text_has_place_and_fix(tmp_path: Path) -> None:
     assert ended.stdout.startswith(
         "p.json:4:5: SG001 medium: allows nodes without a condition on"
         " ssm:SessionDocumentAccessCheck\n"
+        "  see docs/reference/findings/SG001.md\n"
         "  replace the statement with:\n"
     )
     assert ended.stdout.endswith("2 findings: 1 medium, 1 note\n")
+
+
+def test_text_names_page_once_for_each_code(tmp_path: Path) -> None:
+    for name in ("p.json", "q.json"):
+        (tmp_path / name).write_text(TEXT)
+    text = lint(tmp_path, "p.json", "q.json").stdout
+
+    assert text.count(" SG001 medium: ") == 2
+    assert text.count("  see docs/reference/findings/SG001.md\n") == 1
 
 
 def test_sarif_has_what_the_format_requires(tmp_path: Path) -> None:
@@ -182,6 +192,7 @@ def test_sarif_has_what_the_format_requires(tmp_path: Path) -> None:
     assert report["version"] == "2.1.0"
     (run,) = report["runs"]
     rules = run["tool"]["driver"]["rules"]
+    assert rules[3]["help"]["text"].endswith(": see docs/reference/findings/SG004.md")
     for result in run["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
         assert result["level"] in ("error", "warning", "note")

@@ -134,10 +134,11 @@ def test_messages_of_troubleshooting_exist() -> None:
 
 
 def test_index_leads_to_every_page() -> None:
-    index = DOCS / "index.md"
+    index, findings = DOCS / "index.md", DOCS / "reference" / "findings.md"
     linked = {
-        (index.parent / target.partition("#")[0]).resolve()
-        for target in re.findall(r"\]\(([^)\s]+\.md[^)]*)\)", index.read_text())
+        (page.parent / target.partition("#")[0]).resolve()
+        for page in (index, findings)
+        for target in re.findall(r"\]\(([^)\s]+\.md[^)]*)\)", page.read_text())
     }
 
     assert {page for page in DOCS.rglob("*.md") if page != index} <= linked

@@ -54,8 +54,8 @@ def lint(ctx: click.Context, /, **options: Any) -> None:
     """Find weaknesses in policies for sessions, each with its statement and a fix.
 
     PATH is a policy in JSON or YAML, a Terraform plan ('terraform show -json'), account details
-    ('aws iam get-account-authorization-details'), or a directory of such files. The findings are
-    in docs/reference/findings.md.
+    ('aws iam get-account-authorization-details'), or a directory of such files. The findings have
+    their pages in docs/reference/findings.
     """
     from ssmgate.gate.decision.errors import InvalidRequest
     from ssmgate.policy_tools.problem import InputError

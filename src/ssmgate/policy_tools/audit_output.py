@@ -14,6 +14,7 @@ from ssmgate.explain.redact import Redactor
 from ssmgate.gate.decision.printable import line
 from ssmgate.policy_language.decide import Certainty
 from ssmgate.policy_tools.audit import Bound, DocumentAnswer, Standing, Status
+from ssmgate.policy_tools.findings import page
 from ssmgate.policy_tools.gaad import Principal
 from ssmgate.policy_tools.lint import Located, as_sarif
 from ssmgate.policy_tools.problem import Problem
@@ -345,6 +346,9 @@ class Table:
             f"{one.finding.rule.code} {one.finding.severity.name.lower()}:"
             f" {self._mask(one.source.name)}: {self._mask(one.finding.message)}"
             for one in findings
+        ]
+        lines += [
+            f"see {page(rule)}" for rule in dict.fromkeys(one.finding.rule for one in findings)
         ]
         lines += [
             f"{v.rule}: {self._mask(v.principal)} {self._mask(v.message)}" for v in violations

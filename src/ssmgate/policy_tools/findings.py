@@ -1,7 +1,7 @@
 """Findings about policies for sessions: what is risky in them, or does not do what it seems to.
 
 One set of rules for `ssmgate policy lint` and `ssmgate policy audit`. `finding_rules` has the rules
-about statements and policies; each has a section in docs/reference/findings.md.
+about statements and policies; each has a page below docs/reference/findings.
 """
 
 from __future__ import annotations
@@ -38,6 +38,30 @@ class Rule:
     name: str
     severity: Severity
     title: str
+
+
+PAGES = "docs/reference/findings/"
+"""The directory of the pages about findings, in the repository."""
+
+
+@functools.cache
+def address_of_pages() -> str | None:
+    """Return the URL of PAGES, None if this package does not name it.
+
+    It is the project URL with the label Findings.
+    """
+    import importlib.metadata  # takes 20 ms
+
+    for item in importlib.metadata.metadata("ssmgate").get_all("Project-URL", ()):
+        label, _, url = item.partition(", ")
+        if label == "Findings":
+            return f"{url.removesuffix('/')}/"
+    return None
+
+
+def page(rule: Rule) -> str:
+    """Return where the page about a finding is: its URL, or its path in the repository."""
+    return f"{address_of_pages() or PAGES}{rule.code}.md"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,11 @@ from ssmgate.policy_language import Policy, Version
 from ssmgate.policy_tools import inventory, json_files
 from ssmgate.policy_tools.document_content import Content, beside_run_as, preferences
 from ssmgate.policy_tools.finding_rules import CHECKS, RULES
-from ssmgate.policy_tools.findings import Finding, find
+from ssmgate.policy_tools.findings import Finding, address_of_pages, find, page
 from ssmgate.policy_tools.lint_sources import Source
 from ssmgate.policy_tools.problem import InputError, Problem, in_file
 
 SCHEMA_VERSION = 1
-PAGE = "docs/reference/findings.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +112,9 @@ def baseline(found: Iterable[Located]) -> str:
 
 
 def as_text(found: Sequence[Located]) -> str:
-    """Return the findings for a person, each with its fix."""
+    """Return the findings for a person, each with its fix, the first of a code with its page."""
     lines: list[str] = []
+    seen: set[str] = set()
     for one in found:
         finding = one.finding
         name = f" {one.source.name}:" if one.position and one.source.name else ""
@@ -122,6 +122,9 @@ def as_text(found: Sequence[Located]) -> str:
             f"{one.where}:{name} {finding.rule.code} {finding.severity.name.lower()}:"
             f" {finding.message}"
         )
+        if finding.rule.code not in seen:
+            seen.add(finding.rule.code)
+            lines.append(f"  see {page(finding.rule)}")
         if finding.fix:
             lines.append("  replace the statement with:")
             lines += [f"  {text}" for text in json.dumps(finding.fix, indent=2).splitlines()]
@@ -175,6 +178,9 @@ def as_sarif(found: Sequence[Located], problems: Sequence[Problem]) -> str:
             "id": rule.code,
             "name": rule.name,
             "shortDescription": {"text": rule.title},
+            "help": {"text": f"{rule.title}: see {page(rule)}"},
+            # It has to be an absolute URI.
+            **({"helpUri": page(rule)} if address_of_pages() else {}),
             "defaultConfiguration": {"level": _LEVELS[rule.severity.name]},
         }
         for rule in RULES

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -106,12 +105,8 @@ def test_finds_weakness_and_nothing_nearby(code, wrong, right):
         assert code not in {one.rule.code for one in found(right)}
 
 
-def test_each_rule_has_a_row_and_a_section():
-    codes = {rule.code for rule in RULES}
-    assert codes == {row.values[0] for row in TABLE} | {"SG014"}
-    page = Path(__file__).parents[3] / "docs" / "reference" / "findings.md"
-    sections = re.findall(r"^## (SG\d+) (.*)\n\n\*(\w+)\.\*", page.read_text(), re.MULTILINE)
-    assert sections == [(r.code, r.name, r.severity.name.lower()) for r in RULES]
+def test_each_rule_has_a_row():
+    assert {rule.code for rule in RULES} == {row.values[0] for row in TABLE} | {"SG014"}
 
 
 FIXED = ("SG001", "SG011", "SG012", "SG013", "SG016")

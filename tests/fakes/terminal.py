@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,9 @@ from pathlib import Path
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str], directory: Path) -> tuple[int, str, str]:
-    """Run `argv` to its end. Return its exit status, its output and what the terminal received.
+    """Run `argv` to its end. Return its exit status, its output and what the terminal shows then.
 
-    Standard input is empty and standard output is a pipe. Line ends are not translated.
+    Standard input is empty and standard output is a pipe.
     """
     leader, follower = pty.openpty()
     shown = bytearray()
@@ -42,4 +43,9 @@ def run(argv: Sequence[str], environ: Mapping[str, str], directory: Path) -> tup
         reader.join(60)
     finally:
         os.close(leader)
-    return program.returncode, out, shown.decode().replace("\r\n", "\n")
+    return program.returncode, out, without_waits(shown.decode()).replace("\r\n", "\n")
+
+
+def without_waits(received: str) -> str:
+    """Return what a terminal received without the waits that ssmgate showed and erased."""
+    return re.sub(r"ssmgate: waiting for [^\r\n]*\r\x1b\[K", "", received)

@@ -26,6 +26,7 @@ from conftest import FAKES
 from fakes import pages
 from fakes.capabilities import drop_bounding_set
 from fakes.pages import Block, Command
+from fakes.terminal import without_waits
 from fakes.waiting import seconds
 
 ROOT = FAKES.parents[1]
@@ -195,6 +196,7 @@ class Shell:
 
     def stable(self, text: str) -> list[str]:
         """Return the lines of an output, with what pages show in place of what varies."""
+        text = without_waits(text)
         for there, shown in (
             (str(self.home.parent / "bin"), "/home/you/.local/bin"),
             (str(self.home), "/home/you"),

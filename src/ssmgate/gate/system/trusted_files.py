@@ -89,7 +89,10 @@ def walk(
                     raise
                 if problem is not None:
                     raise problem from None
-                os.mkdir(name, 0o700, dir_fd=directory)
+                try:  # noqa: SIM105 - contextlib takes longer to import than all of this
+                    os.mkdir(name, 0o700, dir_fd=directory)
+                except FileExistsError:  # another process has created it meanwhile
+                    pass
                 inner = os.open(name, _DIRECTORY, dir_fd=directory)
             except OSError as error:
                 if error.errno not in (errno.ENOTDIR, errno.ELOOP):

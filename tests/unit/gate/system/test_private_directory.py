@@ -41,6 +41,21 @@ def test_create_accepts_existing_directory(home: Path) -> None:
     assert (home / "a" / "b").stat().st_mode & 0o777 == 0o700
 
 
+def test_opens_directories_that_another_process_creates_meanwhile(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two session starts in a new home directory create the same directories."""
+    mkdir = os.mkdir
+
+    def created_by_both(name: str, mode: int, *, dir_fd: int) -> None:
+        mkdir(name, mode, dir_fd=dir_fd)
+        mkdir(name, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", created_by_both)
+    os.close(private_directory.open_directory(str(home), "a/b/c", create=True))
+    assert (home / "a/b/c").is_dir()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_accepts_home_below_directories_of_root() -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "account.json").write_text(account)
     command = ["-P", "-m", "ssmgate", "policy", "audit", "--from", "account.json"]
     command += ["--region", "us-east-1", "--output", "ndjson"]
+    content = {"Name": "Ops", "Content": json.dumps({"inputs": {"runAsEnabled": True}})}
+    (directory / "ops.json").write_text(json.dumps(content))
+    command += ["--document-content", "ops.json"]
     environ = dict(os.environ) | {"HOME": str(directory)}
     ended = ways.python(command, env=environ, cwd=directory)
     assert ended.returncode == 0, ended.stderr
@@ -72,11 +76,23 @@ def test_unbound_principals_by_account(answers: Path) -> None:
     assert rows(3, answers) == [(ACCOUNT, 1)]
 
 
+def test_findings_about_documents(answers: Path) -> None:
+    assert rows(4, answers) == [("SG003", ADA)]
+
+
+def test_findings_are_none_without_the_content_of_documents(answers: Path) -> None:
+    lines = (answers / "answers.ndjson").read_text().replace('["SG003"]', "[]")
+    (answers / "none").mkdir()
+    for name in ("answers", "before"):
+        (answers / "none" / f"{name}.ndjson").write_text(lines)
+    assert rows(4, answers / "none") == []
+
+
 def test_who_gained_access(answers: Path) -> None:
-    found = rows(4, answers)
+    found = rows(5, answers)
     assert {principal for principal, _ in found} == {ADA}
     assert (ADA, "*") in found
 
 
 def test_each_query_has_a_test() -> None:
-    assert len(QUERIES) == 5
+    assert len(QUERIES) == 6

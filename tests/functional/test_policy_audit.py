@@ -117,6 +117,7 @@ def test_lines_have_each_principal_and_document(tmp_path: Path) -> None:
         "explicit": False,
         "condition": 'ssm:resourceTag/env is "dev"',
         "bound": "unknown",
+        "findings": [],
     }
 
 
@@ -261,6 +262,25 @@ def test_content_of_documents_gives_findings(tmp_path: Path) -> None:
     assert report(tmp_path)["findings"] == []
 
 
+def test_lines_have_the_findings_about_their_document(tmp_path: Path) -> None:
+    names = {"DocumentIdentifiers": [{"Name": "Other", "DocumentType": "Session"}]}
+    (tmp_path / "documents").write_text(json.dumps(names))
+    words = [*contents(tmp_path), "--documents", "documents", "--output", "ndjson"]
+    lines = [json.loads(text) for text in audit(tmp_path, *words).stdout.splitlines()]
+    found = {
+        (line["principal"].rpartition("/")[2], line["document"]): line["findings"]
+        for line in lines
+        if line["findings"]
+    }
+    everyone = ["ann", "bob", "cyd", "dan", "eve", "fay", "gus"]
+    expected = {(name, "SSM-SessionManagerRunShell"): ["SG014"] for name in everyone}
+    # Only they may use SSH and Team, which has run-as.
+    assert found == expected | {
+        (name, "AWS-StartSSHSession"): ["SG003"] for name in ("ann", "bob", "gus")
+    }
+    assert {tuple(line) for line in lines} == {tuple(lines[0])}
+
+
 def sarif(tmp_path: Path, *words: str, code: int = 0) -> dict[str, Any]:
     ended = audit(tmp_path, "--output", "sarif", *words)
     assert ended.returncode == code, ended.stderr
@@ -273,7 +293,8 @@ def sarif(tmp_path: Path, *words: str, code: int = 0) -> dict[str, Any]:
         assert result["level"] in ("error", "warning", "note")
         assert result["message"]["text"]
         (location,) = result["locations"]
-        assert set(location["physicalLocation"]) == {"artifactLocation"}
+        # The place in an account is not known by lines, of which GitHub requires one.
+        assert location["physicalLocation"]["region"] == {"startLine": 1}
     prints = [result["partialFingerprints"]["ssmgate/v1"] for result in run["results"]]
     assert len(set(prints)) == len(prints)
     return dict(run)

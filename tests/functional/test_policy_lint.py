@@ -202,6 +202,38 @@ def test_sarif_has_what_the_format_requires(tmp_path: Path) -> None:
         assert physical["region"] == {"startLine": 4, "startColumn": 5}
 
 
+PLACES = {
+    "a name with spaces": ("my policy #1 100%.json", "my%20policy%20%231%20100%25.json"),
+    "below the directory": ("./a/../p.json", "p.json"),
+    "a colon": ("a:b.json", "a%3Ab.json"),
+    "bytes that are not UTF-8": (os.fsdecode(b"\xff.json"), "%FF.json"),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_sarif_has_the_file_as_a_relative_uri(case: str, tmp_path: Path) -> None:
+    name, uri = PLACES[case]
+    (tmp_path / "a").mkdir()
+    (tmp_path / name).write_text(TEXT)
+    report = json.loads(lint(tmp_path, name, "--output", "sarif").stdout)
+    found = {
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for result in report["runs"][0]["results"]
+    }
+    assert found == {uri}
+
+
+def test_sarif_has_what_github_requires_of_rules_and_places(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps(PLAN))
+    (run,) = json.loads(lint(tmp_path, "plan.json", "--output", "sarif").stdout)["runs"]
+    for rule in run["tool"]["driver"]["rules"]:
+        assert rule["shortDescription"]["text"]
+        assert rule["fullDescription"]["text"]
+        assert "see " in rule["help"]["text"]
+    regions = [one["locations"][0]["physicalLocation"]["region"] for one in run["results"]]
+    assert regions == [{"startLine": 1}] * len(regions)
+
+
 def test_document_content_adds_findings(tmp_path: Path) -> None:
     names = ("arn:aws:ssm:*::document/AWS-StartSSHSession", "arn:aws:ssm:*:*:document/SSM-Session*")
     allow = {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": names}

@@ -107,8 +107,9 @@ def _audit(
         raise _usage("--output sarif is about all principals: omit --who, --what and --unbound")
     contents = document_content.contents(options["document_content"])
     named = [rule.document for rule in rules if rule.document != "*"]
-    if run_as := document_content.run_as(contents):
-        named += [*run_as, document_content.SSH_DOCUMENT]
+    named += [one.name for one in contents]
+    if document_content.run_as(contents):
+        named.append(document_content.SSH_DOCUMENT)
     organization = inventory.Organization()
     if options["organization"]:
         organization = inventory.organization(options["organization"])
@@ -168,7 +169,7 @@ def _run(
     from ssmgate.policy_tools.rules import violations
 
     mask = Redacting() if options["redact"] else Mask()
-    writer = _writer(options, running.scope, mask)
+    writer = _writer(options, running, mask)
     _write(writer.begin())
     broken: list[Violation] = []
     found = [one for content in running.contents for one in lint_content(content)]
@@ -208,14 +209,16 @@ def _write(text: str) -> None:
         printer.echo_exactly(text)
 
 
-def _writer(options: dict[str, Any], scope: Scope, mask: Mask) -> Writer:
+def _writer(options: dict[str, Any], running: Audit, mask: Mask) -> Writer:
     from ssmgate.policy_tools import audit_output as output
+    from ssmgate.policy_tools.audit_findings import DocumentCodes
 
+    scope = running.scope
     chosen = _chosen(options)
     if options["output"] == "sarif":
         return output.Sarif(mask)
     if options["output"] == "ndjson":
-        return output.Lines(scope, mask, chosen)
+        return output.Lines(scope, mask, chosen, DocumentCodes(running.contents))
     if options["output"] == "json":
         return output.Json(scope, mask, chosen)
     return output.Table(mask, chosen, options["document_name"], all_rows=bool(options["what"]))

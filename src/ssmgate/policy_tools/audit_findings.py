@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ssmgate.policy_language import Policy, Version
 from ssmgate.policy_language.decide import Certainty
@@ -16,7 +16,7 @@ from ssmgate.policy_tools.document_content import (
 )
 from ssmgate.policy_tools.finding_rules import ANY_DOCUMENT, RULES, SOME_STATEMENTS, UNBOUND
 from ssmgate.policy_tools.findings import Finding
-from ssmgate.policy_tools.lint import Located, lint
+from ssmgate.policy_tools.lint import Located, lint, lint_content
 from ssmgate.policy_tools.lint_sources import Source
 from ssmgate.policy_tools.run import AccountReport, Group
 
@@ -32,11 +32,32 @@ def beside_run_as(report: AccountReport, contents: Sequence[Content]) -> Iterato
     """Yield the principals who may use SSH and a document of `contents` with run-as."""
     names = run_as(contents)
     for group in report.groups if names else ():
-        answers = group.standing.documents
-        allowed = {one.name for one in answers if one.certainty is Certainty.ALLOWED}
-        beside = [name for name in names if name in allowed]
-        if beside and SSH_DOCUMENT in allowed:
+        if beside := _beside_ssh(group, names):
             yield _about(report, group, Finding(SSH_BESIDE_RUN_AS, ssh_words(beside)))
+
+
+def _beside_ssh(group: Group, names: Sequence[str]) -> list[str]:
+    answers = group.standing.documents
+    allowed = {one.name for one in answers if one.certainty is Certainty.ALLOWED}
+    return [name for name in names if name in allowed] if SSH_DOCUMENT in allowed else []
+
+
+class DocumentCodes:
+    """The codes of the findings that the contents of documents give, by document."""
+
+    def __init__(self, contents: Sequence[Content]) -> None:
+        self._run_as = run_as(contents)
+        self._own: dict[str, tuple[str, ...]] = {}
+        for content in contents:
+            found = {one.finding.rule.code for one in lint_content(content)}
+            self._own[content.name] = tuple(sorted(found))
+
+    def of(self, group: Group) -> Mapping[str, tuple[str, ...]]:
+        """Return the codes for the principals of `group`; other documents have none."""
+        if not self._run_as or not _beside_ssh(group, self._run_as):
+            return self._own
+        ssh = (SSH_BESIDE_RUN_AS.code, *self._own.get(SSH_DOCUMENT, ()))
+        return {**self._own, SSH_DOCUMENT: ssh}
 
 
 def of_account(report: AccountReport) -> Iterator[Located]:

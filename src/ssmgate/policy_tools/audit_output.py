@@ -14,6 +14,7 @@ from ssmgate.explain.redact import Redactor
 from ssmgate.gate.decision.printable import line
 from ssmgate.policy_language.decide import Certainty
 from ssmgate.policy_tools.audit import Bound, DocumentAnswer, Standing, Status
+from ssmgate.policy_tools.audit_findings import DocumentCodes
 from ssmgate.policy_tools.findings import page
 from ssmgate.policy_tools.gaad import Principal
 from ssmgate.policy_tools.lint import Located, as_sarif
@@ -90,13 +91,17 @@ def _chosen(group: Group, chosen: Chosen) -> list[Principal]:
 
 
 class Lines:
-    """Newline-delimited JSON: a line for each principal and document."""
+    """Newline-delimited JSON: a line for each principal and document.
 
-    def __init__(self, scope: Scope, mask: Mask, chosen: Chosen) -> None:
+    All lines have the same members, so that they are the rows of one table.
+    """
+
+    def __init__(self, scope: Scope, mask: Mask, chosen: Chosen, codes: DocumentCodes) -> None:
         self._region = scope.region
         self._mask = mask
         self._chosen = chosen
-        self._tails: dict[tuple[DocumentAnswer, Bound | None], str] = {}
+        self._codes = codes
+        self._tails: dict[tuple[DocumentAnswer, Bound | None, tuple[str, ...]], str] = {}
 
     def begin(self) -> str:
         """Return nothing."""
@@ -108,7 +113,11 @@ class Lines:
         account = json.dumps(self._mask(report.account.account))
         heads: dict[int, str] = {}
         for group in report.groups:
-            tails = [self._tail(one, group.standing.bound) for one in group.standing.documents]
+            codes = self._codes.of(group)
+            tails = [
+                self._tail(one, group.standing.bound, codes.get(one.name, ()))
+                for one in group.standing.documents
+            ]
             for one in _chosen(group, self._chosen):
                 missing = json.dumps([self._mask(name) for name in one.missing])
                 head = (
@@ -119,17 +128,18 @@ class Lines:
                 heads[id(one)] = "".join([head + tail for tail in tails])
         return "".join(heads[id(one)] for one in report.account.principals if id(one) in heads)
 
-    def _tail(self, one: DocumentAnswer, bound: Bound | None) -> str:
-        key = (one, bound)
+    def _tail(self, one: DocumentAnswer, bound: Bound | None, codes: tuple[str, ...]) -> str:
+        key = (one, bound, codes)
         if key not in self._tails:
-            entries = {**document_entry(one, self._mask), "bound": bound and bound.value}
+            of_document = document_entry(one, self._mask)
+            entries = {**of_document, "bound": bound and bound.value, "findings": codes}
             self._tails[key] = json.dumps(entries)[1:] + "\n"
         return self._tails[key]
 
     def end(
         self, _audit: Audit, _violations: Sequence[Violation], _findings: Sequence[Located]
     ) -> str:
-        """Return nothing: the lines are all of the same form."""
+        """Return nothing: the findings stand in the lines of their documents."""
         return ""
 
 

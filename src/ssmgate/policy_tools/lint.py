@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from ssmgate.gate.decision.printable import line
 from ssmgate.policy_language import Policy, Version
@@ -169,15 +171,17 @@ _LEVELS = {"HIGH": "error", "MEDIUM": "warning", "LOW": "warning", "NOTE": "note
 
 
 def as_sarif(found: Sequence[Located], problems: Sequence[Problem]) -> str:
-    """Return the findings as SARIF 2.1.0.
+    """Return the findings as SARIF 2.1.0, with what GitHub requires: a line, and help for a rule.
 
     https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+    https://docs.github.com/code-security/reference/code-scanning/sarif-files/sarif-support
     """
     rules = [
         {
             "id": rule.code,
             "name": rule.name,
             "shortDescription": {"text": rule.title},
+            "fullDescription": {"text": rule.title},
             "help": {"text": f"{rule.title}: see {page(rule)}"},
             # It has to be an absolute URI.
             **({"helpUri": page(rule)} if address_of_pages() else {}),
@@ -203,6 +207,7 @@ def as_sarif(found: Sequence[Located], problems: Sequence[Problem]) -> str:
         "invocations": [
             {"executionSuccessful": not problems, "toolExecutionNotifications": notices}
         ],
+        "columnKind": "unicodeCodePoints",
         "results": results,
     }
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -215,10 +220,12 @@ def _message(one: Located) -> str:
 
 
 def _location(one: Located) -> dict[str, Any]:
-    found: dict[str, Any] = {"artifactLocation": {"uri": one.source.file.replace("\\", "/")}}
+    # GitHub shows nothing of a result without a line: an unknown one is the first.
+    region = {"startLine": 1}
     if one.position:
-        found["region"] = {"startLine": one.position[0], "startColumn": one.position[1]}
-    return found
+        region = {"startLine": one.position[0], "startColumn": one.position[1]}
+    path = os.path.normpath(one.source.file).replace("\\", "/")
+    return {"artifactLocation": {"uri": quote(os.fsencode(path))}, "region": region}
 
 
 _COMMANDS = {"HIGH": "error", "MEDIUM": "warning", "LOW": "warning", "NOTE": "notice"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ssmgate.policy_language import Policy, Version
 from ssmgate.policy_language.decide import Certainty
+from ssmgate.policy_tools.answer_words import any_document_in_words
 from ssmgate.policy_tools.audit import Bound
 from ssmgate.policy_tools.document_content import (
     SSH_BESIDE_RUN_AS,
@@ -75,7 +76,8 @@ def of_account(report: AccountReport) -> Iterator[Located]:
             text = "may be unbound: this depends on conditions that the input does not decide"
             yield _about(report, group, Finding(UNBOUND, text))
         if standing.allowed_any:
-            yield _about(report, group, Finding(ANY_DOCUMENT, "may start any session document"))
+            text = f"may start {any_document_in_words(standing)}"
+            yield _about(report, group, Finding(ANY_DOCUMENT, text))
     held = {
         id(one): one
         for group in report.groups

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ssmgate.explain.redact import Redactor
 from ssmgate.gate.decision.printable import line
 from ssmgate.policy_language.decide import Certainty
+from ssmgate.policy_tools.answer_words import answer_in_words, standing_in_words
 from ssmgate.policy_tools.audit import Bound, DocumentAnswer, Standing, Status
 from ssmgate.policy_tools.audit_findings import DocumentCodes
 from ssmgate.policy_tools.findings import page
@@ -316,26 +317,9 @@ class Table:
             yield f"    not in the input: {', '.join(map(self._mask, first.missing))}"
 
     def _answer(self, standing: Standing) -> str:
-        if self._document is not None:
-            one = next(d for d in standing.documents if d.name == self._document)
-            return _in_words(one)
-        if standing.allowed_any:
-            return "may start any document"
-        names = [
-            one.name
-            for one in standing.documents
-            if one.certainty is Certainty.ALLOWED and one.name != ANY_DOCUMENT
-        ]
-        if names:
-            return f"may start {', '.join(names)}"
-        if standing.status is Status.ALLOWED:
-            return "may start a session if the service does not check the document"
-        conditions = dict.fromkeys(
-            _in_words(one) for one in standing.documents if one.certainty is Certainty.UNKNOWN
-        )
-        if conditions:
-            return "; ".join(conditions)
-        return "explicitly denied" if standing.status is Status.DENIED else "may start nothing"
+        if self._document is None:
+            return standing_in_words(standing)
+        return answer_in_words(next(d for d in standing.documents if d.name == self._document))
 
     def _documents(
         self, report: AccountReport, standing: Standing, first: Principal
@@ -343,7 +327,7 @@ class Table:
         for one in standing.documents:
             if self._document is None:
                 name = "any other document" if one.name == ANY_DOCUMENT else self._mask(one.name)
-                yield f"    {name}: {self._mask(_in_words(one))}"
+                yield f"    {name}: {self._mask(answer_in_words(one))}"
             if one.certainty is Certainty.ALLOWED and one.name == self._document:
                 by = report.auditor.allowing(first, one.name)
                 yield f"    by {', '.join(map(self._mask, by))}"
@@ -371,14 +355,3 @@ class Table:
             f" explicitly denied {s.denied}, nothing granted {s.none}, unknown {s.unknown}"
         )
         return "".join(f"{line(text)}\n" for text in lines)
-
-
-def _in_words(one: DocumentAnswer) -> str:
-    if one.certainty is Certainty.DENIED:
-        return "explicitly denied" if one.explicit else "denied"
-    if one.certainty is Certainty.ALLOWED:
-        return "allowed"
-    if not one.condition:
-        return "unknown"
-    joined = " " if one.condition.startswith("unless ") else " if "
-    return f"allowed{joined}{one.condition}"

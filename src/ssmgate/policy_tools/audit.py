@@ -130,11 +130,14 @@ class Auditor:
             principal.boundary_missing,
             principal.kind,
             principal.session_tags,
-            principal.arn if own else "",
+            principal.service_linked,
         )
-        if key not in self._standings:
-            self._standings[key] = _standing(self._found(principal, own=own))
-        return self._standings[key]
+        if not own:
+            if key not in self._standings:
+                self._standings[key] = _standing(self._found(principal, own=False))
+            return self._standings[key]
+        found = _standing(self._found(principal, own=True))
+        return self._standings.setdefault((*key, found), found)
 
     def unbinding(self, principal: Principal, standing: Standing) -> tuple[str, ...]:
         """Return the statements that allow a node although no document was checked, by name."""
@@ -163,9 +166,19 @@ class Auditor:
         found = [held.policy for held in principal.policies]
         if principal.boundary:
             found.append(principal.boundary.policy)
-        return [*found, *(policy for level in self.service_control for policy in level)]
+        levels = self._levels(principal)
+        return [*found, *(policy for level in levels for policy in level)]
+
+    def _levels(self, principal: Principal) -> tuple[tuple[Policy, ...], ...]:
+        """Return the levels of service control policies that restrict `principal`.
+
+        https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html
+        """
+        return () if principal.service_linked else self.service_control
 
     def _depends_on_principal(self, policy: Policy) -> bool:
+        if self.questions.own:
+            return True
         if (found := self._of_principal.get(id(policy))) is None:
             found = self._of_principal[id(policy)] = any(
                 key.lower() in _OF_PRINCIPAL or is_principal_tag(key)
@@ -192,7 +205,7 @@ class Auditor:
         identity = _NOTHING
         for held in principal.policies:
             identity = identity | self._masks_of(held.policy, principal, asked)
-        layers = [self._together(level, principal, asked) for level in self.service_control]
+        layers = [self._together(level, principal, asked) for level in self._levels(principal)]
         if principal.missing:
             identity = identity | Masks(may_allow=every, may_deny=every)
         layers.append(identity)
@@ -240,7 +253,7 @@ class Auditor:
             Policies(
                 tuple({id(h.policy): h.policy for h in principal.policies}.values()),
                 principal.boundary.policy if principal.boundary else None,
-                self.service_control,
+                self._levels(principal),
             ),
             self._compiled,
         )
@@ -378,7 +391,7 @@ def _bound(found: _Answers) -> tuple[Bound | None, int | None]:
     None if no node may be allowed at all.
     """
     first, nodes = len(found.questions.documents), len(found.questions.nodes)
-    at_all = {found.one(first + n)[0] for n in range(nodes)}
+    at_all = {found.one(first + n)[0] for n in range(2 * nodes)}
     unchecked = [found.one(first + 2 * nodes + n)[0] for n in range(nodes)]
     if Certainty.ALLOWED in unchecked:
         return Bound.UNBOUND, unchecked.index(Certainty.ALLOWED)

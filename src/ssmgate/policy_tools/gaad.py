@@ -59,6 +59,11 @@ class Principal:
     tags: Mapping[str, str] = field(default_factory=dict)
     session_tags: bool = False
 
+    @property
+    def service_linked(self) -> bool:
+        """Return whether it is a role of an AWS service, which only that service assumes."""
+        return self.kind == "role" and ":role/aws-service-role/" in self.arn
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

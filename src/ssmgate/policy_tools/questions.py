@@ -44,6 +44,7 @@ ANY_NODE = {
 MOST_NAMED = 1000
 """How many documents, and how many nodes, that only policies name are asked about."""
 
+_VARIABLE = re.compile(r"\$\{([A-Za-z][^},']*?)\s*(?:,\s*'([^']*)')?\}")
 _CONTROL_DOCUMENT = f"no-such-document.{'-' * 128}"
 _CONTROL_NODE = "i-0no0such0instance0"
 _OF_AWS = "AWS-StartSSHSession"
@@ -66,10 +67,27 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A document or a node: its name, which may be a pattern of a policy, and an ARN for it."""
+    """A document or a node: its name, which may be a pattern of a policy, and an ARN for it.
+
+    With policy variables, the ARN is another one for each principal (`arn_for`).
+    """
 
     name: str
     arn: str
+
+    @property
+    def own(self) -> bool:
+        """Return whether the ARN has policy variables."""
+        return "${" in self.arn
+
+    def arn_for(self, context: Context) -> str:
+        """Return the ARN for a principal: a default, or `0`, for a value that is not known."""
+
+        def value(found: re.Match[str]) -> str:
+            values = context.get(found[1])
+            return (found[2] or "0") if values is None else values.values[0]
+
+        return _VARIABLE.sub(value, self.arn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +104,8 @@ class Questions:
     """The documents and nodes of one account: a bit of a mask for each question.
 
     First come the documents; then each node three times: with ssm:SessionDocumentAccessCheck
-    true, absent and false. `cut` is whether the policies name more than are asked about.
+    true, absent and false. `cut` is whether the policies name more than are asked about, and `own`
+    whether one of them is another one for each principal.
     """
 
     partition: str
@@ -95,6 +114,7 @@ class Questions:
     documents: tuple[Item, ...]
     nodes: tuple[Item, ...]
     cut: bool = False
+    own: bool = False
     _knowledge: dict[tuple[object, ...], Knowledge] = field(default_factory=dict)
 
     @property
@@ -124,9 +144,9 @@ class Questions:
 
     def about_document(self, principal: Principal, at: int) -> Question:
         """Return the question for IAM whether `principal` may use the document of number `at`."""
-        arn = self.documents[at].arn
-        like = DEFAULT_DOCUMENT_NAME if account_of(arn) else _OF_AWS
+        like = DEFAULT_DOCUMENT_NAME if account_of(self.documents[at].arn) else _OF_AWS
         build = builder(self._caller(principal), self.scope.region)
+        arn = self._asked_arn(principal, at)
         question = replace(build.documents(like)[0], resource_arn=arn)
         return _known_only(question).with_context(_tag_entries(principal, {}))
 
@@ -136,8 +156,12 @@ class Questions:
         question = build.target(_CONTROL_NODE, document_access_check=False)
         if question is None:
             return None
-        question = _known_only(replace(question, resource_arn=self.nodes[at].arn))
+        arn = self._asked_arn(principal, len(self.documents) + at)
+        question = _known_only(replace(question, resource_arn=arn))
         return question.with_context(_tag_entries(principal, self.scope.tags or {}))
+
+    def _asked_arn(self, principal: Principal, at: int) -> str:
+        return self.of(principal)[at].request.resource
 
     def _caller(self, principal: Principal) -> Caller:
         user = principal.kind == "user"
@@ -178,10 +202,11 @@ class Questions:
         )
         knowledge = self._known(kind, question, caller, principal, tags)
         shared = _context(context)
-        return [
-            (item, Asked(Request(ACTION, item.arn, shared), units(item.arn), knowledge))
-            for item in items
-        ]
+        found = []
+        for item in items:
+            arn = item.arn_for(shared) if item.own else item.arn
+            found.append((item, Asked(Request(ACTION, arn, shared), units(arn), knowledge)))
+        return found
 
     def _known(
         self,
@@ -269,6 +294,7 @@ def questions(account: Account, scope: Scope) -> Questions:
         tuple(documents.values()),
         tuple(nodes.values()),
         cut,
+        any(one.own for one in (*documents.values(), *nodes.values())),
     )
 
 
@@ -313,20 +339,21 @@ def _named(account: Account, region: str) -> list[Item]:
     """Return the documents and nodes that statements of the account about sessions name.
 
     A pattern with wildcards stands for what it names: a `0` replaces each of them in the ARN.
-    Those of other regions, partitions and accounts are left out, and those with variables.
+    Those of other regions, partitions and accounts are left out. One with policy variables is
+    another one for each principal.
     """
     found: dict[str, Item] = {}
     parsed = {id(held.policy): held.policy for held in account.policies}
+    own = (account.partition, None, region, account.account)
     for text in _resources(parsed.values()):
         parts = text.split(":", 5)
-        if len(parts) < 6 or "$" in text:
-            continue
-        own = (account.partition, None, region, account.account)
+        if len(parts) < 6 or "$" in "".join(parts[:5]):
+            continue  # IAM replaces variables after the fifth colon only.
         for service, kind in _NAMES:
             name = parts[5].removeprefix(kind)
             if parts[2] != service or name == parts[5] or name == "*":
                 continue
-            if not re.fullmatch(_NAMES[service, kind], name):
+            if not re.fullmatch(_NAMES[service, kind], _VARIABLE.sub("0", name)):
                 continue
             of_aws = kind == "document/" and name.startswith(AWS_OWNED_PREFIXES)
             if of_aws and parts[4] not in ("", "*"):

@@ -157,7 +157,24 @@ DOCUMENTS = {
     ),
     "own name": (
         [statement(resource=f"{HERE}:document/${{aws:username}}"), NODE],
+        {"${aws:username}": ("allowed", ""), "*": ("denied", "")},
+    ),
+    "own name in a pattern": (
+        [statement(resource="arn:*:ssm:*:*:document/${aws:username}-*"), NODE],
+        {"${aws:username}-*": ("allowed", ""), "*": ("denied", "")},
+    ),
+    # IAM replaces no variable before the fifth colon.
+    "own account": (
+        [statement(resource="arn:aws:ssm:*:${aws:PrincipalAccount}:document/Team"), NODE],
         {"*": ("denied", "")},
+    ),
+    "tag that the user lacks": (
+        [statement(resource=f"{HERE}:document/${{aws:PrincipalTag/team}}"), NODE],
+        {"${aws:PrincipalTag/team}": ("denied", "")},
+    ),
+    "tag that the user lacks, with a default": (
+        [statement(resource=f"{HERE}:document/${{aws:PrincipalTag/team, 'all'}}"), NODE],
+        {"${aws:PrincipalTag/team, 'all'}": ("allowed", "")},
     ),
 }
 
@@ -177,6 +194,39 @@ def test_variable_of_the_principal_is_resolved(tmp_path):
     ann, bob = (answers(auditor.standing(one)) for one in found.principals)
     assert ann == {"ann": ("allowed", ""), "bob": ("denied", ""), "*": ("denied", "")}
     assert bob["bob"] == ("allowed", "")
+
+
+def test_document_of_another_name_is_not_the_own_one(tmp_path):
+    own = statement(resource=f"{HERE}:document/${{aws:username}}")
+    ann = principal("user", "ann", own, NODE)
+    bob = principal("user", "bob", statement(resource=f"{HERE}:document/ann"), NODE)
+    eve = principal("user", "eve", statement(resource=f"{HERE}:document/eve"), NODE)
+    found = account(tmp_path, ann, bob, eve)
+    auditor = Auditor(found, questions(found, REGION))
+    standings = [answers(auditor.standing(one)) for one in found.principals]
+    names = ("ann", "eve", "${aws:username}")
+    assert [[one[name][0] for name in names] for one in standings] == [
+        ["allowed", "denied", "allowed"],
+        ["allowed", "denied", "denied"],
+        ["denied", "allowed", "allowed"],
+    ]
+
+
+def test_own_document_by_a_session_tag_is_unknown(tmp_path):
+    own = statement(resource=f"{HERE}:document/${{aws:PrincipalTag/team}}")
+    found = standing(tmp_path, own, NODE, kind="role")
+    assert answers(found)["${aws:PrincipalTag/team}"][0] == "unknown"
+
+
+def test_principals_with_an_own_document_are_one_group(tmp_path):
+    own = managed("own", statement(resource=[f"{HERE}:document/${{aws:username}}", NODES]))
+    users = [principal("user", name, attached=[own["Arn"]]) for name in "abc"]
+    (tmp_path / "a.json").write_text(json.dumps(answer(users, policies=[own])))
+    audit = Audit([str(tmp_path / "a.json")], REGION, Organization())
+    (report,) = audit.accounts()
+    (group,) = report.groups
+    assert len(group.principals) == 3
+    assert audit.summary.none == 0
 
 
 TAG = {"StringEquals": {"aws:PrincipalTag/team": "a"}}
@@ -242,6 +292,25 @@ def test_each_level_of_service_control_policies_must_allow(tmp_path):
     }
     for status, held in levels.items():
         assert standing(tmp_path, statement(), levels=held).status is status
+
+
+def test_no_service_control_policy_restricts_a_service_linked_role(tmp_path):
+    denies = parse_policy(
+        json.dumps(document(statement("Deny", "*"))), "scp", PolicyKind.SERVICE_CONTROL
+    )
+    linked = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/ssm.amazonaws.com/ann"
+    other = f"arn:aws:iam::{ACCOUNT}:role/other/aws-service-role/ann"
+    for arn, status in ((linked, Status.ALLOWED), (other, Status.DENIED)):
+        found = standing(tmp_path, statement(), levels=((denies,),), kind="role", Arn=arn)
+        assert found.status is status
+
+
+def test_node_that_is_allowed_without_the_key_only_is_not_none(tmp_path):
+    absent = {"Null": {CHECK: "true"}}
+    team = statement(resource=f"{HERE}:document/Team")
+    found = standing(tmp_path, team, statement(resource=NODES, condition=absent))
+    assert answers(found)["Team"] == ("unknown", f"{CHECK} is absent")
+    assert (found.status, found.bound) == (Status.UNKNOWN, Bound.BOUND)
 
 
 def test_management_account_and_other_accounts_have_no_level():

@@ -106,6 +106,7 @@ def localized(text: str, root: Path) -> str:
         ("/etc/ssmgate", f"{root}/etc"),
         ("/etc/ssh/authorized_keys", f"{root}/keys"),
         ("/etc/ssh/", f"{root}/ssh/"),
+        ("/etc/pam.d/", f"{root}/pam/"),
         ("/var/lib/ssmgate", f"{root}/var"),
         ("/usr/local/sessionmanagerplugin/bin", f"{root}/plugin"),
         ("/home/", f"{root}/homes/"),
@@ -454,6 +455,7 @@ def test_configuration_is_as_in_guide(host: Host) -> None:
 def test_denies_first_document_as_guide_shows(host: Host, at: str) -> None:
     command = next(text for text in SHOWN if "Ops-Shell" in text)
     words = command.replace("\\\n", "").split()[2:]
+    host.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
 
     ended = host.ssh(at, *words)
 
@@ -497,6 +499,20 @@ def test_removes_accept_env(host: Host) -> None:
     assert (directory / "50-ssmgate.conf").read_text() == BLOCKS["sshd"]
 
 
+def test_starts_no_user_manager(host: Host) -> None:
+    """Other modules, and lines that only begin like the replaced one, stay."""
+    directory = host.bastion.root / "pam"
+    directory.mkdir()
+    file = directory / "sshd"
+    file.write_text("@include common-auth\n@include common-session\n@include common-session-x\n")
+
+    run_block("pam", host.bastion.root, directory)
+
+    assert file.read_text() == (
+        "@include common-auth\n@include common-session-noninteractive\n@include common-session-x\n"
+    )
+
+
 def test_removes_user(host: Host, tmp_path: Path) -> None:
     leaver = f"{ALICE}l"
     root = host.bastion.root
@@ -519,6 +535,8 @@ def test_removes_user(host: Host, tmp_path: Path) -> None:
             pwd.getpwnam(leaver)
         left = [path for path in root.rglob(f"{leaver}*") if path.suffix != ".pub"]
         assert left == [records]
+        # The next user may get the same user ID.
+        assert (records.stat().st_uid, records.stat().st_gid) == (0, 0)
     finally:
         subprocess.run(["chattr", "-a", str(records)], check=False, capture_output=True)
         subprocess.run(["userdel", "-f", leaver], check=False, capture_output=True)
@@ -561,7 +579,7 @@ def test_each_block_of_guide_has_known_title() -> None:
     assert untitled == {"json", "console"}
     assert BLOCKS.keys() == {
         "packages", "install", "files", "config", "aws", "credentials", "service", "timer",
-        "person", "sshd", "acceptenv", "firewall", "remove",
+        "person", "sshd", "acceptenv", "pam", "firewall", "remove",
     }  # fmt: skip
 
 

@@ -291,7 +291,7 @@ BAD = {
     "unknown element": ("p.json", TEXT.replace("Effect", "Efect"), "p.json: line 4: "),
     "YAML bomb": ("p.yaml", BOMB, "p.yaml: line 2: aliases are not supported"),
     "bad YAML": ("p.yaml", "a: [", "p.yaml: line "),
-    "deep YAML": ("p.yaml", "[" * 5000, "p.yaml: "),
+    "deep YAML": ("p.yaml", "[" * 100_000, "p.yaml: line 1: is nested too deeply"),
     "YAML without a policy": ("p.yaml", "a: 1", "p.yaml: has no policy"),
     "wrong YAML policy": (
         "p.yaml", YAML.replace("Effect: Allow", "Effect: Maybe"), "p.yaml: line 4: ",

@@ -8,13 +8,16 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ssmgate.policy_tools.problem import InputError
 
 LARGEST = 2_000_000
 """How many bytes a YAML file may have: it is read much more slowly than JSON."""
+
+DEEPEST = 200
+"""How deeply it may be nested: the time for each token grows with its depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,16 @@ def mapping(text: str) -> Any:
 
 
 def _nodes(text: str) -> Iterator[Node | None]:
+    depth = 0
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
+            depth += isinstance(event, CollectionStartEvent)
+            depth -= isinstance(event, CollectionEndEvent)
+            line = event.start_mark.line + 1
             if isinstance(event, AliasEvent):
-                line = event.start_mark.line + 1
                 raise InputError("aliases are not supported", f"line {line}")
+            if depth > DEEPEST:
+                raise InputError("is nested too deeply", f"line {line}")
         yield from YAML(typ="safe", pure=True).compose_all(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)

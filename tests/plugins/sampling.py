@@ -19,17 +19,24 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 
-WAYS = {"cached": 1 / 8, "daemon": 1 / 10}
+WAYS = {"cached": 1 / 12, "daemon": 1 / 15}
 """The share of the rows that make starts in another way than the cold one, where all are run."""
 
 COLD = {
     # A fresh interpreter for each module of ssmgate.
-    "unit/test_house.py::test_each_module_declares_which_botocore_it_uses": 1 / 8,
+    "unit/test_house.py::test_each_module_declares_which_botocore_it_uses": 1 / 16,
     # These ask whether the attacks are attacks on the real `aws`.
     "functional/test_shim.py::test_attack_command_lines_start_session_in_real_cli": 1 / 4,
     "functional/test_shim.py::test_installed_cli_answers_the_same": 1 / 2,
-    # Both programs run for each; rows that ssmgate rejects or reads differently all run.
-    "functional/test_oracle.py::test_does_what_aws_does": 1 / 9,
+    # Both programs run for each; rows that ssmgate rejects on purpose all run.
+    "functional/test_oracle.py::test_does_what_aws_does": 1 / 12,
+    "functional/test_oracle.py::test_does_what_v2_does_where_v1_differs": 1 / 2,
+    "functional/test_oracle.py::test_fork_does_what_program_does": 1 / 3,
+    # Each makes a start with the daemon and one without.
+    "functional/test_daemon.py::test_plugin_gets_same_as_after_cold_start": 1 / 2,
+    "functional/test_daemon.py::test_prints_same_as_cold_start": 1 / 2,
+    # Each makes several starts. Unit tests have a row for each part of the key, too.
+    "functional/test_cache.py::test_cache_misses_when_dependency_differs": 1 / 3,
     # Each signal at each moment of a start in each way. The handlers are the same for all signals.
     "functional/test_signals.py::test_signal_leaves_no_session": 1 / 6,
     # Three and four runs each. Unit tests of `explain` and `policy_language` test the texts too.

@@ -214,6 +214,44 @@ def test_redacted_violation_has_no_name(output: str, tmp_path: Path) -> None:
     assert not re.search(r"\bfay\b|\bTeam\b", text)
 
 
+def test_rule_about_a_principal_that_does_not_exist_is_broken(tmp_path: Path) -> None:
+    rule = '[[rule]]\nname = "r"\ndocument = "Team"\nmust = ["*/cyd", "*/zoe"]\n'
+    (tmp_path / "rules.toml").write_text(rule)
+    (one,) = report(tmp_path, "--assert", "rules.toml", code=3)["violations"]
+    assert (one["principal"], one["message"]) == ("*/zoe", "matches no user or role")
+    # She may be in a file that could not be read.
+    (tmp_path / "accounts" / "0.json").write_text("{")
+    (one,) = report(tmp_path, "--assert", "rules.toml", code=4)["violations"]
+    assert one["certain"] is False
+
+
+@pytest.mark.parametrize("arn", [f"arn:aws:iam::{ACCOUNT}:user/zoe", "ann"])
+def test_what_of_an_unknown_principal_says_so(arn: str, tmp_path: Path) -> None:
+    ended = audit(tmp_path, "--what", arn)
+    assert ended.returncode == 4
+    assert f"ssmgate: [ERROR]: {arn} is not a user or role of the input\n" in ended.stderr
+
+
+@pytest.mark.parametrize("output", ["table", "json", "ndjson", "sarif"])
+def test_redacted_report_has_no_name_of_a_group_or_of_what_is_missing(
+    output: str, tmp_path: Path
+) -> None:
+    broken = {"Effect": "Maybe", "Action": "*", "Resource": "*"}
+    users = [
+        principal("user", "ann", GroupList=["zebra-here", "zebra-gone"]),
+        principal("user", "bob", broken),
+    ]
+    users[1]["UserPolicyList"][0]["PolicyName"] = "zebra-inline"
+    users[1]["PermissionsBoundary"] = {"PermissionsBoundaryArn": "arn:aws:iam::1:policy/zebra-b"}
+    whole = answer(users, [principal("group", "zebra-here", statement())])
+    (tmp_path / "accounts" / "1.json").write_text(json.dumps(whole))
+    (tmp_path / "rules.toml").write_text('[[rule]]\nname = "not bob"\nonly = []\n')
+    words = ["--redact", "--output", output, "--assert", "rules.toml"]
+    ended = audit(tmp_path, *words)
+    assert ended.returncode == 3
+    assert not re.search(r"zebra|\bann\b|\bbob\b", ended.stdout + ended.stderr)
+
+
 def test_documents_and_nodes_are_those_of_the_files(tmp_path: Path) -> None:
     names = [
         {"Name": "Team", "DocumentType": "Session"},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ssmgate.policy_tools.audit_output import Chosen, Mask, Writer
     from ssmgate.policy_tools.gaad import Principal
     from ssmgate.policy_tools.questions import Scope
-    from ssmgate.policy_tools.rules import Rule, Violation
+    from ssmgate.policy_tools.rules import Rule
     from ssmgate.policy_tools.run import Audit
 
 _REGION = "us-east-1"
@@ -166,19 +166,20 @@ def _run(
     from ssmgate.policy_tools.audit_output import Mask, Redacting
     from ssmgate.policy_tools.confirm import confirm
     from ssmgate.policy_tools.lint import lint_content
-    from ssmgate.policy_tools.rules import violations
+    from ssmgate.policy_tools.problem import Problem
+    from ssmgate.policy_tools.rules import Assertions
 
     mask = Redacting() if options["redact"] else Mask()
     writer = _writer(options, running, mask)
     _write(writer.begin())
-    broken: list[Violation] = []
+    asserted, what = Assertions(rules), options["what"]
     found = [one for content in running.contents for one in lint_content(content)]
     shown = 0
     for report in running.accounts():
-        for rule in rules:
-            for group in report.groups:
-                for one in group.principals:
-                    broken += violations(rule, one, group.standing)
+        for group in report.groups:
+            for one in group.principals:
+                asserted.add(one, group.standing)
+                what = None if one.arn == what else what
         if details and options["confirm"]:
             for answer in confirm(report, options["confirm"], details.simulate):
                 running.problems += answer.problems
@@ -188,7 +189,11 @@ def _run(
             found += audit_findings.of_account(report)
         _write(writer.account(report))
         shown = _report(running, shown, mask)
-    shown = _report(running, shown, mask)
+    if what:
+        running.problems.append(Problem("", "", f"{what} is not a user or role of the input"))
+    _report(running, shown, mask)
+    asserted.end(complete=not running.problems)
+    broken = asserted.broken
     _write(writer.end(running, broken, found))
     if any(one.certain for one in broken):
         return exits.DENIED

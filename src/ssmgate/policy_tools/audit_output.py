@@ -17,7 +17,7 @@ from ssmgate.policy_tools.answer_words import answer_in_words, standing_in_words
 from ssmgate.policy_tools.audit import Bound, DocumentAnswer, Standing, Status
 from ssmgate.policy_tools.audit_findings import DocumentCodes
 from ssmgate.policy_tools.findings import page
-from ssmgate.policy_tools.gaad import Principal
+from ssmgate.policy_tools.gaad import GROUP, Principal
 from ssmgate.policy_tools.lint import Located, as_sarif
 from ssmgate.policy_tools.problem import Problem
 from ssmgate.policy_tools.questions import ANY_DOCUMENT, Scope
@@ -50,8 +50,9 @@ class Writer(Protocol):
 class Mask:
     """Returns texts unchanged."""
 
-    def learn(self, report: AccountReport) -> None:
-        """Learn the names in one account, before texts about it are masked."""
+    def learn(self, report: AccountReport) -> bool:
+        """Learn the names in one account; return whether texts are masked in another way now."""
+        return False
 
     def __call__(self, text: str) -> str:
         """Return `text` as it is to be shown."""
@@ -69,16 +70,25 @@ class Redacting(Mask):
         self._redactor = Redactor()
         self._known: dict[str, str] = {}
 
-    def learn(self, report: AccountReport) -> None:
-        """Learn the names of principals, documents and the account's own policies."""
+    def learn(self, report: AccountReport) -> bool:
+        """Learn the names of principals, documents, groups and the account's own policies."""
         account = report.account
         self._redactor.learn([one.arn for one in account.principals])
         for item in report.auditor.questions.documents:
             self._redactor.name(item.name, "document")
         for held in account.policies:
             if held.arn is None or account.account in held.arn:
-                self._redactor.name(held.name.rpartition("/")[2], "policy")
+                holder, _, name = held.name.rpartition("/")
+                self._redactor.name(name, "policy")
+                # Users and roles are known: other holders are groups.
+                self._redactor.name(holder, "group")
+        for missing in {name for one in account.principals for name in one.missing}:
+            if missing.startswith(GROUP):
+                self._redactor.name(missing.removeprefix(GROUP), "group")
+            elif not missing.startswith("arn:"):
+                self._redactor.name(missing.rpartition("/")[2], "policy")
         self._known.clear()
+        return True
 
     def __call__(self, text: str) -> str:
         """Return `text` with placeholders."""
@@ -110,7 +120,8 @@ class Lines:
 
     def account(self, report: AccountReport) -> str:
         """Return the lines about one account, by principal in the order of the input."""
-        self._mask.learn(report)
+        if self._mask.learn(report):
+            self._tails.clear()
         account = json.dumps(self._mask(report.account.account))
         heads: dict[int, str] = {}
         for group in report.groups:
@@ -209,7 +220,7 @@ class Json:
         ]
         broken = [
             {
-                "rule": v.rule,
+                "rule": self._mask(v.rule),
                 "principal": self._mask(v.principal),
                 "message": self._mask(v.message),
                 "certain": v.certain,
@@ -344,9 +355,7 @@ class Table:
         lines += [
             f"see {page(rule)}" for rule in dict.fromkeys(one.finding.rule for one in findings)
         ]
-        lines += [
-            f"{v.rule}: {self._mask(v.principal)} {self._mask(v.message)}" for v in violations
-        ]
+        lines += [self._mask(f"{v.rule}: {v.principal} {v.message}") for v in violations]
         s = audit.summary
         lines += [f"confirmed by IAM: {self._mask(arn)}" for arn in audit.confirmed]
         lines += [*([""] if lines else []), f"accounts {s.accounts}, principals {s.principals}"]

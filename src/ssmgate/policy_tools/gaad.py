@@ -16,9 +16,13 @@ from ssmgate.policy_language import Policy, PolicyError
 from ssmgate.policy_language.document import policy_of
 from ssmgate.policy_language.patterns import action_matches
 from ssmgate.policy_tools import json_files
+from ssmgate.policy_tools.members import objects, text, texts
 from ssmgate.policy_tools.problem import InputError, Problem
 
 LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+
+GROUP = "group "
+"""What the name of a missing group begins with."""
 
 About = Callable[[Mapping[str, object]], bool]
 """Whether a statement, as its JSON object, can be about anything that is asked."""
@@ -97,7 +101,9 @@ class _Pages:
         """Return one page; raises InputError if it is not one."""
         if not any(name in page for name in LISTS):
             raise InputError(f"has none of {', '.join(LISTS)}", place.rstrip("."))
-        one = cls(first=file, last=file, truncated=bool(page.get("IsTruncated")))
+        # The AWS CLI's --max-items leaves NextToken in place of the API's members.
+        truncated = bool(page.get("IsTruncated") or page.get("NextToken"))
+        one = cls(first=file, last=file, truncated=truncated)
         for name in LISTS:
             items = page.get(name) or []
             if not isinstance(items, list):
@@ -254,11 +260,11 @@ class _Builder:
             return None
 
     def _add_managed(self, item: Mapping[str, Any], file: str, place: str) -> None:
-        arn = _text(item, "Arn", place)
+        arn = text(item, "Arn", place)
         if arn in self._managed:
             raise InputError(f"{arn} is in the input twice", place)
         default = item.get("DefaultVersionId")
-        for version in _list(item, "PolicyVersionList", place):
+        for version in objects(item, "PolicyVersionList", place):
             if version.get("IsDefaultVersion") or (
                 default is not None and version.get("VersionId") == default
             ):
@@ -269,21 +275,21 @@ class _Builder:
         raise InputError("has no default version", place)
 
     def _add_group(self, item: Mapping[str, Any], file: str, place: str) -> None:
-        name = _text(item, "GroupName", place)
+        name = text(item, "GroupName", place)
         self._groups[name] = self._held(item, "Group", name, file, place)
 
     def _principal(self, kind: str, item: Mapping[str, Any], file: str, place: str) -> Principal:
         title = kind.capitalize()
-        name, arn = _text(item, f"{title}Name", place), _text(item, "Arn", place)
+        name, arn = text(item, f"{title}Name", place), text(item, "Arn", place)
         if len(arn.split(":")) != 6:
             raise InputError(f"{arn!r} is not an ARN", f"{place}.Arn")
         policies, missing = self._held(item, title, name, file, place)
-        for group in _texts(item, "GroupList", place):
+        for group in texts(item, "GroupList", place):
             if group in self._groups:
                 policies += self._groups[group][0]
                 missing += self._groups[group][1]
             else:
-                missing += (f"group {group}",)
+                missing += (GROUP + group,)
         attached = item.get("PermissionsBoundary")
         boundary, boundary_missing = None, False
         if attached:
@@ -292,7 +298,7 @@ class _Builder:
             if boundary is None:
                 boundary_missing = True
                 missing += (str(named or "permissions boundary"),)
-        listed = _list(item, "Tags", place)
+        listed = objects(item, "Tags", place)
         tags = {str(tag.get("Key")): str(tag.get("Value", "")) for tag in listed}
         return Principal(
             arn,
@@ -313,7 +319,7 @@ class _Builder:
         found: list[HeldPolicy] = []
         missing: list[str] = []
         member = f"{title}PolicyList"
-        for number, inline in enumerate(_list(item, member, place)):
+        for number, inline in enumerate(objects(item, member, place)):
             name = f"{holder}/{inline.get('PolicyName', number)}"
             where = f"{place}.{member}[{number}].PolicyDocument"
             try:
@@ -324,7 +330,7 @@ class _Builder:
                 continue
             found.append(HeldPolicy(name, None, *document))
             self._inline.append(found[-1])
-        for attached in _list(item, "AttachedManagedPolicies", place):
+        for attached in objects(item, "AttachedManagedPolicies", place):
             arn = str(attached.get("PolicyArn", ""))
             if arn in self._managed:
                 found.append(self._managed[arn])
@@ -377,24 +383,3 @@ def _may_tag_session(trust: Any) -> bool:
         ):
             return True
     return False
-
-
-def _text(item: Mapping[str, Any], name: str, place: str) -> str:
-    value = item.get(name)
-    if not isinstance(value, str) or not value:
-        raise InputError("must be a text", f"{place}.{name}")
-    return value
-
-
-def _list(item: Mapping[str, Any], name: str, place: str) -> list[Mapping[str, Any]]:
-    values = item.get(name) or []
-    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise InputError("must be a list of objects", f"{place}.{name}")
-    return values
-
-
-def _texts(item: Mapping[str, Any], name: str, place: str) -> list[str]:
-    values = item.get(name) or []
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise InputError("must be a list of texts", f"{place}.{name}")
-    return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ssmgate.gate.decision.wildcards import like, pattern
@@ -63,6 +63,28 @@ def read_rules(path: str) -> tuple[Rule, ...]:
         if not rules:
             raise InputError("has no [[rule]]")
         return tuple(rules)
+
+
+class Assertions:
+    """The rules of an audit, and what breaks them."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._unseen = {(rule.name, text): None for rule in rules for text in rule.must}
+        self.broken: list[Violation] = []
+
+    def add(self, principal: Principal, standing: Standing) -> None:
+        """Add how `principal` breaks the rules."""
+        for rule in self._rules:
+            self.broken += violations(rule, principal, standing)
+        for name, text in list(self._unseen):
+            if _in(principal, (text,)):
+                del self._unseen[name, text]
+
+    def end(self, *, complete: bool) -> None:
+        """Add the patterns of `must` that no principal matches: perhaps a part was not read."""
+        for name, text in self._unseen:
+            self.broken.append(Violation(name, text, "matches no user or role", complete))
 
 
 def violations(rule: Rule, principal: Principal, standing: Standing) -> Iterator[Violation]:

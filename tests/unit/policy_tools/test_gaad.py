@@ -70,6 +70,13 @@ FORMS = {
     "list of pages": lambda: {"a.json": json.dumps(PAGES)},
     "pages one after the other": lambda: {"a.json": "\n".join(map(json.dumps, PAGES))},
     "a file for each page": lambda: {f"{n}.json": json.dumps(p) for n, p in enumerate(PAGES)},
+    "pages of --max-items": lambda: {
+        f"{n}.json": json.dumps(
+            {k: v for k, v in page.items() if k not in ("IsTruncated", "Marker")}
+            | ({"NextToken": "eyJ"} if page["IsTruncated"] else {})
+        )
+        for n, page in enumerate(PAGES)
+    },
     "gzip": lambda: {"a.json.gz": gzip.compress(json.dumps(WHOLE).encode())},
     "below a directory": lambda: {"x/y/a.json": json.dumps(WHOLE), "x/notes.txt": "not JSON"},
     "with a byte order mark": lambda: {"a.json": "\ufeff" + json.dumps(WHOLE)},
@@ -300,6 +307,12 @@ def test_missing_last_page_is_a_problem_of_the_account(tmp_path):
     (account,) = read(tmp_path, {"a.json": json.dumps(PAGES[:2])})
     assert account.problems[0].message == "is truncated, and no further page follows"
     assert len(account.principals) == 2
+
+
+def test_rest_that_max_items_left_out_is_a_problem_of_the_account(tmp_path):
+    page = answer(USERS, GROUPS, NextToken="eyJ")
+    (account,) = read(tmp_path, {"a.json": json.dumps(page)})
+    assert account.problems[0].message == "is truncated, and no further page follows"
 
 
 def test_missing_path_and_empty_directory_are_problems(tmp_path):

@@ -144,6 +144,66 @@ def test_index_leads_to_every_page() -> None:
     assert {page for page in DOCS.rglob("*.md") if page != index} <= linked
 
 
+# What a reader wants, by the table of index.md; the pages that its links lead over; and a part of
+# the answer.
+QUESTIONS = {
+    "try it without an AWS account": (["tutorial/first-session.md"], "ssmgate sandbox --as bob"),
+    "have my `aws ssm start-session` checked": (["how-to/shell.md"], "the end of `~/.bashrc`"),
+    "use ssh, scp, sftp, rsync, or git through Session Manager": (
+        ["how-to/ssh.md"],
+        "ssmgate ssh-config --user",
+    ),
+    "know whether I may start a session, and why not": (
+        ["how-to/check-access.md"],
+        "ssmgate check --target",
+    ),
+    "understand an error message": (["how-to/troubleshooting.md"], "could not check access"),
+    "know which IAM policies I need": (
+        ["reference/iam-permissions.md"],
+        '"iam:SimulatePrincipalPolicy"',
+    ),
+    "test IAM policies before I deploy them": (
+        ["how-to/policies-in-ci.md"],
+        "ssmgate policy check ops.json",
+    ),
+    "know what a finding such as SG004 means": (
+        ["reference/findings.md", "reference/findings/SG004.md"],
+        "AWS-StartPortForwardingSessionToRemoteHost",
+    ),
+    "know who may start sessions in my accounts": (["how-to/audit.md"], "ssmgate policy audit"),
+    "introduce ssmgate to a team": (["how-to/roll-out.md"], 'mode = "permissive"'),
+    "run a bastion host with audit records": (["how-to/bastion.md"], "ForceCommand"),
+    "start sessions faster": (["how-to/speed-up.md"], "ssmgate daemon run"),
+    "know what ssmgate protects against, and what not": (
+        ["explanation/threat-model.md"],
+        "whoever holds credentials",
+    ),
+    "upgrade or remove ssmgate": (["how-to/upgrade-uninstall.md"], "pipx uninstall ssmgate"),
+}
+
+
+def test_index_has_these_questions() -> None:
+    rows = re.findall(
+        r"^\| (.*?) \| \[.*\]\(.*\) \|$", (DOCS / "index.md").read_text(), re.MULTILINE
+    )
+
+    assert rows == list(QUESTIONS)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_links_lead_from_readme_to_answer(question: str) -> None:
+    hops, answer = QUESTIONS[question]
+    page = ROOT / "README.md"
+    for name in ("index.md", *hops):
+        row = question if page.name == "index.md" else ""
+        lines = [line for line in page.read_text().splitlines() if row in line]
+        targets = re.findall(r"\]\(([^)\s#]+)", "\n".join(lines))
+        assert DOCS / name in {(page.parent / target).resolve() for target in targets}
+        page = DOCS / name
+
+    assert answer in page.read_text()
+
+
 def prose(page: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of a page with their numbers, without console output and comments."""
     output = {

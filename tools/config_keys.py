@@ -30,7 +30,7 @@ KEYS = {
     ),
     "on_unknown": KeyText(
         '"deny" or "service"',
-        "What happens if IAM cannot be asked about the caller at all: no permission to simulate,"
+        "What happens if IAM cannot simulate the caller at all: no permission to simulate,"
         ' the root user, or a federated user. "service" sends the session with its document named,'
         " so that AWS checks the document.",
         'on_unknown = "deny"',

@@ -99,6 +99,63 @@ def test_directory_is_searched_and_other_files_are_passed_over(tmp_path: Path) -
     assert len(findings(tmp_path, ".")) == len(INPUTS)
 
 
+IN_ANSWER = {"PolicyVersion": {"VersionId": "v1", "Document": WEAK}}
+TRUST = document({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"})
+TEMPLATE = {"Resources": {"A": {"Trust": TRUST, "Policies": [{"PolicyDocument": WEAK}]}}}
+STATE = {"format_version": "1.0", "values": PLAN["planned_values"]}
+NESTED = {
+    "get-policy-version": (IN_ANSWER, "PolicyVersion.Document"),
+    "get-role-policy": ({"RoleName": "r", "PolicyDocument": WEAK}, "PolicyDocument"),
+    "template": (TEMPLATE, "Resources.A.Policies[0].PolicyDocument"),
+    "list": ([WEAK], "[0]"),
+    "Terraform state": (STATE, "module.ops.aws_iam_policy.shell"),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_policy_inside_json_is_found(case: str, tmp_path: Path) -> None:
+    value, path = NESTED[case]
+    (tmp_path / "p.json").write_text(json.dumps(value))
+    (one,) = findings(tmp_path, "p.json", "--select", "SG001")
+    assert one["policy"] == path
+
+
+def test_policies_of_resources_in_a_directory_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(TEXT)
+    (tmp_path / "trust.json").write_text(json.dumps(TRUST))
+    (tmp_path / "trust.yaml").write_text(json.dumps(TRUST))
+    (tmp_path / "role.yaml").write_text(json.dumps({"AssumeRolePolicyDocument": TRUST}))
+    assert {one["file"] for one in findings(tmp_path, ".")} == {"./p.json"}
+    for name in ("trust.json", "trust.yaml"):
+        ended = lint(tmp_path, name)
+        assert ended.returncode == 4
+        assert "only resource-based policies have this element" in ended.stderr
+
+
+FUNCTIONS = {
+    "Sub": "!Sub 'arn:aws:ec2:${AWS::Region}:${AWS::AccountId}:instance/*'",
+    "Sub with a list": "!Sub ['arn:aws:ec2:${R}:*:instance/*', {R: us-east-1}]",
+    "Ref": "!Ref Nodes",
+    "GetAtt": "[!GetAtt Nodes.Arn]",
+}
+
+
+@pytest.mark.parametrize("case", FUNCTIONS)
+def test_function_of_a_template_is_a_problem_of_its_policy(case: str, tmp_path: Path) -> None:
+    computed = YAML.replace(f"Resource: {NODES}", f"Resource: {FUNCTIONS[case]}")
+    (tmp_path / "p.yaml").write_text(f"{computed}Other:\n  Policy: {json.dumps(WEAK)}\n")
+    ended = lint(tmp_path, "p.yaml", "--fail-on", "high")
+    assert ended.returncode == 4
+    assert "p.yaml: line 11: !" in ended.stderr
+    assert "is not evaluated" in ended.stderr
+    assert "p.yaml:15:" in ended.stdout
+
+
+def test_sub_without_variables_is_its_text(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(YAML.replace(f"Resource: {NODES}", f"Resource: !Sub {NODES}"))
+    assert len(findings(tmp_path, "p.yaml")) == 1
+
+
 def resource(address: str, kind: str, **values: Any) -> dict[str, Any]:
     return {"address": address, "mode": "managed", "type": kind, "values": values}
 
@@ -287,7 +344,12 @@ def test_baseline_leaves_out_known_findings_wherever_they_move(tmp_path: Path) -
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
 BAD = {
     "truncated": ("p.json", TEXT[:-5], "p.json: line "),
-    "not a policy": ("p.json", '{"a": 1}', "p.json: is neither"),
+    "not a policy": ("p.json", '{"a": 1}', "p.json: has no policy"),
+    "a member twice": (
+        "p.json",
+        TEXT.replace('"Effect"', '"Effect": "Deny", "Effect"'),
+        "p.json: 'Effect' is in one object twice",
+    ),
     "unknown element": ("p.json", TEXT.replace("Effect", "Efect"), "p.json: line 4: "),
     "YAML bomb": ("p.yaml", BOMB, "p.yaml: line 2: aliases are not supported"),
     "bad YAML": ("p.yaml", "a: [", "p.yaml: line "),

@@ -53,7 +53,7 @@ def find(paths: Iterable[str]) -> Iterator[Source | Problem]:
 def _in_file(file: str, *, named: bool) -> Iterator[Source | Problem]:
     try:
         if file.lower().endswith(_YAML):
-            found = list(_in_yaml(file))
+            found = list(_in_yaml(file, named=named))
         else:
             found = list(_in_json(file, named=named))
     except InputError as error:
@@ -70,18 +70,39 @@ def _in_json(file: str, *, named: bool) -> Iterator[Source | Problem]:
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8", f"byte {error.start}") from None
     document = next(json_files.parsed(text))
-    if not isinstance(document, dict):
-        if named and not _is_account(document):
-            raise InputError("must be an object")
-        yield from _in_account(file) if _is_account(document) else ()
-    elif "Statement" in document:
-        yield _of_text(file, text)
-    elif "planned_values" in document:
-        yield from _in_plan(file, document)
-    elif _is_account(document):
+    if _is_account(document):
         yield from _in_account(file)
-    elif named:
-        raise InputError("is neither a policy, nor a Terraform plan, nor account details")
+    elif isinstance(document, dict) and "Statement" in document:
+        if named or not _is_resource_based(document):
+            yield _of_text(file, text)
+    elif isinstance(document, dict) and _is_plan(document):
+        yield from _in_plan(file, document)
+    else:
+        found = list(_nested(file, document, ""))
+        if named and not found:
+            raise InputError("has no policy, and is neither a Terraform plan nor account details")
+        yield from found
+
+
+def _nested(file: str, value: Any, path: str) -> Iterator[Source | Problem]:
+    """Yield the policies at any depth, as in a template or in the answer of an API."""
+    if isinstance(value, dict):
+        if "Statement" in value and "Version" in value:
+            if not _is_resource_based(value):
+                yield _of_document(file, value, path, PolicyKind.IDENTITY)
+            return
+        for name, member in value.items():
+            yield from _nested(file, member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for number, member in enumerate(value):
+            yield from _nested(file, member, f"{path}[{number}]")
+
+
+def _is_resource_based(document: Mapping[str, Any]) -> bool:
+    """Return whether a policy has a principal: it is not one of a principal, then."""
+    found = document["Statement"]
+    each = found if isinstance(found, list) else [found]
+    return any(isinstance(one, dict) and {"Principal", "NotPrincipal"} & one.keys() for one in each)
 
 
 def _of_text(file: str, text: str) -> Source | Problem:
@@ -125,12 +146,16 @@ _ROLE, _BLOCK = "aws_iam_role", "inline_policy"
 _SCP = "SERVICE_CONTROL_POLICY"
 
 
+def _is_plan(document: Mapping[str, Any]) -> bool:
+    return "planned_values" in document or {"format_version", "values"} <= document.keys()
+
+
 def _in_plan(file: str, plan: Mapping[str, Any]) -> Iterator[Source | Problem]:
-    """Yield the policies in the JSON of a Terraform plan (`terraform show -json`).
+    """Yield the policies in the JSON of a Terraform plan or state (`terraform show -json`).
 
     https://developer.hashicorp.com/terraform/internals/json-format
     """
-    values = plan["planned_values"]
+    values = plan.get("planned_values", plan.get("values"))
     waiting = [values.get("root_module")] if isinstance(values, dict) else []
     while waiting:
         module = waiting.pop(0)
@@ -166,18 +191,30 @@ def _of_attribute(
     if not isinstance(text, str):
         return Problem(file, address, f"{attribute} is not known before the plan is applied")
     try:
-        policy, numbers = policy_of(json_files.decode(text), address, kind)
-    except (InputError, PolicyError) as error:
+        return _of_document(file, json_files.decode(text), address, kind)
+    except InputError as error:
         return Problem(file, address, str(error))
-    return Source(file, address, policy, (None,) * len(numbers), numbers)
 
 
-def _in_yaml(file: str) -> Iterator[Source | Problem]:
+def _of_document(file: str, document: Any, name: str, kind: PolicyKind) -> Source | Problem:
+    try:
+        policy, numbers = policy_of(document, name, kind)
+    except PolicyError as error:
+        return Problem(file, name, str(error))
+    return Source(file, name, policy, (None,) * len(numbers), numbers)
+
+
+def _in_yaml(file: str, *, named: bool) -> Iterator[Source | Problem]:
     try:
         text = json_files.read_bytes(file, yaml_policies.LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError("is not UTF-8", f"byte {error.start}") from None
     for found in yaml_policies.policies(text):
+        if found.problem:
+            yield Problem(file, found.problem.place, str(found.problem))
+            continue
+        if (found.path or not named) and _is_resource_based(found.document):
+            continue
         try:
             policy, numbers = policy_of(found.document)
         except PolicyError as error:

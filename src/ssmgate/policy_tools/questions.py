@@ -44,7 +44,8 @@ ANY_NODE = {
 MOST_NAMED = 1000
 """How many documents, and how many nodes, that only policies name are asked about."""
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z][^},']*?)\s*(?:,\s*'([^']*)')?\}")
+# No two parts match the same characters: a hostile text takes no longer than another.
+_VARIABLE = re.compile(r"\$\{([A-Za-z][^}$,']*)(?:,\s*'([^']*)')?\}")
 _CONTROL_DOCUMENT = f"no-such-document.{'-' * 128}"
 _CONTROL_NODE = "i-0no0such0instance0"
 _OF_AWS = "AWS-StartSSHSession"
@@ -84,7 +85,7 @@ class Item:
         """Return the ARN for a principal: a default, or `0`, for a value that is not known."""
 
         def value(found: re.Match[str]) -> str:
-            values = context.get(found[1])
+            values = context.get(found[1].strip())
             return (found[2] or "0") if values is None else values.values[0]
 
         return _VARIABLE.sub(value, self.arn)

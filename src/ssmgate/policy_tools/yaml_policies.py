@@ -22,19 +22,24 @@ DEEPEST = 200
 
 @dataclass(frozen=True, slots=True)
 class YamlPolicy:
-    """A policy as decoded JSON, where it begins, and the position of each of its statements."""
+    """A policy as decoded JSON, where it begins, and the position of each of its statements.
+
+    With a `problem` it could not be read.
+    """
 
     path: str
     line: int
     document: dict[str, Any]
     statements: tuple[tuple[int, int], ...]
+    problem: InputError | None = None
 
 
 def policies(text: str) -> Iterator[YamlPolicy]:
     """Yield each mapping with a Statement, at any depth, in any document of `text`.
 
-    Values with a tag of their own, such as `!Sub`, are texts. Raises InputError for text that is
-    not YAML, and for an alias: a few of them can stand for any amount of data.
+    A policy with a value that a tag such as `!Ref` or `!Sub` computes has a problem. Raises
+    InputError for text that is not YAML, and for an alias: a few of them can stand for any amount
+    of data.
     """
     for node in _nodes(text):
         try:
@@ -80,8 +85,11 @@ def _policies(node: Node | None, path: str) -> Iterator[YamlPolicy]:
             found = members["Statement"]
             each = found.value if isinstance(found, SequenceNode) else [found]
             positions = tuple((one.start_mark.line + 1, one.start_mark.column + 1) for one in each)
-            value = _value(node)
-            yield YamlPolicy(path, node.start_mark.line + 1, value, positions)
+            line = node.start_mark.line + 1
+            try:
+                yield YamlPolicy(path, line, _value(node), positions)
+            except InputError as error:
+                yield YamlPolicy(path, line, {}, positions, error)
             return
         for name, value in members.items():
             yield from _policies(value, f"{path}.{name}" if path else name)
@@ -91,6 +99,11 @@ def _policies(node: Node | None, path: str) -> Iterator[YamlPolicy]:
 
 
 def _value(node: Node) -> Any:
+    tag = str(node.tag)
+    # Without variables, the text of !Sub is its value.
+    if tag.startswith("!") and (tag != "!Sub" or "${" in str(node.value)):
+        line = node.start_mark.line + 1
+        raise InputError(f"{tag} is not evaluated: lint what the template becomes", f"line {line}")
     if isinstance(node, MappingNode):
         found: dict[str, Any] = {}
         for key, value in node.value:

@@ -203,18 +203,18 @@ def make(tmp_path: Path) -> Callable[[ScriptedAws], Machine]:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the path of the sandbox's seed: the default seed of ssmgate and `fakes/world.toml`."""
-    path = tmp_path_factory.mktemp("sandbox") / "world.toml"
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of the sandbox's seed: the default seed of ssmgate and `fakes/seed.toml`."""
+    path = tmp_path_factory.mktemp("sandbox") / "seed.toml"
     own = Path(ssmgate.__file__).parent / "sandbox" / "world.toml"
-    path.write_text(own.read_text() + (FAKES / "world.toml").read_text())
+    path.write_text(own.read_text() + (FAKES / "seed.toml").read_text())
     return path
 
 
 @pytest.fixture(scope="session")
-def sandbox(world: Path) -> Iterator[Server]:
+def sandbox(seed: Path) -> Iterator[Server]:
     """Run one sandbox for all tests of a process. A test that changes it adds its own users."""
-    with serving("--seed", str(world), "--model", "2023", log=world.with_name("log")) as server:
+    with serving("--seed", str(seed), "--model", "2023", log=seed.with_name("log")) as server:
         yield server
 
 

@@ -132,7 +132,7 @@ for line in listed.stdout.splitlines():
     config.set(section, name, value)
     for word in value.split():
         if word.startswith("file://"):
-            # An index refers to files beside it.
+            # An index refers to files in its directory.
             paths.add(os.path.dirname(urllib.parse.urlsplit(word).path.rstrip("/")))
         elif word.startswith("/"):
             paths.add(word)

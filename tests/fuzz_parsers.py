@@ -126,8 +126,8 @@ def cache_entries() -> tuple[Callable[[bytes], object], list[bytes]]:
 
     caller = Caller("111122223333", USER, USER, "AIDA", "User", "aws")
     evaluation = Evaluation(ARN, EvalDecision.ALLOWED)
-    kept = entry.CacheEntry(caller, now, (Question(USER, ARN, ()),), (evaluation,), (), None)
-    return parse, [entry.serialize(kept, key).partition("\n")[2].encode()]
+    cached = entry.CacheEntry(caller, now, (Question(USER, ARN, ()),), (evaluation,), (), None)
+    return parse, [entry.serialize(cached, key).partition("\n")[2].encode()]
 
 
 def daemon_messages() -> tuple[Callable[[bytes], object], list[bytes]]:

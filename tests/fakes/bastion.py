@@ -149,9 +149,9 @@ class Bastion:
             time.sleep(0.1)
         pwd.getpwnam(name)
         self.users.append(name)
-        self.forget(name)
+        self.delete_records(name)
 
-    def forget(self, name: str) -> None:
+    def delete_records(self, name: str) -> None:
         """Delete the records of the user and of the plugin."""
         file = self.records_file(name)
         file.unlink(missing_ok=True)

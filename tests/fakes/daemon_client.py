@@ -27,7 +27,7 @@ if __name__ == "__main__":
 else:
     from conftest import TARGET, Ended, Machine
     from fakes.capabilities import drop_bounding_set, drop_capabilities
-    from fakes.processes import fork_beside_threads
+    from fakes.processes import fork_with_threads
     from fakes.waiting import until
 
 DIRECTORY = ".cache/ssmgate/daemon"
@@ -162,7 +162,7 @@ class Daemon:
         """Yield the connection of another process, which has no capabilities and called `speak`."""
         assert self.environment_fingerprint
         here, there = socket.socketpair()
-        pid = fork_beside_threads()
+        pid = fork_with_threads()
         if not pid:
             try:
                 here.close()

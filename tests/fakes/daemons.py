@@ -21,7 +21,7 @@ from types import FunctionType
 if __name__ != "__main__":
     from fakes.capabilities import drop_bounding_set
 
-_NOWHERE = "/home-of-nobody"
+_NOWHERE = "/no-such-home"
 
 
 class Daemons:

@@ -28,7 +28,7 @@ from fakes import loaded
 from fakes.stub_plugin import LOADED, fair
 
 ROOT = Path(__file__).parents[2]
-STAND_IN = Path(__file__).with_name("stub_plugin.py")
+STUB = Path(__file__).with_name("stub_plugin.py")
 
 
 class Forks:
@@ -102,8 +102,8 @@ class Forks:
                 return
             self._directory = tempfile.mkdtemp(prefix="forks-")
             checkout = Path(self._directory)
-            self._stand_in(checkout / "programs" / "ssmgate", ["-P", "-m", "ssmgate"])
-            self._stand_in(checkout / ".venv" / "bin" / "python", [])
+            self._write_stub(checkout / "programs" / "ssmgate", ["-P", "-m", "ssmgate"])
+            self._write_stub(checkout / ".venv" / "bin" / "python", [])
             (checkout / "bin").mkdir()
             shutil.copy(ROOT / "bin" / "aws", checkout / "bin")
             (checkout / "src" / "ssmgate").mkdir(parents=True)
@@ -119,10 +119,10 @@ class Forks:
             assert self._process.stdout.readline() == b"loaded\n"
             atexit.register(self.stop)
 
-    def _stand_in(self, path: Path, before: list[str]) -> None:
+    def _write_stub(self, path: Path, before: list[str]) -> None:
         call = f"main({sys.executable!r}, {self._directory + '/socket'!r}, {before!r})"
         path.parent.mkdir(parents=True)
-        path.write_text(f"#!{sys.executable} -IS\n{STAND_IN.read_text()}\n\n{call}\n")
+        path.write_text(f"#!{sys.executable} -IS\n{STUB.read_text()}\n\n{call}\n")
         path.chmod(0o755)
 
     def stop(self) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, NoReturn
 
-NOWHERE = "/home-of-nobody"
+NOWHERE = "/no-such-home"
 
 
 def _become(argv: list[str]) -> None:

@@ -24,7 +24,7 @@ def forked(speak: Callable[[], object]) -> int:
     return pid
 
 
-def fork_beside_threads() -> int:
+def fork_with_threads() -> int:
     """Fork, and return what `os.fork` does, without its warning about other threads.
 
     The threads of the scripted AWS hold no lock that the new process needs.

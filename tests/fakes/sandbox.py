@@ -31,9 +31,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A running sandbox, called without an SDK: botocore of PyPI must not be loaded beside
-    awscli's.
-    """
+    """A running sandbox, called without an SDK: one process must not load two botocores."""
 
     url: str
     principals: dict[str, dict[str, str | None]]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fakes.sandbox import ACCOUNT, OWNER, Failed, Server
-from functional.test_gallery import Run, run, world
+from functional.test_gallery import Run, gallery, run
 
-__all__ = ["run", "world"]
+__all__ = ["gallery", "run"]
 
 HERE = f"us-east-1:{ACCOUNT}"
 START = "ssm:StartSession"
@@ -24,7 +24,7 @@ CONTROL = f"arn:aws:ssm:{HERE}:document/Control-Shell"
 DOCUMENTS = {"AWS-StartSSHSession": SSH, "SSM-SessionManagerRunShell": SHELL, "Team-Shell": TEAM}
 CHECK = {"Condition": {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}}
 
-# What every user of the table may do besides: simulate, and read its policies, tags and lists.
+# Each user of the table may also simulate, and read its policies, tags and lists.
 OWN = [
     {
         "Effect": "Allow",
@@ -238,19 +238,19 @@ class Person:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _documents(world: Server) -> None:
+def _documents(gallery: Server) -> None:
     content = json.dumps({"schemaVersion": "1.0", "sessionType": "Standard_Stream"})
-    world.ssm(OWNER, "CreateDocument", Name="Control-Shell", Content=content,
+    gallery.ssm(OWNER, "CreateDocument", Name="Control-Shell", Content=content,
               DocumentType="Session", DocumentFormat="JSON")  # fmt: skip
 
 
 @pytest.mark.parametrize(("document", "case"), ROWS)
 def test_proposed_changes_start_session_and_no_other(
-    document: str, case: str, world: Server, run: Run
+    document: str, case: str, gallery: Server, run: Run
 ) -> None:  # fmt: skip
     statements, boundary = (MORE | cases(DOCUMENTS[document]))[case]
     numbered = [{"Sid": f"S{number}", **s} for number, s in enumerate(statements)]
-    person = Person(world, f"row-{ROWS.index((document, case))}")
+    person = Person(gallery, f"row-{ROWS.index((document, case))}")
     person.put("Own", OWN)
     person.put("Sessions", numbered)
     if boundary is not None:

@@ -58,29 +58,29 @@ def rows(number: int, directory: Path) -> list[tuple[Any, ...]]:
         return list(connection.execute(query).fetchall())
 
 
-def test_who_may_start_any_document(answers: Path) -> None:
+def test_query_lists_who_may_start_any_document(answers: Path) -> None:
     assert rows(0, answers) == [(ACCOUNT, ADA, "unbound")]
 
 
-def test_how_many_may_start_each_document(answers: Path) -> None:
+def test_query_counts_principals_per_document(answers: Path) -> None:
     found = {document: (allowed, some) for document, allowed, some in rows(1, answers)}
     assert found["Ops"] == (2, 1)
     assert set(found) > WELL_KNOWN
 
 
-def test_conditions_that_access_depends_on(answers: Path) -> None:
+def test_query_lists_conditions_that_access_depends_on(answers: Path) -> None:
     assert ('ssm:resourceTag/env is "dev"', 1) in rows(2, answers)
 
 
-def test_unbound_principals_by_account(answers: Path) -> None:
+def test_query_counts_unbound_principals_by_account(answers: Path) -> None:
     assert rows(3, answers) == [(ACCOUNT, 1)]
 
 
-def test_findings_about_documents(answers: Path) -> None:
+def test_query_lists_findings_about_documents(answers: Path) -> None:
     assert rows(4, answers) == [("SG003", ADA)]
 
 
-def test_findings_are_none_without_the_content_of_documents(answers: Path) -> None:
+def test_query_lists_no_findings_without_content_of_documents(answers: Path) -> None:
     lines = (answers / "answers.ndjson").read_text().replace('["SG003"]', "[]")
     (answers / "none").mkdir()
     for name in ("answers", "before"):
@@ -88,7 +88,7 @@ def test_findings_are_none_without_the_content_of_documents(answers: Path) -> No
     assert rows(4, answers / "none") == []
 
 
-def test_who_gained_access(answers: Path) -> None:
+def test_query_lists_who_gained_access(answers: Path) -> None:
     found = rows(5, answers)
     assert {principal for principal, _ in found} == {ADA}
     assert (ADA, "*") in found

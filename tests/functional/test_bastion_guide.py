@@ -311,9 +311,7 @@ UNREASONED = f"start-session --target {NODE}"
         ("", "", 252),
     ],
 )
-def test_runs_nothing_but_start_session(
-    host: Host, at: str, options: str, command: str, code: int
-) -> None:
+def test_denies_other_commands(host: Host, at: str, options: str, command: str, code: int) -> None:
     ended = host.ssh(*options.split(), at, *([command] if command else []))
 
     assert_refused(host, ended, code)
@@ -430,7 +428,7 @@ def test_su_runs_login_shell_too(host: Host, words: list[str]) -> None:
     assert_refused(host, Ended(ended.returncode, ended.stdout, ended.stderr), 252)
 
 
-def test_iam_denies_user(host: Host, at: str) -> None:
+def test_denies_user_without_grant(host: Host, at: str) -> None:
     host.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
 
     ended = host.ssh(at, START)
@@ -440,7 +438,7 @@ def test_iam_denies_user(host: Host, at: str) -> None:
     assert f" for assumed-role/session-alice/{ALICE}" in ended.stderr
 
 
-def test_configuration_is_as_in_guide(host: Host) -> None:
+def test_configuration_matches_guide(host: Host) -> None:
     text = host.bastion.config_file.read_text()
     host.bastion.config_file.write_text(text.replace("confine_plugin = false", ""))
     program = [host.bastion.python, "-I", "-m", "ssmgate", "config", "check"]
@@ -452,7 +450,7 @@ def test_configuration_is_as_in_guide(host: Host) -> None:
     assert_as_in_guide(command, checked.stdout, host.bastion.root)
 
 
-def test_denies_first_document_as_guide_shows(host: Host, at: str) -> None:
+def test_denial_matches_guide(host: Host, at: str) -> None:
     command = next(text for text in SHOWN if "Ops-Shell" in text)
     words = command.replace("\\\n", "").split()[2:]
     host.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
@@ -466,7 +464,7 @@ def test_denies_first_document_as_guide_shows(host: Host, at: str) -> None:
     assert_as_in_guide(tail, records.splitlines()[-1], host.bastion.root)
 
 
-def test_rejects_other_commands_as_guide_shows(host: Host, at: str) -> None:
+def test_rejection_matches_guide(host: Host, at: str) -> None:
     ended = host.ssh(at, "id")
 
     assert_refused(host, ended, 252)
@@ -543,7 +541,7 @@ def test_removes_user(host: Host, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["service", "timer"])
-def test_unit_is_valid(name: str) -> None:
+def test_systemd_units_of_guide_are_valid(name: str) -> None:
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(BLOCKS[name])
@@ -583,6 +581,6 @@ def test_each_block_of_guide_has_known_title() -> None:
     }  # fmt: skip
 
 
-def test_policy_statements_are_json() -> None:
+def test_policy_statements_of_guide_are_valid_json() -> None:
     for text in re.findall(r"^```json\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE):
         assert json.loads(text)["Version"] == "2012-10-17"

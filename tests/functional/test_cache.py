@@ -183,7 +183,7 @@ def test_cache_misses_with_other_options(cached: Machine, words: tuple[str, ...]
     [
         pytest.param(evaluation("implicitDeny"), id="no"),
         pytest.param(evaluation("explicitDeny"), id="denied"),
-        pytest.param(xml_error("AccessDenied", "not allowed to simulate", 403), id="cannot tell"),
+        pytest.param(xml_error("AccessDenied", "not allowed to simulate", 403), id="unknown"),
         pytest.param(xml_error("Throttling", "slow down"), id="throttled"),
     ],
 )

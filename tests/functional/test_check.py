@@ -44,7 +44,7 @@ CASES = [
 STARTS = {"StartSession", "TerminateSession"}
 DEFAULT = f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/SSM-SessionManagerRunShell"
 CHECK_KEY = "ssm:SessionDocumentAccessCheck"
-YES, NO = evaluation(), evaluation("implicitDeny")
+ALLOWED, IMPLICIT = evaluation(), evaluation("implicitDeny")
 
 
 def verb(machine: Machine, *words: str, **environ: str | None) -> Ended:
@@ -58,19 +58,23 @@ def check(machine: Machine, *words: str, **environ: str | None) -> Ended:
 @pytest.mark.parametrize(
     ("answers", "words", "code", "first"),
     [
-        pytest.param((YES,), ("--document-name", "Dev-Shell"), 0, "allowed", id="both"),
-        pytest.param((NO,), ("--document-name", "Dev-Shell"), 3, "denied", id="neither"),
-        pytest.param((YES, NO), ("--document-name", "Dev-Shell"), 3, "denied", id="the target"),
-        pytest.param((NO, YES), ("--document-name", "Dev-Shell"), 3, "denied", id="the document"),
+        pytest.param((ALLOWED,), ("--document-name", "Dev-Shell"), 0, "allowed", id="both"),
+        pytest.param((IMPLICIT,), ("--document-name", "Dev-Shell"), 3, "denied", id="neither"),
+        pytest.param(
+            (ALLOWED, IMPLICIT), ("--document-name", "Dev-Shell"), 3, "denied", id="the target"
+        ),
+        pytest.param(
+            (IMPLICIT, ALLOWED), ("--document-name", "Dev-Shell"), 3, "denied", id="the document"
+        ),
         pytest.param(
             (xml_error("Throttling", "Rate exceeded"),), (), 4, "unknown", id="throttled"
         ),
         pytest.param(
-            (YES, xml_error("AccessDenied", "no", 403)), (), 4, "unknown", id="half an answer"
+            (ALLOWED, xml_error("AccessDenied", "no", 403)), (), 4, "unknown", id="half an answer"
         ),
         pytest.param((evaluation("perhaps"),), (), 4, "unknown", id="a fourth word"),
         pytest.param(
-            (NO, xml_error("Throttling", "x")), ("--document-name", "Dev-Shell"), 3, "denied",
+            (IMPLICIT, xml_error("Throttling", "x")), ("--document-name", "Dev-Shell"), 3, "denied",
             id="a certain no decides",
         ),
     ],
@@ -93,7 +97,7 @@ def test_check_reports_each_answer(
     assert not machine.plugin.started
 
 
-def test_document_and_target_are_simulated_with_own_context(machine: Machine) -> None:
+def test_simulates_document_and_target_with_their_own_context(machine: Machine) -> None:
     """The key is absent for the target too where a document of the account is named.
 
     With the key false the answer is reported only.
@@ -121,13 +125,13 @@ def test_document_and_target_are_simulated_with_own_context(machine: Machine) ->
 @pytest.mark.parametrize(
     ("answers", "answer", "code"),
     [
-        ((YES, YES, YES, NO), "allowed", "allowed"),
-        ((YES, YES, NO), "unknown", "access_check_unknown"),
-        ((YES, NO, YES), "unknown", "access_check_unknown"),
-        ((YES, NO, NO), "denied", "implicit_deny"),
+        ((ALLOWED, ALLOWED, ALLOWED, IMPLICIT), "allowed", "allowed"),
+        ((ALLOWED, ALLOWED, IMPLICIT), "unknown", "access_check_unknown"),
+        ((ALLOWED, IMPLICIT, ALLOWED), "unknown", "access_check_unknown"),
+        ((ALLOWED, IMPLICIT, IMPLICIT), "denied", "implicit_deny"),
     ],
 )
-def test_target_of_named_document_is_unknown_if_it_depends_on_the_key(
+def test_target_of_named_document_is_unknown_if_it_depends_on_access_check_key(
     machine: Machine, answers: tuple[Answer, ...], answer: str, code: str
 ) -> None:
     machine.aws.script("SimulatePrincipalPolicy", *answers)
@@ -137,9 +141,11 @@ def test_target_of_named_document_is_unknown_if_it_depends_on_the_key(
     target = json.loads(result.stdout)["target"]
     assert (target["answer"], target["reason_code"]) == (answer, code)
     if code == "access_check_unknown":
-        there = "is true" if answers[1] is YES else "is absent"
+        there = "is true" if answers[1] is ALLOWED else "is absent"
         assert f"if {CHECK_KEY} {there}, and denied if it" in target["reason"]
-        assert ("write BoolIfExists in place of Bool" in target["reason"]) is (answers[1] is YES)
+        assert ("write BoolIfExists in place of Bool" in target["reason"]) is (
+            answers[1] is ALLOWED
+        )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +163,7 @@ def test_target_of_named_document_is_unknown_if_it_depends_on_the_key(
         ((), {"SSMGATE_MODES": "x"}, 253),
     ],
 )
-def test_usage_and_configuration_errors(
+def test_reports_usage_and_configuration_errors(
     machine: Machine, words: tuple[str, ...], environ: dict[str, str | None], code: int
 ) -> None:
     ended = check(machine, *words, **environ)
@@ -180,7 +186,7 @@ def test_simulates_without_policies(machine: Machine) -> None:
         assert excluded["2.InlinePolicyIdentifier.PolicyName"] == "Sessions"
 
 
-def test_says_that_region_has_no_default_document(machine: Machine) -> None:
+def test_reports_missing_default_document_of_region(machine: Machine) -> None:
     missing = json_error("InvalidDocument", "Document does not exist.")
     machine.aws.script("GetDocument", missing, missing)
 
@@ -217,7 +223,7 @@ def test_unreadable_policies_leave_answer_unchanged(machine: Machine) -> None:
     for operation in ("ListUserPolicies", "ListAttachedUserPolicies", "GetUser"):
         machine.aws.script(operation, xml("<PolicyNames><member>x</member></PolicyNames>"))
     machine.aws.script("GetUserPolicy", xml("<PolicyDocument>%7Bno json</PolicyDocument>"))
-    machine.aws.script("SimulatePrincipalPolicy", NO)
+    machine.aws.script("SimulatePrincipalPolicy", IMPLICIT)
     ended = check(machine, "--explain")
     assert (ended.returncode, ended.stderr) == (3, "")
     assert "policy user_alice_x is not understood" in ended.stdout
@@ -235,7 +241,7 @@ def test_odd_entry_in_list_of_policies_hides_no_others(machine: Machine) -> None
     statement = {"Effect": "Allow", "Action": "ssm:StartSession", "Resource": "arn:aws:s3:::other"}
     text = quote(json.dumps({"Version": "2012-10-17", "Statement": statement}))
     machine.aws.script("GetUserPolicy", xml(f"<PolicyDocument>{text}</PolicyDocument>"))
-    machine.aws.script("SimulatePrincipalPolicy", NO)
+    machine.aws.script("SimulatePrincipalPolicy", IMPLICIT)
 
     ended = check(machine, "--explain")
 
@@ -287,9 +293,9 @@ def start_at_terminal(machine: Machine, *words: str, **environ: str | None) -> t
 
 
 def test_denial_at_terminal_names_the_nearest_statement_and_the_next_step(
-    world: Server, machine: Machine
+    gallery: Server, machine: Machine
 ) -> None:
-    who = environ_of(world, "node-tags-cover-documents")
+    who = environ_of(gallery, "node-tags-cover-documents")
     status, shown = start_at_terminal(machine, "--target", NODE, "--region", "us-east-1", **who)
 
     assert status == 254
@@ -318,7 +324,7 @@ def test_denial_at_terminal_names_the_nearest_statement_and_the_next_step(
 
 
 def test_denial_of_ssh_document_at_terminal_makes_no_extra_calls(machine: Machine) -> None:
-    machine.aws.script("SimulatePrincipalPolicy", NO)
+    machine.aws.script("SimulatePrincipalPolicy", IMPLICIT)
     status, shown = start_at_terminal(machine, "--target", TARGET, "--document-name", SSH)
 
     assert status == 254
@@ -328,11 +334,11 @@ def test_denial_of_ssh_document_at_terminal_makes_no_extra_calls(machine: Machin
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_check_and_start_session_agree(
-    world: Server, machine: Machine, case: dict[str, Any]
+    gallery: Server, machine: Machine, case: dict[str, Any]
 ) -> None:
     """`check` decides about the document as the gate does; the service decides about the target."""
     report = json.loads((GALLERY / f"{case['name']}.json").read_text())
-    result = start(world, machine, case["as"], words=case["words"], **case["environ"])
+    result = start(gallery, machine, case["as"], words=case["words"], **case["environ"])
 
     assert len(result.stderr.splitlines()) == 3 or report["document"]["answer"] == "allowed"
     if report["document"]["answer"] != "allowed":
@@ -361,7 +367,7 @@ def test_failing_explanation_leaves_denial(machine: Machine, broken: str, second
         "            p.PolicyReader.read = read\n"
         "sys.meta_path.insert(0, Finder())\n"
     )
-    machine.aws.script("SimulatePrincipalPolicy", NO)
+    machine.aws.script("SimulatePrincipalPolicy", IMPLICIT)
     status, shown = start_at_terminal(
         machine, "--target", TARGET, PYTHONPATH=str(machine.home), PYTHONWARNINGS=None
     )
@@ -374,7 +380,7 @@ def test_failing_explanation_leaves_denial(machine: Machine, broken: str, second
 
 
 def test_permissive_mode_reads_no_policies(machine: Machine) -> None:
-    machine.aws.script("SimulatePrincipalPolicy", NO)
+    machine.aws.script("SimulatePrincipalPolicy", IMPLICIT)
     ended = machine.run("--target", TARGET, SSMGATE_MODE="permissive")
     assert ended.returncode == 0
     assert "ListUserPolicies" not in machine.aws.operations
@@ -393,7 +399,7 @@ def test_service_denial_names_limits_of_simulation(machine: Machine) -> None:
 def test_other_errors_and_overrides_do_not_mention_simulation(machine: Machine) -> None:
     machine.aws.script("StartSession", json_error("TargetNotConnected", "not connected"))
     assert "simulation" not in machine.run("--target", TARGET).stderr
-    machine.aws.script("SimulatePrincipalPolicy", NO)
+    machine.aws.script("SimulatePrincipalPolicy", IMPLICIT)
     machine.aws.script("StartSession", json_error("AccessDeniedException", "no"))
     ended = machine.run("--target", TARGET, SSMGATE_MODE="permissive")
     assert "IAM simulation allowed" not in ended.stderr
@@ -414,11 +420,11 @@ def test_other_errors_and_overrides_do_not_mention_simulation(machine: Machine) 
     ],
 )
 def test_explicit_grant_rule_requires_named_document(
-    world: Server, machine: Machine, who: str, document: str | None, code: int
+    gallery: Server, machine: Machine, who: str, document: str | None, code: int
 ) -> None:
     words = ["--target", NODE, *(("--document-name", document) if document else ())]
     wide, named = (
-        start(world, machine, who, words=words, SSMGATE_ALLOW_WILDCARD_GRANTS=word)
+        start(gallery, machine, who, words=words, SSMGATE_ALLOW_WILDCARD_GRANTS=word)
         for word in ("true", "false")
     )
     assert wide.returncode == 0, wide.stderr
@@ -439,8 +445,8 @@ def test_explicit_grant_rule_costs_one_call(machine: Machine) -> None:
     assert machine.aws.operations.count("StartSession") == 0
 
 
-def test_unanswered_control_is_not_allow(machine: Machine) -> None:
-    machine.aws.script("SimulatePrincipalPolicy", YES, xml_error("Throttling", "Rate exceeded"))
+def test_unanswered_control_does_not_allow(machine: Machine) -> None:
+    machine.aws.script("SimulatePrincipalPolicy", ALLOWED, xml_error("Throttling", "Rate exceeded"))
     ended = machine.run("--target", TARGET, SSMGATE_ALLOW_WILDCARD_GRANTS="false")
     assert ended.returncode == 254
     assert "could not check access to session document " in ended.stderr
@@ -475,7 +481,7 @@ def test_documents_takes_two_simulations(machine: Machine) -> None:
     assert not STARTS & set(machine.aws.operations)
 
 
-def test_documents_without_permission_to_list(machine: Machine) -> None:
+def test_documents_reports_missing_permission_to_list(machine: Machine) -> None:
     for operation in ("ListDocuments", "GetDocument"):
         machine.aws.script(operation, json_error("AccessDeniedException", "no"))
     ended = verb(machine, "documents", "--target", TARGET)
@@ -499,9 +505,11 @@ def test_documents_rejects_document_name(machine: Machine) -> None:
         pytest.param("source-ip", 4, id="unknown"),
     ],
 )
-def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str, code: int) -> None:
+def test_documents_reports_answers_of_sandbox(
+    gallery: Server, machine: Machine, who: str, code: int
+) -> None:
     words = ("documents", "--target", NODE, "--output", "json")
-    report = report_for(world, machine, who, *words, code=code)
+    report = report_for(gallery, machine, who, *words, code=code)
     VALIDATOR.validate(report)
     answers = {entry["name"]: entry["answer"] for entry in report["documents"]}
     assert answers["SSM-SessionManagerRunShell"] == {
@@ -511,47 +519,54 @@ def test_documents_in_the_sandbox(world: Server, machine: Machine, who: str, cod
     assert len(answers) >= 8
 
 
-def test_redact_masks_names_and_ids(world: Server, machine: Machine) -> None:
+def test_redact_masks_names_and_ids(gallery: Server, machine: Machine) -> None:
     words = ("check", "--target", NODE, "--output", "json", "--redact")
-    report = report_for(world, machine, "never-listed", *words, code=3)
+    report = report_for(gallery, machine, "never-listed", *words, code=3)
     VALIDATOR.validate(report)
     text = json.dumps(report)
     assert not [word for word in (ACCOUNT, NODE, "never-listed") if word in text]
 
 
-def test_prints_no_secret(world: Server, machine: Machine) -> None:
+def test_prints_no_secret(gallery: Server, machine: Machine) -> None:
     for words in (("check", "--target", NODE, "--explain"), ("documents",)):
-        ended = run_as(world, machine, "all-is-well", *words)
-        for secret in (TOKEN, "secret-of-example", world.key("all-is-well")):
+        ended = run_as(gallery, machine, "all-is-well", *words)
+        for secret in (TOKEN, "secret-of-example", gallery.key("all-is-well")):
             assert secret not in ended.stdout + ended.stderr
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[Server]:
-    with serving("--seed", str(GALLERY / "world.toml"), "--model", "2025") as server:
+def gallery() -> Iterator[Server]:
+    with serving("--seed", str(GALLERY / "seed.toml"), "--model", "2025") as server:
         yield server
 
 
-def environ_of(world: Server, who: str) -> dict[str, str]:
-    signs = world.principals[who]
-    found = {"AWS_ENDPOINT_URL": world.url, "AWS_ACCESS_KEY_ID": str(signs["access_key_id"])}
+def environ_of(gallery: Server, who: str) -> dict[str, str]:
+    signs = gallery.principals[who]
+    found = {
+        "AWS_ENDPOINT_URL": gallery.url,
+        "AWS_ACCESS_KEY_ID": str(signs["access_key_id"]),
+    }
     if signs["session_token"]:
         found["AWS_SESSION_TOKEN"] = str(signs["session_token"])
     return found
 
 
-def run_as(world: Server, machine: Machine, who: str, *words: str) -> Ended:
-    return verb(machine, *words, **environ_of(world, who))
+def run_as(gallery: Server, machine: Machine, who: str, *words: str) -> Ended:
+    return verb(machine, *words, **environ_of(gallery, who))
 
 
-def report_for(world: Server, machine: Machine, who: str, *words: str, code: int = 0) -> Any:
-    ended = run_as(world, machine, who, *words)
+def report_for(gallery: Server, machine: Machine, who: str, *words: str, code: int = 0) -> Any:
+    ended = run_as(gallery, machine, who, *words)
     assert (ended.returncode, ended.stderr) == (code, "")
     return json.loads(ended.stdout)
 
 
 def start(
-    world: Server, machine: Machine, who: str, words: list[str] | None = None, **environ: str
+    gallery: Server,
+    machine: Machine,
+    who: str,
+    words: list[str] | None = None,
+    **environ: str,
 ) -> Ended:
     words = ["--target", NODE] if words is None else words
-    return machine.run(*words, **environ_of(world, who), **environ)
+    return machine.run(*words, **environ_of(gallery, who), **environ)

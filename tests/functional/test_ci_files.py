@@ -32,7 +32,7 @@ def run(command: list[str], directory: Path, **more: str) -> subprocess.Complete
     )
 
 
-def test_hook_lints_the_files_that_pre_commit_passes(tmp_path: Path) -> None:
+def test_hook_lints_given_files(tmp_path: Path) -> None:
     (hook,) = load(".pre-commit-hooks.yaml")
     assert hook["language"] == "python"
     (tmp_path / "policy.json").write_text(WEAK)
@@ -61,7 +61,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("case", INPUTS)
-def test_action_step_lints(case: str, tmp_path: Path) -> None:
+def test_action_lints_given_paths(case: str, tmp_path: Path) -> None:
     paths, fail_on, code, text = INPUTS[case]
     _, step = load("action.yml")["runs"]["steps"]
     assert set(step["env"]) == {"PATHS", "FAIL_ON"}

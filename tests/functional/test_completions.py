@@ -27,7 +27,7 @@ HYBRID = "mi-0123456789abcdef0"
 
 
 def named(**names: str) -> Answer:
-    """DescribeInstances: the Name tags by instance id, `_` for `-`."""
+    """Return DescribeInstances' answer: the Name tags by instance id, `_` for `-`."""
     items = "".join(
         f"<item><instancesSet><item><instanceId>{node.replace('_', '-')}</instanceId><tagSet><item>"
         f"<key>Name</key><value>{name}</value></item></tagSet></item></instancesSet></item>"
@@ -52,7 +52,7 @@ def documents(*names: str) -> Answer:
 
 @pytest.fixture
 def desk(machine: Machine) -> Machine:
-    """A machine with profiles, and an AWS with two nodes and two documents."""
+    """Return a machine with profiles, and an AWS with two nodes and two documents."""
     programs = [str(ways.forks.programs)] if ways.forked() else []
     machine.environ["PATH"] = os.pathsep.join([*programs, str(BIN), machine.environ["PATH"]])
     # Of the library's: the shells of these tests run programs that are not ours.
@@ -73,7 +73,7 @@ def desk(machine: Machine) -> Machine:
 
 
 def complete(desk: Machine, *words: str, **environ: str | None) -> list[str]:
-    """What `ssmgate complete WORDS` offers; it says nothing else, whatever happens."""
+    """Return what `ssmgate complete WORDS` offers. It prints nothing else in any case."""
     ended = desk.python("-P", "-m", "ssmgate", "complete", *words, **environ)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout.splitlines()
@@ -93,13 +93,13 @@ def generator() -> ModuleType:
     return completions
 
 
-def test_the_files_are_what_the_program_says(generator: ModuleType) -> None:
+def test_completion_files_are_generated_from_program(generator: ModuleType) -> None:
     """If this fails: make completions."""
     for name, text in generator.generated().items():
         assert (DIRECTORY / name).read_text() == text, name
 
 
-def test_each_verb_and_option_is_in_each_file(generator: ModuleType) -> None:
+def test_each_file_has_each_verb_and_option(generator: ModuleType) -> None:
     from ssmgate.commands.main import main
 
     options = {option.names[0] for option in generator.start_session().options}
@@ -128,7 +128,7 @@ def test_verbs_that_take_start_session_arguments_offer_its_options(generator: Mo
 # The helper
 
 
-def test_values_of_the_configuration_files(desk: Machine) -> None:
+def test_completes_profiles_and_regions_of_configuration_files(desk: Machine) -> None:
     append(desk.home / ".aws" / "config", "[profile a\x1bb]\nregion = $(id)\n[profile 'x]\n[x")
     line = ("--", "ssmgate", "")
     assert complete(desk, "profiles", *line) == ["default", "it's $HOME", "three", "two words"]
@@ -145,7 +145,7 @@ def test_values_of_the_configuration_files(desk: Machine) -> None:
     ) == ["only"]  # fmt: skip
 
 
-def test_values_of_aws_and_who_asks(desk: Machine) -> None:
+def test_completes_targets_and_documents_with_typed_profile_and_region(desk: Machine) -> None:
     assert complete(desk, "targets", "--", "ssmgate", "--target", "") == [f"{DB}", f"{WEB}\tweb-1"]
     assert complete(desk, "documents", "--", "x", "--profile", "it's $HOME", "--doc", "") == [
         "AWS-StartSSHSession\tAmazon",
@@ -153,7 +153,7 @@ def test_values_of_aws_and_who_asks(desk: Machine) -> None:
     ]
     complete(desk, "targets", "--quoted", "--", "x", "--profile=two\\ words", "", AWS_REGION=None)
     complete(desk, "targets", "--", "x", "--region=eu-north-1", "--region", "ap-south-1", "")
-    # Still being typed: it says nothing yet.
+    # The value is still being typed: it has no effect yet.
     complete(desk, "targets", "--", "x", "--profile", "thr", AWS_PROFILE=None)
 
     asked = [(r.access_key, r.headers["Authorization"].split("/")[2]) for r in desk.aws.received
@@ -170,7 +170,7 @@ def test_values_of_aws_and_who_asks(desk: Machine) -> None:
     assert only == [{"Key": "DocumentType", "Values": ["Session"]}]
 
 
-def test_names_that_others_wrote_are_only_read(desk: Machine) -> None:
+def test_escapes_or_omits_hostile_names(desk: Machine) -> None:
     desk.aws.script("DescribeInstances", json_error("UnauthorizedOperation", "no", 403))
     desk.aws.script(
         "DescribeInstanceInformation",
@@ -221,7 +221,7 @@ def test_odd_entry_hides_no_others(desk: Machine) -> None:
     ],
     ids=["denied", "late", "odd", "garbage"],
 )
-def test_whatever_aws_does_the_terminal_stays_clean(desk: Machine, answer: Answer) -> None:
+def test_failing_call_completes_nothing_and_is_not_repeated(desk: Machine, answer: Answer) -> None:
     desk.aws.script("DescribeInstanceInformation", answer)
     assert complete(desk, "targets", "--", "") == []
     # And the next key does not wait for it again.
@@ -234,7 +234,7 @@ def test_whatever_aws_does_the_terminal_stays_clean(desk: Machine, answer: Answe
     [
         {"AWS_ACCESS_KEY_ID": None},
         {"AWS_REGION": None, "AWS_CONFIG_FILE": os.devnull},
-        {"AWS_PROFILE": "nobody", "AWS_ACCESS_KEY_ID": None},
+        {"AWS_PROFILE": "missing", "AWS_ACCESS_KEY_ID": None},
         {"AWS_ENDPOINT_URL": "no-url"},
         {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
         {"AWS_CONFIG_FILE": "/dev/zero"},
@@ -243,7 +243,7 @@ def test_whatever_aws_does_the_terminal_stays_clean(desk: Machine, answer: Answe
     ],
     ids=repr,
 )
-def test_whatever_the_machine_lacks_the_terminal_stays_clean(
+def test_completes_without_message_on_broken_machine(
     desk: Machine, environ: dict[str, str | None]
 ) -> None:
     for kind in ("profiles", "regions", "targets", "documents"):
@@ -251,7 +251,7 @@ def test_whatever_the_machine_lacks_the_terminal_stays_clean(
 
 
 @pytest.mark.parametrize("words", [[], ["passwords", "--"], ["targets"], ["--", "x"]])
-def test_other_words_end_in_252(desk: Machine, words: list[str]) -> None:
+def test_other_arguments_exit_with_252(desk: Machine, words: list[str]) -> None:
     ended = subprocess.run(
         [BIN / "ssmgate", "complete", *words],
         env=desk.variables(),
@@ -261,8 +261,8 @@ def test_other_words_end_in_252(desk: Machine, words: list[str]) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (252, b"", b"")
 
 
-def test_nothing_asks_on_the_terminal_and_nothing_is_left(desk: Machine) -> None:
-    """A profile with MFA, and a credential process that would ask and that does not end."""
+def test_prompts_for_nothing_and_leaves_no_process(desk: Machine) -> None:
+    """A profile with MFA, and a credential process that would prompt and does not end."""
     left = desk.home / "left"
     process = desk.home / "process"
     process.write_text(
@@ -298,7 +298,7 @@ def state_of(process: int) -> str:
         return ""
 
 
-def test_a_key_stroke_loads_little(desk: Machine) -> None:
+def test_completion_loads_no_large_modules(desk: Machine) -> None:
     complete(desk, "targets", "--", "")
     code = (
         "import sys; from ssmgate.commands.completion import complete\n"
@@ -325,16 +325,16 @@ def cached(desk: Machine) -> Path:
 
 
 def poison(file: Path) -> None:
-    kept = json.loads(file.read_text())
-    kept["found"] = [["i-0000000000000bad0", "planted"]]
-    file.write_text(json.dumps(kept))
+    entry = json.loads(file.read_text())
+    entry["found"] = [["i-0000000000000bad0", "planted"]]
+    file.write_text(json.dumps(entry))
 
 
 def asked(desk: Machine) -> int:
     return len(desk.aws.calls("DescribeInstanceInformation"))
 
 
-def test_a_second_key_stroke_asks_nobody(desk: Machine) -> None:
+def test_second_completion_uses_cache(desk: Machine) -> None:
     first = complete(desk, "targets", "--", "")
     assert complete(desk, "targets", "--", "") == first
     assert asked(desk) == 1
@@ -342,7 +342,7 @@ def test_a_second_key_stroke_asks_nobody(desk: Machine) -> None:
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert file.parent.parent.stat().st_mode & 0o777 == 0o700
     poison(file)
-    # The file is read indeed: the attacks below can tell.
+    # This proves that the attacks below would be noticed: the file is read.
     assert complete(desk, "targets", "--", "") == ["i-0000000000000bad0\tplanted"]
 
 
@@ -358,7 +358,7 @@ def test_a_second_key_stroke_asks_nobody(desk: Machine) -> None:
     ],
     ids=repr,
 )
-def test_an_answer_is_for_the_same_caller_and_place_only(
+def test_cache_misses_for_other_caller_or_region(
     desk: Machine, change: dict[str, str | None]
 ) -> None:
     complete(desk, "targets", "--", "")
@@ -366,7 +366,7 @@ def test_an_answer_is_for_the_same_caller_and_place_only(
     assert asked(desk) == 2
 
 
-def test_an_answer_is_for_the_same_words_and_files_only(desk: Machine) -> None:
+def test_cache_misses_with_other_options_or_changed_files(desk: Machine) -> None:
     complete(desk, "targets", "--", "")
     complete(desk, "targets", "--", "--region", "eu-west-1", "")
     complete(desk, "targets", "--", "--profile", "it's $HOME", "")
@@ -415,7 +415,7 @@ def _pipe(file: Path) -> None:
     ids=["old", "future", "link", "linked", "pipe", "group", "others", "directory of group",
          "directory of others", "another's", "another's directory"],
 )  # fmt: skip
-def test_what_others_can_write_is_not_believed(desk: Machine, spoil: object) -> None:
+def test_ignores_cache_that_is_expired_or_insecure(desk: Machine, spoil: object) -> None:
     assert callable(spoil)
     first = complete(desk, "targets", "--", "")
     file = cached(desk)
@@ -430,7 +430,7 @@ def test_what_others_can_write_is_not_believed(desk: Machine, spoil: object) -> 
     ["", "{", "[]", "null", '{"at": 1}', '{"at": 1, "found": [1]}', "\x00",
      '{"at": 1, "found": [["i-0123456789abcdef0", 7]]}'],
 )  # fmt: skip
-def test_a_broken_file_is_no_answer_and_no_error(desk: Machine, text: str) -> None:
+def test_ignores_broken_cache_file_without_message(desk: Machine, text: str) -> None:
     complete(desk, "targets", "--", "")
     cached(desk).write_text(text)
     assert complete(desk, "targets", "--", "") in ([], [f"{DB}", f"{WEB}\tweb-1"])
@@ -455,7 +455,7 @@ LOADED = {
     "zsh": [f"fpath=({DIRECTORY} $fpath); autoload -Uz compinit; compinit -u -D", ZSH_TAKES],
 }
 
-# line -> what it becomes at TAB, or what is shown where there is more than one way on
+# line -> what it becomes at TAB, or what is shown if there are several candidates
 LINES = [
     ("ssmgate start", "ssmgate start-session "),
     ("ssmgate ", {"start-session", "ssh-config", "sandbox"}),
@@ -486,7 +486,7 @@ LINES = [
      f"aws --region eu-west-1 ssm --debug start-session --target {DB} "),
     ("aws --region=eu-west-1 ssm start-session --document-name T",
      "aws --region=eu-west-1 ssm start-session --document-name Team-Shell "),
-    # Not ours: aws_completer's.
+    # Completed by aws_completer.
     ("aws ssm start-ses", "aws ssm start-session "),
     ("aws kinesisv", "aws kinesisvideo"),
     ("aws ssm list-document-m", "aws ssm list-document-metadata-history "),
@@ -502,14 +502,14 @@ def directory(desk: Machine) -> Path:
 
 
 @pytest.mark.parametrize("shell", [pytest.param(s, marks=needs(s)) for s in ("bash", "zsh")])
-def test_typing(shell: str, desk: Machine, directory: Path) -> None:
+def test_shell_completes_typed_lines(shell: str, desk: Machine, directory: Path) -> None:
     with Typist(shell, desk.variables(), directory) as typist:
         load, take = LOADED[shell]
         typist.run(load)
         typist.run(AWS_BEFORE[shell])
         typist.run(take)
         for line, wanted in LINES:
-            # More than once to see the ways on, if there is more than one.
+            # More than once to see several candidates.
             typed = typist.complete(line, "\t" if isinstance(wanted, str) else "\t" * 3)
             if isinstance(wanted, str):
                 # zsh puts the = that may follow an option, and takes it away again for a blank.
@@ -521,7 +521,7 @@ def test_typing(shell: str, desk: Machine, directory: Path) -> None:
 
 
 @needs("fish")
-def test_typing_in_fish(desk: Machine, directory: Path) -> None:
+def test_fish_completes_typed_lines(desk: Machine, directory: Path) -> None:
     script = f"{AWS_BEFORE['fish']}\nsource {DIRECTORY}/ssmgate.fish\n__ssmgate_take_aws\n"
     script += 'for line in $argv\n    complete -C "$line"\n    echo ==\nend\n'
     ended = subprocess.run(
@@ -566,7 +566,7 @@ BASHES_OWN = {
         ("nothing", "aws x by-file "),
     ],
 )
-def test_what_completed_aws_before_in_bash_still_does(
+def test_bash_calls_previous_completion_of_aws(
     before: str, wanted: str, desk: Machine, directory: Path
 ) -> None:
     (directory / "by-file").touch()
@@ -582,8 +582,8 @@ def test_what_completed_aws_before_in_bash_still_does(
         )
 
 
-def test_a_taken_line_survives_set_u(desk: Machine, directory: Path) -> None:
-    """Some work in an interactive `set -u`."""
+def test_completes_with_set_u(desk: Machine, directory: Path) -> None:
+    """Some users have `set -u` in interactive shells."""
     with Typist("bash", desk.variables(), directory) as typist:
         for command in ["set -u", *LOADED["bash"]]:
             typist.run(command)

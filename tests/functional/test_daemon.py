@@ -94,7 +94,7 @@ SEEN = [
     pytest.param(["sh", "-c", 'cd /usr/lib; exec "$@"', "sh"], [], NOTHING, id="another directory"),
     pytest.param(["setsid", "-w"], [], NOTHING, id="a session of its own"),
     pytest.param(["env", "a b=c", "EMPTY=", "x.y=\n1\n"], [], NOTHING, id="odd names"),
-    pytest.param([], [], {"ODD": "\udcff\udc80", "\udcfe": "x"}, id="bytes that are no text"),
+    pytest.param([], [], {"ODD": "\udcff\udc80", "\udcfe": "x"}, id="bytes that are not text"),
     pytest.param([], [], {"BIG": "x" * 100_000, "MORE": "y" * 100_000}, id="a large environment"),
     pytest.param([], [], {f"V{n}": "" for n in range(3000)}, id="many variables"),
     pytest.param(
@@ -179,7 +179,7 @@ OTHERWISE = [
     pytest.param(script("SimulatePrincipalPolicy", evaluation("explicitDeny", policies=("F",))),
                  NOTHING, 254, id="denied"),
     pytest.param(script("SimulatePrincipalPolicy", xml_error("AccessDenied", "x", 403)), NOTHING,
-                 254, id="cannot tell"),
+                 254, id="unknown"),
     pytest.param(script("GetCallerIdentity", xml_error("ExpiredToken", "x", 403)), NOTHING, 254,
                  id="expired"),
     pytest.param(script("GetCallerIdentity", text("no XML")), NOTHING, 254, id="no answer"),

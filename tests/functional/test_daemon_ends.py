@@ -223,7 +223,7 @@ def test_client_stopped_briefly_goes_on(machine: Machine, daemon: Daemon, tmp_pa
     assert counts(machine) == (1, 0)
 
 
-def test_client_stopped_for_long_starts_anew(
+def test_client_stopped_for_long_starts_new_session(
     machine: Machine, daemon: Daemon, tmp_path: Path
 ) -> None:
     process, mark = begin_stopped(machine, tmp_path)
@@ -355,9 +355,7 @@ def test_terminates_session_that_client_does_not_take(
     assert ended.parameters == {"SessionId": SESSION_ID}
 
 
-def test_keeps_session_that_slow_client_takes(
-    machine: Machine, daemon: Daemon, raw_client: RawClient
-) -> None:
+def test_slow_client_takes_session(machine: Machine, daemon: Daemon, raw_client: RawClient) -> None:
     """The client may have been stopped just then."""
     raw_client.request()
     raw_client.receive(protocol.HANDOVER)
@@ -400,9 +398,9 @@ def request_with(sock: socket.socket, *lists: list[str]) -> None:
         pytest.param(
             lambda sock: sock.sendall(protocol.packed(protocol.REQUEST)), id="no descriptors"
         ),
-        pytest.param(request_with, id="no surroundings"),
+        pytest.param(request_with, id="no environment"),
         pytest.param(
-            lambda sock: request_with(sock, ["other"], [], [], []), id="other surroundings"
+            lambda sock: request_with(sock, ["other"], [], [], []), id="other environment"
         ),
         pytest.param(
             lambda sock: protocol.send_with_descriptors(sock, b"r\0\0\xff\xff", (0, 0, 0)),

@@ -41,12 +41,12 @@ def _alone(machine: Machine, tmp_path: Path) -> None:
 
 SECRETS = {
     "the access key": b"AKIAOFNOBODYELSE",
-    "the secret key": b"secret-key-of-nobody-else",
-    "the session token": b"session-token-of-nobody-else",
-    "the document": b"Document-Of-Nobody-Else",
+    "the secret key": b"secret-key-of-this-test",
+    "the session token": b"session-token-of-this-test",
+    "the document": b"Document-Of-This-Test",
     "the target": b"i-0f0e0d0c0b0a09080",
-    "the reason": b"reason-of-nobody-else",
-    "a variable": b"variable-of-nobody-else",
+    "the reason": b"reason-of-this-test",
+    "a variable": b"variable-of-this-test",
     "the plugin's token": TOKEN.encode(),
     "the plugin's address": STREAM_URL.encode(),
 }
@@ -75,7 +75,7 @@ def found_in(pid: int, texts: dict[str, bytes]) -> set[str]:
     return {name for part in memory(pid) for name, text in texts.items() if text in part}
 
 
-def test_daemon_keeps_no_data_of_a_start(machine: Machine, tmp_path: Path) -> None:
+def test_daemon_memory_has_no_data_of_start(machine: Machine, tmp_path: Path) -> None:
     secrets = {
         "AWS_ACCESS_KEY_ID": SECRETS["the access key"].decode(),
         "AWS_SECRET_ACCESS_KEY": SECRETS["the secret key"].decode(),
@@ -114,7 +114,7 @@ def test_worker_memory_contains_request(machine: Machine, tmp_path: Path) -> Non
     assert found == {"key", "target"}
 
 
-def test_daemon_keeps_no_descriptor_of_a_start(machine: Machine, tmp_path: Path) -> None:
+def test_daemon_has_no_descriptor_of_start(machine: Machine, tmp_path: Path) -> None:
     with running(machine.environ) as daemon:
         before = sorted(os.listdir(f"/proc/{daemon.pid}/fd"))
         for _ in range(3):
@@ -212,7 +212,7 @@ def test_ends_when_idle(machine: Machine, tmp_path: Path) -> None:
         assert list(daemon.directory.glob("????????")) == []
 
 
-def test_is_not_idle_during_a_start(machine: Machine, tmp_path: Path) -> None:
+def test_is_not_idle_during_start(machine: Machine, tmp_path: Path) -> None:
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
     with running(machine.environ, "--idle", "1") as daemon:
@@ -314,7 +314,7 @@ def test_concurrent_daemons_leave_one_running(machine: Machine, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o777])
-def test_rejects_directory_of_another_user(machine: Machine, mode: int) -> None:
+def test_daemon_rejects_directory_of_another_user(machine: Machine, mode: int) -> None:
     directory = Path(machine.environ["HOME"]) / DIRECTORY
     directory.mkdir(parents=True)
     directory.chmod(mode)
@@ -415,7 +415,7 @@ def test_daemon_that_ignores_signals_makes_interruptible_starts(
     assert machine.aws.calls("StartSession") == []
 
 
-# Left behind by a start.
+# Remains from a start.
 
 
 def daemons(home: str) -> list[int]:

@@ -29,7 +29,7 @@ from fakes.daemon_client import (
     state,
     until,
 )
-from fakes.processes import challenge, fork_beside_threads, nonce_for
+from fakes.processes import challenge, fork_with_threads, nonce_for
 from fakes.scripted_aws import ACCOUNT, credentials
 from ssmgate.daemon import location, protocol, requests
 from ssmgate.daemon.protocol import packed
@@ -97,7 +97,7 @@ def listening(
     """
     with bind_socket(machine) as sock:
         here, there = socket.socketpair()
-        pid = fork_beside_threads()
+        pid = fork_with_threads()
         if not pid:
             try:
                 drop_capabilities()
@@ -197,8 +197,8 @@ FALSE = [
     pytest.param(
         is_silent_after(HELLO, prove, packed(protocol.END, ["0"])[:6]), id="half a message"
     ),
-    pytest.param(beats_on, id="beats without end"),
-    pytest.param(flood, id="speaks without end"),
+    pytest.param(beats_on, id="endless beats"),
+    pytest.param(flood, id="endless bytes"),
     pytest.param(says(os.urandom(0) + b"\x7fELF" * 100), id="junk"),
     pytest.param(says(HELLO, prove, b"\x7fELF" * 100), id="junk after its greeting"),
     pytest.param(says(packed(protocol.HELLO, ["0"])), id="an older protocol"),
@@ -211,7 +211,7 @@ FALSE = [
     pytest.param(says(HELLO, prove, packed(protocol.COLD)), id="cold without a reason"),
     pytest.param(says(HELLO, prove, packed(protocol.END)), id="an end without status"),
     pytest.param(says(HELLO, prove, packed(protocol.END, [])), id="an end with an empty list"),
-    pytest.param(says(HELLO, prove, packed(protocol.END, ["x"])), id="an end that is no number"),
+    pytest.param(says(HELLO, prove, packed(protocol.END, ["x"])), id="an end that is not a number"),
     pytest.param(says(HELLO, prove, packed(protocol.GO)), id="go before the handover"),
     pytest.param(
         says(HELLO, prove, packed(protocol.HANDOVER), packed(protocol.GO)), id="no handover"
@@ -288,12 +288,12 @@ def test_rejects_daemon_of_another_user(machine_without_daemon: Machine, tmp_pat
                 os.setuid(65534)
                 sock.listen(5)
                 there, _ = sock.accept()
-                told = b""
+                word = b""
                 with suppress(OSError):  # it is closed at once
                     there.sendall(HELLO + packed(protocol.HANDOVER, ["/bin/false"], ["x"], []))
                     there.sendall(packed(protocol.GO))
-                    told = there.recv(1)
-                os._exit(7 if told else 0)
+                    word = there.recv(1)
+                os._exit(7 if word else 0)
             except BaseException:
                 os._exit(3)
         time.sleep(0.2)
@@ -500,7 +500,7 @@ def test_pipe_is_read_by_process_itself(machine: Machine, daemon: Daemon, tmp_pa
 
 
 @pytest.mark.parametrize("word", ["file://words.json", "file://~/words.json", "file://$W"])
-def test_file_is_read_by_daemon(
+def test_regular_file_is_read_by_daemon(
     machine: Machine, daemon: Daemon, home: Path, tmp_path: Path, word: str
 ) -> None:
     (home / "words.json").write_text('{"a": ["b"]}')

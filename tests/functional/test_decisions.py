@@ -55,7 +55,7 @@ def assert_nothing_started(machine: Machine) -> None:
         pytest.param("dave", (), f"{MINE}/{DEFAULT}", id="inside the boundary"),
         pytest.param("SessionUser", (), f"{MINE}/{DEFAULT}", id="a role with a path"),
         pytest.param(SSO, (), f"{MINE}/{DEFAULT}", id="a permission set"),
-        pytest.param("Untold", (), f"{MINE}/{DEFAULT}", id="a role whose path is not told"),
+        pytest.param("PathUnknown", (), f"{MINE}/{DEFAULT}", id="a role with an unknown path"),
         pytest.param("Ops", named(DEFAULT), f"{MINE}/{DEFAULT}", id="under the condition, named"),
     ],
 )
@@ -271,10 +271,10 @@ def test_session_policy_is_evaluated_by_service(resident: Resident, sandbox: Ser
 
 
 @pytest.fixture(scope="session")
-def models(world: Path) -> Iterator[dict[str, Server]]:
+def models(seed: Path) -> Iterator[dict[str, Server]]:
     with (
-        serving("--seed", str(world), "--model", "2021", log=world.with_name("2021")) as y2021,
-        serving("--seed", str(world), "--model", "2025", log=world.with_name("2025")) as y2025,
+        serving("--seed", str(seed), "--model", "2021", log=seed.with_name("2021")) as y2021,
+        serving("--seed", str(seed), "--model", "2025", log=seed.with_name("2025")) as y2025,
     ):
         yield {"2021": y2021, "2025": y2025}
 

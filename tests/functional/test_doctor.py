@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from conftest import Machine
-from fakes.doctor_world import PREFERENCES, ROOT, simulated
+from fakes.doctor_machine import PREFERENCES, ROOT, simulated
 from fakes.scripted_aws import hang, json_ok, xml_error
 
 SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())

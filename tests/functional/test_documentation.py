@@ -210,7 +210,7 @@ class Shell:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_commands_do_what_page_shows(page: Path, resident: Sandbox, tmp_path: Path) -> None:
+def test_commands_print_output_of_page(page: Path, resident: Sandbox, tmp_path: Path) -> None:
     parsed = pages.blocks(page)
     elsewhere = RUN_ELSEWHERE.get(str(page.relative_to(ROOT)), set())
     to_run = [block for block in parsed if block.language not in elsewhere]

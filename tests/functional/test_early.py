@@ -56,8 +56,8 @@ def test_connects_before_parsing_and_uses_connection(tls_machine: Machine, pipe:
     assert connections(tls_machine) == 1
     assert tls_machine.aws.operations == []
     pipe.write_text('{"a": ["b"]}')
-    _, told = running.communicate(timeout=30)
-    assert (running.returncode, told) == (0, "")
+    _, errors = running.communicate(timeout=30)
+    assert (running.returncode, errors) == (0, "")
     # Those to STS, IAM and SSM.
     assert connections(tls_machine) == 3
 

@@ -495,14 +495,20 @@ def test_invalid_answer_is_unknown(machine: Machine, answer: Answer, words: str)
 @pytest.mark.parametrize(
     ("answers", "code"),
     [
-        pytest.param([page(name="x", more=MORE), page()], 0, id="the yes on the second page"),
-        pytest.param([page(more=MORE), page("implicitDeny")], 254, id="a no on the second page"),
-        pytest.param([page("implicitDeny", more=MORE), page()], 254, id="a no on the first page"),
+        pytest.param([page(name="x", more=MORE), page()], 0, id="an allow on the second page"),
+        pytest.param(
+            [page(more=MORE), page("implicitDeny")], 254, id="a denial on the second page"
+        ),
+        pytest.param(
+            [page("implicitDeny", more=MORE), page()], 254, id="a denial on the first page"
+        ),
         pytest.param([page(more=MORE), text("no XML")], 254, id="the second page unreadable"),
         pytest.param(
-            [xml_error("Throttling", "Rate exceeded"), page()], 0, id="throttled once, then a yes"
+            [xml_error("Throttling", "Rate exceeded"), page()],
+            0,
+            id="throttled once, then an allow",
         ),
-        pytest.param([reset(), page()], 0, id="reset once, then a yes"),
+        pytest.param([reset(), page()], 0, id="reset once, then an allow"),
     ],
 )
 def test_simulation_reads_all_pages_and_retries(
@@ -774,7 +780,7 @@ def test_unreachable_ssm_is_reported(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
-def test_no_retry_mode_repeats_start_after_reset(machine: Machine, mode: str) -> None:
+def test_start_is_not_repeated_after_reset_in_any_retry_mode(machine: Machine, mode: str) -> None:
     machine.aws.script("StartSession", reset(), json_ok(STARTED))
 
     ended = start(machine, AWS_RETRY_MODE=mode, AWS_MAX_ATTEMPTS="5")

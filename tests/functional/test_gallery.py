@@ -24,7 +24,7 @@ from functional.test_sandbox import Server, serving
 
 GALLERY = Path(__file__).parent / "gallery"
 CASES = json.loads((GALLERY / "cases.json").read_text())
-# As JSON, of those alike one is kept. The texts are all kept.
+# All texts have a golden file; of equal JSON shapes only one has.
 REPORTS = sorted(set(GALLERY.glob("*.json")) - {GALLERY / "cases.json"})
 SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -33,18 +33,18 @@ Run = Callable[[str, list[str], dict[str, str]], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[Server]:
-    with serving("--seed", str(GALLERY / "world.toml")) as server:
+def gallery() -> Iterator[Server]:
+    with serving("--seed", str(GALLERY / "seed.toml")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def run(world: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(gallery: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SSMGATE_"))}
     environ |= {
         "HOME": str(tmp_path_factory.mktemp("home")),
         "PATH": f"{FAKES}{os.pathsep}{os.environ['PATH']}",
-        "AWS_ENDPOINT_URL": world.url,
+        "AWS_ENDPOINT_URL": gallery.url,
         "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_SECRET_ACCESS_KEY": "secret-of-example",
@@ -58,7 +58,7 @@ def run(world: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     stdin, stdout = runner.stdin, runner.stdout
 
     def ask(who: str, words: list[str], more: dict[str, str]) -> dict[str, Any]:
-        signs = world.principals[who]
+        signs = gallery.principals[who]
         as_whom = {"AWS_ACCESS_KEY_ID": str(signs["access_key_id"])}
         if signs["session_token"]:
             as_whom["AWS_SESSION_TOKEN"] = str(signs["session_token"])
@@ -96,7 +96,7 @@ def compare_with_golden(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_gallery(case: dict[str, Any], run: Run) -> None:
+def test_report_is_that_of_golden_file(case: dict[str, Any], run: Run) -> None:
     answers = {
         how: run(case["as"], ["check", *case["words"], *words], case["environ"])
         for how, words in {

@@ -26,7 +26,7 @@ def blocks(guide: str) -> list[tuple[str, str]]:
 
 
 @needs("ssh", "sshd", "scp", "sftp", "rsync", "git")
-def test_ssh_guide_works(tmp_path: Path) -> None:
+def test_commands_of_ssh_guide_log_in(tmp_path: Path) -> None:
     (tmp_path / "sshd").mkdir()
     home = tmp_path / "home"
     with sshd.Sshd(tmp_path / "sshd") as server, tempfile.TemporaryDirectory() as short:
@@ -91,7 +91,9 @@ def test_ssh_guide_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "shell", [pytest.param(name, marks=needs(name)) for name in ("bash", "zsh", "fish")]
 )
-def test_shell_guide_works(tmp_path: Path, shell: str, user: str, status: int) -> None:
+def test_commands_of_shell_guide_install_shim(
+    tmp_path: Path, shell: str, user: str, status: int
+) -> None:
     script = "".join(text for language, text in blocks("shell.md") if language in (shell, "sh"))
     path = (str(FAKES / "stream"), os.path.dirname(sys.executable), os.environ["PATH"])
     # There may be another aws on the developer's PATH.

@@ -78,7 +78,7 @@ def test_response_is_in_environment_for_new_plugins_only(
 @pytest.mark.parametrize(
     ("version", "found"),
     [("1.2.497.0", "of the caller's"), ("1.2.804.0", json.dumps(RESPONSE))],
-    ids=["kept for an old plugin", "replaced for a new one"],
+    ids=["unchanged for an old plugin", "replaced for a new one"],
 )
 def test_preset_environment_variable_is_handled(machine: Machine, version: str, found: str) -> None:
     machine.plugin.version(version)

@@ -71,7 +71,7 @@ PATHLESS = role(f"{ROLE}/Ops")
     [
         pytest.param("Ops/alice", PATHLESS, f"{ROLE}/Ops", id="a role"),
         pytest.param("Ops/alice", role(f"{ROLE}/a/b/Ops"), f"{ROLE}/a/b/Ops", id="with a path"),
-        pytest.param("Ops/alice", REFUSED, f"{ROLE}/Ops", id="whose path is not told"),
+        pytest.param("Ops/alice", REFUSED, f"{ROLE}/Ops", id="with an unknown path"),
         pytest.param("Ops/i-0123", role(f"{ROLE}/x/Ops"), f"{ROLE}/x/Ops", id="an instance's"),
         pytest.param(
             f"{SSO}/alice@example.com",
@@ -235,10 +235,10 @@ def test_checker_of_another_account_is_unknown(machine: Machine) -> None:
 
 
 def test_missing_checker_starts_nothing(machine: Machine) -> None:
-    ended = machine.run("--target", TARGET, SSMGATE_CHECKER_PROFILE="nobody")
+    ended = machine.run("--target", TARGET, SSMGATE_CHECKER_PROFILE="missing")
 
     assert ended.returncode == 255
-    assert "The config profile (nobody) could not be found" in ended.stderr
+    assert "The config profile (missing) could not be found" in ended.stderr
     assert machine.aws.operations == []
 
 

@@ -53,8 +53,8 @@ def test_puts_directory_first_once_and_prints_nothing(shell: str, machine: Machi
         ended = run(shell, script, machine, PATH=path)
         assert (ended.returncode, ended.stderr) == (0, ""), path
         (line,) = (row for row in ended.stdout.splitlines() if row.startswith("PATH="))
-        kept = [directory for directory in path.split(":") if directory != str(SHIMS)]
-        wanted = [str(SHIMS), *kept]
+        others = [directory for directory in path.split(":") if directory != str(SHIMS)]
+        wanted = [str(SHIMS), *others]
         if path.startswith(str(SHIMS)):
             assert line[5:].split(":")[0] == str(SHIMS)
         else:

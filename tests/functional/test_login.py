@@ -35,7 +35,7 @@ def built() -> Iterator[Bastion]:
 @pytest.fixture
 def bastion(built: Bastion, scripted: ScriptedAws) -> Bastion:
     built.configure(scripted.url)
-    built.forget(ALICE)
+    built.delete_records(ALICE)
     return built
 
 
@@ -157,7 +157,7 @@ def test_accepts_region_and_profile_where_permitted(
     assert bastion.plugin.argv[1] == "eu-west-1"
 
 
-def test_denies_an_endpoint_that_is_not_allowed(bastion: Bastion, scripted: ScriptedAws) -> None:
+def test_denies_endpoint_that_is_not_allowed(bastion: Bastion, scripted: ScriptedAws) -> None:
     """Only IAM has another endpoint: nothing is sent, and its allow could start nothing."""
     text = bastion.config_file.read_text()
     with ScriptedAws() as elsewhere:
@@ -184,7 +184,7 @@ def test_denies_an_endpoint_that_is_not_allowed(bastion: Bastion, scripted: Scri
 
 
 @pytest.mark.parametrize("locked", [True, False])
-def test_caches_nothing_where_keys_are_locked(
+def test_locked_keys_disable_cache(
     bastion: Bastion, scripted: ScriptedAws, tmp_path: Path, locked: bool
 ) -> None:
     """Neither does a start outside the login, whichever key is locked."""
@@ -291,7 +291,7 @@ def test_menu_asks_for_node_document_and_reason(bastion: Bastion, listed: Script
     assert [record["event"] for record in bastion.records(ALICE)][-2:] == ["start", "end"]
 
 
-def test_menu_offers_and_marks_what_permissive_mode_starts(
+def test_menu_marks_documents_that_permissive_mode_starts(
     bastion: Bastion, listed: ScriptedAws
 ) -> None:
     bastion.configure(

@@ -53,7 +53,7 @@ def log(built: Bastion) -> Iterator[Log]:
 @pytest.fixture
 def bastion(built: Bastion, scripted: ScriptedAws, log: Log) -> Bastion:
     built.configure(scripted.url)
-    built.forget(MALLORY)
+    built.delete_records(MALLORY)
     return built
 
 
@@ -102,7 +102,7 @@ LINES = {
     "right to left": f"{START} --reason '\u202e'",
     "zero width": f"start-session --target {NODE}\u200b",
     "no-break space": f"start-session\u00a0--target {NODE}",
-    "bytes that are no text": f"{START} --reason '\udcff'",
+    "bytes that are not text": f"{START} --reason '\udcff'",
     "open quote": f"{START} --reason 'x",
     "open backslash": f"{START} --reason x\\",
     "glued command": f"start-session--target {NODE}",
@@ -577,7 +577,7 @@ def test_denies_without_record_file(
 
     for path in (bastion.root / "records").iterdir():
         path.unlink()
-    bastion.forget(MALLORY)
+    bastion.delete_records(MALLORY)
     assert_refused(bastion, scripted, log, ended, 254)
     assert "cannot write the audit record, and record.required is set" in ended.stderr
 
@@ -588,7 +588,7 @@ def test_denies_on_full_disk(bastion: Bastion, scripted: ScriptedAws, log: Log, 
     limited = ["prlimit", f"--fsize={left}", str(bastion.entry)]
     ended = bastion.run(MALLORY, "-c", START, program=limited)
 
-    bastion.forget(MALLORY)
+    bastion.delete_records(MALLORY)
     assert_refused(bastion, scripted, log, ended, 254)
 
 

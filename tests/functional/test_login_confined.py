@@ -138,7 +138,7 @@ def prepare(bastion: Bastion) -> None:
     subprocess.run(["chown", "-R", f"{ALICE}:", str(home)], check=True)
     for path in (*Path("/tmp").glob(f"{ALICE}*"), *Path("/dev/shm").glob(f"{ALICE}*")):
         path.rmdir() if path.is_dir() else path.unlink()
-    bastion.forget(ALICE)
+    bastion.delete_records(ALICE)
 
 
 def attempted(bastion: Bastion, plugin: Path, url: str, *, confine_plugin: bool) -> dict[str, int]:
@@ -214,14 +214,14 @@ def test_confined_plugin_is_denied(attempts: Attempts, name: str) -> None:
 
 @needs_gcc
 @pytest.mark.parametrize(("name", "since"), [(n, since) for n, (_, since) in DENIED_LATER.items()])
-def test_newer_landlock_denies_too(attempts: Attempts, name: str, since: int) -> None:
+def test_newer_landlock_denies_same_attempts(attempts: Attempts, name: str, since: int) -> None:
     assert attempts.confined[name] == (errno.EACCES if landlock.version() >= since else 0)
     assert attempts.unconfined[name] == 0
 
 
 @needs_gcc
 @pytest.mark.parametrize("name", ALLOWED)
-def test_confined_plugin_may(attempts: Attempts, name: str) -> None:
+def test_confined_plugin_is_permitted(attempts: Attempts, name: str) -> None:
     assert attempts.confined[name] == 0
     assert attempts.unconfined[name] == 0
 
@@ -268,7 +268,7 @@ def with_plugin(bastion: Bastion, name: str, script: str) -> None:
 def test_plugin_may_be_script(built: Bastion, scripted: ScriptedAws, script: str) -> None:
     configure(built, scripted.url, confine_plugin=True)
     with_plugin(built, "script", script)
-    built.forget(ALICE)
+    built.delete_records(ALICE)
 
     ended = built.run(ALICE, "-c", START)
 
@@ -280,7 +280,7 @@ def test_nothing_starts_if_plugin_does_not_run_confined(
 ) -> None:
     configure(built, scripted.url, confine_plugin=True)
     with_plugin(built, "reader", "#!/bin/sh\nread -r _ < {secret} && echo 1.2.804.0\n")
-    built.forget(ALICE)
+    built.delete_records(ALICE)
 
     ended = built.run(ALICE, "-c", START)
 
@@ -294,7 +294,7 @@ def test_nothing_starts_if_plugin_does_not_run_confined(
 def test_plugin_runs_unconfined_without_landlock(built: Bastion, scripted: ScriptedAws) -> None:
     configure(built, scripted.url, confine_plugin=True)
     with_plugin(built, "reader", SCRIPTS["sh"])
-    built.forget(ALICE)
+    built.delete_records(ALICE)
     program = [python_of_system(), str(without_landlock(built)), str(built.entry)]
 
     ended = built.run(ALICE, "-c", START, program=program)
@@ -331,7 +331,7 @@ def without_landlock(bastion: Bastion) -> Path:
     return Path(shutil.copy(FAKES / "without_landlock.py", bastion.root / "without_landlock.py"))
 
 
-def test_plugin_does_not_reach_its_supervisor(built: Bastion, scripted: ScriptedAws) -> None:
+def test_confined_plugin_cannot_signal_supervisor(built: Bastion, scripted: ScriptedAws) -> None:
     """At a terminal a script waits for the plugin and restores the terminal afterwards."""
     configure(built, scripted.url, confine_plugin=True)
     script = """\
@@ -345,7 +345,7 @@ def test_plugin_does_not_reach_its_supervisor(built: Bastion, scripted: Scripted
         echo ended
         """
     with_plugin(built, "script", script)
-    built.forget(ALICE)
+    built.delete_records(ALICE)
     user = pwd.getpwnam(ALICE)
     as_alice = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     child = pexpect.spawn(

@@ -128,7 +128,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 def test_shell_on_terminal(host: Host) -> None:
-    """The script that restores the terminal runs unconfined beside the plugin."""
+    """The script that restores the terminal runs unconfined while the plugin is confined."""
     with host.shell() as child:
         assert termios.tcgetattr(child.child_fd)[3] & termios.ECHO == 0
         child.sendline("echo from-$((40 + 2))")
@@ -157,7 +157,7 @@ def test_size_and_signals_reach_node(host: Host) -> None:
         until(resized, 30)
 
 
-def test_run_as(host: Host) -> None:
+def test_session_runs_as_configured_user(host: Host) -> None:
     """The node's user is another one than the login's."""
     name = "SSM-SessionManagerRunShell"
     before = host.aws("get-document", "--name", name)
@@ -180,7 +180,7 @@ def test_run_as(host: Host) -> None:
 @pytest.mark.parametrize(
     ("document", "more"), [(FORWARD, ""), (f"{FORWARD}ToRemoteHost", ",host=db.internal")]
 )
-def test_forwards_port(host: Host, document: str, more: str) -> None:
+def test_confined_plugin_forwards_port(host: Host, document: str, more: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         parameters = f"portNumber={server.getsockname()[1]},localPortNumber=0{more}"
         line = f"start-session --target {NODE} --document-name {document}"
@@ -206,7 +206,7 @@ def test_forwards_port(host: Host, document: str, more: str) -> None:
 
 
 @needs("sshd")
-def test_ssh_session(host: Host) -> None:
+def test_ssh_runs_through_confined_plugin(host: Host) -> None:
     """The login as a ProxyCommand: the node's sshd answers."""
     line = f"start-session --target {NODE} --document-name AWS-StartSSHSession"
     ours, theirs = socket.socketpair()

@@ -109,15 +109,13 @@ def test_hint_names_the_key(machine: Machine) -> None:
             id="another code",
         ),
         pytest.param("GetCallerIdentity", xml_error("AccessDenied", "no", 403), id="STS denies"),
-        pytest.param("GetCallerIdentity", xml(""), id="nobody"),
+        pytest.param("GetCallerIdentity", xml(""), id="no caller"),
         pytest.param(
             "GetCallerIdentity", identity(f"arn:aws:sts::{ACCOUNT}:assumed-root/x"), id="a new kind"
         ),
     ],
 )
-def test_sends_nothing_if_iam_can_be_asked(
-    machine: Machine, operation: str, answer: Answer
-) -> None:
+def test_sends_nothing_if_iam_answers(machine: Machine, operation: str, answer: Answer) -> None:
     machine.aws.script(operation, answer)
 
     ended = start(machine)
@@ -126,7 +124,7 @@ def test_sends_nothing_if_iam_can_be_asked(
     assert not machine.aws.calls("StartSession")
 
 
-def test_denial_of_the_service_is_shown_as_its_own(machine: Machine) -> None:
+def test_shows_denial_of_service_unchanged(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", NOT_ALLOWED)
     machine.aws.script("StartSession", json_error("AccessDeniedException", "by the service"))
 
@@ -138,7 +136,7 @@ def test_denial_of_the_service_is_shown_as_its_own(machine: Machine) -> None:
     assert len(machine.aws.calls("StartSession")) == 1
 
 
-def test_allowed_request_is_sent_as_without_the_key(machine: Machine) -> None:
+def test_allowed_request_is_unchanged(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", all_decided())
 
     ended = start(machine)
@@ -150,7 +148,7 @@ def test_allowed_request_is_sent_as_without_the_key(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("named", [(), ("--document-name", DEFAULT)])
-def test_missing_default_document_is_explained(machine: Machine, named: tuple[str, ...]) -> None:
+def test_explains_missing_default_document(machine: Machine, named: tuple[str, ...]) -> None:
     invalid = json_error("InvalidDocument", f"Document with name {DEFAULT} does not exist.")
     denied = json_error("AccessDeniedException", "is not authorized to perform: ssm:StartSession")
     machine.aws.script("StartSession", *([invalid] if named else [denied, invalid]))

@@ -64,7 +64,7 @@ def home(tmp_path: Path) -> Path:
         ("v2", "v2/bin user", ""),
     ],
 )
-def test_prefers_another_aws_on_path(
+def test_prefers_other_aws_on_path(
     shell: str, called: str, path: str, says: str, home: Path
 ) -> None:
     shim = home / "shim/aws" if called == "link" else home / called / PACKAGE / "shims/aws"
@@ -91,7 +91,7 @@ def test_prefers_another_aws_on_path(
     assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, says, "")
 
 
-def test_runs_named_one(home: Path) -> None:
+def test_runs_configured_aws(home: Path) -> None:
     shim = home / "venv" / PACKAGE / "shims/aws"
     own = str(home / "venv/bin/aws")
     ended = subprocess.run(

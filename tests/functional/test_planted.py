@@ -1,4 +1,4 @@
-"""Files that a user plants beside the CLI have no effect: what is checked is what is sent."""
+"""Files that a user plants next to the CLI have no effect: what is checked is what is sent."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_table_shows_who_may_start_what(tmp_path: Path) -> None:
     )
 
 
-def test_json_is_as_the_schema_says_and_groups_principals(tmp_path: Path) -> None:
+def test_json_groups_principals_and_matches_schema(tmp_path: Path) -> None:
     found = report(tmp_path)
     assert found["summary"] == SUMMARY
     assert found["complete"]
@@ -97,7 +97,7 @@ def test_json_is_as_the_schema_says_and_groups_principals(tmp_path: Path) -> Non
     assert first["unbound_by"] == ["Admin statement 1"]
 
 
-def test_lines_have_each_principal_and_document(tmp_path: Path) -> None:
+def test_ndjson_has_line_for_each_principal_and_document(tmp_path: Path) -> None:
     ended = audit(tmp_path, "--output", "ndjson")
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     pairs = {(line["principal"], line["document"]) for line in lines}
@@ -122,7 +122,7 @@ def test_lines_have_each_principal_and_document(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("output", ["table", "json", "ndjson", "sarif"])
-def test_same_input_gives_the_same_bytes(output: str, tmp_path: Path) -> None:
+def test_same_input_gives_same_output(output: str, tmp_path: Path) -> None:
     runs = {audit(tmp_path, "--output", output).stdout for _ in range(2)}
     assert len(runs) == 1
 
@@ -147,14 +147,14 @@ WHO = {
     ),
     "a document that few may use": (
         ["--document-name", "AWS-StartSSHSession"],
-        # A document of AWS's has no tags.
+        # Documents of AWS have no tags.
         ["ann", "bob", "gus"],
     ),
 }
 
 
 @pytest.mark.parametrize("case", WHO)
-def test_who_may_start_a_document(case: str, tmp_path: Path) -> None:
+def test_who_lists_principals_that_may_start_document(case: str, tmp_path: Path) -> None:
     words, expected = WHO[case]
     found = report(tmp_path, "--who", *words)
     names = [
@@ -166,19 +166,19 @@ def test_who_may_start_a_document(case: str, tmp_path: Path) -> None:
     assert names == expected
 
 
-def test_who_names_the_statement_that_allows(tmp_path: Path) -> None:
+def test_who_names_allowing_statement(tmp_path: Path) -> None:
     text = audit(tmp_path, "--who", "--document-name", "Team").stdout
     assert "  user/cyd: allowed\n      by cyd/own statement 1\n" in text
 
 
-def test_what_a_principal_may_start(tmp_path: Path) -> None:
+def test_what_lists_documents_that_principal_may_start(tmp_path: Path) -> None:
     text = audit(tmp_path, "--what", f"arn:aws:iam::{ACCOUNT}:user/cyd").stdout
     assert "      Team: allowed\n" in text
     assert "      any other document: denied\n" in text
     assert "user/ann" not in text
 
 
-def test_unbound_principals(tmp_path: Path) -> None:
+def test_unbound_lists_unbound_principals(tmp_path: Path) -> None:
     found = report(tmp_path, "--unbound")
     groups = [group for account in found["accounts"] for group in account["groups"]]
     assert [group["bound"] for group in groups] == ["unbound", "unknown", "unbound"]
@@ -196,7 +196,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("case", RULES)
-def test_rules(case: str, tmp_path: Path) -> None:
+def test_assert_reports_broken_rules(case: str, tmp_path: Path) -> None:
     text, code, expected = RULES[case]
     (tmp_path / "rules.toml").write_text(f"[[rule]]\nname = 'r'\n{text}\n")
     found = report(tmp_path, "--assert", "rules.toml", code=code)
@@ -214,7 +214,7 @@ def test_redacted_violation_has_no_name(output: str, tmp_path: Path) -> None:
     assert not re.search(r"\bfay\b|\bTeam\b", text)
 
 
-def test_rule_about_a_principal_that_does_not_exist_is_broken(tmp_path: Path) -> None:
+def test_rule_about_missing_principal_is_broken(tmp_path: Path) -> None:
     rule = '[[rule]]\nname = "r"\ndocument = "Team"\nmust = ["*/cyd", "*/zoe"]\n'
     (tmp_path / "rules.toml").write_text(rule)
     (one,) = report(tmp_path, "--assert", "rules.toml", code=3)["violations"]
@@ -226,14 +226,14 @@ def test_rule_about_a_principal_that_does_not_exist_is_broken(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("arn", [f"arn:aws:iam::{ACCOUNT}:user/zoe", "ann"])
-def test_what_of_an_unknown_principal_says_so(arn: str, tmp_path: Path) -> None:
+def test_what_reports_unknown_principal(arn: str, tmp_path: Path) -> None:
     ended = audit(tmp_path, "--what", arn)
     assert ended.returncode == 4
     assert f"ssmgate: [ERROR]: {arn} is not a user or role of the input\n" in ended.stderr
 
 
 @pytest.mark.parametrize("output", ["table", "json", "ndjson", "sarif"])
-def test_redacted_report_has_no_name_of_a_group_or_of_what_is_missing(
+def test_redacted_report_has_no_name_of_group_or_missing_policy(
     output: str, tmp_path: Path
 ) -> None:
     broken = {"Effect": "Maybe", "Action": "*", "Resource": "*"}
@@ -252,7 +252,7 @@ def test_redacted_report_has_no_name_of_a_group_or_of_what_is_missing(
     assert not re.search(r"zebra|\bann\b|\bbob\b", ended.stdout + ended.stderr)
 
 
-def test_documents_and_nodes_are_those_of_the_files(tmp_path: Path) -> None:
+def test_reads_documents_and_nodes_from_files(tmp_path: Path) -> None:
     names = [
         {"Name": "Team", "DocumentType": "Session"},
         {"Name": "Run", "DocumentType": "Command"},
@@ -385,7 +385,7 @@ def test_organization_limits_its_accounts(tmp_path: Path) -> None:
     assert found["accounts"][0]["groups"][0]["status"] == "allowed"
 
 
-def test_bad_file_is_reported_and_the_report_marked(tmp_path: Path) -> None:
+def test_bad_file_makes_report_incomplete(tmp_path: Path) -> None:
     (tmp_path / "accounts" / "0.json").write_text('{"UserDetailList": [')
     found = report(tmp_path, code=4)
     assert found["summary"] == SUMMARY
@@ -397,7 +397,7 @@ def test_bad_file_is_reported_and_the_report_marked(tmp_path: Path) -> None:
     assert "ssmgate: [ERROR]: accounts/0.json: line 1, column 21: is not JSON" in ended.stderr
 
 
-def test_missing_policy_is_named_and_unknown(tmp_path: Path) -> None:
+def test_missing_policy_is_named_and_makes_answer_unknown(tmp_path: Path) -> None:
     aws = "arn:aws:iam::aws:policy/AdministratorAccess"
     users = [principal("user", "ann", attached=[aws])]
     (tmp_path / "accounts" / "1.json").write_text(json.dumps(answer(users)))
@@ -406,7 +406,7 @@ def test_missing_policy_is_named_and_unknown(tmp_path: Path) -> None:
     assert f"      not in the input: {aws}\n" in ended.stdout
 
 
-def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+def test_escapes_hostile_names(tmp_path: Path) -> None:
     name = "\x1b[31mann\u202e\n"
     (tmp_path / "accounts" / "1.json").write_text(
         json.dumps(answer([principal("user", name, statement())]))
@@ -442,8 +442,8 @@ def test_bad_command_line_exits_252(case: str, tmp_path: Path) -> None:
 EXAMPLES = sorted(Path(__file__).parents[3].glob("*/gaad/cloudsplaining-example.json"), key=str)
 
 
-@pytest.mark.skipif(not EXAMPLES, reason="no example account beside the repository")
-def test_example_account(tmp_path: Path) -> None:
+@pytest.mark.skipif(not EXAMPLES, reason="no example account next to the repository")
+def test_audits_public_example_account(tmp_path: Path) -> None:
     (tmp_path / "accounts" / "1.json").write_bytes(EXAMPLES[0].read_bytes())
     (tmp_path / "accounts" / "2.json.gz").unlink()
     assert report(tmp_path)["summary"] == {

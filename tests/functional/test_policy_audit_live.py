@@ -33,7 +33,7 @@ def report(machine: Machine, *words: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
-def test_reports_the_account_of_the_credentials(resident: Callable[[str], Machine]) -> None:
+def test_audits_account_of_credentials(resident: Callable[[str], Machine]) -> None:
     found = report(resident("tagged"))
     (account,) = found["accounts"]
     assert account["account"] == ACCOUNT
@@ -49,20 +49,22 @@ def test_reports_the_account_of_the_credentials(resident: Callable[[str], Machin
     assert groups["checker"]["*"] == "denied"
 
 
-def test_asks_iam_for_the_account_and_nothing_else(resident: Callable[[str], Machine]) -> None:
+def test_calls_get_account_authorization_details_only(resident: Callable[[str], Machine]) -> None:
     machine = resident("tagged")
     report(machine)
     assert machine.aws.operations == ["iam:GetAccountAuthorizationDetails"]
 
 
-def test_without_the_permission_it_says_so(resident: Callable[[str], Machine]) -> None:
+def test_reports_missing_permission(resident: Callable[[str], Machine]) -> None:
     ended = audit(resident("bob"))
     assert ended.returncode == 254
     assert "not authorized to perform: iam:GetAccountAuthorizationDetails" in ended.stderr
     assert ended.stdout == ""
 
 
-def test_confirms_the_worst_with_iam(resident: Callable[[str], Machine]) -> None:
+def test_confirm_simulates_principals_with_widest_access(
+    resident: Callable[[str], Machine],
+) -> None:
     machine = resident("tagged")
     found = report(machine, "--confirm", "3", code=4)
     confirmed = {arn.rpartition("/")[2] for arn in found["confirmed"]}
@@ -114,7 +116,7 @@ def test_throttled_call_is_repeated(machine: Machine) -> None:
     assert principals(report(machine)) == ["ann"]
 
 
-def test_half_of_an_account_is_not_reported(machine: Machine) -> None:
+def test_reports_nothing_if_page_is_denied(machine: Machine) -> None:
     denied = xml_error("AccessDenied", "not authorized", 403)
     machine.aws.answers["GetAccountAuthorizationDetails"] = [page("ann", marker="m1"), denied]
     ended = audit(machine)
@@ -129,7 +131,7 @@ CONFIRMED = {
 
 
 @pytest.mark.parametrize("case", CONFIRMED)
-def test_confirmation_is_never_assumed(case: str, machine: Machine) -> None:
+def test_confirm_reports_each_answer_other_than_allow(case: str, machine: Machine) -> None:
     answers, code, text = CONFIRMED[case]
     machine.aws.answers["GetAccountAuthorizationDetails"] = [page("ann")]
     machine.aws.answers["SimulatePrincipalPolicy"] = answers
@@ -153,7 +155,7 @@ def test_redacts_what_iam_does_not_confirm(output: str, machine: Machine) -> Non
     assert not re.search(rf"\bann\b|{ACCOUNT}", shown)
 
 
-def test_confirm_is_not_for_files(machine: Machine) -> None:
+def test_confirm_rejects_files(machine: Machine) -> None:
     ended = audit(machine, "--from", "accounts", "--confirm", "1")
     assert ended.returncode == 252
     assert "omit --from" in ended.stderr

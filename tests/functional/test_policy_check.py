@@ -31,10 +31,10 @@ GOOD = CASES[[case["name"] for case in CASES].index("as-it-should-be")]
 
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SSMGATE_"))}
+    others = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SSMGATE_"))}
     # No server listens there: each request fails.
     nowhere = "http://127.0.0.1:9"
-    return kept | {
+    return others | {
         "LANG": "C.UTF-8",
         "PYTHONWARNINGS": "error",
         "HOME": str(tmp_path_factory.mktemp("home")),

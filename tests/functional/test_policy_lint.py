@@ -81,7 +81,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("case", INPUTS)
-def test_policy_is_found_with_its_place(case: str, tmp_path: Path) -> None:
+def test_finds_policy_in_each_format_with_its_position(case: str, tmp_path: Path) -> None:
     name, text, policy, number, position = INPUTS[case]
     (tmp_path / name).write_text(text)
     (one,) = findings(tmp_path, name)
@@ -91,7 +91,7 @@ def test_policy_is_found_with_its_place(case: str, tmp_path: Path) -> None:
     assert one["fix"]["Condition"]["BoolIfExists"]
 
 
-def test_directory_is_searched_and_other_files_are_passed_over(tmp_path: Path) -> None:
+def test_searches_directory_for_policies(tmp_path: Path) -> None:
     for name, text, *_ in INPUTS.values():
         (tmp_path / name).write_text(text)
     (tmp_path / "package.json").write_text('{"name": "x"}')
@@ -196,7 +196,7 @@ PLANNED = [
 ]
 
 
-def test_every_kind_of_policy_in_a_plan_is_found(tmp_path: Path) -> None:
+def test_finds_each_kind_of_policy_in_plan(tmp_path: Path) -> None:
     inner = {"address": "module.a.module.b[0]", "resources": PLANNED}
     root = {"child_modules": [{"address": "module.a", "child_modules": [inner]}]}
     plan = {"format_version": "1.2", "planned_values": {"root_module": root}}
@@ -212,7 +212,7 @@ def test_every_kind_of_policy_in_a_plan_is_found(tmp_path: Path) -> None:
     ]
 
 
-def test_pipe_in_a_directory_is_named_and_not_read(tmp_path: Path) -> None:
+def test_reports_pipe_in_directory_without_reading_it(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(TEXT)
     os.mkfifo(tmp_path / "a.json")
     ended = lint(tmp_path, ".", "--fail-on", "high")
@@ -221,7 +221,7 @@ def test_pipe_in_a_directory_is_named_and_not_read(tmp_path: Path) -> None:
     assert "./p.json:4:5: SG001" in ended.stdout
 
 
-def test_text_has_place_and_fix(tmp_path: Path) -> None:
+def test_text_has_position_and_fix(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(TEXT)
     ended = lint(tmp_path, "p.json")
     assert ended.returncode == 3
@@ -243,7 +243,7 @@ def test_text_names_page_once_for_each_code(tmp_path: Path) -> None:
     assert text.count("  see docs/reference/findings/SG001.md\n") == 1
 
 
-def test_sarif_has_what_the_format_requires(tmp_path: Path) -> None:
+def test_sarif_has_required_members(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(TEXT)
     report = json.loads(lint(tmp_path, "p.json", "--output", "sarif").stdout)
     assert report["version"] == "2.1.0"
@@ -325,13 +325,13 @@ STATUSES = {
 
 
 @pytest.mark.parametrize("case", STATUSES)
-def test_exit_status(case: str, tmp_path: Path) -> None:
+def test_exit_status_depends_on_options(case: str, tmp_path: Path) -> None:
     words, code = STATUSES[case]
     (tmp_path / "p.json").write_text(TEXT)
     assert lint(tmp_path, "p.json", *words).returncode == code
 
 
-def test_baseline_leaves_out_known_findings_wherever_they_move(tmp_path: Path) -> None:
+def test_baseline_omits_known_findings_after_they_move(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(TEXT)
     assert lint(tmp_path, "p.json", "--write-baseline", "known").returncode == 0
     (tmp_path / "p.json").write_text("\n\n" + TEXT)
@@ -368,7 +368,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_file_is_named_and_the_others_are_linted(case: str, tmp_path: Path) -> None:
+def test_reports_bad_file_and_lints_others(case: str, tmp_path: Path) -> None:
     name, text, message = BAD[case]
     if name:
         (tmp_path / name).write_text(text)

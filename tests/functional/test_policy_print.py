@@ -34,7 +34,7 @@ def test_help_names_all_personas() -> None:
 
 
 @pytest.mark.parametrize("name", PERSONAS)
-def test_policy_has_no_finding(name: str) -> None:
+def test_printed_policy_has_no_finding(name: str) -> None:
     document = json.dumps(policy(PERSONAS[name], PLACE))
     assert [one.message for one in find(parse_policy(document), CHECKS)] == []
 
@@ -49,7 +49,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_policy_is_not_printed(case: str) -> None:
+def test_does_not_print_wrong_policy(case: str) -> None:
     right = PERSONAS["shell-user"]
 
     def wrong(place: Place) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ WRONG_STATEMENTS: dict[str, tuple[str, int, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", WRONG_STATEMENTS)
-def test_wrong_statement_is_not_printed(case: str) -> None:
+def test_does_not_print_wrong_statement(case: str) -> None:
     name, number, change = WRONG_STATEMENTS[case]
     right = PERSONAS[name]
 
@@ -101,7 +101,7 @@ def test_prints_json_and_terraform(tmp_path: Path) -> None:
         ["bastion-person", "--account", ACCOUNT, "--region", "us-east-1"],
         ["bastion-person", "--account", ACCOUNT, "--region", "us-east-1", "--role", "*"],
         ["shell-user", "--account", ACCOUNT, "--region", "us-east-1", "--role", "a"],
-        ["nobody", "--account", ACCOUNT, "--region", "us-east-1"],
+        ["no-persona", "--account", ACCOUNT, "--region", "us-east-1"],
         ["shell-user", "--account", ACCOUNT, "--region", "r", "--document-name", "a b"],
     ],
 )
@@ -109,7 +109,7 @@ def test_bad_command_line_exits_252(words: list[str], tmp_path: Path) -> None:
     assert printed(tmp_path, *words).returncode == 252
 
 
-def test_prints_a_service_control_policy(tmp_path: Path) -> None:
+def test_prints_service_control_policy(tmp_path: Path) -> None:
     words = ("check-scp", "--account", ACCOUNT, "--region", "us-east-1")
     (one,) = json.loads(printed(tmp_path, *words).stdout)["Statement"]
     assert (one["Effect"], one["Action"]) == ("Deny", "ssm:StartSession")
@@ -128,7 +128,7 @@ WRONG_SCP: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("case", WRONG_SCP)
-def test_wrong_service_control_policy_is_not_printed(case: str) -> None:
+def test_does_not_print_wrong_service_control_policy(case: str) -> None:
     right = PERSONAS["check-scp"]
 
     def wrong(place: Place) -> list[dict[str, Any]]:
@@ -154,9 +154,7 @@ ATTEMPTS = {
 
 @pytest.mark.starts
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_sessions_of_the_persona_start_in_the_sandbox_and_no_others(
-    name: str, sandbox: Server, tmp_path: Path
-) -> None:
+def test_policy_allows_only_sessions_of_persona(name: str, sandbox: Server, tmp_path: Path) -> None:
     own, other = ATTEMPTS[name]
     asks = {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"}
     document = policy(PERSONAS[name], PLACE)

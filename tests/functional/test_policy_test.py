@@ -53,7 +53,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_answer_is_compared(case: str, tmp_path: Path) -> None:
+def test_case_with_right_answer_passes(case: str, tmp_path: Path) -> None:
     table, answer = CASES[case]
     text = f'{TOP}[[case]]\nname = "it"\n{table}\nexpect = "{answer}"\n'
     (tmp_path / "cases.toml").write_text(text)
@@ -138,7 +138,7 @@ expect = "allowed"
 """
 
 
-def test_failure_is_explained_and_written_as_junit(tmp_path: Path) -> None:
+def test_explains_failure_and_writes_junit(tmp_path: Path) -> None:
     (tmp_path / "cases.toml").write_text(FAILING)
     ended = run(tmp_path, "cases.toml", "--junit", "out.xml")
     assert ended.returncode == 3
@@ -149,7 +149,7 @@ def test_failure_is_explained_and_written_as_junit(tmp_path: Path) -> None:
     assert names == [("right", False), ("wrong <&>", True)]
 
 
-def test_written_file_passes_until_a_policy_changes(tmp_path: Path) -> None:
+def test_written_cases_pass_until_policy_changes(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     written = run(tmp_path, "tests/cases.toml", "ops.json", "--write")
     assert (written.returncode, written.stderr) == (0, "")

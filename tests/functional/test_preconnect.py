@@ -29,7 +29,7 @@ def test_starts_over_tls(make: Make, tmp_path: Path) -> None:
 
         assert (ended.returncode, ended.stderr) == (0, "")
         assert aws.operations == ["GetCallerIdentity", "SimulatePrincipalPolicy", "StartSession"]
-        # One for each client, and none that was opened twice.
+        # One for each client, and each opened once.
         assert aws.connections == 3
     assert machine.plugin.started
 

@@ -204,7 +204,7 @@ def test_failing_required_decision_record_starts_nothing(machine: Machine) -> No
     ended = machine.run(
         "--target",
         TARGET,
-        SSMGATE_RECORD_SYSLOG=str(machine.home / "nobody"),
+        SSMGATE_RECORD_SYSLOG=str(machine.home / "no-socket"),
         SSMGATE_RECORD_REQUIRED="true",
     )
 
@@ -234,7 +234,7 @@ def test_failing_required_start_record_ends_session(machine: Machine, log: Log) 
 
 
 def test_failing_optional_record_warns_and_starts(machine: Machine) -> None:
-    ended = machine.run("--target", TARGET, SSMGATE_RECORD_SYSLOG=str(machine.home / "nobody"))
+    ended = machine.run("--target", TARGET, SSMGATE_RECORD_SYSLOG=str(machine.home / "no-socket"))
 
     assert ended.returncode == 0
     assert ended.stderr.count("[WARNING]: cannot write the audit record: syslog") == 2

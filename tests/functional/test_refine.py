@@ -32,7 +32,7 @@ DOCUMENT_TAG, PRINCIPAL_TAG, MFA = (
     "aws:PrincipalTag/Team",
     "aws:MultiFactorAuthPresent",
 )
-YES, NO = evaluation(), evaluation("implicitDeny")
+ALLOWED, IMPLICIT = evaluation(), evaluation("implicitDeny")
 DENY = evaluation("explicitDeny", policies=("Guard",))
 FIRST = ["GetCallerIdentity", "SimulatePrincipalPolicy"]
 KEYS = "GetContextKeysForPrincipalPolicy"
@@ -67,14 +67,14 @@ def refused(code: str = "AccessDenied") -> Answer:
         ),
         pytest.param(
             lacking(MFA, DOCUMENT_TAG), {"ListTagsForResource": document_tags(Team="ops")},
-            id="beside an unknown key",
+            id="despite an unknown key",
         ),
     ],
 )  # fmt: skip
 def test_resimulates_with_missing_tags(
     machine: Machine, first: Answer, look_ups: dict[str, Answer]
 ) -> None:
-    machine.aws.script("SimulatePrincipalPolicy", first, YES)
+    machine.aws.script("SimulatePrincipalPolicy", first, ALLOWED)
     for operation in BOTH:
         machine.aws.script(operation, look_ups.get(operation, refused()))
 
@@ -114,7 +114,7 @@ def test_reads_document_tags_from_ssm_and_user_tags_from_iam(machine: Machine) -
 def test_role_tags_are_read_with_document_tags(machine: Machine) -> None:
     machine.aws.script("GetCallerIdentity", OPS_SESSION)
     machine.aws.script("GetRole", role(OPS, Team="ops"))
-    machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG, DOCUMENT_TAG), YES)
+    machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG, DOCUMENT_TAG), ALLOWED)
     machine.aws.script("ListTagsForResource", document_tags(Team="web"))
 
     ended = machine.run("--target", TARGET)
@@ -127,12 +127,10 @@ def test_role_tags_are_read_with_document_tags(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("trusted_to", ["sts:TagSession", "sts:*", "*"])
-def test_role_tags_do_not_count_where_sessions_may_be_tagged(
-    machine: Machine, trusted_to: str
-) -> None:
+def test_ignores_role_tags_if_sessions_may_be_tagged(machine: Machine, trusted_to: str) -> None:
     machine.aws.script("GetCallerIdentity", OPS_SESSION)
     machine.aws.script("GetRole", role(OPS, "sts:AssumeRole", trusted_to, Team="ops"))
-    machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG), YES)
+    machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG), ALLOWED)
     machine.aws.script("ListTagsForResource", document_tags())
 
     ended = machine.run("--target", TARGET)
@@ -157,8 +155,10 @@ LISTED = "may depend on condition keys that could not be listed"
 @pytest.mark.parametrize(
     ("first", "words", "look_ups", "asked", "message"),
     [
-        pytest.param(NO, (), {}, [], DENIED, id="no key was missing"),
-        pytest.param(NO, (), {KEYS: context_keys(MFA)}, [], DENIED, id="no missing key, MFA used"),
+        pytest.param(IMPLICIT, (), {}, [], DENIED, id="no key was missing"),
+        pytest.param(
+            IMPLICIT, (), {KEYS: context_keys(MFA)}, [], DENIED, id="no missing key, MFA used"
+        ),
         pytest.param(
             lacking("aws:username", "s3:prefix", "saml:sub"), (), {}, [], DENIED,
             id="keys known to be absent",
@@ -222,7 +222,7 @@ LISTED = "may depend on condition keys that could not be listed"
         ),
     ],
 )  # fmt: skip
-def test_denial_starts_nothing(
+def test_denial_after_lookup_starts_nothing(
     machine: Machine,
     first: Answer,
     words: tuple[str, ...],
@@ -323,7 +323,7 @@ def test_second_answer_other_than_allow_starts_nothing(machine: Machine, second:
 
 def test_tags_must_allow_each_possible_document(machine: Machine) -> None:
     """`aws-x` may belong to AWS or to the account: tags of one do not allow the other."""
-    machine.aws.script("SimulatePrincipalPolicy", NO, lacking(DOCUMENT_TAG), YES)
+    machine.aws.script("SimulatePrincipalPolicy", IMPLICIT, lacking(DOCUMENT_TAG), ALLOWED)
     machine.aws.script("ListTagsForResource", document_tags(Team="ops"))
 
     ended = machine.run("--target", TARGET, "--document-name", "aws-x")
@@ -347,7 +347,7 @@ def test_hanging_lookup_starts_nothing(machine: Machine) -> None:
     assert UNKNOWN in ended.stderr
 
 
-def test_configured_live_key_is_not_unknown(machine: Machine) -> None:
+def test_configured_live_key_is_known(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", lacking("aws:SourceIp"))
     machine.aws.script(KEYS, context_keys("aws:sourceip"))
 
@@ -371,7 +371,7 @@ def test_configured_live_key_is_not_unknown(machine: Machine) -> None:
         ("WebRole", "Ops-Shell", 254),
     ],
 )
-def test_tags_decide_in_sandbox(
+def test_sandbox_and_gate_agree_about_tags(
     resident: Callable[[str], Machine], name: str, document: str, status: int
 ) -> None:
     machine = resident(name)

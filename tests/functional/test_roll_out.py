@@ -132,7 +132,7 @@ def test_guide_shows_valid_configuration(number: int, tmp_path: Path) -> None:
     assert "mode" in locked
 
 
-def test_ten_users_are_rolled_out_without_surprise(team: Team) -> None:
+def test_enforce_denies_only_users_that_records_named(team: Team) -> None:
     permissive, enforce = (found["mode"] for found in configurations())
 
     # Permissive: nothing breaks, and the numbers say what would.

@@ -142,7 +142,7 @@ SITUATIONS = {
     "tags that may not be read": Situation((allow(ALL, **OPS_TAG),), "tags_unknown", tags=None),
     "a denied tag": Situation((allow(ALL), deny(ALL, **OPS_TAG)), "allowed", tags=TEAM),
     "the user's tag": Situation((allow(ALL, **USER_TAG),), "allowed", user_tags=TEAM),
-    "the user's tag, not told": Situation(
+    "the user's tag, not readable": Situation(
         (allow(ALL, **USER_TAG),), "tags_unknown", user_tags=None
     ),
     "tag equals tag": Situation((allow(ALL, **SAME_TAG),), "allowed", tags=TEAM, user_tags=TEAM),
@@ -188,8 +188,8 @@ SITUATIONS = {
     ),
 }  # fmt: skip
 
-# Every form of a policy by tags, for each kind of caller. Nobody can tag a session of the first
-# role. Whoever assumes the second one may, as identity providers do.
+# Every form of a policy by tags, for each kind of caller. Sessions of the first role
+# cannot be tagged. Those of the second one can, as by identity providers.
 CALLERS = {
     "a user": (),
     "a role": ("sts:AssumeRole",),
@@ -294,10 +294,10 @@ def play(aws: ScriptedAws, situation: Situation) -> None:
         "GetContextKeysForPrincipalPolicy",
         xml(f"<ContextKeyNames>{rendered(list(keys))}</ContextKeyNames>"),
     )
-    not_told = json_error("AccessDeniedException", "not authorized")
+    not_authorized = json_error("AccessDeniedException", "not authorized")
     tags, user_tags = situation.tags, situation.user_tags
-    aws.script("ListTagsForResource", not_told if tags is None else document_tags(**tags))
-    aws.script("GetUser", not_told if user_tags is None else user(ALICE, **user_tags))
+    aws.script("ListTagsForResource", not_authorized if tags is None else document_tags(**tags))
+    aws.script("GetUser", not_authorized if user_tags is None else user(ALICE, **user_tags))
     aws.script("AssumeRole", credentials("ASIAOPS"))
     tagged = role(OPS, *situation.trusted_to, **(user_tags or {}))
     aws.script("GetRole", xml_error("AccessDenied", "no", 403) if user_tags is None else tagged)
@@ -312,11 +312,11 @@ def play(aws: ScriptedAws, situation: Situation) -> None:
     listed = {"DocumentIdentifiers": [{"Name": name} for name in names if name != AWS_OWN]}
     own = {"DocumentIdentifiers": [{"Name": AWS_OWN}]}
     aws.script("ListDocuments", json_ok(listed), json_ok(own))
-    aws.script("GetDocument", not_told)
+    aws.script("GetDocument", not_authorized)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _models_are_read_once() -> Iterator[None]:
+def _read_models_once() -> Iterator[None]:
     """Read the service models once: for each session anew it would take half the time."""
     from botocore.loaders import JSONFileLoader
 
@@ -375,7 +375,7 @@ def response(answer: Any) -> tuple[str, str, str | None]:
 
 @pytest.mark.usefixtures("_as_alice")
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_all_commands_decide_the_same(
+def test_all_commands_give_same_decision(
     server: ScriptedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     situation = SITUATIONS[name]
@@ -403,7 +403,7 @@ def test_all_commands_decide_the_same(
 
 
 @pytest.mark.usefixtures("_as_alice")
-def test_menu_asks_once_for_the_documents_of_one_owner(
+def test_menu_simulates_documents_of_one_owner_in_one_call(
     server: ScriptedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "alice")
@@ -422,7 +422,7 @@ def test_menu_asks_once_for_the_documents_of_one_owner(
 
 
 @pytest.mark.usefixtures("_as_alice")
-def test_name_that_no_document_can_have_leaves_the_others(
+def test_invalid_document_name_does_not_affect_others(
     server: ScriptedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "alice")

@@ -100,7 +100,7 @@ def test_each_policy_layer_decides(
             f"Invalid Policy Source Arn: caller's account {ACCOUNT} does not have access to"
             " policies in account 999999999999.",
         ),
-        (user("nobody"), "NoSuchEntity", 404, "Unable to retrieve specified IAM entity."),
+        (user("missing"), "NoSuchEntity", 404, "Unable to retrieve specified IAM entity."),
     ],
 )  # fmt: skip
 def test_rejects_simulation_of_unsupported_principals(
@@ -493,7 +493,7 @@ def test_returns_status_of_command(shell: Shell, command: tuple[str, ...], statu
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (("--as", "nobody", "--", "true"), 253, "there is no user or role 'nobody' here, only"),
+        (("--as", "missing", "--", "true"), 253, "there is no user or role 'missing' here, only"),
         (("--seed", "none.toml", "--", "true"), 253, "none.toml: No such file or directory"),
         (("--seed", "bad.toml", "--", "true"), 253, "user 1 (u): 'color' is an unknown key"),
         (
@@ -522,25 +522,25 @@ def test_reports_impossible_requests(
 
 
 def test_loads_another_seed(shell: Shell) -> None:
-    (shell.home / "world.toml").write_text(
+    (shell.home / "seed.toml").write_text(
         'account = "999988887777"\nregion = "eu-west-1"\n'
         '[[role]]\nname = "r"\npath = "/p/"\n'
         'attached = ["arn:aws:iam::aws:policy/ReadOnlyAccess"]\n'
     )
     ended = shell.run(
-        "--seed", "world.toml", "--",
+        "--seed", "seed.toml", "--",
         "aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text",
     )  # fmt: skip
     assert ended.stdout == "arn:aws:sts::999988887777:assumed-role/r/sandbox\n"
 
 
 def test_warns_of_seed_without_default_document(shell: Shell) -> None:
-    (shell.home / "world.toml").write_text('[[user]]\nname = "u"\n')
+    (shell.home / "seed.toml").write_text('[[user]]\nname = "u"\n')
     (shell.home / "old.toml").write_text(
         '[[user]]\nname = "u"\n[user.policies]\np = \'{"Version": "2008-10-17", "Statement":'
         ' {"Effect": "Allow", "Action": "*", "Resource": "*"}}\'\n'
     )
-    ended = shell.run("--seed", "world.toml", "--", "true")
+    ended = shell.run("--seed", "seed.toml", "--", "true")
     assert ended.returncode == 0
     assert ended.stderr.startswith(
         f"ssmgate: sandbox: note: account {ACCOUNT} has no document {DEFAULT}, "
@@ -644,9 +644,7 @@ def document(*statements: dict[str, Any]) -> str:
         ),
     ],
 )
-def test_policy_that_cannot_be_read_is_refused(
-    server: Server, operation: str, members: dict[str, Any]
-) -> None:
+def test_rejects_unreadable_policy(server: Server, operation: str, members: dict[str, Any]) -> None:
     given = {
         name: document(value) if isinstance(value, dict) else value
         for name, value in members.items()
@@ -656,7 +654,7 @@ def test_policy_that_cannot_be_read_is_refused(
     assert raised.value.status == 400
 
 
-def test_service_control_policy_that_cannot_be_read_is_refused(server: Server) -> None:
+def test_rejects_unreadable_service_control_policy(server: Server) -> None:
     with pytest.raises(Failed, match="MalformedPolicyDocumentException: "):
         server.organizations(
             OWNER,
@@ -668,7 +666,7 @@ def test_service_control_policy_that_cannot_be_read_is_refused(server: Server) -
         )
 
 
-def test_numbers_in_conditions_are_accepted(server: Server) -> None:
+def test_accepts_numbers_in_conditions(server: Server) -> None:
     old = {**UNREADABLE, "Condition": {"NumericLessThan": {"aws:EpochTime": [1, 2.5]}}}
     new = {**UNREADABLE, "Condition": {"NumericGreaterThan": {"aws:EpochTime": 1700000000}}}
 
@@ -684,7 +682,7 @@ def test_numbers_in_conditions_are_accepted(server: Server) -> None:
     server.ssm(key, "StartSession", Target=NODE)
 
 
-def test_policy_in_use_is_not_deleted(server: Server) -> None:
+def test_does_not_delete_policy_in_use(server: Server) -> None:
     def own(operation: str, **members: Any) -> ET.Element:
         return server.query(OWNER, "iam", operation, **members)
 

@@ -71,7 +71,7 @@ def boto3(server: Server, who: str, script: str) -> list[Any]:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-def test_lacking_operations_are_refused_once_in_form_of_service(server: Server) -> None:
+def test_rejects_missing_operations_in_form_of_service(server: Server) -> None:
     lines = boto3(
         server,
         "admin",
@@ -99,7 +99,7 @@ show(refused(ec2.create_ipam))
     assert "Traceback" not in server.log.read_text()
 
 
-def test_failure_of_moto_is_answered_once_without_traceback(server: Server) -> None:
+def test_failure_of_moto_is_service_error_without_traceback(server: Server) -> None:
     (found,) = boto3(
         server,
         "admin",
@@ -110,7 +110,7 @@ def test_failure_of_moto_is_answered_once_without_traceback(server: Server) -> N
     assert "Traceback" not in server.log.read_text()
 
 
-def test_scripts_find_and_end_their_own_sessions(server: Server) -> None:
+def test_callers_find_and_terminate_own_sessions(server: Server) -> None:
     """What `terminate my sessions` scripts do must not reach the sessions of others."""
     lines = boto3(
         server,
@@ -181,7 +181,7 @@ def test_connection_status_is_authorized_with_tags_of_node(server: Server) -> No
 @pytest.mark.parametrize(
     ("service", "title"), [("ssm", "Systems Manager"), ("iam", "IAM"), ("sts", "STS")]
 )
-def test_every_operation_answers_in_form_of_service(
+def test_each_operation_answers_in_form_of_service(
     server: Server, service: str, title: str
 ) -> None:
     """Each of them is sent without members. Clients do not retry 501."""
@@ -320,9 +320,9 @@ def test_stub_plugin_resumes_lost_session(server: Server) -> None:
             while wanted not in plugin.stdout.readline():
                 pass
 
-        typed(b"x=kept; echo first-$((1 + 1))\r", b"first-2")
+        typed(b"x=same; echo first-$((1 + 1))\r", b"first-2")
         proxy.cut()
-        typed(b"echo second-$x\r", b"second-kept")
+        typed(b"echo second-$x\r", b"second-same")
         _, errors = plugin.communicate(b"exit\r", timeout=60)
         assert (plugin.returncode, errors.count(b"\n")) == (0, 1)
     assert server.log is not None

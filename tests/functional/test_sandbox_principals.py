@@ -172,7 +172,7 @@ def seed(directory: Path) -> Path:
             f"[[service_control_policy]]\nname = 'No-{level}'\nattached = ['{level}']\n"
             f"policy = '{policy(ALLOW, deny(f'Level-{level}'))}'\n"
         )
-    path = directory / "world.toml"
+    path = directory / "seed.toml"
     path.write_text(content)
     return path
 
@@ -311,7 +311,7 @@ def test_simulates_without_excluded_policies(
     )
 
 
-def test_condition_keys_name_organization(server: Server) -> None:
+def test_condition_keys_have_values_of_organization(server: Server) -> None:
     organization = server.organizations("alice", "DescribeOrganization")["Organization"]["Id"]
 
     def matches(**keys: str) -> bool:
@@ -445,7 +445,7 @@ def test_web_identity_assumes_role_that_trusts_its_issuer(server: Server) -> Non
         ask("x")
 
 
-def test_owner_keeps_its_rights_in_session_and_loses_them_as_federated_user(
+def test_owner_has_its_rights_in_session_but_not_as_federated_user(
     server: Server,
 ) -> None:
     session = server.query(OWNER, "sts", "GetSessionToken")

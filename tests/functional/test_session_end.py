@@ -56,7 +56,7 @@ def test_end_has_exit_status_and_session(machine: Machine, log: Log, status: int
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, "out\n", "")
     end = end_of(log)
     assert (end["event"], end["session_id"]) == ("end", SESSION_ID)
-    # 255 - 128 is no signal's number: there are 64.
+    # 255 - 128 is not the number of a signal: there are 64.
     assert (end["exit_code"], end["signal"]) == (status, None)
     assert 0 <= end["duration"] < 60
     assert end["caller"]["arn"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
@@ -135,7 +135,7 @@ def test_writer_to_stdin_notices_that_plugin_ended(machine: Machine, log: Log) -
             process.communicate()
 
 
-def test_without_stdin_plugin_runs_and_end_is_not_recorded(machine: Machine, log: Log) -> None:
+def test_closed_stdin_starts_session_without_end_record(machine: Machine, log: Log) -> None:
     ended = subprocess.run(
         ["/bin/sh", "-c", '"$@" <&-', "sh", *PROGRAM], env=machine.variables(),
         capture_output=True, text=True, timeout=60, check=False,
@@ -146,7 +146,7 @@ def test_without_stdin_plugin_runs_and_end_is_not_recorded(machine: Machine, log
 
 
 @pytest.mark.parametrize("required", ["true", "false"])
-def test_end_that_cannot_be_recorded_changes_no_status(
+def test_failing_record_of_end_does_not_change_status(
     machine: Machine, log: Log, required: str
 ) -> None:
     machine.plugin.on_start(f'rm "{log.path}"; exit 3')
@@ -160,7 +160,7 @@ def test_end_that_cannot_be_recorded_changes_no_status(
     assert machine.aws.calls("TerminateSession") == []
 
 
-def test_shell_gets_no_secrets(machine: Machine, log: Log) -> None:
+def test_arguments_of_waiting_shell_have_no_secrets(machine: Machine, log: Log) -> None:
     """The arguments of a process can be read by other users."""
     machine.plugin.on_start('tr "\\0" "\\n" < /proc/$PPID/cmdline > "$FAKE_PLUGIN/above"')
     assert machine.run("--target", TARGET).returncode == 0
@@ -170,7 +170,7 @@ def test_shell_gets_no_secrets(machine: Machine, log: Log) -> None:
     assert not any(secret in above for secret in (TOKEN, "secret-of"))
 
 
-def test_plugin_gets_the_same_without_and_with_end(machine: Machine) -> None:
+def test_plugin_gets_same_with_and_without_end_record(machine: Machine) -> None:
     """Also where the environment has variables with the names of the script's."""
     own = {"signal": "a", "child": "b", "status": "c", "saved": "d"}
     seen = []
@@ -183,7 +183,7 @@ def test_plugin_gets_the_same_without_and_with_end(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
-def test_end_at_terminal(machine: Machine, log: Log, shell: str) -> None:
+def test_records_end_and_restores_terminal(machine: Machine, log: Log, shell: str) -> None:
     machine.plugin.on_start("stty -icanon -echo; exit 9")
     code = (
         "import sys; from ssmgate.__main__ import run\n"
@@ -203,7 +203,7 @@ def test_end_at_terminal(machine: Machine, log: Log, shell: str) -> None:
     assert end["process"]["started_by"] == "person"
 
 
-def test_nothing_is_loaded_while_the_session_runs(machine: Machine, log: Log) -> None:
+def test_no_interpreter_remains_while_session_runs(machine: Machine, log: Log) -> None:
     machine.plugin.on_start(f"{READY} read line")
     process = begun(machine, stdin=subprocess.PIPE)
     command = Path(f"/proc/{process.pid}/comm").read_text().strip()

@@ -129,7 +129,7 @@ class Inside:
 
 
 PLUGINS = [
-    "stand-in",
+    "stub",
     pytest.param(
         "real",
         marks=[
@@ -485,7 +485,7 @@ def test_forwarding_to_closed_port_fails(inside: Inside) -> None:
     assert b": Unable to connect to specified port: 1 of this machine" in ended.stdout
 
 
-# Strangers, beside what is live
+# Invalid clients during a session
 
 
 def test_invalid_clients_do_not_disturb_session(inside: Inside) -> None:

@@ -192,7 +192,7 @@ def test_keeps_ignored_signals_of_caller(line: Line, words: list[str]) -> None:
     assert masks[0] == masks[1]
 
 
-def test_works_in_deleted_directory(any_line: Line) -> None:
+def test_passes_on_commands_in_deleted_directory(any_line: Line) -> None:
     gone = any_line.directory / "gone"
     gone.mkdir()
     subprocess.run(
@@ -361,7 +361,7 @@ HOWS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_skips_itself_and_files_that_are_not_programs(any_line: Line, how: str) -> None:
+def test_search_skips_shim_and_files_that_are_not_programs(any_line: Line, how: str) -> None:
     if how == "a hard link" and os.stat(any_line.directory).st_dev != os.stat(SHIM).st_dev:
         HOWS["a copy"](any_line.directory / "aws")  # another file system has no hard link
     with contextlib.suppress(OSError):
@@ -393,7 +393,7 @@ PATH=$(printf %s "$PATH" | tr : '\\n' | grep -vx "${{0%/*}}" | paste -sd :)
 
 @pytest.mark.process
 @pytest.mark.parametrize("how", ["exec", "env"])
-def test_version_manager_shim_may_call_back(any_line: Line, how: str) -> None:
+def test_runs_real_aws_through_version_manager_shim(any_line: Line, how: str) -> None:
     manager = any_line.directory / "manager" / "aws"
     manager.parent.mkdir()
     manager.write_text(MANAGER.format(how=how))
@@ -405,7 +405,7 @@ def test_version_manager_shim_may_call_back(any_line: Line, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["exec aws", "aws"])
-def test_version_manager_shim_without_real_aws_ends(any_line: Line, how: str) -> None:
+def test_version_manager_shim_without_real_aws_fails(any_line: Line, how: str) -> None:
     manager = any_line.directory / "manager" / "aws"
     manager.parent.mkdir()
     manager.write_text(f'#!/bin/sh\n{how} "$@"\n')
@@ -682,7 +682,7 @@ ALIASES: dict[str, tuple[str | bytes, list[str]]] = {
     "hidden by a carriage return": (f"[toplevel]\nx = !true\rgo = {GO}\r", ["go"]),
     "no newline at the end": (f"[toplevel]\ngo = {GO}", ["go"]),
     "after an external one": (f"[toplevel]\nx = !true\ngo = {GO}\n", ["go"]),
-    "beside an external one of the name": (
+    "before an external one of the name": (
         f"[toplevel]\ngo = {GO}\n[command s3]\ngo = !true\n", ["go"],
     ),
     "after an external one of the name": (
@@ -901,7 +901,7 @@ PATHS: dict[str, Callable[[Line], object]] = {
         setattr(line, "program", "aws"),
         line.machine.home.joinpath("aws").symlink_to(SHIM),
     ),
-    "looked for on PATH by the shell, beside a checkout that is none": lambda line: (
+    "found on PATH by the shell, in a directory that resembles a checkout": lambda line: (
         setattr(line, "program", "aws"),
         (line.directory / "src" / "ssmgate").mkdir(parents=True),
         (line.directory / "src" / "ssmgate" / "__main__.py").touch(),
@@ -967,7 +967,7 @@ def test_without_ssmgate_denies_starts_and_passes_on_the_rest(any_line: Line) ->
     assert refused.returncode == 255
     assert b"ssmgate itself is not found" in refused.stderr
     assert not any_line.passed_on
-    assert any_line.run("go", HOME=None).returncode == 255, "whose aliases, nobody can say"
+    assert any_line.run("go", HOME=None).returncode == 255, "its aliases are unknown"
     assert not any_line.passed_on
     assert any_line.run("s3").returncode == 0
     assert any_line.passed_on

@@ -206,7 +206,7 @@ def during_answer(start: Start, way: str) -> tuple[int, Callable[[], object]]:
 
 
 def during_handover(start: Start, way: str) -> tuple[int, Callable[[], object]]:
-    """The client of a daemon is stopped, and has not read what the worker hands over."""
+    """Stop the client of a daemon before it has read what the worker hands over."""
     marker = start.directory / "waits"
     if way != "daemon":
         pid = start.begin(way, marker)

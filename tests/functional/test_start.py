@@ -54,7 +54,7 @@ def test_anything_but_allowed_starts_nothing(machine: Machine, decision: str) ->
     assert not machine.plugin.started
 
 
-def test_rejects_parameters_that_no_program_can_be_given(machine: Machine) -> None:
+def test_rejects_parameters_that_exec_cannot_pass(machine: Machine) -> None:
     """The kernel would refuse to execute the plugin, after the session was started."""
     parameters = machine.home / "parameters.json"
     parameters.write_text(json.dumps({"command": ["x" * 131_072]}))

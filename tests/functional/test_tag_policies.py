@@ -35,7 +35,7 @@ pytestmark = pytest.mark.starts
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
 OPS = f"arn:aws:iam::{ACCOUNT}:role/Ops"
 DOCUMENT_TAG, PRINCIPAL_TAG = "aws:ResourceTag/Team", "aws:PrincipalTag/Team"
-YES, NO, DENY = evaluation(), evaluation("implicitDeny"), evaluation("explicitDeny")
+ALLOWED, IMPLICIT, DENY = evaluation(), evaluation("implicitDeny"), evaluation("explicitDeny")
 FIRST = ["GetCallerIdentity", "SimulatePrincipalPolicy"]
 KEYS = "GetContextKeysForPrincipalPolicy"
 NOT_LISTED = json_error("AccessDeniedException", "not authorized")
@@ -77,7 +77,7 @@ BOTH_TAGS = {
 def test_sends_resource_and_principal_tags(
     machine: Machine, first: Answer, keys: Answer | None, read: set[str]
 ) -> None:
-    machine.aws.script("SimulatePrincipalPolicy", first, YES)
+    machine.aws.script("SimulatePrincipalPolicy", first, ALLOWED)
     for operation, answer in BOTH_TAGS.items():
         machine.aws.script(operation, answer)
     if keys is not None:
@@ -127,7 +127,7 @@ def test_sends_resource_and_principal_tags(
             "could not be read (iam:GetUser)", id="another user's tags",
         ),
         pytest.param(
-            lacking(PRINCIPAL_TAG, DOCUMENT_TAG), NO,
+            lacking(PRINCIPAL_TAG, DOCUMENT_TAG), IMPLICIT,
             {"ListTagsForResource": NOT_LISTED, "GetUser": user(ALICE, Team="ops")}, 3,
             "could not be read (ssm:ListTagsForResource)", id="only the user's could be read",
         ),
@@ -178,7 +178,7 @@ def test_denial_with_unknown_tag_is_unknown(
             DENY, {"Team": "web"}, context_keys("aws:RequestedRegion"), "denied",
             id="a deny that no tag can turn",
         ),
-        pytest.param(NO, {"Team": "web"}, context_keys(), "denied", id="no grant"),
+        pytest.param(IMPLICIT, {"Team": "web"}, context_keys(), "denied", id="no grant"),
     ],
 )  # fmt: skip
 def test_denial_that_session_tags_may_change_is_unknown(
@@ -244,7 +244,7 @@ def test_role_that_ssmgate_assumed_without_tags_has_only_own_tags(
     machine.aws.script("GetRole", role(OPS, "sts:AssumeRole", "sts:TagSession", Team="ops"))
 
     for assumed in (1, 1):
-        machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG), YES)
+        machine.aws.script("SimulatePrincipalPolicy", lacking(PRINCIPAL_TAG), ALLOWED)
         machine.aws.script("ListTagsForResource", document_tags())
         ended = machine.run("--target", TARGET, "--profile", "ops")
 
@@ -260,9 +260,9 @@ TASK_TAGS = json_ok({"tags": [{"key": "Team", "value": "ops"}]})
 @pytest.mark.parametrize(
     ("missing", "read", "after", "answer", "reason"),
     [
-        pytest.param(DOCUMENT_TAG, TASK_TAGS, [YES], "allowed", "", id="a tag that allows"),
+        pytest.param(DOCUMENT_TAG, TASK_TAGS, [ALLOWED], "allowed", "", id="a tag that allows"),
         pytest.param(
-            DOCUMENT_TAG, TASK_TAGS, [NO], "denied", "no identity-based policy allows",
+            DOCUMENT_TAG, TASK_TAGS, [IMPLICIT], "denied", "no identity-based policy allows",
             id="another tag",
         ),
         pytest.param(
@@ -279,7 +279,7 @@ TASK_TAGS = json_ok({"tags": [{"key": "Team", "value": "ops"}]})
 def test_task_is_simulated_with_its_tags(
     machine: Machine, missing: str, read: Answer, after: list[Answer], answer: str, reason: str
 ) -> None:
-    machine.aws.script("SimulatePrincipalPolicy", YES, lacking(missing), *after, YES)
+    machine.aws.script("SimulatePrincipalPolicy", ALLOWED, lacking(missing), *after, ALLOWED)
     machine.aws.script("ListTagsForResource", read)
     machine.aws.script("GetUser", user(ALICE))
 

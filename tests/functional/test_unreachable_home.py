@@ -216,7 +216,7 @@ def outcomes(ended: dict[str, Ended], names: Sequence[str]) -> dict[str, tuple[i
 
 @pytest.fixture(scope="module")
 def usual() -> dict[str, Ended]:
-    """A place for the results with a home without files, the same for each test."""
+    """Return a place for the results with an empty home, the same for each test."""
     return {}
 
 

@@ -64,7 +64,7 @@ def run(machine: Machine, output: str, words: tuple[str, ...], **environ: str) -
 @pytest.mark.parametrize("unbuffered", [False, True], ids=["", "unbuffered"])
 @pytest.mark.parametrize("output", WHY)
 @pytest.mark.parametrize("verb", VERBS)
-def test_verb_ends_with_one_line(
+def test_verb_reports_unwritable_output_on_one_line(
     verb: str, output: str, unbuffered: bool, machine: Machine
 ) -> None:
     if verb == "help of start-session" and find("mandoc") is None:
@@ -83,7 +83,7 @@ def test_verb_ends_with_one_line(
 
 
 @pytest.mark.parametrize("output", WHY)
-def test_session_starts_all_the_same(output: str, machine: Machine) -> None:
+def test_session_starts_with_unwritable_output(output: str, machine: Machine) -> None:
     assert run(machine, output, START) == (0, "")
     assert machine.plugin.started
 

@@ -15,7 +15,7 @@ SHOWN, ERASE = "ssmgate: waiting for SimulatePrincipalPolicy from 127.0.0.1", "\
 
 @pytest.fixture
 def answered(machine: Machine) -> threading.Event:
-    """An event; IAM answers once it is set."""
+    """Return an event; IAM answers once it is set."""
     event = threading.Event()
     machine.aws.script("SimulatePrincipalPolicy", after(event, evaluation("allowed")))
     return event

@@ -41,11 +41,11 @@ COLD = {
     "functional/test_signals.py::test_signal_leaves_no_session": 1 / 6,
     # Three and four runs each. Unit tests of `explain` and `policy_language` test the texts too.
     "functional/test_policy_check.py::test_evaluates_policies_offline": 1 / 4,
-    "functional/test_gallery.py::test_gallery": 1 / 4,
+    "functional/test_gallery.py::test_report_is_that_of_golden_file": 1 / 4,
     # Each checks, changes a policy, and starts sessions. Unit tests have the same changes.
     "functional/test_advice.py": 1 / 6,
     # Each is a process; all verbs print in the same few ways.
-    "functional/test_unwritable_output.py::test_verb_ends_with_one_line": 1 / 5,
+    "functional/test_unwritable_output.py::test_verb_reports_unwritable_output_on_one_line": 1 / 5,
     # Each runs nine programs as another user.
     "functional/test_unreachable_home.py::test_each_verb_works_as_with_empty_home": 1 / 8,
     "functional/test_unreachable_home.py::test_broken_own_configuration_is_error_with_next_step": (
@@ -135,8 +135,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.option.full or named(config):
         return
     seed = config.option.sample_seed
-    kept = one_of_each(items, seed)
-    leave(config, items, lambda item: item in kept and draw(seed, key(item)) < rate(item, config))
+    drawn = one_of_each(items, seed)
+    leave(config, items, lambda item: item in drawn and draw(seed, key(item)) < rate(item, config))
 
 
 def named(config: pytest.Config) -> bool:
@@ -161,19 +161,19 @@ def rate(item: pytest.Item, config: pytest.Config) -> float:
 
 def one_of_each(items: list[pytest.Item], seed: str) -> set[pytest.Item]:
     """Return the items, but only one of those that differ only in a parameter of `ONE_OF`."""
-    kept: set[pytest.Item] = set()
+    drawn: set[pytest.Item] = set()
     crossed: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         name = ONE_OF.get(file_of(item))
         if name not in params(item):
-            kept.add(item)
+            drawn.add(item)
             continue
         # As a part of the row's name: its index would not do, as pytest numbers all rows.
         value = re.escape(str(params(item)[name]))
         crossed[re.sub(rf"(?<=[\[-]){value}(?=[]-])", "*", key(item), count=1)].append(item)
     for row, values in crossed.items():
-        kept.add(values[int(draw(seed, row) * len(values))])
-    return kept
+        drawn.add(values[int(draw(seed, row) * len(values))])
+    return drawn
 
 
 def as_process(item: pytest.Item) -> bool:

@@ -154,7 +154,7 @@ def minutes(*words: str) -> list[int]:
         (("--since", "1h"), []),
     ],
 )
-def test_show_selects(log: Path, options: tuple[str, ...], shown: list[int]) -> None:
+def test_show_selects_records(log: Path, options: tuple[str, ...], shown: list[int]) -> None:
     assert minutes(*options) == shown
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.doctor_world import NODE, ROOT, World, simulated
+from fakes.doctor_machine import NODE, ROOT, HealthyMachine, simulated
 from fakes.scripted_aws import (
     ACCOUNT,
     Answer,
@@ -42,11 +42,11 @@ ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/team/Ops"
 
 
 @pytest.fixture
-def world(
+def machine(
     tmp_path: Path, scripted: ScriptedAws, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
+) -> Iterator[HealthyMachine]:
     tmp_path.chmod(0o755)
-    made = World(tmp_path, scripted, monkeypatch)
+    made = HealthyMachine(tmp_path, scripted, monkeypatch)
     yield made
     for held in made.held:
         held.close()
@@ -57,7 +57,7 @@ class Row:
     """What is broken, the line that finds it, and parts of its text and of its fix."""
 
     what: str
-    breaks: Callable[[World], object]
+    breaks: Callable[[HealthyMachine], object]
     line: str
     state: str
     text: str
@@ -95,9 +95,9 @@ def alice() -> Answer:
     return identity(f"arn:aws:iam::{ACCOUNT}:user/alice")
 
 
-def a_role(world: World) -> None:
-    world.aws.script("GetCallerIdentity", identity(ROLE, "AROAX:session-1"))
-    world.aws.script("GetRole", role(ROLE_ARN))
+def a_role(machine: HealthyMachine) -> None:
+    machine.aws.script("GetCallerIdentity", identity(ROLE, "AROAX:session-1"))
+    machine.aws.script("GetRole", role(ROLE_ARN))
 
 
 def nowhere() -> str:
@@ -107,7 +107,7 @@ def nowhere() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
-def daemon(world: World, error: Exception | None) -> None:
+def daemon(machine: HealthyMachine, error: Exception | None) -> None:
     """Let a daemon run, to which a connection fails with `error`."""
 
     def connected(*_: object) -> socket.socket:
@@ -115,22 +115,22 @@ def daemon(world: World, error: Exception | None) -> None:
             raise error
         return socket.socket(socket.AF_UNIX)
 
-    world.monkeypatch.setattr(settings.peer, "own_facts", dict)
-    world.monkeypatch.setattr(settings.client, "connected", connected)
+    machine.monkeypatch.setattr(settings.peer, "own_facts", dict)
+    machine.monkeypatch.setattr(settings.client, "connected", connected)
 
 
-def user_record(world: World, name: str | None) -> None:
-    world.monkeypatch.setattr(settings.local, "_name", lambda _uid: name)
-    world.configure('[record]\nfile = "@/records/{user}"')
+def user_record(machine: HealthyMachine, name: str | None) -> None:
+    machine.monkeypatch.setattr(settings.local, "_name", lambda _uid: name)
+    machine.configure('[record]\nfile = "@/records/{user}"')
 
 
-def expiring(world: World, seconds: float) -> None:
+def expiring(machine: HealthyMachine, seconds: float) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
     keys = {"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "s", "SessionToken": "t",
             "Expiration": when}  # fmt: skip
-    path = world.program("keys", f"echo '{json.dumps(keys)}'")
-    world.write(".aws/config", f"[default]\nregion = us-east-1\ncredential_process = {path}\n")
-    (world.home / ".aws" / "credentials").unlink()
+    path = machine.program("keys", f"echo '{json.dumps(keys)}'")
+    machine.write(".aws/config", f"[default]\nregion = us-east-1\ncredential_process = {path}\n")
+    (machine.home / ".aws" / "credentials").unlink()
 
 
 PROGRAM = [
@@ -392,32 +392,32 @@ ACCESS = [
 ROWS = [*PROGRAM, *SETTINGS, *USER, *NETWORK, *ACCESS]
 
 
-def test_finds_nothing_on_healthy_machine(world: World) -> None:
-    results = world.results()
+def test_finds_nothing_on_healthy_machine(machine: HealthyMachine) -> None:
+    results = machine.results()
 
     assert {result.name: result for result in results.values() if result.state != "ok"} == {}
     assert "runs as ops" in results["default document"].text
     assert "user/alice (from shared-credentials-file); they do not" in results["credentials"].text
 
 
-def test_finds_nothing_on_healthy_machine_with_role(world: World) -> None:
-    a_role(world)
-    expiring(world, 7200)
-    world.words += ["--target", NODE]
+def test_finds_nothing_on_healthy_machine_with_role(machine: HealthyMachine) -> None:
+    a_role(machine)
+    expiring(machine, 7200)
+    machine.words += ["--target", NODE]
 
-    results = world.results()
+    results = machine.results()
 
     assert {result.name: result for result in results.values() if result.state != "ok"} == {}
     assert ROLE_ARN in results["role path"].text
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.what for row in ROWS])
-def test_reports_problem(row: Row, world: World) -> None:
+def test_reports_problem(row: Row, machine: HealthyMachine) -> None:
     if row.unless_root and os.geteuid() == 0:
         pytest.skip("root may do that")
-    row.breaks(world)
+    row.breaks(machine)
 
-    results = world.results()
+    results = machine.results()
     found = results.pop(row.line)
 
     assert (found.state.value, row.text in found.text, row.fix in found.fix) == (
@@ -427,11 +427,11 @@ def test_reports_problem(row: Row, world: World) -> None:
     assert worse == []
 
 
-def listening(world: World) -> None:
+def listening(machine: HealthyMachine) -> None:
     log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    world.held.append(log)
-    log.bind(f"{world.directory}/log")
-    world.configure('[record]\nsyslog = "@/log"')
+    machine.held.append(log)
+    log.bind(f"{machine.directory}/log")
+    machine.configure('[record]\nsyslog = "@/log"')
 
 
 HEALTHY = [
@@ -469,35 +469,35 @@ HEALTHY = [
 
 
 @pytest.mark.parametrize("row", HEALTHY, ids=[row.what for row in HEALTHY])
-def test_reports_no_problem(row: Row, world: World) -> None:
-    row.breaks(world)
+def test_reports_no_problem(row: Row, machine: HealthyMachine) -> None:
+    row.breaks(machine)
 
-    results = world.results()
+    results = machine.results()
 
     assert row.text in results[row.line].text
     assert [result for result in results.values() if result.state != "ok"] == []
 
 
-def test_fix_repeats_options_of_user(world: World) -> None:
-    world.words += ["--profile", "other", "--region", "eu-west-1", "--target", NODE]
-    world.aws.script("SimulatePrincipalPolicy", denied("ssm:StartSession"))
+def test_fix_repeats_options_of_user(machine: HealthyMachine) -> None:
+    machine.words += ["--profile", "other", "--region", "eu-west-1", "--target", NODE]
+    machine.aws.script("SimulatePrincipalPolicy", denied("ssm:StartSession"))
 
-    assert world.results()["document access"].fix == (
+    assert machine.results()["document access"].fix == (
         f"ssmgate check --request --target {NODE} --profile other --region eu-west-1"
     )
 
 
-def test_starts_and_changes_nothing(world: World) -> None:
-    before = sorted(str(path) for path in world.directory.rglob("*"))
+def test_starts_and_changes_nothing(machine: HealthyMachine) -> None:
+    before = sorted(str(path) for path in machine.directory.rglob("*"))
 
-    world.results()
+    machine.results()
 
-    assert set(world.aws.operations) == {
+    assert set(machine.aws.operations) == {
         "GetCallerIdentity", "GetDocument", "SimulatePrincipalPolicy",
     }  # fmt: skip
-    assert sorted(str(path) for path in world.directory.rglob("*")) == before
+    assert sorted(str(path) for path in machine.directory.rglob("*")) == before
 
 
-def test_names_each_line_once(world: World) -> None:
+def test_names_each_line_once(machine: HealthyMachine) -> None:
     assert len({row.line for row in ROWS}) >= 25
-    assert {row.line for row in ROWS} <= world.results().keys()
+    assert {row.line for row in ROWS} <= machine.results().keys()

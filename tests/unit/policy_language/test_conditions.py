@@ -21,7 +21,7 @@ from ssmgate.policy_language.context import Context
 from ssmgate.policy_language.errors import PolicyError
 from ssmgate.policy_language.variables import Version
 
-YES, NO, UNDEFINED = Outcome.MATCHED, Outcome.NOT_MATCHED, Outcome.UNDEFINED
+MATCH, NO_MATCH, UNDEFINED = Outcome.MATCHED, Outcome.NOT_MATCHED, Outcome.UNDEFINED
 KEY = "x:Key"
 
 
@@ -159,48 +159,48 @@ OPERATORS = [
 class TestOperators:
     def test_equal_values_match(self, operator, negation, policy, equal, different):
         for value in equal:
-            assert outcome(operator, policy, value) is YES, value
-            assert outcome(f"{operator}IfExists", policy, value) is YES, value
+            assert outcome(operator, policy, value) is MATCH, value
+            assert outcome(f"{operator}IfExists", policy, value) is MATCH, value
 
     def test_different_values_do_not_match(self, operator, negation, policy, equal, different):
         for value in different:
-            assert outcome(operator, policy, value) is NO, value
-            assert outcome(f"{operator}IfExists", policy, value) is NO, value
+            assert outcome(operator, policy, value) is NO_MATCH, value
+            assert outcome(f"{operator}IfExists", policy, value) is NO_MATCH, value
 
     def test_negated_operator_inverts_match(self, operator, negation, policy, equal, different):
         for suffix in ("", "IfExists") if negation else ():
             for value in equal:
-                assert outcome(negation + suffix, policy, value) is NO, value
+                assert outcome(negation + suffix, policy, value) is NO_MATCH, value
             for value in different:
-                assert outcome(negation + suffix, policy, value) is YES, value
+                assert outcome(negation + suffix, policy, value) is MATCH, value
 
     def test_absent_key_fails_unless_negated_or_if_exists(
         self, operator, negation, policy, equal, different
     ):
         """operators: "not present … the condition is false", negations "true", IfExists "true"."""
         assert match(operator, policy, None).cause is Cause.KEY_ABSENT
-        assert outcome(operator, policy, None) is NO
-        assert outcome(f"{operator}IfExists", policy, None) is YES
+        assert outcome(operator, policy, None) is NO_MATCH
+        assert outcome(f"{operator}IfExists", policy, None) is MATCH
         if negation:
-            assert outcome(negation, policy, None) is YES
-            assert outcome(f"{negation}IfExists", policy, None) is YES
+            assert outcome(negation, policy, None) is MATCH
+            assert outcome(f"{negation}IfExists", policy, None) is MATCH
 
     def test_set_operators_quantify_values(self, operator, negation, policy, equal, different):
         """sets: ForAllValues wants each value of the request equal, ForAnyValue one of them."""
         one, other = equal[0], different[0]
         for request, every, some in [
-            ([one], YES, YES),
-            ([other], NO, NO),
-            ([one, other], NO, YES),
-            ([other, one], NO, YES),
-            (one, YES, YES),
-            (other, NO, NO),
-            ([], YES, NO),
-            (None, YES, NO),
+            ([one], MATCH, MATCH),
+            ([other], NO_MATCH, NO_MATCH),
+            ([one, other], NO_MATCH, MATCH),
+            ([other, one], NO_MATCH, MATCH),
+            (one, MATCH, MATCH),
+            (other, NO_MATCH, NO_MATCH),
+            ([], MATCH, NO_MATCH),
+            (None, MATCH, NO_MATCH),
         ]:
             assert outcome(f"ForAllValues:{operator}", policy, request) is every, request
             assert outcome(f"ForAnyValue:{operator}", policy, request) is some, request
-        assert outcome(f"ForAnyValue:{operator}IfExists", policy, None) is YES
+        assert outcome(f"ForAnyValue:{operator}IfExists", policy, None) is MATCH
 
     def test_negation_applies_to_each_value_of_set(
         self, operator, negation, policy, equal, different
@@ -210,14 +210,14 @@ class TestOperators:
             return
         one, other = equal[0], different[0]
         for request, every, some in [
-            ([one], NO, NO),
-            ([other], YES, YES),
-            ([one, other], NO, YES),
-            (None, YES, NO),
+            ([one], NO_MATCH, NO_MATCH),
+            ([other], MATCH, MATCH),
+            ([one, other], NO_MATCH, MATCH),
+            (None, MATCH, NO_MATCH),
         ]:
             assert outcome(f"ForAllValues:{negation}", policy, request) is every, request
             assert outcome(f"ForAnyValue:{negation}", policy, request) is some, request
-        assert outcome(f"ForAnyValue:{negation}IfExists", policy, None) is YES
+        assert outcome(f"ForAnyValue:{negation}IfExists", policy, None) is MATCH
 
     def test_multivalued_key_requires_set_operator(
         self, operator, negation, policy, equal, different
@@ -227,23 +227,28 @@ class TestOperators:
             for value in (equal[0], different[0]):
                 for suffix in ("", "IfExists"):
                     found = match(name + suffix, policy, [value])
-                    assert found.outcome is NO
+                    assert found.outcome is NO_MATCH
                     assert found.cause is Cause.NEEDS_SET_OPERATOR
 
 
 @pytest.mark.parametrize(
     ("operator", "policy", "request_", "expected"),
     [
-        ("StringEquals", ["a", "b"], "b", YES),
-        ("StringEquals", ["a", "b"], "c", NO),
-        ("StringNotEquals", ["a", "b"], "b", NO),
-        ("StringNotEquals", ["a", "b"], "c", YES),
-        ("NumericLessThan", ["1", "5"], "3", YES),
-        ("IpAddress", ["203.0.113.0/24", "2001:DB8:1234:5678::/64"], "2001:db8:1234:5678::9", YES),
-        ("NotIpAddress", ["203.0.113.0/24", "192.0.2.0/24"], "192.0.2.1", NO),
-        ("ForAllValues:StringEquals", ["a", "b"], ["a", "b"], YES),
-        ("ForAllValues:StringEquals", ["a", "b"], ["a", "c"], NO),
-        ("ForAnyValue:StringLike", ["a*", "b*"], ["c", "bc"], YES),
+        ("StringEquals", ["a", "b"], "b", MATCH),
+        ("StringEquals", ["a", "b"], "c", NO_MATCH),
+        ("StringNotEquals", ["a", "b"], "b", NO_MATCH),
+        ("StringNotEquals", ["a", "b"], "c", MATCH),
+        ("NumericLessThan", ["1", "5"], "3", MATCH),
+        (
+            "IpAddress",
+            ["203.0.113.0/24", "2001:DB8:1234:5678::/64"],
+            "2001:db8:1234:5678::9",
+            MATCH,
+        ),
+        ("NotIpAddress", ["203.0.113.0/24", "192.0.2.0/24"], "192.0.2.1", NO_MATCH),
+        ("ForAllValues:StringEquals", ["a", "b"], ["a", "b"], MATCH),
+        ("ForAllValues:StringEquals", ["a", "b"], ["a", "c"], NO_MATCH),
+        ("ForAnyValue:StringLike", ["a*", "b*"], ["c", "bc"], MATCH),
     ],
 )
 def test_policy_values_are_alternatives(operator, policy, request_, expected):
@@ -256,21 +261,21 @@ def test_policy_values_are_alternatives(operator, policy, request_, expected):
 @pytest.mark.parametrize(
     ("policy", "request_", "expected"),
     [
-        ("true", None, YES),
-        ("true", "x", NO),
-        ("true", "", NO),
-        ("true", [], YES),
-        ("true", ["x"], NO),
-        ("false", None, NO),
-        ("false", "x", YES),
-        ("false", "", YES),
-        ("false", ["x", "y"], YES),
-        ("TRUE", "x", NO),
-        ("yes", "x", YES),
-        ("yes", None, NO),
+        ("true", None, MATCH),
+        ("true", "x", NO_MATCH),
+        ("true", "", NO_MATCH),
+        ("true", [], MATCH),
+        ("true", ["x"], NO_MATCH),
+        ("false", None, NO_MATCH),
+        ("false", "x", MATCH),
+        ("false", "", MATCH),
+        ("false", ["x", "y"], MATCH),
+        ("TRUE", "x", NO_MATCH),
+        ("yes", "x", MATCH),
+        ("yes", None, NO_MATCH),
     ],
 )
-def test_null_operator(policy, request_, expected):
+def test_null_operator_tests_presence_of_key(policy, request_, expected):
     assert outcome("Null", policy, request_) is expected
 
 
@@ -278,37 +283,37 @@ def test_null_operator(policy, request_, expected):
 @pytest.mark.parametrize(
     ("operator", "policy", "request_", "expected"),
     [
-        ("NumericEquals", "1", "no-number", NO),
-        ("NumericNotEquals", "1", "no-number", YES),
-        ("NumericEquals", "1", "", NO),
-        ("NumericNotEquals", "1", "", YES),
-        ("NumericEquals", "1", "NaN", NO),
-        ("NumericNotEquals", "1", "NaN", YES),
-        ("NumericEquals", "1", "Infinity", NO),
-        ("DateEquals", "2030-01-01T00:00:00Z", "not-a-date", NO),
-        ("DateNotEquals", "2030-01-01T00:00:00Z", "not-a-date", YES),
-        ("DateNotEquals", "2030-01-01T00:00:00Z", "", YES),
-        ("IpAddress", "192.0.2.0/24", "not-an-ip", NO),
-        ("NotIpAddress", "192.0.2.0/24", "not-an-ip", NO),
-        ("NotIpAddress", "192.0.2.0/24", "", NO),
-        ("IpAddress", "192.0.2.0/24", "192.0.2.1/32", NO),
-        ("NotIpAddress", "192.0.2.0/24", "192.0.2.1/32", NO),
-        ("ArnLike", "arn:aws:iam::*:user/*", "not-an-arn", NO),
-        ("ArnNotLike", "arn:aws:iam::*:user/*", "not-an-arn", NO),
-        ("ArnNotLike", "arn:aws:iam::*:user/*", "", NO),
-        ("BinaryEquals", "YQ==", "no-binary", NO),
-        ("BinaryEquals", "YQ==", "YQ", NO),
-        ("BinaryEquals", "YQ==", "YR==", NO),
-        ("BinaryEquals", "YQ==", " YQ== ", NO),
-        ("Bool", "false", "yes", YES),
-        ("Bool", "false", "1", YES),
-        ("Bool", "false", "", YES),
-        ("Bool", "true", " true ", NO),
-        ("ForAnyValue:NumericEquals", "1", ["no-number", "1"], YES),
-        ("ForAllValues:NumericEquals", "1", ["no-number", "1"], NO),
-        ("ForAllValues:NumericNotEquals", "1", ["no-number"], YES),
-        ("ForAllValues:NumericNotEquals", "1", ["no-number", "1"], NO),
-        ("ForAllValues:StringEquals", "capture", "", NO),
+        ("NumericEquals", "1", "no-number", NO_MATCH),
+        ("NumericNotEquals", "1", "no-number", MATCH),
+        ("NumericEquals", "1", "", NO_MATCH),
+        ("NumericNotEquals", "1", "", MATCH),
+        ("NumericEquals", "1", "NaN", NO_MATCH),
+        ("NumericNotEquals", "1", "NaN", MATCH),
+        ("NumericEquals", "1", "Infinity", NO_MATCH),
+        ("DateEquals", "2030-01-01T00:00:00Z", "not-a-date", NO_MATCH),
+        ("DateNotEquals", "2030-01-01T00:00:00Z", "not-a-date", MATCH),
+        ("DateNotEquals", "2030-01-01T00:00:00Z", "", MATCH),
+        ("IpAddress", "192.0.2.0/24", "not-an-ip", NO_MATCH),
+        ("NotIpAddress", "192.0.2.0/24", "not-an-ip", NO_MATCH),
+        ("NotIpAddress", "192.0.2.0/24", "", NO_MATCH),
+        ("IpAddress", "192.0.2.0/24", "192.0.2.1/32", NO_MATCH),
+        ("NotIpAddress", "192.0.2.0/24", "192.0.2.1/32", NO_MATCH),
+        ("ArnLike", "arn:aws:iam::*:user/*", "not-an-arn", NO_MATCH),
+        ("ArnNotLike", "arn:aws:iam::*:user/*", "not-an-arn", NO_MATCH),
+        ("ArnNotLike", "arn:aws:iam::*:user/*", "", NO_MATCH),
+        ("BinaryEquals", "YQ==", "no-binary", NO_MATCH),
+        ("BinaryEquals", "YQ==", "YQ", NO_MATCH),
+        ("BinaryEquals", "YQ==", "YR==", NO_MATCH),
+        ("BinaryEquals", "YQ==", " YQ== ", NO_MATCH),
+        ("Bool", "false", "yes", MATCH),
+        ("Bool", "false", "1", MATCH),
+        ("Bool", "false", "", MATCH),
+        ("Bool", "true", " true ", NO_MATCH),
+        ("ForAnyValue:NumericEquals", "1", ["no-number", "1"], MATCH),
+        ("ForAllValues:NumericEquals", "1", ["no-number", "1"], NO_MATCH),
+        ("ForAllValues:NumericNotEquals", "1", ["no-number"], MATCH),
+        ("ForAllValues:NumericNotEquals", "1", ["no-number", "1"], NO_MATCH),
+        ("ForAllValues:StringEquals", "capture", "", NO_MATCH),
     ],
 )
 def test_compares_values_of_another_type(operator, policy, request_, expected):
@@ -319,29 +324,29 @@ def test_compares_values_of_another_type(operator, policy, request_, expected):
 @pytest.mark.parametrize(
     ("operator", "policy", "request_", "expected"),
     [
-        ("NumericEquals", "9007199254740993", "9007199254740992", NO),
-        ("NumericLessThan", "9007199254740993", "9007199254740992", YES),
-        ("DateEquals", "2030-01-01T00:00:00Z", "2030-01-01T00:00:00.0001Z", YES),
-        ("DateEquals", "2030-01-01T00:00:00.1231Z", "2030-01-01T00:00:00.1239Z", YES),
-        ("Bool", "yes", "false", YES),
-        ("Bool", "TRUE", "true", YES),
-        ("IpAddress", "192.0.2.0/24", "192.000.2.1", YES),
-        ("NotIpAddress", "192.0.2.0/24", "192.000.2.1", NO),
-        ("IpAddress", "192.000.002.0/24", "192.0.2.1", YES),
-        ("IpAddress", "192.0.2.5/24", "192.0.2.1", YES),
-        ("IpAddress", "192.0.2.0/31", "192.0.2.2", NO),
-        ("IpAddress", "192.0.2.0/0", "203.0.113.1", YES),
-        ("NotIpAddress", "192.0.2.0/0", "2001:db8::1", YES),
-        ("IpAddress", "192.0.2.0/024", "192.0.2.1", YES),
-        ("IpAddress", "192.0.2.0/+24", "192.0.2.1", YES),
-        ("StringEqualsIgnoreCase", "\u00df", "\u1e9e", YES),
-        ("StringEqualsIgnoreCase", "\u00df", "SS", NO),
-        ("StringEqualsIgnoreCase", "K", "\u212a", YES),
-        ("StringEqualsIgnoreCase", "s", "\u017f", NO),
-        ("StringEqualsIgnoreCase", "I", "\u0131", NO),
-        ("StringEqualsIgnoreCase", "\u039f\u03a3", "\u03bf\u03c2", YES),
-        ("StringEqualsIgnoreCase", "\u039f\u03a3", "\u03bf\u03c3", NO),
-        ("StringEquals", "\u00e9", "e\u0301", NO),
+        ("NumericEquals", "9007199254740993", "9007199254740992", NO_MATCH),
+        ("NumericLessThan", "9007199254740993", "9007199254740992", MATCH),
+        ("DateEquals", "2030-01-01T00:00:00Z", "2030-01-01T00:00:00.0001Z", MATCH),
+        ("DateEquals", "2030-01-01T00:00:00.1231Z", "2030-01-01T00:00:00.1239Z", MATCH),
+        ("Bool", "yes", "false", MATCH),
+        ("Bool", "TRUE", "true", MATCH),
+        ("IpAddress", "192.0.2.0/24", "192.000.2.1", MATCH),
+        ("NotIpAddress", "192.0.2.0/24", "192.000.2.1", NO_MATCH),
+        ("IpAddress", "192.000.002.0/24", "192.0.2.1", MATCH),
+        ("IpAddress", "192.0.2.5/24", "192.0.2.1", MATCH),
+        ("IpAddress", "192.0.2.0/31", "192.0.2.2", NO_MATCH),
+        ("IpAddress", "192.0.2.0/0", "203.0.113.1", MATCH),
+        ("NotIpAddress", "192.0.2.0/0", "2001:db8::1", MATCH),
+        ("IpAddress", "192.0.2.0/024", "192.0.2.1", MATCH),
+        ("IpAddress", "192.0.2.0/+24", "192.0.2.1", MATCH),
+        ("StringEqualsIgnoreCase", "\u00df", "\u1e9e", MATCH),
+        ("StringEqualsIgnoreCase", "\u00df", "SS", NO_MATCH),
+        ("StringEqualsIgnoreCase", "K", "\u212a", MATCH),
+        ("StringEqualsIgnoreCase", "s", "\u017f", NO_MATCH),
+        ("StringEqualsIgnoreCase", "I", "\u0131", NO_MATCH),
+        ("StringEqualsIgnoreCase", "\u039f\u03a3", "\u03bf\u03c2", MATCH),
+        ("StringEqualsIgnoreCase", "\u039f\u03a3", "\u03bf\u03c3", NO_MATCH),
+        ("StringEquals", "\u00e9", "e\u0301", NO_MATCH),
     ],
 )
 def test_accepts_spellings_of_values(operator, policy, request_, expected):
@@ -354,20 +359,20 @@ class TestVariables:
     @pytest.mark.parametrize(
         ("operator", "policy", "request_", "expected"),
         [
-            ("StringEquals", "${x:Team}", "ops", YES),
-            ("StringEquals", "${x:Team}", "dev", NO),
-            ("StringLike", "${x:Team}-*", "ops-1", YES),
-            ("StringLike", "a${*}", "a*", YES),
-            ("StringLike", "a${*}", "ab", NO),
-            ("StringEquals", "${x:Absent}", "", NO),
-            ("StringNotEquals", "${x:Absent}", "ops", YES),
-            ("StringEquals", "${x:Absent, 'ops'}", "ops", YES),
-            ("StringEquals", "${x:List}", "ops", NO),
-            ("StringNotEquals", "${x:List}", "ops", YES),
-            ("Bool", "${x:Flag}", "true", YES),
-            ("ArnLike", "arn:aws:iam::1:user/${x:Team}", "arn:aws:iam::1:user/ops", YES),
-            ("ArnLike", "${x:Arn}", "arn:aws:iam::1:user/ops", YES),
-            ("ArnLike", "${x:Absent}", "arn:aws:iam::1:user/ops", NO),
+            ("StringEquals", "${x:Team}", "ops", MATCH),
+            ("StringEquals", "${x:Team}", "dev", NO_MATCH),
+            ("StringLike", "${x:Team}-*", "ops-1", MATCH),
+            ("StringLike", "a${*}", "a*", MATCH),
+            ("StringLike", "a${*}", "ab", NO_MATCH),
+            ("StringEquals", "${x:Absent}", "", NO_MATCH),
+            ("StringNotEquals", "${x:Absent}", "ops", MATCH),
+            ("StringEquals", "${x:Absent, 'ops'}", "ops", MATCH),
+            ("StringEquals", "${x:List}", "ops", NO_MATCH),
+            ("StringNotEquals", "${x:List}", "ops", MATCH),
+            ("Bool", "${x:Flag}", "true", MATCH),
+            ("ArnLike", "arn:aws:iam::1:user/${x:Team}", "arn:aws:iam::1:user/ops", MATCH),
+            ("ArnLike", "${x:Arn}", "arn:aws:iam::1:user/ops", MATCH),
+            ("ArnLike", "${x:Absent}", "arn:aws:iam::1:user/ops", NO_MATCH),
         ],
     )
     def test_substitutes_variables_in_values(self, operator, policy, request_, expected):
@@ -380,9 +385,9 @@ class TestVariables:
         ("policy", "request_", "positive", "negative"),
         [
             (["${x:Junk}"], "arn:aws:iam::1:user/a", UNDEFINED, UNDEFINED),
-            (["${x:Junk}"], "not-an-arn", NO, NO),
+            (["${x:Junk}"], "not-an-arn", NO_MATCH, NO_MATCH),
             (["${x:Junk}", "arn:aws:iam::*:user/*"], "arn:aws:iam::1:user/a", UNDEFINED, UNDEFINED),
-            (["arn:aws:iam::*:user/*", "${x:Junk}"], "arn:aws:iam::1:user/a", YES, NO),
+            (["arn:aws:iam::*:user/*", "${x:Junk}"], "arn:aws:iam::1:user/a", MATCH, NO_MATCH),
             (["arn:aws:iam::*:role/*", "${x:Junk}"], "arn:aws:iam::1:user/a", UNDEFINED, UNDEFINED),
         ],
     )
@@ -395,10 +400,10 @@ class TestVariables:
         user, role = "arn:aws:iam::1:user/a", "arn:aws:iam::1:role/a"
         policy, more = ["arn:aws:iam::*:user/*", "${x:Junk}"], {"x:Junk": "not-an-arn"}
         for operator, request, expected in [
-            ("ForAnyValue:ArnLike", [role, user], YES),
+            ("ForAnyValue:ArnLike", [role, user], MATCH),
             ("ForAnyValue:ArnLike", [role], UNDEFINED),
             ("ForAllValues:ArnLike", [user, role], UNDEFINED),
-            ("ForAllValues:ArnNotLike", [role, user], NO),
+            ("ForAllValues:ArnNotLike", [role, user], NO_MATCH),
         ]:
             assert outcome(operator, policy, request, **more) is expected, (operator, request)
 
@@ -476,7 +481,7 @@ def test_key_without_vendor_is_error(key):
 
 
 def test_finds_keys_in_any_case():
-    assert match("StringEquals", "a", "a", key="X:KEY").outcome is YES
+    assert match("StringEquals", "a", "a", key="X:KEY").outcome is MATCH
 
 
 def test_result_has_request_values_for_explanation():

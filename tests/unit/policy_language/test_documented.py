@@ -1,6 +1,6 @@
 """AWS's own Session Manager policies, each with its decision for ssm:StartSession on six resources.
 
-`documented/` has the policies of the Systems Manager, ECS and IAM user guides for one world, and
+`documented/` has the policies of the Systems Manager, ECS and IAM user guides for one account, and
 some of our own (`own-`). `expected.json` is by ordinary IAM rules, worked out apart from this code.
 """
 

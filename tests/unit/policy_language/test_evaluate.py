@@ -34,34 +34,51 @@ def ask(policies, resource=DOC, action="ssm:StartSession", **context):
     return evaluate(Request(action, resource, Context(context)), policies)
 
 
-YES, NO = policy(ALLOW, name="yes"), policy(ONLY_NODES, name="no")
-NEVER = policy(DENY, name="never")
+ALLOWS, LACKS = policy(ALLOW, name="allows"), policy(ONLY_NODES, name="lacks")
+DENIES = policy(DENY, name="denies")
 
 
 @pytest.mark.parametrize(
     ("policies", "decision", "layer", "boundary", "organizations"),
     [
         pytest.param(Policies(), "implicitDeny", Layer.IDENTITY, None, None, id="nothing"),
-        pytest.param(Policies((YES,)), "allowed", Layer.IDENTITY, None, None, id="identity"),
-        pytest.param(Policies((NO,)), "implicitDeny", Layer.IDENTITY, None, None, id="none"),
+        pytest.param(Policies((ALLOWS,)), "allowed", Layer.IDENTITY, None, None, id="identity"),
+        pytest.param(Policies((LACKS,)), "implicitDeny", Layer.IDENTITY, None, None, id="none"),
         pytest.param(
-            Policies((YES, NEVER)), "explicitDeny", Layer.IDENTITY, None, None, id="deny first"
+            Policies((ALLOWS, DENIES)), "explicitDeny", Layer.IDENTITY, None, None, id="deny first"
         ),
         pytest.param(
-            Policies((NEVER,)), "explicitDeny", Layer.IDENTITY, None, None, id="deny alone"
-        ),
-        pytest.param(Policies((YES,), YES), "allowed", Layer.IDENTITY, True, None, id="boundary"),
-        pytest.param(
-            Policies((YES,), NO), "implicitDeny", Layer.BOUNDARY, False, None, id="boundary lacks"
+            Policies((DENIES,)), "explicitDeny", Layer.IDENTITY, None, None, id="deny alone"
         ),
         pytest.param(
-            Policies((YES,), NEVER), "explicitDeny", Layer.BOUNDARY, False, None, id="boundary deny"
+            Policies((ALLOWS,), ALLOWS), "allowed", Layer.IDENTITY, True, None, id="boundary"
         ),
         pytest.param(
-            Policies((NO,), YES), "implicitDeny", Layer.IDENTITY, True, None, id="never grants"
+            Policies((ALLOWS,), LACKS),
+            "implicitDeny",
+            Layer.BOUNDARY,
+            False,
+            None,
+            id="boundary lacks",
         ),
         pytest.param(
-            Policies((YES,), None, ((YES,), (YES,))),
+            Policies((ALLOWS,), DENIES),
+            "explicitDeny",
+            Layer.BOUNDARY,
+            False,
+            None,
+            id="boundary deny",
+        ),
+        pytest.param(
+            Policies((LACKS,), ALLOWS),
+            "implicitDeny",
+            Layer.IDENTITY,
+            True,
+            None,
+            id="never grants",
+        ),
+        pytest.param(
+            Policies((ALLOWS,), None, ((ALLOWS,), (ALLOWS,))),
             "allowed",
             Layer.IDENTITY,
             None,
@@ -69,7 +86,7 @@ NEVER = policy(DENY, name="never")
             id="every level",
         ),
         pytest.param(
-            Policies((YES,), None, ((YES,), (NO,), (YES,))),
+            Policies((ALLOWS,), None, ((ALLOWS,), (LACKS,), (ALLOWS,))),
             "implicitDeny",
             Layer.ORGANIZATIONS,
             None,
@@ -77,7 +94,7 @@ NEVER = policy(DENY, name="never")
             id="one level lacks",
         ),
         pytest.param(
-            Policies((YES,), None, ((YES,), ())),
+            Policies((ALLOWS,), None, ((ALLOWS,), ())),
             "implicitDeny",
             Layer.ORGANIZATIONS,
             None,
@@ -85,7 +102,7 @@ NEVER = policy(DENY, name="never")
             id="a level without policies",
         ),
         pytest.param(
-            Policies((YES,), None, ((NO, YES),)),
+            Policies((ALLOWS,), None, ((LACKS, ALLOWS),)),
             "allowed",
             Layer.IDENTITY,
             None,
@@ -93,7 +110,7 @@ NEVER = policy(DENY, name="never")
             id="one policy of a level is enough",
         ),
         pytest.param(
-            Policies((YES,), None, ((YES, NEVER), (YES,))),
+            Policies((ALLOWS,), None, ((ALLOWS, DENIES), (ALLOWS,))),
             "explicitDeny",
             Layer.ORGANIZATIONS,
             None,
@@ -101,7 +118,7 @@ NEVER = policy(DENY, name="never")
             id="a level denies",
         ),
         pytest.param(
-            Policies((NO,), None, ((YES,),)),
+            Policies((LACKS,), None, ((ALLOWS,),)),
             "implicitDeny",
             Layer.IDENTITY,
             None,
@@ -109,10 +126,15 @@ NEVER = policy(DENY, name="never")
             id="levels never grant",
         ),
         pytest.param(
-            Policies((YES,), YES, ((YES,),)), "allowed", Layer.IDENTITY, True, True, id="all three"
+            Policies((ALLOWS,), ALLOWS, ((ALLOWS,),)),
+            "allowed",
+            Layer.IDENTITY,
+            True,
+            True,
+            id="all three",
         ),
         pytest.param(
-            Policies((YES,), NEVER, ((NO,),)),
+            Policies((ALLOWS,), DENIES, ((LACKS,),)),
             "explicitDeny",
             Layer.BOUNDARY,
             False,
@@ -138,32 +160,32 @@ class TestMatchedStatements:
         return [one.policy.source_policy_id for one in ask(policies, **more).matched_statements]
 
     def test_lists_all_allowing_statements(self):
-        assert self.names(Policies((YES, NO, policy(ALLOW, name="too")))) == ["yes", "too"]
+        assert self.names(Policies((ALLOWS, LACKS, policy(ALLOW, name="too")))) == ["allows", "too"]
 
     def test_does_not_list_allowing_boundary(self):
-        assert self.names(Policies((YES,), policy(ALLOW, name="boundary"))) == ["yes"]
+        assert self.names(Policies((ALLOWS,), policy(ALLOW, name="boundary"))) == ["allows"]
 
     def test_explicit_deny_lists_only_denying_statements(self):
-        assert self.names(Policies((YES, NEVER))) == ["never"]
-        assert self.names(Policies((YES,), NEVER)) == ["never"]
-        found = ask(Policies((NEVER,), NEVER))
+        assert self.names(Policies((ALLOWS, DENIES))) == ["denies"]
+        assert self.names(Policies((ALLOWS,), DENIES)) == ["denies"]
+        found = ask(Policies((DENIES,), DENIES))
         layers = [found.layer_of(one) for one in found.matched_statements]
         assert layers == [Layer.IDENTITY, Layer.BOUNDARY]
 
     def test_implicit_deny_lists_no_statements(self):
-        assert self.names(Policies((YES,), NO)) == []
-        assert self.names(Policies((NO,))) == []
+        assert self.names(Policies((ALLOWS,), LACKS)) == []
+        assert self.names(Policies((LACKS,))) == []
 
     def test_service_control_policy_deny_has_no_statement(self):
-        found = ask(Policies((YES,), None, ((YES, NEVER),)))
+        found = ask(Policies((ALLOWS,), None, ((ALLOWS, DENIES),)))
         assert found.eval_decision is EvalDecision.EXPLICIT_DENY
         assert found.matched_statements == ()
         assert found.allowed_by_organizations is False
 
     def test_positions_refer_to_policy_text(self):
-        (found,) = ask(Policies((NO, YES))).matched_statements
-        assert found.statement is YES.statements[0]
-        assert found.policy is YES
+        (found,) = ask(Policies((LACKS, ALLOWS))).matched_statements
+        assert found.statement is ALLOWS.statements[0]
+        assert found.policy is ALLOWS
 
 
 CONDITION = {"StringEquals": {"stack:missing": "yes"}}
@@ -241,14 +263,14 @@ class TestMissingContextValues:
             Policies((policy(statement),)),
             "arn:aws:s3:::bucket/a",
             "s3:GetObject",
-            **{"STACK:key": "no"},
+            **{"STACK:key": "lacks"},
         )
         assert found.missing_context_values == ("stack:Other",)
 
     def test_lists_keys_of_boundary_and_not_of_organization(self):
         conditioned = policy(ALLOW | {"Condition": {"StringEquals": {"a:boundary": "x"}}})
         level = policy(ALLOW | {"Condition": {"StringNotEquals": {"a:scp": "x"}}})
-        found = ask(Policies((YES,), conditioned, ((level,),)))
+        found = ask(Policies((ALLOWS,), conditioned, ((level,),)))
         assert found.missing_context_values == ("a:boundary",)
 
 
@@ -283,14 +305,14 @@ class TestResourceTypes:
         ],
     )
     def test_resource_must_have_type_of_action(self, action, resource, decision):
-        found = ask(Policies((YES,)), resource, action)
+        found = ask(Policies((ALLOWS,)), resource, action)
         assert found.eval_decision is EvalDecision(decision)
         if decision == "implicitDeny":
             assert found.decided_by is Layer.RESOURCE_TYPE
             assert found.matched_statements == ()
 
     def test_allow_is_available_for_explanation(self):
-        found = ask(Policies((YES,)), "arn:aws:ssm:r:1:instance/i-1")
+        found = ask(Policies((ALLOWS,)), "arn:aws:ssm:r:1:instance/i-1")
         assert found.layers[0].allows
 
 
@@ -345,12 +367,12 @@ class TestUndefined:
         allowed = ask(Policies((allow,)), **context)
         assert allowed.eval_decision is EvalDecision.IMPLICIT_DENY
         assert allowed.layers[0].statements[0].outcome is Outcome.UNDEFINED
-        denied = ask(Policies((YES, deny)), **context)
+        denied = ask(Policies((ALLOWS, deny)), **context)
         assert denied.eval_decision is EvalDecision.EXPLICIT_DENY
 
     def test_another_element_decides_undefined_statement(self):
         deny = {"Effect": "Deny", "Action": "iam:*", "NotResource": "arn:a:b:c:d:${e:f}"}
-        assert ask(Policies((YES, policy(deny)))).eval_decision is EvalDecision.ALLOWED
+        assert ask(Policies((ALLOWS, policy(deny)))).eval_decision is EvalDecision.ALLOWED
 
 
 # Recorded: simulation.json, cases action_… and organizations_…
@@ -367,7 +389,7 @@ class TestUndefined:
     ],
 )
 def test_action_is_matched_literally(action, decision):
-    levels = ((YES,), (NO, YES))
+    levels = ((ALLOWS,), (LACKS, ALLOWS))
     found = ask(Policies((policy(GET),), None, levels), "*", action)
     assert found.eval_decision is EvalDecision(decision)
     assert found.allowed_by_organizations is True

@@ -49,13 +49,13 @@ def test_resumed_session_continues_where_it_was_lost(running: Running) -> None:
     started = running.start()
     client = Client.open(started)
     client.shake_hands()
-    client.send(b"x=kept; echo pid-$$-\r")
+    client.send(b"x=same; echo pid-$$-\r")
     client.until_output(b"pid-")
     lose(client)
     until(lambda: status(running, started) == "Disconnected")
     client = resumed(running, started, client)
     client.send(b"echo $x-$x\r")
-    client.until_output(b"kept-kept")
+    client.until_output(b"same-same")
     assert status(running, started) == "Connected"
     client.send(b"exit\r")
     assert client.until_closed() == ""

@@ -31,7 +31,7 @@ def policies(effect: str, **more: Any) -> tuple[Policy, ...]:
     return (parse_policy(text, "p"),)
 
 
-YES, NO = policies("Allow"), policies("Deny")
+ALLOWING, DENYING = policies("Allow"), policies("Deny")
 
 
 NOTHING = Policy(Version.V2012, ())
@@ -52,7 +52,7 @@ def caller(layers: Policies, session: tuple[Policy, ...] | None = None) -> Calle
             id="iam, nothing allows",
         ),
         pytest.param(
-            "ssm:GetDocument", Policies(NO), None, "AccessDeniedException", 400,
+            "ssm:GetDocument", Policies(DENYING), None, "AccessDeniedException", 400,
             f"User: {ALICE} is not authorized to perform: ssm:GetDocument on resource: {DOCUMENT}"
             " with an explicit deny in an identity-based policy",
             id="ssm, explicit deny",
@@ -65,25 +65,26 @@ def caller(layers: Policies, session: tuple[Policy, ...] | None = None) -> Calle
             id="ec2",
         ),
         pytest.param(
-            "iam:GetRole", Policies(YES, boundary=NOTHING), None, "AccessDenied", 403,
+            "iam:GetRole", Policies(ALLOWING, boundary=NOTHING), None, "AccessDenied", 403,
             f"User: {ALICE} is not authorized to perform: iam:GetRole on resource: {ROLE}"
             " because no permissions boundary allows the iam:GetRole action",
             id="boundary",
         ),
         pytest.param(
-            "iam:GetRole", Policies(YES, service_control=(NO,)), None, "AccessDenied", 403,
+            "iam:GetRole", Policies(ALLOWING, service_control=(DENYING,)), None,
+            "AccessDenied", 403,
             f"User: {ALICE} is not authorized to perform: iam:GetRole on resource: {ROLE}"
             " with an explicit deny in a service control policy",
             id="service control policy",
         ),
         pytest.param(
-            "iam:GetRole", Policies(YES), (), "AccessDenied", 403,
+            "iam:GetRole", Policies(ALLOWING), (), "AccessDenied", 403,
             f"User: {ALICE} is not authorized to perform: iam:GetRole on resource: {ROLE}"
             " because no session policy allows the iam:GetRole action",
             id="session policy",
         ),
         pytest.param(
-            "iam:GetRole", Policies(()), NO, "AccessDenied", 403,
+            "iam:GetRole", Policies(()), DENYING, "AccessDenied", 403,
             f"User: {ALICE} is not authorized to perform: iam:GetRole on resource: {ROLE}"
             " with an explicit deny in a session policy",
             id="explicit deny of session policy",
@@ -102,7 +103,7 @@ def test_denial_names_layer(
 
 
 def test_allows_if_each_layer_allows() -> None:
-    everything = caller(Policies(YES, YES[0], (YES, YES)), YES)
+    everything = caller(Policies(ALLOWING, ALLOWING[0], (ALLOWING, ALLOWING)), ALLOWING)
     nothing = caller(Policies(()))
 
     assert authorize(everything, "iam:GetRole", ROLE, {}) is None
@@ -129,7 +130,7 @@ def test_allows_if_each_layer_allows() -> None:
 def test_temporary_credentials_cannot_call_some_operations(
     kind: Kind, mfa: bool, service: str, operation: str, code: str | None
 ) -> None:
-    who = replace(caller(Policies(YES)), grant=Grant(kind, mfa=mfa))
+    who = replace(caller(Policies(ALLOWING)), grant=Grant(kind, mfa=mfa))
     if code is None:
         check_credentials(who, service, operation)
         return

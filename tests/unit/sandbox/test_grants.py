@@ -13,7 +13,7 @@ from ssmgate.sandbox.faults import ServiceFault
 from ssmgate.sandbox.grants import Grant, Kind, merged_tags, requested
 
 NOTHING = json.dumps({"Version": "2012-10-17", "Statement": []})
-YES = json.dumps(
+ALLOW = json.dumps(
     {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 )
 FIRST = Grant(
@@ -111,7 +111,7 @@ def test_credentials_set_condition_keys() -> None:
             id="malformed policy",
         ),
         pytest.param(
-            None, {"Policy": YES + " " * 2048}, "ValidationError", "Value at 'policy' failed",
+            None, {"Policy": ALLOW + " " * 2048}, "ValidationError", "Value at 'policy' failed",
             id="long policy",
         ),
         pytest.param(

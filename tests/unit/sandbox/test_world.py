@@ -9,7 +9,7 @@ from ssmgate.sandbox.seed_table import WorldError
 
 USER = '[[user]]\nname = "u"\n'
 MEMBER = "[[member]]\naccount = '222233334444'\n"
-YES = (
+ALLOW = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 )
 
@@ -56,11 +56,11 @@ def test_reads_session_and_trust_of_role() -> None:
     trust = '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
     (role,) = world.parse(
         f"[[role]]\nname = 'r'\ntrust = '{trust}'\n[role.session]\nsource_identity = 'alice'\n"
-        f"policy = '{YES}'\ntags = {{ Team = 'ops' }}\n"
+        f"policy = '{ALLOW}'\ntags = {{ Team = 'ops' }}\n"
     ).home.roles
     assert role.trust == trust
     assert (role.session.tags, role.session.source_identity) == ({"Team": "ops"}, "alice")
-    assert role.session.policy == YES
+    assert role.session.policy == ALLOW
 
 
 @pytest.mark.parametrize("ports", ["{ 22 = 0 }", "{ 22 = true }", "{ 0 = 1 }", "{ 65536 = 1 }",
@@ -94,7 +94,7 @@ def test_rejects_invalid_port(ports: str) -> None:
             "[[role]]\nname = 'r'\ntrust = '{}'",
             r"\(r\): trust is an invalid policy: missing S",
         ),
-        (f"[[role]]\nname = 'r'\ntrust = '{YES}'", "trust is an invalid policy: Principal: "),
+        (f"[[role]]\nname = 'r'\ntrust = '{ALLOW}'", "trust is an invalid policy: Principal: "),
         ("[[role]]\nname = 'r'\n[role.session]\nx = 1", r"\(r\): session: 'x' is an unknown key"),
         (
             "[[role]]\nname = 'r'\n[role.session]\npolicy = '{}'",
@@ -108,7 +108,7 @@ def test_rejects_invalid_port(ports: str) -> None:
         (USER + "[[organizational_unit]]\nname = 'a'\nparent = 'b'", "parent 'b' is not an"),
         ("management = '222233334444'\n" + USER, "management = '222233334444' is not an account"),
         (
-            USER + f"[[service_control_policy]]\nname = 'p'\npolicy = '{YES}'\nattached = ['x']",
+            USER + f"[[service_control_policy]]\nname = 'p'\npolicy = '{ALLOW}'\nattached = ['x']",
             "service_control_policy 'p': 'x' is neither root nor an organizational_unit",
         ),
         (USER + "trust = '{}'", "'trust' is an unknown key"),
@@ -143,8 +143,8 @@ def test_reads_accounts_of_organization() -> None:
         "[[organizational_unit]]\nname = 'a'\n"
         "[[organizational_unit]]\nname = 'b'\nparent = 'a'\nfull_access = false\n"
         f"{MEMBER}unit = 'b'\n[[member.role]]\nname = 'r'\n"
-        f"[[service_control_policy]]\nname = 'p'\npolicy = '{YES}'\nattached = ['b', 'root']\n"
-        f"[[service_control_policy]]\nname = 'q'\npolicy = '{YES}'\n"
+        f"[[service_control_policy]]\nname = 'p'\npolicy = '{ALLOW}'\nattached = ['b', 'root']\n"
+        f"[[service_control_policy]]\nname = 'q'\npolicy = '{ALLOW}'\n"
     )
     home, member = found.accounts
     assert (found.label(home, "r"), found.label(member, "r")) == ("r", "222233334444/r")
@@ -158,7 +158,7 @@ def test_reads_accounts_of_organization() -> None:
 
 def test_accepts_existing_references() -> None:
     found = world.parse(
-        f"[[managed_policy]]\nname = 'p'\npolicy = '{YES}'\n[[group]]\nname = 'g'\n{USER}"
+        f"[[managed_policy]]\nname = 'p'\npolicy = '{ALLOW}'\n[[group]]\nname = 'g'\n{USER}"
         "attached = ['p', 'arn:aws:iam::aws:policy/ReadOnlyAccess']\nboundary = 'p'\n"
         "groups = ['g']\n"
     )

@@ -68,7 +68,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def leader(path: Path) -> Iterator[FileIO]:
-    """A file that has the lock, as another process would."""
+    """Yield a file that has the lock, as another process would."""
     with FileIO(path, "w+") as leader:
         fcntl.flock(leader, fcntl.LOCK_EX)
         yield leader

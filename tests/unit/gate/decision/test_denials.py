@@ -14,13 +14,13 @@ from ssmgate.gate.decision.request import SessionRequest
 
 ARN = "arn:aws:ssm:us-east-1:111122223333:document/SSM-SessionManagerRunShell"
 QUESTION = Question("arn:aws:iam::111122223333:user/alice", ARN, ())
-YES = Evaluation(ARN, EvalDecision.ALLOWED)
+ALLOW = Evaluation(ARN, EvalDecision.ALLOWED)
 
 
 @pytest.mark.parametrize("layer", ["allowed_by_permissions_boundary", "allowed_by_organizations"])
 def test_contradiction_in_one_of_two_answers_is_unknown(layer: str) -> None:
-    denied = replace(YES, **{layer: False})
-    for answers in ([YES, denied], [denied, YES]):
+    denied = replace(ALLOW, **{layer: False})
+    for answers in ([ALLOW, denied], [denied, ALLOW]):
         decision = decide(SessionRequest("i-1"), [QUESTION], answers)
 
         assert isinstance(decision, Unknown)

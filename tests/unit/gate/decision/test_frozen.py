@@ -95,7 +95,7 @@ def test_post_init_may_reject_values() -> None:
 
 
 def classes() -> list[type]:
-    """Every class of ssmgate that is `frozen`, as the source shows them."""
+    """Return each class of ssmgate that is `frozen` in the source."""
     found = []
     for module in house.modules():
         names = [
@@ -112,7 +112,7 @@ def classes() -> list[type]:
 
 
 def value_of(kind: Any) -> Any:
-    """A value of the type `kind`, with a text that a document can have for a name."""
+    """Return a value of the type `kind`. A text is a valid name of a document."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return value_of(next(one for one in arguments if one is not type(None)))

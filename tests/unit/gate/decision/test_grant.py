@@ -27,7 +27,11 @@ NAMES = MatchedStatement("user_alice_A", "IAM Policy", (3, 5), (9, 6))
 COVERS = MatchedStatement("user_alice_A", "IAM Policy", (9, 6), (15, 6))
 BOUNDARY = MatchedStatement("Limit", BOUNDARY_POLICY, (3, 5), (9, 6))
 UNPLACED = MatchedStatement("user_alice_A", "IAM Policy")
-YES, NO, NEVER = EvalDecision.ALLOWED, EvalDecision.IMPLICIT_DENY, EvalDecision.EXPLICIT_DENY
+ALLOW, IMPLICIT, EXPLICIT = (
+    EvalDecision.ALLOWED,
+    EvalDecision.IMPLICIT_DENY,
+    EvalDecision.EXPLICIT_DENY,
+)
 
 
 def answer(decision: EvalDecision, *statements: MatchedStatement, **layers: bool) -> Evaluation:
@@ -42,35 +46,35 @@ def controls(template: Evaluation, arns: list[str] = CONTROLS) -> list[Evaluatio
 @pytest.mark.parametrize(
     ("allowing", "control", "expected"),
     [
-        pytest.param((NAMES,), answer(NO), Grant.NAMED, id="nothing else is allowed"),
-        pytest.param((NAMES, COVERS), answer(YES, COVERS), Grant.NAMED, id="both stand there"),
-        pytest.param((COVERS,), answer(YES, COVERS), Grant.WILDCARD, id="a wildcard"),
-        pytest.param((COVERS,), answer(YES, COVERS, NAMES), Grant.WILDCARD, id="more wildcards"),
-        pytest.param((COVERS, BOUNDARY), answer(YES, COVERS), Grant.WILDCARD, id="a boundary's"),
+        pytest.param((NAMES,), answer(IMPLICIT), Grant.NAMED, id="nothing else is allowed"),
+        pytest.param((NAMES, COVERS), answer(ALLOW, COVERS), Grant.NAMED, id="both stand there"),
+        pytest.param((COVERS,), answer(ALLOW, COVERS), Grant.WILDCARD, id="a wildcard"),
+        pytest.param((COVERS,), answer(ALLOW, COVERS, NAMES), Grant.WILDCARD, id="more wildcards"),
+        pytest.param((COVERS, BOUNDARY), answer(ALLOW, COVERS), Grant.WILDCARD, id="a boundary's"),
         pytest.param(
-            (NAMES,), answer(NO, allowed_by_permissions_boundary=True), Grant.NAMED,
+            (NAMES,), answer(IMPLICIT, allowed_by_permissions_boundary=True), Grant.NAMED,
             id="an open boundary",
         ),
         pytest.param(
-            (NAMES,), answer(NO, allowed_by_permissions_boundary=False), Grant.UNKNOWN,
+            (NAMES,), answer(IMPLICIT, allowed_by_permissions_boundary=False), Grant.UNKNOWN,
             id="the boundary hides the statements",
         ),
         pytest.param(
-            (NAMES,), answer(NO, allowed_by_organizations=False), Grant.UNKNOWN,
+            (NAMES,), answer(IMPLICIT, allowed_by_organizations=False), Grant.UNKNOWN,
             id="the organization hides the statements",
         ),
-        pytest.param((NAMES,), answer(NEVER), Grant.UNKNOWN, id="a deny hides the statements"),
-        pytest.param((UNPLACED,), answer(NO), Grant.UNKNOWN, id="no position"),
-        pytest.param((NAMES,), answer(YES, UNPLACED), Grant.UNKNOWN, id="no position in control"),
-        pytest.param((NAMES,), answer(YES), Grant.UNKNOWN, id="allowed by nothing"),
-        pytest.param((), answer(NO), Grant.UNKNOWN, id="no statement"),
+        pytest.param((NAMES,), answer(EXPLICIT), Grant.UNKNOWN, id="a deny hides the statements"),
+        pytest.param((UNPLACED,), answer(IMPLICIT), Grant.UNKNOWN, id="no position"),
+        pytest.param((NAMES,), answer(ALLOW, UNPLACED), Grant.UNKNOWN, id="no position in control"),
+        pytest.param((NAMES,), answer(ALLOW), Grant.UNKNOWN, id="allowed by nothing"),
+        pytest.param((), answer(IMPLICIT), Grant.UNKNOWN, id="no statement"),
         pytest.param((NAMES,), None, Grant.UNKNOWN, id="no control"),
     ],
 )  # fmt: skip
 def test_classifies_grant(
     allowing: tuple[MatchedStatement, ...], control: Evaluation | None, expected: Grant
 ) -> None:
-    answers = [Evaluation(ARN, YES, allowing)]
+    answers = [Evaluation(ARN, ALLOW, allowing)]
     about = [] if control is None else controls(control)
     assert grant(QUESTION, answers, about) is expected
 
@@ -91,15 +95,15 @@ def test_classifies_grant(
 @pytest.mark.parametrize(
     "hidden",
     [
-        answer(NEVER),
-        answer(NO, allowed_by_organizations=False),
-        answer(YES),
+        answer(EXPLICIT),
+        answer(IMPLICIT, allowed_by_organizations=False),
+        answer(ALLOW),
     ],
 )
 def test_control_answer_must_have_statements(hidden: Evaluation) -> None:
-    answers = [Evaluation(ARN, YES, (NAMES,))]
+    answers = [Evaluation(ARN, ALLOW, (NAMES,))]
 
-    about = controls(answer(NO))
+    about = controls(answer(IMPLICIT))
     assert grant(QUESTION, answers, about) is Grant.NAMED
     for number, arn in enumerate(CONTROLS):
         one = replace(hidden, resource_arn=arn)
@@ -143,7 +147,7 @@ def test_statement_with_wildcard_does_not_name_document(
             for number, one in enumerate(patterns)
             if like(pattern(one.removeprefix("!")), resource) is not one.startswith("!")
         )
-        return Evaluation(arn, YES if matched else NO, matched)
+        return Evaluation(arn, ALLOW if matched else IMPLICIT, matched)
 
     about = [evaluated(control.resource_arn) for control in controls_of(QUESTION)]
 
@@ -168,37 +172,37 @@ def test_controls_exclude_names_that_differ_in_digit() -> None:
 
 
 def test_denying_statement_does_not_allow() -> None:
-    answers = [Evaluation(ARN, YES, (NAMES, BOUNDARY)), Evaluation(ARN, NEVER, (COVERS,))]
+    answers = [Evaluation(ARN, ALLOW, (NAMES, BOUNDARY)), Evaluation(ARN, EXPLICIT, (COVERS,))]
     assert statements(answers) == {NAMES}
 
 
 def test_wildcard_suffices_without_rule() -> None:
-    answers = [Evaluation(ARN, YES, (COVERS,))]
+    answers = [Evaluation(ARN, ALLOW, (COVERS,))]
     decision = decide(
-        SessionRequest("i-1"), [QUESTION], answers, controls=controls(answer(YES, COVERS))
+        SessionRequest("i-1"), [QUESTION], answers, controls=controls(answer(ALLOW, COVERS))
     )
     assert isinstance(decision, Permit)
 
 
 def test_naming_document_does_not_allow() -> None:
-    answers = [Evaluation(ARN, NO, (NAMES,))]
+    answers = [Evaluation(ARN, IMPLICIT, (NAMES,))]
     decision = decide(
         SessionRequest("i-1"),
         [QUESTION],
         answers,
         allow_wildcard_grants=False,
-        controls=controls(answer(NO)),
+        controls=controls(answer(IMPLICIT)),
     )
     assert isinstance(decision, Denial)
     assert decision.reason_code == Reason.IMPLICIT_DENY
 
 
 def test_ignores_control_of_another_document() -> None:
-    answers = [Evaluation(ARN, YES, (NAMES,))]
+    answers = [Evaluation(ARN, ALLOW, (NAMES,))]
     elsewhere = [arn.replace("111122223333", "") for arn in CONTROLS]
     decision = decide(
         SessionRequest("i-1"), [QUESTION], answers, allow_wildcard_grants=False,
-        controls=controls(answer(NO), elsewhere),
+        controls=controls(answer(IMPLICIT), elsewhere),
     )  # fmt: skip
     assert isinstance(decision, Unknown)
 
@@ -206,9 +210,9 @@ def test_ignores_control_of_another_document() -> None:
 def test_statement_naming_another_document_is_not_explicit() -> None:
     """Of two documents that a request may mean, one is named and the other has a wildcard."""
     other = replace(QUESTION, resource_arn=ARN.replace("111122223333", ""))
-    answers = [Evaluation(ARN, YES, (COVERS,)), Evaluation(other.resource_arn, YES, (NAMES,))]
+    answers = [Evaluation(ARN, ALLOW, (COVERS,)), Evaluation(other.resource_arn, ALLOW, (NAMES,))]
     elsewhere = [control.resource_arn for control in controls_of(other)]
-    about = [*controls(answer(YES, COVERS)), *controls(answer(NO), elsewhere)]
+    about = [*controls(answer(ALLOW, COVERS)), *controls(answer(IMPLICIT), elsewhere)]
 
     decision = decide(
         SessionRequest("i-1"), [QUESTION, other], answers, allow_wildcard_grants=False,

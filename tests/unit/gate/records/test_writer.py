@@ -55,7 +55,9 @@ EVALUATION = Evaluation(
 )
 NO_ANSWER = Unknown(Reason.NO_ANSWER, "IAM does not speak")
 LOOK = SimulationAttempt(REQUEST, (QUESTION,), (EVALUATION,), NO_ANSWER)
-NO = LocalDenial(Reason.DOCUMENT_DENIED, "documents.deny", "session document 'X' is denied")
+LOCAL_DENIAL = LocalDenial(
+    Reason.DOCUMENT_DENIED, "documents.deny", "session document 'X' is denied"
+)
 
 
 _SCHEMA = json.loads(resources.files("ssmgate.explain").joinpath("schema.json").read_text())
@@ -90,7 +92,7 @@ def read(log: Path) -> list[dict[str, Any]]:
 def test_decision_and_start_share_id(tmp_path: Path, log: Path) -> None:
     one = recorder(tmp_path, SSH_CONNECTION="192.0.2.1 50000 192.0.2.2 22")
     asked = Endpoints("https://me:secret@sts.example", "https://iam", "https://ssm?token=secret")
-    assert one.decision(CALLER, LOOK, override(REQUEST, NO), endpoints=asked) == ""
+    assert one.decision(CALLER, LOOK, override(REQUEST, LOCAL_DENIAL), endpoints=asked) == ""
     assert one.start(CALLER, REQUEST, "alice-0123", asked) == ""
 
     decision, start = read(log)
@@ -134,7 +136,7 @@ def test_decision_and_start_share_id(tmp_path: Path, log: Path) -> None:
 @pytest.mark.parametrize(
     ("outcome", "verdict", "code"),
     [
-        (NO, "denied", Reason.DOCUMENT_DENIED),
+        (LOCAL_DENIAL, "denied", Reason.DOCUMENT_DENIED),
         (Unknown(Reason.THROTTLED, "Rate exceeded"), "unknown", "throttled"),
     ],
 )
@@ -164,7 +166,7 @@ def test_records_parameters_as_configured(
     tmp_path: Path, log: Path, wanted: str, recorded: object
 ) -> None:
     one = Recorder(Records(str(log), parameters=wanted), {})
-    one.decision(CALLER, replace(LOOK, request=SECRET), NO)
+    one.decision(CALLER, replace(LOOK, request=SECRET), LOCAL_DENIAL)
     one.start(CALLER, SECRET, "s-1")
 
     assert [record["parameters"] for record in read(log)] == [recorded] * 2
@@ -182,7 +184,7 @@ def test_too_many_parameters_are_omitted(tmp_path: Path, log: Path) -> None:
 
 def test_decision_records_age_of_cached_answer(tmp_path: Path, log: Path) -> None:
     for at in (time.time() - 20, time.time() + 1000):  # the clock was set back since
-        recorder(tmp_path).decision(CALLER, LOOK, NO, cached_at=at)
+        recorder(tmp_path).decision(CALLER, LOOK, LOCAL_DENIAL, cached_at=at)
 
     ages = [record["evidence"]["cache_age"] for record in read(log)]
     assert 20 <= ages[0] < 1000
@@ -192,7 +194,7 @@ def test_decision_records_age_of_cached_answer(tmp_path: Path, log: Path) -> Non
 def test_records_request_ids_by_operation(tmp_path: Path, log: Path) -> None:
     one = recorder(tmp_path)
     one.seen.update(access_key_id="AKIAEXAMPLE", SimulatePrincipalPolicy=["r-1", "r-2"])
-    one.decision(CALLER, LOOK, NO)
+    one.decision(CALLER, LOOK, LOCAL_DENIAL)
     one.seen.update(StartSession=["r-3"])
     one.start(CALLER, REQUEST, "s-1")
 
@@ -212,8 +214,8 @@ UNASKED = Unknown(Reason.NOT_ALLOWED_TO_SIMULATE, "the caller may not simulate")
         (Permit(REQUEST), False, "allowed", "simulation"),
         (UNASKED, False, "unknown", "simulation"),
         (UNASKED, True, "unknown", "permissive"),
-        (NO, False, "denied", "rules"),
-        (NO, True, "denied", "permissive"),
+        (LOCAL_DENIAL, False, "denied", "rules"),
+        (LOCAL_DENIAL, True, "denied", "permissive"),
     ],
 )
 def test_decision_records_what_decided(
@@ -263,7 +265,9 @@ def test_too_long_evidence_is_omitted(tmp_path: Path, log: Path) -> None:
     statements = tuple(MatchedStatement(f"{n}" * 20, "IAM Policy") for n in range(100, 200))
     many = (Evaluation(DOCUMENT, EvalDecision.ALLOWED, statements),) * 50
 
-    recorder(tmp_path).decision(None, SimulationAttempt(REQUEST, (QUESTION,), many, NO_ANSWER), NO)
+    recorder(tmp_path).decision(
+        None, SimulationAttempt(REQUEST, (QUESTION,), many, NO_ANSWER), LOCAL_DENIAL
+    )
 
     assert log.stat().st_size <= LARGEST + 1
     (record,) = read(log)
@@ -288,16 +292,16 @@ def file_size_limit(size: int) -> Iterator[None]:
 def test_too_long_record_is_not_written(tmp_path: Path, log: Path, size: int) -> None:
     one = recorder(tmp_path, required=True)
     with file_size_limit(size), pytest.raises(RecordNotWritten, match=r"record\.required is set"):
-        one.decision(None, LOOK, override(REQUEST, NO))
+        one.decision(None, LOOK, override(REQUEST, LOCAL_DENIAL))
 
-    assert one.decision(None, LOOK, NO) == ""
+    assert one.decision(None, LOOK, LOCAL_DENIAL) == ""
     assert json.loads(log.read_bytes().splitlines()[-1])["event"] == "decision"
 
 
 def test_records_are_written_after_disk_was_full_twice(tmp_path: Path, log: Path) -> None:
     one = recorder(tmp_path)
     with file_size_limit(100):
-        assert "only part" in one.decision(None, LOOK, NO)
+        assert "only part" in one.decision(None, LOOK, LOCAL_DENIAL)
     assert one.start(None, REQUEST, "s-1") == ""
     assert one.start(None, REQUEST, "s-2") == ""
 
@@ -346,7 +350,7 @@ def test_does_not_write_to_insecure_path(
 ) -> None:
     prepare(log)
 
-    assert words in recorder(tmp_path).decision(None, LOOK, NO)
+    assert words in recorder(tmp_path).decision(None, LOOK, LOCAL_DENIAL)
     with pytest.raises(RecordNotWritten):
         recorder(tmp_path, required=True).start(None, REQUEST, "s-1")
 
@@ -356,7 +360,7 @@ def test_does_not_write_to_file_of_another_user(tmp_path: Path, log: Path) -> No
     log.touch(0o600)
     os.chown(log, 12345, -1)
 
-    assert "belongs to uid 12345" in recorder(tmp_path).decision(None, LOOK, NO)
+    assert "belongs to uid 12345" in recorder(tmp_path).decision(None, LOOK, LOCAL_DENIAL)
 
 
 def test_path_contains_user_name(
@@ -365,20 +369,20 @@ def test_path_contains_user_name(
     import pwd
 
     path = str(log.parent / "{user}.jsonl")
-    Recorder(Records(path), {}).decision(None, LOOK, NO)
+    Recorder(Records(path), {}).decision(None, LOOK, LOCAL_DENIAL)
     assert (log.parent / f"{pwd.getpwuid(os.getuid()).pw_name}.jsonl").exists()
 
     monkeypatch.setattr(local, "_name", lambda uid: None)
-    assert "has no name" in Recorder(Records(path), {}).decision(None, LOOK, NO)
+    assert "has no name" in Recorder(Records(path), {}).decision(None, LOOK, LOCAL_DENIAL)
 
 
 def test_required_record_without_destination_denies() -> None:
     with pytest.raises(RecordNotWritten, match=r"neither record\.file nor record\.syslog is set"):
-        Recorder(Records(required=True), {}).decision(None, LOOK, override(REQUEST, NO))
+        Recorder(Records(required=True), {}).decision(None, LOOK, override(REQUEST, LOCAL_DENIAL))
 
 
 def test_denial_needs_no_record() -> None:
-    assert Recorder(Records(required=True), {}).decision(None, LOOK, NO) != ""
+    assert Recorder(Records(required=True), {}).decision(None, LOOK, LOCAL_DENIAL) != ""
 
 
 def test_writes_nothing_without_destination() -> None:
@@ -397,7 +401,9 @@ def syslog(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "severity"), [(override(REQUEST, NO), 6), (NO, 4)], ids=["yes", "no"]
+    ("outcome", "severity"),
+    [(override(REQUEST, LOCAL_DENIAL), 6), (LOCAL_DENIAL, 4)],
+    ids=["yes", "no"],
 )
 def test_syslog_gets_record_as_authpriv(
     syslog: socket.socket, outcome: Permit | LocalDenial, severity: int
@@ -426,9 +432,9 @@ def test_does_not_wait_for_full_log(syslog: socket.socket, monkeypatch: pytest.M
     monkeypatch.setattr("ssmgate.gate.records.syslog._SECONDS", 0.1)
     one = Recorder(Records(syslog=syslog.getsockname()), {})
 
-    problems = [one.decision(None, LOOK, NO)]
+    problems = [one.decision(None, LOOK, LOCAL_DENIAL)]
     while not problems[-1] and len(problems) < 10_000:
-        problems.append(one.decision(None, LOOK, NO))
+        problems.append(one.decision(None, LOOK, LOCAL_DENIAL))
 
     assert problems[0] == ""
     assert "timed out" in problems[-1] or "unavailable" in problems[-1]
@@ -461,7 +467,7 @@ def test_looks_up_user_name_before_session(
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: asked.append(uid) or known)
     local._name.cache_clear()
 
-    recorder(tmp_path).decision(None, LOOK, NO)
+    recorder(tmp_path).decision(None, LOOK, LOCAL_DENIAL)
     recorder(tmp_path).start(None, REQUEST, "s-1")
 
     assert asked == [os.getuid()]

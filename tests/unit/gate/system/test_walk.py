@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def links_of(path: Path) -> Path:
-    """A directory that is reached by links: absolute, relative, and with detours."""
+    """Return a path to the directory by links: absolute, relative, and with detours."""
     real = path.parents[1]
     (path.parents[2] / "absolute").symlink_to(real)
     (real / "relative").symlink_to("../a/./b/../b")

@@ -48,7 +48,7 @@ def simulated(decide: Callable[[str, str], str] | None = None, *, checked: bool 
 
 
 @dataclass
-class World:
+class HealthyMachine:
     """The files, environment variables and AWS of a user. Each of them can be changed."""
 
     directory: Path

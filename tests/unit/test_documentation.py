@@ -43,6 +43,13 @@ SOURCES = sorted(
     if "__pycache__" not in path.parts
 )
 
+TESTS = sorted(
+    path
+    for path in (ROOT / "tests").rglob("*")
+    if path.is_file() and path.suffix in ("", ".py", ".c", ".sh", ".toml")
+    if "__pycache__" not in path.parts and path.name != "plain_words.py"
+)
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_page_has_no_banned_phrase(name: str) -> None:
@@ -56,6 +63,39 @@ def test_source_has_no_banned_phrase() -> None:
     found = {str(path.relative_to(ROOT)): plain_words.found(path.read_text()) for path in SOURCES}
 
     assert {name: phrases for name, phrases in found.items() if phrases} == {}
+
+
+def test_tests_have_no_banned_phrase() -> None:
+    """Names, IDs, docstrings and comments; files that are not Python as a whole."""
+    found = {
+        str(path.relative_to(ROOT)): plain_words.found_in_test(path.read_text())
+        if path.suffix == ".py"
+        else plain_words.found(path.read_text())
+        for path in TESTS
+    }
+
+    assert {name: phrases for name, phrases in found.items() if phrases} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "phrase"),
+    [
+        ("def test_caller_is_no_permit(): ...", "is_no"),
+        ("class Nobody: ...", "Nobody"),
+        ("def read(told): ...", "told"),
+        ("def test_status(): ...", "test_status"),
+        ("x = 1  # it hangs on a tag", "hangs on"),
+        ('def read():\n    """Return what is kept."""', "kept"),
+        ('param(1, id="a no")', "a no"),
+        ('param(1, ids=["x", "a yes"])', "a yes"),
+        ("def test_this_is_no_longer_so(): ...", None),
+        ('pwd.getpwnam("nobody")', None),
+    ],
+)
+def test_finds_banned_phrases_in_tests(source: str, phrase: str | None) -> None:
+    found = [found for _, found, _ in plain_words.found_in_test(source)]
+
+    assert found == ([phrase] if phrase else [])
 
 
 @pytest.mark.parametrize(

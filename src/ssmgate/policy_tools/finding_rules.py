@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ssmgate.explain.changes import CHECK_CONDITION, CHECK_KEY, conditions_of, merge, written
 from ssmgate.gate.decision.arn import AWS_OWNED_PREFIXES
@@ -13,6 +13,11 @@ from ssmgate.policy_language import Effect, Policy, PolicyKind, Statement
 from ssmgate.policy_language.patterns import complete, is_incomplete
 from ssmgate.policy_language.variables import parse_template
 from ssmgate.policy_tools.document_content import PREFERENCES, SSH_BESIDE_RUN_AS
+from ssmgate.policy_tools.effective import (
+    allows_any_document,
+    allows_unchecked_nodes,
+    is_denied,
+)
 from ssmgate.policy_tools.findings import (
     SESSION,
     START,
@@ -92,26 +97,36 @@ def _with_check(statement: Statement) -> Json:
 def unbound(policy: Policy) -> Iterator[Finding]:
     """Find statements that allow nodes without the check; as SG012 where others have it."""
     found = [(n, s) for n, s in allowing(policy) if covers_nodes(s, policy)]
-    some = any(has_check(statement) for _, statement in found)
+    unchecked = [number for number, one in found if allows_unchecked_nodes(policy, one)]
+    some = any(has_check(one) and number not in unchecked for number, one in found)
     for number, statement in found:
-        if has_check(statement):
+        if number not in unchecked:
             continue
         fix = requires_check(policy, statement, _with_check(statement))
         if some:
             text = "allows nodes without the condition that other statements have, which is then"
             yield Finding(SOME_STATEMENTS, f"{text} without effect", number, fix)
+        elif has_check(statement):
+            text = f"tests {CHECK_KEY}, but allows nodes where it is false"
+            yield Finding(UNBOUND, text, number, fix)
         else:
             text = f"allows nodes without a condition on {CHECK_KEY}"
             yield Finding(UNBOUND, text, number, fix)
 
 
 def any_document(policy: Policy) -> Iterator[Finding]:
-    """Find statements that allow documents which they do not name."""
-    for number, statement in allowing(policy):
-        if covers_any_document(statement, policy):
-            yield Finding(
-                ANY_DOCUMENT, "allows every session document, also those created later", number
-            )
+    """Find statements that allow documents which the policy does not name."""
+    for number in _of_any_document(policy):
+        text = "allows every session document, also those created later"
+        yield Finding(ANY_DOCUMENT, text, number)
+
+
+def _of_any_document(policy: Policy) -> list[int]:
+    return [
+        number
+        for number, statement in allowing(policy)
+        if covers_any_document(statement, policy) and allows_any_document(policy, statement)
+    ]
 
 
 def remote_host(policy: Policy) -> Iterator[Finding]:
@@ -124,7 +139,7 @@ def remote_host(policy: Policy) -> Iterator[Finding]:
 
 def enumeration(policy: Policy) -> Iterator[Finding]:
     """Find statements that deny named documents where another allows all."""
-    if not any(covers_any_document(statement, policy) for _, statement in allowing(policy)):
+    if not _of_any_document(policy):
         return
     for number, statement in enumerate(policy.statements):
         named = [text for text in statement.resources if ":document/" in text]
@@ -168,12 +183,17 @@ _OTHER_WAYS = (
 )
 
 
+def _left(policy: Policy, statement: Statement, actions: Sequence[str]) -> list[str]:
+    """Return which of `actions` the statement is about, without those that the policy denies."""
+    return [one for one in actions if about(statement, one) and not is_denied(policy, one)]
+
+
 def other_ways(policy: Policy) -> Iterator[Finding]:
     """Find actions by which commands run on nodes without a session."""
     for number, statement in enumerate(policy.statements):
         if statement.effect is not Effect.ALLOW:
             continue
-        found = [action for action in _OTHER_WAYS if about(statement, action)]
+        found = _left(policy, statement, _OTHER_WAYS)
         if found:
             yield Finding(OTHER_WAYS, f"allows {', '.join(found)}", number)
 
@@ -186,7 +206,7 @@ def default_document(policy: Policy) -> Iterator[Finding]:
     for number, statement in enumerate(policy.statements):
         if statement.effect is not Effect.ALLOW:
             continue
-        found = [action for action in _REPLACES if about(statement, action)]
+        found = _left(policy, statement, _REPLACES)
         if found and (
             covers_any_document(statement, policy)
             or names(statement, policy, DEFAULT_DOCUMENT_NAME)
@@ -212,7 +232,7 @@ def sets_tags(policy: Policy) -> Iterator[Finding]:
     for number, statement in enumerate(policy.statements):
         if statement.effect is not Effect.ALLOW:
             continue
-        found = [action for action in _TAGS if about(statement, action)]
+        found = _left(policy, statement, _TAGS)
         if found:
             text = f"allows {', '.join(found)}, and another statement tests {tested[0]}"
             yield Finding(SETS_TAGS, text, number)
@@ -224,7 +244,7 @@ _OF_SESSIONS = ("ssm:ResumeSession", "ssm:TerminateSession")
 def others_sessions(policy: Policy) -> Iterator[Finding]:
     """Find statements about sessions that are not limited to the caller's own."""
     for number, statement in enumerate(policy.statements):
-        found = [action for action in _OF_SESSIONS if about(statement, action)]
+        found = _left(policy, statement, _OF_SESSIONS)
         if (
             statement.effect is Effect.ALLOW
             and found
@@ -247,7 +267,11 @@ def bool_operator(policy: Policy) -> Iterator[Finding]:
             and one.operator.base != "Null"
             for one in statement.conditions
         )
-        if strict and covers_nodes(statement, policy):
+        if (
+            strict
+            and covers_nodes(statement, policy)
+            and not allows_unchecked_nodes(policy, statement)
+        ):
             text = (
                 f"tests {CHECK_KEY} with Bool: where a document of the account is named, the key"
                 " was seen to be absent and the session denied (85 % sure)"

@@ -92,7 +92,7 @@ NODES = (("ec2", "instance/"), ("ssm", "managed-instance/"), ("ecs", "task/"))
 SESSION = ("ssm", "session/")
 
 # No document can have this name, as it is too long.
-_NO_DOCUMENT = f"document/no-such-document.{'-' * 128}"
+NO_DOCUMENT = f"document/no-such-document.{'-' * 128}"
 
 
 # The same few actions are in many policies.
@@ -142,7 +142,7 @@ def covers_nodes(statement: Statement, policy: Policy) -> bool:
 def covers_any_document(statement: Statement, policy: Policy) -> bool:
     """Return whether the statement covers documents that it does not name."""
     each = [parts_of(text, policy) for text in statement.resources]
-    found = any(like(parts[2], "ssm") and like(parts[5], _NO_DOCUMENT) for parts in each)
+    found = any(like(parts[2], "ssm") and like(parts[5], NO_DOCUMENT) for parts in each)
     return found is not statement.negated_resource
 
 

@@ -33,7 +33,42 @@ TABLE = [
     both("SG001", [statement(resource=NODES)], [statement(resource=TEAM)]),
     both("SG001", [statement(resource=f"{HERE}:managed-instance/mi-*")], [statement("Deny")]),
     both("SG001", [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], []),
+    *(
+        both("SG001", [statement(resource=NODES), one], [statement(resource=NODES), other])
+        for one, other in (
+            (
+                statement("Deny", condition={"Bool": {CHECK: "true"}}),
+                statement("Deny", condition={"Bool": {CHECK: "false"}}),
+            ),
+            (
+                statement("Deny", resource=NODES.replace("us-east-1", "eu-west-1")),
+                statement("Deny", resource=NODES),
+            ),
+            (
+                statement("Deny", condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}}),
+                statement("Deny", condition={"StringNotEqualsIfExists": {CHECK: "true"}}),
+            ),
+            (
+                statement("Deny", resource=NODES.replace("*", "i-0123456789abcdef0")),
+                statement("Deny", resource="arn:aws:ec2:*:*:instance/*"),
+            ),
+        )
+    ),
+    # The Deny is about nodes of one account and of one kind.
+    both(
+        "SG001", [statement(), statement("Deny", resource=NODES)], [statement(), statement("Deny")]
+    ),
     both("SG002", [statement(condition=IF_CHECKED)], [CHECKED]),
+    both(
+        "SG002",
+        [statement(), statement("Deny", resource=f"{HERE}:document/Secret")],
+        [statement(), {"Effect": "Deny", "Action": "ssm:*", "NotResource": [TEAM, NODES]}],
+    ),
+    both(
+        "SG002",
+        [statement(), {"Effect": "Deny", "Action": "ssm:*", "NotResource": f"{HERE}:document/*"}],
+        [statement(), statement("Deny", resource="arn:aws:ssm:*:*:document/*")],
+    ),
     both("SG002", [statement(resource=f"{HERE}:document/*")], [statement(resource=NODES)]),
     both(
         "SG003",
@@ -61,6 +96,26 @@ TABLE = [
         [statement(resource=NODES, condition=TAG), statement(resource=TEAM)],
     ),
     both("SG007", [statement(action="ssm:Send*")], [statement("Deny", "ssm:SendCommand")]),
+    both(
+        "SG007",
+        [statement(action="*"), statement("Deny", "ssm:SendCommand")],
+        [statement(action="ssm:Send*"), statement("Deny", "ssm:SendCommand")],
+    ),
+    both(
+        "SG007",
+        [statement(action="ssm:Send*"), statement("Deny", "ssm:SendCommand", condition=TAG)],
+        [statement(action="ssm:Send*"), {"Effect": "Deny", "NotAction": "s3:*", "Resource": "*"}],
+    ),
+    both(
+        "SG008",
+        [statement(action="ssm:*"), statement("Deny", "ssm:UpdateDocument")],
+        [statement(action="ssm:*"), statement("Deny", ["ssm:Update*", "ssm:DeleteDocument"])],
+    ),
+    both(
+        "SG010",
+        [statement(action="ssm:*"), statement("Deny", "ssm:ResumeSession")],
+        [statement(action="ssm:*"), statement("Deny", ["ssm:ResumeSession", "ssm:Term*"])],
+    ),
     both("SG007", [statement(action="ecs:ExecuteCommand")], [statement(action="ecs:ListTasks")]),
     both(
         "SG008",
@@ -82,7 +137,21 @@ TABLE = [
         [statement(resource=NODES, condition={"Bool": {CHECK: "true"}})],
         [CHECKED],
     ),
+    both(
+        "SG011",
+        [statement(resource=NODES, condition={"StringEquals": {CHECK: "true"}})],
+        [statement(resource=NODES, condition={"Bool": {CHECK: "false"}})],
+    ),
     both("SG012", [CHECKED, statement(resource=NODES)], [CHECKED, CHECKED]),
+    both(
+        "SG012",
+        [CHECKED, statement(), statement("Deny", resource=NODES)],
+        [
+            CHECKED,
+            statement(resource=NODES),
+            statement("Deny", condition={"Bool": {CHECK: "false"}}),
+        ],
+    ),
     both(
         "SG013",
         [statement(resource=f"{HERE}:document/AWS-StartSSHSession")],
@@ -103,6 +172,27 @@ def test_finds_weakness_and_nothing_nearby(code, wrong, right):
     assert code in {one.rule.code for one in found(wrong)}
     if right:
         assert code not in {one.rule.code for one in found(right)}
+
+
+WITHOUT_EFFECT = [
+    {"Bool": {CHECK: "false"}},
+    {"BoolIfExists": {CHECK: "false"}},
+    {"Null": {CHECK: "false"}},
+    {"StringLike": {CHECK: "*"}},
+    {"StringNotEquals": {CHECK: "true"}},
+    {"StringEquals": {CHECK: ["true", "false"]}},
+]
+
+
+@pytest.mark.parametrize("condition", WITHOUT_EFFECT, ids=json.dumps)
+def test_condition_that_holds_where_no_document_was_checked_binds_nothing(condition):
+    weak = statement(resource=NODES, condition=condition)
+    one = next(one for one in found([weak]) if one.rule.code == "SG001")
+    assert one.message == f"tests {CHECK}, but allows nodes where it is false"
+    assert one.fix is None or "SG001" not in {each.rule.code for each in found([one.fix])}
+    assert "SG011" not in {one.rule.code for one in found([weak])}
+    (one,) = [one for one in found([CHECKED, weak]) if one.rule.code == "SG012"]
+    assert one.statement == 1
 
 
 def test_each_rule_has_a_row():

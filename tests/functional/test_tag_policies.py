@@ -105,7 +105,7 @@ def test_sends_resource_and_principal_tags(
     [
         pytest.param(
             lacking(DOCUMENT_TAG), None, {"ListTagsForResource": NOT_LISTED}, 2,
-            f"the policies ask for {DOCUMENT_TAG}, which could not be read"
+            f"the policies test {DOCUMENT_TAG}, which could not be read"
             " (ssm:ListTagsForResource)", id="the document's tags may not be read",
         ),
         pytest.param(
@@ -119,7 +119,7 @@ def test_sends_resource_and_principal_tags(
         ),
         pytest.param(
             lacking(PRINCIPAL_TAG), None, {"GetUser": NOT_TOLD}, 2,
-            f"the policies ask for {PRINCIPAL_TAG}, which could not be read (iam:GetUser)",
+            f"the policies test {PRINCIPAL_TAG}, which could not be read (iam:GetUser)",
             id="the user may not be read",
         ),
         pytest.param(

@@ -60,7 +60,7 @@ class AccountDetails:
                 request["Marker"] = page.get("Marker") or ""
         except Exception as error:
             raise errors.translate(error, profile=self._profile) from error
-        raise GateError("GetAccountAuthorizationDetails: IAM's answer has no end")
+        raise GateError("GetAccountAuthorizationDetails: IAM's answer has too many pages")
 
     def simulate(self, question: Question) -> tuple[Evaluation, ...] | Unknown:
         """Return what IAM's simulation answers to `question`, as of now."""

@@ -66,7 +66,7 @@ def advise(evaluation: Evaluation, explanation: Explanation | None = None) -> tu
                 "no-such-resource",
                 f"{request.action} has no resources like {request.resource}: no policy can allow"
                 " it",
-                "check the kind of target or document that was named",
+                "check the kind of the target or document",
             ),
         )
     explanation = explanation or nearest(evaluation)
@@ -92,19 +92,19 @@ def _of_layers(evaluation: Evaluation, advised_layers: set[Layer]) -> Iterator[A
     if Layer.IDENTITY in lacking and Layer.IDENTITY not in advised_layers:
         code = "document-not-listed" if what == "document" else "resource-not-listed"
         yield Advice(
-            code, f"no identity-based policy lists {request.resource} for {request.action}"
+            code, f"no identity-based policy allows {request.action} on {request.resource}"
         )
     if Layer.BOUNDARY in lacking:
         yield Advice(
             f"boundary-without-{what}",
-            f"the permissions boundary does not allow {request.action} on {request.resource},"
-            " whatever the caller's own policies say",
+            f"the permissions boundary has to allow {request.action} on {request.resource} as well"
+            " as the caller's own policies",
         )
     if Layer.ORGANIZATIONS in lacking:
         yield Advice(
             f"scp-without-{what}",
-            f"the organization's service control policies do not allow {request.action} on"
-            f" {request.resource}",
+            f"the service control policies have to allow {request.action} on {request.resource}"
+            " at each level of the organization",
         )
 
 
@@ -129,7 +129,7 @@ def _action(miss: Miss, failure: ActionMiss) -> Advice | None:
     if failure.element == "NotAction":
         return Advice(
             "under-not-action",
-            f"the statement allows everything but what NotAction lists, {failure.closest} among it",
+            failure.sentence,
             place=miss.place,
         )
     service, _, name = failure.closest.partition(":")
@@ -142,7 +142,7 @@ def _action(miss: Miss, failure: ActionMiss) -> Advice | None:
         return None
     return Advice(
         "action-misspelt",
-        f"the statement's Action is {failure.closest}, and the action is {failure.request}",
+        failure.sentence,
         place=miss.place,
     )
 
@@ -153,16 +153,15 @@ def _resource(miss: Miss, failure: ResourceMiss) -> Iterator[Advice]:
         if failure.closest is not None:
             yield Advice(
                 "under-not-resource",
-                "the statement allows everything but what NotResource lists, and"
-                f" {failure.closest} covers the {what_is(arn)}",
+                f"the statement excludes {failure.closest}",
                 place=miss.place,
             )
         return
     if failure.unresolved:
         yield Advice(
             "variable-without-value",
-            f"a policy variable in {failure.closest} has no value in this request, or stands"
-            " before the ARN's fifth colon, where variables do not work",
+            f"a policy variable in {failure.closest} has no value in this request, or is before"
+            " the ARN's fifth colon, where variables do not work",
             place=miss.place,
         )
         return
@@ -179,46 +178,38 @@ def _condition(miss: Miss, failure: ConditionMiss, request: Request) -> Advice:
     if untagged and is_resource_tag(key) and is_document(request.resource):
         return Advice(
             "tag-condition-on-document",
-            f"the statement has a condition on {key}, and a session document does not have the"
-            " node's tags: it has to be listed in a statement without that condition",
+            f"the statement has a condition on {key}, and session documents do not have the node's"
+            " tags: allow the document in a statement without that condition",
             place=miss.place,
         )
     if lowered == CHECK_KEY.lower() and failure.values is None:
         return Advice(
             "bool-not-if-exists",
-            f"{failure.operator} on {CHECK_KEY} fails where the request does not have the key;"
-            " BoolIfExists does not",
+            f"{failure.operator} on {CHECK_KEY} fails if the request lacks the key; BoolIfExists"
+            " does not",
             place=miss.place,
         )
     if role := principal_value(key, failure.wanted, failure.values):
         return Advice(
             "sso-role-path",
-            f"the condition on {key} wants {wanted}, without the path that the role has: {role}",
+            f"the condition on {key} requires {wanted}, without the path of the role: {role}",
             place=miss.place,
         )
     if failure.values is None:
         return Advice(
             "key-absent",
-            f"the condition {failure.operator} on {key} wants {wanted}, and the request does not"
-            " have that key",
-            _with_mfa([key])
-            or f"if the service will see it, give its value ({key}=VALUE);"
-            " otherwise the statement does not apply",
+            failure.sentence,
+            _with_mfa([key]),
             miss.place,
         )
     if failure.cause is Cause.NEEDS_SET_OPERATOR:
         return Advice(
             "needs-set-operator",
-            f"{key} has several values, and {failure.operator} compares one: the operator has to"
-            f" be ForAnyValue:{failure.operator} or ForAllValues:{failure.operator}",
+            f"{key} has several values, and {failure.operator} compares one: use"
+            f" ForAnyValue:{failure.operator} or ForAllValues:{failure.operator}",
             place=miss.place,
         )
-    has = ", ".join(repr(value) for value in failure.values)
-    return Advice(
-        "condition-differs",
-        f"the condition {failure.operator} on {key} wants {wanted}, and the request has {has}",
-        place=miss.place,
-    )
+    return Advice("condition-differs", failure.sentence, place=miss.place)
 
 
 def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
@@ -230,8 +221,8 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
         if condition.condition.operator.negated and role:
             yield Advice(
                 "sso-role-path",
-                f"the deny exempts {' or '.join(condition.condition.values)}, without the path"
-                f" that the role has: {role}",
+                f"the deny exempts {' or '.join(condition.condition.values)}, without the path of"
+                f" the role: {role}",
                 place=denial.place,
             )
             return
@@ -242,10 +233,9 @@ def _of_denial(denial: DenyingStatement, request: Request) -> Iterator[Advice]:
     ]
     if absent:
         yield Advice(
-            "deny-hangs-on-key",
-            f"the deny applies because the request does not have {', '.join(absent)}",
-            _with_mfa(absent)
-            or f"if the service will see it, give its value ({'=VALUE, '.join(absent)}=VALUE)",
+            "deny-depends-on-key",
+            f"the deny applies because the request lacks {', '.join(absent)}",
+            _with_mfa(absent),
             denial.place,
         )
         return
@@ -300,7 +290,7 @@ def _of_not_resource(denial: DenyingStatement, request: Request) -> Advice:
     why = " (one of its variables has no value)" if unknown else ""
     return Advice(
         "denied-by-not-resource",
-        f"the deny covers everything but what its NotResource lists, and the {what_is(resource)}"
-        f" {resource} is not listed{why}",
+        f"the deny covers each resource that its NotResource does not list, and the"
+        f" {what_is(resource)} {resource} is not listed{why}",
         place=denial.place,
     )

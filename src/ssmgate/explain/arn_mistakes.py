@@ -66,13 +66,13 @@ def _account(difference: Difference, arn: str, closest: str | None) -> tuple[str
     if not difference.request:
         return (
             "aws-document-with-account",
-            f"{closest} has an account id, and a document of AWS's own has none in its ARN",
+            f"{closest} has an account ID, and the ARN of an AWS-owned document has none",
         )
     if not difference.policy:
         return (
             "document-without-account",
-            f"{closest} has no account id, as only AWS's own documents are written, and this one"
-            f" belongs to account {difference.request}",
+            f"{closest} has no account ID, and this document belongs to account"
+            f" {difference.request}: only the ARN of an AWS-owned document has none",
         )
     return (
         "wrong-account",
@@ -88,7 +88,7 @@ def _name(difference: Difference, arn: str) -> tuple[str, str] | None:
             return None
         return (
             "sso-role-path" if "AWSReservedSSO_" in want else "principal-path",
-            f"the policy names {has!r} without the path that it has, {want!r}",
+            f"the policy has {has!r} without its path, {want!r}",
         )
     if has.lower() == want.lower():
         return "name-case", f"the policy has {has!r}, and names are case-sensitive: {want!r}"
@@ -97,12 +97,12 @@ def _name(difference: Difference, arn: str) -> tuple[str, str] | None:
     if has.startswith((f"{want}/", f"{want}:")):
         return (
             "wildcard-past-name",
-            f"the policy has {has!r}, and nothing follows a document's name in its ARN",
+            f"the policy has {has!r}, and the ARN of a document ends with its name",
         )
     numbered = re.sub(r"[0-9]", "", has) == re.sub(r"[0-9]", "", want)
     if "*" in has or has in WELL_KNOWN or numbered or likeness(has, want) < NEAR:
         return None
-    return "name-misspelt", f"the policy has {has!r}, which is nearly {want!r}"
+    return "name-misspelt", f"the policy has {has!r}, and the name is {want!r}"
 
 
 def _is_wrong_type(differences: tuple[Difference, ...], closest: str) -> bool:

@@ -147,8 +147,8 @@ def _listed(clients: Clients) -> _Listed:
                 names = (DEFAULT_DOCUMENT_NAME, *names)
                 if listed.complete:
                     notes.append(
-                        f"{DEFAULT_DOCUMENT_NAME} does not exist here: who names no document gets"
-                        " a plain shell, and needs access to it all the same"
+                        f"{DEFAULT_DOCUMENT_NAME} does not exist in this region: a session without"
+                        " --document-name gets a plain shell, and still needs access to it"
                     )
         if not listed.complete:
             whose = (

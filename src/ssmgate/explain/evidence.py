@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ssmgate.explain.near_miss import (
     ActionMiss,
-    ConditionMiss,
     DenyingStatement,
     Explanation,
     Failure,
@@ -18,6 +17,7 @@ from ssmgate.explain.near_miss import (
     ResourceMiss,
     likeness,
     nearest,
+    some,
 )
 from ssmgate.explain.report import DENY, Answer, NearMiss
 from ssmgate.explain.sources import Sources, place
@@ -43,7 +43,6 @@ MAX_SHOWN = 3
 # A statement farther away is about something else: it is shown only if none is nearer.
 _FAR = 450
 _SAME_WORD = 0.8
-_VALUES_SHOWN = 3
 
 
 def explained(answer: Answer, known: Sources) -> Answer:
@@ -170,45 +169,27 @@ def _part(failure: Failure) -> str:
 def _why(failure: Failure) -> str:
     match failure:
         case ActionMiss():
-            if failure.element == "NotAction":
-                return f"it lists {failure.closest}, the request's is {failure.request}"
-            return f"the closest is {failure.closest}, the request's is {failure.request}"
+            return failure.sentence
         case ResourceMiss():
             if failure.difference is not None:
                 difference = failure.difference
                 return (
-                    f"the closest is {failure.closest}; its {difference.part.value} is"
-                    f" {difference.policy or 'empty'}, the request's is"
+                    f"the closest ARN is {failure.closest}; its {difference.part.value} is"
+                    f" {difference.policy or 'empty'}, and the request's is"
                     f" {difference.request or 'empty'}"
                 )
             if failure.closest is None or failure.unresolved:
                 return f"a variable in {failure.closest or 'it'} has no value"
-            return f"it lists {failure.closest}"
-    return _why_condition(failure)
-
-
-def _why_condition(failure: ConditionMiss) -> str:
-    wanted = _some(failure.wanted)
-    has = (
-        "the request lacks the key"
-        if failure.values is None
-        else f"the request has {_some(failure.values)}"
-    )
-    return f"{failure.operator} {failure.key} wants {wanted}, {has}"
+            return f"the statement excludes {failure.closest}"
+    return failure.sentence
 
 
 def _why_denied(denial: DenyingStatement) -> str:
-    action = denial.action or "whatever NotAction does not list"
-    resource = denial.resource or "whatever NotResource does not list"
+    action = denial.action or "each action that NotAction does not list"
+    resource = denial.resource or "each resource that NotResource does not list"
     conditions = "".join(
-        f", as {c.condition.operator} {c.condition.key} wants {_some(c.condition.values)} and"
-        f" {'the request lacks the key' if c.values is None else f'it is {_some(c.values)}'}"
+        f", as {c.condition.operator} {c.condition.key} matches {some(c.condition.values)} and"
+        f" {'the request lacks the key' if c.values is None else f'it is {some(c.values)}'}"
         for c in denial.conditions
     )
     return f"denies {action} on {resource}{conditions}"
-
-
-def _some(values: Sequence[str]) -> str:
-    shown = ", ".join(values[:_VALUES_SHOWN])
-    more = len(values) - _VALUES_SHOWN
-    return f"{shown} or {more} more" if more > 0 else shown

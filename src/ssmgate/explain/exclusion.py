@@ -100,7 +100,7 @@ def deciding(iam: Any, answer: Answer) -> str:
         if not decisions:
             return ""
         if decisions == {EvalDecision.ALLOWED}:
-            return f"without {words} IAM's simulation allows it: they deny it"
+            return f"{words} deny it; without them IAM's simulation allows it"
         if EvalDecision.EXPLICIT_DENY not in decisions:
             return f"{words} deny it; without them no policy allows it either"
     return ""

@@ -100,7 +100,7 @@ def _of_statement(policy: Policy, statement: Statement) -> Iterator[Advice]:
             yield Advice(
                 code="incomplete-arn",
                 what=_breadth(policy, statement, text),
-                fix="write the ARNs that are meant, with all six parts",
+                fix="write complete ARNs, with all six parts",
                 place=where,
             )
 
@@ -125,10 +125,10 @@ def _breadth(policy: Policy, statement: Statement, text: str) -> str:
     completed = "".join(p.value if isinstance(p, Wildcard) else p for p in pieces)
     if policy.kind is PolicyKind.SERVICE_CONTROL:
         return (
-            f"{element} {text!r} is an incomplete ARN, and AWS documents its completion, here"
-            f" {completed}, for identity-based policies only"
+            f"{element} {text!r} is an incomplete ARN; AWS documents that it means {completed}"
+            " only for identity-based policies"
         )
     return (
-        f"IAM completes the incomplete ARN {text!r} in {element} to {completed}: each missing part"
+        f"{element} {text!r} is an incomplete ARN, which means {completed}: each missing part"
         " matches everything"
     )

@@ -51,9 +51,8 @@ MAX_CALLS = 60
 """How many calls may be made to read policies, without retries."""
 
 _SIMULATION_DENIED = (
-    "a deny covers iam:SimulatePrincipalPolicy itself, and no allow overrides it: policies that"
-    " require MFA, or certain addresses, deny it so. Try again with MFA, or have its owner except"
-    " this action"
+    "an explicit deny covers iam:SimulatePrincipalPolicy, often in a policy that requires MFA or"
+    " certain addresses. Try again with MFA, or ask the owner of that policy to exempt the action"
 )
 
 
@@ -199,9 +198,9 @@ def _add_missing_default(found: _Found, *, explain: bool) -> None:
         return
     if session_documents.is_missing(found.clients.ssm, DEFAULT_DOCUMENT_NAME):
         note = (
-            f"region {report.region} has no document {DEFAULT_DOCUMENT_NAME}: it is created when"
-            " the preferences of Session Manager are saved for the first time. Without it a start"
-            " that has to name the default document fails"
+            f"region {report.region} has no document {DEFAULT_DOCUMENT_NAME}. Session Manager"
+            " creates it when its preferences are saved for the first time. Until then, sessions"
+            " that have to name it fail"
         )
         found.report = replace(report, notes=(*report.notes, note))
 
@@ -300,8 +299,8 @@ def _add_session_policies(found: _Found) -> None:
         return
     if not assumed_role.is_untagged(found.clients.session):
         note = (
-            "the caller is a session of a role: if a session policy was passed when it began, the"
-            " session is limited by that policy too, and IAM's simulation does not evaluate it"
+            "the caller is a role session. If it was created with a session policy, that policy"
+            " limits it too, and IAM's simulation does not evaluate it"
         )
         found.report = replace(report, notes=(*report.notes, note))
 
@@ -368,7 +367,7 @@ def _explained(
     if denies and answer.layer and not answer.advice:
         exempt = (
             f"an explicit deny overrides every allow: ask the owner of that {answer.layer} to"
-            f" exempt {answer.questions[-1].resource_arn}"
+            " exempt this session"
         )
         why = exclusion.deciding(found.clients.iam, answer)
         return replace(answer, advice=(*((why,) if why else ()), exempt))

@@ -147,7 +147,7 @@ def _unknown(
             f" {' '.join(dict.fromkeys(options.values()))}"
         )
     clauses += [
-        f"AWS's documentation has two readings of the incomplete ARN {text}: write all six parts"
+        f"AWS's documentation is ambiguous about the incomplete ARN {text}: write all six parts"
         for text in finding.two_readings
     ]
     tag_on_document = is_document(question.resource_arn) and any(map(is_resource_tag, finding.keys))
@@ -157,12 +157,15 @@ def _unknown(
         "; ".join(clauses),
         (question,),
         statements=shown,
-        missing=tuple(
-            MissingKey(key, f"{option}, or {option.partition('=')[0]}= if the request lacks it")
-            for key, option in options.items()
-        ),
+        missing=tuple(MissingKey(key, _or_absent(option)) for key, option in options.items()),
         advice=tuple(_tag_advice(finding.evaluation)) if tag_on_document else (),
     )
+
+
+def _or_absent(option: str) -> str:
+    """Return `option` and, if it gives a value of a key, the option for a request without it."""
+    given, equals, _ = option.partition("=")
+    return f"{option}, or {given}= if the request lacks it" if equals else option
 
 
 def _option(key: str, question: Question, caller: Caller) -> str:

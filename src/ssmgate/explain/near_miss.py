@@ -17,6 +17,9 @@ from ssmgate.policy_language.patterns import complete, split_arn, split_pattern
 from ssmgate.policy_language.statements import Request, StatementMatch
 from ssmgate.policy_language.variables import Version, parse_template
 
+# How many values of a condition a sentence has.
+_VALUES_SHOWN = 3
+
 
 class ArnPart(enum.Enum):
     """The parts of an ARN, in order. TYPE and NAME are the last field, split at its first slash."""
@@ -56,6 +59,13 @@ class ActionMiss:
     closest: str
     request: str
 
+    @property
+    def sentence(self) -> str:
+        """Return what the statement allows or excludes."""
+        if self.element == "NotAction":
+            return f"the statement excludes {self.closest}"
+        return f"the statement allows {self.closest}, not {self.request}"
+
 
 @dataclass(frozen=True, slots=True)
 class ResourceMiss:
@@ -88,6 +98,13 @@ class ConditionMiss:
     wanted: tuple[str, ...]
     values: tuple[str, ...] | None
     cause: Cause
+
+    @property
+    def sentence(self) -> str:
+        """Return what the condition requires and what the request has."""
+        lacks = self.values is None
+        has = "lacks the key" if lacks else f"has {some(self.values or ())}"
+        return f"{self.operator} {self.key} requires {some(self.wanted)}, and the request {has}"
 
 
 Failure = ActionMiss | ResourceMiss | ConditionMiss
@@ -157,6 +174,13 @@ def nearest(evaluation: Evaluation) -> Explanation:
         if match.statement.effect is Effect.ALLOW
     ]
     return Explanation(misses=tuple(sorted(misses, key=lambda miss: miss.distance)))
+
+
+def some(values: Sequence[str]) -> str:
+    """Return the first of `values`, and how many more there are."""
+    shown = " or ".join(repr(value) for value in values[:_VALUES_SHOWN])
+    more = len(values) - _VALUES_SHOWN
+    return f"{shown} or {more} more" if more > 0 else shown
 
 
 def place(policy: Policy, statement: Statement) -> Place:

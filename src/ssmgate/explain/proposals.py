@@ -124,8 +124,8 @@ def with_iam(iam: Any, report: Report) -> Remedy:
         ]
         if answer is report.target and keys:
             obstacles.append(
-                f"the policies have a condition on {keys[0]}, and could not be read: the tags of"
-                " the target may be the reason, so no statement for it is proposed"
+                f"the policies have a condition on {keys[0]} and could not be read. The target's"
+                " tags may be why it is denied, so no statement is proposed for it"
             )
         else:
             questions += answer.questions

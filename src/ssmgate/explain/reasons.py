@@ -123,13 +123,13 @@ def supplier(key_name: str, question: Question | None) -> str:
     if is_resource_tag(key_name):
         return _whose_tags("" if question is None else question.resource_arn)
     if is_principal_tag(key_name):
-        return "tags of the IAM user or role, or of the session: no operation tells the latter"
-    return "the configuration's [context], if you know what the service will see"
+        return "tags of the IAM user or role, or of the session; AWS lists no session tags"
+    return "set it under [context] in the configuration, if you know the value that AWS will see"
 
 
 def _whose_tags(arn: str) -> str:
     if ":document/" in arn:
-        return "tags of the document itself (ssm:ListTagsForResource); it has none of the node's"
+        return "tags of the document (ssm:ListTagsForResource), not those of the node"
     if ":instance/" in arn:
         return "tags of the instance (ec2:DescribeTags)"
     if ":managed-instance/" in arn:

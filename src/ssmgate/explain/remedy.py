@@ -105,8 +105,8 @@ def _lift(requests: Sequence[Request], policies: Policies, account: str, lister:
         except CannotNarrow as error:
             where = location(first.place.source_policy_id, first.place.sid, first.place.line)
             obstacles.append(
-                f"the deny in {where} covers {' and '.join(resources)}, and ssmgate knows no"
-                f" exact change of it: {error}"
+                f"the deny in {where} covers {' and '.join(resources)}, and ssmgate found no"
+                f" change that exempts nothing else: {error}"
             )
             lift = Change(first.layer, (), first.place, statement)
             policies = applied(policies, (lift,))
@@ -139,6 +139,7 @@ class _Granted:
 def _grant(requests: Sequence[Request], policies: Policies) -> _Granted:
     lacking: dict[Layer, list[Evaluation]] = {}
     obstacles: list[str] = []
+    fenced: dict[tuple[str, str], list[str]] = {}
     given_up: list[Request] = []
     conditions: dict[Layer, Mapping[str, Mapping[str, Any]]] = {}
     for request in requests:
@@ -152,7 +153,7 @@ def _grant(requests: Sequence[Request], policies: Policies) -> _Granted:
             remaining = {layer: _remaining_conditions(evaluation, layer) for layer in layers}
             merged = {layer: merge(conditions.get(layer, {}), remaining[layer]) for layer in layers}
         except _Fenced as fence:
-            obstacles.append(str(fence))
+            fenced.setdefault((fence.where, fence.unmet), []).append(request.resource)
             given_up.append(request)
             continue
         except ValueError:
@@ -167,6 +168,10 @@ def _grant(requests: Sequence[Request], policies: Policies) -> _Granted:
         for layer, evaluations in lacking.items()
         if (change := _addition(layer, evaluations, conditions[layer]))
     )
+    obstacles += [
+        f"{where} allows {' and '.join(resources)} only under this condition: {unmet}"
+        for (where, unmet), resources in fenced.items()
+    ]
     return _Granted(changes, tuple(obstacles), tuple(given_up))
 
 
@@ -205,7 +210,11 @@ def _corrected(evaluation: Evaluation, layer: Layer) -> Change | None:
 
 
 class _Fenced(Exception):
-    """A statement allows this resource under a condition that does not hold."""
+    """The statement at `where` allows this resource under the condition `unmet`."""
+
+    def __init__(self, where: str, unmet: str) -> None:
+        super().__init__(where, unmet)
+        self.where, self.unmet = where, unmet
 
 
 def _remaining_conditions(evaluation: Evaluation, layer: Layer) -> Mapping[str, Mapping[str, Any]]:
@@ -223,7 +232,7 @@ def _remaining_conditions(evaluation: Evaluation, layer: Layer) -> Mapping[str, 
         fences.append((match, failed))
     if fences:
         match, failed = fences[0]
-        raise _Fenced(_fence(evaluation, match, failed))
+        raise _fence(match, failed)
     return {}
 
 
@@ -269,14 +278,11 @@ def _without_mistakes(
     return {operator: keys for operator, keys in remaining.items() if keys}
 
 
-def _fence(evaluation: Evaluation, match: StatementMatch, failed: Sequence[Any]) -> str:
+def _fence(match: StatementMatch, failed: Sequence[Any]) -> _Fenced:
     found = place(match.policy, match.statement)
     where = location(found.source_policy_id, found.sid, found.line)
     unmet = " and ".join(
         f"{c.condition.operator} {c.condition.key} {' or '.join(c.condition.values[:3])}"
         for c in failed
     )
-    return (
-        f"{where} allows {evaluation.request.resource} only under a condition, which has to hold:"
-        f" {unmet}"
-    )
+    return _Fenced(where, unmet)

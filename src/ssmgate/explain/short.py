@@ -35,8 +35,9 @@ def miss(found: Miss, document_arn: str, node_arn: str | None) -> str:
     by_type = {type(failure): failure for failure in reversed(found.failures)}
     resource, action = by_type.get(ResourceMiss), by_type.get(ActionMiss)
     if isinstance(action, ActionMiss):
-        verb = "excludes" if action.element == "NotAction" else "allows"
-        return f"{verb} {action.closest}, not {action.request}"
+        if action.element == "NotAction":
+            return f"excludes {action.closest}"
+        return f"allows {action.closest}, not {action.request}"
     if isinstance(resource, ResourceMiss):
         return _resource(found, resource, document_arn, node_arn)
     condition = by_type.get(ConditionMiss)

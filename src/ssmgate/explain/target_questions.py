@@ -46,7 +46,7 @@ def differ(allowing: str, allowed_with_key: bool) -> str:
     """
     there, elsewhere = ("is true", "is absent") if allowed_with_key else ("is absent", "is true")
     return (
-        f"the target is allowed by {allowing} if {CHECK_KEY} {there}, and denied if it {elsewhere}:"
-        " which of these the service uses is not certain where a document of your account is named"
+        f"the target is allowed by {allowing} if {CHECK_KEY} {there}, and denied if it {elsewhere}."
+        " For a document of your account it is uncertain which of the two AWS uses"
         + ("; write BoolIfExists in place of Bool" if allowed_with_key else "")
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssmgate.explain.report import (
     DENY,
@@ -23,9 +23,12 @@ from ssmgate.explain.report import (
 from ssmgate.explain.sources import place
 from ssmgate.gate.decision.endpoints import NAMES
 from ssmgate.gate.decision.printable import line
+from ssmgate.gate.decision.question import ContextEntry
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 
 WIDTH = 80
+
+_SHOWN = ", as above"
 
 _WIDEST = max(len(verdict.value) for verdict in Verdict)
 _COLOURS = {Verdict.ALLOWED: "32", Verdict.DENIED: "31", Verdict.UNKNOWN: "33"}
@@ -47,24 +50,28 @@ class Style:
 def brief(report: Report, style: Style) -> str:
     """Return the answer alone on the first line, then document and target with their reasons."""
     lines = [_first(report, style)]
-    for name, answer in (("document", report.document), ("target", report.target)):
+    for name, answer in (("document", report.document), ("target", _after(report))):
         lines.append(f"{name}: {style.verdict(answer.verdict)}{line(_reason(answer, ' - '))}")
     lines += [line(note) for note in report.notes]
     return "\n".join(lines)
 
 
 def explained(report: Report, style: Style) -> str:
-    """Return everything that is known about the answers."""
+    """Return everything that is known about the answers, each statement and sentence once."""
     blocks = [[_first(report, style)], [*_who(report)]]
     name = report.request.document_name
     title = f"document {line(name or DEFAULT_DOCUMENT_NAME)}"
     if name is None:
         title += " (the default, as none was named)"
-    blocks.append([*_answer(title, report.document, style), *_grant(report.document)])
+    shared = _shared_context(report)
+    document, target = report.document, _after(report)
+    blocks.append([*_answer(title, document, style, (), shared), *_grant(document)])
     title = f"target {line(report.request.target)}"
-    blocks.append([*_answer(title, report.target, style), *_enforced(report.target)])
+    blocks.append([*_answer(title, target, style, (document,), shared), *_enforced(target)])
+    if shared:
+        blocks.append(_wrapped(f"context keys of document and target: {_values(shared)}"))
     if report.data_channel is not None:
-        blocks.append([*_data_channel(report.data_channel, style)])
+        blocks.append([*_data_channel(report.data_channel, report)])
     if report.unread:
         blocks.append([*_unread(report.unread)])
     if report.notes:
@@ -72,7 +79,7 @@ def explained(report: Report, style: Style) -> str:
     if changes := [*_changes(report, "  ")]:
         blocks.append(changes)
     elif report.verdict is not Verdict.ALLOWED and report.ask_for is not None:
-        blocks.append(["ask for:", _json(report.ask_for, "  ")])
+        blocks.append(["to request:", _json(report.ask_for, "  ")])
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
@@ -82,6 +89,23 @@ def _reason(answer: Answer, between: str) -> str:
     if f"{answer.reason} ".startswith(f"{word} "):
         return answer.reason.removeprefix(word)
     return f"{between}{answer.reason}"
+
+
+def _after(report: Report) -> Answer:
+    """Return the answer about the target without a reason that the document's answer gives."""
+    document, target = report.document, report.target
+    if target.verdict is Verdict.ALLOWED or target.reason != document.reason:
+        return target
+    return replace(target, reason="for the same reason")
+
+
+def _shared_context(report: Report) -> tuple[ContextEntry, ...]:
+    """Return the context keys with which both the document and the target were simulated."""
+    if not report.document.questions:
+        return ()
+    of_document = report.document.questions[-1].context
+    of_target = report.target.questions[-1].context if report.target.questions else ()
+    return tuple(entry for entry in of_document if entry in of_target)
 
 
 def _first(report: Report, style: Style) -> str:
@@ -99,8 +123,8 @@ def request(report: Report) -> str:
     who = "(not known)" if report.caller is None else line(report.caller.caller_arn)
     denied = report.verdict is Verdict.DENIED
     lines = [
-        "I would like to start Session Manager sessions, and"
-        + (" may not yet." if denied else " whether I may is not known."),
+        "I would like to start Session Manager sessions."
+        + (" Access is denied." if denied else " My access is unknown."),
         "",
         f"  as        {who}",
     ]
@@ -115,9 +139,11 @@ def request(report: Report) -> str:
             f"IAM policy simulation of the document: {report.document.verdict.value}"
             f"{_reason(report.document, ', ')}."
         ),
-        *_wrapped(f"Of the target: {report.target.verdict.value}{_reason(report.target, ', ')}."),
+        *_wrapped(f"Of the target: {report.target.verdict.value}{_reason(_after(report), ', ')}."),
     ]
-    if advice := [*dict.fromkeys((*report.document.advice, *report.target.advice))]:
+    advised = (*report.document.advice, *report.target.advice)
+    reasons = {report.document.reason, report.target.reason}
+    if advice := [text for text in dict.fromkeys(advised) if text not in reasons]:
         lines += ["", *(row for text in advice for row in _with_statement(text, ""))]
     if report.notes:
         lines += ["", *(row for note in report.notes for row in _wrapped(note))]
@@ -185,7 +211,7 @@ def _preferences(report: DocumentsReport) -> Iterator[str]:
             shown = line(value) if isinstance(value, str) else json.dumps(value)
             yield f"  {what + ':':26} {shown}"
     if not any_set:
-        yield "  nothing: no logs, no KMS key, no run-as user, the usual time-outs"
+        yield "  no logs, KMS key or run-as user, and the default time-outs"
 
 
 def _who(report: Report) -> Iterator[str]:
@@ -193,14 +219,24 @@ def _who(report: Report) -> Iterator[str]:
         return
     yield from _wrapped(f"caller {report.caller.caller_arn}")
     if report.caller.caller_arn != report.caller.policy_source_arn:
-        yield from _wrapped(f"by the policies of {report.caller.policy_source_arn}", "  ")
+        yield from _wrapped(f"with the policies of {report.caller.policy_source_arn}", "  ")
     yield f"region {line(report.region)}"
     if report.endpoints is not None:
         for service, url in report.endpoints.shown().items():
             yield f"endpoint of {NAMES[service]} {line(url)}"
 
 
-def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
+def _answer(
+    title: str,
+    answer: Answer,
+    style: Style,
+    before: tuple[Answer, ...],
+    shared: tuple[ContextEntry, ...],
+) -> Iterator[str]:
+    """Yield the lines about `answer`, without what the answers `before` it have shown.
+
+    `shared` are the context keys that are shown elsewhere.
+    """
     yield title
     reason = _wrapped(f"{answer.verdict.value}{_reason(answer, ': ')}", "  ")
     if style.colour:
@@ -209,33 +245,45 @@ def _answer(title: str, answer: Answer, style: Style) -> Iterator[str]:
     yield from reason
     if answer.layer is not None:
         yield f"  layer: {line(answer.layer)}"
+    shown = [statement for earlier in before for statement in earlier.statements]
     for statement in answer.statements:
-        yield from _statement(statement)
+        yield from _statement(statement, again=statement.text is not None and statement in shown)
+    missing = [key for earlier in before for key in earlier.missing]
     for key in answer.missing:
-        yield from _wrapped(f"missing: {key.key_name} ({key.supplier})", "  ")
+        supplier = _SHOWN if key in missing else f" ({key.supplier})"
+        yield from _wrapped(f"missing: {key.key_name}{supplier}", "  ")
     in_full = any(statement.text is not None for statement in answer.statements)
+    nearest = [near for earlier in before for near in earlier.nearest]
     for near in answer.nearest:
         if near.part != DENY or not in_full:
-            yield from _near(near)
+            yield from _near(near, again=near in nearest)
+    said = {answer.reason, *(why for near in answer.nearest for why in near.why.split("; "))}
+    said |= {text for earlier in before for text in (earlier.reason, *earlier.advice)}
     for advice in answer.advice:
-        yield from _with_statement(f"advice: {advice}", "  ")
+        what, separator, fix = advice.partition("; ")
+        rest = fix if separator and what in said else advice
+        if advice not in said:
+            yield from _with_statement(f"advice: {rest}", "  ")
     if answer.depends_on:
         yield from _wrapped(f"depends on {', '.join(answer.depends_on)}", "  ")
-    if answer.questions:
-        yield from _context(answer)
+    context = answer.questions[-1].context if answer.questions else ()
+    if own := [entry for entry in context if entry not in shared]:
+        yield from _wrapped(f"context keys: {_values(own)}", "  ")
 
 
-def _statement(statement: Statement) -> Iterator[str]:
+def _statement(statement: Statement, *, again: bool) -> Iterator[str]:
     location = place(statement.policy, statement.sid, statement.line)
-    yield from _wrapped(f"by {location}", "  ")
-    if statement.text is not None:
+    yield from _wrapped(f"by {location}{_SHOWN * again}", "  ")
+    if statement.text is not None and not again:
         yield _json(json.loads(statement.text), "    ")
 
 
-def _near(near: NearMiss) -> Iterator[str]:
+def _near(near: NearMiss, *, again: bool) -> Iterator[str]:
     what = "denied by" if near.part == DENY else "nearest"
-    yield from _wrapped(f"{what}: {place(near.policy, near.sid, near.line)}", "  ")
-    yield from _wrapped(near.sentence, "    ")
+    location = place(near.policy, near.sid, near.line)
+    yield from _wrapped(f"{what}: {location}{_SHOWN * again}", "  ")
+    if not again:
+        yield from _wrapped(near.sentence, "    ")
 
 
 def _with_statement(text: str, indent: str) -> Iterator[str]:
@@ -247,7 +295,7 @@ def _with_statement(text: str, indent: str) -> Iterator[str]:
 
 
 def _changes(report: Report, indent: str) -> Iterator[str]:
-    """Yield what has to be changed, each statement whole, and then what stands in the way."""
+    """Yield what has to be changed, each statement whole, and then the obstacles."""
     if report.changes:
         then = ", after the obstacles below are removed" if report.obstacles else ""
         yield from _wrapped(f"to allow this session and nothing else{then}:")
@@ -257,57 +305,56 @@ def _changes(report: Report, indent: str) -> Iterator[str]:
             what = f"add to {article} {change.layer}:"
         else:
             where = f"{place(change.policy, change.sid, change.line)} ({change.layer})"
-            what = f"replace {where} with:" if change.statements else f"remove {where}"
+            what = (
+                f"replace {where} with:" if change.statements else f"remove this statement: {where}"
+            )
         yield from _wrapped(what, indent)
         for statement in change.statements:
             yield _json(statement, indent + "  ")
         if change.note:
             yield from _wrapped(f"note: {change.note}", indent + "  ")
     if report.obstacles:
-        yield "what stands in the way:"
+        yield "obstacles:"
         for obstacle in report.obstacles:
             yield from _wrapped(obstacle, indent or "  ")
 
 
-def _context(answer: Answer) -> Iterator[str]:
-    entries = answer.questions[-1].context
-    yield from _wrapped(
-        "asked with " + ", ".join(f"{e.key_name}={'|'.join(e.values)}" for e in entries), "  "
-    )
+def _values(context: Iterable[ContextEntry]) -> str:
+    return ", ".join(f"{entry.key_name}={'|'.join(entry.values)}" for entry in context)
 
 
 def _grant(answer: Answer) -> Iterator[str]:
     if answer.grant is not None:
-        yield f"  granted by: {line(answer.grant)}"
+        yield f"  grant: {line(answer.grant)}"
 
 
 def _enforced(answer: Answer) -> Iterator[str]:
     match answer.enforced:
         case True:
             yield from _wrapped(
-                "the policies demand ssm:SessionDocumentAccessCheck: the service checks the"
-                " document too",
+                "the policies require ssm:SessionDocumentAccessCheck: AWS checks the document too",
                 "  ",
             )
         case False:
             yield from _wrapped(
-                "allowed with ssm:SessionDocumentAccessCheck false too: by AWS's older text the"
-                " service starts a session without checking the document",
+                "also allowed with ssm:SessionDocumentAccessCheck=false: AWS may start a session"
+                " without checking the document",
                 "  ",
             )
 
 
-def _data_channel(answer: Answer, style: Style) -> Iterator[str]:
+def _data_channel(answer: Answer, report: Report) -> Iterator[str]:
     yield from _wrapped(
         "data channel (ssmmessages:OpenDataChannel, which session-manager-plugin 1.2.764.0 and"
-        f" later asks for): {answer.verdict.value}"
+        f" later needs): {answer.verdict.value}"
     )
+    same = answer.reason in (report.document.reason, report.target.reason)
     if answer.verdict is not Verdict.ALLOWED:
-        yield from _wrapped(answer.reason, "  ")
+        yield from _wrapped("for the same reason" if same else answer.reason, "  ")
 
 
 def _unread(unread: Iterable[str]) -> Iterator[str]:
-    yield "not read:"
+    yield "could not be read:"
     for what in unread:
         yield from _wrapped(what, "  ")
 

@@ -127,14 +127,13 @@ def not_enforced(target: Request, policies: Policies) -> Iterator[Advice]:
         elif conditioned:
             code, what = (
                 "condition-missing",
-                f"this statement allows {target.action} without the condition on {CHECK_KEY} that"
-                " another has, so the check can be bypassed",
+                f"this statement lacks the condition on {CHECK_KEY} that another has, so the check"
+                " can be bypassed",
             )
         else:
             code, what = (
                 "check-not-enforced",
-                f"this statement allows {target.action} whatever {CHECK_KEY} is: the service may"
-                " start a session without checking the document",
+                f"this statement has no condition on {CHECK_KEY}",
             )
         yield Advice(
             code,
@@ -172,8 +171,8 @@ def _enumeration(document: Request, policies: Policies) -> Iterator[Advice]:
             ):
                 yield Advice(
                     "deny-by-enumeration",
-                    f"every document is allowed but those that this deny names ({len(named)}): one"
-                    " that is created tomorrow is allowed too",
+                    f"this deny lists the documents to deny ({len(named)}): one that is created"
+                    " later is allowed",
                     "allow the documents by name instead of denying some",
                     place(match.policy, match.statement),
                 )

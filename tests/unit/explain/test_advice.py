@@ -98,7 +98,7 @@ FIRES = [
     ("denied-by-wildcard", [statement("*"), statement("*", effect="Deny")], SSH),
     ("denied-by-not-resource",
      [statement("*"), statement(None, effect="Deny", NotResource=[CUSTOM, ALL_NODES])], SHELL),
-    ("deny-hangs-on-key", [statement("*"), statement("*", effect="Deny", **condition(
+    ("deny-depends-on-key", [statement("*"), statement("*", effect="Deny", **condition(
         "BoolIfExists", "aws:MultiFactorAuthPresent", "false"))], SHELL),
     ("denied-by-condition", [statement("*"), statement("*", effect="Deny", **condition(
         "StringNotEquals", "aws:RequestedRegion", "eu-west-1"))], SHELL),
@@ -144,7 +144,7 @@ KEEPS_SILENT = [
     ("denied-by-name", [statement("*"), statement("*", effect="Deny")], SSH),
     ("denied-by-wildcard", [statement("*"), statement(SSH, effect="Deny")], SSH),
     ("denied-by-name", [statement("*"), statement(CUSTOM, effect="Deny")], SHELL),
-    ("deny-hangs-on-key", [statement("*"), statement("*", effect="Deny", **condition(
+    ("deny-depends-on-key", [statement("*"), statement("*", effect="Deny", **condition(
         "Null", "aws:MultiFactorAuthPresent", "true"))], SHELL),
     ("denied-by-condition", [statement("*"), statement("*", effect="Deny")], SHELL),
     ("document-not-listed", [statement(SHELL)], SHELL),

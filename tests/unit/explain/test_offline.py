@@ -170,7 +170,7 @@ def test_names_incomplete_arn_that_has_two_readings():
     report = offline.check(policy_files(allow(arn)), scenario())
 
     assert report.document.reason == (
-        f"AWS's documentation has two readings of the incomplete ARN {arn}: write all six parts"
+        f"AWS's documentation is ambiguous about the incomplete ARN {arn}: write all six parts"
     )
 
 
@@ -311,9 +311,9 @@ def test_warns_that_incomplete_arn_is_completed_with_wildcards():
 
     assert report.document.verdict is Verdict.ALLOWED
     (broad,) = [one for one in report.document.advice if "p.json" in one]
-    assert "completes the incomplete ARN 'arn:aws:ssm' in Resource to arn:aws:ssm:*:*:*" in broad
+    assert "Resource 'arn:aws:ssm' is an incomplete ARN, which means arn:aws:ssm:*:*:*" in broad
     (of_guard,) = [one for one in report.document.advice if "guard.json" in one]
-    assert "for identity-based policies only" in of_guard
+    assert "only for identity-based policies" in of_guard
 
 
 def test_document_context_applies_to_document_only():

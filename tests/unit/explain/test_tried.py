@@ -123,9 +123,9 @@ def denied(iam, about):
     ("iam", "words", "calls"),
     [
         (Iam(allow(), scp=[allow("*", "*"), deny()]),
-         "without service control policies IAM's simulation allows it", 1),
+         "service control policies deny it; without them IAM's simulation allows it", 1),
         (Iam(allow(), boundary=[allow("*", "*"), deny()]),
-         "without the policies of the permissions boundary IAM's simulation allows it", 2),
+         "the policies of the permissions boundary deny it; without them IAM's simulation", 2),
         (Iam(allow(NODE), scp=[deny()]),
          "service control policies deny it; without them no policy allows it either", 1),
         (Iam(allow(), deny()), "inline policies deny it", 3),

@@ -57,7 +57,7 @@ def unless_unknown(denial: Denial, keys: Sequence[str]) -> Denial | Unknown:
     if denial.reason_code == Reason.EXPLICIT_DENY:
         code, reason = Reason.LIVE_DENY, f"an explicit deny may depend on {what}"
     else:
-        code, reason = Reason.LIVE_CONTEXT, f"the policies use {what}"
+        code, reason = Reason.LIVE_CONTEXT, f"the policies test {what}"
     return Unknown(code, reason, denial.question, tuple(keys), denial)
 
 
@@ -78,7 +78,7 @@ def unless_unread(denial: Denial, unread: Sequence[tuple[str, str]]) -> Denial |
     if denial.reason_code == Reason.EXPLICIT_DENY:
         code, reason = Reason.TAGS_DENY, f"an explicit deny may depend on {tags}"
     else:
-        code, reason = Reason.TAGS_UNKNOWN, f"the policies ask for {tags}"
+        code, reason = Reason.TAGS_UNKNOWN, f"the policies test {tags}"
     return Unknown(code, reason, denial.question, keys, denial)
 
 

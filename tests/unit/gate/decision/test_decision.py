@@ -258,7 +258,7 @@ def test_denial_that_unread_tag_may_change_is_unknown() -> None:
     assert [o.reason_code for o in decisions] == [Reason.TAGS_UNKNOWN, Reason.TAGS_DENY]
     keys = "aws:ResourceTag/a, ssm:resourceTag/b, which is x, and c, which is y"
     assert [o.reason for o in decisions if isinstance(o, Unknown)] == [
-        f"the policies ask for {keys}", f"an explicit deny may depend on {keys}",
+        f"the policies test {keys}", f"an explicit deny may depend on {keys}",
     ]  # fmt: skip
 
 

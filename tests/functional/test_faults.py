@@ -466,7 +466,7 @@ ALLOWED = "<EvalDecision>allowed</EvalDecision>"
             "it has a marker and is not truncated",
             id="a marker alone",
         ),
-        pytest.param(page(more=MORE), "IAM's answer has no end", id="endless pages"),
+        pytest.param(page(more=MORE), "IAM's answer has too many pages", id="endless pages"),
         pytest.param(
             xml_error("InvalidInput", "Invalid ARN provided in the request: x"),
             "An error occurred (InvalidInput)",
@@ -629,7 +629,7 @@ def test_missing_credentials_are_reported(
             id="refused",
         ),
         pytest.param(reset(), 255, "Connection was closed", id="reset"),
-        pytest.param(text("no XML " * 5000), 255, "AWS's answer cannot be parsed", id="garbage"),
+        pytest.param(text("no XML " * 5000), 255, "AWS's answer cannot be read", id="garbage"),
         pytest.param(xml(""), 255, "AWS's answer lacks 'Credentials'", id="no Credentials"),
     ],
 )

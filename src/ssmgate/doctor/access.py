@@ -78,7 +78,7 @@ def role_path(caller: Caller, calls: Sequence[Call]) -> Result:
     denied = [call for call in calls if call.operation == "get_role" and call.answered]
     if not denied:
         return not_checked(name, "IAM")
-    text = "iam:GetRole is denied: the role is simulated by its name alone"
+    text = "iam:GetRole is denied: the role is simulated without its path"
     return warning(name, text, statement("iam:GetRole", caller.policy_source_arn))
 
 
@@ -89,7 +89,9 @@ def document_access(outcome: Decision, fix: str) -> Result:
         case Permit():
             return ok(name, f"{DEFAULT_DOCUMENT_NAME} is allowed")
         case Denial():
-            text = f"{DEFAULT_DOCUMENT_NAME} is denied ({outcome.layer.value}): name another one"
+            text = (
+                f"{DEFAULT_DOCUMENT_NAME} is denied ({outcome.layer.value}): name another document"
+            )
             return warning(name, text, fix)
         case Unknown(reason_code=Reason.GRANT_UNKNOWN):
             return unknown(name, outcome.reason)
@@ -130,16 +132,16 @@ def document_check(attempt: TargetAttempt, *, target: str | None) -> Result:
     """
     name = "document check"
     if attempt.demanded:
-        return ok(name, "the service checks the document for this caller too")
+        return ok(name, "AWS checks the document too")
     if attempt.demanded is False:
-        text = "the service need not check the document for this caller: no condition requires it"
+        text = "AWS may start a session without checking the document: no condition requires it"
         return warning(name, text, CONDITION)
     if isinstance(attempt.obstacle, Unknown) and target is not None:
         return unknown(
             name, attempt.obstacle.reason, f"ssmgate check --target {shlex.quote(target)}"
         )
     if target is None:
-        text = "not known without a node: name one that you use"
+        text = "unknown without a node: name one that you use"
         return unknown(name, text, "ssmgate doctor --target i-0123456789abcdef0")
     return ok(name, f"{target} is denied in any case")
 
@@ -191,7 +193,7 @@ def data_channel(iam: Any, builder: QuestionBuilder, plugin: Callable[[], Plugin
     if isinstance(answer, Denial):
         other = _answer(iam, replace(question, resource_arn=session_arn(builder)))
         if other is None:
-            text = f"{DATA_CHANNEL_ACTION} is allowed for sessions only, which may not be enough"
+            text = f"{DATA_CHANNEL_ACTION} is allowed on sessions only, which may not be enough"
             return unknown(name, text, statement(DATA_CHANNEL_ACTION, "*"))
     match answer:
         case None:

@@ -197,7 +197,7 @@ def _result(step: Step[T], until: float, instead: Callable[[Unknown], T]) -> T:
     except OutOfTimeError:
         return instead(Unknown(Reason.TIMED_OUT, "AWS took too long"))
     except Exception as error:  # no answer may end the report
-        why = f"AWS's answer cannot be parsed ({type(error).__name__})"
+        why = f"AWS's answer cannot be read ({type(error).__name__})"
         return instead(Unknown(Reason.UNREADABLE, why))
 
 

@@ -45,7 +45,9 @@ def proxies(environ: Mapping[str, str]) -> Result:
 def tls(verify: bool | str | None, configured: object, environ: Mapping[str, str]) -> Result:
     """Check the CA bundle. `verify` is that of the options, `configured` the profile's bundle."""
     if verify is False:
-        return warning("TLS", "--no-verify-ssl: anyone on the way can answer for AWS")
+        return warning(
+            "TLS", "--no-verify-ssl: certificates are not verified, so a proxy can answer as AWS"
+        )
     path = verify or configured or environ.get("REQUESTS_CA_BUNDLE")
     if not isinstance(path, str):
         return ok("TLS", "certificates are verified with the default CA bundle")

@@ -93,7 +93,9 @@ def _plugin(finding: Step[tuple[Plugin | None, Result]]) -> tuple[Plugin | None,
     try:
         return finding.result(time.monotonic() + _PLUGIN_SECONDS)
     except OutOfTimeError:
-        return None, problem("plugin", "session-manager-plugin --version does not end")
+        return None, problem(
+            "plugin", f"session-manager-plugin --version did not end within {_PLUGIN_SECONDS} s"
+        )
 
 
 def _shell(machine: Machine, config: Config) -> tuple[Result, ...]:
@@ -160,6 +162,9 @@ def text(results: Sequence[Result], *, colour: bool = False) -> str:
 
 def _fix(fix: str) -> list[str]:
     """Return the lines of a fix: a policy statement is indented, a command is one line."""
+    if fix.startswith('"'):  # an element of a statement
+        rows = json.dumps(json.loads(f"{{{fix}}}"), indent=2).splitlines()
+        return [row.removeprefix("  ") for row in rows[1:-1]]
     return json.dumps(json.loads(fix), indent=2).splitlines() if fix.startswith("{") else [fix]
 
 

@@ -111,7 +111,7 @@ def records(environ: Mapping[str, str], config: Config) -> Result:
     name, wanted = "records", config.records
     if not (wanted.file or wanted.syslog):
         if wanted.required:
-            text = "record.required is set without record.file or record.syslog: nothing starts"
+            text = "record.required is set without record.file or record.syslog: no session starts"
             return problem(name, text, "ssmgate config show --origin")
         return ok(name, "not configured")
     found = []
@@ -121,9 +121,9 @@ def records(environ: Mapping[str, str], config: Config) -> Result:
         found.append(_syslog(wanted))
     for where, why, fix in found:
         if why:
-            lost = "nothing starts" if wanted.required else "sessions start without a record"
+            lost = "no session starts" if wanted.required else "sessions start without a record"
             result = problem if wanted.required else warning
-            return result(name, f"{where}: {why}: {lost}", fix)
+            return result(name, f"{where}: {why}; {lost}", fix)
     return ok(name, f"can be written: {', '.join(where for where, _, _ in found)}")
 
 
@@ -142,7 +142,7 @@ def _record_file(environ: Mapping[str, str], path: str) -> tuple[str, str, str]:
         known = os.fstat(file)
         os.close(file)
         if known.st_uid != mine or known.st_nlink != 1 or known.st_mode & 0o077:
-            return path, "has another owner, another name, or is not 0600", f"chmod 600 {quoted}"
+            return path, "must be yours, with mode 0600 and no hard link", f"chmod 600 {quoted}"
     except FileNotFoundError:
         try:
             trusted_open.require_trusted_directory(directory, owners)

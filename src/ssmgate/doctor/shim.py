@@ -95,10 +95,12 @@ def real_aws(found: Shim) -> Result:
     """Check the AWS CLI that runs all commands but session starts."""
     real = found.real
     if real is None:
-        return warning("aws", "no AWS CLI on PATH: aws starts sessions only")
+        return warning("aws", "no AWS CLI on PATH: aws can only start sessions")
     if not (os.path.isfile(real) and os.access(real, os.X_OK)):
         return problem(
-            "aws", f"aws.path names {real}, which is not a program", "ssmgate config show --origin"
+            "aws",
+            f"aws.path names {real}, which is not an executable file",
+            "ssmgate config show --origin",
         )
     if found.is_bundled(real):
         text = f"{real} is the AWS CLI v1 that was installed with ssmgate, not your own"

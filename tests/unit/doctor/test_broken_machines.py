@@ -191,13 +191,13 @@ SETTINGS = [
     Row("no directory for records", lambda w: w.configure('[record]\nfile = "@/none/a.jsonl"'),
         "records", "warning", "/none: No such file", "sudo install -d -m 700"),
     Row("required record without a file", lambda w: w.configure("[record]\nrequired = true"),
-        "records", "problem", "nothing starts", "ssmgate config show --origin"),
+        "records", "problem", "no session starts", "ssmgate config show --origin"),
     Row("required record into no directory",
         lambda w: w.configure('[record]\nrequired = true\nfile = "@/none/a.jsonl"'),
-        "records", "problem", "nothing starts", "sudo install -d"),
+        "records", "problem", "no session starts", "sudo install -d"),
     Row("records that others can read", lambda w: (
         (w.directory / "records/a").touch(0o644), w.configure('[record]\nfile = "@/records/a"')),
-        "records", "warning", "not 0600", "chmod 600 "),
+        "records", "warning", "with mode 0600", "chmod 600 "),
     Row("record of a user without a name", lambda w: user_record(w, None),
         "records", "warning", "this user has no name", "id"),
     Row("no syslog", lambda w: w.configure('[record]\nsyslog = "@/log"'),
@@ -226,7 +226,7 @@ USER = [
     Row("no real aws", lambda w: (w.directory / "bin/aws").unlink(),
         "aws", "warning", "no AWS CLI on PATH"),
     Row("aws.path wrong", lambda w: w.set(SSMGATE_AWS_PATH="/none/aws"),
-        "aws", "problem", "/none/aws, which is not a program", "ssmgate config show --origin"),
+        "aws", "problem", "which is not an executable file", "ssmgate config show --origin"),
     Row("no completion", lambda w: w.write(".bashrc", "# ssmgate\n"),
         "completion", "warning", "bash does not load it", ">> "),
     Row("completions not installed", lambda w: setattr(w, "completions", None),
@@ -360,22 +360,22 @@ ACCESS = [
         "document access", "warning", f"{SHELL} is denied", "ssmgate documents"),
     Row("service does not check the document", lambda w: w.aws.script(
         "SimulatePrincipalPolicy", simulated(checked=False)),
-        "document check", "warning", "need not check the document", "BoolIfExists"),
+        "document check", "warning", "without checking the document", "BoolIfExists"),
     Row("service does not check the document of a node", lambda w: (
         w.words.extend(["--target", NODE]),
         w.aws.script("SimulatePrincipalPolicy", simulated(checked=False))),
-        "document check", "warning", "need not check the document", "BoolIfExists"),
+        "document check", "warning", "without checking the document", "BoolIfExists"),
     Row("no node is allowed", lambda w: w.aws.script("SimulatePrincipalPolicy", simulated(
         lambda _, arn: "implicitDeny" if ":instance/" in arn else "allowed")),
         "document check", "unknown", "name one that you use", "ssmgate doctor --target"),
     Row("data channel denied", lambda w: w.aws.script(
         "SimulatePrincipalPolicy", denied("ssmmessages:OpenDataChannel")),
         "data channel", "problem", "OpenDataChannel is denied", '"ssmmessages:OpenDataChannel"'),
-    Row("data channel for sessions only", lambda w: w.aws.script(
+    Row("data channel on sessions only", lambda w: w.aws.script(
         "SimulatePrincipalPolicy", simulated(
             lambda action, arn: "implicitDeny"
             if action == "ssmmessages:OpenDataChannel" and arn == "*" else "allowed")),
-        "data channel", "unknown", "allowed for sessions only", '"Resource": "*"'),
+        "data channel", "unknown", "allowed on sessions only", '"Resource": "*"'),
     Row("termination throttled", lambda w: w.aws.script(
         "SimulatePrincipalPolicy", throttled("ssm:TerminateSession")),
         "termination", "unknown", "Throttling", "ssmgate doctor"),
@@ -464,7 +464,7 @@ HEALTHY = [
         "GetDocument", json_error("InvalidDocument", "none")),
         "default document", "ok", "does not exist: sessions get a plain shell"),
     Row("a node", lambda w: w.words.extend(["--target", NODE]),
-        "document check", "ok", "checks the document for this caller too"),
+        "document check", "ok", "AWS checks the document too"),
 ]  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def _translate(error: Exception) -> GateError:
         case ProfileNotFound():
             return GateError(str(error))
         case ResponseParserError():  # its message contains the whole answer
-            return GateError("AWS's answer cannot be parsed")
+            return GateError("AWS's answer cannot be read")
         case KeyError():
             return GateError(f"AWS's answer lacks {error}")
         case AttributeError() | ImportError() | TypeError():

@@ -80,7 +80,7 @@ def ask(
         from ssmgate.gate.aws import errors
 
         return errors.cannot_ask(error, question)
-    return Unknown(Reason.UNREADABLE, "IAM's answer has no end", question)
+    return Unknown(Reason.UNREADABLE, "IAM's answer has too many pages", question)
 
 
 def _read(answer: Mapping[str, Any], questions: Sequence[Question]) -> tuple[Evaluation, ...]:

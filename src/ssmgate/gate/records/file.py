@@ -76,7 +76,7 @@ def _opened(path: str, flags: int) -> int:
     known = os.fstat(file)
     if known.st_uid != mine or known.st_nlink != 1 or known.st_mode & 0o077:
         os.close(file)
-        raise NotAppended(f"not trusted: {path} has another owner, another name, or is not 0600")
+        raise NotAppended(f"not trusted: {path} must be yours, with mode 0600 and no hard link")
     return file
 
 

@@ -173,7 +173,7 @@ def test_reads_each_page() -> None:
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ([page(number) for number in range(1, 7)], "IAM's answer has no end"),
+        ([page(number) for number in range(1, 7)], "IAM's answer has too many pages"),
         ([{**page(1), "Marker": ""}], "it is truncated and has no marker"),
         ([{**answer(result()), "IsTruncated": True}], "it is truncated and has no marker"),
         ([page(1), answer(result("perhaps"))], "'perhaps' is not a decision"),

@@ -336,8 +336,8 @@ def no_directory(path: Path) -> None:
     ("prepare", "words"),
     [
         (link, "is a symbolic link"),
-        (second_name, "has another owner, another name, or is not 0600"),
-        (open_to_all, "is not 0600"),
+        (second_name, "must be yours, with mode 0600 and no hard link"),
+        (open_to_all, "with mode 0600"),
         (directory_of_all, "can be written by others"),
         (no_directory, "No such file or directory"),
         (os.mkfifo, "is not a regular file"),

@@ -288,8 +288,8 @@ def test_second_daemon_reports_running_one(machine: Machine, tmp_path: Path) -> 
         output, _ = second.process.communicate(timeout=30)
         assert second.process.returncode == 255
         assert output == (
-            "\nssmgate: [ERROR]: a daemon is running already\n"
-            "ssmgate: hint: ssmgate daemon status tells about it\n"
+            "\nssmgate: [ERROR]: the daemon is already running\n"
+            "ssmgate: hint: ssmgate daemon status shows its process\n"
         )
         until(lambda: daemon.ask("status").returncode == 0)
         assert start(machine, tmp_path)[1] == BY_DAEMON

@@ -14,9 +14,7 @@ import pytest
 from conftest import TARGET, Machine
 from functional.test_check import VALIDATOR
 
-WARNING = (
-    "ssmgate: [WARNING]: the access check is not answered by AWS, but the session starts there"
-)
+WARNING = "ssmgate: [WARNING]: the session starts at AWS, but AWS does not answer the access check"
 SSM = "https://ssm.us-east-1.amazonaws.com"
 VPC_ENDPOINT = "https://vpce-0a1b-x2y3.ssm.us-east-1.vpce.amazonaws.com"
 

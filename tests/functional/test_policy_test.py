@@ -194,7 +194,7 @@ BAD = {
     ),
     "no caller": (
         "policies = ['ops.json']\n[[case]]\nexpect = 'denied'\n",
-        "case[0].caller: must be a text",
+        "case[0].caller: must be a string",
     ),
     "root": (
         f"{TOP}[[case]]\ncaller = 'arn:aws:iam::1:root'\nexpect = 'denied'\n",

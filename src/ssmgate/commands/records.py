@@ -110,11 +110,11 @@ def _summary(result: chain.Result) -> list[str]:
     )
     found = [f"{counted}, {result.first.seq} to {result.head.seq}: {state}"]
     if result.first.hash:
-        found.append(f"the first follows on {result.first.seq - 1}:{result.first.hash}")
+        found.append(f"the record before the first: {result.first.seq - 1}:{result.first.hash}")
     if result.unchained:
         found.append(f"{result.unchained} lines before them have no chain")
     if result.torn:
-        found.append(f"{result.torn} lines are half a record, as after a full disk")
+        found.append(f"{result.torn} lines are incomplete records, as after a full disk")
     return [*found, f"head: {result.head}"]
 
 

@@ -65,7 +65,9 @@ def _printable(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     if not value:
         raise click.BadParameter("the name is empty")
     if not printable.is_printable(value):
-        raise click.BadParameter(f"{value!r} holds what a line of ssh_config cannot")
+        raise click.BadParameter(
+            f"{value!r} has unprintable characters, which ssh_config does not allow"
+        )
     return value
 
 

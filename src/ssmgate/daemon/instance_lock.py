@@ -51,7 +51,7 @@ def locked_location(environ: Mapping[str, str], lock: int | None = None) -> Iter
             raise _unusable(error) from error
         if lock is None:
             raise DaemonAlreadyRunning(
-                "a daemon is running already", hints=("ssmgate daemon status tells about it",)
+                "the daemon is already running", hints=("ssmgate daemon status shows its process",)
             )
         try:
             home = os.open(environ["HOME"], _OPEN)

@@ -65,7 +65,7 @@ def answer(sock: socket.socket, place: Place, status: list[str], driver: Driver)
             return False
         _take_over(request, environ)
         if not eligible.is_eligible(argv, environ):
-            client.send(protocol.COLD, ["only the process that asks has what the start needs"])
+            client.send(protocol.COLD, ["the start needs what only the client process has"])
             return False
         client.listen()
         kind, text = _made(lambda: _read(argv, driver, bool(shim)), environ, client, request.pid)
@@ -154,12 +154,12 @@ def _begun(read: Callable[[], object], environ: dict[str, str]) -> tuple[Config,
     try:
         config = configuration.load(environ)
         if config.locked or config.daemon == "off":
-            raise FallbackToColdStart("the configuration wants no daemon")
+            raise FallbackToColdStart("the configuration turns the daemon off")
         invocation = read()
     except (GateError, SystemExit):
-        raise FallbackToColdStart("the line or the configuration is wrong") from None
+        raise FallbackToColdStart("the command line or the configuration is invalid") from None
     if not isinstance(invocation, Invocation):
-        raise FallbackToColdStart("the line starts no session")
+        raise FallbackToColdStart("the command line starts no session")
     return config, invocation
 
 
@@ -214,7 +214,7 @@ class _Client:
             raise signals.Interrupted(int(lists[0][0]))
         if kind == protocol.FAILED:
             raise handover.failed(lists[0][0])
-        raise FallbackToColdStart("it took too long to take the session")
+        raise FallbackToColdStart("the client took too long to take over the session")
 
     def _offer(self, handover: Handover) -> tuple[bytes, list[list[str]]]:
         """Return the message after which the client is not the plugin. Exits if it is."""

@@ -22,7 +22,7 @@ def terminate(session_id: str, argv: list[str], shim: tuple[str, str] | None) ->
     than the worker's. Prints the result. Never raises an error: the caller ends by a signal, or
     starts another session.
     """
-    failure: object = "the command line cannot be read again"
+    failure: object = "the command line cannot be parsed again"
     try:
         with signals.time_limit(TERMINATE_SECONDS):
             invocation = parse.read(argv) if shim is None else read_line(argv)
@@ -33,7 +33,7 @@ def terminate(session_id: str, argv: list[str], shim: tuple[str, str] | None) ->
         failure = f"it took longer than {TERMINATE_SECONDS} s"
     except Exception as error:
         failure = error
-    lines = [f"ssmgate: the worker that started session {session_id} ended without it"]
+    lines = [f"ssmgate: the daemon started session {session_id} and did not hand it over"]
     if failure is None:
         lines.append(f"ssmgate: session {session_id} was terminated")
     else:

@@ -80,11 +80,11 @@ def read(line: str, permitted: Sequence[str]) -> ParsedCommand:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise _invalid(f"the command cannot be taken apart: {error}") from error
+        raise _invalid(f"the command cannot be parsed: {error}") from error
     for form in _FORMS:
         if tuple(words[: len(form)]) == form:
             return parsed(_options(words[len(form) :], (*_USUAL, *permitted)))
-    raise _invalid(f"{_shown(words[0] if words else '')} is not offered here")
+    raise _invalid(f"unknown command {_shown(words[0] if words else '')}")
 
 
 def parsed(options: dict[str, str]) -> ParsedCommand:
@@ -96,17 +96,17 @@ def parsed(options: dict[str, str]) -> ParsedCommand:
             raise _invalid(f"--{name} is too long, or has characters that cannot be printed")
         # The CLI would read these files with this user's permissions.
         if re.match(r"\s*fileb?:", value, re.IGNORECASE):
-            raise _invalid(f"--{name} takes no file here")
+            raise _invalid(f"--{name} must not name a file")
     if not _is_printable_json(options.get("parameters", "")):
         raise _invalid("--parameters has characters that cannot be printed")
     # name@=file://…, with spaces wherever the CLI's shorthand allows them.
     if re.search(r"@\s*=|\bfileb?:", options.get("parameters", ""), re.IGNORECASE):
-        raise _invalid("--parameters takes no file here")
+        raise _invalid("--parameters must not name a file")
     if "target" not in options:
         raise _invalid("--target is missing")
     for name, pattern in (("target", _TARGET), ("region", _REGION), ("profile", _NAME)):
         if name in options and not pattern.match(options[name]):
-            raise _invalid(f"{_shown(options[name])} is no --{name}")
+            raise _invalid(f"{_shown(options[name])} is not a valid --{name}")
     if "document-name" in options:
         DocumentName.parse(options["document-name"])
     return ParsedCommand(**{name.replace("-", "_"): value for name, value in options.items()})
@@ -146,7 +146,7 @@ def _options(words: Sequence[str], permitted: Sequence[str]) -> dict[str, str]:
         word = remaining.pop(0)
         name, equals, value = word.partition("=")
         if not name.startswith("--") or name[2:] not in permitted:
-            raise _invalid(f"{_shown(name)} is not offered here")
+            raise _invalid(f"unknown option {_shown(name)}")
         if name[2:] in options:
             raise _invalid(f"{name} was given more than once")
         if not equals:

@@ -116,7 +116,7 @@ def _require_same_meaning(invocation: Invocation, parsed: ParsedCommand) -> None
     rest = (options.endpoint_url, options.verify, options.debug)
     same = parsed.is_read_as(invocation.request, options.region, options.profile)
     if not same or rest != (None, None, False):
-        raise InvalidRequest("refused: the command can be read in two ways")
+        raise InvalidRequest("refused: the command is ambiguous")
 
 
 def _record_end(recorder: Recorder, error: BaseException, line: str | None) -> None:

@@ -35,24 +35,22 @@ def require_root_owned(config: Config) -> None:
     """
     if not config.locked:
         raise _problem(
-            "a login needs a configuration that locks something",
+            "the system's configuration locks no keys",
             f'put locked = ["*"] in {SYSTEM_FILE}',
         )
     if not sys.flags.isolated:
         raise _problem(
-            "this is not how a login is started", "use root's copy of bin/ssmgate-login, unchanged"
+            "the login was not started by bin/ssmgate-login", "use root's copy of it, unchanged"
         )
     login = config.login
     aws_files = [f for f in (login.aws_config_file, _credentials_file(config)) if f]
     if not aws_files:
         raise _problem(
-            "no AWS configuration is named",
-            f"login.aws_config_file or login.aws_credentials_file in {SYSTEM_FILE}",
+            "no AWS configuration is set",
+            f"set login.aws_config_file or login.aws_credentials_file in {SYSTEM_FILE}",
         )
     if config.plugin_path is None:
-        raise _problem(
-            "plugin.path is not set", f"name the plugin in {SYSTEM_FILE}: PATH is not used"
-        )
+        raise _problem("plugin.path is not set", f"set it in {SYSTEM_FILE}: PATH is not searched")
     for path in (*_programs(), config.plugin_path, *aws_files):
         _require_trusted(path)
     _require_empty_home(login.home)
@@ -109,10 +107,11 @@ def _require_trusted(path: str) -> None:
         os.close(trusted_open.open_trusted(path))
     except InsecurePermissions as error:
         raise _problem(
-            f"not trusted: {error}", "make it and its directories root's alone"
+            f"not trusted: {error}",
+            "it and its directories must belong to root and be writable by root only",
         ) from error
     except OSError as error:
-        raise _problem(f"{path}: {error.strerror}", "a login depends on it") from error
+        raise _problem(f"{path}: {error.strerror}", "every login needs it") from error
 
 
 def _require_empty_home(path: str) -> None:
@@ -120,11 +119,13 @@ def _require_empty_home(path: str) -> None:
         trusted_open.require_trusted_directory(path)
         empty = not os.listdir(path)
     except InsecurePermissions as error:
-        raise _problem(f"login.home is not trusted: {error}", "mkdir it as root") from error
+        raise _problem(f"login.home is not trusted: {error}", "create it as root") from error
     except OSError as error:
-        raise _problem(f"login.home, {path}: {error.strerror}", "mkdir it as root") from error
+        raise _problem(f"login.home, {path}: {error.strerror}", "create it as root") from error
     if not empty:
-        raise _problem(f"login.home, {path}, is not empty", "name an empty directory of root's")
+        raise _problem(
+            f"login.home, {path}, is not empty", "set it to an empty directory that belongs to root"
+        )
 
 
 def _problem(what: str, hint: str) -> ConfigurationProblem:

@@ -96,7 +96,7 @@ def _choose_node(
 ) -> str:
     if nodes:
         return _choose(terminal, "node", nodes, denied)
-    return _answer(terminal, "Node (its id): ", lambda text: text or None)
+    return _answer(terminal, "Node ID: ", lambda text: text or None)
 
 
 def _choose(

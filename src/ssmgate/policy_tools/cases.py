@@ -171,7 +171,7 @@ def _data_channel(values: Mapping[str, Any], place: str) -> str | None:
 def _text(values: Mapping[str, Any], name: str, place: str, default: str = "") -> str:
     value = values.get(name, default)
     if not isinstance(value, str) or not value:
-        raise InputError("must be a text", f"{place}.{name}")
+        raise InputError("must be a string", f"{place}.{name}")
     return value
 
 

@@ -150,7 +150,7 @@ def enumeration(policy: Policy) -> Iterator[Finding]:
             and not statement.negated_resource
             and not covers_any_document(statement, policy)
         ):
-            text = f"denies {len(named)} of all documents: one created tomorrow is allowed"
+            text = f"denies {len(named)} of all documents: one that is created later is allowed"
             yield Finding(ENUMERATION, text, number)
 
 

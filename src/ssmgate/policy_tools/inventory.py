@@ -138,5 +138,5 @@ def only(table: Any, known: set[str], place: str) -> None:
 def texts(value: Any, place: str) -> tuple[str, ...]:
     """Return a list of texts as a tuple. Raises InputError."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise InputError("must be a list of texts", place)
+        raise InputError("must be a list of strings", place)
     return tuple(value)

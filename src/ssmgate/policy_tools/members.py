@@ -12,7 +12,7 @@ def text(item: Mapping[str, Any], name: str, place: str) -> str:
     """Return a text that has to be there. Raises InputError."""
     value = item.get(name)
     if not isinstance(value, str) or not value:
-        raise InputError("must be a text", f"{place}.{name}")
+        raise InputError("must be a string", f"{place}.{name}")
     return value
 
 
@@ -28,5 +28,5 @@ def texts(item: Mapping[str, Any], name: str, place: str) -> list[str]:
     """Return a list of texts, empty if there is none. Raises InputError."""
     values = item.get(name) or []
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise InputError("must be a list of texts", f"{place}.{name}")
+        raise InputError("must be a list of strings", f"{place}.{name}")
     return values

@@ -56,7 +56,7 @@ def read_rules(path: str) -> tuple[Rule, ...]:
             }
             name, document = one.get("name", f"rule {number + 1}"), one.get("document", "*")
             if not isinstance(name, str) or not isinstance(document, str):
-                raise InputError("name and document must be texts", place)
+                raise InputError("name and document must be strings", place)
             rules.append(
                 Rule(name, document, lists.get("only"), lists.get("must", ()), lists.get("unbound"))
             )

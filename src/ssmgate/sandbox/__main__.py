@@ -162,9 +162,8 @@ def _warn_of_missing_document(world: worlds.World) -> None:
         named = {document.name for document in account.documents}
         if DEFAULT_DOCUMENT_NAME not in named and (account.nodes or account is world.home):
             _log.warning(
-                "ssmgate: sandbox: note: account %s has no document %s, which sessions without a"
-                " document name do not need, but those that name it do. To create it: [[document]]"
-                ' name = "%s"',
+                "ssmgate: sandbox: note: account %s has no document %s: sessions that name it fail."
+                ' To create it: [[document]] name = "%s"',
                 account.account_id,
                 DEFAULT_DOCUMENT_NAME,
                 DEFAULT_DOCUMENT_NAME,

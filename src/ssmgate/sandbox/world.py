@@ -202,7 +202,7 @@ def parse(text: str) -> World:
         _check_account(account)
     _check_organization(world)
     if world.default_name not in names:
-        raise WorldError(f"as = {world.default_name!r} is neither a user nor a role of this world")
+        raise WorldError(f"as = {world.default_name!r} is neither a user nor a role of this file")
     return world
 
 
@@ -219,7 +219,7 @@ def _check_account(account: Account) -> None:
         for name in (*principal.attached, *boundary):
             if name not in managed and not _AWS_MANAGED.match(name):
                 raise WorldError(
-                    f"{principal.name!r}: {name!r} is neither a managed_policy of this world nor"
+                    f"{principal.name!r}: {name!r} is neither a managed_policy of this file nor"
                     " the ARN of a managed policy of AWS, arn:aws:iam::aws:policy/NAME"
                 )
         if missing := next((name for name in principal.groups if name not in groups), None):
@@ -249,10 +249,10 @@ def _check_organization(world: World) -> None:
             if target not in ("root", *units, *accounts):
                 raise WorldError(
                     f"service_control_policy {policy.name!r}: {target!r} is neither root nor an"
-                    " organizational_unit or account of this world"
+                    " organizational_unit or account of this file"
                 )
     if world.management is not None and world.management not in accounts:
-        raise WorldError(f"management = {world.management!r} is not an account of this world")
+        raise WorldError(f"management = {world.management!r} is not an account of this file")
 
 
 def _check_unique(what: str, names: list[str]) -> None:
@@ -307,7 +307,7 @@ def _ports(table: Table) -> dict[int, int]:
     for name, value in table.mapping("ports").items():
         local_port = value if isinstance(value, int) and not isinstance(value, bool) else 0
         if not (re.fullmatch(r"[0-9]{1,5}", name) and _is_port(int(name)) and _is_port(local_port)):
-            raise table.wrong("ports", f"{name} = {value!r} is not a port and another's number")
+            raise table.wrong("ports", f"{name} = {value!r} must be two port numbers")
         ports[int(name)] = local_port
     return ports
 

@@ -48,7 +48,7 @@ def test_passes_document_as_value_of_its_option() -> None:
     ],
 )
 def test_rejects_parameters_that_name_file(parameters: str) -> None:
-    with pytest.raises(InvalidRequest, match="--parameters takes no file here"):
+    with pytest.raises(InvalidRequest, match="--parameters must not name a file"):
         parsed({"target": NODE, "parameters": parameters})
 
 
@@ -60,7 +60,7 @@ def test_accepts_parameters_without_file_reference() -> None:
 @pytest.mark.parametrize("name", ["target", "document-name", "reason", "parameters", "region"])
 @pytest.mark.parametrize("value", ["file://x", "FILEB://x", "  file:x"])
 def test_rejects_options_that_name_file(name: str, value: str) -> None:
-    with pytest.raises(InvalidRequest, match=f"--{name} takes no file here"):
+    with pytest.raises(InvalidRequest, match=f"--{name} must not name a file"):
         parsed({"target": NODE, name: value})
 
 
@@ -74,19 +74,19 @@ def test_rejects_options_that_name_file(name: str, value: str) -> None:
         (f"{START} --reason a --reason=b", "--reason was given more than once"),
         (f"{START} --target i-2", "--target was given more than once"),
         ("start-session", "--target is missing"),
-        (f"{START} extra", "'extra' is not offered here"),
-        (f"{START} -reason x", "'-reason' is not offered here"),
-        (f"{START} xxreason x", "'xxreason' is not offered here"),
-        (f"{START} --rea x", "'--rea' is not offered here"),
+        (f"{START} extra", "unknown option 'extra'"),
+        (f"{START} -reason x", "unknown option '-reason'"),
+        (f"{START} xxreason x", "unknown option 'xxreason'"),
+        (f"{START} --rea x", "unknown option '--rea'"),
         (f"{START} --reason 'a\tb'", "the command has characters that cannot be printed"),
         (f"{START} --reason 'a\u202eb'", "the command has characters that cannot be printed"),
         (f"{START}\n", "the command has characters that cannot be printed"),
-        (f"{START} --reason 'a", "the command cannot be taken apart: No closing quotation"),
-        ("", "'' is not offered here"),
-        ("id", "'id' is not offered here"),
-        ("aws ssm send-command", "'aws' is not offered here"),
-        ("x" * 60, f"{'x' * 60!r} is not offered here"),
-        ("x" * 61, f"{'x' * 60 + '…'!r} is not offered here"),
+        (f"{START} --reason 'a", "the command cannot be parsed: No closing quotation"),
+        ("", "unknown command ''"),
+        ("id", "unknown command 'id'"),
+        ("aws ssm send-command", "unknown command 'aws'"),
+        ("x" * 60, f"unknown command {'x' * 60!r}"),
+        ("x" * 61, f"unknown command {'x' * 60 + '…'!r}"),
     ],
 )
 def test_rejects_other_commands(line: str, words: str) -> None:

@@ -157,9 +157,9 @@ def test_missing_package_fails_check(checked: Checked, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("changes", "isolated", "words"),
     [
-        ({"locked": frozenset()}, 1, "needs a configuration that locks something"),
-        ({}, 0, "this is not how a login is started"),
-        ({"login": Login()}, 1, "no AWS configuration is named"),
+        ({"locked": frozenset()}, 1, "the system's configuration locks no keys"),
+        ({}, 0, "the login was not started by bin/ssmgate-login"),
+        ({"login": Login()}, 1, "no AWS configuration is set"),
         ({"plugin_path": None}, 1, "plugin.path is not set"),
     ],
 )
@@ -184,7 +184,7 @@ def test_rejects_untrusted_file_of_login(tmp_path: Path, monkeypatch: pytest.Mon
     path.chmod(0o666)
     with pytest.raises(ConfigurationProblem, match=r"^refused: not trusted: /"):
         environment._require_trusted(str(path))
-    with pytest.raises(ConfigurationProblem, match=r"^refused: not trusted:  is not an absolute"):
+    with pytest.raises(ConfigurationProblem, match=r"^refused: not trusted:  must be an absolute"):
         environment._require_trusted("")
     with pytest.raises(ConfigurationProblem, match=r"/none: No such file or directory"):
         environment._require_trusted("/none")
@@ -195,7 +195,7 @@ def test_rejects_home_that_is_untrusted_or_not_empty(
 ) -> None:
     with pytest.raises(ConfigurationProblem, match=r"^refused: login\.home, /none: No such"):
         environment._require_empty_home("/none")
-    with pytest.raises(ConfigurationProblem, match=r"login\.home is not trusted: home is not"):
+    with pytest.raises(ConfigurationProblem, match=r"login\.home is not trusted: home must be"):
         environment._require_empty_home("home")
     home = tmp_path / "empty"
     home.mkdir()

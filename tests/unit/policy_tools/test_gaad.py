@@ -269,7 +269,7 @@ def test_tags_that_cannot_be_read_are_a_problem(tmp_path):
 
 BROKEN = {
     "policy": ("UserDetailList[0].UserPolicyList[0].PolicyDocument", "unknown element 'Effekt'"),
-    "user without a name": ("UserDetailList[1].UserName", "must be a text"),
+    "user without a name": ("UserDetailList[1].UserName", "must be a string"),
 }
 
 

@@ -35,7 +35,7 @@ SEEN = {
     "a header of": (0, 4),
     "message type": (4, 36),
     "schema version": (36, 40),
-    "digest is another": (80, 112),
+    "does not match its digest": (80, 112),
     "a payload of": (116, 120),
 }
 UNSEEN = {
@@ -82,7 +82,7 @@ def test_detects_change_of_checked_field(message: AgentMessage, data: st.DataObj
 def test_detects_change_of_payload(message: AgentMessage, data: st.DataObject) -> None:
     frame = encode(message)
     frame = changed(frame, HEADER, len(frame), data)
-    with pytest.raises(CodecError, match="digest is another"):
+    with pytest.raises(CodecError, match="does not match its digest"):
         decode(frame)
 
 

@@ -50,8 +50,8 @@ def test_types_shell_profile_first() -> None:
     ("content", "message"),
     [
         ("{", "not JSON"),
-        ("[]", "session type None is not known"),
-        ('{"sessionType": "Telepathy"}', "session type 'Telepathy' is not known"),
+        ("[]", "unknown session type None"),
+        ('{"sessionType": "Telepathy"}', "unknown session type 'Telepathy'"),
         ('{"sessionType": "Port", "properties": {"portNumber": "0"}}', "port number '0'"),
         ('{"sessionType": "Port", "properties": {"portNumber": "65536"}}', "port number"),
         ('{"sessionType": "Port", "properties": {"portNumber": "2 2"}}', "port number"),

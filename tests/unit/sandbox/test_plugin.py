@@ -75,7 +75,7 @@ def test_invalid_arguments_end_as_with_real_plugin() -> None:
 def test_connects_to_loopback_only(url: str, first: str) -> None:
     ended = start(response(url), first)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "it talks to a sandbox of this machine only" in ended.stderr
+    assert "this stub connects to a sandbox on this machine only" in ended.stderr
     assert "the-token" not in ended.stderr
 
 

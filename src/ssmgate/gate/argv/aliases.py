@@ -87,8 +87,8 @@ class _Uncertain(InvalidRequest):
 
     def __init__(self, option: str) -> None:
         super().__init__(
-            f"this line may start a session, as {option!r} before the command is not known to"
-            " ssmgate: refused",
+            f"refused: ssmgate does not know {option!r} before the command: this line may start a"
+            " session",
             code="ParamValidation",
             hints=("write the command first, or call the real aws by its path",),
         )

@@ -280,7 +280,7 @@ def _after_answer(error: ClientError, profile: str | None) -> Iterator[str]:
         yield "wait for the next MFA code: each can be used once"
     elif code == "AccessDenied" and error.operation_name == "AssumeRole":
         yield (
-            "the caller's policies and the role's trust policy have to allow it; if they demand"
+            "the caller's policies and the role's trust policy have to allow it; if they require"
             " MFA, set mfa_serial in the profile"
         )
     elif code == "RegionDisabledException":

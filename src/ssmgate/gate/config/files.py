@@ -33,7 +33,7 @@ def system_problem(path: str, error: InsecurePermissions | OSError) -> Configura
     if isinstance(error, InsecurePermissions):
         return ConfigurationProblem(
             f"{path}: not trusted: {error}",
-            hints=("it and its directories have to be root's, and writable by root alone",),
+            hints=("it and its directories must belong to root and be writable by root only",),
         )
     return ConfigurationProblem(f"{path}: {error.strerror}")
 

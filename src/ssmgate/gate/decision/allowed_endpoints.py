@@ -27,8 +27,8 @@ def require_own(
     if origin(url) in allowed or (partition is not None and is_own(url, service, partition)):
         return
     raise ConfigurationProblem(
-        f"refused: the endpoint of {NAMES[service]} is {shown(url)}, which is not an https endpoint"
-        " of AWS's own in this partition, and the system's configuration locks keys",
+        f"refused: the endpoint of {NAMES[service]} is {shown(url)}, not an https endpoint of AWS"
+        " in this partition; the system's configuration, which locks keys, allows no other",
         hints=(
             "remove endpoint_url from the AWS configuration, AWS_ENDPOINT_URL… from the"
             " environment, and --endpoint-url from the command line",

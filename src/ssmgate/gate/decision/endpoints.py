@@ -113,6 +113,6 @@ def not_at_aws(endpoints: Endpoints, partition: Partition) -> str:
     if not others or not is_at_aws(endpoints.ssm, partition):
         return ""
     return (
-        "the access check is not answered by AWS, but the session starts there: the endpoint of"
-        f" {', and of '.join(others)}, of StartSession {urls['ssm']}"
+        "the session starts at AWS, but AWS does not answer the access check: the endpoint of"
+        f" {', of '.join(others)}, and of StartSession {urls['ssm']}"
     )

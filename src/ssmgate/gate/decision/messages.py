@@ -104,7 +104,7 @@ def _denied(
         case Reason.NOT_NAMED:
             before = f"only a wildcard{by} allows"
             after = "; this machine requires a statement that names it"
-            why = "because no statement names the document, as this machine's configuration demands"
+            why = "because no statement names the document, as this machine requires"
             remarks = ()
         case _:
             assert_never(decision.reason_code)

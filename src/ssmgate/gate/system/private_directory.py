@@ -43,7 +43,7 @@ def open_directory(home: str, below: str, *, create: bool = False) -> int:
         directory = os.open(name, flags, dir_fd=parent)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP):
-            raise InsecurePermissions(path, "is a link, or not a directory") from None
+            raise InsecurePermissions(path, "is a symbolic link or not a directory") from None
         raise
     finally:
         os.close(parent)

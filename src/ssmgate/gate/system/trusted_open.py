@@ -93,5 +93,5 @@ def _walk(
     path: str, down_to: str, owners: frozenset[int], base: str
 ) -> tuple[int, InsecurePermissions | None]:
     if not os.path.isabs(path) or os.path.normpath(path) != path:
-        raise InsecurePermissions(path, "is not an absolute path without detours")
+        raise InsecurePermissions(path, "must be an absolute path without . .. or //")
     return walk(down_to, owners, base=base)

@@ -51,7 +51,7 @@ def plan(content: str, parameters: Mapping[str, Sequence[str]]) -> Plan:
     try:
         session_type = SessionType(str(document.get("sessionType")))
     except ValueError:
-        raise WorkError(f"session type {document.get('sessionType')!r} is not known") from None
+        raise WorkError(f"unknown session type {document.get('sessionType')!r}") from None
     properties = _substituted(_mapping(document.get("properties")), values)
     match session_type:
         case SessionType.STANDARD_STREAM:
@@ -70,7 +70,7 @@ def plan(content: str, parameters: Mapping[str, Sequence[str]]) -> Plan:
 def _port(properties: Mapping[str, Any]) -> int:
     number = str(properties.get("portNumber", ""))
     if not re.fullmatch(r"[0-9]{1,5}", number) or not 0 < int(number) < 65536:
-        raise WorkError(f"port number {number!r} is none")
+        raise WorkError(f"port number {number!r} is not valid")
     return int(number)
 
 
@@ -88,7 +88,7 @@ def _substituted(value: Any, values: Mapping[str, str]) -> Any:
 
 def _value(name: str, values: Mapping[str, str]) -> str:
     if name not in values:
-        raise WorkError(f"the document asks for a parameter {name!r} that it does not declare")
+        raise WorkError(f"the document uses a parameter {name!r} that it does not declare")
     return values[name]
 
 

@@ -126,7 +126,7 @@ def decode(frame: bytes) -> AgentMessage:
     if len(payload) != payload_length:
         raise CodecError(f"a payload of {len(payload)} bytes, not {payload_length}")
     if hashlib.sha256(payload).digest() != digest:
-        raise CodecError("the payload's digest is another")
+        raise CodecError("the payload does not match its digest")
     return AgentMessage(
         message_type,
         sequence_number,

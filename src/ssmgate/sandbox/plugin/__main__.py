@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     try:
         wire = Wire.open(stream_url)
     except NotLoopback as error:
-        _print_error(f"{_NAME}: {error}: it talks to a sandbox of this machine only\n")
+        _print_error(f"{_NAME}: {error}: this stub connects to a sandbox on this machine only\n")
         return 1
     except WireClosed as error:
         _print_error(f"{_NAME}: {error}\n")

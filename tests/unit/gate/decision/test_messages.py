@@ -71,7 +71,7 @@ def unknown(
     return Unknown(reason_code, why, asked or question(), live)
 
 
-NAMED = "because no statement names the document, as this machine's configuration demands"
+NAMED = "because no statement names the document, as this machine requires"
 
 
 @pytest.mark.parametrize(

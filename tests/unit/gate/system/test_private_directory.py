@@ -141,9 +141,9 @@ def closed_directory(home: Path) -> None:
     [
         (insecure_home, r"a home can be written by others \(mode 0777\)"),
         (insecure_parent, r"a can be written by others \(mode 0777\)"),
-        (linked, r"a home/a/b is a link, or not a directory"),
+        (linked, r"a home/a/b is a symbolic link or not a directory"),
         (linked_into_insecure_directory, r"a home/lax can be written by others"),
-        (a_file, r"a home/a/b is a link, or not a directory"),
+        (a_file, r"a home/a/b is a symbolic link or not a directory"),
         (
             insecure_directory,
             rf"a/b must be owned by .* mode 0700 \(uid {os.geteuid()}, mode 0705\)",

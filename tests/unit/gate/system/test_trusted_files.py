@@ -254,7 +254,7 @@ def test_missing_file_is_not_found_in_insecure_directory(path: Path, tmp_path: P
 
 @pytest.mark.parametrize("detour", ["a/file", "./a", "{}/a/../a/b/file", "{}//a/b/file"])
 def test_rejects_path_with_detours(path: Path, tmp_path: Path, detour: str) -> None:
-    with pytest.raises(InsecurePermissions, match="is not an absolute path without detours"):
+    with pytest.raises(InsecurePermissions, match="must be an absolute path without"):
         open_trusted(detour.format(tmp_path), owners=ME, base=str(tmp_path))
 
 

@@ -56,8 +56,15 @@ for line in sys.stdin:
         os.environ.update(environ)
         if marker:
             def is_ours():
+                # Not signal.pause(): the signal may come first.
+                read, write = os.pipe()
+                os.set_blocking(write, False)
+                signal.set_wakeup_fd(write)
                 open(marker, "w").close()
-                signal.pause()
+                os.read(read, 1)
+                signal.set_wakeup_fd(-1)
+                os.close(read)
+                os.close(write)
             restore_terminal.is_ours, os.isatty = is_ours, lambda number: True
         signal.setitimer(signal.ITIMER_REAL, alarm)
         argv = ["ssm", "start-session", "--target", "i-02573cafcfEXAMPLE"]

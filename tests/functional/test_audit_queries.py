@@ -94,5 +94,5 @@ def test_query_lists_who_gained_access(answers: Path) -> None:
     assert (ADA, "*") in found
 
 
-def test_each_query_has_a_test() -> None:
+def test_each_query_is_tested() -> None:
     assert len(QUERIES) == 6

@@ -292,7 +292,7 @@ def start_at_terminal(machine: Machine, *words: str, **environ: str | None) -> t
     return status, shown
 
 
-def test_denial_at_terminal_names_the_nearest_statement_and_the_next_step(
+def test_denial_at_terminal_names_nearest_statement_and_next_step(
     gallery: Server, machine: Machine
 ) -> None:
     who = environ_of(gallery, "node-tags-cover-documents")

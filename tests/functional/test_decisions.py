@@ -145,7 +145,7 @@ def test_denies_long_term_keys_where_policy_requires_mfa(resident: Resident) -> 
     assert_nothing_started(machine)
 
 
-def test_deny_of_the_organization_is_unknown(resident: Resident) -> None:
+def test_deny_of_service_control_policy_is_unknown(resident: Resident) -> None:
     machine = resident("erin")
 
     ended = machine.run("--target", NODE)

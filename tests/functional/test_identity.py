@@ -663,7 +663,7 @@ def test_plugin_finds_own_credentials_by_default(machine: Machine) -> None:
 
 @pytest.mark.parametrize("flag", [("--profile", "p"), ()], ids=["--profile", "AWS_PROFILE"])
 @pytest.mark.parametrize("token", ["", "session-token"], ids=["for good", "temporary"])
-def test_passes_the_checked_credentials_to_the_plugin(
+def test_passes_checked_credentials_to_plugin(
     machine: Machine, flag: tuple[str, ...], token: str
 ) -> None:
     process = machine.home / "process"

@@ -63,7 +63,7 @@ def test_puts_directory_first_once_and_prints_nothing(shell: str, machine: Machi
 
 @shells
 @pytest.mark.parametrize("function", ["", " --function"])
-def test_aws_checks_starts_and_passes_on_the_rest(
+def test_aws_checks_starts_and_passes_on_other_commands(
     shell: str, function: str, machine: Machine
 ) -> None:
     evaluate = EVALUATE[shell].format(function)
@@ -140,7 +140,7 @@ def test_documented_lines_start_python_only_for_new_program(shell: str, machine:
 
 
 @shells
-def test_documented_lines_complain_without_program(shell: str, machine: Machine) -> None:
+def test_documented_lines_report_missing_program(shell: str, machine: Machine) -> None:
     """A file of an earlier program does not hide that it is gone."""
     lines = f"{documented(shell)}echo went on\n"
     assert run(shell, lines, machine).stderr == ""

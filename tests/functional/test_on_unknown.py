@@ -71,7 +71,7 @@ def test_sends_request_with_default_document_named(
     assert (started["event"], started["document"]) == ("start", DEFAULT)
 
 
-def test_hint_names_the_key(machine: Machine) -> None:
+def test_on_unknown_deny_sends_nothing(machine: Machine) -> None:
     machine.aws.script("SimulatePrincipalPolicy", NOT_ALLOWED)
 
     ended = start(machine, on_unknown="deny")

@@ -120,7 +120,7 @@ def test_policy_inside_json_is_found(case: str, tmp_path: Path) -> None:
     assert one["policy"] == path
 
 
-def test_policies_of_resources_in_a_directory_are_passed_over(tmp_path: Path) -> None:
+def test_skips_resource_policies_in_directory(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(TEXT)
     (tmp_path / "trust.json").write_text(json.dumps(TRUST))
     (tmp_path / "trust.yaml").write_text(json.dumps(TRUST))

@@ -63,7 +63,7 @@ def test_start_records_decision_and_start(machine: Machine, log: Log) -> None:
     assert start["versions"].keys() == {"ssmgate", "awscli", "plugin"}
 
 
-def test_records_who_and_what_to_find_in_cloudtrail(machine: Machine, log: Log) -> None:
+def test_records_caller_and_request_id_of_cloudtrail(machine: Machine, log: Log) -> None:
     machine.run("--target", TARGET, "--parameters", "portNumber=22")
 
     decision, start, _end = log.records
@@ -155,7 +155,7 @@ def test_denial_records_reason(machine: Machine, log: Log) -> None:
     }
 
 
-def test_records_the_endpoints_that_answered(machine: Machine, log: Log) -> None:
+def test_records_endpoints_that_answered(machine: Machine, log: Log) -> None:
     """A cached answer has the endpoints that were called for it."""
     with ScriptedAws() as iam:
         for _ in range(2):

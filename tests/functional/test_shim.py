@@ -257,7 +257,7 @@ def test_allowed_start_executes_plugin(any_line: Line) -> None:
 
 
 @pytest.mark.parametrize("words", [["--version"], ["s3", "ls"], ["ssm", "nonsense"], ["nonsense"]])
-def test_installed_cli_answers_the_same(line: Line, words: list[str]) -> None:
+def test_shim_answers_as_installed_cli(line: Line, words: list[str]) -> None:
     bin_directory = str(Path(sys.executable).parent)
     line.path = [str(SHIM.parent), bin_directory]
     bare = subprocess.run(
@@ -957,7 +957,7 @@ def test_deleted_directory_does_not_bypass_gate(any_line: Line) -> None:
     assert_nothing_started(any_line, ended)
 
 
-def test_without_ssmgate_denies_starts_and_passes_on_the_rest(any_line: Line) -> None:
+def test_without_ssmgate_denies_starts_and_passes_on_other_commands(any_line: Line) -> None:
     any_line.program = (
         place(any_line.directory / "a", lambda path: shutil.copy(SHIM, path)) + "/aws"
     )

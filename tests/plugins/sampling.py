@@ -27,7 +27,7 @@ COLD = {
     "unit/test_house.py::test_each_module_declares_which_botocore_it_uses": 1 / 16,
     # These ask whether the attacks are attacks on the real `aws`.
     "functional/test_shim.py::test_attack_command_lines_start_session_in_real_cli": 1 / 4,
-    "functional/test_shim.py::test_installed_cli_answers_the_same": 1 / 2,
+    "functional/test_shim.py::test_shim_answers_as_installed_cli": 1 / 2,
     # Both programs run for each; rows that ssmgate rejects on purpose all run.
     "functional/test_oracle.py::test_does_what_aws_does": 1 / 12,
     "functional/test_oracle.py::test_does_what_v2_does_where_v1_differs": 1 / 2,

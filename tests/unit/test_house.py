@@ -187,7 +187,7 @@ def test_read_only_commands_cannot_start_session(verb: str) -> None:
     }
 
 
-def test_clients_that_only_ask_have_no_operation_that_starts() -> None:
+def test_read_only_clients_cannot_start_session() -> None:
     code = (
         "from ssmgate.gate.aws import session as sessions\n"
         "from ssmgate.gate.aws.asking_session import only_ask\n"
@@ -394,7 +394,7 @@ def loaded_by(machine: Machine, how: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("how", ["allowed", "denied", "through the daemon"])
-def test_lines_that_a_start_loads(
+def test_start_loads_limited_number_of_lines(
     machine: Machine, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """README and SECURITY quote the numbers, so that readers know how much code they have to trust.

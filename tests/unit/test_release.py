@@ -127,7 +127,7 @@ def test_finds_rows_that_are_not_measured(tree: Path) -> None:
     ]
 
 
-def test_reads_each_row_of_the_benchmark() -> None:
+def test_reads_each_row_of_benchmark() -> None:
     page = (constraints.ROOT / "benchmarks" / "README.md").read_text()
     found = release.ratios(page)
 

@@ -70,9 +70,7 @@ OSI = "License :: OSI Approved :: "
         ([("License", "Apache-2.0\nand more"), ("Classifier", "Topic :: Security")], "Apache-2.0"),
     ],
 )
-def test_license_is_the_most_exact_one_declared(
-    fields: list[tuple[str, str]], expected: str
-) -> None:
+def test_license_is_most_exact_declared_one(fields: list[tuple[str, str]], expected: str) -> None:
     assert licenses.license_of(declares(*fields)) == expected
 
 

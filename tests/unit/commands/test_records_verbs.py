@@ -158,7 +158,7 @@ def test_show_selects_records(log: Path, options: tuple[str, ...], shown: list[i
     assert minutes(*options) == shown
 
 
-def test_show_prints_a_line_for_each_record(log: Path) -> None:
+def test_show_prints_line_for_each_record(log: Path) -> None:
     lines = run("show", "log").stdout.splitlines()
 
     assert lines[:4] == [
@@ -183,7 +183,7 @@ def test_show_escapes_what_records_contain(log: Path) -> None:
 
 @pytest.mark.parametrize("bad", ["", "{", "[]", "{}", '{"event": "start"}', "\x00", "[" * 100_000])
 @pytest.mark.parametrize("verb", ["show", "stats"])
-def test_lines_that_are_not_records_are_counted(log: Path, bad: str, verb: str) -> None:
+def test_counts_lines_that_are_not_records(log: Path, bad: str, verb: str) -> None:
     log.write_text(log.read_text() + bad + "\n")
     ended = run(verb, "log")
 
@@ -289,7 +289,7 @@ def test_join_rejects_files_that_are_not_from_cloudtrail(log: Path, text: str) -
     assert ended.exit_code == (3 if not text else 4)
 
 
-def test_follow_prints_new_records_over_a_rotation(log: Path) -> None:
+def test_follow_prints_new_records_after_rotation(log: Path) -> None:
     line = log.read_bytes().splitlines()[1]
     lines = follow.follow("log", from_start=False)
     assert next(lines) is None
@@ -307,5 +307,5 @@ def test_follow_prints_new_records_over_a_rotation(log: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("log", "log"), ("-",), ("log", "--session", "s")])
-def test_follow_takes_one_file(log: Path, words: tuple[str, ...]) -> None:
+def test_follow_rejects_several_files(log: Path, words: tuple[str, ...]) -> None:
     assert run("show", "--follow", *words).exit_code == 252

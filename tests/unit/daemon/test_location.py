@@ -36,7 +36,9 @@ def name(**environ: str | None) -> str:
     ],
     ids=str,
 )  # fmt: skip
-def test_fingerprint_contains_variables_that_are_read_once(environ: dict[str, str | None]) -> None:
+def test_fingerprint_contains_environment_variables_that_are_read_once(
+    environ: dict[str, str | None],
+) -> None:
     assert name(**environ) != name()
 
 
@@ -45,7 +47,7 @@ def test_fingerprint_contains_variables_that_are_read_once(environ: dict[str, st
     ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "PATH", "PWD", "SSH_CONNECTION", "TERM", "USER",
      "SSMGATE_MODE", "HTTPS_PROXY", "SSL_CERT_FILE", "LANGUAGES", "TZX", "XLC_ALL", "odd \udcff"],
 )  # fmt: skip
-def test_fingerprint_omits_variables_of_a_request(variable: str) -> None:
+def test_fingerprint_omits_environment_variables_of_request(variable: str) -> None:
     assert name(**{variable: "x"}) == name()
 
 
@@ -124,7 +126,7 @@ def test_name_of_socket_depends_on_fingerprint_and_key(directory: int) -> None:
     assert os.listdir(directory) == [location.KEY]
 
 
-def test_key_is_readable_by_its_user_alone(directory: int) -> None:
+def test_only_user_can_read_key(directory: int) -> None:
     instance_lock.socket_name(["a"], directory)
 
     known = os.stat(location.KEY, dir_fd=directory)

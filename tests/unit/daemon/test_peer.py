@@ -124,7 +124,7 @@ DIFFERENT: list[tuple[str, Callable[[Process], object]]] = [
 
 
 @pytest.mark.parametrize(("name", "change"), DIFFERENT)
-def test_names_what_differs(
+def test_names_differing_confinement(
     process: Process, tmp_path: Path, name: str, change: Callable[[Process], object]
 ) -> None:
     other = make_process(tmp_path / "4712")
@@ -139,7 +139,7 @@ def test_names_what_differs(
 @pytest.mark.parametrize(
     "line", [status("Name:\tpython3", "Name:\tother"), status("(sleeping)", "(running)")]
 )
-def test_ignores_what_confines_nothing(
+def test_ignores_facts_that_do_not_confine(
     process: Process, tmp_path: Path, line: Callable[[Process], object]
 ) -> None:
     other = make_process(tmp_path / "4712")

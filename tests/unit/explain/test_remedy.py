@@ -245,7 +245,7 @@ def test_finds_what_is_missing_behind_deny():
     }  # fmt: skip
 
 
-def test_lists_documents_only_to_narrow_part_of_a_kind():
+def test_lists_documents_only_to_narrow_deny_of_some():
     asked = []
 
     def lister(pattern):
@@ -278,7 +278,7 @@ def test_adds_one_statement_for_document_and_target():
     assert change.statements == (allow([SSH, NODE], Condition=CHECK),)
 
 
-def test_changes_layers_that_lack_the_document_only():
+def test_changes_only_layers_that_lack_document():
     policies = layers(allow([NODES, SHELL]), boundary=[allow("*", "s3:*")])
 
     remedy = find([request(SHELL), request(NODE)], policies, ACCOUNT, exist)

@@ -84,7 +84,7 @@ def test_sends_no_levels_without_service_control_policies(aws: ScriptedAws) -> N
     assert sent["PermissionsBoundaryPolicyInputList.member.1"]
 
 
-def test_denial_of_the_organization_is_reported(aws: ScriptedAws) -> None:
+def test_reports_denial_of_organization(aws: ScriptedAws) -> None:
     aws.script(OPERATION, evaluation("implicitDeny", organizations=False))
 
     report = simulate(aws, service_control=((source("s.json", Action="s3:*"),),))
@@ -93,7 +93,7 @@ def test_denial_of_the_organization_is_reported(aws: ScriptedAws) -> None:
     assert report.document.layer == "service control policy"
 
 
-def test_answer_that_depends_on_a_key_is_unknown_without_a_call(aws: ScriptedAws) -> None:
+def test_answer_that_depends_on_key_is_unknown_without_call(aws: ScriptedAws) -> None:
     """IAM would take the key as absent."""
     report = simulate(aws, identity=(source("p.json", **MFA),))
 
@@ -115,7 +115,7 @@ def test_simulates_target_of_named_document_with_and_without_access_check_key(
     assert sent[:3] == [("document", ["true"]), ("instance", ["true"]), ("instance", [None])]
 
 
-def test_reports_that_iam_could_not_be_asked(aws: ScriptedAws) -> None:
+def test_reports_failed_simulation(aws: ScriptedAws) -> None:
     aws.script(OPERATION, xml_error("AccessDenied", "not authorized", 403))
 
     assert simulate(aws).verdict is Verdict.UNKNOWN

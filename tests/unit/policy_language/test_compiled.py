@@ -183,7 +183,7 @@ GLOBS = (
 
 
 @pytest.mark.parametrize("glob", GLOBS)
-def test_compiled_pattern_matches_what_like_matches(glob):
+def test_compiled_pattern_matches_as_like_does(glob):
     wanted = text_set([pattern(glob)])
     assert [wanted.matches(units(t)) for t in TEXTS] == [like(pattern(glob), t) for t in TEXTS]
 

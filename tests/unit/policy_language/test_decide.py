@@ -269,7 +269,7 @@ def decided(*statements, resource=HERE, absent=(), shapes=None, **context):
         ),
     ],
 )  # fmt: skip
-def test_names_the_keys_that_an_answer_depends_on(statements, answer, keys):
+def test_names_keys_that_answer_depends_on(statements, answer, keys):
     decision = decided(*statements, absent={"a:absent"})
 
     assert (decision.answer.value, list(decision.keys)) == (answer, keys)
@@ -328,7 +328,7 @@ def test_value_of_known_shape_decides_pattern(operator, text, answer):
         ("ArnLike", "*", "arn:aws:*", "unknown"),
     ],
 )
-def test_value_whose_shape_is_shorter_than_an_arn(operator, text, shape, answer):
+def test_shape_with_fewer_parts_than_arn_decides_pattern(operator, text, shape, answer):
     pieces = tuple(Wildcard.ANY if one == "*" else one for one in shape)
 
     decision = decided(ALLOW | when(operator, "aws:userid", text), shapes={"aws:userid": pieces})

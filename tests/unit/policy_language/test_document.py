@@ -64,7 +64,7 @@ def test_missing_version_selects_older_language():
     assert found.context_keys() == ()
 
 
-def test_context_keys_are_listed_once_whatever_their_case():
+def test_lists_context_keys_once_in_any_case():
     condition = {"StringEquals": {"aws:UserName": "${AWS:username}"}}
     assert parse_policy(policy(ALLOW | {"Condition": condition})).context_keys() == (
         "aws:UserName",

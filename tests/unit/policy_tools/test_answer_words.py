@@ -50,7 +50,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("case", WORDS)
-def test_standing_in_words(case, tmp_path):
+def test_describes_access_of_principal(case, tmp_path):
     statements, words = WORDS[case]
     found = standing_in_words(standing(tmp_path, *statements))
     assert found.startswith(words) if words.endswith("-") else found == words

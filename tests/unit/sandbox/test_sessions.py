@@ -142,7 +142,7 @@ DENIED_TAGGED, DENIED_SSH = "AccessDeniedException Tagged", f"AccessDeniedExcept
         pytest.param([allow(NODES, TAGGED_ARN)], "Tagged", *["yes"] * 3, id="granted, custom"),
     ],
 )
-def test_service_control_policy_demands_the_check_in_each_model(
+def test_service_control_policy_requires_check_in_each_model(
     statements: list[Any], name: str | None, y2021: str, y2023: str, y2025: str
 ) -> None:
     named = {} if name is None else {"DocumentName": name}

@@ -226,7 +226,7 @@ def test_marks_flight_as_failed_if_answer_is_not_cached(aws: Aws) -> None:
     assert cache.calls[-1] == "failed"
 
 
-def test_cached_caller_needs_no_call(aws: Aws) -> None:
+def test_does_not_look_up_cached_caller(aws: Aws) -> None:
     cache = Cache(None)
     cache.known = CALLER
 
@@ -291,7 +291,7 @@ def test_second_simulation_that_times_out_is_not_allow(aws: Aws) -> None:
     assert authorized(None).decision == Unknown(Reason.TAGS_UNKNOWN, "no time")
 
 
-def test_each_question_has_the_configured_context_and_mfa(
+def test_each_question_has_configured_context_and_mfa(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(INVOCATION.mfa, "done", True)

@@ -130,7 +130,7 @@ def test_answers_before_missing_one_do_not_permit() -> None:
     assert [one.resource_arn for one in attempt.evaluations] == [ARN]
 
 
-def test_missing_answer_about_one_request_leaves_the_others() -> None:
+def test_missing_answer_does_not_affect_other_requests() -> None:
     team = Question(ALICE, OTHER, (ContextEntry("aws:ResourceTag/Team", "string", ("ops",)),))
     iam = Iam({ARN: OSError("no route"), OTHER: "allowed"})
 
@@ -140,7 +140,7 @@ def test_missing_answer_about_one_request_leaves_the_others() -> None:
     assert second.decision == Permit(OPS)
 
 
-def test_requests_that_differ_in_the_document_share_a_call() -> None:
+def test_simulates_requests_for_different_documents_in_one_call() -> None:
     iam = Iam({ARN: "allowed"})
 
     first, second = simulated(iam, (DEV, (ABOUT_DEV,)), (OPS, (ABOUT_OPS,)))
@@ -170,7 +170,7 @@ ENTRY = ContextEntry("aws:ResourceTag/Team", "string", ("ops",))
         pytest.param(replace(ABOUT_OPS, policy_source_arn=f"{ALICE}2"), id="another principal"),
     ],
 )
-def test_questions_with_other_differences_share_no_call(other: Question) -> None:
+def test_simulates_other_differing_questions_separately(other: Question) -> None:
     iam = Iam({ARN: "allowed"})
 
     answers = evaluate.simulate_questions(iam, [(other, None), (ABOUT_DEV, None)])
@@ -180,7 +180,7 @@ def test_questions_with_other_differences_share_no_call(other: Question) -> None
     assert answers[1] != answers[0]
 
 
-def test_questions_with_another_boundary_share_no_call() -> None:
+def test_simulates_questions_with_different_boundaries_separately() -> None:
     iam = Iam({ARN: "allowed"})
 
     evaluate.simulate_questions(iam, [(ABOUT_DEV, "{}"), (ABOUT_OPS, None)])
@@ -190,7 +190,7 @@ def test_questions_with_another_boundary_share_no_call() -> None:
     assert "PermissionsBoundaryPolicyInputList" not in iam.calls[1]
 
 
-def test_shared_call_has_the_boundary_of_its_questions() -> None:
+def test_shared_call_has_boundary_of_its_questions() -> None:
     iam = Iam({ARN: "allowed", OTHER: "allowed"}, **UNPLACED)
     iam.decisions[OTHER] = "implicitDeny"
 
@@ -201,7 +201,7 @@ def test_shared_call_has_the_boundary_of_its_questions() -> None:
     assert boundaries == [["{}"], ["{}"]]
 
 
-def test_answers_are_in_the_order_of_their_questions() -> None:
+def test_answers_have_order_of_questions() -> None:
     tagged = replace(ABOUT_OPS, context=(ENTRY,))
     last = replace(ABOUT_DEV, resource_arn=f"{ARN}2")
     iam = Iam({ARN: "allowed", last.resource_arn: "explicitDeny"})

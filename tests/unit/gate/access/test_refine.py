@@ -159,7 +159,7 @@ def test_looks_up_tags_despite_unknown_key() -> None:
 
 
 @pytest.mark.parametrize("key", [THEIRS, MINE])
-def test_tag_that_cannot_be_read_makes_a_denial_unknown(key: str) -> None:
+def test_denial_is_unknown_if_tag_cannot_be_read(key: str) -> None:
     aws = Aws({A: (key,)})
     aws.user_tags = aws.document_tags = None
 
@@ -172,7 +172,7 @@ def test_tag_that_cannot_be_read_makes_a_denial_unknown(key: str) -> None:
     assert f"could not be read ({why})" in last.decision.reason
 
 
-def test_live_key_is_named_before_a_tag_that_cannot_be_read() -> None:
+def test_names_live_key_before_unreadable_tag() -> None:
     aws = Aws({A: (THEIRS, LIVE)})
     aws.document_tags = None
 
@@ -202,14 +202,14 @@ def test_refines_explicit_deny_by_keys_that_policies_mention() -> None:
     assert aws.calls == ["GetContextKeys", "tags of Dev", "Dev"]
 
 
-def test_explicit_deny_may_depend_on_a_tag_that_cannot_be_read() -> None:
+def test_explicit_deny_is_unknown_if_tag_cannot_be_read() -> None:
     aws = Aws({A: (THEIRS,)}, mentions=(THEIRS,))
     aws.deny, aws.document_tags = {A}, None
 
     assert code(resimulated(aws, attempt(aws, ON_A))[0]) == Reason.TAGS_DENY
 
 
-def test_explicit_deny_may_depend_on_a_live_key_before_a_tag() -> None:
+def test_explicit_deny_names_live_key_before_unreadable_tag() -> None:
     aws = Aws({A: None}, mentions=(THEIRS, LIVE))
     aws.deny, aws.document_tags = {A}, None
 
@@ -250,7 +250,7 @@ def test_explicit_deny_whose_keys_cannot_be_listed_is_unknown() -> None:
     assert aws.calls[0] == "GetContextKeys"
 
 
-def test_explicit_deny_of_the_organization_is_unknown() -> None:
+def test_explicit_deny_of_organization_is_unknown() -> None:
     aws = Aws({A: None}, mentions=())
     decision = Denial(Reason.EXPLICIT_DENY, ON_A, Layer.ORGANIZATIONS)
     first = replace(attempt(aws, ON_A), decision=decision)
@@ -265,7 +265,7 @@ def test_explicit_deny_of_the_organization_is_unknown() -> None:
     assert sorted(aws.calls) == BOTH, "the keys of a service control policy cannot be listed"
 
 
-def test_explicit_deny_of_the_organization_may_depend_on_tags() -> None:
+def test_refines_explicit_deny_of_organization_by_tags() -> None:
     aws = Aws({A: (THEIRS, MINE)})
     decision = Denial(Reason.EXPLICIT_DENY, ON_A, Layer.ORGANIZATIONS)
     first = replace(attempt(aws, ON_A), decision=decision)
@@ -285,7 +285,7 @@ OF_BOUNDARY = ["GetUser", f"GetPolicy {LIMIT}", "GetPolicyVersion v2", "GetConte
         (None, (), Reason.KEYS_NOT_LISTABLE, ["GetUser", "tags of Dev"]),
     ],
 )
-def test_keys_of_a_boundary_are_listed_if_it_can_be_read(
+def test_lists_keys_of_readable_boundary(
     boundary: dict[str, Any] | None,
     mentions: Sequence[str] | None,
     expected: Reason,
@@ -350,7 +350,7 @@ def test_uses_role_tags_if_sessions_cannot_be_tagged(encoded: bool) -> None:
     assert code(resimulated(aws, attempt(aws, on_a), caller=SESSION)[0]) == Reason.IMPLICIT_DENY
 
 
-def test_tags_of_a_session_that_may_be_tagged_are_unknown() -> None:
+def test_tags_of_session_that_may_be_tagged_are_unknown() -> None:
     on_a = Question(DEV_ROLE, A, ())
     aws = Aws({A: (MINE,)})
     aws.trusted_to = ["sts:AssumeRoleWithSAML", "sts:TagSession"]
@@ -362,7 +362,7 @@ def test_tags_of_a_session_that_may_be_tagged_are_unknown() -> None:
     assert last.questions == (on_a,), "a tag of the role is not used"
 
 
-def test_deny_by_tags_of_a_session_that_may_be_tagged_is_unknown() -> None:
+def test_deny_by_tags_of_session_that_may_be_tagged_is_unknown() -> None:
     aws = Aws({A: (MINE,)}, mentions=(MINE,))
     aws.deny, aws.trusted_to = {A}, ["*"]
 
@@ -372,7 +372,7 @@ def test_deny_by_tags_of_a_session_that_may_be_tagged_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_tags_of_a_role_that_cannot_be_read_are_unknown(known: bool) -> None:
+def test_tags_of_unreadable_role_are_unknown(known: bool) -> None:
     aws = Aws({A: (MINE,)})
     aws.user_tags = None
     caller = replace(SESSION, role_path_known=known)

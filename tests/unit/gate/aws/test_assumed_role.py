@@ -125,7 +125,7 @@ def test_cached_session_older_than_configuration_is_not_known(
     assert sts.operations == ["AssumeRole"]
 
 
-def test_session_may_be_shorter_than_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_may_be_shorter_than_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     made = session(monkeypatch, BASE + ONE + "duration_seconds = 900\n")
     changed = BEGAN + 3600 - 901
     os.utime(os.environ["AWS_CONFIG_FILE"], (changed, changed))
@@ -152,9 +152,7 @@ def test_arguments_that_pass_tags_are_not_known(monkeypatch: pytest.MonkeyPatch)
     assert not assumed_role.is_untagged(made)
 
 
-def test_session_that_was_not_begun_is_not_known(
-    monkeypatch: pytest.MonkeyPatch, sts: ScriptedAws
-) -> None:
+def test_missing_session_is_not_known(monkeypatch: pytest.MonkeyPatch, sts: ScriptedAws) -> None:
     made = session(monkeypatch, BASE + ONE + TWO, "two")
     assert assumed_role.is_untagged(made)
     source = made.get_credentials()._refresh_using.__self__._source_credentials

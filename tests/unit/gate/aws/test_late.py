@@ -113,7 +113,7 @@ def test_start_uses_late_modules_only_as_placeholders_allow(sources: list[Path])
         "from dateutil import tz\ndef f(x): return isinstance(x, tz.tzutc)",
     ],
 )
-def test_recognises_uses_that_need_the_module(source: str) -> None:
+def test_recognises_uses_that_need_module(source: str) -> None:
     assert list(misuses(source))
 
 
@@ -148,7 +148,7 @@ def test_docstrings_are_only_assigned(sources: list[Path]) -> None:
     ]
 
 
-def test_installed_release_is_the_one_that_was_checked() -> None:
+def test_installed_release_is_checked_one() -> None:
     assert aws.AWSCLI_VERSION == late.RELEASE
 
 
@@ -164,7 +164,7 @@ def test_start_does_not_load_late_modules() -> None:
     assert late_after("") == [*late.LOADED_LATE]
 
 
-def test_reading_a_command_line_and_making_clients_loads_none() -> None:
+def test_parsing_and_making_clients_loads_no_late_module() -> None:
     code = (
         "import sys\n"
         "from ssmgate.gate.argv.parse import read\n"
@@ -194,7 +194,7 @@ def test_loads_everything_at_once_with_another_release() -> None:
         ("from awscli.help import HelpCommand; print(HelpCommand)", "awscli.help"),
     ],
 )
-def test_first_use_loads_the_module(use: str, name: str) -> None:
+def test_first_use_loads_module(use: str, name: str) -> None:
     late_ = f"import sys, ssmgate.gate.start; print({_IS_LATE.format(name)})\n"
     file = f"print({_IS_LATE.format(name)}, sys.modules[{name!r}].__file__)"
 
@@ -205,7 +205,7 @@ def test_first_use_loads_the_module(use: str, name: str) -> None:
     assert after.startswith("False /")
 
 
-def test_missing_module_is_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_module_raises_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(late.LOADED_LATE, "ssmgate_has_no_such_module", ("name",))
     monkeypatch.delitem(sys.modules, "ssmgate_has_no_such_module", raising=False)
     late.install()
@@ -215,7 +215,7 @@ def test_missing_module_is_an_import_error(monkeypatch: pytest.MonkeyPatch) -> N
         function()
 
 
-def test_placeholder_is_not_a_package_and_has_no_file() -> None:
+def test_placeholder_is_not_package_and_has_no_file() -> None:
     placeholder = late._Placeholder("jmespath")
 
     assert not hasattr(placeholder, "__path__")

@@ -77,7 +77,7 @@ def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.random", lambda: 0.0)
 
 
-def test_sends_the_permitted_request() -> None:
+def test_sends_permitted_request() -> None:
     wire = Wire(STARTED)
 
     started = start_session(wire.client, Permit(REQUEST))

@@ -88,7 +88,7 @@ def test_does_not_look_up_given_tags() -> None:
     ("keys", "source", "calls"),
     [((THEIRS,), own("ops"), 1), ((THEIRS,), None, 0), (("aws:SourceIp",), own("ops"), 0)],
 )
-def test_one_tag_is_looked_up_with_the_other_kind(
+def test_looks_up_both_kinds_of_tags_for_one(
     keys: tuple[str, ...], source: tags.Source | None, calls: int
 ) -> None:
     iam = Iam("ops")

@@ -195,7 +195,7 @@ def test_write_returns_whether_entry_was_stored(directory: DecisionCache, home: 
     assert directory.write("a", "new") is False
 
 
-def test_youngest_is_the_entry_that_was_written_last(directory: DecisionCache, home: Path) -> None:
+def test_youngest_is_age_of_last_written_entry(directory: DecisionCache, home: Path) -> None:
     assert youngest(str(home)) is None
     directory.write("a", "text")
     directory.write("b", "text")
@@ -210,7 +210,7 @@ def test_youngest_is_the_entry_that_was_written_last(directory: DecisionCache, h
     assert 200 <= found < 300
 
 
-def test_lock_and_link_are_not_the_youngest_entry(directory: DecisionCache, home: Path) -> None:
+def test_youngest_ignores_locks(directory: DecisionCache, home: Path) -> None:
     with directory.single_flight("a"):
         pass
     assert youngest(str(home)) is None
@@ -242,9 +242,7 @@ def test_entry_may_have_65536_bytes(
     assert (directory.read("a") is not None) is is_stored
 
 
-def test_entries_are_deleted_after_a_quarter_of_an_hour(
-    directory: DecisionCache, home: Path
-) -> None:
+def test_deletes_entries_after_15_minutes(directory: DecisionCache, home: Path) -> None:
     for name, age in (("old", 900.5), ("young", 880)):
         directory.write(name, "text")
         then = time.time() - age
@@ -277,7 +275,7 @@ def test_releases_lock_and_notes_failure_in_it(directory: DecisionCache, home: P
         assert not flight.waited
 
 
-def test_waits_for_lock_of_the_same_entry_only(
+def test_waits_for_lock_of_same_entry_only(
     directory: DecisionCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0)
@@ -336,7 +334,7 @@ def test_unusable_lock_does_not_prevent_simulation(
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_says_at_a_terminal_what_it_waits_for(
+def test_prints_reason_of_wait_at_terminal(
     directory: DecisionCache,
     warnings: list[object],
     monkeypatch: pytest.MonkeyPatch,

@@ -270,7 +270,7 @@ def test_structured_output_has_members_of_aws_and_ours(
 
 
 @pytest.mark.parametrize("how", [Form.TERMINAL, Form.LINES, Form.LEGACY, Form.TEXT])
-def test_notes_follow_with_the_prefix(how: Form) -> None:
+def test_notes_follow_with_prefix(how: Form) -> None:
     assert render(denied_ssh(), how, ["a", "b"]).endswith("\nssmgate: a\nssmgate: b")
 
 

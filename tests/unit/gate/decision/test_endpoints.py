@@ -146,7 +146,7 @@ def test_reads_list_entries(text: str, expected: str | None) -> None:
         ("http://127.0.0.1:5000", "https://127.0.0.1:5000", False),
     ],
 )
-def test_allows_exactly_what_is_listed(entry: str, url: str, allowed: bool) -> None:
+def test_allows_only_listed_endpoints(entry: str, url: str, allowed: bool) -> None:
     assert (origin(url) == allowed_origin(entry)) is allowed
 
 
@@ -174,9 +174,7 @@ SSM = "https://ssm.us-east-1.amazonaws.com"
         ),
     ],
 )
-def test_warns_where_only_the_session_starts_at_aws(
-    changed: dict[str, str], named: list[str]
-) -> None:
+def test_warns_if_only_session_starts_at_aws(changed: dict[str, str], named: list[str]) -> None:
     text = not_at_aws(Endpoints(**{**EAST, "ssm": SSM, **changed}), AWS)
 
     assert [name for name in ("STS", "IAM") if f"of {name} is" in text] == named

@@ -231,7 +231,7 @@ def test_key_that_ssmgate_fills_in_cannot_be_configured() -> None:
     assert "aws:ResourceAccount" not in hint
 
 
-def test_tags_of_a_role_are_read_with_get_role() -> None:
+def test_hint_for_role_tags_names_get_role() -> None:
     key = "aws:PrincipalTag/Stage"
     tags = replace(unknown(Reason.TAGS_UNKNOWN, key), question=question(ROLE))
 

@@ -97,7 +97,7 @@ def test_deny_list_denies_matching_documents(
     assert code(rules, document) == (Reason.DOCUMENT_DENIED if denied else None)
 
 
-def test_each_allow_list_has_to_match() -> None:
+def test_each_allow_list_must_match() -> None:
     rules = Restrictions(documents_allow=(("Dev-*",), ("*-Shell",)))
 
     assert code(rules, "Dev-Shell") is None

@@ -118,7 +118,7 @@ def test_continues_after_copytruncate(log: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["records.1.gz", "records.10", "recordsX.1", "records-copy"])
-def test_other_files_are_not_continued(log: Path, name: str) -> None:
+def test_does_not_continue_other_files(log: Path, name: str) -> None:
     write(log, 2)
     log.rename(log.parent / name)
     write(log, 1)
@@ -126,7 +126,7 @@ def test_other_files_are_not_continued(log: Path, name: str) -> None:
     assert links(log) == [{"seq": 1, "prev": None}]
 
 
-def test_file_of_others_is_not_continued(log: Path) -> None:
+def test_does_not_continue_file_of_others(log: Path) -> None:
     write(log, 2)
     rotated = log.rename(log.parent / "records.1")
     rotated.chmod(0o666)
@@ -182,7 +182,7 @@ def locked(log: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield log
 
 
-def test_locked_file_is_an_error(locked: Path) -> None:
+def test_locked_file_is_error(locked: Path) -> None:
     assert "another process has locked it" in write(locked)[0]
 
 
@@ -201,7 +201,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch, keep: int) -> None:
     monkeypatch.setattr(os, "write", write_part)
 
 
-def test_part_of_a_record_is_removed(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removes_partial_record(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(log)
     with monkeypatch.context() as patch:
         full_disk(patch, 100)
@@ -211,7 +211,7 @@ def test_part_of_a_record_is_removed(log: Path, monkeypatch: pytest.MonkeyPatch)
     assert_intact(verify(lines(log)), 2)
 
 
-def test_chain_continues_after_part_of_a_record(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chain_continues_after_partial_record(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An append-only file cannot be truncated."""
     write(log)
     with monkeypatch.context() as patch:
@@ -225,7 +225,7 @@ def test_chain_continues_after_part_of_a_record(log: Path, monkeypatch: pytest.M
     assert result.torn == 1
 
 
-def test_endless_line_is_an_error(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_line_is_error(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file, "LONGEST_LINE", 1 << 15)
     log.write_bytes(b"x" * (1 << 17))
     log.chmod(0o600)
@@ -233,7 +233,7 @@ def test_endless_line_is_an_error(log: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "last line has more than" in write(log)[0]
 
 
-def test_chain_without_file_is_an_error() -> None:
+def test_chain_without_file_is_error() -> None:
     one = Recorder(Records(syslog="/nonexistent/log", required=True, chain=True), {})
     assert "record.chain needs record.file" in one.write("end", {})
 

@@ -52,7 +52,7 @@ def journal_fields(message: bytes) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("target", ["i-1", HOSTILE])
-def test_journal_gets_fields_and_the_record(log: socket.socket, target: str) -> None:
+def test_journal_gets_fields_and_record(log: socket.socket, target: str) -> None:
     fields = journal_fields(sent(log, "journald", target))
 
     record = json.loads(fields["MESSAGE"])
@@ -85,7 +85,7 @@ def test_rfc5424_has_structured_data(log: socket.socket, target: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["auto", "rfc3164"])
-def test_other_formats_are_rfc3164_at_a_configured_socket(log: socket.socket, form: str) -> None:
+def test_writes_rfc3164_to_configured_socket(log: socket.socket, form: str) -> None:
     assert re.match(rb"<86>\w{3} .{11} ssmgate\[\d+\]: \{", sent(log, form))
 
 
@@ -99,7 +99,7 @@ def test_other_formats_are_rfc3164_at_a_configured_socket(log: socket.socket, fo
         ("rfc5424", True, ("/dev/log", False)),
     ],
 )
-def test_auto_is_the_journal_where_it_runs(
+def test_auto_selects_running_journal(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     form: str,
@@ -115,7 +115,7 @@ def test_auto_is_the_journal_where_it_runs(
     assert syslog.address(Records(syslog=True, syslog_format=form)) == expected
 
 
-def test_missing_journal_is_an_error(tmp_path: Path) -> None:
+def test_missing_journal_is_error(tmp_path: Path) -> None:
     records = Records(syslog=str(tmp_path / "none"), syslog_format="journald")
     problem = Recorder(records, {}).start(None, SessionRequest("i-1"), "s-1")
 

@@ -95,7 +95,7 @@ def test_names_directory_behind_relative_link_by_path(path: Path, tmp_path: Path
     assert problem.path == str(path.parent)
 
 
-def test_directory_that_cannot_be_opened_is_an_error(
+def test_unopenable_directory_is_error(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_ = os.open

@@ -68,19 +68,19 @@ KEYS = {
         "Deny all documents but these, even if IAM allows them. A name means a document of your"
         " own account or of AWS.",
         'documents.allow = ["Dev-*", "AWS-StartSSHSession"]',
-        "lists can be added: each of them has to match",
+        "other sources can add a list, which also has to match",
     ),
     "documents.deny": KeyText(
         "list of names or ARNs, with * and ?",
         "Deny these documents, even if IAM allows them. A name means a document of any account.",
         'documents.deny = ["Dev-Root"]',
-        "entries can be added",
+        "other sources can add entries",
     ),
     "targets.allow": KeyText(
         "list of targets, with * and ?",
         "Deny all targets but these, even if IAM allows them.",
         'targets.allow = ["i-*"]',
-        "lists can be added: each of them has to match",
+        "other sources can add a list, which also has to match",
     ),
     "require_reason": KeyText(
         "true or false",
@@ -93,13 +93,13 @@ KEYS = {
         "Append one JSON object for each decision and each session. `{user}` is the name of the"
         " unix user.",
         'record.file = "/var/lib/ssmgate/records/{user}.jsonl"',
-        "can be set if it is not set",
+        "can be set if the system file does not set it",
     ),
     "record.syslog": KeyText(
         "true, false, or the absolute path of a socket",
         "Send the same records to syslog, with facility authpriv.",
         "record.syslog = true",
-        "can be set if it is not set",
+        "can be set if the system file does not set it",
     ),
     "record.required": KeyText(
         "true or false",

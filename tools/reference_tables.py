@@ -37,7 +37,10 @@ FILES = (
 )
 
 ENVIRONMENT = (
-    ("AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID", "These and all others: as for AWS CLI v2."),
+    (
+        "AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID",
+        "These and all others have the same effect as in AWS CLI v2.",
+    ),
     ("AWS_ENDPOINT_URL", "The endpoint of all services, for example that of a local AWS."),
     (
         "AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL_SSM",
@@ -51,7 +54,10 @@ ENVIRONMENT = (
         " the standard endpoint.",
     ),
     ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY, AWS_CA_BUNDLE", "As for the AWS CLI."),
-    ("HOME, XDG_RUNTIME_DIR", "Where the files are that belong to you."),
+    ("HOME, XDG_RUNTIME_DIR", "The directories that have your files."),
     ("NO_COLOR", "If set, output has no colors."),
-    ("PATH", "Where session-manager-plugin and, for the shim, the real aws are searched."),
+    (
+        "PATH",
+        "The directories in which ssmgate looks for session-manager-plugin, and the shim for aws.",
+    ),
 )

@@ -32,6 +32,7 @@ PAGES = sorted(
 )
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 WIDTH = 100
+SENTENCE_WORDS = 36
 README_LINES = 120
 
 
@@ -120,6 +121,35 @@ def test_lines_of_page_fit(name: str) -> None:
     long = {number: line for number, line in prose(ROOT / name) if len(visible(line)) > WIDTH}
 
     assert long == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sentences_are_short(name: str) -> None:
+    """CONTRIBUTING.md asks for 25 words; nothing gets through that is far from it.
+
+    Lists of names in code do not count.
+    """
+    long = [
+        text
+        for text in sentences(ROOT / name)
+        if sum(not word.startswith("`") for word in text.split()) > SENTENCE_WORDS
+    ]
+
+    assert long == []
+
+
+def test_counts_words_of_sentences(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Title\n\nOne [two\nthree](https://example.com/a.b). Four: `a. b`\nfive.\n\n"
+        "* Item one,\n  two.\n* Item three\n\n| a | b |\n| --- | --- |\n\n```sh\ncode. Code\n```\n"
+        "\nEnd of a session. ssmgate goes on.\n"
+    )
+
+    assert list(sentences(page)) == [
+        "One [two three].", "Four: `a. b` five.", "* Item one, two.", "* Item three",
+        "End of a session.", "ssmgate goes on.",
+    ]  # fmt: skip
 
 
 def test_readme_is_short() -> None:
@@ -255,6 +285,22 @@ def prose(page: Path) -> Iterator[tuple[int, str]]:
     for index, line in enumerate(page.read_text().splitlines()):
         if index not in output and not line.startswith("<!--"):
             yield index + 1, line
+
+
+def sentences(page: Path) -> Iterator[str]:
+    """Yield the sentences of the paragraphs and lists of a page, without addresses of links."""
+    code = {
+        number
+        for block in pages.blocks(page)
+        for number in range(block.line - 1, block.line + len(block.text.splitlines()) + 1)
+    }
+    lines = ["" if n in code else line for n, line in enumerate(page.read_text().splitlines())]
+    for paragraph in re.split(r"\n\s*\n", "\n".join(lines)):
+        if paragraph.lstrip("\n").startswith(("#", "|", "    ", "<!--", "[")):
+            continue
+        for item in re.split(r"\n(?=\s*(?:\*|\d+\.) )", paragraph):
+            text = visible(" ".join(item.split()))
+            yield from re.split(r"(?<=[.!?]) (?=[A-Z`*\[]|ssm|ssh)", text) if text else ()
 
 
 def visible(line: str) -> str:

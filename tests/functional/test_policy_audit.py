@@ -421,13 +421,40 @@ def test_escapes_hostile_names(tmp_path: Path) -> None:
 BAD = {
     "who without a document": (["--who"], "--document-name"),
     "tag without a value": (["--who", "--document-name", "a", "--tag", "x"], "--tag 'x'"),
-    "bad document": (["--who", "--document-name", "a b"], "a b"),
+    "bad document": (["--who", "--document-name", "a b"], "'a b' is not the name of a session"),
+    "document that may be one of two": (
+        ["--who", "--document-name", "aws-startsshsession"],
+        "give it as AWS spells it",
+    ),
     "bad target": (["--who", "--document-name", "abc", "--target", "x"], "'x' is not the ID"),
     "no rules": (["--assert", "none.toml"], "none.toml: cannot be read"),
     "findings of some": (["--output", "sarif", "--unbound"], "omit --who"),
     "no content": (["--document-content", "accounts/1.json"], "accounts/1.json: has no Name"),
     "no documents": (["--documents", "accounts/1.json"], "DocumentIdentifiers"),
 }
+
+
+BAD_TABLES = {
+    "no level": ("--organization", "level = []", "t.toml: has no [[level]]"),
+    "a number of levels": ("--organization", "level = 5", "t.toml: has no [[level]]"),
+    "one level": ("--organization", "[level]\npolicies = []", "t.toml: has no [[level]]"),
+    "level without policies": ("--organization", "[[level]]", "t.toml: level[0].policies: must be"),
+    "a number of rules": ("--assert", "rule = 5", "t.toml: has no [[rule]]"),
+    "a text in rules": ("--assert", "rule = ['x']", "t.toml: rule[0]: must be a table"),
+    "rule about no document": (
+        "--assert", "[[rule]]\nonly = []\ndocument = 'a b'",
+        "t.toml: rule[0].document: 'a b' is not the name of a session document",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_table_is_named_with_its_place(case: str, tmp_path: Path) -> None:
+    option, text, message = BAD_TABLES[case]
+    (tmp_path / "t.toml").write_text(text)
+    ended = audit(tmp_path, option, "t.toml")
+    assert (ended.returncode, ended.stdout) == (252, "")
+    assert message in ended.stderr
 
 
 @pytest.mark.parametrize("case", BAD)

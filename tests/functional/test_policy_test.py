@@ -192,6 +192,15 @@ BAD = {
         f"{TOP}data_channel = []\n[[case]]\nexpect = 'denied'\n",
         "case[0]: data_channel must be one of",
     ),
+    "cases of another type": ("case = 5\n", "cases.toml: has no [[case]]"),
+    "context that is no value": (
+        f"{TOP}[[case]]\nexpect = 'denied'\ncontext = {{'aws:a' = {{b = 1}}}}\n",
+        "case[0].context.aws:a: must be a string, a number, a boolean or a list of them",
+    ),
+    "context with a bad key": (
+        f"{TOP}[[case]]\nexpect = 'denied'\ncontext = {{a = 'b'}}\n",
+        "case[0].context: 'a' is not a condition key",
+    ),
     "no caller": (
         "policies = ['ops.json']\n[[case]]\nexpect = 'denied'\n",
         "case[0].caller: must be a string",

@@ -19,6 +19,7 @@ from ssmgate.policy_tools.problem import InputError, in_file
 if TYPE_CHECKING:
     from ssmgate.explain.policy_files import PolicyFiles, Scenario
     from ssmgate.explain.sources import Source
+    from ssmgate.gate.decision.question import ContextEntry
 
 LARGEST = 131_072
 ANSWERS = ("allowed", "denied", "unknown")
@@ -91,11 +92,9 @@ def read_cases(path: str) -> tuple[Case, ...]:
     with in_file(path):
         inventory.only(table, {"case", *_SHARED}, "")
         shared = {key: value for key, value in table.items() if key != "case"}
-        given = table.get("case")
-        if not isinstance(given, list) or not given:
-            raise InputError("has no [[case]]")
         return tuple(
-            _case(one, shared, number, os.path.dirname(path)) for number, one in enumerate(given)
+            _case(one, shared, number, os.path.dirname(path))
+            for number, (_, one) in enumerate(inventory.tables(table, "case", _KEYS))
         )
 
 
@@ -104,7 +103,6 @@ def _case(table: Any, shared: Mapping[str, Any], number: int, directory: str) ->
     from ssmgate.gate.decision.request import SessionRequest
 
     place = f"case[{number}]"
-    inventory.only(table, _KEYS, place)
     values: dict[str, Any] = {**shared, **table}
     expect = values.get("expect")
     if expect not in ANSWERS:
@@ -175,20 +173,31 @@ def _text(values: Mapping[str, Any], name: str, place: str, default: str = "") -
     return value
 
 
-def _context(values: Mapping[str, Any], name: str, place: str) -> tuple[Any, ...]:
+def _context(values: Mapping[str, Any], name: str, place: str) -> tuple[ContextEntry, ...]:
     from ssmgate.explain.policy_files import entry
 
     given = values.get(name, {})
     if not isinstance(given, dict):
         raise InputError("must be a table", f"{place}.{name}")
-    return tuple(
-        entry(f"{key}={json.dumps(value) if isinstance(value, list) else _scalar(value)}")
-        for key, value in given.items()
-    )
+    found: list[ContextEntry] = []
+    for key, value in given.items():
+        texts = [_scalar(one) for one in (value if isinstance(value, list) else [value])]
+        if None in texts:
+            text = "must be a string, a number, a boolean or a list of them"
+            raise InputError(text, f"{place}.{name}.{key}")
+        try:
+            found.append(
+                entry(f"{key}={json.dumps(texts) if isinstance(value, list) else texts[0]}")
+            )
+        except ValueError as error:
+            raise InputError(f"{key!r} {error}", f"{place}.{name}") from None
+    return tuple(found)
 
 
-def _scalar(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _scalar(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float) else None
 
 
 def _source(directory: str, file: str, kind: PolicyKind = PolicyKind.IDENTITY) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,9 +93,7 @@ def organization(path: str) -> Organization:
     with in_file(path):
         only(table, {"level", "management_account"}, "")
         levels = []
-        for number, level in enumerate(table.get("level", ())):
-            place = f"level[{number}]"
-            only(level, {"policies", "accounts"}, place)
+        for place, level in tables(table, "level", {"policies", "accounts"}):
             files = texts(level.get("policies"), f"{place}.policies")
             accounts = level.get("accounts")
             levels.append(
@@ -104,8 +102,6 @@ def organization(path: str) -> Organization:
                     None if accounts is None else frozenset(texts(accounts, f"{place}.accounts")),
                 )
             )
-        if not levels:
-            raise InputError("has no [[level]]")
         return Organization(tuple(levels), str(table.get("management_account", "")))
 
 
@@ -124,6 +120,22 @@ def read_toml(path: str) -> dict[str, Any]:
             return tomllib.loads(json_files.read_bytes(path, 1_000_000).decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InputError(f"is not TOML: {error}") from None
+
+
+def tables(
+    table: dict[str, Any], name: str, known: set[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the `[[name]]` tables, with keys of `known` only, and their places.
+
+    Raises InputError for another type, an unknown key, and if there is none.
+    """
+    found = table.get(name)
+    if not isinstance(found, list) or not found:
+        raise InputError(f"has no [[{name}]]")
+    for number, one in enumerate(found):
+        place = f"{name}[{number}]"
+        only(one, known, place)
+        yield place, one
 
 
 def only(table: Any, known: set[str], place: str) -> None:

@@ -309,11 +309,7 @@ def _documents(
     cut = False
     listed = (DEFAULT_DOCUMENT_NAME, *WELL_KNOWN) if scope.documents is None else scope.documents
     for name in (*listed, *scope.also):
-        try:
-            arns = document_arns(name, **where)
-        except InvalidRequest as error:
-            raise InputError(str(error)) from None
-        documents[name] = Item(name, arns[0])
+        documents[name] = Item(name, document_arn(name, **where))
     if scope.documents is None:
         known = {one.arn for one in documents.values()}
         found = [one for one in named if _is_document(one.arn) and one.arn not in known]
@@ -322,6 +318,17 @@ def _documents(
     place = f"arn:{account.partition}:ssm:{scope.region}:{account.account}:document"
     documents[ANY_DOCUMENT] = Item(ANY_DOCUMENT, f"{place}/{_CONTROL_DOCUMENT}")
     return documents, cut
+
+
+def document_arn(name: str, *, partition: str, region: str, account: str) -> str:
+    """Return the ARN of the document `name`, a name or an ARN. Raises InputError."""
+    try:
+        first, *others = document_arns(name, partition=partition, region=region, account=account)
+    except InvalidRequest:
+        raise InputError(f"{name!r} is not the name of a session document") from None
+    if others:
+        raise InputError(f"{name!r} may be {first} or {others[0]}: give it as AWS spells it")
+    return first
 
 
 def _is_document(arn: str) -> bool:

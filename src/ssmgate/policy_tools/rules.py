@@ -11,6 +11,7 @@ from ssmgate.policy_tools import inventory
 from ssmgate.policy_tools.audit import Bound, Standing
 from ssmgate.policy_tools.gaad import Principal
 from ssmgate.policy_tools.problem import InputError, in_file
+from ssmgate.policy_tools.questions import document_arn
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,9 @@ def read_rules(path: str) -> tuple[Rule, ...]:
     table = inventory.read_toml(path)
     with in_file(path):
         inventory.only(table, {"rule"}, "")
-        rules = []
-        for number, one in enumerate(table.get("rule", ())):
-            place = f"rule[{number}]"
-            inventory.only(one, {"name", "document", "only", "must", "unbound"}, place)
+        rules: list[Rule] = []
+        known = {"name", "document", "only", "must", "unbound"}
+        for place, one in inventory.tables(table, "rule", known):
             if not {"only", "must", "unbound"} & one.keys():
                 raise InputError("must have only, must or unbound", place)
             lists = {
@@ -54,15 +54,23 @@ def read_rules(path: str) -> tuple[Rule, ...]:
                 for key in ("only", "must", "unbound")
                 if key in one
             }
-            name, document = one.get("name", f"rule {number + 1}"), one.get("document", "*")
+            name = one.get("name", f"rule {len(rules) + 1}")
+            document = one.get("document", "*")
             if not isinstance(name, str) or not isinstance(document, str):
                 raise InputError("name and document must be strings", place)
+            if document != "*":
+                _check_document(document, f"{place}.document")
             rules.append(
                 Rule(name, document, lists.get("only"), lists.get("must", ()), lists.get("unbound"))
             )
-        if not rules:
-            raise InputError("has no [[rule]]")
         return tuple(rules)
+
+
+def _check_document(name: str, place: str) -> None:
+    try:
+        document_arn(name, partition="aws", region="us-east-1", account="0" * 12)
+    except InputError as error:
+        raise InputError(str(error), place) from None
 
 
 class Assertions:

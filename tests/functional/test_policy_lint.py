@@ -312,6 +312,16 @@ def test_github_commands_are_escaped(tmp_path: Path) -> None:
     assert text.startswith("::warning file=a%2Cb.json,line=4,col=5,title=SG001::allows nodes")
 
 
+def test_github_commands_have_the_worst_first_and_paths_of_the_repository(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(TEXT)
+    (tmp_path / "b.json").write_text(TEXT.replace(NODES, "*"))
+    lines = lint(tmp_path, ".", "--output", "github").stdout.splitlines()
+    kinds = [line.split(" ")[0] for line in lines]
+    assert kinds == sorted(kinds, key=["::error", "::warning", "::notice"].index)
+    assert lines[0].startswith("::error file=b.json,line=4,col=5,title=SG002::")
+    assert lines[1].startswith("::warning file=a.json,")
+
+
 STATUSES = {
     "default": ([], 3),
     "only high": (["--fail-on", "high"], 0),

@@ -224,8 +224,12 @@ def _location(one: Located) -> dict[str, Any]:
     region = {"startLine": 1}
     if one.position:
         region = {"startLine": one.position[0], "startColumn": one.position[1]}
-    path = os.path.normpath(one.source.file).replace("\\", "/")
-    return {"artifactLocation": {"uri": quote(os.fsencode(path))}, "region": region}
+    return {"artifactLocation": {"uri": quote(os.fsencode(_path(one)))}, "region": region}
+
+
+def _path(one: Located) -> str:
+    """Return the file as GitHub names those of a repository: without `./`."""
+    return os.path.normpath(one.source.file).replace("\\", "/")
 
 
 _COMMANDS = {"HIGH": "error", "MEDIUM": "warning", "LOW": "warning", "NOTE": "notice"}
@@ -234,11 +238,13 @@ _COMMANDS = {"HIGH": "error", "MEDIUM": "warning", "LOW": "warning", "NOTE": "no
 def as_github(found: Sequence[Located]) -> str:
     """Return the findings as workflow commands, which GitHub shows beside the lines.
 
+    The worst come first: GitHub shows ten of each kind.
     https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+    https://github.com/actions/toolkit/blob/main/docs/problem-matchers.md#limitations
     """
     lines = []
-    for one in found:
-        values = {"file": one.source.file}
+    for one in sorted(found, key=lambda one: -one.finding.severity):
+        values = {"file": _path(one)}
         if one.position:
             values |= {"line": str(one.position[0]), "col": str(one.position[1])}
         values["title"] = one.finding.rule.code

@@ -11,6 +11,7 @@ from ssmgate.policy_language import Policy, PolicyError, PolicyKind, parse_polic
 from ssmgate.policy_language.document import policy_of
 from ssmgate.policy_tools import json_files, yaml_policies
 from ssmgate.policy_tools.gaad import LISTS, read_accounts
+from ssmgate.policy_tools.members import objects
 from ssmgate.policy_tools.problem import InputError, Problem
 
 _JSON, _YAML = (".json", ".json.gz"), (".yaml", ".yml")
@@ -54,13 +55,12 @@ def _in_file(file: str, *, named: bool) -> Iterator[Source | Problem]:
     try:
         if file.lower().endswith(_YAML):
             found = list(_in_yaml(file, named=named))
+            found = found or [Problem(file, "", "has no policy")] * named
         else:
             found = list(_in_json(file, named=named))
     except InputError as error:
         yield error.problem(file)
         return
-    if not found and named:
-        yield Problem(file, "", "has no policy")
     yield from found
 
 
@@ -155,30 +155,51 @@ def _in_plan(file: str, plan: Mapping[str, Any]) -> Iterator[Source | Problem]:
 
     https://developer.hashicorp.com/terraform/internals/json-format
     """
-    values = plan.get("planned_values", plan.get("values"))
-    waiting = [values.get("root_module")] if isinstance(values, dict) else []
+    top = "planned_values" if "planned_values" in plan else "values"
+    try:
+        waiting = [(top, _object(_object(plan, top), "root_module", top))]
+    except InputError as error:
+        yield error.problem(file)
+        return
     while waiting:
-        module = waiting.pop(0)
-        if not isinstance(module, dict):
+        place, module = waiting.pop(0)
+        place = str(module.get("address", place))
+        try:
+            waiting += [(place, one) for one in objects(module, "child_modules", place)]
+            resources = objects(module, "resources", place)
+        except InputError as error:
+            yield error.problem(file)
             continue
-        waiting += module.get("child_modules") or ()
-        for resource in module.get("resources") or ():
-            if isinstance(resource, dict) and resource.get("mode", "managed") == "managed":
+        for resource in resources:
+            if resource.get("mode", "managed") == "managed":
                 yield from _of_resource(file, resource)
+
+
+def _object(item: Mapping[str, Any], name: str, place: str = "") -> Mapping[str, Any]:
+    """Return an object, empty if there is none. Raises InputError."""
+    value = item.get(name)
+    if not isinstance(value, dict | None):
+        raise InputError("must be an object", f"{place}.{name}" if place else name)
+    return value or {}
 
 
 def _of_resource(file: str, resource: Mapping[str, Any]) -> Iterator[Source | Problem]:
     kind = resource.get("type")
+    if not isinstance(kind, str) or kind not in (_ROLE, *_ATTRIBUTES):
+        return
     address = str(resource.get("address", kind))
-    values = resource.get("values")
-    values = values if isinstance(values, dict) else {}
-    if kind == _ROLE:
-        for number, block in enumerate(values.get(_BLOCK) or ()):
-            # An empty block removes the role's inline policies.
-            if isinstance(block, dict) and (block.get("policy") or block.get("name")):
-                name = f"{address}.{_BLOCK}[{number}]"
-                yield _of_attribute(file, name, block, "policy", PolicyKind.IDENTITY)
-    elif isinstance(kind, str) and kind in _ATTRIBUTES:
+    try:
+        values = _object(resource, "values", address)
+        blocks = objects(values, _BLOCK, address) if kind == _ROLE else ()
+    except InputError as error:
+        yield error.problem(file)
+        return
+    for number, block in enumerate(blocks):
+        # An empty block removes the role's inline policies.
+        if block.get("policy") or block.get("name"):
+            name = f"{address}.{_BLOCK}[{number}]"
+            yield _of_attribute(file, name, block, "policy", PolicyKind.IDENTITY)
+    if kind in _ATTRIBUTES:
         attribute, of_kind = _ATTRIBUTES[kind]
         if kind != "aws_organizations_policy" or values.get("type", _SCP) == _SCP:
             yield _of_attribute(file, address, values, attribute, of_kind)

@@ -135,7 +135,7 @@ def test_unconfined_daemon_answers_status(listener: Listener) -> None:
         status = listener.status()
 
     assert (status.returncode, status.stdout) == (
-        0, "process 1, for 2 s, 3 starts, 4 under way\n"
+        0, "process 1, 2 s; session starts: 3, in progress: 4\n"
     )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ STABLE = (
     (r"^[$#] $", "sh-5.2$ "),
     (r"^[$#] (?=\w)", "sh-5.2$ "),
     (r"\b20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)?", "2026-11-30 14:05"),
-    (r"^process \d+, for \d+ s,", "process 4711, for 12 s,"),
+    (r"^process \d+, \d+ s;", "process 4711, 12 s;"),
     (r"^ *\d+ s  arn:", " 299 s  arn:"),
     (r"^aws-cli/.*$", "aws-cli/2.31.1 Python/3.13.7 Linux/6.12.48 source/x86_64"),
 )

@@ -76,7 +76,7 @@ def test_table_shows_who_may_start_what(tmp_path: Path) -> None:
         "      unbound: allowed without a document check by Admin statement 1\n"
         "  user/cyd: may start Team\n"
         '  user/dan: allowed if ssm:resourceTag/env is "dev"\n'
-        "      it is unknown whether the service has to check the document\n"
+        "      unknown whether AWS has to check the document\n"
         "  user/eve: explicitly denied\n"
         "\n"
         f"account {OTHER}\n"

@@ -66,7 +66,7 @@ def run(idle: int, in_place: bool, lock: int | None) -> None:
 def status() -> None:
     """Print the process ID and the number of session starts. Exits 3 if no daemon is running."""
     pid, seconds, made, under_way = _request(protocol.STATUS)
-    echo(f"process {pid}, for {seconds} s, {made} starts, {under_way} under way")
+    echo(f"process {pid}, {seconds} s; session starts: {made}, in progress: {under_way}")
 
 
 @daemon.command(short_help="Stop the daemon.")

@@ -37,9 +37,9 @@ Exit status:
 def doctor(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Check everything that a session needs: programs, files, credentials and permissions.
 
-    Prints one line for each check: ok, warning, problem or unknown. Below it stands what to do, as
-    a command or a policy statement. Starts no session, writes nothing, and needs no permission
-    that a session does not need. Takes at most 15 seconds.
+    Prints one line for each check: ok, warning, problem or unknown. The next step is printed below
+    it, as a command or a policy statement. Starts no session, writes nothing, and needs no
+    permission that a session does not need. Takes at most 15 seconds.
     """
     from ssmgate.doctor import program, report, shell
     from ssmgate.doctor.lines import IMAGINARY_TARGET

@@ -70,8 +70,8 @@ class _Verbs(Group):
 def main() -> None:
     """aws ssm start-session, plus a check that IAM explicitly allows the document.
 
-    Asks IAM policy simulation whether the caller may use the session document, the default one
-    where none is given, and starts a session only if the answer is allowed.
+    Simulates the caller's IAM policies for the session document, and starts a session only if the
+    answer is allowed. Without --document-name that is the account's default document.
     """
 
 

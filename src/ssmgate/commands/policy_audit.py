@@ -43,30 +43,30 @@ Exit status:
     help="A file or directory; may be given again.",
 )  # fmt: skip
 @click.argument("more", nargs=-1, metavar="[PATH]...")
-@click.option("--who", is_flag=True, help="Who may start --document-name, and by what.")
+@click.option("--who", is_flag=True, help="Who may start --document-name, and why.")
 @click.option("--document-name", metavar="NAME", help="The session document for --who.")
 @click.option("--target", metavar="ID", help="The node for --who; any by default.")
 @click.option("--tag", "tags", multiple=True, metavar="K=V", help="A tag of the node for --who.")
 @click.option("--what", metavar="ARN", help="What this user or role may start.")
 @click.option("--unbound", is_flag=True, help="Only principals that are unbound, or may be.")
 @click.option("--assert", "rules", metavar="FILE", help="Rules in TOML that must hold.")
-@click.option("--documents", multiple=True, metavar="FILE", help="Answer of list-documents.")
+@click.option("--documents", multiple=True, metavar="FILE", help="Output of list-documents.")
 @click.option(
-    "--nodes", multiple=True, metavar="FILE", help="Answer of describe-instance-information."
+    "--nodes", multiple=True, metavar="FILE", help="Output of describe-instance-information."
 )
 @click.option(
     "--document-content", multiple=True, metavar="FILE",
-    help="Answer of get-document: adds SG003 and SG014.",
+    help="Output of get-document: adds SG003 and SG014.",
 )  # fmt: skip
 @click.option("--organization", metavar="FILE", help="Service control policies, in TOML.")
 @click.option("--region", metavar="NAME", help="The region of documents and nodes.")
 @click.option(
     "--output", type=click.Choice(["table", "json", "ndjson", "sarif"]), default="table",
-    help="Output format.",
+    help="The format.",
 )  # fmt: skip
 @click.option(
     "--confirm", type=click.IntRange(1, 1000), metavar="N",
-    help="Ask IAM about the N principals who may do most; not with --from.",
+    help="Simulate in IAM the N principals with the most access; not with --from.",
 )  # fmt: skip
 @click.option("--profile", metavar="NAME", help="The AWS profile; not with --from.")
 @click.option("--redact", is_flag=True, help="Replace names and IDs with placeholders.")

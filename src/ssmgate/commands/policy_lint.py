@@ -20,7 +20,7 @@ _SEVERITIES = ["note", "low", "medium", "high"]
 _EPILOG = """\b
 Exit status:
   0    no finding is as severe as --fail-on
-  3    a finding is
+  3    at least one finding is as severe as --fail-on
   4    a file could not be read
   252  the command line is invalid
 """
@@ -43,7 +43,7 @@ Exit status:
 @click.option("--write-baseline", metavar="FILE", help="Write the findings to FILE, and exit.")
 @click.option(
     "--document-content", multiple=True, metavar="FILE",
-    help="Answer of get-document: adds SG003 and SG014.",
+    help="Output of get-document: adds SG003 and SG014.",
 )  # fmt: skip
 @click.option(
     "--output", type=click.Choice(["text", "json", "sarif", "github"]), default="text",

@@ -26,7 +26,7 @@ Exit status:
     "print", cls=Verb, epilog=_EPILOG, short_help="Print a policy for a kind of user or program."
 )
 @click.argument("persona", type=click.Choice(_NAMES), metavar="PERSONA")
-@click.option("--account", metavar="ID", required=True, help="The account's 12 digits.")
+@click.option("--account", metavar="ID", required=True, help="The account ID, 12 digits.")
 @click.option("--region", metavar="NAME", required=True, help="The region of the nodes.")
 @click.option("--partition", default="aws", metavar="NAME", help="aws, aws-cn or aws-us-gov.")
 @click.option(

@@ -13,7 +13,7 @@ from ssmgate.gate import exits
 _EPILOG = """\b
 Exit status:
   0    every answer is the expected one
-  3    an answer is not
+  3    at least one answer is not
   252  the command line, the file or a policy is invalid
 """
 
@@ -24,7 +24,7 @@ Exit status:
 @click.argument("cases", metavar="CASES.toml")
 @click.argument("policies", nargs=-1, metavar="[POLICY]...")
 @click.option("--junit", metavar="FILE", help="Write the results as JUnit XML, too.")
-@click.option("--write", is_flag=True, help="Make CASES.toml with what POLICY... answer now.")
+@click.option("--write", is_flag=True, help="Write the current answers of POLICY... to CASES.toml.")
 @click.pass_context
 def test(
     ctx: click.Context, cases: str, policies: tuple[str, ...], junit: str | None, write: bool
@@ -39,10 +39,10 @@ def test(
       document = "AWS-StartSSHSession"
       expect = "denied"
 
-    Other keys are boundary, scp, region, target, context and document_context, and what else is
-    expected: unbound (true, false or "unknown"), whether the target is allowed without a document
-    check, and data_channel (allowed, denied or unknown). Keys above the first case are for all
-    cases. Policies are evaluated locally: no AWS calls are made.
+    Other keys are boundary, scp, region, target, context and document_context. A case can expect
+    two more answers: data_channel (allowed, denied or unknown), and unbound (true, false or
+    "unknown"), which is whether the target is allowed without a document check. Keys above the
+    first case are for all cases. Policies are evaluated locally: no AWS calls are made.
     """
     from ssmgate.gate.decision.errors import InvalidRequest
     from ssmgate.policy_tools import cases as testing

@@ -168,7 +168,7 @@ def documents(report: DocumentsReport, style: Style) -> str:
         ]
         lines += [*_wrapped(report.target.reason, "  "), ""]
     width = max([len(line(entry.name)) for entry in report.documents], default=0)
-    for owner, title in (("Self", "this account's"), ("Amazon", "AWS's own")):
+    for owner, title in (("Self", "documents of this account"), ("Amazon", "documents of AWS")):
         lines.append(f"{title}:")
         for entry in report.documents:
             if entry.owner != owner:

@@ -321,7 +321,7 @@ class Table:
             names = ", ".join(map(self._mask, unbinding))
             yield f"    unbound: allowed without a document check by {names}"
         elif standing.bound is Bound.UNKNOWN:
-            yield "    it is unknown whether the service has to check the document"
+            yield "    unknown whether AWS has to check the document"
         if self._document is not None or self._all:
             yield from self._documents(report, standing, first)
         if first.missing:

@@ -103,17 +103,19 @@ def violations(rule: Rule, principal: Principal, standing: Standing) -> Iterator
         if answer.certainty is Certainty.ALLOWED:
             yield Violation(rule.name, principal.arn, f"may start {document}", True)
         elif answer.certainty is Certainty.UNKNOWN:
-            yield Violation(rule.name, principal.arn, f"may perhaps start {document}", False)
+            yield Violation(rule.name, principal.arn, f"might start {document}", False)
     if answer is not None and _in(principal, rule.must):
         if answer.certainty is Certainty.DENIED:
             yield Violation(rule.name, principal.arn, f"may not start {document}", True)
         elif answer.certainty is Certainty.UNKNOWN:
-            yield Violation(rule.name, principal.arn, f"may perhaps not start {document}", False)
+            yield Violation(
+                rule.name, principal.arn, f"might not be allowed to start {document}", False
+            )
     if rule.unbound is not None and not _in(principal, rule.unbound):
         if standing.bound is Bound.UNBOUND:
             yield Violation(rule.name, principal.arn, "is unbound", True)
         elif standing.bound is Bound.UNKNOWN:
-            yield Violation(rule.name, principal.arn, "is perhaps unbound", False)
+            yield Violation(rule.name, principal.arn, "might be unbound", False)
 
 
 def _in(principal: Principal, patterns: tuple[str, ...]) -> bool:

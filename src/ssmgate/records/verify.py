@@ -151,7 +151,7 @@ class _Verification:
     def _begin(self, one: _Chained) -> None:
         before = self._lines[one.at - 1] if one.at else None
         if before and one.prev not in (before.hash, None):
-            self._find(before, "changed", "is not the line that the next one follows on")
+            self._find(before, "changed", "does not have the hash that the next record names")
 
     def _follow(self, before: _Chained, one: _Chained) -> None:
         between = self._lines[before.at + 1 : one.at]
@@ -171,14 +171,16 @@ class _Verification:
         if one.line.text in (before.line.text, rival and rival.line.text):
             self._find(one.line, "repeated", f"repeats record {one.seq}")
         elif one.prev is None:
-            self._find(one.line, "missing", "begins a new chain: the records before are unproven")
+            self._find(
+                one.line, "missing", "begins a new chain: the records before it cannot be verified"
+            )
         elif rival is not None and one.seq == rival.seq:
-            text = f"records on lines {rival.line.number} and {one.line.number} follow on the same"
-            self._find(one.line, "foreign", f"{text} line: one of them was added")
+            text = f"records on lines {rival.line.number} and {one.line.number} name the same"
+            self._find(one.line, "foreign", f"{text} record before them: one of the two was added")
         elif one.seq <= before.seq:
             self._find(one.line, "moved", f"record {one.seq} stands after record {before.seq}")
         elif one.seq == before.seq + 1:
-            self._find(before.line, "changed", "is not the line that the next one follows on")
+            self._find(before.line, "changed", "does not have the hash that the next record names")
         elif one.prev not in self._at:
             count = one.seq - before.seq - 1
             text = f"{count} {'record is' if count == 1 else 'records are'} missing before it"

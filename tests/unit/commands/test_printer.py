@@ -108,4 +108,4 @@ def test_escapes_answer_of_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = CliRunner().invoke(main, ["daemon", "status"])
 
     forged = FORGED.replace("\n", "\\n")
-    assert ended.output == f"process {SHOWN}, for {forged} s, 1 starts, 2 under way\n"
+    assert ended.output == f"process {SHOWN}, {forged} s; session starts: 1, in progress: 2\n"

@@ -57,7 +57,7 @@ def test_prints_file_and_line_of_finding(files: Path) -> None:
     ended = run("verify", "log.1", "log")
     assert ended.exit_code == 3
     assert ended.stdout.splitlines()[:2] == [
-        "log:2: changed: is not the line that the next one follows on",
+        "log:2: changed: does not have the hash that the next record names",
         "4 records, 3 to 6: 1 finding",
     ]
 

@@ -87,7 +87,7 @@ def start_everything(wheel: Path, programs: Path, environ: dict[str, str]) -> No
     states = {result["name"]: result["state"] for result in json.loads(found)["results"]}
     require(states["python"] == states["awscli"] == "ok", found)
     evaluated = f'eval "$({programs}/ssmgate init bash)"; {programs}/ssmgate init bash --check'
-    require(run("bash", "-c", evaluated, environ=environ).startswith("in force: "), evaluated)
+    require(run("bash", "-c", evaluated, environ=environ).startswith("active: "), evaluated)
 
 
 def with_pip(wheel: Path, _: Path, environ: dict[str, str]) -> None:

@@ -111,7 +111,7 @@ def test_commands_of_shell_guide_install_shim(
 
     assert ended.returncode == status, ended.stderr
     lines = ended.stdout.splitlines()
-    assert lines[0].startswith("in force: aws is ")
+    assert lines[0].startswith("active: aws is ")
     assert lines[1] == f"the real aws: {Path(sys.executable).with_name('aws')}"
     assert any(line.startswith("aws-cli/") for line in lines)
     assert ("Starting session" in ended.stdout) == (status == 0)

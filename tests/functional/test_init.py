@@ -69,12 +69,12 @@ def test_aws_checks_starts_and_passes_on_other_commands(
     evaluate = EVALUATE[shell].format(function)
     before = run(shell, f"ssmgate init {shell} --check", machine)
     assert before.returncode == 3
-    assert before.stdout.startswith(f"not in force: aws is {BIN}/aws\n")
+    assert before.stdout.startswith(f"not active: aws is {BIN}/aws\n")
 
     # There may be another aws on the developer's PATH.
     named = {"SSMGATE_AWS_PATH": f"{BIN}/aws"}
     after = run(shell, f"{evaluate}{evaluate}ssmgate init {shell} --check; true", machine, **named)
-    assert after.stdout.startswith("in force: aws is ")
+    assert after.stdout.startswith("active: aws is ")
     assert f"the real aws: {BIN}/aws\n" in after.stdout
     assert after.stderr == ""
 
@@ -94,7 +94,7 @@ def test_function_is_not_inherited_by_other_shells(machine: Machine) -> None:
         + "bash -c 'ssmgate init bash --check; exit $?'; exit $?"
     )
     ended = run("bash", script, machine)
-    assert (ended.returncode, ended.stdout.partition(":")[0]) == (3, "not in force")
+    assert (ended.returncode, ended.stdout.partition(":")[0]) == (3, "not active")
 
 
 def test_rejects_unsupported_shell(machine: Machine) -> None:

@@ -113,7 +113,7 @@ def test_runs_configured_aws(home: Path) -> None:
             "SHIMS venv/bin user",
             None,
             True,
-            ["in force: aws is @/SHIMS/aws", "the real aws: @/user/aws"],
+            ["active: aws is @/SHIMS/aws", "the real aws: @/user/aws"],
         ),
         (
             "SHIMS links",
@@ -131,11 +131,11 @@ def test_runs_configured_aws(home: Path) -> None:
             None,
             False,
             [
-                "not in force: aws is @/venv/bin/aws",
+                "not active: aws is @/venv/bin/aws",
                 "warning: that is the AWS CLI v1 that was installed with ssmgate, not your own",
             ],
         ),
-        ("user venv/bin", None, False, ["not in force: aws is @/user/aws"]),
+        ("user venv/bin", None, False, ["not active: aws is @/user/aws"]),
     ],
 )
 def test_check_names_real_aws(

@@ -342,7 +342,7 @@ def test_serves_hundred_concurrent_requests(server: Server) -> None:
 
 
 def test_offers_no_unrestricted_credentials(server: Server) -> None:
-    with pytest.raises(Failed, match="AssumeRoleWithSAML is not offered"):
+    with pytest.raises(Failed, match="AssumeRoleWithSAML is not supported"):
         server.query("bob", "sts", "AssumeRoleWithSAML", RoleArn="r")
 
 

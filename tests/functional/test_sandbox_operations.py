@@ -85,7 +85,7 @@ show(refused(ec2.create_ipam))
 """,
     )
     assert lines == [
-        [code, f"{operation} is not offered by the sandbox.", 1]
+        [code, f"{operation} is not supported by the sandbox.", 1]
         for code, operation in (
             ("UnknownOperationException", "ssm:GetServiceSetting"),
             ("UnknownOperationException", "ssm:CreateActivation"),
@@ -202,7 +202,7 @@ def test_each_operation_answers_in_form_of_service(
     for operation in re.findall(r"`([A-Za-z]+)`", section):
         status, message = answer(operation)
         assert status < 500 or status == 501, operation
-        refused = "is not offered by the sandbox" in message
+        refused = "is not supported by the sandbox" in message
         assert refused is (f"`{operation}`" in others), operation
         assert refused is not (f"`{operation}`" in offered), operation
     assert server.log is not None

@@ -432,7 +432,7 @@ def test_reports_missing_real_aws(any_line: Line) -> None:
     ended = any_line.run("s3")
 
     assert (ended.returncode, ended.stdout) == (127, b"")
-    assert b"PATH has no aws other than ssmgate's" in ended.stderr
+    assert b"no AWS CLI on PATH: its only aws is ssmgate's" in ended.stderr
     any_line.machine.aws.script("SimulatePrincipalPolicy", evaluation())
     assert any_line.run(*START).returncode == 0, "a checked start needs none"
 

@@ -157,7 +157,7 @@ def _check(shell: str, shims: str) -> int:
     except OSError:
         raise Problem(f"there is no {os.path.join(shims, 'aws')}", "reinstall ssmgate") from None
     if not found.in_force:
-        echo(f"not in force: aws is {found.first or 'not on PATH'}")
+        echo(f"not active: aws is {found.first or 'not on PATH'}")
         for line in shim.warn_of_v1(found, found.first, "'aws' runs it"):
             echo(line)
         evaluate = f'eval "$(ssmgate init {shell})"'
@@ -166,9 +166,9 @@ def _check(shell: str, shims: str) -> int:
         echo(f"to change that: {evaluate}")
         return exits.DENIED
     if found.function:
-        echo(f"in force: aws is a function of this shell, which runs {found.ours}")
+        echo(f"active: aws is a function of this shell, which runs {found.ours}")
     else:
-        echo(f"in force: aws is {found.first}")
+        echo(f"active: aws is {found.first}")
     echo(f"the real aws: {found.real or 'there is none on PATH'}")
     for line in shim.warn_of_v1(found, found.real, "commands that start no session run it"):
         echo(line)

@@ -30,7 +30,7 @@ def _event(record: Record) -> tuple[str, str]:
     verdict = str(record.get("verdict"))
     if not is_denial(record):
         return verdict, ""
-    return verdict, why(record) + ("; started all the same" if record.get("starts") is True else "")
+    return verdict, why(record) + ("; started anyway" if record.get("starts") is True else "")
 
 
 def stats(found: Stats) -> Iterator[str]:

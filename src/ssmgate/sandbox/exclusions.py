@@ -58,7 +58,7 @@ def _test(identifier: Mapping[str, Any]) -> Excluded:
         return lambda attachment: attachment.arn is not None and matches(attachment.arn)
     if member == "InlinePolicyIdentifier":
         return _inline(value)
-    raise _invalid(f"{member} is not modelled by the sandbox")
+    raise _invalid(f"{member} is not supported by the sandbox")
 
 
 def _inline(value: Mapping[str, str]) -> Excluded:

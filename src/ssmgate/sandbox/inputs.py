@@ -65,7 +65,7 @@ def reject_unknown(parameters: Mapping[str, Any], also_known: str) -> None:
     """
     for member, value in parameters.items():
         if member not in _KNOWN and member != also_known and value not in (None, "", [], {}):
-            raise ServiceFault("InvalidInput", f"{member} is not modelled by the sandbox.")
+            raise ServiceFault("InvalidInput", f"{member} is not supported by the sandbox.")
 
 
 def entity(arn: str) -> tuple[str, str]:
@@ -121,7 +121,7 @@ def caller_keys(parameters: Mapping[str, Any], account: str, default: Values) ->
     for member, arn in (("ResourceOwner", owner), ("CallerArn", caller)):
         if arn and account_of(arn) != account:
             raise ServiceFault(
-                "InvalidInput", f"{member} of another account is not modelled by the sandbox."
+                "InvalidInput", f"{member} of another account is not supported by the sandbox."
             )
     return keys
 

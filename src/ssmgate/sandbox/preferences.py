@@ -57,7 +57,7 @@ def read(content: str, name: str, parameters: Mapping[str, Sequence[str]]) -> Pr
     }
     if inputs.get("kmsKeyId"):
         raise _invalid(
-            f"Encryption with a KMS key (kmsKeyId of {name}) is not offered by the sandbox."
+            f"Encryption with a KMS key (kmsKeyId of {name}) is not supported by the sandbox."
         )
     idle = _minutes(inputs, "idleSessionTimeout", 60, name)
     return Preferences(

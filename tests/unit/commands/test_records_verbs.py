@@ -165,8 +165,7 @@ def test_show_prints_line_for_each_record(log: Path) -> None:
         "2025-11-30T07:01:00Z  alice         allowed    i-1  Dev-Shell",
         "2025-11-30T07:02:00Z  alice         started    i-1  Dev-Shell  s-1",
         "2025-11-30T07:09:00Z  alice         ended      i-1  Dev-Shell  s-1  exit 3, 400.5 s",
-        "2025-11-30T07:11:00Z  bob           denied     i-1  Dev-Shell"
-        "  Fence; started all the same",
+        "2025-11-30T07:11:00Z  bob           denied     i-1  Dev-Shell  Fence; started anyway",
     ]
     assert lines[5].endswith("no policy allows it")
     assert lines[7].endswith("documents.deny")

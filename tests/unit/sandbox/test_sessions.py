@@ -396,7 +396,7 @@ def test_document_without_inputs_has_preferences_of_region() -> None:
         ({"idleSessionTimeout": "61"}, "from 1 to 60"),
         ({"idleSessionTimeout": "{{ other }}"}, "idleSessionTimeout of Own"),
         ({"maxSessionDuration": "1441"}, "from 1 to 1440"),
-        ({"kmsKeyId": "alias/sessions"}, "KMS key .* is not offered by the sandbox"),
+        ({"kmsKeyId": "alias/sessions"}, "KMS key .* is not supported by the sandbox"),
     ],
 )
 def test_refuses_invalid_preferences(inputs: dict[str, Any], message: str) -> None:

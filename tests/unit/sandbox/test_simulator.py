@@ -390,14 +390,14 @@ def test_resource_owner_may_be_account() -> None:
             {"ContextEntries": [entry("a:b", "!base64", kind="binary")]},
             "Invalid context value for key a:b: expected base-64 encoded binary format.",
         ),
-        ({"ResourcePolicy": "{}"}, "ResourcePolicy is not modelled by the sandbox."),
-        ({"ResourceHandlingOption": "EC2-VPC"}, "ResourceHandlingOption is not modelled by"),
+        ({"ResourcePolicy": "{}"}, "ResourcePolicy is not supported by the sandbox."),
+        ({"ResourceHandlingOption": "EC2-VPC"}, "ResourceHandlingOption is not supported by"),
         (
             {"OrderedOrganizationPolicyInputList": [{}]},
-            "OrderedOrganizationPolicyInputList is not modelled by the sandbox.",
+            "OrderedOrganizationPolicyInputList is not supported by the sandbox.",
         ),
         ({"ResourceOwner": ACCOUNT}, f"Invalid ARN provided in the request: {ACCOUNT}"),
-        ({"ResourceOwner": ELSEWHERE}, "ResourceOwner of another account is not modelled by"),
+        ({"ResourceOwner": ELSEWHERE}, "ResourceOwner of another account is not supported by"),
         (
             {"CallerArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/s"},
             "Invalid ARN provided in the request: arn:aws:sts",
@@ -405,7 +405,7 @@ def test_resource_owner_may_be_account() -> None:
         ({"CallerArn": ELSEWHERE}, f"Invalid ARN provided in the request: {ELSEWHERE}"),
         (
             {"CallerArn": "arn:aws:iam::999988887777:user/x"},
-            "CallerArn of another account is not modelled by the sandbox.",
+            "CallerArn of another account is not supported by the sandbox.",
         ),
     ],
 )
@@ -477,7 +477,7 @@ def test_rejects_impossible_organizations(levels: list[list[str]], code: str) ->
 
 def test_exclusions_are_for_principals_only() -> None:
     asked = {"ActionNames": [ACTION], "PolicyExclusionList": [{"PolicyType": "inline"}]}
-    with pytest.raises(ServiceFault, match="PolicyExclusionList is not modelled"):
+    with pytest.raises(ServiceFault, match="PolicyExclusionList is not supported"):
         simulate(asked, Policies(), {}, ACCOUNT, custom=True)
 
 

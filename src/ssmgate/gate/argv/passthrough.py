@@ -20,7 +20,7 @@ def exec_aws(real: str, argv: list[str], environ: Mapping[str, str]) -> NoReturn
     `real` is empty or cannot be executed.
     """
     if not real:
-        raise NoAws("PATH has no aws other than ssmgate's", hints=(_INSTALL,))
+        raise NoAws("no AWS CLI on PATH: its only aws is ssmgate's", hints=(_INSTALL,))
     variables = {**environ, "AWS_CLI_AUTO_PROMPT": "off", TRIED: _tried(real, environ)}
     try:
         _execute(real, ["aws", *argv], variables)

@@ -172,7 +172,7 @@ def _answer(response: Any, fault: ServiceFault) -> Any:
 
 def _check(response: Any, action: str, signer: Signer) -> None:
     if action.partition(":")[2] in _NOT_OFFERED:
-        raise ServiceFault("InvalidAction", f"{action} is not offered by the sandbox.")
+        raise ServiceFault("InvalidAction", f"{action} is not supported by the sandbox.")
     offered.require(response)
     if (unread := offered.unread(response)) is not None:
         raise unread

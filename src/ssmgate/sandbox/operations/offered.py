@@ -28,7 +28,7 @@ def is_offered(response_class: type, operation: str) -> bool:
 
 
 def require(response: Any) -> None:
-    """Raise the service's own fault if the request is for an operation that is not offered.
+    """Raise the service's own fault if the request is for an operation that is not supported.
 
     moto has other services too, whose operations are not checked.
     https://docs.aws.amazon.com/systems-manager/latest/APIReference/CommonErrors.html
@@ -53,7 +53,7 @@ def failed(response: Any, error: Exception) -> ServiceFault:
 
 def _not_offered(service: str, operation: str) -> ServiceFault:
     code = "UnknownOperationException" if service == "ssm" else "InvalidAction"
-    return ServiceFault(code, f"{service}:{operation} is not offered by the sandbox.")
+    return ServiceFault(code, f"{service}:{operation} is not supported by the sandbox.")
 
 
 def with_faults(parse_parameters: Any) -> Callable[[Any, Any], None]:

@@ -119,7 +119,7 @@ def describe_instance_information(self: Any) -> Any:
         }
         for key in filters:
             if key not in attributes and not str(key).startswith("tag:"):
-                raise ServiceFault("InvalidFilterKey", f"{key} is not modelled by the sandbox.")
+                raise ServiceFault("InvalidFilterKey", f"{key} is not supported by the sandbox.")
         if all(attributes.get(key) in (values or ()) for key, values in filters.items()):
             nodes.append(
                 {

@@ -93,7 +93,7 @@ def test_other_document_is_not_cached(cached: Machine) -> None:
         pytest.param(
             {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}, id="HTTP_PROXY"
         ),
-        pytest.param({"AWS_MAX_ATTEMPTS": "1"}, id="any other variable of AWS's"),
+        pytest.param({"AWS_MAX_ATTEMPTS": "1"}, id="any other AWS variable"),
         pytest.param({"SSMGATE_CHECKER_PROFILE": "checker"}, id="checker"),
         pytest.param({"SSMGATE_CONTEXT": '{{"aws:SourceIp": "10.0.0.1"}}'}, id="context"),
         pytest.param({"SSMGATE_CACHE_TTL": "0"}, id="switched off"),
@@ -181,7 +181,7 @@ def test_cache_misses_with_other_options(cached: Machine, words: tuple[str, ...]
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(evaluation("implicitDeny"), id="no"),
+        pytest.param(evaluation("implicitDeny"), id="implicit deny"),
         pytest.param(evaluation("explicitDeny"), id="denied"),
         pytest.param(xml_error("AccessDenied", "not allowed to simulate", 403), id="unknown"),
         pytest.param(xml_error("Throttling", "slow down"), id="throttled"),
@@ -296,7 +296,7 @@ def test_role_path_is_looked_up_until_known(cached: Machine) -> None:
     """The answer to the next question may differ."""
     arn = "arn:aws:sts::111122223333:assumed-role/Ops/alice"
     cached.aws.script("GetCallerIdentity", identity(arn, "AROAX:alice"))
-    cached.aws.script("GetRole", xml_error("AccessDenied", "no", 403))
+    cached.aws.script("GetRole", xml_error("AccessDenied", "implicit deny", 403))
     start(cached)
     cached.aws.script("GetRole", role("arn:aws:iam::111122223333:role/path/Ops"))
 

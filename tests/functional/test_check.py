@@ -70,12 +70,12 @@ def check(machine: Machine, *words: str, **environ: str | None) -> Ended:
             (xml_error("Throttling", "Rate exceeded"),), (), 4, "unknown", id="throttled"
         ),
         pytest.param(
-            (ALLOWED, xml_error("AccessDenied", "no", 403)), (), 4, "unknown", id="half an answer"
+            (ALLOWED, xml_error("AccessDenied", "no", 403)), (), 4, "unknown", id="one answer only"
         ),
-        pytest.param((evaluation("perhaps"),), (), 4, "unknown", id="a fourth word"),
+        pytest.param((evaluation("perhaps"),), (), 4, "unknown", id="an unknown decision"),
         pytest.param(
             (IMPLICIT, xml_error("Throttling", "x")), ("--document-name", "Dev-Shell"), 3, "denied",
-            id="a certain no decides",
+            id="a denial despite an unknown answer",
         ),
     ],
 )  # fmt: skip

@@ -404,7 +404,7 @@ def request_with(sock: socket.socket, *lists: list[str]) -> None:
         ),
         pytest.param(
             lambda sock: protocol.send_with_descriptors(sock, b"r\0\0\xff\xff", (0, 0, 0)),
-            id="the half",
+            id="half a request",
         ),
     ],
 )

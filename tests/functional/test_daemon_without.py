@@ -71,7 +71,7 @@ def assert_cold(machine: Machine, directory: Path, **how: object) -> None:
     assert machine.aws.calls("TerminateSession") == []
 
 
-# A daemon that is none.
+# False daemons.
 
 
 @contextmanager
@@ -605,7 +605,9 @@ PROFILES = (
         pytest.param(["--profile", "mfa"], {}, 253, id="an MFA code"),
         pytest.param([], {"SSMGATE_CHECKER_PROFILE": "mfa"}, 253, id="an MFA code of the checker"),
         pytest.param(["--profile", "process"], {}, 0, id="a program for credentials"),
-        pytest.param(["--profile", "from-process"], {}, 0, id="a program for a role's"),
+        pytest.param(
+            ["--profile", "from-process"], {}, 0, id="a program for credentials of a role"
+        ),
         pytest.param([], {"SSMGATE_CHECKER_PROFILE": "process"}, 0, id="one for the checker"),
     ],
 )

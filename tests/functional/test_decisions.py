@@ -50,8 +50,8 @@ def assert_nothing_started(machine: Machine) -> None:
         pytest.param(
             "grace", named(f"{MINE}/Dev-Shell"), f"{MINE}/Dev-Shell", id="custom, by its ARN"
         ),
-        pytest.param("carol", SSH_WORDS, f"{AWSS}/{SSH}", id="AWS's"),
-        pytest.param("admin", SSH_WORDS, f"{AWSS}/{SSH}", id="a wildcard counts"),
+        pytest.param("carol", SSH_WORDS, f"{AWSS}/{SSH}", id="a document of AWS"),
+        pytest.param("admin", SSH_WORDS, f"{AWSS}/{SSH}", id="a wildcard"),
         pytest.param("dave", (), f"{MINE}/{DEFAULT}", id="inside the boundary"),
         pytest.param("SessionUser", (), f"{MINE}/{DEFAULT}", id="a role with a path"),
         pytest.param(SSO, (), f"{MINE}/{DEFAULT}", id="a permission set"),
@@ -87,7 +87,7 @@ def test_allowed_caller_gets_session(
         ),
         pytest.param(
             "alice", SSH_WORDS, f"{AWSS}/{SSH}", "no identity-based policy allows",
-            id="another document, AWS's",
+            id="another document, of AWS",
         ),
         pytest.param(
             "alice", named("Dev-Shell"), f"{MINE}/Dev-Shell",
@@ -100,7 +100,7 @@ def test_allowed_caller_gets_session(
         pytest.param(
             "alice", named(f"arn:aws:ssm:eu-west-1:{ACCOUNT}:document/{DEFAULT}"),
             f"arn:aws:ssm:eu-west-1:{ACCOUNT}:document/{DEFAULT}",
-            "no identity-based policy allows", id="another region's",
+            "no identity-based policy allows", id="a document of another region",
         ),
         pytest.param(
             "dave", SSH_WORDS, f"{AWSS}/{SSH}", "no permissions boundary allows",
@@ -166,12 +166,12 @@ def test_deny_of_service_control_policy_is_unknown(resident: Resident) -> None:
         pytest.param(
             "heidi",
             "the caller is not allowed to call",
-            id="may not ask",
+            id="may not simulate",
         ),
         pytest.param(
             "Plain",
             "the caller is not allowed to call",
-            id="a role that may not ask",
+            id="a role that may not simulate",
         ),
     ],
 )

@@ -72,7 +72,9 @@ PATHLESS = role(f"{ROLE}/Ops")
         pytest.param("Ops/alice", PATHLESS, f"{ROLE}/Ops", id="a role"),
         pytest.param("Ops/alice", role(f"{ROLE}/a/b/Ops"), f"{ROLE}/a/b/Ops", id="with a path"),
         pytest.param("Ops/alice", REFUSED, f"{ROLE}/Ops", id="with an unknown path"),
-        pytest.param("Ops/i-0123", role(f"{ROLE}/x/Ops"), f"{ROLE}/x/Ops", id="an instance's"),
+        pytest.param(
+            "Ops/i-0123", role(f"{ROLE}/x/Ops"), f"{ROLE}/x/Ops", id="of an instance profile"
+        ),
         pytest.param(
             f"{SSO}/alice@example.com",
             role(f"{ROLE}/aws-reserved/sso.amazonaws.com/eu-west-1/{SSO}"),
@@ -85,7 +87,9 @@ PATHLESS = role(f"{ROLE}/Ops")
             f"{ROLE}/aws-reserved/sso.amazonaws.com/{SSO}",
             id="a permission set, without a region",
         ),
-        pytest.param(f"{SSO}/alice", REFUSED, f"{ROLE}/{SSO}", id="a permission set, untold"),
+        pytest.param(
+            f"{SSO}/alice", REFUSED, f"{ROLE}/{SSO}", id="a permission set, with an unknown path"
+        ),
         pytest.param(
             "Ops/alice",
             role(f"arn:aws:iam::{OTHER}:role/x/Ops"),
@@ -147,7 +151,9 @@ def test_ignores_answer_about_another_role(machine: Machine, answer: Answer) -> 
         pytest.param(f"{USER}/", ACCOUNT, "neither", id="no name"),
         pytest.param(f"{USER}/alice ", ACCOUNT, "neither", id="a space"),
         pytest.param(f"{USER}/alice\n", ACCOUNT, "neither", id="a line break"),
-        pytest.param(f"arn:aws:sts::{ACCOUNT}:self", ACCOUNT, "neither", id="what is new"),
+        pytest.param(
+            f"arn:aws:sts::{ACCOUNT}:self", ACCOUNT, "neither", id="an unknown kind of caller"
+        ),
         pytest.param("arn:aws:iam::123:user/alice", "123", "neither", id="a short account"),
         pytest.param("alice", ACCOUNT, "contradicts itself", id="no ARN"),
         pytest.param(f"{USER}/alice", OTHER, "contradicts itself", id="another account"),

@@ -180,7 +180,7 @@ LINES = {
     "parameter from a file, spaces": f"{START} --parameters 'command @ = file:///etc/shadow'",
     "parameter from bytes": f"{START} --parameters 'a=b,command@ =fileb:///etc/shadow'",
     "parameter from a FILE": f"{START} --parameters 'command@ =FILE:///etc/shadow'",
-    "parameters that are none": f"{START} --parameters x",
+    "invalid parameters": f"{START} --parameters x",
     "document with a version": f"{START} --document-name Dev-Shell:1",
     "document with a path": f"{START} --document-name ../Dev-Shell",
     "document with a line end": f"{START} --document-name 'Dev-Shell\n'",
@@ -217,7 +217,7 @@ ARGUMENTS = {
     "a file": ["/tmp/script"],
     "Python's -c": ["-c", "import os; os.system('sh')"],
     "clustered": ["-lc", START],
-    "an option of env's": ["-S", "sh"],
+    "an option of env": ["-S", "sh"],
     "--help": ["--help"],
 }
 
@@ -272,7 +272,7 @@ ENVIRON: dict[str, dict[str, str]] = {
     "PATH": {"PATH": "{evil}"},
     "no PATH": {"PATH": ""},
     "HOME": {"HOME": "{evil}"},
-    "HOME of root's": {"HOME": "/root"},
+    "HOME of root": {"HOME": "/root"},
     "XDG": {"XDG_CONFIG_HOME": "{evil}/.config"},
     "TMPDIR": {"TMPDIR": "{evil}"},
     "locale": {"LANG": "../../evil", "LC_ALL": "{evil}", "LOCPATH": "{evil}"},
@@ -512,7 +512,7 @@ CONFIGURATIONS = {
     "no plugin": ("[plugin]\npath", "[context]\nplugin"),
     "no AWS files": ("aws_config_file", "# "),
     "a relative path": ("/plugin/session", "/plugin/../plugin/session"),
-    "a home that is none": ('/empty"', '/none"'),
+    "a missing home": ('/empty"', '/none"'),
     "no records but required": ('records/{user}.jsonl"', 'none/{user}.jsonl"'),
 }
 

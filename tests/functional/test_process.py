@@ -80,8 +80,8 @@ def test_ignored_signal_stays_ignored(machine: Machine, trap: str, number: int) 
 @pytest.mark.parametrize(
     ("number", "status"),
     [
-        pytest.param(signal.SIGINT, 7, id="INT is the plugin's"),
-        pytest.param(signal.SIGQUIT, 7, id="QUIT is the plugin's"),
+        pytest.param(signal.SIGINT, 7, id="the plugin handles INT"),
+        pytest.param(signal.SIGQUIT, 7, id="the plugin handles QUIT"),
         pytest.param(signal.SIGTERM, -signal.SIGTERM, id="TERM ends it"),
         pytest.param(signal.SIGHUP, -signal.SIGHUP, id="HUP ends it"),
     ],

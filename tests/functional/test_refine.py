@@ -60,7 +60,7 @@ def refused(code: str = "AccessDenied") -> Answer:
         ),
         pytest.param(
             lacking("SSM:ResourceTag/team"), {"ListTagsForResource": document_tags(Team="ops")},
-            id="in whatever case",
+            id="in another case",
         ),
         pytest.param(
             lacking(PRINCIPAL_TAG), {"GetUser": user(ALICE, Team="ops")}, id="the user's tags",
@@ -177,7 +177,7 @@ LISTED = "may depend on condition keys that could not be listed"
         ),
         pytest.param(
             lacking(DOCUMENT_TAG), ("AWS-StartSSHSession",), {}, [], DENIED,
-            id="a document of AWS's",
+            id="a document of AWS",
         ),
         pytest.param(
             lacking(DOCUMENT_TAG), (FOREIGN,), {}, ["GetUser"], NOT_READ,

@@ -120,7 +120,7 @@ def test_invalid_answers_are_not_shown(machine: Machine, answers: list[Answer]) 
         pytest.param(json_ok({}), id="ended"),
         pytest.param(DENIED, id="refused"),
         pytest.param(reset(), id="reset"),
-        pytest.param(json_ok([STARTED]), id="odd"),
+        pytest.param(json_ok([STARTED]), id="unexpected"),
         pytest.param(text(json.dumps(STARTED), 403), id="echoed"),
     ],
 )

@@ -118,9 +118,9 @@ def any_line(line: Line, request: pytest.FixtureRequest) -> Line:
         pytest.param(["s3", "cp", "a b", "*", "", "$HOME", "`id`", "x\ny", "\\", "'\""], id="odd"),
         pytest.param(["x", b"\xff\xfe", "é".encode()], id="bytes"),
         pytest.param(["ssm", "describe-sessions", "--state", "Active"], id="ssm"),
-        pytest.param(["ssm", "start-session-x"], id="nearly"),
-        pytest.param(["ssm", "start-sessio"], id="no prefix of a command is one"),
-        pytest.param(["SSM", "start-session"], id="nor another case"),
+        pytest.param(["ssm", "start-session-x"], id="a longer name"),
+        pytest.param(["ssm", "start-sessio"], id="an abbreviated command"),
+        pytest.param(["SSM", "start-session"], id="another case"),
         pytest.param(["ec2", "start-session"], id="half"),
         pytest.param(["--version"], id="--version"),
         pytest.param(["--", "-n", "-e"], id="dashes"),
@@ -291,16 +291,16 @@ def test_shell_alias_finds_shim_first(any_line: Line) -> None:
     ("text", "words"),
     [
         pytest.param("[toplevel]\nls = s3 ls\n", ["ls"], id="a plain one"),
-        pytest.param("[toplevel]\ns3 = s3 --no-paginate\n", ["s3", "ls"], id="of its own name"),
+        pytest.param("[toplevel]\ns3 = s3 --no-paginate\n", ["s3", "ls"], id="named like itself"),
         pytest.param(
             "[command ssm]\nlist-documents = list-documents --max-items 3\n",
             ["ssm", "list-documents"],
-            id="of an operation's name",
+            id="named like an operation",
         ),
         pytest.param(
             "[command ssm]\nlist-documents = start-session\n",
             ["ssm", "list-documents"],
-            id="of an operation's name, whatever it says",
+            id="named like an operation, with any text",
         ),
         pytest.param(
             "[toplevel]\nls = --of-a-later-cli x s3 ls\n", ["ls"], id="with an unknown option"
@@ -580,7 +580,7 @@ MORE_ARGV: dict[str, list[str]] = {
     "unsigned": ["--no-sign-request", *START],
     "unknown global": ["--of-a-later-cli", *START],
     "unknown global with a value": ["--of-a-later-cli=x", *START],
-    "a choice that is none": ["--cli-error-format", *START],
+    "an invalid choice": ["--cli-error-format", *START],
     "unknown global with a word": ["--of-a-later-cli", "x", *START],
     "unknown global with a command": ["--of-a-later-cli", "s3", *START],
     "unknown global between": [

@@ -39,7 +39,7 @@ ALLOWED, IMPLICIT, DENY = evaluation(), evaluation("implicitDeny"), evaluation("
 FIRST = ["GetCallerIdentity", "SimulatePrincipalPolicy"]
 KEYS = "GetContextKeysForPrincipalPolicy"
 NOT_LISTED = json_error("AccessDeniedException", "not authorized")
-NOT_TOLD = xml_error("AccessDenied", "not authorized", 403)
+NOT_AUTHORIZED = xml_error("AccessDenied", "not authorized", 403)
 OPS_SESSION = identity(f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/i-1", "AROAX:i-1")
 
 
@@ -64,13 +64,13 @@ BOTH_TAGS = {
             DENY, context_keys(DOCUMENT_TAG, "AWS:principaltag/team"),
             {"ListTagsForResource", "GetUser"}, id="denied unless tag equals tag",
         ),
-        pytest.param(DENY, context_keys(PRINCIPAL_TAG), {"GetUser"}, id="denied for the user's"),
+        pytest.param(DENY, context_keys(PRINCIPAL_TAG), {"GetUser"}, id="denied by the user's tag"),
         pytest.param(
             DENY, context_keys("ssm:resourceTag/Team"), {"ListTagsForResource"},
-            id="denied for the document's",
+            id="denied by the document's tag",
         ),
         pytest.param(
-            DENY, NOT_TOLD, {"ListTagsForResource", "GetUser"}, id="denied, and the keys untold"
+            DENY, NOT_AUTHORIZED, {"ListTagsForResource", "GetUser"}, id="denied, keys not listable"
         ),
     ],
 )  # fmt: skip
@@ -115,10 +115,10 @@ def test_sends_resource_and_principal_tags(
         ),
         pytest.param(
             lacking(DOCUMENT_TAG), None, {"ListTagsForResource": text("<html>", 200)}, 2,
-            "could not be read (ssm:ListTagsForResource)", id="tags that are none",
+            "could not be read (ssm:ListTagsForResource)", id="invalid tags",
         ),
         pytest.param(
-            lacking(PRINCIPAL_TAG), None, {"GetUser": NOT_TOLD}, 2,
+            lacking(PRINCIPAL_TAG), None, {"GetUser": NOT_AUTHORIZED}, 2,
             f"the policies test {PRINCIPAL_TAG}, which could not be read (iam:GetUser)",
             id="the user may not be read",
         ),
@@ -132,18 +132,18 @@ def test_sends_resource_and_principal_tags(
             "could not be read (ssm:ListTagsForResource)", id="only the user's could be read",
         ),
         pytest.param(
-            DENY, None, {KEYS: context_keys(PRINCIPAL_TAG), "GetUser": NOT_TOLD}, 2,
+            DENY, None, {KEYS: context_keys(PRINCIPAL_TAG), "GetUser": NOT_AUTHORIZED}, 2,
             f"an explicit deny may depend on {PRINCIPAL_TAG}, which could not be read",
             id="a deny, and the user may not be read",
         ),
         pytest.param(
             DENY, DENY, {KEYS: context_keys(DOCUMENT_TAG, PRINCIPAL_TAG),
-            "GetUser": NOT_TOLD}, 4, "which could not be read (iam:GetUser)",
+            "GetUser": NOT_AUTHORIZED}, 4, "which could not be read (iam:GetUser)",
             id="a deny, and only the document's could be read",
         ),
         pytest.param(
             lacking(DOCUMENT_TAG), xml_error("Throttling", "Rate exceeded"), {}, 5,
-            "Rate exceeded", id="tags that IAM could not be asked with",
+            "Rate exceeded", id="tags that IAM rejects",
         ),
     ],
 )  # fmt: skip

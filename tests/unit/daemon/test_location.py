@@ -65,7 +65,7 @@ def test_fingerprint_ignores_order_of_variables() -> None:
         pytest.param(protocol, "PROTOCOL", "0", id="protocol"),
         pytest.param(location, "__version__", "0", id="version"),
         pytest.param(location, "__file__", "/opt/ssmgate/daemon/place.py", id="installation"),
-        pytest.param(sys, "prefix", "/opt/venv", id="environment of Python's"),
+        pytest.param(sys, "prefix", "/opt/venv", id="environment of Python"),
         pytest.param(sys, "version", "3.99", id="Python"),
         pytest.param(sys, "warnoptions", ["error::Warning"], id="-W"),
         pytest.param(sys, "getfilesystemencoding", lambda: "latin-1", id="encoding"),

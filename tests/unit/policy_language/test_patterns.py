@@ -85,7 +85,7 @@ AWS_OWNED = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
         pytest.param("arn:aws:ssm:*::document/AWS-*", AWS_OWNED, True, id="none wanted"),
         pytest.param("arn:aws:ssm:*:?*:document/AWS-*", AWS_OWNED, False, id="one wanted"),
         pytest.param("arn:aws:ssm:*:111122223333:document/AWS-*", AWS_OWNED, False, id="another"),
-        pytest.param("arn:aws:ssm:*:*:Document/*", ARN, False, id="case counts"),
+        pytest.param("arn:aws:ssm:*:*:Document/*", ARN, False, id="case is significant"),
         pytest.param("arn:aws-cn:ssm:*:*:document/*", ARN, False, id="partition"),
         pytest.param("arn:aws:ssm*:document/*:x:y:z", ARN, False, id="star stops at a colon"),
         pytest.param("arn:aws:s3:::b/f/*/o", "arn:aws:s3:::b/f/a:b/o", True, id="colon in part 6"),
@@ -97,7 +97,7 @@ AWS_OWNED = "arn:aws:ssm:us-east-1::document/AWS-StartSSHSession"
             False,
             id="the documentation's ArnLike example",
         ),
-        pytest.param("arn:aws:ssm:*", ARN, None, id="too few parts to tell"),
+        pytest.param("arn:aws:ssm:*", ARN, None, id="too few parts to decide"),
     ],
 )
 def test_matches_arns_part_by_part(wildcards, arn, matches):

@@ -252,8 +252,8 @@ BARE = entry("implicitDeny", OTHER)
 @pytest.mark.parametrize(
     ("entries", "alone"),
     [
-        pytest.param([UNSTATED], False, id="certainly the organization's"),
-        pytest.param([STATED], True, id="perhaps the statement's"),
+        pytest.param([UNSTATED], False, id="certainly by the organization"),
+        pytest.param([STATED], True, id="perhaps by the statement"),
         pytest.param([BARE], True, id="perhaps the lack of an allow"),
         pytest.param([UNSTATED, BARE], True, id="one of two"),
     ],

@@ -48,7 +48,10 @@ def locks() -> list[Path]:
 @pytest.mark.parametrize("caches", [True, False], ids=["with a cache", "without a cache"])
 @pytest.mark.parametrize(
     ("profile", "config"),
-    [pytest.param("mfa", CALLER, id="the caller's"), pytest.param("base", CHECKER, id="checker's")],
+    [
+        pytest.param("mfa", CALLER, id="credentials of the caller"),
+        pytest.param("base", CHECKER, id="credentials of the checker"),
+    ],
 )
 def test_mfa_prompt_has_no_time_limit_and_holds_no_lock(
     monkeypatch: pytest.MonkeyPatch,

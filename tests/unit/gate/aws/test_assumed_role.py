@@ -59,16 +59,16 @@ def session(monkeypatch: pytest.MonkeyPatch, text: str, profile: str = "one") ->
         pytest.param(
             BASE + ONE + "external_id = xyz\nduration_seconds = 900\nrole_session_name = me\n"
             "mfa_serial = arn:aws:iam::111122223333:mfa/me\n",
-            "one", True, id="with all that a profile may say",
+            "one", True, id="with each key of a profile",
         ),
         pytest.param(BASE + ONE + TWO, "two", True, id="a chain that begins with long-term keys"),
         pytest.param(BASE, "base", False, id="no role"),
         pytest.param(
-            BASE + "aws_session_token = t\n" + ONE, "one", False, id="with a token from elsewhere"
+            BASE + "aws_session_token = t\n" + ONE, "one", False, id="with a foreign token"
         ),
         pytest.param(
             BASE + "aws_session_token = t\n" + ONE + TWO, "two", False,
-            id="a chain that begins with a token from elsewhere",
+            id="a chain that begins with a foreign token",
         ),
         pytest.param(
             BASE + ONE + f"[profile same]\nrole_arn = {ROLE}/One\nsource_profile = other\n", "one",

@@ -50,7 +50,7 @@ ROWS: dict[str, tuple[Any, dict[str, str], str]] = {
     "an Availability Zone": (
         lambda: regional("us-east-1a"), {},
         "us-east-1a is an Availability Zone: use --region us-east-1"),
-    "an Availability Zone elsewhere": (
+    "an Availability Zone of another region": (
         lambda: regional("cn-north-1b", "amazonaws.com.cn"), {}, "use --region cn-north-1"),
     "swapped letters": (lambda: regional("us-esat-1"), {}, "did you mean --region us-east-1?"),
     "a letter too many": (

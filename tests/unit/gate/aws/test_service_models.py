@@ -119,7 +119,7 @@ def test_digest_covers_each_file_that_is_read(
     "loader",
     [
         pytest.param(lambda: AwscliModels(documented=True), id="for help"),
-        pytest.param(lambda: AwscliModels(ASKED), id="for what only asks"),
+        pytest.param(lambda: AwscliModels(ASKED), id="for read-only sessions"),
     ],
 )
 def test_other_sessions_load_whole_model(loader: Any) -> None:

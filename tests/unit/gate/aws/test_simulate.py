@@ -203,7 +203,7 @@ PLACED = MatchedStatement("p", "IAM Policy", (3, 17), (9, 6))
             several("implicitDeny", entry("allowed", "*"), entry("allowed", ARN + "x"),
                     entry("implicitDeny", OTHER)),
             [(OTHER, "implicitDeny", (), None)],
-            id="resources that were not asked about",
+            id="resources that were not requested",
         ),
         pytest.param(answer(result("allowed", EvalResourceName=ARN) | {
             "ResourceSpecificResults": None}), [], id="nothing specific"),

@@ -114,14 +114,14 @@ PROFILE = {"profiles": {"default": {"region": "us-east-1"}}}
         pytest.param({}, {"options": {"endpoint_url": "https://ssm"}}, id="--endpoint-url"),
         pytest.param({}, {"aws": PROFILE}, id="AWS configuration"),
         pytest.param(
-            {"environ": {"AWS_X": "a"}}, {"environ": {"AWS_X": "b"}}, id="a variable of AWS's"
+            {"environ": {"AWS_X": "a"}}, {"environ": {"AWS_X": "b"}}, id="an AWS variable"
         ),
         pytest.param(
             {"environ": {"AWS_A": "1,AWS_B"}}, {"environ": {"AWS_A": "1", "AWS_B": ""}},
             id="one variable or two",
         ),
         pytest.param(
-            {"options": {"region": "x"}}, {"options": {"profile": "x"}}, id="another option's"
+            {"options": {"region": "x"}}, {"options": {"profile": "x"}}, id="another option"
         ),
         *(
             pytest.param({}, {"environ": {name: "x"}}, id=name)

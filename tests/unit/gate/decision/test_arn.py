@@ -20,14 +20,14 @@ AWSS = "arn:aws:ssm:us-east-1::document/"
         pytest.param(
             "SSM-SessionManagerRunShell", [MINE + "SSM-SessionManagerRunShell"], id="named"
         ),
-        pytest.param("Dev-Shell", [MINE + "Dev-Shell"], id="a customer's"),
-        pytest.param("AWS-StartSSHSession", [AWSS + "AWS-StartSSHSession"], id="AWS's"),
-        pytest.param("AWSSupport-X", [AWSS + "AWSSupport-X"], id="AWS Support's"),
+        pytest.param("Dev-Shell", [MINE + "Dev-Shell"], id="of a customer"),
+        pytest.param("AWS-StartSSHSession", [AWSS + "AWS-StartSSHSession"], id="of AWS"),
+        pytest.param("AWSSupport-X", [AWSS + "AWSSupport-X"], id="of AWS Support"),
         pytest.param(
-            "AWSConfigRemediation-X", [AWSS + "AWSConfigRemediation-X"], id="AWS Config's"
+            "AWSConfigRemediation-X", [AWSS + "AWSConfigRemediation-X"], id="of AWS Config"
         ),
-        pytest.param("AWSEC2-X", [AWSS + "AWSEC2-X"], id="EC2's"),
-        pytest.param("AmazonCloudWatch-X", [AWSS + "AmazonCloudWatch-X"], id="Amazon's"),
+        pytest.param("AWSEC2-X", [AWSS + "AWSEC2-X"], id="of EC2"),
+        pytest.param("AmazonCloudWatch-X", [AWSS + "AmazonCloudWatch-X"], id="of Amazon"),
         pytest.param(
             "aws-startsshsession",
             [AWSS + "aws-startsshsession", MINE + "aws-startsshsession"],
@@ -39,7 +39,7 @@ AWSS = "arn:aws:ssm:us-east-1::document/"
         pytest.param(
             "arn:aws:ssm:us-east-1:444455556666:document/Shared",
             ["arn:aws:ssm:us-east-1:444455556666:document/Shared"],
-            id="another account's",
+            id="of another account",
         ),
         pytest.param(MINE + "Dev-Shell", [MINE + "Dev-Shell"], id="full ARN of one's own"),
         pytest.param(AWSS + "AWS-StartSSHSession", [AWSS + "AWS-StartSSHSession"], id="AWS's ARN"),

@@ -56,7 +56,7 @@ CASES: dict[str, Callable[[Any], object]] = {
     "slots": lambda c: c.__slots__,
     "no dict": lambda c: hasattr(c("n", "s"), "__dict__"),
     "doc": lambda c: c.__doc__,
-    "a list of its own": lambda c: c("n", "s").made is c("n", "s").made,
+    "a new list for each value": lambda c: c("n", "s").made is c("n", "s").made,
     "assign": lambda c: setattr(c("n", "s"), "name", "m"),
     "delete": lambda c: delattr(c("n", "s"), "name"),
     "too few": lambda c: c("n"),

@@ -47,10 +47,10 @@ def controls(template: Evaluation, arns: list[str] = CONTROLS) -> list[Evaluatio
     ("allowing", "control", "expected"),
     [
         pytest.param((NAMES,), answer(IMPLICIT), Grant.NAMED, id="nothing else is allowed"),
-        pytest.param((NAMES, COVERS), answer(ALLOW, COVERS), Grant.NAMED, id="both stand there"),
+        pytest.param((NAMES, COVERS), answer(ALLOW, COVERS), Grant.NAMED, id="both are listed"),
         pytest.param((COVERS,), answer(ALLOW, COVERS), Grant.WILDCARD, id="a wildcard"),
         pytest.param((COVERS,), answer(ALLOW, COVERS, NAMES), Grant.WILDCARD, id="more wildcards"),
-        pytest.param((COVERS, BOUNDARY), answer(ALLOW, COVERS), Grant.WILDCARD, id="a boundary's"),
+        pytest.param((COVERS, BOUNDARY), answer(ALLOW, COVERS), Grant.WILDCARD, id="in a boundary"),
         pytest.param(
             (NAMES,), answer(IMPLICIT, allowed_by_permissions_boundary=True), Grant.NAMED,
             id="an open boundary",

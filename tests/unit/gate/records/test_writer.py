@@ -403,7 +403,7 @@ def syslog(tmp_path: Path) -> Iterator[socket.socket]:
 @pytest.mark.parametrize(
     ("outcome", "severity"),
     [(override(REQUEST, LOCAL_DENIAL), 6), (LOCAL_DENIAL, 4)],
-    ids=["yes", "no"],
+    ids=["allowed", "denied"],
 )
 def test_syslog_gets_record_as_authpriv(
     syslog: socket.socket, outcome: Permit | LocalDenial, severity: int

@@ -108,9 +108,9 @@ ABSENT = {
     "a link to nowhere": replaced(USER_FILE, by=lambda path: path.symlink_to("nowhere")),
 }
 OF_ROOT = {
-    "a home of root's": of_root(),
-    ".config of root's": of_root(".config"),
-    "its own directory of root's": of_root(".config", "ssmgate"),
+    "a home of root": of_root(),
+    ".config of root": of_root(".config"),
+    "a directory of root in .config": of_root(".config", "ssmgate"),
 }
 
 

@@ -6,6 +6,7 @@ Only root can build one, on a machine whose system Python every user can run.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -236,6 +238,17 @@ class Bastion:
     @property
     def plugin_file(self) -> Path:
         return self.root / "plugin" / "session-manager-plugin"
+
+
+@contextlib.contextmanager
+def built_with(user: str) -> Iterator[Bastion]:
+    """Build a bastion with one unix user. Delete both when the block ends."""
+    bastion = Bastion.build()
+    try:
+        bastion.add_user(user)
+        yield bastion
+    finally:
+        bastion.remove()
 
 
 def _set(module: Path, constant: str, value: object) -> None:

@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from fakes import bastion as bastions
-from fakes.bastion import Bastion
+from fakes.bastion import Bastion, built_with
 from fakes.scripted_aws import SESSION_ID, ScriptedAws, all_decided, evaluation, json_ok
 from ssmgate.login import menu
 
@@ -24,12 +24,8 @@ ALICE = f"ssmg{os.getpid() % 100000}a"
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[Bastion]:
-    bastion = Bastion.build()
-    try:
-        bastion.add_user(ALICE)
+    with built_with(ALICE) as bastion:
         yield bastion
-    finally:
-        bastion.remove()
 
 
 @pytest.fixture

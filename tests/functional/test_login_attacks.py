@@ -20,7 +20,7 @@ import pytest
 
 from conftest import Ended
 from fakes import bastion as bastions
-from fakes.bastion import Bastion
+from fakes.bastion import Bastion, built_with
 from fakes.log import Log
 from fakes.scripted_aws import ScriptedAws, after, evaluation
 from fakes.waiting import is_signal_delivered, until
@@ -34,12 +34,8 @@ MALLORY = f"ssmg{os.getpid() % 100000}m"
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[Bastion]:
-    bastion = Bastion.build()
-    try:
-        bastion.add_user(MALLORY)
+    with built_with(MALLORY) as bastion:
         yield bastion
-    finally:
-        bastion.remove()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ import pytest
 
 from conftest import FAKES
 from fakes import bastion as bastions
-from fakes.bastion import Bastion
+from fakes.bastion import Bastion, built_with
 from fakes.needs import missing
 from fakes.scripted_aws import ScriptedAws
 from ssmgate.login import landlock
@@ -107,12 +107,8 @@ class Attempts:
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[Bastion]:
-    bastion = Bastion.build()
-    try:
-        bastion.add_user(ALICE)
+    with built_with(ALICE) as bastion:
         yield bastion
-    finally:
-        bastion.remove()
 
 
 def configure(bastion: Bastion, url: str, *, confine_plugin: bool) -> None:

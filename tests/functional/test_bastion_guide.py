@@ -273,7 +273,7 @@ def test_menu_asks_for_node_and_reason(host: Host, at: str) -> None:
     terminal = pexpect.spawn(
         "ssh", [*host.options(), "-tt", at], timeout=60, encoding="utf-8", env=dict(os.environ)
     )
-    terminal.expect("Node \\(its id\\): ")
+    terminal.expect("Node ID: ")
     terminal.sendline(NODE)
     terminal.expect("Reason: ")
     terminal.sendline("TICKET-1")

@@ -320,7 +320,7 @@ def test_menu_asks_for_id_without_list_of_nodes(bastion: Bastion, scripted: Scri
     terminal = open_terminal(bastion)
 
     terminal.expect("the nodes cannot be listed")
-    terminal.expect("Node \\(its id\\): ")
+    terminal.expect("Node ID: ")
     terminal.sendline(NODE)
     terminal.expect(pexpect.EOF)
     terminal.close()

@@ -212,6 +212,38 @@ def test_finds_each_kind_of_policy_in_plan(tmp_path: Path) -> None:
     ]
 
 
+WRONG_PLANS = {
+    "planned_values": ({"planned_values": 5}, "planned_values: must be an object"),
+    "root_module": (
+        {"planned_values": {"root_module": []}},
+        "planned_values.root_module: must be an object",
+    ),
+    "resources": (
+        {"planned_values": {"root_module": {"resources": True}}},
+        "planned_values.resources: must be a list of objects",
+    ),
+    "values": (
+        {"planned_values": {"root_module": {"resources": [{"type": "aws_iam_role", "values": 5}]}}},
+        "aws_iam_role.values: must be an object",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_PLANS)
+def test_reports_wrong_type_in_plan_with_its_place(case: str, tmp_path: Path) -> None:
+    plan, message = WRONG_PLANS[case]
+    (tmp_path / "p.json").write_text(json.dumps(plan))
+    ended = lint(tmp_path, "p.json")
+    assert ended.returncode == 4
+    assert f"ssmgate: [ERROR]: p.json: {message}\n" in ended.stderr
+
+
+@pytest.mark.parametrize("values", [{}, {"root_module": {}}])
+def test_accepts_plan_without_policies(values: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(json.dumps({"planned_values": values}))
+    assert findings(tmp_path, "p.json", code=0) == []
+
+
 def test_reports_pipe_in_directory_without_reading_it(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(TEXT)
     os.mkfifo(tmp_path / "a.json")

@@ -373,6 +373,12 @@ def test_exit_status_depends_on_options(case: str, tmp_path: Path) -> None:
     assert lint(tmp_path, "p.json", *words).returncode == code
 
 
+def test_baseline_of_directory_is_one_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(TEXT)
+    assert lint(tmp_path, ".", "--write-baseline", "known").returncode == 0
+    assert findings(tmp_path, "p.json", "--baseline", "known", code=0) == []
+
+
 def test_baseline_omits_known_findings_after_they_move(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(TEXT)
     assert lint(tmp_path, "p.json", "--write-baseline", "known").returncode == 0

@@ -60,7 +60,7 @@ class Located:
             one = self.source.policy.statements[number]
             parts = (one.effect.value, one.actions, one.resources, one.conditions, one.sid)
             text = repr(parts)
-        whole = "\0".join((self.finding.rule.code, self.source.file, self.source.name, text))
+        whole = "\0".join((self.finding.rule.code, _path(self), self.source.name, text))
         return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

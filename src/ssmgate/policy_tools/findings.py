@@ -52,7 +52,11 @@ def address_of_pages() -> str | None:
     """
     import importlib.metadata  # takes 20 ms
 
-    for item in importlib.metadata.metadata("ssmgate").get_all("Project-URL", ()):
+    try:
+        found = importlib.metadata.metadata("ssmgate")
+    except importlib.metadata.PackageNotFoundError:  # run from its source
+        return None
+    for item in found.get_all("Project-URL", ()):
         label, _, url = item.partition(", ")
         if label == "Findings":
             return f"{url.removesuffix('/')}/"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,18 @@ URLS = {
     ("Findings, https://example.com/f",): "https://example.com/f/SG004.md",
     ("Source, x", "Findings, https://example.com/f/"): "https://example.com/f/SG004.md",
 }
+
+
+def test_page_is_a_path_without_a_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> object:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.metadata", missing)
+    findings.address_of_pages.cache_clear()
+    try:
+        assert findings.page(RULES[0]) == "docs/reference/findings/SG001.md"
+    finally:
+        findings.address_of_pages.cache_clear()
 
 
 @pytest.mark.parametrize("urls", URLS)

@@ -3,15 +3,17 @@
     python tools/deb.py [-d DIRECTORY] [12|13]…         or: make deb
 
 A package has the wheel and the packages of constraints.txt, with their hashes checked, below
-/usr/lib/ssmgate: an environment for the release's own Python. That Python version has to be on
-PATH, as it compiles the modules: users cannot write there. Needs dpkg-deb. pip needs its index.
-The maintainer is that of DEBFULLNAME and DEBEMAIL, otherwise the author of the last commit.
-Ends with 1 if a program fails, and with 2 if one is missing.
+/usr/lib/ssmgate: an environment for the release's own Python. That Python version compiles the
+modules, as users cannot write there: it is looked for on PATH, then where pyenv and uv install it.
+Needs dpkg-deb. pip needs its index. The maintainer is that of DEBFULLNAME and DEBEMAIL, otherwise
+the author of the last commit. The same tree, Pythons, and SOURCE_DATE_EPOCH (by default the time of
+the last commit) give the same bytes. Ends with 1 if a program fails, and with 2 if one is missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import gzip
 import hashlib
 import os
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -68,13 +71,35 @@ def run(*words: str | Path) -> str:
 def python(version: str) -> str | None:
     """Return the path of a Python of `version`, such as 3.13, that runs; None without one."""
     check = f"import sys; sys.exit('%d.%d' % sys.version_info[:2] != {version!r})"
-    for directory in ["/usr/bin", *os.get_exec_path()]:
+    home = Path.home()
+    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv", "versions")
+    uv = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share", "uv/python")
+    elsewhere = [*pyenv.glob(f"{version}.*/bin"), *uv.glob(f"cpython-{version}.*/bin")]
+    for directory in ["/usr/bin", *os.get_exec_path(), *sorted(elsewhere)]:
         path = os.path.join(directory, f"python{version}")
         if os.access(path, os.X_OK):
             ended = subprocess.run([path, "-I", "-c", check], capture_output=True, check=False)
             if ended.returncode == 0:
                 return path
     return None
+
+
+def pythons(releases: Iterable[Release]) -> dict[Release, str]:
+    """Return the Python of each release that can be built; print what the others need."""
+    found = {}
+    for release in releases:
+        if path := python(release.python):
+            found[release] = path
+        else:
+            version = release.python
+            print(
+                f"deb: cannot build for Debian {release.number}: Python {version}, which compiles "
+                f"its modules, is not on this machine. Install it, for example with `uv python "
+                f"install {version}` or `pyenv install {version}`, or build on Debian "
+                f"{release.number}: make deb DEBIAN={release.number}",
+                file=sys.stderr,
+            )
+    return found
 
 
 def is_program(path: Path) -> bool:
@@ -134,8 +159,21 @@ def install_packages(site: Path, release: Release, wheel: Path) -> None:
     # Without its parser in C, which has a copy of libyaml, PyYAML uses the one in Python.
     for path in site.glob("yaml/_yaml.*.so"):
         path.unlink()
+    for record in site.glob("*.dist-info/RECORD"):
+        record.write_text(existing(record.read_text(), site))
     if compiled := [path.name for path in site.rglob("*.so")]:
         raise SystemExit(f"deb: not for all architectures: {', '.join(compiled)}")
+
+
+def existing(record: str, site: Path) -> str:
+    """Return the lines of a wheel's RECORD whose files are in `site`.
+
+    The others name scripts, whose hashes depend on the path of the Python that builds.
+    """
+    rows = ((line, next(csv.reader([line]))[0]) for line in record.splitlines(keepends=True))
+    return "".join(
+        line for line, path in rows if not path.startswith("../") and (site / path).is_file()
+    )
 
 
 def install_programs(root: Path, site: Path, release: Release) -> None:
@@ -272,21 +310,18 @@ def main() -> int:
         parser.error("dpkg-deb is missing: apt install dpkg")
     if "SOURCE_DATE_EPOCH" not in os.environ:
         os.environ["SOURCE_DATE_EPOCH"] = run("git", "log", "-1", "--format=%ct").strip()
+    os.umask(0o022)  # dpkg-deb rejects a stricter mode of DEBIAN
     directory = options.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
-    status = 0
+    compilers = pythons(RELEASES[number] for number in options.releases)
+    if not compilers:
+        return 2
     with tempfile.TemporaryDirectory() as temporary:
         run(sys.executable, "-m", "hatchling", "build", "-d", temporary, "-t", "wheel")
         (wheel,) = Path(temporary).glob("*.whl")
-        for release in (RELEASES[number] for number in options.releases):
-            compiler = python(release.python)
-            if compiler is None:
-                text = f"Debian {release.number} needs python{release.python} on PATH"
-                print(f"deb: not built: {text}", file=sys.stderr)
-                status = 2
-                continue
-            print(build(release, wheel, directory, compiler))
-    return status
+        for release, compiler in compilers.items():
+            print(build(release, wheel, directory, compiler), flush=True)
+    return 0 if len(compilers) == len(set(options.releases)) else 2
 
 
 if __name__ == "__main__":

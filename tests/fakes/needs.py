@@ -19,6 +19,7 @@ REASON = "not installed: "
 # The Debian packages whose names differ from their programs'.
 PACKAGES = {
     "bwrap": "bubblewrap",
+    "dpkg-deb": "dpkg",
     "journalctl": "systemd",
     "nft": "nftables",
     "rsyslogd": "rsyslog",
@@ -27,7 +28,14 @@ PACKAGES = {
     "sftp": "openssh-client",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
+    "unshare": "util-linux",
     "useradd": "passwd",
+}
+# How to install what Debian does not package, or not in each release.
+COMMANDS = {
+    "duckdb": ".venv/bin/pip install duckdb",
+    "python3.11": "uv python install 3.11",
+    "python3.13": "uv python install 3.13",
 }
 
 
@@ -77,9 +85,15 @@ def summary(skipped: Iterable[Any]) -> list[str]:
     lines = []
     for programs, count in counts.most_common():
         names = programs.split(", ")
-        packages = " ".join(dict.fromkeys(PACKAGES.get(name, name) for name in names))
         lines.append(
             f"not run: {count} test{'s need' if count > 1 else ' needs'} "
-            f"{' and '.join(names)}: apt install {packages}"
+            f"{' and '.join(names)}: {_command(names)}"
         )
     return lines
+
+
+def _command(names: list[str]) -> str:
+    """Return the command line that installs the programs or Python packages `names`."""
+    packages = [PACKAGES.get(name, name) for name in names if name not in COMMANDS]
+    apt = [f"apt install {' '.join(dict.fromkeys(packages))}"] if packages else []
+    return " && ".join([*apt, *(COMMANDS[name] for name in names if name in COMMANDS)])

@@ -7,6 +7,7 @@ with minimal systems `bookworm` and `trixie` that have Python and man-db. They r
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ import pytest
 
 import deb
 from conftest import FAKES
-from fakes.needs import missing, needs, require
+from fakes.needs import REASON, needs, require
 from fakes.scripted_aws import ScriptedAws, evaluation, identity
 from functional.test_bastion_guide import BLOCKS
 
@@ -74,6 +75,48 @@ def test_units_are_those_of_guide(unit: str) -> None:
     assert same(packaged) == same(BLOCKS[unit])
 
 
+def test_says_which_python_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(deb, "python", lambda version: None)
+    monkeypatch.setattr(sys, "argv", ["deb.py", "-d", str(tmp_path), "12", "13"])
+    require("dpkg-deb")
+
+    assert deb.main() == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "Debian 12: Python 3.11, " in first
+    assert "Debian 13: Python 3.13, " in second
+    assert "`uv python install 3.13` or `pyenv install 3.13`" in second
+    assert list(tmp_path.rglob("*.deb")) == []
+
+
+@pytest.mark.parametrize(
+    "directory",
+    [".pyenv/versions/9.9.1/bin", ".local/share/uv/python/cpython-9.9.1-linux-x86_64-gnu/bin"],
+)
+def test_finds_python_of_pyenv_and_uv(
+    directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PYENV_ROOT", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / directory / "python9.9"
+    path.parent.mkdir(parents=True)
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
+
+    assert deb.python("9.9") is None
+    path.write_text("#!/bin/sh\n")
+    assert deb.python("9.9") == str(path)
+
+
+def test_record_of_wheel_lists_files_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "a,b.py").touch()
+    record = '"a,b.py",sha256=A,0\r\n../../bin/aws,sha256=B,829\r\ngone.json,,\r\n'
+
+    assert deb.existing(record, tmp_path) == '"a,b.py",sha256=A,0\r\n'
+
+
 @contextmanager
 def shared(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
     """Yield a path that all workers of this run have in common, to one of them at a time."""
@@ -92,7 +135,7 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     require("dpkg-deb")
     release = deb.RELEASES[request.param]
     if deb.python(release.python) is None:
-        pytest.skip(missing(f"python{release.python}") or f"python{release.python} does not run")
+        pytest.skip(f"{REASON}python{release.python}")
     with shared(tmp_path_factory, f"deb{request.param}") as directory:
         if not directory.exists():
             output(sys.executable, BUILD, "-d", directory, request.param)
@@ -123,6 +166,26 @@ def test_files_belong_to_root_who_alone_writes(package: Path) -> None:
     assert {mode for mode in files.values() if mode[5] == "w" or mode[8] == "w"} == set()
     assert [path for path in files if path.endswith(".so") or "/ssmgate/sandbox/" in path] == []
     assert "./usr/lib/ssmgate/ssmgate-login" in files
+
+
+@pytest.mark.timeout(1200)
+def test_same_tree_gives_same_bytes(package: Path, tmp_path: Path) -> None:
+    """Whatever the environment of the build, and the directory of its temporary files."""
+    (number,) = (n for n in deb.RELEASES if f"~deb{n}_" in package.name)
+    (tmp_path / "temporary").mkdir()
+    other = {
+        "TMPDIR": f"{tmp_path}/temporary", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7",
+    }  # fmt: skip
+
+    subprocess.run(
+        [sys.executable, BUILD, "-d", tmp_path / "again", number],
+        env=os.environ | other, umask=0o077, check=True,
+    )  # fmt: skip
+
+    (again,) = (tmp_path / "again").iterdir()
+    assert again.name == package.name
+    # Not `==`, which would print them.
+    assert filecmp.cmp(package, again, shallow=False), f"cmp {package} {again}"
 
 
 @pytest.mark.timeout(1200)

@@ -33,12 +33,16 @@ def test_counts_skips_by_missing_programs() -> None:
     reports = [
         *(skipped("Skipped: not installed: busybox"),) * 3,
         skipped("Skipped: not installed: ssh, scp, sshd"),
+        *(skipped("Skipped: not installed: duckdb"),) * 2,
+        skipped("Skipped: not installed: dpkg-deb, python3.13"),
         skipped("Skipped: only root can give files away"),
     ]
 
     assert needs.summary(reports) == [
         "not run: 3 tests need busybox: apt install busybox",
+        "not run: 2 tests need duckdb: .venv/bin/pip install duckdb",
         "not run: 1 test needs ssh and scp and sshd: apt install openssh-client openssh-server",
+        "not run: 1 test needs dpkg-deb and python3.13: apt install dpkg && uv python install 3.13",
     ]
 
 

@@ -141,6 +141,18 @@ def configuration() -> str:
     return "\n".join(lines) + "\n"
 
 
+def bastion() -> dict[str, str]:
+    """Return the files that the bastion guide has its readers save, with the package's paths."""
+    guide = (ROOT / "docs/how-to/bastion.md").read_text()
+    blocks = dict(re.findall(r"^```\w+ title=(\w+)\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE))
+    return {
+        "config.toml": blocks["config"],
+        "aws": blocks["aws"],
+        "sshd.conf": blocks["sshd"].replace("/opt/ssmgate/bin/", f"/{PREFIX}/"),
+        "nftables.conf": blocks["firewall"],
+    }
+
+
 def install_packages(site: Path, release: Release, wheel: Path) -> None:
     """Install the pinned packages and the wheel into `site`, without programs and the sandbox."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
@@ -216,6 +228,8 @@ def install_data(root: Path, site: Path) -> None:
     }
     for name, path in parts.items():
         write(root / path, (PARTS / name).read_text())
+    for name, text in bastion().items():
+        write(root / "usr/share/ssmgate/bastion" / name, text)
     catalog = (site / "ssmgate/records/ssmgate.catalog").read_text()
     write(root / "usr/lib/systemd/catalog/ssmgate.catalog", catalog)
     for page in (ROOT / "docs/reference/man").iterdir():
@@ -294,7 +308,8 @@ def build(release: Release, wheel: Path, directory: Path, compiler: str) -> Path
                 path.chmod(0o755 if executable else 0o644)
         install_control(root, version, release)
         built = directory / f"ssmgate_{version}_all.deb"
-        run("dpkg-deb", "--root-owner-group", "-Zxz", "--build", root, built)
+        # At the default level, 6, the package is a seventh smaller, and takes 7 times as long.
+        run("dpkg-deb", "--root-owner-group", "-Zxz", "-z2", "--build", root, built)
     return built
 
 

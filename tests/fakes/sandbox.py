@@ -10,7 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,10 +136,13 @@ def text(answer: ET.Element, path: str) -> str | None:
 
 
 @contextmanager
-def serving(*options: str, log: Path | None = None) -> Iterator[Server]:
-    """Run a server until the block ends. It writes a line for each request to `log`."""
+def serving(*options: str, log: Path | None = None, before: Sequence[str] = ()) -> Iterator[Server]:
+    """Run a server until the block ends. It writes a line for each request to `log`.
+
+    The words `before` begin its command line, such as nsenter's.
+    """
     reading, writing = os.pipe()
-    argv = [sys.executable, "-m", "ssmgate.sandbox", "--ready-fd", str(writing), *options]
+    argv = [*before, sys.executable, "-m", "ssmgate.sandbox", "--ready-fd", str(writing), *options]
     with open(os.devnull if log is None else log, "w") as errors:
         process = subprocess.Popen(
             [*argv, "--log"], stdin=subprocess.PIPE, stderr=errors, pass_fds=(writing,)

@@ -453,6 +453,7 @@ def test_configuration_matches_guide(host: Host) -> None:
 def test_denial_matches_guide(host: Host, at: str) -> None:
     command = next(text for text in SHOWN if "Ops-Shell" in text)
     words = command.replace("\\\n", "").split()[2:]
+    # As IAM does with the policy of step 3.
     host.aws.script("SimulatePrincipalPolicy", evaluation("implicitDeny"))
 
     ended = host.ssh(at, *words)

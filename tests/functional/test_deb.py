@@ -1,33 +1,30 @@
 """The Debian packages: what is in them, and installed on fresh systems without network.
 
-The systems need root, debootstrap and a Debian mirror (FRESH_MIRROR), or DEB_SYSTEMS, a directory
-with minimal systems `bookworm` and `trixie` that have Python and man-db. They run with `--full`.
+They run with `--full`. `fakes/debian.py` says what the systems need. DEB_PACKAGES is a directory
+with packages that `make deb` has built from this tree, to test these.
 """
 
 from __future__ import annotations
 
-import fcntl
 import filecmp
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import deb
 from conftest import FAKES
-from fakes.needs import REASON, needs, require
+from fakes.debian import System
+from fakes.needs import needs, require
 from fakes.scripted_aws import ScriptedAws, evaluation, identity
+from functional.conftest import release_of
 from functional.test_bastion_guide import BLOCKS
 
 BUILD = Path(deb.__file__)
-MIRROR = os.environ.get("FRESH_MIRROR", "http://deb.debian.org/debian")
 NODE = "i-0123456789abcdef0"
 
 
@@ -117,46 +114,6 @@ def test_record_of_wheel_lists_files_that_are_there(tmp_path: Path) -> None:
     assert deb.existing(record, tmp_path) == '"a,b.py",sha256=A,0\r\n'
 
 
-@contextmanager
-def shared(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """Yield a path that all workers of this run have in common, to one of them at a time."""
-    base = factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with (base / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield base / name
-
-
-@pytest.fixture(scope="module", params=deb.RELEASES)
-def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the package for a release of Debian."""
-    if not request.config.getoption("full"):
-        pytest.skip("builds packages: --full")
-    require("dpkg-deb")
-    release = deb.RELEASES[request.param]
-    if deb.python(release.python) is None:
-        pytest.skip(f"{REASON}python{release.python}")
-    with shared(tmp_path_factory, f"deb{request.param}") as directory:
-        if not directory.exists():
-            output(sys.executable, BUILD, "-d", directory, request.param)
-        (built,) = directory.glob("*.deb")
-    return built
-
-
-def minimal(factory: pytest.TempPathFactory, name: str) -> Path:
-    """Return the directory of a minimal Debian, which tests copy. Skips if there is no mirror."""
-    if directory := os.environ.get("DEB_SYSTEMS"):
-        return Path(directory, name)
-    debootstrap = [require("debootstrap"), "--variant=minbase", "--include=python3,man-db"]
-    with shared(factory, name) as base:
-        if not base.exists():
-            ended = subprocess.run([*debootstrap, name, base, MIRROR], capture_output=True)
-            if ended.returncode != 0:
-                shutil.rmtree(base, ignore_errors=True)
-                pytest.skip(f"debootstrap cannot make {name} from {MIRROR}")
-    return base
-
-
 @pytest.mark.timeout(1200)
 def test_files_belong_to_root_who_alone_writes(package: Path) -> None:
     listed = [line.split(maxsplit=5) for line in output("dpkg-deb", "-c", package).splitlines()]
@@ -171,7 +128,7 @@ def test_files_belong_to_root_who_alone_writes(package: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_same_tree_gives_same_bytes(package: Path, tmp_path: Path) -> None:
     """Whatever the environment of the build, and the directory of its temporary files."""
-    (number,) = (n for n in deb.RELEASES if f"~deb{n}_" in package.name)
+    number = release_of(package).number
     (tmp_path / "temporary").mkdir()
     other = {
         "TMPDIR": f"{tmp_path}/temporary", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7",
@@ -199,53 +156,12 @@ def test_lintian_finds_no_error(package: Path) -> None:
     assert ended.stdout == ""
 
 
-@dataclass
-class System:
-    """A fresh Debian below `root`."""
-
-    root: Path
-
-    def run(self, command: str, *, network: bool = False) -> tuple[int, str]:
-        """Run a shell command as root; return its status and output. Without network by default."""
-        spaces = ["--mount", "--pid", "--fork", "--kill-child", *([] if network else ["--net"])]
-        ended = subprocess.run(
-            ["unshare", *spaces, "chroot", self.root, "sh", "-c",
-             f"mount -t proc proc /proc && {command}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"},
-            check=False,
-        )  # fmt: skip
-        return ended.returncode, ended.stdout
-
-    def must(self, command: str) -> str:
-        status, printed = self.run(command)
-        assert status == 0, f"{command}: {status}\n{printed}"
-        return printed
-
-    def left(self) -> list[str]:
-        """Return the paths with the name of the package, without logs and caches of others."""
-        command = "find / -xdev -path /proc -prune -o -path '*ssmgate*' -print"
-        others = ("/var/lib/dpkg/", "/var/cache/man/", "/var/log/", "/package")
-        return sorted(
-            path for path in self.must(command).splitlines() if not path.startswith(others)
-        )
-
-
 @pytest.fixture(scope="module")
 def installed(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Install the package on a fresh system without network."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make a system")
-    require("unshare")
-    name = next(r.name for r in deb.RELEASES.values() if f"~deb{r.number}_" in package.name)
-    root = tmp_path_factory.mktemp(name) / "root"
-    output("cp", "-a", minimal(tmp_path_factory, name), root)
-    (root / "package").mkdir()
-    shutil.copy(package, root / "package/ssmgate.deb")
-    system = System(root)
-    system.must("dpkg -i /package/ssmgate.deb")
-    yield system
-    shutil.rmtree(root)
+    with System.copied(tmp_path_factory, release_of(package).name, package) as system:
+        system.must("dpkg -i /package/ssmgate.deb")
+        yield system
 
 
 @pytest.mark.timeout(1200)

@@ -260,6 +260,19 @@ def with_plugin(bastion: Bastion, name: str, script: str) -> None:
     bastion.config_file.write_text(text.replace(str(bastion.plugin_file), str(plugin)))
 
 
+def test_records_end_of_confined_session(built: Bastion, scripted: ScriptedAws) -> None:
+    configure(built, scripted.url, confine_plugin=True)
+    with_plugin(built, "ends", '#!/bin/sh\n[ "$1" = --version ] && echo 1.2.804.0 || exit 7\n')
+    built.forget(ALICE)
+
+    ended = built.run(ALICE, "-c", START)
+
+    assert ended.returncode == 7, ended.stderr
+    decision, start, end = built.records(ALICE)
+    assert [record["event"] for record in (decision, start, end)] == ["decision", "start", "end"]
+    assert (end["session_id"], end["exit_code"]) == (start["session_id"], 7)
+
+
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
 def test_plugin_may_be_script(built: Bastion, scripted: ScriptedAws, script: str) -> None:
     configure(built, scripted.url, confine_plugin=True)

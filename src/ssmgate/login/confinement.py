@@ -16,7 +16,6 @@ from ssmgate.gate.config.schema import USER_PLACEHOLDER
 from ssmgate.gate.decision.errors import ConfigurationProblem
 from ssmgate.gate.decision.frozen import frozen
 from ssmgate.gate.plugin.find import PROGRAM, Plugin
-from ssmgate.gate.plugin.handover import Handover
 from ssmgate.gate.start import PermittedSession, ReadySession
 from ssmgate.login import interpreters, landlock
 
@@ -57,13 +56,14 @@ class Confinement:
     def around(self, session: ReadySession) -> ReadySession:
         """Return `session` with a program that confines itself and becomes the plugin.
 
-        The script that restores the terminal is not confined: it executes that program.
+        The script that restores the terminal and records the end of the session is not confined: it
+        executes that program.
         """
         if not self.rules:
             return session
         plugin = session.handover
         program = self._program(plugin.path, *plugin.argv)
-        return replace(session, handover=Handover(program[0], program, plugin.environ))
+        return replace(session, handover=replace(plugin, path=program[0], argv=program))
 
     def attempt(self, plugin: Plugin, environ: Mapping[str, str]) -> None:
         """Execute the plugin's `--version`, confined. No session may start unless that works.

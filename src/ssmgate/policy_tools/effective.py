@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ssmgate.explain.target_questions import CHECK_KEY
 from ssmgate.gate.decision.wildcards import Pattern, Wildcard, like
@@ -15,6 +15,7 @@ from ssmgate.policy_language.knowledge import Knowledge, intersect
 from ssmgate.policy_tools.findings import DOCUMENT, NO_DOCUMENT, NODES, START, about, parts_of
 
 _KEY = CHECK_KEY.lower()
+_MOST_SAMPLES = 1000
 _SAMPLES = {
     **dict(zip(NODES, ("i-0no0such0node", "mi-0no0such0node", "no-such-cluster/0"), strict=True)),
     DOCUMENT: NO_DOCUMENT.removeprefix(DOCUMENT[1]),
@@ -33,7 +34,7 @@ def allows_unchecked_nodes(policy: Policy, statement: Statement) -> bool:
         return False
     if not _denies(policy) and not any(one.key.lower() == _KEY for one in statement.conditions):
         return True
-    arns = [arn for kind in NODES for arn in _samples(policy, statement, kind)]
+    arns = (arn for kind in NODES for arn in _samples(policy, statement, kind))
     return _may_allow(policy, statement, arns, "false")
 
 
@@ -44,7 +45,7 @@ def allows_any_document(policy: Policy, statement: Statement) -> bool:
     """
     if not _denies(policy):
         return True
-    return _may_allow(policy, statement, list(_samples(policy, statement, DOCUMENT)), "true")
+    return _may_allow(policy, statement, _samples(policy, statement, DOCUMENT), "true")
 
 
 def is_denied(policy: Policy, action: str) -> bool:
@@ -75,14 +76,15 @@ def _denies(policy: Policy) -> tuple[Statement, ...]:
     return tuple(one for one in policy.statements if one.effect is Effect.DENY)
 
 
-def _may_allow(policy: Policy, statement: Statement, arns: list[str], check: str) -> bool:
+def _may_allow(policy: Policy, statement: Statement, arns: Iterable[str], check: str) -> bool:
     whole = Policy(policy.version, (statement, *_denies(policy)), kind=policy.kind)
     compiled = compile_policies(Policies((whole,)))
     context = Context({CHECK_KEY: check})
-    return any(
-        compiled.decide(Request(START, arn, context), Knowledge()).certainty is not Certainty.DENIED
-        for arn in arns
-    )
+    for number, arn in enumerate(arns):
+        decided = compiled.decide(Request(START, arn, context), Knowledge())
+        if number == _MOST_SAMPLES or decided.certainty is not Certainty.DENIED:
+            return True
+    return False
 
 
 def _samples(policy: Policy, statement: Statement, kind: tuple[str, str]) -> Iterator[str]:

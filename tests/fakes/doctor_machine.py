@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from fakes import waiting
 from fakes.scripted_aws import Answer, Received, ScriptedAws, evaluation, json_ok
-from ssmgate.doctor import program, shell
+from ssmgate.doctor import account, program, shell
 from ssmgate.doctor.report import Machine, examine
 from ssmgate.doctor.results import Result
 from ssmgate.gate.argv import parse
@@ -63,6 +64,7 @@ class HealthyMachine:
 
     def __post_init__(self) -> None:
         self.monkeypatch.setattr(program, "_install", lambda: "install the plugin")
+        self.monkeypatch.setattr(account, "SECONDS", waiting.seconds(account.SECONDS))
         for name in ("open_trusted", "require_trusted_directory"):
             self._below_directory(name)
         self.aws.script("SimulatePrincipalPolicy", simulated())

@@ -119,29 +119,44 @@ def _connect(
         make: Any = made.another
         another = partial(make, config=DIAGNOSE)
         ssm = Watched(another("ssm", endpoint_url=options.endpoint_url))
+        iam: Watched | None = Watched(create_asking(session, "iam", **common, **frozen))
     except Exception as error:
         text = errors.translate(error).message
         lines.add(problem("endpoints", text, "env | grep -i endpoint_url"))
         raise StopError("endpoints") from error
 
+    if config.checker is not None:
+        iam = _checkers_iam(made, config, (session, frozen), common, lines, until)
+    asking = iam or _NoClient()
+    clients = replace(made, ssm=ssm, another=another, asking=lambda: (sts, asking))
+    return _Connected(clients, found, sts, iam, ssm)
+
+
+def _checkers_iam(
+    made: Any,
+    config: Config,
+    own: tuple[Any, dict[str, Any]],
+    common: dict[str, Any],
+    lines: Lines,
+    until: float,
+) -> Watched | None:
+    """Return the client for IAM with the checker's credentials, None if there are none.
+
+    `own` is the caller's session and credentials. Adds a line about what prevents it.
+    """
+    from ssmgate.gate.aws import checker
+
     def open_iam() -> Any:
-        if config.checker is None:
-            return create_asking(session, "iam", **common, **frozen)
-        from ssmgate.gate.aws import checker
+        session, keys = made.resolve_checker() or own
+        return checker.open_iam(config, session, keys, made.home, common)
 
-        own, keys = made.resolve_checker() or (session, frozen)
-        return checker.open_iam(config, own, keys, made.home, common)
-
-    iam = None
     try:
-        iam = Watched(Step(open_iam).result(until - _CREDENTIALS_BEFORE))
+        return Watched(Step(open_iam).result(until - _CREDENTIALS_BEFORE))
     except Exception as error:
         text = "took too long" if isinstance(error, OutOfTimeError) else _message(error)
         fix = "ssmgate config show --origin"
         lines.add(problem("simulation", f"credentials of the checker: {text}", fix))
-    asking = iam or _NoClient()
-    clients = replace(made, ssm=ssm, another=another, asking=lambda: (sts, asking))
-    return _Connected(clients, found, sts, iam, ssm)
+        return None
 
 
 def _message(error: Exception) -> str:

@@ -312,6 +312,8 @@ NETWORK = [
         "clock", "problem", "behind AWS", "sudo timedatectl set-ntp true"),
     Row("clock ahead", lambda w: w.aws.script("GetCallerIdentity", at(-120, alice())),
         "clock", "warning", "ahead of AWS", "sudo timedatectl set-ntp true"),
+    Row("IAM's endpoint is no URL", lambda w: w.set(AWS_ENDPOINT_URL_IAM="not a URL"),
+        "endpoints", "problem", "Invalid endpoint: not a URL", "env | grep -i endpoint_url"),
     Row("no STS", lambda w: w.set(AWS_ENDPOINT_URL_STS=nowhere()),
         "STS", "problem", "Could not connect", "curl -sv"),
     Row("no IAM", lambda w: w.set(AWS_ENDPOINT_URL_IAM=nowhere()),

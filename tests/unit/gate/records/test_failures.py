@@ -62,14 +62,20 @@ class Place:
 
     def fill_log(self) -> None:
         self.patch.setattr(syslog, "_SECONDS", 0.05)
+        sent = 1
+        while sent:  # one socket's own buffer may be full before the queue of the log is
+            sent = self._send_until_full()
+
+    def _send_until_full(self) -> int:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.connect(self.log.getsockname())
             sender.setblocking(False)
-            for _ in range(100_000):
+            for sent in range(100_000):
                 try:
                     sender.send(b"x")
                 except BlockingIOError:
-                    return
+                    return sent
+        raise AssertionError("the log is never full")
 
     def hold_lock(self) -> None:
         import fcntl

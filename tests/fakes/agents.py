@@ -21,6 +21,7 @@ FORWARD = "AWS-StartPortForwardingSession"
 
 
 def document(name: str) -> SessionDocument | None:
+    """Return a session document of AWS by its name, None if there is none."""
     content = AWS_SESSION_DOCUMENTS.get(name)
     if content is None:
         return None
@@ -41,6 +42,7 @@ class Running:
     log: list[str] = field(default_factory=list)
 
     def start(self, name: str | None = None, **parameters: str) -> dict[str, str]:
+        """Start a session, as StartSession does, and return its answer."""
         members: dict[str, object] = {"Target": NODE} if name is None else {
             "Target": NODE,
             "DocumentName": name,
@@ -49,6 +51,7 @@ class Running:
         return self.sessions.start(members, None, REGION, {})
 
     def client(self, name: str | None = None, **parameters: str) -> Client:
+        """Start a session, and return a client that has shaken hands."""
         client = Client.open(self.start(name, **parameters))
         client.shake_hands()
         return client
@@ -63,6 +66,7 @@ class Running:
 
 @contextmanager
 def running_agent() -> Iterator[Running]:
+    """Run an agent on loopback. Its node has a port that returns its input."""
     sessions = Sessions(Model.Y2023)
     log: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:

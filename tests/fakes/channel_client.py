@@ -39,6 +39,7 @@ class Client:
 
     @classmethod
     def open(cls, started: dict[str, str], token: str | None = None) -> Client:
+        """Connect to a started session, and open its channel with its token, or with `token`."""
         wire = connected(started["StreamUrl"])
         token = started["TokenValue"] if token is None else token
         wire.send(OpenDataChannel(token, "client", "1.2.3.4").text())
@@ -51,19 +52,22 @@ class Client:
         return codec.encode(message)
 
     def send(self, payload: bytes, payload_type: int = PayloadType.OUTPUT) -> None:
+        """Send a message with the next sequence number."""
         self.wire.send(self.frame(payload, payload_type))
 
     def receive(self) -> AgentMessage:
+        """Return the next message of the agent. It is not acknowledged."""
         frame = self.wire.recv(timeout=SECONDS)
         assert isinstance(frame, bytes)
         return codec.decode(frame)
 
     def acknowledge(self, message: AgentMessage) -> None:
-        # Messages that were sent before the end may arrive after it.
+        """Acknowledge a message. Messages that were sent before the end may arrive after it."""
         with contextlib.suppress(ConnectionClosed):
             self.wire.send(payloads.acknowledge(message, 1))
 
     def shake_hands(self, *errors: str) -> HandshakeRequest:
+        """Answer the handshake of the agent, with `errors` if any, and return its request."""
         request = self.receive()
         assert request.payload_type == PayloadType.HANDSHAKE_REQUEST
         self.acknowledge(request)
@@ -91,9 +95,11 @@ class Client:
                         self.output += message.payload
 
     def until_output(self, wanted: bytes) -> None:
+        """Receive messages until `wanted` is in the output."""
         self.until(lambda: wanted in self.output)
 
     def until_closed(self) -> str:
+        """Receive messages until the agent closes the channel, and return its reason."""
         self.until(lambda: self.closed is not None)
         assert self.closed is not None
         return self.closed

@@ -107,6 +107,7 @@ class HealthyMachine:
         return self.directory / "home"
 
     def set(self, **environ: str | None) -> None:
+        """Set environment variables. None removes one."""
         for name, value in environ.items():
             if value is None:
                 self.monkeypatch.delenv(name, raising=False)
@@ -122,6 +123,7 @@ class HealthyMachine:
         return path
 
     def program(self, name: str, script: str) -> Path:
+        """Write an executable script below the directory of this machine."""
         path = self.directory / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
@@ -134,6 +136,7 @@ class HealthyMachine:
         )
 
     def configure_system(self, text: str) -> None:
+        """Write the system file; @ in `text` is the directory of this machine."""
         (self.directory / "system.toml").write_text(text.replace("@", str(self.directory)))
 
     def results(self) -> dict[str, Result]:

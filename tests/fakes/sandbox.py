@@ -39,6 +39,7 @@ class Server:
     pid: int = 0
 
     def key(self, name: str) -> str:
+        """Return the access key ID of a principal. An unknown `name` is an access key ID itself."""
         return str(self.principals[name]["access_key_id"]) if name in self.principals else name
 
     def variables(self, name: str) -> dict[str, str]:
@@ -50,6 +51,7 @@ class Server:
         return {variable: value for variable, value in found.items() if value is not None}
 
     def ssm(self, who: str, operation: str, region: str = "us-east-1", **members: Any) -> Any:
+        """Call an operation of SSM as `who`, and return its answer."""
         return self._json(who, "ssm", f"AmazonSSM.{operation}", members, region)
 
     def organizations(self, who: str, operation: str, **members: Any) -> Any:
@@ -69,6 +71,7 @@ class Server:
             raise Failed(error_body["__type"], message, error.code) from None
 
     def query(self, who: str, service: str, operation: str, **members: Any) -> ET.Element:
+        """Call an operation of IAM, STS or EC2 as `who`, and return its answer."""
         version = {"iam": "2010-05-08", "sts": "2011-06-15", "ec2": "2016-11-15"}[service]
         pairs = {"Action": operation, "Version": version, **dict(_flattened(members))}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -100,6 +103,7 @@ class Server:
         return content
 
     def simulate(self, who: str, source: str, *arns: str) -> ET.Element:
+        """Simulate ssm:StartSession of `source` on `arns`."""
         return self.query(
             who,
             "iam",
@@ -131,6 +135,7 @@ def parsed(content: bytes) -> ET.Element:
 
 
 def text(answer: ET.Element, path: str) -> str | None:
+    """Return the text of the first element `path`, None if there is none."""
     found = answer.find(f".//{path}")
     return None if found is None else found.text
 
@@ -168,6 +173,7 @@ class SharedServer:
 
     @classmethod
     def from_now(cls, server: Server) -> SharedServer:
+        """Return the server, without the requests and sessions up to now."""
         return cls(server, len(_lines(server)), frozenset(s["SessionId"] for s in _open(server)))
 
     @property
@@ -185,6 +191,7 @@ class SharedServer:
         return [line.split()[1] for line in self.requests]
 
     def of(self, operation: str) -> list[str]:
+        """Return the log lines of one operation."""
         return [line for line in self.requests if line.split()[1] == operation]
 
     @property

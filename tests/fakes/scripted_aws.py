@@ -93,6 +93,7 @@ def xml(result: str, status: int = 200) -> Answer:
 
 
 def xml_error(code: str, message: str, status: int = 400) -> Answer:
+    """Return an answer of STS, IAM or EC2 that is an error."""
     return lambda handler, _: send(
         handler,
         status,
@@ -114,19 +115,24 @@ def json_ok(body: object) -> Answer:
 
 
 def json_error(code: str, message: str, status: int = 400) -> Answer:
+    """Return an answer of SSM that is an error."""
     text = json.dumps({"__type": code, "message": message})
     return lambda handler, _: send(handler, status, text, "application/x-amz-json-1.1")
 
 
 def text(body: str, status: int = 200, content_type: str = "text/html") -> Answer:
+    """Return an answer that is not of the form of AWS."""
     return lambda handler, _: send(handler, status, body, content_type)
 
 
 def hang(seconds: float) -> Answer:
+    """Return an answer that never comes: the connection closes after `seconds`."""
     return lambda handler, received: time.sleep(seconds)
 
 
 def slowly(answer: Answer, seconds: float) -> Answer:
+    """Return `answer`, `seconds` later."""
+
     def late(handler: BaseHTTPRequestHandler, received: Received) -> None:
         time.sleep(seconds)
         answer(handler, received)
@@ -194,6 +200,7 @@ def truncated(body: str = "<GetCaller") -> Answer:
 
 
 def identity(arn: str, user_id: str = "AIDAEXAMPLE", account: str = ACCOUNT) -> Answer:
+    """Return an answer of GetCallerIdentity."""
     return xml(f"<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account}</Account>")
 
 
@@ -385,13 +392,16 @@ class ScriptedAws:
         return f"{scheme}://127.0.0.1:{self._server.server_port}"
 
     def script(self, operation: str, *answers: Answer) -> None:
+        """Set the answers of an operation, in order. The last one is repeated."""
         self.answers[operation] = list(answers)
 
     def calls(self, operation: str) -> list[Received]:
+        """Return the requests of one operation, in order."""
         return [r for r in self.received if r.operation == operation]
 
     @property
     def operations(self) -> list[str]:
+        """Return the names of the operations that were called, in order."""
         return [r.operation for r in self.received]
 
     def open_sessions(self) -> int:

@@ -10,10 +10,12 @@ OTHER = "arn:aws:ssm:us-east-1:111122223333:document/Other"
 
 
 def answer(*results: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer of SimulatePrincipalPolicy with these results."""
     return {"EvaluationResults": list(results), "IsTruncated": False}
 
 
 def result(decision: str = "allowed", **members: Any) -> dict[str, Any]:
+    """Return one result, about `ARN` unless `members` say otherwise."""
     return {
         "EvalActionName": "ssm:StartSession",
         "EvalResourceName": ARN,
@@ -24,9 +26,11 @@ def result(decision: str = "allowed", **members: Any) -> dict[str, Any]:
 
 
 def entry(decision: str, arn: str = ARN, **members: Any) -> dict[str, Any]:
+    """Return one entry of ResourceSpecificResults."""
     return {"EvalResourceName": arn, "EvalResourceDecision": decision, **members}
 
 
 def several(top: str, *entries: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """Return the answer about several resources, whose top level has the decision `top`."""
     read = result(top, EvalResourceName=TEMPLATE, **members)
     return answer({**read, "EvalDecision": top, "ResourceSpecificResults": list(entries)})

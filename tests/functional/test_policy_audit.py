@@ -300,7 +300,7 @@ def test_content_of_documents_gives_findings(tmp_path: Path) -> None:
     assert report(tmp_path)["findings"] == []
 
 
-def test_lines_have_the_findings_about_their_document(tmp_path: Path) -> None:
+def test_ndjson_line_has_findings_about_its_document(tmp_path: Path) -> None:
     names = {"DocumentIdentifiers": [{"Name": "Other", "DocumentType": "Session"}]}
     (tmp_path / "documents").write_text(json.dumps(names))
     words = [*contents(tmp_path), "--documents", "documents", "--output", "ndjson"]

@@ -141,7 +141,7 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("case", FUNCTIONS)
-def test_function_of_a_template_is_a_problem_of_its_policy(case: str, tmp_path: Path) -> None:
+def test_reports_function_of_template_as_problem_of_policy(case: str, tmp_path: Path) -> None:
     computed = YAML.replace(f"Resource: {NODES}", f"Resource: {FUNCTIONS[case]}")
     (tmp_path / "p.yaml").write_text(f"{computed}Other:\n  Policy: {json.dumps(WEAK)}\n")
     ended = lint(tmp_path, "p.yaml", "--fail-on", "high")
@@ -151,7 +151,7 @@ def test_function_of_a_template_is_a_problem_of_its_policy(case: str, tmp_path: 
     assert "p.yaml:15:" in ended.stdout
 
 
-def test_sub_without_variables_is_its_text(tmp_path: Path) -> None:
+def test_reads_sub_without_variables_as_text(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(YAML.replace(f"Resource: {NODES}", f"Resource: !Sub {NODES}"))
     assert len(findings(tmp_path, "p.yaml")) == 1
 
@@ -300,7 +300,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("case", PLACES)
-def test_sarif_has_the_file_as_a_relative_uri(case: str, tmp_path: Path) -> None:
+def test_sarif_names_file_by_relative_uri(case: str, tmp_path: Path) -> None:
     name, uri = PLACES[case]
     (tmp_path / "a").mkdir()
     (tmp_path / name).write_text(TEXT)
@@ -312,7 +312,7 @@ def test_sarif_has_the_file_as_a_relative_uri(case: str, tmp_path: Path) -> None
     assert found == {uri}
 
 
-def test_sarif_has_what_github_requires_of_rules_and_places(tmp_path: Path) -> None:
+def test_sarif_has_rules_and_positions_that_github_requires(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(json.dumps(PLAN))
     (run,) = json.loads(lint(tmp_path, "plan.json", "--output", "sarif").stdout)["runs"]
     for rule in run["tool"]["driver"]["rules"]:

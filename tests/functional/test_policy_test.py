@@ -112,7 +112,7 @@ def test_binding_and_data_channel_are_compared(case: str, tmp_path: Path) -> Non
     assert ended.stdout == f"ok    it: {answers}\n1 case, 0 failed\n"
 
 
-def test_unbound_caller_fails_with_the_policy_that_allows_it(tmp_path: Path) -> None:
+def test_unbound_caller_fails_and_names_allowing_policy(tmp_path: Path) -> None:
     (tmp_path / "ops.json").write_text(json.dumps(WEAK))
     top = f'unbound = false\ndata_channel = "allowed"\n{TOP}'
     (tmp_path / "cases.toml").write_text(f'{top}[[case]]\nname = "it"\nexpect = "allowed"\n')
@@ -168,7 +168,7 @@ def test_written_cases_pass_until_policy_changes(tmp_path: Path) -> None:
     assert "tests/cases.toml: cannot be written: File exists" in again.stderr
 
 
-def test_written_file_is_for_the_region_of_the_policies(tmp_path: Path) -> None:
+def test_writes_cases_for_region_of_policies(tmp_path: Path) -> None:
     there = json.dumps(OPS).replace("us-east-1", "eu-west-1")
     (tmp_path / "ops.json").write_text(there)
     assert run(tmp_path, "cases.toml", "ops.json", "--write").returncode == 0

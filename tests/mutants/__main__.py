@@ -35,7 +35,7 @@ TARGETS = {
         "gate/decision/test_permit.py",
         "gate/access/test_unasked.py",
     ),
-    "gate/aws/simulate.py": ("gate/aws/test_simulate.py", "gate/aws/test_simulate_asked.py"),
+    "gate/aws/simulate.py": ("gate/aws/test_simulate.py", "gate/aws/test_simulate_requests.py"),
     "gate/decision/arn.py": ("gate/decision/test_arn.py", "gate/decision/test_question.py"),
     "gate/decision/question.py": ("gate/decision/test_question.py",),
     "gate/decision/apply_restrictions.py": ("gate/decision/test_restrictions.py",),

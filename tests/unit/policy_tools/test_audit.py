@@ -180,13 +180,13 @@ DOCUMENTS = {
 
 
 @pytest.mark.parametrize("case", DOCUMENTS)
-def test_answer_for_a_document(case, tmp_path):
+def test_answers_for_document(case, tmp_path):
     statements, expected = DOCUMENTS[case]
     found = answers(standing(tmp_path, *statements))
     assert {name: found[name] for name in expected} == expected
 
 
-def test_variable_of_the_principal_is_resolved(tmp_path):
+def test_resolves_variables_of_principal(tmp_path):
     own = statement(resource=f"{HERE}:document/${{aws:username}}")
     users = [principal("user", name, own, NODE) for name in ("ann", "bob")]
     found = account(tmp_path, *users)
@@ -196,7 +196,7 @@ def test_variable_of_the_principal_is_resolved(tmp_path):
     assert bob["bob"] == ("allowed", "")
 
 
-def test_document_of_another_name_is_not_the_own_one(tmp_path):
+def test_own_document_excludes_other_names(tmp_path):
     own = statement(resource=f"{HERE}:document/${{aws:username}}")
     ann = principal("user", "ann", own, NODE)
     bob = principal("user", "bob", statement(resource=f"{HERE}:document/ann"), NODE)
@@ -212,13 +212,13 @@ def test_document_of_another_name_is_not_the_own_one(tmp_path):
     ]
 
 
-def test_own_document_by_a_session_tag_is_unknown(tmp_path):
+def test_own_document_named_by_session_tag_is_unknown(tmp_path):
     own = statement(resource=f"{HERE}:document/${{aws:PrincipalTag/team}}")
     found = standing(tmp_path, own, NODE, kind="role")
     assert answers(found)["${aws:PrincipalTag/team}"][0] == "unknown"
 
 
-def test_principals_with_an_own_document_are_one_group(tmp_path):
+def test_groups_principals_with_own_documents(tmp_path):
     own = managed("own", statement(resource=[f"{HERE}:document/${{aws:username}}", NODES]))
     users = [principal("user", name, attached=[own["Arn"]]) for name in "abc"]
     (tmp_path / "a.json").write_text(json.dumps(answer(users, policies=[own])))
@@ -247,7 +247,7 @@ TAGS = {
 
 
 @pytest.mark.parametrize("case", TAGS)
-def test_tags_of_the_principal(case, tmp_path):
+def test_uses_tags_of_principal(case, tmp_path):
     kind, more, expected = TAGS[case]
     found = standing(tmp_path, statement(condition=TAG), kind=kind, **more)
     assert answers(found)["*"][0] == expected
@@ -261,7 +261,7 @@ def test_node_tags_that_are_given_are_known(tmp_path):
         assert answers(found)["*"][0] == expected
 
 
-def test_missing_policy_makes_what_it_could_decide_unknown(tmp_path):
+def test_missing_policy_makes_dependent_answers_unknown(tmp_path):
     aws = "arn:aws:iam::aws:policy/AdministratorAccess"
     assert standing(tmp_path, attached=[aws]).status is Status.UNKNOWN
     assert answers(standing(tmp_path, statement(), attached=[aws]))["*"] == ("unknown", "")
@@ -269,7 +269,7 @@ def test_missing_policy_makes_what_it_could_decide_unknown(tmp_path):
     assert denied.status is Status.DENIED
 
 
-def test_boundary_limits_and_a_missing_one_is_unknown(tmp_path):
+def test_boundary_limits_and_missing_boundary_is_unknown(tmp_path):
     limit = managed("limit", statement(action="ec2:*"))
     bound = {"PermissionsBoundaryArn": limit["Arn"]}
     one = principal("user", "ann", statement(), PermissionsBoundary=bound)
@@ -294,7 +294,7 @@ def test_each_level_of_service_control_policies_must_allow(tmp_path):
         assert standing(tmp_path, statement(), levels=held).status is status
 
 
-def test_no_service_control_policy_restricts_a_service_linked_role(tmp_path):
+def test_service_control_policies_do_not_restrict_service_linked_roles(tmp_path):
     denies = parse_policy(
         json.dumps(document(statement("Deny", "*"))), "scp", PolicyKind.SERVICE_CONTROL
     )
@@ -305,7 +305,7 @@ def test_no_service_control_policy_restricts_a_service_linked_role(tmp_path):
         assert found.status is status
 
 
-def test_node_that_is_allowed_without_the_key_only_is_not_none(tmp_path):
+def test_node_allowed_only_without_key_is_unknown(tmp_path):
     absent = {"Null": {CHECK: "true"}}
     team = statement(resource=f"{HERE}:document/Team")
     found = standing(tmp_path, team, statement(resource=NODES, condition=absent))
@@ -313,13 +313,13 @@ def test_node_that_is_allowed_without_the_key_only_is_not_none(tmp_path):
     assert (found.status, found.bound) == (Status.UNKNOWN, Bound.BOUND)
 
 
-def test_management_account_and_other_accounts_have_no_level():
+def test_service_control_policies_apply_to_their_accounts_only():
     one = scp(statement())
     held = Organization((Level((one,), None), Level((one,), frozenset({ACCOUNT}))), "9" * 12)
     assert [len(held.of(a)) for a in (ACCOUNT, "4" * 12, "9" * 12)] == [2, 1, 0]
 
 
-def test_principals_with_the_same_policies_share_one_answer(tmp_path):
+def test_principals_with_same_policies_share_answer(tmp_path):
     shell = managed("shell", statement())
     users = [principal("user", name, attached=[shell["Arn"]]) for name in "abc"]
     path = tmp_path / "a.json"
@@ -357,7 +357,7 @@ RESOURCES = (
 )
 
 
-def test_masks_give_the_answers_of_the_interpreted_evaluator(tmp_path, request):
+def test_masks_give_same_answers_as_interpreted_evaluator(tmp_path, request):
     draw, seen = random.Random(7), set()
     for _ in range(300 if request.config.option.full else 40):
         names = ("ann", "bob", "eve")

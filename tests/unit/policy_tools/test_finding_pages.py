@@ -103,7 +103,7 @@ def test_example_has_finding_and_fixed_example_has_none(rule: Rule, tmp_path: Pa
 
 
 @pytest.mark.parametrize("rule", RULES, ids=IDS)
-def test_fix_of_page_is_the_one_that_lint_prints(rule: Rule, tmp_path: Path) -> None:
+def test_page_shows_fix_that_lint_prints(rule: Rule, tmp_path: Path) -> None:
     example, _, fix = example_and_fix(rule)
     printed = [one.fix for one in found(rule, example, tmp_path) if one.rule is rule and one.fix]
 
@@ -131,7 +131,7 @@ def test_page_is_a_path_without_a_distribution(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("urls", URLS)
-def test_page_is_an_address_if_the_package_names_one(
+def test_page_is_url_if_package_names_one(
     urls: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Metadata:

@@ -214,7 +214,7 @@ def test_fixed_policy_has_no_such_finding(code, wrong):
     assert code not in {again.rule.code for again in found(fixed)}
 
 
-def test_fix_leaves_other_conditions_and_the_sid():
+def test_fix_preserves_other_conditions_and_sid():
     own = statement(
         resource=NODES, condition={"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
     )
@@ -226,7 +226,7 @@ def test_fix_leaves_other_conditions_and_the_sid():
     }
 
 
-def test_statement_with_a_variable_has_no_fix_that_was_not_tried():
+def test_proposes_no_untried_fix_for_statement_with_variable():
     own = statement(resource=f"arn:aws:ec2:us-east-1:{ACCOUNT}:instance/${{aws:username}}")
     assert [one.fix for one in found([own]) if one.rule.code == "SG001"] == [None]
 

@@ -196,7 +196,7 @@ def test_reports_bad_file_and_reads_others(case, tmp_path):
     assert message in problem.message
 
 
-def test_directory_with_a_pipe_a_device_and_loops_is_read(tmp_path):
+def test_reads_directory_with_pipe_device_and_loops(tmp_path):
     os.mkfifo(tmp_path / "0.json")
     (tmp_path / "1.json").symlink_to("/dev/zero")
     (tmp_path / "2.json").symlink_to("2.json")
@@ -221,7 +221,7 @@ def test_pipe_that_is_named_is_read(tmp_path):
     assert len(account.principals) == 3
 
 
-def test_percent_sign_in_a_document_that_is_not_encoded_is_itself(tmp_path):
+def test_preserves_percent_sign_in_unencoded_document(tmp_path):
     text = json.dumps(document(statement(resource="arn:aws:ssm:*:*:document/%2A")))
     user = principal("user", "a")
     user["UserPolicyList"] = [
@@ -234,7 +234,7 @@ def test_percent_sign_in_a_document_that_is_not_encoded_is_itself(tmp_path):
         assert one.resources == ("arn:aws:ssm:*:*:document/%2A",)
 
 
-def test_principal_or_policy_that_comes_twice_is_a_problem(tmp_path):
+def test_reports_duplicate_principal_and_policy(tmp_path):
     pages = [answer(USERS[:1], policies=[SHELL], IsTruncated=True), answer(USERS, policies=[SHELL])]
     (account,) = read(tmp_path, {"a.json": json.dumps(pages)})
     assert [p.arn[-3:] for p in account.principals] == ["ann", "bob"]
@@ -260,7 +260,7 @@ def test_boundary_that_cannot_be_read_is_missing(case, tmp_path):
     assert (one.boundary_missing, bool(one.missing)) == (missing, missing)
 
 
-def test_tags_that_cannot_be_read_are_a_problem(tmp_path):
+def test_reports_unreadable_tags(tmp_path):
     users = [principal("user", "a", statement(), Tags={"team": "a"})]
     (account,) = read(tmp_path, {"a.json": json.dumps(answer(users))})
     (problem,) = account.problems
@@ -303,25 +303,25 @@ def test_reports_duplicate_account(tmp_path):
     assert second.message == f"account {ACCOUNT} was already read from {tmp_path / '1.json'}"
 
 
-def test_missing_last_page_is_a_problem_of_the_account(tmp_path):
+def test_reports_missing_last_page(tmp_path):
     (account,) = read(tmp_path, {"a.json": json.dumps(PAGES[:2])})
     assert account.problems[0].message == "is truncated, and no further page follows"
     assert len(account.principals) == 2
 
 
-def test_rest_that_max_items_left_out_is_a_problem_of_the_account(tmp_path):
+def test_reports_rest_that_max_items_omitted(tmp_path):
     page = answer(USERS, GROUPS, NextToken="eyJ")
     (account,) = read(tmp_path, {"a.json": json.dumps(page)})
     assert account.problems[0].message == "is truncated, and no further page follows"
 
 
-def test_missing_path_and_empty_directory_are_problems(tmp_path):
+def test_reports_missing_path_and_empty_directory(tmp_path):
     none, empty = read_accounts([str(tmp_path / "none"), str(tmp_path)], lambda _: True)
     assert "No such file" in none.message
     assert "has no file named" in empty.message
 
 
-def test_accounts_are_read_one_at_a_time(tmp_path):
+def test_reads_accounts_one_at_a_time(tmp_path):
     other = json.dumps(answer([principal("user", "a", statement(), account="444455556666")]))
     found = read_accounts([written(tmp_path, {"1.json": GOOD, "2.json": other})], lambda _: True)
     assert next(found).account == ACCOUNT

@@ -1,3 +1,5 @@
+"""When a start connects before its command line is parsed, and to which hosts."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""TLS contexts that clients share, and the connections that are opened early."""
+
 from __future__ import annotations
 
 import os

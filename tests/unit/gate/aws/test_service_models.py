@@ -1,3 +1,5 @@
+"""The reduced service models in the package, and the events of a session."""
+
 from __future__ import annotations
 
 import json

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = str(Path(sys.executable).parent / "ssmgate")
-_STATUS = re.compile(r"process (\d+), for \d+ s, (\d+) starts")
+_STATUS = re.compile(r"process (\d+), \d+ s; session starts: (\d+)")
 
 
 @dataclass

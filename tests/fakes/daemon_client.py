@@ -204,7 +204,7 @@ class Daemon:
         answers: list[str] = []
         # On a busy machine it may be late with its greeting.
         until(lambda: answers.append(self.ask("status").stdout) or answers[-1])
-        return int(re.findall(r", (\d+) starts", answers[-1])[0])
+        return int(re.findall(r"session starts: (\d+)", answers[-1])[0])
 
     @property
     def socket(self) -> Path:

@@ -543,7 +543,7 @@ def test_warns_of_seed_without_default_document(shell: Shell) -> None:
     ended = shell.run("--seed", "seed.toml", "--", "true")
     assert ended.returncode == 0
     assert ended.stderr.startswith(
-        f"ssmgate: sandbox: note: account {ACCOUNT} has no document {DEFAULT}, "
+        f"ssmgate: sandbox: note: account {ACCOUNT} has no document {DEFAULT}: "
     )
     assert shell.run("--", "true").stderr == ""
     ended = shell.run("--seed", "old.toml", "--", "true")

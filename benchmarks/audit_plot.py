@@ -9,7 +9,7 @@ from plot import STYLE
 
 _LEFT, _TOP, _WIDTH, _HEIGHT = 70, 40, 480, 300
 _TICKS_X = (1_000, 3_000, 10_000, 30_000, 100_000)
-_TICKS_Y = (0.1, 0.3, 1, 3, 10, 30)
+_TICKS_Y = (0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 def fit(points: Sequence[tuple[int, float, float]]) -> tuple[float, float]:

@@ -3,8 +3,10 @@
     python tests/installers.py [twine|pip|pinned|pipx|uv]…         `make test-all` runs it
 
 Checks the metadata with twine, and installs with pip, with the pins of constraints.txt, with pipx
-and with uv. These come from the package index that pip is configured to use; one that cannot be had
-is named as "not run". Ends with 1 if anything fails.
+and with uv. Each has to deny a session in the sandbox, which runs in this environment, to have its
+man page and completions, and to leave nothing when it is removed. test_deb.py does the same for the
+Debian packages. The installers come from the package index that pip is configured to use; one that
+cannot be had is named as "not run". Ends with 1 if anything fails.
 """
 
 from __future__ import annotations
@@ -69,6 +71,57 @@ def clean(home: Path) -> dict[str, str]:
     return environ | {"UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
+def first_denial(programs: Path, environ: dict[str, str]) -> None:
+    """Start the session that the demo shows first: bob's, whom no policy gives a document."""
+    sandbox = (sys.executable, "-m", "ssmgate", "sandbox", "--session-document-model", "2023")
+    start = (programs / "ssm-start-session", "--target", "i-0123456789abcdef0")
+    ended = subprocess.run(
+        [*sandbox, "--as", "bob", "--", *start],
+        env=environ, cwd=environ["HOME"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    denied = ended.returncode == 254 and "ssmgate: [ERROR]: access denied" in ended.stderr
+    require(denied, f"{ended.returncode}: {ended.stderr}")
+
+
+def show_man_page_and_completions(programs: Path, environ: dict[str, str]) -> None:
+    """Show the man page, and let each installed shell load its completion of `ssmgate`."""
+    share = (programs / "ssmgate").resolve().parents[1] / "share"
+    bash = share / "bash-completion/completions/ssmgate"
+    commands = {
+        "man": (f"MANPATH={share}/man man ssmgate", "NAME"),
+        "bash": (f"bash -c '. {bash} && complete -p ssmgate'", "ssmgate"),
+        "zsh": (f"zsh -fc 'fpath=({share}/zsh/site-functions $fpath); autoload -U compinit; "
+                "compinit -D -u; print $_comps[ssmgate]'", "_ssmgate"),
+        "fish": (f"fish -c 'source {share}/fish/vendor_completions.d/ssmgate.fish; "
+                 "complete -C \"ssmgate \"'", "doctor"),
+    }  # fmt: skip
+    for program, (command, expected) in commands.items():
+        if shutil.which(program, path=environ["PATH"]) is None:
+            print(f"not run: {program} is not installed")
+            continue
+        printed = run("sh", "-c", command, environ=environ)
+        require(expected in printed, f"{command}: {printed!r}")
+
+
+def files(environ: dict[str, str]) -> set[str]:
+    """Return the paths below HOME that may be ssmgate's: no caches and logs of the installers."""
+    home = Path(environ["HOME"])
+    names = ("*ssmgate*", "*ssm-start-session*", "*ssm_start_session*")
+    paths = {str(path.relative_to(home)) for name in names for path in home.rglob(name)}
+    lock = ".local/share/pipx/venvs/.ssmgate.lock"
+    others = (".cache/pip/", ".cache/uv/", ".local/state/pipx/", ".local/share/pipx/logs/", lock)
+    return {path for path in paths if not path.startswith(others)}
+
+
+def remove(*words: str | Path, environ: dict[str, str]) -> None:
+    """Remove the program with `words`, then its data as the documentation says."""
+    run(*words, environ=environ)
+    for directory in (".cache/ssmgate", ".config/ssmgate"):
+        shutil.rmtree(Path(environ["HOME"], directory), ignore_errors=True)
+    require(not (left := files(environ)), f"remains: {', '.join(sorted(left))}")
+
+
 def start_everything(wheel: Path, programs: Path, environ: dict[str, str]) -> None:
     """Start each program of the wheel, and what needs its data files."""
     with zipfile.ZipFile(wheel) as archive:
@@ -88,6 +141,8 @@ def start_everything(wheel: Path, programs: Path, environ: dict[str, str]) -> No
     require(states["python"] == states["awscli"] == "ok", found)
     evaluated = f'eval "$({programs}/ssmgate init bash)"; {programs}/ssmgate init bash --check'
     require(run("bash", "-c", evaluated, environ=environ).startswith("active: "), evaluated)
+    first_denial(programs, environ)
+    show_man_page_and_completions(programs, environ)
 
 
 def with_pip(wheel: Path, _: Path, environ: dict[str, str]) -> None:
@@ -96,6 +151,7 @@ def with_pip(wheel: Path, _: Path, environ: dict[str, str]) -> None:
     run(prefix / "bin" / "pip", "install", "-q", wheel, environ=environ)
     run(prefix / "bin" / "pip", "check", environ=environ)
     start_everything(wheel, prefix / "bin", environ)
+    remove(prefix / "bin" / "pip", "uninstall", "-q", "-y", "ssmgate", environ=environ)
 
 
 def with_pins(wheel: Path, _: Path, environ: dict[str, str]) -> None:
@@ -115,12 +171,14 @@ def with_pipx(wheel: Path, pipx: Path, environ: dict[str, str]) -> None:
     run(pipx, "install", "--python", sys.executable, wheel, environ=environ)
     start_everything(wheel, Path(environ["HOME"], ".local", "bin"), environ)
     require(not Path(environ["HOME"], ".local", "bin", "aws").exists(), "aws is on PATH")
+    remove(pipx, "uninstall", "ssmgate", environ=environ)
 
 
 def with_uv(wheel: Path, uv: Path, environ: dict[str, str]) -> None:
     run(uv, "tool", "install", "-q", "--python", sys.executable, wheel, environ=environ)
     start_everything(wheel, Path(environ["HOME"], ".local", "bin"), environ)
     require(not Path(environ["HOME"], ".local", "bin", "aws").exists(), "aws is on PATH")
+    remove(uv, "tool", "uninstall", "-q", "ssmgate", environ=environ)
 
 
 def with_twine(wheel: Path, twine: Path, environ: dict[str, str]) -> None:

@@ -59,8 +59,10 @@ def check_version(release: Release) -> list[str]:
     if not re.fullmatch(NUMBERS, release.version):
         found.append(f"{release.version!r} is not a version such as 0.2.0")
     source = (release.root / "src" / "ssmgate" / "__init__.py").read_text()
-    if f'__version__ = "{release.version}"\n' not in source:
-        found.append(f"src/ssmgate/__init__.py does not have the version {release.version}")
+    given = re.search(r'^__version__ = "(.*)"$', source, re.MULTILINE)
+    if given is None or given[1] != release.version:
+        has = given[1] if given else "none"
+        found.append(f"src/ssmgate/__init__.py has the version {has}: set {release.version} there")
     if release.git("tag", "--list", f"v{release.version}"):
         found.append(f"the tag v{release.version} exists")
     return found
@@ -77,7 +79,7 @@ def check_changelog(release: Release) -> list[str]:
     elif not re.search("^- ", own[0], re.MULTILINE):
         found.append(f"CHANGELOG.md lists no change of {release.version}")
     if any(part.startswith("[Unreleased]") and "\n- " in part for part in sections):
-        found.append("CHANGELOG.md lists changes as unreleased")
+        found.append(f"CHANGELOG.md lists changes as unreleased: move them to {release.version}")
     return found
 
 

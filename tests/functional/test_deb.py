@@ -181,6 +181,23 @@ def test_installed_program_runs(installed: System) -> None:
 
 
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            "bash -c '. /usr/share/bash-completion/completions/ssmgate; complete -p ssmgate'",
+            "ssmgate",
+        ),
+        ("zsh -fc 'autoload -U compinit; compinit -D -u; print $_comps[ssmgate]'", "_ssmgate"),
+        ("fish -c 'complete -C \"ssmgate \"'", "doctor"),
+    ],
+    ids=["bash", "zsh", "fish"],
+)
+def test_shells_find_completions(installed: System, command: str, expected: str) -> None:
+    assert expected in installed.must(command)
+
+
+@pytest.mark.timeout(1200)
 def test_shim_runs_installed_program(installed: System) -> None:
     shim = "PATH=/usr/lib/ssmgate/shims:$PATH aws ssm start-session"
 

@@ -72,7 +72,7 @@ def test_finds_other_version_and_existing_tag(tree: Path) -> None:
 
     assert release.check_version(Release("0.3", tree)) == [
         "'0.3' is not a version such as 0.2.0",
-        "src/ssmgate/__init__.py does not have the version 0.3",
+        "src/ssmgate/__init__.py has the version 0.2.0: set 0.3 there",
         "the tag v0.3 exists",
     ]
 

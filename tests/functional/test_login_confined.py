@@ -263,7 +263,7 @@ def with_plugin(bastion: Bastion, name: str, script: str) -> None:
 def test_records_end_of_confined_session(built: Bastion, scripted: ScriptedAws) -> None:
     configure(built, scripted.url, confine_plugin=True)
     with_plugin(built, "ends", '#!/bin/sh\n[ "$1" = --version ] && echo 1.2.804.0 || exit 7\n')
-    built.forget(ALICE)
+    built.delete_records(ALICE)
 
     ended = built.run(ALICE, "-c", START)
 

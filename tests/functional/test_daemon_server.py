@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -28,6 +29,7 @@ from fakes.daemon_client import (
     until,
 )
 from fakes.scripted_aws import STARTED, STREAM_URL, TOKEN, after, json_ok
+from fakes.waiting import seconds
 from ssmgate.daemon.server import MAX_WORKERS
 
 
@@ -215,11 +217,12 @@ def test_ends_when_idle(machine: Machine, tmp_path: Path) -> None:
 def test_is_not_idle_during_start(machine: Machine, tmp_path: Path) -> None:
     go = threading.Event()
     machine.aws.script("StartSession", after(go, json_ok(STARTED)))
-    with running(machine.environ, "--idle", "1") as daemon:
+    idle = math.ceil(seconds(1))  # longer than the client takes to connect
+    with running(machine.environ, "--idle", str(idle)) as daemon:
         process, mark = begin(machine, tmp_path)
         machine.aws.wait_for("StartSession")
         with pytest.raises(subprocess.TimeoutExpired):
-            daemon.process.wait(2)
+            daemon.process.wait(idle + 1)
         go.set()
         process.communicate("", timeout=30)
         assert (process.returncode, mark.exists()) == (0, False)

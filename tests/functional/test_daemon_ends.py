@@ -37,7 +37,7 @@ from fakes.scripted_aws import (
     json_ok,
     slowly,
 )
-from fakes.waiting import is_signal_delivered
+from fakes.waiting import is_signal_delivered, seconds
 from ssmgate.daemon import protocol, requests
 
 # So that no test waits for the default patience.
@@ -586,12 +586,13 @@ def test_stopped_worker_falls_back_to_cold_start(
     go = threading.Event()
     usual = json_ok(STARTED)
     machine.aws.script("StartSession", after(go, usual), usual)
-    process, mark = begin(machine, tmp_path, constants=("client.SILENT_SECONDS=0.5",))
+    silent = seconds(1.5)  # a worker sends BEAT each second
+    process, mark = begin(machine, tmp_path, constants=(f"client.SILENT_SECONDS={silent}",))
     machine.aws.wait_for("StartSession")
     (pid,) = daemon.children
     os.kill(pid, signal.SIGSTOP)
 
-    process.wait(30)
+    process.wait(seconds(30))
 
     assert (process.returncode, mark.exists(), counts(machine)) == (0, True, (2, 0))
     go.set()

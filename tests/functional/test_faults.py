@@ -60,9 +60,6 @@ import ssmgate.gate.aws.clients as clients
 from botocore.config import Config
 clients.CHECK = clients.CHECK.merge(Config(read_timeout=0.2))
 """
-SHORT_CHECK = (
-    "import ssmgate.gate.access.authorize; ssmgate.gate.access.authorize.CHECK_SECONDS = 0.4"
-)
 SHORT_VERSION = "import ssmgate.gate.plugin.find; ssmgate.gate.plugin.find._VERSION_SECONDS = 0.3"
 SHORT_TERMINATE = (
     "import ssmgate.gate.aws.start_session; ssmgate.gate.aws.start_session.TERMINATE_SECONDS = 0.3"
@@ -207,14 +204,22 @@ def test_failing_check_is_unknown(
     assert "access denied" not in ended.stderr
 
 
+def short_check() -> tuple[str, str]:
+    """Return a patch, and what a start prints when its check takes longer than the patch allows."""
+    limit = f"{seconds(0.5):.1f}"
+    module = "ssmgate.gate.access.authorize"
+    return f"import {module}; {module}.CHECK_SECONDS = {limit}", f"took longer than {limit} s"
+
+
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
 def test_endless_answer_times_out(machine: Machine, operation: str) -> None:
     machine.aws.script("GetCallerIdentity", identity(ROLE))
-    machine.aws.script(operation, dripping(5))
+    machine.aws.script(operation, dripping(seconds(5)))
+    patch, words = short_check()
 
-    ended = start(machine, patch=SHORT_CHECK)
+    ended = start(machine, patch=patch)
 
-    assert_stopped(machine, ended, 254, "STS and IAM took longer than 0.4 s", "HTTPS_PROXY")
+    assert_stopped(machine, ended, 254, f"STS and IAM {words}", "HTTPS_PROXY")
 
 
 @pytest.mark.parametrize("operation", ["GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"])
@@ -223,10 +228,11 @@ def test_time_limit_includes_wait_between_attempts(machine: Machine, operation: 
     machine.aws.script("GetCallerIdentity", identity(ROLE))
     machine.aws.script(operation, xml_error("Throttling", "Rate exceeded"))
 
-    ended = start(machine, patch=f"random.random = lambda: 1.0  # a second\n{SHORT_CHECK}")
+    patch, words = short_check()
 
-    words = "STS and IAM took longer than 0.4 s"
-    assert_stopped(machine, ended, 254, "could not check access to", words)
+    ended = start(machine, patch=f"random.random = lambda: 20.0  # seconds\n{patch}")
+
+    assert_stopped(machine, ended, 254, "could not check access to", f"STS and IAM {words}")
     assert len(machine.aws.calls(operation)) == 1
 
 

@@ -114,7 +114,9 @@ def ratios(page: str) -> dict[str, tuple[float, float]]:
     for line in page.splitlines():
         if titled := _GROUP.match(line):
             group = titled["group"]
-        elif row := _ROW.match(line):
+        elif not line.startswith("|"):
+            group = ""
+        elif group and (row := _ROW.match(line)):
             cells = [cell.strip() for cell in row["cells"].split("|")]
             found[f"{group}: {row['what']}"] = (float(cells[2]), float(cells[6]))
     return found

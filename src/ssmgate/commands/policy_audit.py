@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -81,11 +82,15 @@ def audit(ctx: click.Context, /, **options: Any) -> None:
     """
     from ssmgate.policy_tools.problem import InputError
 
+    # Garbage collection took a third of the time: accounts are trees, which are freed without it.
+    gc.disable()
     try:
         running, rules, details = _audit(options)
         ctx.exit(_run(running, rules, details, options))
     except InputError as error:
         raise _usage(str(error)) from None
+    finally:
+        gc.enable()
 
 
 def _audit(

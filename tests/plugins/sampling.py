@@ -41,21 +41,21 @@ COLD = {
     "functional/test_signals.py::test_signal_leaves_no_session": 1 / 6,
     # Three and four runs each. Unit tests of `explain` and `policy_language` test the texts too.
     "functional/test_policy_check.py::test_evaluates_policies_offline": 1 / 4,
-    "functional/test_gallery.py::test_report_is_that_of_golden_file": 1 / 4,
+    "functional/test_gallery.py::test_report_is_that_of_golden_file": 1 / 6,
     # Each checks, changes a policy, and starts sessions. Unit tests have the same changes.
     "functional/test_advice.py": 1 / 6,
     # Each is a process; all verbs print in the same few ways.
-    "functional/test_unwritable_output.py::test_verb_reports_unwritable_output_on_one_line": 1 / 5,
+    "functional/test_unwritable_output.py::test_verb_reports_unwritable_output_on_one_line": 1 / 8,
     # Each runs nine programs as another user.
     "functional/test_unreachable_home.py::test_each_verb_works_as_with_empty_home": 1 / 8,
     "functional/test_unreachable_home.py::test_broken_own_configuration_is_error_with_next_step": (
         1 / 4
     ),
     # Each asks four verbs, or starts sessions of several callers.
-    "functional/test_same_answers.py": 1 / 3,
+    "functional/test_same_answers.py": 1 / 4,
     "functional/test_tag_policies.py": 1 / 3,
     # Each waits until a start goes on without the daemon.
-    "functional/test_daemon_without.py": 1 / 2,
+    "functional/test_daemon_without.py": 1 / 3,
     # Each makes the clients of three services. Each line of the report has several rows.
     "unit/doctor/test_broken_machines.py::test_reports_problem": 1 / 4,
 }
@@ -64,7 +64,7 @@ COLD = {
 ONE_OF = {"functional/test_shim.py": "any_line"}
 """Parameters that cross all rows of a file: each row is run with one of their values."""
 
-AS_PROCESSES = 1 / 6
+AS_PROCESSES = 1 / 10
 """The share of the rows of `ways.FORKED` whose program is a process of its own."""
 
 NEVER_SAMPLED = (

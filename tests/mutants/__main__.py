@@ -105,9 +105,8 @@ def run(module: str, explained: set[tuple[str, str]], jobs: int, show: str | Non
     """Run the mutants of one module. Returns how many results were unexpected."""
     began = time.monotonic()
     tests = [ROOT / "tests" / "unit" / name for name in TARGETS[module]]
-    tests = [test for test in tests if test.exists()]
-    if not tests:
-        print(f"{module}: no unit tests", flush=True)
+    if missing := [test.name for test in tests if not test.exists()]:
+        print(f"{module}: no such test: {', '.join(missing)}", flush=True)
         return 1
     tree = ast.parse((SOURCE / module).read_text())
     mutants = [m for m in mutations(tree) if show is None or show in f"{m.where}: {m.change}"]

@@ -389,7 +389,10 @@ def test_simulates_no_control_after_missing_answer() -> None:
     assert (attempt.evaluations, attempt.controls, iam.calls) == ((allowed,), (), [])
 
 
-def test_missing_control_is_unknown() -> None:
+@pytest.mark.parametrize("most", [controls.MOST, 12], ids=["one call", "two calls"])
+def test_missing_control_is_unknown(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers about other controls, of a call before, are not shown as the controls."""
+    monkeypatch.setattr(controls, "MOST", most)
     iam = Iam({ARN: "allowed", OTHER: "allowed", OTHER_CONTROL: OSError("no route")})
 
     (attempt,) = simulated(iam, (DEV, (ABOUT_DEV, ABOUT_OPS)), allow_wildcard_grants=False)

@@ -7,6 +7,7 @@ the daemon made.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -50,6 +51,7 @@ class Daemons:
                 text=True,
                 preexec_fn=drop_bounding_set,
             )
+            atexit.register(self._loaded.communicate)  # ends it
 
     def stop(self) -> None:
         """Stop all daemons."""

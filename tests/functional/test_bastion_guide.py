@@ -552,6 +552,20 @@ def test_systemd_units_of_guide_are_valid(name: str) -> None:
         assert f"Save as `{unit['Service']['ExecStart']}`, mode 700" in GUIDE
 
 
+def test_service_of_guide_is_confined(tmp_path: Path) -> None:
+    """systemd rates what a unit may do: from 0 to 10, and 9.6 without a restriction."""
+    analyze = require("systemd-analyze")
+    unit = tmp_path / "ssmgate-credentials.service"
+    unit.write_text(BLOCKS["service"].replace("/usr/local/sbin/ssmgate-credentials", "/bin/true"))
+
+    rated = subprocess.run(
+        [analyze, "security", "--no-pager", "--offline=true", "--threshold=25", unit],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert rated.returncode == 0, rated.stdout + rated.stderr
+
+
 def test_nft_accepts_firewall_rules(tmp_path: Path) -> None:
     nft = require("nft")
     if subprocess.run([nft, "list", "tables"], check=False).returncode != 0:

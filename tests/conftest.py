@@ -206,7 +206,7 @@ def make(tmp_path: Path) -> Callable[[ScriptedAws], Machine]:
 def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the path of the sandbox's seed: the default seed of ssmgate and `fakes/seed.toml`."""
     path = tmp_path_factory.mktemp("sandbox") / "seed.toml"
-    own = Path(ssmgate.__file__).parent / "sandbox" / "world.toml"
+    own = Path(ssmgate.__file__).parent / "sandbox" / "seed.toml"
     path.write_text(own.read_text() + (FAKES / "seed.toml").read_text())
     return path
 

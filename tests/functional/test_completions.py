@@ -478,7 +478,7 @@ LINES = [
     ("ssm-start-session he", "ssm-start-session help "),
     ("ssmgate sandbox --session-document-model 2023",
      "ssmgate sandbox --session-document-model 2023 "),
-    ("ssmgate sandbox --seed wor", "ssmgate sandbox --seed world.toml "),
+    ("ssmgate sandbox --seed see", "ssmgate sandbox --seed seed.toml "),
     ("ssmgate sandbox -- session-man", "ssmgate sandbox -- session-manager-plugin "),
     ("aws ssm start-session --docu", "aws ssm start-session --document-name"),
     ("aws ssm start-session --target i-01", f"aws ssm start-session --target {WEB} "),
@@ -497,7 +497,7 @@ LINES = [
 
 @pytest.fixture
 def directory(desk: Machine) -> Path:
-    (desk.home / "world.toml").touch()
+    (desk.home / "seed.toml").touch()
     return desk.home
 
 

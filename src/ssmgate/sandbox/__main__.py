@@ -23,9 +23,9 @@ from typing import Any
 from ssmgate.gate.decision import printable
 from ssmgate.gate.decision.request import DEFAULT_DOCUMENT_NAME
 from ssmgate.sandbox import lighter, tools
-from ssmgate.sandbox import world as worlds
+from ssmgate.sandbox import seed as seeds
 from ssmgate.sandbox.agent.server import Agent, Nodes
-from ssmgate.sandbox.seed_table import WorldError
+from ssmgate.sandbox.seed_table import SeedError
 from ssmgate.sandbox.sessions import Model, Sessions
 
 # moto reads these environment variables when it is imported.
@@ -68,7 +68,7 @@ def main() -> int:
     _log.setLevel(logging.INFO if options.log else logging.WARNING)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     try:
-        world = _world(options.seed)
+        seed = _read(options.seed)
         with (
             socket.create_server((_LOOPBACK, options.port)) as listening,
             tempfile.TemporaryDirectory(prefix="ssmgate-sandbox-") as directory,
@@ -77,9 +77,9 @@ def main() -> int:
             if programs.unused_plugin is not None:
                 _log.error(_UNUSED_PLUGIN, programs.unused_plugin, programs.path)
             sessions = Sessions(Model(options.model))
-            with _agent(world, sessions, programs, options.session_logs):
-                _serve(options, world, sessions, programs, listening)
-    except WorldError as error:
+            with _agent(seed, sessions, programs, options.session_logs):
+                _serve(options, seed, sessions, programs, listening)
+    except SeedError as error:
         _log.error("ssmgate: sandbox: %s: %s", options.seed or "the seed", error)
         return 253
     except OSError as error:
@@ -90,10 +90,10 @@ def main() -> int:
 
 @contextmanager
 def _agent(
-    world: worlds.World, sessions: Sessions, programs: tools.Tools, logs: str | None
+    seed: seeds.Seed, sessions: Sessions, programs: tools.Tools, logs: str | None
 ) -> Iterator[None]:
     """Run the agent of all nodes, which serves the data channels of `sessions`, in the block."""
-    nodes = Nodes({node.node_id: node.ports for node in world.nodes}, programs.serve)
+    nodes = Nodes({node.node_id: node.ports for node in seed.nodes}, programs.serve)
     with socket.create_server((_LOOPBACK, 0)) as listening:
         agent = Agent(listening, sessions, nodes, _log.info, logs)
         sessions.stream_host = "{}:{}".format(*listening.getsockname())
@@ -107,12 +107,12 @@ def _agent(
 
 def _serve(
     options: argparse.Namespace,
-    world: worlds.World,
+    seed: seeds.Seed,
     sessions: Sessions,
     programs: tools.Tools,
     listening: socket.socket,
 ) -> None:
-    os.environ.update({**_MOTO, "MOTO_ACCOUNT_ID": world.home.account_id})
+    os.environ.update({**_MOTO, "MOTO_ACCOUNT_ID": seed.home.account_id})
     # Importing moto builds large tables: garbage collection would take a third of that time.
     gc.disable()
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -123,8 +123,8 @@ def _serve(
 
     host, port = listening.getsockname()[:2]
     operations.install(sessions, _log.info)
-    credentials = seeding.seed(world)
-    _warn_of_missing_document(world)
+    credentials = seeding.create(seed)
+    _warn_of_missing_document(seed)
     # None of this becomes garbage, so that no collection has to visit it.
     gc.freeze()
     gc.enable()
@@ -140,10 +140,10 @@ def _serve(
     thread.start()
     ready = {
         "url": f"http://{host}:{port}",
-        "region": world.region,
-        "account": world.home.account_id,
-        "as": world.default_name,
-        "nodes": [node.node_id for node in world.nodes],
+        "region": seed.region,
+        "account": seed.home.account_id,
+        "as": seed.default_name,
+        "nodes": [node.node_id for node in seed.nodes],
         "path": programs.path,
         "ssh_config": programs.ssh_config,
         "principals": {name: asdict(value) for name, value in credentials.items()},
@@ -157,10 +157,10 @@ def _serve(
     server.server_close()
 
 
-def _warn_of_missing_document(world: worlds.World) -> None:
-    for account in world.accounts:
+def _warn_of_missing_document(seed: seeds.Seed) -> None:
+    for account in seed.accounts:
         named = {document.name for document in account.documents}
-        if DEFAULT_DOCUMENT_NAME not in named and (account.nodes or account is world.home):
+        if DEFAULT_DOCUMENT_NAME not in named and (account.nodes or account is seed.home):
             _log.warning(
                 "ssmgate: sandbox: note: account %s has no document %s: sessions that name it fail."
                 ' To create it: [[document]] name = "%s"',
@@ -170,15 +170,15 @@ def _warn_of_missing_document(world: worlds.World) -> None:
             )
 
 
-def _world(seed: Path | None) -> worlds.World:
-    if seed is None:
-        return worlds.default()
+def _read(path: Path | None) -> seeds.Seed:
+    if path is None:
+        return seeds.default()
     try:
-        return worlds.parse(seed.read_text("utf-8"))
+        return seeds.parse(path.read_text("utf-8"))
     except OSError as error:
-        raise WorldError(str(error.strerror)) from error
+        raise SeedError(str(error.strerror)) from error
     except UnicodeDecodeError as error:
-        raise WorldError("not UTF-8") from error
+        raise SeedError("not UTF-8") from error
 
 
 def _options() -> argparse.Namespace:

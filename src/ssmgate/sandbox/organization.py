@@ -11,29 +11,29 @@ from moto.iam.models import iam_backends
 from moto.organizations import utils
 from moto.organizations.models import organizations_backends
 
-from ssmgate.sandbox.world import World
+from ssmgate.sandbox.seed import Seed
 
 _PARTITION = "aws"
 _ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
-def create(world: World) -> None:
+def create(seed: Seed) -> None:
     """Create the organization, its units, accounts and service control policies.
 
     The management account is the one that the seed names, else its first one. Each member has
     the role OrganizationAccountAccessRole, as an account that AWS Organizations creates.
     """
-    management = world.management or world.home.account_id
+    management = seed.management or seed.home.account_id
     backend = organizations_backends[management][_PARTITION]
-    backend.create_organization(region=world.region, FeatureSet="ALL")
+    backend.create_organization(region=seed.region, FeatureSet="ALL")
     root = next(unit for unit in backend.ou if unit.id.startswith("r-"))
     targets = {"root": root.id, management: management}
-    for unit in world.units:
+    for unit in seed.units:
         parent = root.id if unit.parent is None else targets[unit.parent]
         created = backend.create_organizational_unit(Name=unit.name, ParentId=parent)
         targets[unit.name] = created["OrganizationalUnit"]["Id"]
         _full_access(backend, targets[unit.name], unit.full_access)
-    for account in world.accounts:
+    for account in seed.accounts:
         if account.account_id != management:
             _member(backend, account.account_id, account.name, management)
             targets[account.account_id] = account.account_id
@@ -44,13 +44,13 @@ def create(world: World) -> None:
                 DestinationParentId=targets[account.unit],
             )
         _full_access(backend, account.account_id, account.full_access)
-    for policy in world.service_control_policies:
+    for policy in seed.service_control_policies:
         summary = backend.create_policy(
             Name=policy.name, Description="", Type="SERVICE_CONTROL_POLICY", Content=policy.text
         )["Policy"]["PolicySummary"]
         for target in policy.attached:
             backend.attach_policy(PolicyId=summary["Id"], TargetId=targets[target])
-    if world.management is not None:
+    if seed.management is not None:
         backend.sandbox_unrestricted = {management}
 
 

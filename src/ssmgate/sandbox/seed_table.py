@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from ssmgate.policy_language import PolicyError, parse_policy
 
 
-class WorldError(ValueError):
+class SeedError(ValueError):
     """An invalid seed. The text is the place and the reason."""
 
 
@@ -20,12 +20,12 @@ class Table:
         self.place = place
         self._left = dict(values)
 
-    def wrong(self, key: str, why: str) -> WorldError:
+    def wrong(self, key: str, why: str) -> SeedError:
         """Return the error about `key` of this table: its place, the key, and `why`."""
-        return WorldError(f"{self.place}{': ' if self.place else ''}{key} {why}")
+        return SeedError(f"{self.place}{': ' if self.place else ''}{key} {why}")
 
     def text(self, key: str, default: str | None = None) -> str:
-        """Return a string, required if there is no default. Raises `WorldError`."""
+        """Return a string, required if there is no default. Raises `SeedError`."""
         value = self._left.pop(key, default)
         if value is None:
             raise self.wrong(key, "is missing")
@@ -34,14 +34,14 @@ class Table:
         return value
 
     def flag(self, key: str, default: bool) -> bool:
-        """Return a boolean, not a string such as "true". Raises `WorldError`."""
+        """Return a boolean, not a string such as "true". Raises `SeedError`."""
         value = self._left.pop(key, default)
         if not isinstance(value, bool):
             raise self.wrong(key, f"must be true or false, not {value!r}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of strings, empty if it is missing. Raises `WorldError`."""
+        """Return a list of strings, empty if it is missing. Raises `SeedError`."""
         value = self._left.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.wrong(key, f"must be a list of strings, not {value!r}")
@@ -50,7 +50,7 @@ class Table:
     def mapping(self, key: str) -> dict[str, object]:
         """Return a table, empty if it is missing; its values are not checked.
 
-        Raises `WorldError` for a value that is not a table.
+        Raises `SeedError` for a value that is not a table.
         """
         value = self._left.pop(key, {})
         if not isinstance(value, dict):
@@ -60,7 +60,7 @@ class Table:
     def tags(self) -> dict[str, str]:
         """Return the table `tags` of strings. AWS's limits are not checked.
 
-        Raises `WorldError` for a value that is not a string.
+        Raises `SeedError` for a value that is not a string.
         """
         tags = self.mapping("tags")
         for name, value in tags.items():
@@ -71,7 +71,7 @@ class Table:
     def json(self, key: str, value: object) -> str:
         """Return `value` of `key` as JSON: a string unchanged, a table converted.
 
-        Whether a string is JSON is not checked. Raises `WorldError` for another type, and for a
+        Whether a string is JSON is not checked. Raises `SeedError` for another type, and for a
         table that cannot be converted.
         """
         if isinstance(value, dict):
@@ -84,7 +84,7 @@ class Table:
         return value
 
     def policy(self, key: str, value: object, parse: Callable[[str], object] = parse_policy) -> str:
-        """Return `value` of `key` as a policy's JSON. Raises `WorldError` if it is not valid.
+        """Return `value` of `key` as a policy's JSON. Raises `SeedError` if it is not valid.
 
         `parse` reads the policy and raises `PolicyError`.
         """
@@ -100,7 +100,7 @@ class Table:
         return self._left.pop(key, None)
 
     def tables(self, key: str) -> list[Table]:
-        """Return the tables `[[key]]`, in order, with numbered places. Raises `WorldError`."""
+        """Return the tables `[[key]]`, in order, with numbered places. Raises `SeedError`."""
         value = self._left.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.wrong(key, f"must be written as [[{key}]]")
@@ -109,7 +109,7 @@ class Table:
     def name(self, pattern: re.Pattern[str], what: str, key: str = "name") -> str:
         """Return a string that matches `pattern`, and add it to this table's place in errors.
 
-        Raises `WorldError` if it does not match; `what` completes "… is not".
+        Raises `SeedError` if it does not match; `what` completes "… is not".
         """
         name = self.text(key)
         if not pattern.match(name):
@@ -118,6 +118,6 @@ class Table:
         return name
 
     def finish(self) -> None:
-        """Raise `WorldError` if a key was not read."""
+        """Raise `SeedError` if a key was not read."""
         for key in self._left:
             raise self.wrong(repr(key), "is an unknown key")

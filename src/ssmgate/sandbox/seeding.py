@@ -17,8 +17,8 @@ from moto.sts.models import sts_backends
 from ssmgate.policy_language import parse_policy
 from ssmgate.sandbox import organization
 from ssmgate.sandbox.grants import Grant, Kind
-from ssmgate.sandbox.seed_table import WorldError
-from ssmgate.sandbox.world import Account, Node, Principal, World
+from ssmgate.sandbox.seed import Account, Node, Principal, Seed
+from ssmgate.sandbox.seed_table import SeedError
 
 _PARTITION = "aws"
 _SESSION_SECONDS = 12 * 3600
@@ -33,25 +33,25 @@ class Credentials:
     session_token: str | None
 
 
-def seed(world: World) -> dict[str, Credentials]:
-    """Create what `world` describes, in the accounts and the region that this process serves.
+def create(seed: Seed) -> dict[str, Credentials]:
+    """Create what `seed` describes, in the accounts and the region that this process serves.
 
     Returns the credentials of each user and of a session of each role, by the names of `--as`.
-    Raises `WorldError` for an attached AWS managed policy that moto does not have, and for a policy
+    Raises `SeedError` for an attached AWS managed policy that moto does not have, and for a policy
     that IAM would not store.
     """
     credentials: dict[str, Credentials] = {}
-    for account in world.accounts:
+    for account in seed.accounts:
         try:
-            created = _account(account, world.region)
+            created = _account(account, seed.region)
         except MalformedPolicyDocument as error:
-            raise WorldError(
+            raise SeedError(
                 f"IAM refuses a policy of account {account.account_id}: {error}"
             ) from error
         for name, value in created.items():
-            credentials[world.label(account, name)] = value
-    if world.service_control_policies or world.units or len(world.accounts) > 1:
-        organization.create(world)
+            credentials[seed.label(account, name)] = value
+    if seed.service_control_policies or seed.units or len(seed.accounts) > 1:
+        organization.create(seed)
     return credentials
 
 
@@ -146,7 +146,7 @@ def _policy_arn(account: Account, name: str) -> str:
         if policy.name == name:
             return f"arn:aws:iam::{account.account_id}:policy{policy.path}{name}"
     if name not in iam_backends[account.account_id][_PARTITION].managed_policies:
-        raise WorldError(f"{name!r} is not a managed policy of AWS that moto knows")
+        raise SeedError(f"{name!r} is not a managed policy of AWS that moto knows")
     return name
 
 

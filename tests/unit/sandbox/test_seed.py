@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ssmgate.sandbox import world
-from ssmgate.sandbox.seed_table import WorldError
+from ssmgate.sandbox import seed
+from ssmgate.sandbox.seed_table import SeedError
 
 USER = '[[user]]\nname = "u"\n'
 MEMBER = "[[member]]\naccount = '222233334444'\n"
@@ -15,7 +15,7 @@ ALLOW = (
 
 
 def test_loads_default_seed() -> None:
-    found = world.default()
+    found = seed.default()
     assert found.default_name == "alice"
     assert [user.name for user in found.home.users] == [
         "alice", "bob", "carol", "dave", "erin", "frank", "admin",
@@ -28,7 +28,7 @@ def test_loads_default_seed() -> None:
 
 
 def test_loads_minimal_seed() -> None:
-    found = world.parse(USER)
+    found = seed.parse(USER)
     assert (found.home.account_id, found.region, found.default_name) == (
         "111122223333",
         "us-east-1",
@@ -37,7 +37,7 @@ def test_loads_minimal_seed() -> None:
 
 
 def test_policy_may_be_table() -> None:
-    found = world.parse(
+    found = seed.parse(
         USER
         + '[user.policies.All]\nVersion = "2012-10-17"\n'
         + '[[user.policies.All.Statement]]\nEffect = "Allow"\nAction = "*"\nResource = "*"\n'
@@ -47,14 +47,14 @@ def test_policy_may_be_table() -> None:
 
 def test_reads_ports_of_node() -> None:
     node = '[[node]]\nid = "i-01234567"\n'
-    found = world.parse(USER + node + "ports = { 22 = 2222, 5432 = 15432 }")
+    found = seed.parse(USER + node + "ports = { 22 = 2222, 5432 = 15432 }")
     assert found.nodes[0].ports == {22: 2222, 5432: 15432}
-    assert world.parse(USER + node).nodes[0].ports == {}
+    assert seed.parse(USER + node).nodes[0].ports == {}
 
 
 def test_reads_session_and_trust_of_role() -> None:
     trust = '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
-    (role,) = world.parse(
+    (role,) = seed.parse(
         f"[[role]]\nname = 'r'\ntrust = '{trust}'\n[role.session]\nsource_identity = 'alice'\n"
         f"policy = '{ALLOW}'\ntags = {{ Team = 'ops' }}\n"
     ).home.roles
@@ -67,8 +67,8 @@ def test_reads_session_and_trust_of_role() -> None:
                                    "{ ssh = 22 }", '{ 22 = "22" }'])  # fmt: skip
 def test_rejects_invalid_port(ports: str) -> None:
     node = f'[[node]]\nid = "i-01234567"\nports = {ports}'
-    with pytest.raises(WorldError, match=r"node 1 \(i-01234567\): ports "):
-        world.parse(USER + node)
+    with pytest.raises(SeedError, match=r"node 1 \(i-01234567\): ports "):
+        seed.parse(USER + node)
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_rejects_invalid_port(ports: str) -> None:
     ],
 )
 def test_invalid_seed_is_reported_with_position(text: str, message: str) -> None:
-    with pytest.raises(WorldError, match=message):
-        world.parse(text)
+    with pytest.raises(SeedError, match=message):
+        seed.parse(text)
 
 
 def test_reads_accounts_of_organization() -> None:
-    found = world.parse(
+    found = seed.parse(
         "as = '222233334444/r'\nmanagement = '111122223333'\n"
         "[[organizational_unit]]\nname = 'a'\n"
         "[[organizational_unit]]\nname = 'b'\nparent = 'a'\nfull_access = false\n"
@@ -157,7 +157,7 @@ def test_reads_accounts_of_organization() -> None:
 
 
 def test_accepts_existing_references() -> None:
-    found = world.parse(
+    found = seed.parse(
         f"[[managed_policy]]\nname = 'p'\npolicy = '{ALLOW}'\n[[group]]\nname = 'g'\n{USER}"
         "attached = ['p', 'arn:aws:iam::aws:policy/ReadOnlyAccess']\nboundary = 'p'\n"
         "groups = ['g']\n"

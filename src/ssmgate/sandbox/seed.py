@@ -11,7 +11,7 @@ from importlib import resources
 
 from ssmgate.gate.decision.arn import RESERVED_PREFIXES
 from ssmgate.policy_language import parse_policy
-from ssmgate.sandbox.seed_table import Table, WorldError
+from ssmgate.sandbox.seed_table import SeedError, Table
 from ssmgate.sandbox.trust import parse_trust
 
 _NAME = re.compile(r"[\w+=,.@-]{1,64}\Z", re.ASCII)
@@ -134,7 +134,7 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Seed:
     """A seed. `default_name` is the user or role whose credentials a command gets by default.
 
     The first account is the seed's own, the others are members of its organization. `management`
@@ -164,15 +164,15 @@ class World:
         return name if account is self.home else f"{account.account_id}/{name}"
 
 
-def default() -> World:
+def default() -> Seed:
     """Return the seed that comes with ssmgate."""
-    return parse(resources.files("ssmgate.sandbox").joinpath("world.toml").read_text("utf-8"))
+    return parse(resources.files("ssmgate.sandbox").joinpath("seed.toml").read_text("utf-8"))
 
 
-def parse(text: str) -> World:
+def parse(text: str) -> Seed:
     """Parse a seed.
 
-    Raises `WorldError` for invalid TOML, an unknown key, a wrong type, a name that AWS would
+    Raises `SeedError` for invalid TOML, an unknown key, a wrong type, a name that AWS would
     reject, a duplicate name, an invalid policy, and a reference to a missing policy, group,
     organizational unit or account. Whether an AWS managed policy exists is checked when it is
     attached.
@@ -180,7 +180,7 @@ def parse(text: str) -> World:
     try:
         whole = Table("", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise WorldError(f"not TOML: {error}") from error
+        raise SeedError(f"not TOML: {error}") from error
     home = _account(whole, whole.text("account", "111122223333"), "home")
     region = whole.text("region", "us-east-1")
     if not re.fullmatch(r"[a-z]{2}-[a-z]+-[0-9]", region):
@@ -188,8 +188,8 @@ def parse(text: str) -> World:
     members = tuple(_member(table) for table in whole.tables("member"))
     names = [*home.names, *(f"{m.account_id}/{name}" for m in members for name in m.names)]
     if not names:
-        raise WorldError("a seed file must have at least one [[user]] or [[role]]")
-    world = World(
+        raise SeedError("a seed file must have at least one [[user]] or [[role]]")
+    seed = Seed(
         region,
         whole.text("as", names[0]),
         (home, *members),
@@ -198,12 +198,12 @@ def parse(text: str) -> World:
         whole.text("management", "") or None,
     )
     whole.finish()
-    for account in world.accounts:
+    for account in seed.accounts:
         _check_account(account)
-    _check_organization(world)
-    if world.default_name not in names:
-        raise WorldError(f"as = {world.default_name!r} is neither a user nor a role of this file")
-    return world
+    _check_organization(seed)
+    if seed.default_name not in names:
+        raise SeedError(f"as = {seed.default_name!r} is neither a user nor a role of this file")
+    return seed
 
 
 def _check_account(account: Account) -> None:
@@ -218,46 +218,46 @@ def _check_account(account: Account) -> None:
         boundary = () if principal.boundary is None else (principal.boundary,)
         for name in (*principal.attached, *boundary):
             if name not in managed and not _AWS_MANAGED.match(name):
-                raise WorldError(
+                raise SeedError(
                     f"{principal.name!r}: {name!r} is neither a managed_policy of this file nor"
                     " the ARN of a managed policy of AWS, arn:aws:iam::aws:policy/NAME"
                 )
         if missing := next((name for name in principal.groups if name not in groups), None):
-            raise WorldError(f"{principal.name!r}: there is no group {missing!r}")
+            raise SeedError(f"{principal.name!r}: there is no group {missing!r}")
 
 
-def _check_organization(world: World) -> None:
-    accounts = [account.account_id for account in world.accounts]
+def _check_organization(seed: Seed) -> None:
+    accounts = [account.account_id for account in seed.accounts]
     _check_unique("account", accounts)
-    _check_unique("node", [node.node_id for node in world.nodes])
-    _check_unique("service_control_policy", [p.name for p in world.service_control_policies])
-    units = [unit.name for unit in world.units]
+    _check_unique("node", [node.node_id for node in seed.nodes])
+    _check_unique("service_control_policy", [p.name for p in seed.service_control_policies])
+    units = [unit.name for unit in seed.units]
     _check_unique("organizational_unit", units)
-    for number, unit in enumerate(world.units):
+    for number, unit in enumerate(seed.units):
         if unit.parent is not None and unit.parent not in units[:number]:
-            raise WorldError(
+            raise SeedError(
                 f"organizational_unit {unit.name!r}: parent {unit.parent!r} is not an"
                 " organizational_unit above it"
             )
-    for account in world.accounts:
+    for account in seed.accounts:
         if account.unit is not None and account.unit not in units:
-            raise WorldError(
+            raise SeedError(
                 f"account {account.account_id}: there is no organizational_unit {account.unit!r}"
             )
-    for policy in world.service_control_policies:
+    for policy in seed.service_control_policies:
         for target in policy.attached:
             if target not in ("root", *units, *accounts):
-                raise WorldError(
+                raise SeedError(
                     f"service_control_policy {policy.name!r}: {target!r} is neither root nor an"
                     " organizational_unit or account of this file"
                 )
-    if world.management is not None and world.management not in accounts:
-        raise WorldError(f"management = {world.management!r} is not an account of this file")
+    if seed.management is not None and seed.management not in accounts:
+        raise SeedError(f"management = {seed.management!r} is not an account of this file")
 
 
 def _check_unique(what: str, names: list[str]) -> None:
     if duplicate := next((name for name in names if names.count(name) > 1), None):
-        raise WorldError(f"duplicate {what} {duplicate!r}")
+        raise SeedError(f"duplicate {what} {duplicate!r}")
 
 
 def _account(table: Table, account_id: str, name: str) -> Account:

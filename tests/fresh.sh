@@ -3,7 +3,7 @@
 #
 #   tests/fresh.sh [-s SUITE]… [-u USER]… [-m MIRROR] [-d DIRECTORY] [-k] [COMMAND]…
 #
-#   -s  trixie (Debian 13) or bookworm (Debian 12); both without it
+#   -s  trixie (Debian 13) or bookworm (Debian 12), both without it; sid has a newer Python
 #   -u  user (an ordinary user) or root; both without it
 #   -m  the Debian mirror (or FRESH_MIRROR); without it the one in this system's APT sources
 #   -d  the directory of systems and logs (or FRESH_DIRECTORY); /var/tmp/ssmgate-fresh without it

@@ -6,6 +6,7 @@ minimal systems `bookworm` and `trixie`, which have the packages of `INCLUDED`.
 
 from __future__ import annotations
 
+import abc
 import fcntl
 import os
 import shutil
@@ -96,8 +97,31 @@ def minimal(factory: pytest.TempPathFactory, name: str) -> Path:
     return base
 
 
+class Shell(abc.ABC):
+    """Where shell commands run as root."""
+
+    @abc.abstractmethod
+    def run(self, command: str) -> tuple[int, str]:
+        """Run a shell command; return its status and output."""
+
+    def must(self, command: str) -> str:
+        """Run a shell command that has to succeed, and return its output."""
+        status, printed = self.run(command)
+        assert status == 0, f"{command}: {status}\n{printed}"
+        return printed
+
+
+def output(*words: str | Path) -> tuple[int, str]:
+    """Run a program with nothing to read; return its status and what it printed."""
+    ended = subprocess.run(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env=ENVIRON, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stdout
+
+
 @dataclass
-class System:
+class System(Shell):
     """A Debian below `root`."""
 
     root: Path
@@ -121,19 +145,8 @@ class System:
     def run(self, command: str, *, network: bool = False) -> tuple[int, str]:
         """Run a shell command as root; return its status and output. Without network by default."""
         spaces = ["--mount", "--pid", "--fork", "--kill-child", *([] if network else ["--net"])]
-        ended = subprocess.run(
-            ["unshare", *spaces, "chroot", self.root, "sh", "-c",
-             f"mount -t proc proc /proc && {command}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=ENVIRON, check=False,
-        )  # fmt: skip
-        return ended.returncode, ended.stdout
-
-    def must(self, command: str) -> str:
-        """Run a shell command that has to succeed, and return its output."""
-        status, printed = self.run(command)
-        assert status == 0, f"{command}: {status}\n{printed}"
-        return printed
+        mounted = f"mount -t proc proc /proc && {command}"
+        return output("unshare", *spaces, "chroot", self.root, "sh", "-c", mounted)
 
     def left(self) -> list[str]:
         """Return the paths with the name of the package, without logs and caches of others."""
@@ -145,7 +158,7 @@ class System:
 
 
 @dataclass
-class Booted:
+class Booted(Shell):
     """A system that runs, with systemd as its first process, which has the pid `pid` here.
 
     Its network is its own: loopback, which also has the address of EC2's instance metadata.
@@ -182,19 +195,9 @@ class Booted:
         return ["nsenter", "-t", str(self.pid), *spaces]
 
     def run(self, command: str) -> tuple[int, str]:
-        """Run a shell command as root; return its status and output."""
-        ended = subprocess.run(
-            [*self.enter("-m", "-p", "-n", "-u", "-i", "-C", "-r", "-w"), "sh", "-c", command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=ENVIRON, check=False,
-        )  # fmt: skip
-        return ended.returncode, ended.stdout
-
-    def must(self, command: str) -> str:
-        """Run a shell command that has to succeed, and return its output."""
-        status, printed = self.run(command)
-        assert status == 0, f"{command}: {status}\n{printed}"
-        return printed
+        """Run a shell command; return its status and output."""
+        spaces = ("-m", "-p", "-n", "-u", "-i", "-C", "-r", "-w")
+        return output(*self.enter(*spaces), "sh", "-c", command)
 
 
 def _removed(empty: Path, group: str) -> bool:

@@ -402,6 +402,9 @@ BAD = {
     "YAML bomb": ("p.yaml", BOMB, "p.yaml: line 2: aliases are not supported"),
     "bad YAML": ("p.yaml", "a: [", "p.yaml: line "),
     "deep YAML": ("p.yaml", "[" * 100_000, "p.yaml: line 1: is nested too deeply"),
+    # Which of the two depends on the release of Python.
+    "deep JSON": ("p.json", f"{'[' * 980}{']' * 980}", "p.json: "),
+    "deeper JSON": ("p.json", f"{'[' * 5000}{']' * 5000}", "p.json: is nested too deeply"),
     "YAML without a policy": ("p.yaml", "a: 1", "p.yaml: has no policy"),
     "wrong YAML policy": (
         "p.yaml", YAML.replace("Effect: Allow", "Effect: Maybe"), "p.yaml: line 4: ",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -119,6 +120,16 @@ main.add_command(ssh_config)
 main.add_command(help.start_session)
 
 
+# The verbs that take the AWS CLI's options, --debug among them.
+_WITH_DEBUG = (("check",), ("documents",), ("doctor",), ("policy", "check"))
+
+
+def _shows_traceback(words: Sequence[str]) -> bool:
+    """Return whether a defect is printed with its traceback: also if a verb has no --debug."""
+    has_debug = any(tuple(words[: len(verb)]) == verb for verb in _WITH_DEBUG)
+    return "--debug" in words or not has_debug
+
+
 def run() -> NoReturn:
     """Run the verb on the command line, print its error if any, and exit."""
     try:
@@ -127,5 +138,6 @@ def run() -> NoReturn:
         print_error.print_error(error, dict(os.environ))
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        raise SystemExit(print_error.print_defect(error, debug="--debug" in sys.argv)) from None
+        debug = _shows_traceback(sys.argv[1:])
+        raise SystemExit(print_error.print_defect(error, debug=debug)) from None
     raise SystemExit

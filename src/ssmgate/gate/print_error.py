@@ -95,21 +95,22 @@ def _print_error(text: str) -> None:
     printer.eprint(printable.Layout(f"\nssmgate: [ERROR]: {printable.message(error)}"))
 
 
-def print_defect(error: Exception, *, debug: bool) -> int:
+def print_defect(error: Exception, *, debug: bool | None) -> int:
     """Print an exception that is a defect of ssmgate, or due to an untested release of awscli.
 
-    `debug` adds a traceback. Returns the exit status.
+    `debug` adds a traceback; None if the command line has no --debug. Returns the exit status.
     """
     from ssmgate.gate.system import awscli_release
 
     if blamed := awscli_release.blamed(error):
-        print_error(blamed, dict(os.environ), debug=debug)
+        print_error(blamed, dict(os.environ), debug=bool(debug))
         return blamed.exit_code
     _print_error(f"{type(error).__name__}: {error}")
     if debug:
         _traceback()
     else:
-        printer.eprint("ssmgate: hint: this is a defect of ssmgate; --debug shows where")
+        shown = "" if debug is None else "; --debug shows where"
+        printer.eprint(f"ssmgate: hint: this is a defect of ssmgate{shown}")
     return exits.OTHER
 
 

@@ -19,18 +19,21 @@ Explain = Callable[["GateError"], object]
 
 
 def run(
-    begin: Callable[[dict[str, str]], int], *, explain: Explain | None = None, debug: bool = False
+    begin: Callable[[dict[str, str]], int],
+    *,
+    explain: Explain | None = None,
+    debug: bool | None = False,
 ) -> NoReturn:
     """Call `begin` with the environment as this process found it, and exit with its status.
 
-    `explain` and `debug` as for `ended`.
+    `explain` and `debug` as for `ended`; `debug` is None if the command line has no --debug.
     """
     # A start is short: garbage collection took a tenth of its time.
     gc.disable()
     # Copied before awscli adds to it: the plugin gets this.
     environ = dict(os.environ)
     try:
-        status = ended(begin, environ, explain=explain, debug=debug)
+        status = ended(begin, environ, explain=explain, debug=bool(debug))
     except Exception as error:
         from ssmgate.gate import print_error
 

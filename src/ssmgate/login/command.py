@@ -118,12 +118,11 @@ def _is_printable_json(text: str) -> bool:
     A text that is not JSON has none: the CLI's shorthand has no such escapes.
     """
     try:
-        value = json.loads(text)
+        return is_printable("".join(_texts(json.loads(text))))
     except ValueError:
         return True
     except RecursionError:
         return False
-    return is_printable("".join(_texts(value)))
 
 
 def _texts(value: object) -> Iterator[str]:

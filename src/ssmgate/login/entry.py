@@ -35,7 +35,7 @@ _IGNORED = tuple(number for number in takeover.ENDING if number not in _ENDING)
 
 def run(arguments: Sequence[str], explain: process.Explain) -> NoReturn:
     """Run a login and exit. `arguments` as for `login`, `explain` as for `process.run`."""
-    process.run(lambda environ: login(arguments, environ), explain=explain)
+    process.run(lambda environ: login(arguments, environ), explain=explain, debug=None)
 
 
 def login(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -140,7 +140,11 @@ def policy_of(
             raise PolicyError("a statement must be a JSON object", path)
         if about is None or about(value):
             numbers.append(number)
-            span = Span(_decoded(value), _NOWHERE, _NOWHERE, _NOWHERE)
+            try:
+                decoded = _decoded(value)
+            except RecursionError:
+                raise PolicyError("JSON is nested too deeply", path) from None
+            span = Span(decoded, _NOWHERE, _NOWHERE, _NOWHERE)
             statements.append(_statement(span, version, kind, path))
     return Policy(version, tuple(statements), source_policy_id, kind), tuple(numbers)
 

@@ -346,12 +346,14 @@ class _Builder:
             except InputError as error:
                 where = f"{place}, {error.place}" if error.place else place
                 raise InputError(str(error), where) from None
-        text = json.dumps(document)
-        if text not in self._by_text:
-            try:
+        try:
+            text = json.dumps(document)
+            if text not in self._by_text:
                 self._by_text[text] = policy_of(document, name, about=self._about)
-            except PolicyError as error:
-                raise InputError(str(error), place) from None
+        except PolicyError as error:
+            raise InputError(str(error), place) from None
+        except RecursionError:
+            raise InputError("is nested too deeply", place) from None
         return self._by_text[text]
 
 

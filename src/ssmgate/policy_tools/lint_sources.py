@@ -78,7 +78,10 @@ def _in_json(file: str, *, named: bool) -> Iterator[Source | Problem]:
     elif isinstance(document, dict) and _is_plan(document):
         yield from _in_plan(file, document)
     else:
-        found = list(_nested(file, document, ""))
+        try:
+            found = list(_nested(file, document, ""))
+        except RecursionError:
+            raise InputError("is nested too deeply") from None
         if named and not found:
             raise InputError("has no policy, and is neither a Terraform plan nor account details")
         yield from found

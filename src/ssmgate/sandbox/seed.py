@@ -181,6 +181,8 @@ def parse(text: str) -> Seed:
         whole = Table("", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise SeedError(f"not TOML: {error}") from error
+    except RecursionError:
+        raise SeedError("nested too deeply") from None
     home = _account(whole, whole.text("account", "111122223333"), "home")
     region = whole.text("region", "us-east-1")
     if not re.fullmatch(r"[a-z]{2}-[a-z]+-[0-9]", region):

@@ -8,15 +8,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from ssmgate.__main__ import ssmgate
 from ssmgate.commands import config as config_verb
 from ssmgate.commands import daemon as daemon_verb
+from ssmgate.commands import main
 
 CALLER = ("--caller", "arn:aws:iam::111122223333:user/alice")
 TARGET = ("--target", "i-0123456789abcdef0", "--region", "us-east-1")
@@ -189,6 +191,37 @@ def test_failing_verb_exits_with_documented_status(
     monkeypatch.setattr(os, "dup2", lambda *_: None)
 
     assert run("config", "show") == status
+
+
+def leaves(group: click.Group, *before: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, *before, name)
+        else:
+            yield (*before, name), command
+
+
+LEAVES = dict(leaves(main.main))
+
+
+@pytest.mark.parametrize("verb", LEAVES, ids=" ".join)
+def test_defect_is_printed_with_traceback_or_hint_that_works(
+    verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(main.main, "invoke", fail)
+    monkeypatch.setattr(sys, "argv", ["ssmgate", *verb])
+
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+
+    assert ended.value.code == 255
+    printed = capsys.readouterr().err
+    assert ("--debug shows where" in printed) != ("Traceback" in printed)
+    if "--debug shows where" in printed:
+        LEAVES[verb].make_context(verb[-1], ["--debug"])
 
 
 def test_closed_stdout_gives_one_line(tmp_path: Path) -> None:

@@ -111,9 +111,14 @@ def test_rejects_escapes_of_invisible_characters_in_parameters(text: str, form: 
         read(f"{START} --parameters '{form.format(text)}'", ())
 
 
-def test_rejects_parameters_nested_without_end() -> None:
-    with pytest.raises(InvalidRequest):
-        read(f"{START} --parameters '{'[' * 3000}'", ())
+@pytest.mark.parametrize("depth", [2000, *range(900, 1000, 10)])
+def test_rejects_parameters_that_are_nested_too_deep(depth: int) -> None:
+    """Python 3.14 parses what earlier releases do not; reading it must not fail either."""
+    try:
+        read(f"{START} --parameters '{'[' * depth}{']' * depth}'", ())
+    except InvalidRequest:
+        return
+    assert depth < 1000
 
 
 @pytest.mark.parametrize("text", ['{"a": ["b\\\\\\\\u001b"]}', '{"é": ["日"]}', "a=b", '{"a": 1}'])

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ssmgate.policy_language.conditions import Condition, parse_operator
-from ssmgate.policy_language.document import Effect, parse_policy
+from ssmgate.policy_language.document import Effect, parse_policy, policy_of
 from ssmgate.policy_language.errors import PolicyError
 from ssmgate.policy_language.source import Position
 from ssmgate.policy_language.variables import Version
@@ -120,6 +120,17 @@ class TestPositions:
 
     def test_positions_are_ordered(self):
         assert Position(1, 9) < Position(2, 1)
+
+
+@pytest.mark.parametrize("depth", [600, 5000])
+def test_decoded_document_must_not_be_nested_too_deeply(depth: int) -> None:
+    """A decoder may accept what is nested more deeply than Python functions may call themselves."""
+    deep: object = "x"
+    for _ in range(depth):
+        deep = {"a": deep}
+
+    with pytest.raises(PolicyError, match=r"Statement\[0\].*(nested too deeply|must be a string)"):
+        policy_of({"Version": "2012-10-17", "Statement": [ALLOW | {"Condition": deep}]})
 
 
 @pytest.mark.parametrize(

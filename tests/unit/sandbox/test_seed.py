@@ -75,6 +75,7 @@ def test_rejects_invalid_port(ports: str) -> None:
     ("text", "message"),
     [
         ("a b", "not TOML: "),
+        (f"a = {'[' * 5000}", "nested too deeply"),
         ("", r"a seed file must have at least one \[\[user\]\] or \[\[role\]\]"),
         (USER + "color = 1", "user 1 \\(u\\): 'color' is an unknown key"),
         ('colour = "x"\n' + USER, "'colour' is an unknown key"),

@@ -60,6 +60,7 @@ TARGETS = {
     "gate/system/trusted_files.py": (
         "gate/system/test_trusted_files.py",
         "gate/system/test_walk.py",
+        "gate/system/test_private_directory.py",
     ),
     "gate/system/trusted_open.py": ("gate/system/test_trusted_files.py",),
     "gate/system/private_directory.py": ("gate/system/test_private_directory.py",),

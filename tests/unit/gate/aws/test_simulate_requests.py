@@ -176,6 +176,8 @@ def test_reads_each_page() -> None:
         ([page(number) for number in range(1, 7)], "IAM's answer has too many pages"),
         ([{**page(1), "Marker": ""}], "it is truncated and has no marker"),
         ([{**answer(result()), "IsTruncated": True}], "it is truncated and has no marker"),
+        ([page(1, last=True)], "it has a marker and is not truncated"),
+        ([{**answer(result()), "Marker": "m"}], "it has a marker and is not truncated"),
         ([page(1), answer(result("perhaps"))], "'perhaps' is not a decision"),
         ([KeyError("x")], "IAM's answer cannot be read"),
     ],

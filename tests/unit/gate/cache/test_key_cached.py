@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
+
+import pytest
 
 from ssmgate.gate.aws.clients import Credentials
 from ssmgate.gate.cache import entry, key
@@ -21,10 +24,15 @@ from ssmgate.gate.decision.reason import Reason
 from ssmgate.gate.decision.request import SessionRequest
 
 
-def answers(home: Path, verify: str | None = None) -> CachedAuthorization:
+def answers(
+    home: Path,
+    verify: str | None = None,
+    document: str | None = None,
+    eprint: Callable[[str], object] = print,
+) -> CachedAuthorization:
     options = SimpleNamespace(region=None, profile=None, endpoint_url=None, verify=verify)
     invocation: Any = SimpleNamespace(
-        request=SessionRequest("i-1"), options=options, mfa=SimpleNamespace(done=False),
+        request=SessionRequest("i-1", document), options=options, mfa=SimpleNamespace(done=False),
         session=SimpleNamespace(full_config={"profiles": {}}),
     )  # fmt: skip
     clients: Any = SimpleNamespace(
@@ -32,7 +40,7 @@ def answers(home: Path, verify: str | None = None) -> CachedAuthorization:
         partition="aws", region="us-east-1", credentials=Credentials("AKIA", "secret", "token"),
         endpoints=Endpoints("https://sts", "https://iam", "https://ssm"),
     )  # fmt: skip
-    found = open_cache(invocation, clients, Config(), {"HOME": str(home)}, print)
+    found = open_cache(invocation, clients, Config(), {"HOME": str(home)}, eprint)
     assert found is not None
     return found
 
@@ -42,6 +50,21 @@ def permitted() -> tuple[Caller, SimulationAttempt, tuple[Question, ...]]:
     questions = (Question("arn:a", "arn:d", ()),)
     request = SessionRequest("i-1")
     return caller, SimulationAttempt(request, questions, (), Permit(request)), questions
+
+
+@pytest.mark.parametrize(
+    ("document", "warns"), [(None, True), ("Dev-Shell", True), ("AWS-StartSSHSession", False)]
+)
+def test_warns_of_insecure_directory_but_not_at_each_connection_of_ssh(
+    document: str | None, warns: bool, tmp_path: Path
+) -> None:
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache").chmod(0o777)
+    printed: list[str] = []
+
+    stored = answers(tmp_path, document=document, eprint=printed.append).store(*permitted())
+
+    assert (stored, len(printed)) == (False, warns)
 
 
 def test_does_not_cache_answer_to_questions_with_tags(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
-from ssmgate.gate.decision.controls import controls_of
+from ssmgate.gate.decision.controls import answers_about, control_arn, controls_of
 from ssmgate.gate.decision.decision import Denial, Layer, Permit, Unknown, decide
 from ssmgate.gate.decision.evaluation import (
     BOUNDARY_POLICY,
@@ -205,6 +206,33 @@ def test_ignores_control_of_another_document() -> None:
         controls=controls(answer(IMPLICIT), elsewhere),
     )  # fmt: skip
     assert isinstance(decision, Unknown)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(ARN, id="the document itself"),
+        pytest.param(ARN.replace("Dev", "Dxx"), id="two characters of the name"),
+        pytest.param(ARN.replace("Dev", "Dexv"), id="a longer name"),
+        pytest.param(ARN.replace("/", ":"), id="the character before the name"),
+        pytest.param(ARN.replace("1111", "1112"), id="the account"),
+        pytest.param(control_arn(ARN.replace("1111", "1112")), id="a control of another account"),
+    ],
+)
+def test_answer_about_what_is_not_control_does_not_replace_one(other: str) -> None:
+    about = controls(answer(IMPLICIT))
+    assert answers_about(QUESTION, about) == tuple(about)
+
+    assert answers_about(QUESTION, controls(answer(IMPLICIT), [*CONTROLS[:-1], other])) == ()
+
+
+def test_control_has_character_of_another_kind() -> None:
+    """A letter is never replaced by itself, and a digit not by the next one of a series."""
+    name = ARN.partition("/")[2]
+    for _ in range(50):
+        for at, control in enumerate(controls_of(QUESTION)[1:]):
+            changed = control.resource_arn.partition("/")[2][at]
+            assert re.fullmatch(r"[0-9_]" if name[at].isalpha() else r"[a-zA-Z]", changed)
 
 
 def test_statement_naming_another_document_is_not_explicit() -> None:

@@ -311,15 +311,16 @@ def test_runs_login_in_this_process_with_explanations(
 ) -> None:
     ran: list[object] = []
 
-    def run(begin: Callable[[dict[str, str]], int], *, explain: object) -> NoReturn:
-        ran.extend((begin({"A": "b"}), explain))
+    def run(begin: Callable[[dict[str, str]], int], *, explain: object, debug: object) -> NoReturn:
+        ran.extend((begin({"A": "b"}), explain, debug))
         raise SystemExit
 
     monkeypatch.setattr(entry, "login", lambda *given: 7 if given == (["-c"], {"A": "b"}) else 8)
     monkeypatch.setattr(process, "run", run)
     with pytest.raises(SystemExit):
         entry.run(["-c"], print)
-    assert ran == [7, print]
+    # A login has no --debug.
+    assert ran == [7, print, None]
 
 
 def test_broken_configuration_is_recorded_in_syslog(logins: Logins) -> None:

@@ -25,7 +25,7 @@ from fakes.waiting import until
 MIRROR = os.environ.get("FRESH_MIRROR", "http://deb.debian.org/debian")
 INCLUDED = (
     "python3", "man-db", "systemd", "systemd-sysv", "openssh-server", "nftables", "curl",
-    "e2fsprogs", "bash-completion", "zsh", "fish",
+    "e2fsprogs", "bash-completion", "zsh", "fish", "dbus-user-session", "libpam-systemd",
 )  # fmt: skip
 ENVIRON = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
 
@@ -198,6 +198,23 @@ class Booted(Shell):
         """Run a shell command; return its status and output."""
         spaces = ("-m", "-p", "-n", "-u", "-i", "-C", "-r", "-w")
         return output(*self.enter(*spaces), "sh", "-c", command)
+
+    def ssh(self, user: str, key: Path, command: str) -> tuple[int, str]:
+        """Run `command` as `user` does, by ssh without a terminal; return status and output."""
+        settings = (
+            f"IdentityFile={key}", "IdentitiesOnly=yes", "BatchMode=yes",
+            "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
+        )  # fmt: skip
+        options = [word for setting in settings for word in ("-o", setting)]
+        own = ("ssh", "-F", "none", *options, f"{user}@127.0.0.1", command)
+        return output(*self.enter("-n"), *own)
+
+
+def ssh_key(path: Path) -> str:
+    """Make a key in `path`, and return its public half."""
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]
+    subprocess.run(make, check=True)
+    return Path(f"{path}.pub").read_text()
 
 
 def _removed(empty: Path, group: str) -> bool:

@@ -316,6 +316,30 @@ def test_concurrent_daemons_leave_one_running(machine: Machine, tmp_path: Path) 
     assert sorted(process.returncode for process in begun) == [-9, 255, 255, 255, 255]
 
 
+@pytest.mark.parametrize("flags", [("-I",), ("-P", "-E"), ("-P", "-O")], ids=" ".join)
+def test_daemon_serves_programs_that_run_with_its_flags(
+    machine: Machine, flags: tuple[str, ...]
+) -> None:
+    """The programs of the Debian package run with -I."""
+    program = [sys.executable, *flags, "-m", "ssmgate", "daemon"]
+    daemon = subprocess.Popen(
+        [*program, "run"], env=machine.environ, preexec_fn=drop_bounding_set
+    )  # fmt: skip
+
+    def status() -> int:
+        return subprocess.run(
+            [*program, "status"], env=machine.environ, capture_output=True, check=False,
+            preexec_fn=drop_bounding_set,
+        ).returncode  # fmt: skip
+
+    try:
+        until(lambda: daemon.poll() is not None or status() == 0, 30)
+        assert status() == 0
+    finally:
+        daemon.kill()
+        daemon.wait()
+
+
 @pytest.mark.parametrize("mode", [0o755, 0o777])
 def test_daemon_rejects_directory_of_another_user(machine: Machine, mode: int) -> None:
     directory = Path(machine.environ["HOME"]) / DIRECTORY

@@ -20,7 +20,7 @@ import pytest
 import deb
 from conftest import FAKES
 from fakes import pages
-from fakes.debian import Booted, System
+from fakes.debian import Booted, System, ssh_key
 from fakes.needs import needs
 from fakes.sandbox import NODE, Server, serving
 from functional import test_bastion_guide as other
@@ -128,17 +128,7 @@ class Bastion:
 
     def ssh(self, command: str) -> tuple[int, str]:
         """Run `command` as alice does, without a terminal; return its status and output."""
-        settings = (
-            f"IdentityFile={self.directory}/key", "IdentitiesOnly=yes", "BatchMode=yes",
-            "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR",
-        )  # fmt: skip
-        options = [word for setting in settings for word in ("-o", setting)]
-        ended = subprocess.run(
-            [*self.booted.enter("-n"), "ssh", "-F", "none", *options, "alice@127.0.0.1", command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            check=False,
-        )  # fmt: skip
-        return ended.returncode, ended.stdout
+        return self.booted.ssh("alice", self.directory / "key", command)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -172,13 +162,12 @@ def bastion(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Follow the guide."""
     name = release_of(package).name
     directory = tmp_path_factory.mktemp(f"bastion-{name}")
-    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / "key"]
-    subprocess.run(words, check=True)
+    public = ssh_key(directory / "key")
     (directory / "seed.toml").write_text(seed())
     with System.copied(tmp_path_factory, name, package) as system:
         home = system.root / "root"
         (home / "session-manager-plugin.deb").write_bytes(plugin_package(directory).read_bytes())
-        (home / "alice.pub").write_bytes((directory / "key.pub").read_bytes())
+        (home / "alice.pub").write_text(public)
         with Booted.started(system) as booted:
             alone = booted.enter("-n")
             options = ("--seed", str(directory / "seed.toml"))
@@ -251,6 +240,15 @@ def test_records_are_in_journal(bastion: Bastion) -> None:
 def test_user_gets_no_shell(bastion: Bastion) -> None:
     assert bastion.ssh("id")[0] == 252
     assert bastion.ssh("")[0] == 252
+
+
+@needs("ssh")
+def test_login_starts_no_user_manager(bastion: Bastion) -> None:
+    """It would execute any program for an escaped plugin."""
+    assert bastion.ssh(START)[0] == 0
+
+    units = bastion.booted.must("systemctl list-units --all --plain --no-legend 'user@*'")
+    assert units == ""
 
 
 def test_root_alone_reaches_metadata(bastion: Bastion) -> None:

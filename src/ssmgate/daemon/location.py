@@ -18,9 +18,7 @@ KEY = "sockets.key"
 KEY_BYTES = 32
 
 # Environment variables that the system's libraries and Python read once, when a process begins.
-_READ_ONCE = (
-    "LC_", "LD_", "DYLD_", "PYTHON", "OPENSSL_", "MALLOC_", "GLIBC_", "GCONV_", "RES_",
-)  # fmt: skip
+_READ_ONCE = ("LC_", "LD_", "DYLD_", "PYTHON", "OPENSSL_", "MALLOC_", "GLIBC_", "GCONV_", "RES_")
 _READ_ONCE_NAMES = (
     "LANG", "LANGUAGE", "LOCPATH", "NLSPATH", "TZ", "TZDIR", "LOCALDOMAIN", "HOSTALIASES",
 )  # fmt: skip

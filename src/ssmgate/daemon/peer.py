@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 # asm-generic/socket.h. If it is another option on some system, `_number` rejects its result.
 SO_PEERPIDFD = 77
 # proc_pid_status(5). A kernel without one of these is too old.
-_FIELDS = (
-    "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
-    "Seccomp",
-)  # fmt: skip
+_CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+_FIELDS = ("Uid", "Gid", "Groups", *_CAPABILITIES, "NoNewPrivs", "Seccomp")
 # Missing before Linux 5.9, for all processes. `obstacle` excludes filters that it would show.
 _NEWER_FIELDS = ("Seccomp_filters",)
 _LABELS = ("loginuid", "attr/current", "attr/apparmor/current", "attr/smack/current")
 # The errors of a kernel without auditing or without such a module, for all processes.
 _NO_LABEL = (errno.ENOENT, errno.EINVAL)
-_CAP_SYS_ADMIN = 1 << 21  # linux/capability.h
+_CAP_SYS_ADMIN, _CAP_WAKE_ALARM = 1 << 21, 1 << 35  # linux/capability.h
 
 
 class Unproven(Exception):
@@ -185,6 +183,9 @@ def facts_of(process: int) -> tuple[dict[str, str], dict[str, str]]:
         facts = {name: status[name] for name in _FIELDS}
     except KeyError as missing:
         raise Unproven(f"this kernel does not show {missing.args[0]}") from None
+    # Inheritable in what systemd's user manager starts (since 254), and not in a login by ssh: only
+    # a program whose file has this capability gets it, and can wake the machine.
+    facts["CapInh"] = f"{int(facts['CapInh'], 16) & ~_CAP_WAKE_ALARM:016x}"
     facts |= {name: status.get(name, "") for name in _NEWER_FIELDS}
     facts |= {name: _label(process, name) for name in _LABELS}
     spaces = os.open("ns", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)

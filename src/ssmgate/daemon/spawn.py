@@ -54,8 +54,13 @@ def spawn_background_daemon(environ: Mapping[str, str]) -> None:
 
 
 def command(*options: str) -> tuple[str, ...]:
-    """Return the command line of a daemon."""
-    return (sys.executable, "-P", "-m", "ssmgate", "daemon", "run", "--in-place", *options)
+    """Return the command line of a daemon, whose Python has the flags of this one.
+
+    They are in the fingerprint that the daemon has to share with its clients.
+    """
+    flags = ["-I"] if sys.flags.isolated else ["-P", *["-E"] * sys.flags.ignore_environment]
+    flags += ["-O"] * sys.flags.optimize
+    return (sys.executable, *flags, "-m", "ssmgate", "daemon", "run", "--in-place", *options)
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -123,6 +123,17 @@ DIFFERENT: list[tuple[str, Callable[[Process], object]]] = [
 ]  # fmt: skip
 
 
+def test_inheritable_wake_alarm_makes_no_difference(process: Process, tmp_path: Path) -> None:
+    """What systemd's user manager starts inherits it since 254, and a login by ssh does not."""
+    other = make_process(tmp_path / "4712")
+    field("CapInh", "0000000800000000")(other)
+
+    assert peer.difference(process.facts(), other.facts()) == ""
+
+    field("CapAmb", "0000000800000000")(other)
+    assert peer.difference(process.facts(), other.facts()) == "CapAmb"
+
+
 @pytest.mark.parametrize(("name", "change"), DIFFERENT)
 def test_names_differing_confinement(
     process: Process, tmp_path: Path, name: str, change: Callable[[Process], object]

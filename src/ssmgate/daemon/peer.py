@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # asm-generic/socket.h. If it is another option on some system, `_number` rejects its result.
 SO_PEERPIDFD = 77
 # proc_pid_status(5). A kernel without one of these is too old.
-_CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
-_FIELDS = ("Uid", "Gid", "Groups", *_CAPABILITIES, "NoNewPrivs", "Seccomp")
+_HELD = ("CapInh", "CapPrm", "CapEff", "CapAmb")
+_FIELDS = ("Uid", "Gid", "Groups", *_HELD, "CapBnd", "NoNewPrivs", "Seccomp")
 # Missing before Linux 5.9, for all processes. `obstacle` excludes filters that it would show.
 _NEWER_FIELDS = ("Seccomp_filters",)
 _LABELS = ("loginuid", "attr/current", "attr/apparmor/current", "attr/smack/current")
@@ -183,9 +183,10 @@ def facts_of(process: int) -> tuple[dict[str, str], dict[str, str]]:
         facts = {name: status[name] for name in _FIELDS}
     except KeyError as missing:
         raise Unproven(f"this kernel does not show {missing.args[0]}") from None
-    # Inheritable in what systemd's user manager starts (since 254), and not in a login by ssh: only
-    # a program whose file has this capability gets it, and can wake the machine.
-    facts["CapInh"] = f"{int(facts['CapInh'], 16) & ~_CAP_WAKE_ALARM:016x}"
+    for name in _HELD:
+        # It only lets a timer wake the machine. Since systemd 254, logins at this machine have it,
+        # what the user manager starts inherits it, and a login by ssh has none: pam_systemd(8).
+        facts[name] = f"{int(facts[name], 16) & ~_CAP_WAKE_ALARM:016x}"
     facts |= {name: status.get(name, "") for name in _NEWER_FIELDS}
     facts |= {name: _label(process, name) for name in _LABELS}
     spaces = os.open("ns", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=process)

@@ -40,12 +40,12 @@ defeats a launcher that is unconfined first, then confines itself and executes a
 inherits the socket. A verified process that passes its socket on cooperates, which is not
 prevented: it could as well act itself.
 
-**What confines a process.** User and group ids, capability sets (but for the inheritable
-CAP_WAKE_ALARM), no_new_privs, seccomp, all namespaces, the root directory, the labels of security
-modules, and the login uid, which records show. /proc does not show Landlock. But a process in a
-Landlock domain may trace only processes in the same or an inner domain, and only who may trace a
-process can read the names of its descriptors: as each side has read the other's nonce, both are in
-the same domain, or in none.
+**What confines a process.** User and group ids, capability sets (but for CAP_WAKE_ALARM),
+no_new_privs, seccomp, all namespaces, the root directory, the labels of security modules, and the
+login uid, which records show. /proc does not show Landlock. But a process in a Landlock domain may
+trace only processes in the same or an inner domain, and only who may trace a process can read the
+names of its descriptors: as each side has read the other's nonce, both are in the same domain, or
+in none.
 https://docs.kernel.org/userspace-api/landlock.html#ptrace-restrictions
 
 Which filters seccomp applies does not show in /proc, only their number. A process can only add one

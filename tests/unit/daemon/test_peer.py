@@ -6,7 +6,7 @@ import ctypes
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,15 +123,18 @@ DIFFERENT: list[tuple[str, Callable[[Process], object]]] = [
 ]  # fmt: skip
 
 
-def test_inheritable_wake_alarm_makes_no_difference(process: Process, tmp_path: Path) -> None:
-    """What systemd's user manager starts inherits it since 254, and a login by ssh does not."""
+@pytest.mark.parametrize("names", [("CapInh",), ("CapInh", "CapPrm", "CapEff", "CapAmb")])
+def test_capability_of_logins_makes_no_difference(
+    process: Process, tmp_path: Path, names: Sequence[str]
+) -> None:
+    """CAP_WAKE_ALARM: of what systemd's user manager starts, and of logins at the machine."""
     other = make_process(tmp_path / "4712")
-    field("CapInh", "0000000800000000")(other)
-
+    for name in names:
+        field(name, "0000000800000000")(other)
     assert peer.difference(process.facts(), other.facts()) == ""
 
-    field("CapAmb", "0000000800000000")(other)
-    assert peer.difference(process.facts(), other.facts()) == "CapAmb"
+    field("CapBnd", "0000000800000000")(other)
+    assert peer.difference(process.facts(), other.facts()) == "CapBnd"
 
 
 @pytest.mark.parametrize(("name", "change"), DIFFERENT)

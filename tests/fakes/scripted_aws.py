@@ -317,6 +317,12 @@ def all_decided(decision: str = "allowed") -> Answer:
 STARTED = {"SessionId": SESSION_ID, "TokenValue": TOKEN, "StreamUrl": STREAM_URL}
 
 
+class _Server(ThreadingHTTPServer):
+    # Of a hundred starts at once, the kernel would reset the connections for which there is no
+    # room, half a minute later.
+    request_queue_size = 512
+
+
 @dataclass
 class ScriptedAws:
     """The server. `answers` has the consecutive answers of each operation.
@@ -367,7 +373,7 @@ class ScriptedAws:
                 except (OSError, ValueError):
                     self.close_connection = True
 
-        self._server = ThreadingHTTPServer(self.address, Handler)
+        self._server = _Server(self.address, Handler)
         self._server.daemon_threads = True
         if self.tls is not None:
             # Handshakes are the threads' own, or one that fails would end them all.

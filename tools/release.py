@@ -102,10 +102,18 @@ def check_bench(release: Release) -> list[str]:
     """Measure, and compare with the last tagged release, or with HEAD if there is none."""
     tags = release.git("tag", "--list", "v*", "--sort=-version:refname", "--merged").split()
     name = "benchmarks/README.md"
-    before = ratios(release.git("show", f"{(tags or ['HEAD'])[0]}:{name}"))
+    before = release.git("show", f"{(tags or ['HEAD'])[0]}:{name}")
     if found := release.make("bench"):
         return found
-    return slower(before, ratios((release.root / name).read_text()))
+    after = (release.root / name).read_text()
+    found = slower(ratios(before), ratios(after))
+    # Ratios of another machine may differ by more.
+    return found and [*found, f"before: {measured(before)}", f"now: {measured(after)}"]
+
+
+def measured(page: str) -> str:
+    """Return the line of the page that says when and with what it was measured."""
+    return next((line for line in page.splitlines() if line.startswith("Measured on ")), "unknown")
 
 
 def ratios(page: str) -> dict[str, tuple[float, float]]:

@@ -14,6 +14,8 @@ from release import Release
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n### Added\n- A verb.\n"
 BENCH = """\
+Measured on 2026-11-25: Python 3.11.7.
+
 | **loopback, HTTP** | | | | | | | | | |
 | nothing cached | 25 | 385 ms | 163 ms | {} | 0.45 | 384 ms | 163 ms | {} | 0.42 |
 """
@@ -115,7 +117,9 @@ def test_finds_rows_that_are_slower_than_last_release(tree: Path) -> None:
     commit(tree)
 
     assert release.check_bench(Release("0.2.0", tree)) == [
-        "slower (CPU): loopback, HTTP: nothing cached: 0.60 of bare aws, it was 0.42"
+        "slower (CPU): loopback, HTTP: nothing cached: 0.60 of bare aws, it was 0.42",
+        "before: Measured on 2026-11-25: Python 3.11.7.",
+        "now: Measured on 2026-11-25: Python 3.11.7.",
     ]
 
 
@@ -123,7 +127,9 @@ def test_finds_rows_that_are_not_measured(tree: Path) -> None:
     (tree / "measured").write_text("")
 
     assert release.check_bench(Release("0.2.0", tree)) == [
-        "not measured: loopback, HTTP: nothing cached"
+        "not measured: loopback, HTTP: nothing cached",
+        "before: Measured on 2026-11-25: Python 3.11.7.",
+        "now: unknown",
     ]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pexpect
+
+from fakes.waiting import until
 
 _START = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
@@ -17,6 +20,14 @@ _TELL = {
     "bash": r"""bind -x '"\C-g": printf "LINE<%s>\n" "$READLINE_LINE"'""",
     "zsh": r"""dump() { print -r -- "LINE<$BUFFER>" }; zle -N dump; bindkey '^G' dump""",
 }
+
+
+def hang_up(child: pexpect.spawn[str]) -> None:
+    """Close the terminal, end its process if it does not end by itself, and wait for that."""
+    # pexpect itself waits for a tenth of a second.
+    with suppress(pexpect.ExceptionPexpect):
+        child.close(force=True)
+    until(lambda: not child.isalive())
 
 
 @dataclass
@@ -46,7 +57,7 @@ class Typist:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._child.close(force=True)
+        hang_up(self._child)
 
     def run(self, command: str) -> str:
         """Run `command` to its end and return what the terminal showed, echo included."""

@@ -34,6 +34,7 @@ from fakes import bastion as bastions
 from fakes.bastion import Bastion
 from fakes.capabilities import with_capabilities
 from fakes.sandbox import NODE
+from fakes.typist import hang_up
 from fakes.waiting import until
 from ssmgate.login import landlock
 
@@ -71,7 +72,7 @@ class Host:
             child.expect(PROMPT)
             yield child
         finally:
-            child.close(force=True)
+            hang_up(child)
 
 
 @contextmanager

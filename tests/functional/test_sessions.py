@@ -31,6 +31,7 @@ from conftest import needs
 from fakes.capabilities import with_capabilities
 from fakes.channel_client import Client
 from fakes.processes import is_running
+from fakes.typist import hang_up
 from fakes.waiting import until
 from ssmgate.sandbox import tools
 
@@ -125,7 +126,7 @@ class Inside:
             child.expect(PROMPT)
             yield child
         finally:
-            child.close(force=True)
+            hang_up(child)
 
 
 PLUGINS = [
@@ -266,7 +267,7 @@ def test_bare_aws_leaves_terminal_as_plugin_does(inside: Inside) -> None:
     child.expect_exact("Exiting session")
     assert child.expect_exact("-icanon") == 0
     assert child.expect(r"[^-]echo ") == 0
-    child.close(force=True)
+    hang_up(child)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -18,6 +18,7 @@ import pytest
 from conftest import TARGET, Machine
 from fakes.needs import require
 from fakes.scripted_aws import TOKEN, Answer, Received
+from fakes.typist import hang_up
 from fakes.waiting import until
 
 pytestmark = pytest.mark.starts
@@ -61,7 +62,7 @@ def at_terminal(
     try:
         yield child
     finally:
-        child.close(force=True)
+        hang_up(child)
 
 
 def ended(child: pexpect.spawn[str]) -> int:

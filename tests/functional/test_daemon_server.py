@@ -322,9 +322,7 @@ def test_daemon_serves_programs_that_run_with_its_flags(
 ) -> None:
     """The programs of the Debian package run with -I."""
     program = [sys.executable, *flags, "-m", "ssmgate", "daemon"]
-    daemon = subprocess.Popen(
-        [*program, "run"], env=machine.environ, preexec_fn=drop_bounding_set
-    )  # fmt: skip
+    daemon = subprocess.Popen([*program, "run"], env=machine.environ, preexec_fn=drop_bounding_set)
 
     def status() -> int:
         return subprocess.run(

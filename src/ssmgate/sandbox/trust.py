@@ -38,7 +38,7 @@ class Trust(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrustPolicy:
-    """A trust policy. Each statement is a policy of its own, with its Principal beside it."""
+    """A trust policy. Each statement is a pair: its Principal, and a policy of its own."""
 
     statements: tuple[tuple[Mapping[str, Any], Policy], ...]
 
